@@ -1,0 +1,58 @@
+import type { Subject } from './subject.ts';
+
+/** The name of a Cedar entity. `type` may be namespaced (`Accounts::Account`). */
+export interface EntityUid {
+  readonly type: string;
+  readonly id: string;
+}
+
+/** What a request is about: the entity that its last path parameter names, and what holds it. */
+export interface ResourceRef extends EntityUid {
+  /** The entities of the earlier path parameters, outermost last, then the surface itself. */
+  readonly parents: readonly EntityUid[];
+}
+
+/** How the caller proved to hold the key that its token is bound to. */
+export type KeyProof = 'none' | 'mtls' | 'dpop';
+
+/** The session under which a request is made. */
+export interface Session {
+  /** Assigned by the issuer, the token's `sid`. */
+  readonly id: string;
+  readonly acr?: string;
+  readonly amr?: readonly string[];
+  readonly authTimeMs?: number;
+}
+
+/** What a transaction token says of the transaction that an inner hop serves. */
+export interface Transaction {
+  /** The `txn` claim: one id along all hops. */
+  readonly id: string;
+  /** The workload that asked for the token, the `req_wl` claim: where the transaction came in. */
+  readonly requestingWorkload: string;
+}
+
+/**
+ * One question to the policy decision point. Plain data: it carries all that a decision uses
+ * besides policy and facts, so that the same request can be decided again later.
+ */
+export interface AccessRequest {
+  /** In whose name; the Cedar principal. */
+  readonly subject: Subject;
+  /** Agents that act for the subject, the outermost first (RFC 8693 `act`). */
+  readonly actors: readonly Subject[];
+  /** The workload at the other end of the connection, when it is not the subject itself. */
+  readonly caller?: Subject;
+  readonly session?: Session;
+  readonly keyProof: KeyProof;
+  readonly surface: string;
+  /** An operationId of the surface. */
+  readonly action: string;
+  readonly resource: ResourceRef;
+  readonly purpose?: string;
+  readonly scopes: readonly string[];
+  readonly transaction?: Transaction;
+  readonly timeMs: number;
+  /** The address of the peer, without port. */
+  readonly ip: string;
+}

@@ -1,0 +1,127 @@
+import { z } from 'zod';
+import { assertNever } from './invariant.ts';
+import { ModelError } from './model-error.ts';
+
+const entityUid = z.strictObject({ type: z.string().min(1), id: z.string() });
+const level = z.enum(['LOW', 'MEDIUM', 'HIGH']);
+/** The words of CAEP risk-level-change. A subject without a risk fact is `unknown`, never LOW. */
+export type RiskLevel = z.infer<typeof level>;
+
+const schema = z.discriminatedUnion('kind', [
+  /** A registered subject. A peer or a token subject that has none of these is unregistered. */
+  z.strictObject({
+    kind: z.literal('subject'),
+    /** SPIFFE ID. */
+    id: z.string(),
+    enabled: z.boolean(),
+    owner: z.string(),
+    /** Attributes of its Cedar entity, in Cedar's JSON form. */
+    attributes: z.record(z.string(), z.json()),
+    /** Groups it is in; parents of its Cedar entity. */
+    parents: z.array(entityUid),
+    /** SHA-256 (base64url, over DER) of the client certificates that map to it at an edge listener. */
+    certificates: z.array(z.string()),
+  }),
+  /** Any other entity that policies talk about (an account and its holder). */
+  z.strictObject({
+    kind: z.literal('entity'),
+    uid: entityUid,
+    attributes: z.record(z.string(), z.json()),
+    parents: z.array(entityUid),
+  }),
+  z.strictObject({
+    kind: z.literal('risk'),
+    subject: z.string(),
+    level,
+    score: z.number().min(0).max(100),
+    reasons: z.array(z.string()),
+    atMs: z.number().int(),
+  }),
+  /** Something that is no longer good. Kept until what it revokes would have ended by itself. */
+  z.strictObject({
+    kind: z.literal('revocation'),
+    /** `session` by its id, `token` by its jti, `subject` by SPIFFE ID, `certificate` by SHA-256 base64url. */
+    target: z.enum(['session', 'token', 'subject', 'certificate']),
+    value: z.string(),
+    reason: z.string(),
+    atMs: z.number().int(),
+    untilMs: z.number().int(),
+  }),
+  /** A key that access tokens are signed with. */
+  z.strictObject({
+    kind: z.literal('issuer-key'),
+    issuer: z.string(),
+    kid: z.string(),
+    /** Public JWK. */
+    jwk: z.record(z.string(), z.json()),
+    notAfterMs: z.number().int(),
+  }),
+  /** A key with which one enforcement point may mint transaction tokens for the surfaces it fronts. */
+  z.strictObject({
+    kind: z.literal('transaction-key'),
+    kid: z.string(),
+    jwk: z.record(z.string(), z.json()),
+    /** SPIFFE ID of the enforcement point. */
+    holder: z.string(),
+    surfaces: z.array(z.string()),
+    notAfterMs: z.number().int(),
+  }),
+  /** The X.509 authorities of a trust domain (SPIFFE bundle), DER in base64. */
+  z.strictObject({
+    kind: z.literal('trust-bundle'),
+    trustDomain: z.string(),
+    x509Authorities: z.array(z.string()),
+  }),
+]);
+
+/** What a decision point knows besides policy. */
+export type Fact = Readonly<z.infer<typeof schema>>;
+/** The kinds of {@link Fact}. */
+export type FactKind = Fact['kind'];
+
+/** One step in the history of facts; sequences are contiguous from 1 in a trust domain. */
+export interface FactChange {
+  readonly sequence: number;
+  readonly atMs: number;
+  readonly puts: readonly Fact[];
+  /** Keys as {@link factKey} makes them. */
+  readonly removes: readonly string[];
+}
+
+/** The key under which a fact replaces its predecessor. */
+export function factKey(fact: Fact): string {
+  switch (fact.kind) {
+    case 'subject':
+      return `subject ${fact.id}`;
+    case 'entity':
+      return `entity ${JSON.stringify([fact.uid.type, fact.uid.id])}`;
+    case 'risk':
+      return `risk ${fact.subject}`;
+    case 'revocation':
+      return `revocation ${fact.target} ${fact.value}`;
+    case 'issuer-key':
+      return `issuer-key ${fact.issuer} ${fact.kid}`;
+    case 'transaction-key':
+      return `transaction-key ${fact.kid}`;
+    case 'trust-bundle':
+      return `trust-bundle ${fact.trustDomain}`;
+    default:
+      return assertNever(fact);
+  }
+}
+
+/**
+ * Reads a fact from outside.
+ *
+ * @throws {ModelError} `ERR_MODEL_FACT_INVALID` naming the field at fault
+ */
+export function parseFact(value: unknown): Fact {
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) {
+    throw new ModelError(
+      'ERR_MODEL_FACT_INVALID',
+      `cannot read fact: ${z.prettifyError(parsed.error)}`,
+    );
+  }
+  return parsed.data;
+}

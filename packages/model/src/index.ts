@@ -1,0 +1,57 @@
+export type {
+  AccessRequest,
+  EntityUid,
+  KeyProof,
+  ResourceRef,
+  Session,
+  Transaction,
+} from './access-request.ts';
+export { type Clock, type RandomBytes, systemClock } from './clock.ts';
+export { compactId } from './compact-id.ts';
+export type { Challenge, Decision, Obligation, PolicyError } from './decision.ts';
+export {
+  type AdministrationEvent,
+  type AlarmEvent,
+  type AuthenticationEvent,
+  type ClosureEvent,
+  type DecisionEvent,
+  decodeEvent,
+  EVENT_VERSION,
+  type Event,
+  type EventKind,
+  encodeEvent,
+  type OutcomeEvent,
+  parseEvent,
+  type SignalEvent,
+} from './event.ts';
+export {
+  type Fact,
+  type FactChange,
+  type FactKind,
+  factKey,
+  parseFact,
+  type RiskLevel,
+} from './fact.ts';
+export { assertNever, invariant } from './invariant.ts';
+export { ModelError, type ModelErrorCode } from './model-error.ts';
+export { DENIAL_REASONS, type DenialReason, REASONS, type Reason } from './reason.ts';
+export { parseSignal, SIGNAL_TYPES, type Signal, type SignalType } from './signal.ts';
+export {
+  SUBJECT_KINDS,
+  type Subject,
+  type SubjectKind,
+  subjectFromId,
+  subjectTypeName,
+} from './subject.ts';
+export {
+  CRITICALITIES,
+  type Criticality,
+  EVIDENCE_LEVELS,
+  type EvidenceLevel,
+  type Operation,
+  type OperationParameter,
+  SURFACE_MODES,
+  type Surface,
+  type SurfaceMode,
+  type Upstream,
+} from './surface.ts';

@@ -1,0 +1,15 @@
+import type { Surface } from '@countersign/model';
+
+/** What a decision point loads: surfaces, policies and schema, all of one version. */
+export interface PolicyBundle {
+  readonly trustDomain: string;
+  /** Rises by one with each publication; a decision point takes no lower one than it has had. */
+  readonly sequence: number;
+  /** SHA-256 (base64url) of the canonical content: the version that decisions name. */
+  readonly version: string;
+  readonly createdAtMs: number;
+  readonly surfaces: readonly Surface[];
+  readonly policies: readonly { readonly id: string; readonly text: string; readonly file: string }[];
+  /** Cedar schema, text form: generated from the surfaces and extended by hand. */
+  readonly schema: string;
+}
