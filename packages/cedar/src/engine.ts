@@ -82,10 +82,7 @@ export interface CedarEngine {
     problems: readonly CedarProblem[];
   }>;
   /** All that is wrong, nothing thrown for a policy's fault. */
-  validate(
-    policies: readonly PolicySource[],
-    schema: string,
-  ): Promise<readonly CedarProblem[]>;
+  validate(policies: readonly PolicySource[], schema: string): Promise<readonly CedarProblem[]>;
   /** @throws {CedarError} `ERR_CEDAR_POLICY_INVALID`, `ERR_CEDAR_SCHEMA_INVALID`, `ERR_CEDAR_TOO_DEEP` */
   load(policies: readonly PolicySource[], schema: string): Promise<PolicySet>;
   close(): Promise<void>;

@@ -21,7 +21,9 @@ export interface Replica {
    * Takes one line of the feed, in order. Resolves when it is applied and kept on disk, or refused.
    * A `sequence-gap` asks the follower to reconnect for a snapshot.
    */
-  accept(line: string): Promise<{ taken: true } | { taken: false; refusal: RefusalCode; detail: string }>;
+  accept(
+    line: string,
+  ): Promise<{ taken: true } | { taken: false; refusal: RefusalCode; detail: string }>;
   /** What to send as cursor when (re)connecting. */
   cursor(): { factSequence: number; bundleSequence: number };
   onChange(listener: (change: ReplicaChange) => void): () => void;

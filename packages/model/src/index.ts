@@ -35,6 +35,12 @@ export {
 export { assertNever, invariant } from './invariant.ts';
 export { ModelError, type ModelErrorCode } from './model-error.ts';
 export { DENIAL_REASONS, type DenialReason, REASONS, type Reason } from './reason.ts';
+export type {
+  ClientRegistration,
+  Playbook,
+  PlaybookAction,
+  Registration,
+} from './registration.ts';
 export { parseSignal, SIGNAL_TYPES, type Signal, type SignalType } from './signal.ts';
 export {
   SUBJECT_KINDS,

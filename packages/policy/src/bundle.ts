@@ -9,7 +9,11 @@ export interface PolicyBundle {
   readonly version: string;
   readonly createdAtMs: number;
   readonly surfaces: readonly Surface[];
-  readonly policies: readonly { readonly id: string; readonly text: string; readonly file: string }[];
+  readonly policies: readonly {
+    readonly id: string;
+    readonly text: string;
+    readonly file: string;
+  }[];
   /** Cedar schema, text form: generated from the surfaces and extended by hand. */
   readonly schema: string;
 }

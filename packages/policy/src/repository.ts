@@ -1,0 +1,88 @@
+import type { EntityUid, Playbook, Registration, Surface } from '@countersign/model';
+
+/** `countersign.yaml`, parsed: every default filled in, every path absolute. */
+export interface BankConfig {
+  readonly trustDomain: string;
+  readonly authority: {
+    readonly control: HostPort;
+    readonly issuer: HostPort;
+    readonly issuerUrl: string;
+    readonly svidTtlSeconds: number;
+    readonly accessTokenTtlSeconds: number;
+    /** File that holds the passphrase of the keys at rest; absent: made in the data folder. */
+    readonly passphraseFile?: string;
+    /** How old a baseline event may be replayed from, and where (NDJSON of events); labelled `replayed`. */
+    readonly historyFile?: string;
+  };
+  readonly points: readonly PointConfig[];
+}
+
+/** An address to listen on. */
+export interface HostPort {
+  readonly host: string;
+  /** 0 lets the system choose (tests). */
+  readonly port: number;
+}
+
+/** One enforcement point. Its SPIFFE ID is `spiffe://<trust domain>/workload/countersign/<name>`. */
+export interface PointConfig {
+  readonly name: string;
+  readonly kind: 'gateway' | 'sidecar' | 'wrap';
+  readonly listeners: readonly ListenerConfig[];
+}
+
+/** One listening socket of a point. */
+export interface ListenerConfig {
+  readonly name: string;
+  readonly address: HostPort;
+  /**
+   * `required`: TLS 1.3 only. `off`: plain HTTP, allowed only where every routed surface is in
+   * shadow, for callers that speak nothing else yet.
+   */
+  readonly tls: 'required' | 'off';
+  /** PEM of partners' certificate authorities; their certificates are mapped, never taken as SVIDs. */
+  readonly clientAuthoritiesPem: readonly string[];
+  readonly routes: readonly RouteConfig[];
+}
+
+/** Which surface, and through which other point; without `via` the surface's own upstream. */
+export interface RouteConfig {
+  readonly surface: string;
+  /** Raw path prefix, from the surface's `basePath`; '' routes everything. */
+  readonly prefix: string;
+  readonly via?: { readonly point: string; readonly address: HostPort; readonly spiffeId: string };
+}
+
+/** Everything a bank wrote, checked. */
+export interface Repository {
+  readonly folder: string;
+  readonly config: BankConfig;
+  readonly surfaces: readonly Surface[];
+  readonly policies: readonly {
+    readonly id: string;
+    readonly text: string;
+    readonly file: string;
+  }[];
+  /** Generated and hand-written parts together. */
+  readonly schema: string;
+  readonly registrations: readonly Registration[];
+  readonly entities: readonly {
+    readonly uid: EntityUid;
+    readonly attributes: Readonly<Record<string, unknown>>;
+    readonly parents: readonly EntityUid[];
+  }[];
+  readonly playbooks: readonly Playbook[];
+}
+
+/** One thing that is wrong, so that its author can mend it without asking. */
+export interface Problem {
+  readonly severity: 'error' | 'warning';
+  /** Relative to the repository's folder. */
+  readonly file: string;
+  /** From 1; absent when the file as a whole is at fault. */
+  readonly line?: number;
+  readonly column?: number;
+  readonly found: string;
+  readonly expected: string;
+  readonly mend: string;
+}
