@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import {
   type CedarEntity,
   CedarError,
@@ -13,7 +14,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newEngine } from './engine.ts';
 
 // cedar-policy/cedar-integration-tests, Apache-2.0, "Copyright Cedar Contributors": read, never copied.
-const DATA = new URL('../../../../shared/data/cedar/', import.meta.url).pathname;
+const DATA =
+  process.env['CEDAR_CORPUS'] ??
+  fileURLToPath(new URL('../../../../shared/data/cedar/', import.meta.url));
 const isThere = existsSync(join(DATA, 'handwritten.tar.gz'));
 if (!isThere) console.log(`skipped the official Cedar tests: found no ${DATA}`);
 
@@ -97,7 +100,7 @@ test.skipIf(!isThere)(
     console.log(`corpus sample of ${SAMPLE}, seed ${SEED}: ${JSON.stringify(tally)}`);
     expect(tally.requests).toBeGreaterThan(SAMPLE);
   },
-  120_000,
+  120_000 + SAMPLE * 200,
 );
 
 function readTest(file: string): OfficialTest {
@@ -146,7 +149,7 @@ function compare(file: string, set: PolicySet): number {
     if (answer.errors[0]?.policy === '') {
       expect(answer.decision).toBe('deny');
       expect(answer.errors[0].message, `${file} ${request.description}`).toMatch(
-        /found -?[0-9.e+]+ at|\(out of known exceptions\)/,
+        /found -?[0-9.e+]+ at/,
       );
       continue;
     }

@@ -316,3 +316,24 @@ test('a source that throws denies and breaks nothing', async () => {
   });
   expect(set.decide(request(), entities()).decision).toBe('allow');
 });
+
+test('an instance that broke is replaced, with every set that is alive', async () => {
+  const mine = [{ id: 'all', text: 'permit (principal, action, resource);' }];
+  const [one, two] = [await engine.load(mine, SCHEMA), await engine.load([OWNER_PERMIT], SCHEMA)];
+  // What throws inside of wasm is as good as a crash: its stack is never unwound.
+  const attrs = Object.defineProperty({}, 'toJSON', {
+    value() {
+      throw new Error('thrown inside');
+    },
+  });
+  const broken = entities({ uid: { type: 'User', id: 'alice' }, attrs, parents: [] });
+  for (let round = 0; round < 3; round += 1) {
+    expect(one.decide(request(), broken)).toMatchObject({
+      decision: 'deny',
+      reasons: [],
+      errors: [{ policy: '', message: expect.stringMatching(/^evaluation broke: /) }],
+    });
+    expect(two.decide(request(), entities()).reasons).toEqual(['owner']);
+    expect(one.decide(request(), entities()).reasons).toEqual(['all']);
+  }
+});
