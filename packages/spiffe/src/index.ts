@@ -1,1 +1,40 @@
-export {};
+export { type CaSigner, softwareSigner } from './authority/ca-signer.ts';
+export type { IssuedCertificate } from './authority/issue-certificate.ts';
+export {
+  type ClientCertificateRequest,
+  createPrivateAuthority,
+  type PrivateAuthority,
+  type PrivateAuthorityOptions,
+  type ServerCertificateRequest,
+} from './authority/private-authority.ts';
+export {
+  createX509Authority,
+  type SvidRequest,
+  type X509Authority,
+  type X509AuthorityOptions,
+  type X509Svid,
+} from './authority/x509-authority.ts';
+export { type Bundle, encodeBundle, parseBundle } from './bundle/bundle.ts';
+export { decodePem, encodePem } from './certificate/pem.ts';
+export { certificateThumbprint } from './certificate/thumbprint.ts';
+export { SpiffeError, type SpiffeErrorCode } from './spiffe-error.ts';
+export { parseSpiffeId, parseTrustDomain, type SpiffeId } from './spiffe-id.ts';
+export {
+  type VerifiedClientCertificate,
+  verifyClientCertificate,
+} from './svid/verify-client-certificate.ts';
+export { type BundleSource, type VerifiedPeer, verifyX509Svid } from './svid/verify-x509-svid.ts';
+export {
+  type ClientTls,
+  type ClientTlsOptions,
+  clientTlsOptions,
+} from './tls/client-tls-options.ts';
+export { peerChain } from './tls/peer-chain.ts';
+export {
+  type ClientCertificates,
+  renewServerTls,
+  type ServerTls,
+  serverTlsOptions,
+  type TlsIdentity,
+} from './tls/server-tls-options.ts';
+export { type Peers, type PeerVerification, verifyPeers } from './tls/verify-peers.ts';

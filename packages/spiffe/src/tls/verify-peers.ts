@@ -1,0 +1,49 @@
+import type { Server, TLSSocket } from 'node:tls';
+import { SpiffeError } from '../spiffe-error.ts';
+import { peerChain } from './peer-chain.ts';
+import type { ClientCertificates } from './server-tls-options.ts';
+
+export interface PeerVerification<Peer> {
+  readonly clientCertificates: ClientCertificates;
+  /** Called once a connection with what the client showed, never with an empty chain; throws to refuse. */
+  readonly verify: (chain: readonly Uint8Array[], socket: TLSSocket) => Peer;
+  /** Told of every refusal before the connection is ended: the place to record the cause. */
+  readonly onRefused?: (error: SpiffeError, socket: TLSSocket) => void;
+}
+
+/** Who is at the other end of the connections of one server. */
+export interface Peers<Peer> {
+  /** Undefined for a connection without a certificate (`request`), and for one that was refused. */
+  of(socket: object): Peer | undefined;
+}
+
+/**
+ * Verifies the client of each connection of a TLS server right after the handshake, before the server reads a byte.
+ *
+ * A refused client's connection is destroyed; its certificate is looked at once a connection.
+ */
+export function verifyPeers<Peer>(
+  server: Pick<Server, 'prependListener'>,
+  { clientCertificates, verify, onRefused }: PeerVerification<Peer>,
+): Peers<Peer> {
+  const peers = new WeakMap<object, Peer>();
+  // Prepended: HTTP servers start to read in their own listener for the same event.
+  server.prependListener('secureConnection', (socket: TLSSocket) => {
+    try {
+      const chain = peerChain(socket);
+      if (chain.length === 0 && clientCertificates === 'request') return;
+      if (chain.length === 0) {
+        throw new SpiffeError(
+          'ERR_SPIFFE_NO_CERTIFICATE',
+          'could not verify peer: found no certificate, expected one',
+        );
+      }
+      peers.set(socket, verify(chain, socket));
+    } catch (error) {
+      socket.destroy();
+      if (!(error instanceof SpiffeError)) throw error;
+      onRefused?.(error, socket);
+    }
+  });
+  return { of: (socket) => peers.get(socket) };
+}
