@@ -73,13 +73,14 @@ async function enrol(api: ControlApi, options: WorkloadOptions): Promise<Identit
       return await fetchIdentity(api, { joinToken, authorities });
     } catch (error) {
       if (!isConnectionFailure(error) || tries === ENROL_TRIES_MAX) throw error;
+      options.onFailure?.(error);
       await sleep(Math.min(ENROL_DELAY_MS * 2 ** (tries - 1), 8000));
     }
   }
 }
 
 /** Only what happened before the token was sent: a token works once, and the answer may have been lost. */
-function isConnectionFailure(error: unknown): boolean {
+function isConnectionFailure(error: unknown): error is SdkError {
   if (!(error instanceof SdkError) || error.code !== 'ERR_SDK_AUTHORITY_UNREACHABLE') return false;
   const code = (error.cause as NodeJS.ErrnoException | undefined)?.code ?? '';
   return ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'].includes(code);

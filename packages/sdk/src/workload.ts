@@ -45,7 +45,7 @@ export interface WorkloadOptions {
   readonly folder?: string;
   /** What an enforcement point registers with its identity; sent at each request for an SVID. */
   readonly extra?: SvidRequestExtra;
-  /** Told of each renewal that failed (it is tried again until the SVID expires) and of listeners that threw. */
+  /** Told of each try to enrol or renew that failed and will be repeated, of the expiry, and of listeners that threw. */
   readonly onFailure?: (error: Error) => void;
   readonly now?: () => number;
 }
