@@ -1,1 +1,5 @@
-export {};
+export { createDecisionPoint, type LocalDecisionPoint } from './create-decision-point.ts';
+export { decideAgain } from './decide-again.ts';
+export { DecisionError, type DecisionErrorCode } from './decision-error.ts';
+export type { DecisionPoint, FactView } from './decision-point.ts';
+export { createFactStore, type FactStore } from './fact-store.ts';

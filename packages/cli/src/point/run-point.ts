@@ -1,7 +1,7 @@
+import { createLogPusher } from '@countersign/audit';
 import { createCedarEngine } from '@countersign/cedar';
 import { openReplica } from '@countersign/decision';
 import { createEnforcementPoint } from '@countersign/enforcement';
-import { createLogPusher } from '@countersign/audit';
 import { ed25519NoteSigner, nodeDisk, openLog, verifierKey } from '@countersign/ledger';
 import type { Clock } from '@countersign/model';
 import { readPointConfig } from '@countersign/policy';
@@ -10,8 +10,8 @@ import { followFeed } from '@countersign/state';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
 import { readTrustFile } from '../trust-file.ts';
-import { recordAlarm } from './record-alarm.ts';
 import { openPointKeys, publicBytes, publicJwk } from './point-keys.ts';
+import { recordAlarm } from './record-alarm.ts';
 
 const FIRST_BUNDLE_MS_MAX = 10_000;
 
@@ -29,7 +29,11 @@ export interface RunPointOptions {
 
 /** An enforcement point that serves. */
 export interface RunningPoint {
-  readonly listeners: readonly { readonly name: string; readonly host: string; readonly port: number }[];
+  readonly listeners: readonly {
+    readonly name: string;
+    readonly host: string;
+    readonly port: number;
+  }[];
   /** Rejects when the point cannot go on: its log failed. */
   readonly failed: Promise<never>;
   close(): Promise<void>;

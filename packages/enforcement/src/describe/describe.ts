@@ -40,7 +40,8 @@ export function describe(
   if (!HOST.test(fields.host)) return refusal('request-ambiguous', 'host is no authority');
   const target = readRequestTarget(head.target);
   if (target.kind === 'ambiguous') return refusal('path-ambiguous', target.detail);
-  if (!target.path.startsWith(route.prefix)) return refusal('route-unknown', 'not below the prefix');
+  if (!target.path.startsWith(route.prefix))
+    return refusal('route-unknown', 'not below the prefix');
   const match = route.operations.match(head.method, target.path.slice(route.prefix.length));
   switch (match.kind) {
     case 'operation':

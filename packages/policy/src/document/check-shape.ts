@@ -99,9 +99,8 @@ function faulty(issue: z.core.$ZodIssue, target: unknown): Words {
     };
   }
   // Our own refinements carry what is expected as the message, and what to do as a parameter.
-  const isOurs = issue.code === 'custom' || issue.code === 'invalid_format';
   const mend = issue.code === 'custom' ? issue.params?.['mend'] : undefined;
-  const expected = isOurs && !issue.message.startsWith('Invalid') ? issue.message : undefined;
+  const expected = /^(Invalid|Too (big|small))/.test(issue.message) ? undefined : issue.message;
   return {
     found,
     expected: expected ?? descriptionOf(target) ?? issue.message.toLowerCase(),

@@ -20,6 +20,8 @@ export interface Words {
 /** Collects problems while a check goes on, so that all are told at once. */
 export interface Report {
   readonly hasErrors: boolean;
+  /** Errors so far, those left out of the list included: tells whether a step added any. */
+  readonly errorCount: number;
   error(place: Place, words: Words): void;
   warn(place: Place, words: Words): void;
   /** Sorted by file, then line, then column; at most {@link PROBLEMS_MAX} and one that counts the rest. */
@@ -30,22 +32,25 @@ export interface Report {
 export function createReport(): Report {
   const problems: Problem[] = [];
   let leftOut = 0;
-  let hasErrors = false;
+  let errorCount = 0;
   const add = (severity: Problem['severity'], place: Place, words: Words) => {
-    if (severity === 'error') hasErrors = true;
+    if (severity === 'error') errorCount += 1;
     if (problems.length === PROBLEMS_MAX) leftOut += 1;
     else problems.push({ severity, ...place, ...words });
   };
   return {
     get hasErrors() {
-      return hasErrors;
+      return errorCount > 0;
+    },
+    get errorCount() {
+      return errorCount;
     },
     error: (place, words) => add('error', place, words),
     warn: (place, words) => add('warning', place, words),
     problems: () => [
       ...problems.toSorted(byPlace),
       // A report cut short must not read as one with warnings only.
-      ...(leftOut > 0 ? [countOfTheRest(leftOut, hasErrors)] : []),
+      ...(leftOut > 0 ? [countOfTheRest(leftOut, errorCount > 0)] : []),
     ],
   };
 }

@@ -56,7 +56,7 @@ export function parseSource(
     if (document.directives.yaml.version !== '1.2') refuse(0, 'a %YAML directive');
     const aliases = countAliases(document);
     if (aliases > ALIASES_MAX) refuse(undefined, `${aliases} aliases`);
-    if (report.hasErrors && document.errors.length > 0) return undefined;
+    if (document.errors.length > 0) return undefined;
     if (aliases > ALIASES_MAX) return undefined;
     const value: unknown = document.toJS({ maxAliasCount: ALIASES_MAX });
     return {

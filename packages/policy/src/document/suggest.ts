@@ -1,7 +1,8 @@
 /**
  * The candidate that a mistyped word most likely meant, or nothing when none is near.
  * Near is an edit distance (insert, delete, replace, swap neighbours) of at most a third of the
- * word's length, and at least one. Words above 64 characters have no suggestion.
+ * word's length, and at least one; else one of the two begins with the other. Words above 64
+ * characters have no suggestion.
  */
 export function suggest(word: string, candidates: Iterable<string>): string | undefined {
   if (word.length > 64) return undefined;
@@ -16,7 +17,18 @@ export function suggest(word: string, candidates: Iterable<string>): string | un
       bestDistance = distance;
     }
   }
-  return best;
+  return best ?? beginningOf(word, candidates);
+}
+
+/** `tokenTtlSeconds` for `tokenTtl`: too far to be a slip, yet plainly the same thing. */
+function beginningOf(word: string, candidates: Iterable<string>): string | undefined {
+  const lower = word.toLowerCase();
+  for (const candidate of candidates) {
+    const other = candidate.toLowerCase();
+    const length = Math.min(lower.length, other.length);
+    if (length >= 3 && (lower.startsWith(other) || other.startsWith(lower))) return candidate;
+  }
+  return undefined;
 }
 
 /** `did you mean 'x'?` when there is a near candidate, else `otherwise`. */

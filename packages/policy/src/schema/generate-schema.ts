@@ -76,13 +76,15 @@ export function composeSchema(surfaces: readonly Surface[], handWritten = ''): C
   );
 }
 
-interface ExpectedEntity {
+export interface ExpectedEntity {
   readonly namespace: string;
   readonly parents: Set<string>;
 }
 
 /** The types that requests bring, by full name, with the parents that requests bring. */
-function expectedEntities(surfaces: readonly Surface[]): ReadonlyMap<string, ExpectedEntity> {
+export function expectedEntities(
+  surfaces: readonly Surface[],
+): ReadonlyMap<string, ExpectedEntity> {
   const expected = new Map<string, ExpectedEntity>();
   for (const type of PRINCIPAL_TYPES) {
     expected.set(type, { namespace: '', parents: new Set(['Group', 'Role']) });
