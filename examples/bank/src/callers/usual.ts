@@ -28,12 +28,12 @@ export interface UsualCaller {
 
 /** Who calls, and how much. */
 export const USUAL_CALLERS: readonly UsualCaller[] = [
-  { partner: 'ledgerly', requestsPerMinute: 9, nightShare: 0.15 },
-  { partner: 'harvest', requestsPerMinute: 6, nightShare: 0.5 },
-  { partner: 'pocketwise', requestsPerMinute: 5, nightShare: 0.1 },
+  { partner: 'ledgerly', requestsPerMinute: 4, nightShare: 0.25 },
+  { partner: 'harvest', requestsPerMinute: 3, nightShare: 0.45 },
+  { partner: 'pocketwise', requestsPerMinute: 3, nightShare: 0.2 },
 ];
 
-/** What all partners together ask for per second while they are at work: a third of a request. */
+/** What all partners together ask for per second while they are at work: a sixth of a request. */
 export const USUAL_RATE_PER_SECOND =
   USUAL_CALLERS.reduce((sum, { requestsPerMinute }) => sum + requestsPerMinute, 0) / 60;
 

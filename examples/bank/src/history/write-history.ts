@@ -32,7 +32,7 @@ const CHUNK_EVENTS = 2_000;
  */
 export async function writeHistory(
   file: string,
-  { nowMs, seed }: { nowMs: number; seed: string },
+  { nowMs, seed = 'past week' }: { nowMs: number; seed?: string },
 ): Promise<WrittenHistory> {
   const fromMs = nowMs - WEEK_MS;
   const past = USUAL_CALLERS.flatMap((caller) => {
