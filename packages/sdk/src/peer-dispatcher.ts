@@ -211,8 +211,9 @@ interface RunningPool {
 
 /** A socket must not outlive the certificates that it was opened with. */
 function endAt(socket: Socket, endMs: number, now: () => number): void {
+  // notAfter itself is still within (RFC 5280 §4.1.2.5).
   const cancel = atTime(
-    endMs,
+    endMs + 1,
     () =>
       socket.destroy(
         new SdkError(

@@ -38,7 +38,9 @@ export function coreClient(call: NextHop): CoreClient {
       return bodyOf(await call({ method: 'GET', path, incoming }));
     },
     book: async (number, body, incoming) =>
-      bodyOf(await call({ method: 'POST', path: `/core/accounts/${number}/postings`, body, incoming })),
+      bodyOf(
+        await call({ method: 'POST', path: `/core/accounts/${number}/postings`, body, incoming }),
+      ),
   };
 }
 

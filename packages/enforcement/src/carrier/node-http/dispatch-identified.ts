@@ -1,0 +1,68 @@
+import type { IncomingMessage } from 'node:http';
+import type { Dispatcher } from 'undici';
+import type { ForwardPlan } from '../../exchange.ts';
+import { LIMITS } from '../../limits.ts';
+import { endToEndHeaders } from './end-to-end-headers.ts';
+import type { Relay } from './relay.ts';
+import { hasBody, requestBody } from './request-body.ts';
+import { upstreamFailure } from './upstream-failure.ts';
+import type { Upstream } from './upstreams.ts';
+
+/** undici would refuse it; whoever holds the body back for it hears `100 Continue` from us. */
+const STRIP: ReadonlySet<string> = new Set(['expect']);
+
+/** Sends an identified request by undici's dispatcher, the cheapest way that gets everything right. */
+export function dispatchIdentified(
+  request: IncomingMessage,
+  plan: ForwardPlan,
+  upstream: Upstream,
+  relay: Relay,
+  onContinue: () => void,
+): void {
+  const body = hasBody(request) ? requestBody(request, onContinue) : null;
+  let controller: Dispatcher.DispatchController | undefined;
+  let wasSent = false;
+  relay.attach({
+    pause: () => controller?.pause(),
+    resume: () => controller?.resume(),
+    abort: () => {
+      body?.destroy();
+      controller?.abort(new Error('the exchange is over'));
+    },
+  });
+  upstream.dispatcher().dispatch(
+    {
+      path: request.url ?? '/',
+      method: request.method ?? 'GET',
+      headers: endToEndHeaders(plan.headers, { strip: STRIP }),
+      body,
+      headersTimeout: LIMITS.upstreamHeadTimeoutMs,
+      bodyTimeout: 0,
+    },
+    {
+      onRequestStart(given) {
+        controller = given;
+        if (relay.isOver) given.abort(new Error('the exchange is over'));
+        wasSent = true;
+        relay.sent();
+      },
+      onResponseStart(given, status, _headers, message) {
+        const raw = rawFields(given.rawHeaders);
+        if (status < 200) relay.informational(status, message ?? '', raw);
+        else relay.head(status, message ?? '', raw);
+      },
+      onResponseData: (_controller, chunk) => relay.data(chunk),
+      onResponseEnd: (given) => relay.end(rawFields(given.rawTrailers)),
+      onResponseError(_controller, error) {
+        const { failure, detail } = upstreamFailure(error, wasSent);
+        relay.fail(failure, detail);
+      },
+    },
+  );
+}
+
+/** undici gives bytes; header fields are ISO-8859-1 on the wire (RFC 9110 §5.5). */
+function rawFields(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
+  if (!Array.isArray(raw)) return [];
+  return raw.map((each) => (typeof each === 'string' ? each : each.toString('latin1')));
+}
