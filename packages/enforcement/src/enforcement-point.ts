@@ -1,5 +1,5 @@
 import { isAbsolute, resolve } from 'node:path';
-import type { Replica } from '@countersign/decision';
+import type { DecisionPoint } from '@countersign/decision';
 import type { Log } from '@countersign/ledger';
 import { compactId } from '@countersign/model';
 import type { PointConfig } from '@countersign/policy';
@@ -29,7 +29,8 @@ export interface EnforcementPointOptions {
   readonly spiffeId: string;
   readonly trustDomain: string;
   readonly config: PointConfig;
-  readonly replica: Replica;
+  /** The authority's knowledge: `openReplica` of `decision` gives one. */
+  readonly replica: Knowledge;
   /** The point's own log. */
   readonly log: Log;
   /** The point's own SVID; its renewals are taken up by listeners and upstream connections. */
@@ -40,6 +41,12 @@ export interface EnforcementPointOptions {
   readonly now: () => number;
   /** Called at most once in ten seconds for each kind of alarm; `count` tells how many it stands for. */
   readonly onAlarm: (alarm: PointAlarm) => void;
+}
+
+/** What an enforcement point needs of a replica: the decision point, and word of every change. */
+export interface Knowledge {
+  readonly point: DecisionPoint;
+  onChange(listener: () => void): () => void;
 }
 
 /** Something is wrong with the point itself. */
@@ -121,9 +128,7 @@ export function createEnforcementPoint(options: EnforcementPointOptions): Enforc
       trustDomain,
       now,
       facts: () => replica.point.facts,
-      edgeListeners: new Set(
-        config.listeners.filter(isEdge).map((listener) => listener.name),
-      ),
+      edgeListeners: new Set(config.listeners.filter(isEdge).map((listener) => listener.name)),
       accessTokens: createVerifiedTokens(),
       transactionTokens: createVerifiedTokens(),
       proofs: createProofMemory(),

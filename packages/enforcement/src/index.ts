@@ -1,3 +1,4 @@
+export type { Channel, ChannelFault, ChannelRegistry } from './channels/channel-registry.ts';
 export type { TransactionSigner } from './enforce/transaction-minter.ts';
 export { EnforcementError, type EnforcementErrorCode } from './enforcement-error.ts';
 export {
@@ -5,10 +6,10 @@ export {
   type EnforcementPoint,
   type EnforcementPointOptions,
   type EnforcementStats,
+  type Knowledge,
   type ListenerAddress,
   type PointAlarm,
 } from './enforcement-point.ts';
-export type { Channel, ChannelFault, ChannelRegistry } from './channels/channel-registry.ts';
 export type { Connection, EndCause } from './exchange.ts';
 export { LIMITS } from './limits.ts';
 export type { ConnectionPeer } from './peer.ts';
