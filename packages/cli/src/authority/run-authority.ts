@@ -45,8 +45,6 @@ export interface RunningAuthority {
     readonly issuer: string;
     readonly admin: string;
   };
-  /** Rejects when it cannot go on: its log failed. */
-  readonly failed: Promise<never>;
   createJoinToken(spiffeId: string): Promise<string>;
   close(): Promise<void>;
 }
@@ -252,9 +250,6 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         issuer: config.authority.issuerUrl,
         admin: folder.adminSocket,
       },
-      // A log that failed fails every `record`: nothing is issued or changed any more. There is
-      // nothing to go on with, and a supervisor that restarts finds what is on disk.
-      failed: new Promise(() => {}),
       async createJoinToken(spiffeId) {
         const made = await identity.createJoinToken({ spiffeId, by: 'system' });
         if (!made.isGranted) throw new CommandError(`cannot make a join token for ${spiffeId}: ${made.code}`);

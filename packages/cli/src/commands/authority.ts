@@ -31,7 +31,7 @@ export const authorityCommand: Command = {
       warn: (text) => io.err(`countersign authority: ${text}\n`),
     });
     io.out(`${JSON.stringify({ ready: true, ...authority.addresses })}\n`);
-    await untilStopped(io, authority.failed);
+    await untilStopped(io);
     await authority.close();
     return EXIT.ok;
   },

@@ -60,7 +60,7 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
         warn: (text) => io.err(`countersign ${kind} ${name}: ${text}\n`),
       });
       io.out(`${JSON.stringify({ ready: true, name, listeners: point.listeners })}\n`);
-      await untilStopped(io, point.failed);
+      await untilStopped(io);
       await point.close();
       return EXIT.ok;
     },

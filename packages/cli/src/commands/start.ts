@@ -36,7 +36,7 @@ export const startCommand: Command = {
       io.out(
         `${JSON.stringify({ ready: true, ...authority.addresses, listeners: points.flatMap(({ listeners }) => listeners) })}\n`,
       );
-      await untilStopped(io, authority.failed);
+      await untilStopped(io);
     } finally {
       for (const point of points.reverse()) await point.close();
       await authority.close();

@@ -33,8 +33,6 @@ export interface RunPointOptions {
 /** An enforcement point that serves. */
 export interface RunningPoint {
   readonly listeners: readonly ListenerAddress[];
-  /** Rejects when the point cannot go on. */
-  readonly failed: Promise<never>;
   close(): Promise<void>;
 }
 
@@ -141,6 +139,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       workload,
       transactionSigner: {
         kid: transactionJwk.kid,
+        jwk: transactionJwk,
         sign: (message) => sign(null, message, keys.transaction),
       },
       dataFolder: data.root,
@@ -149,7 +148,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
     });
     const listeners = await point.listen();
     closers.push(() => point.close({ graceMs: CLOSE_GRACE_MS }));
-    return { listeners, failed: new Promise(() => {}), close };
+    return { listeners, close };
   } catch (error) {
     await close();
     throw error;
