@@ -1,1 +1,16 @@
-export {};
+export type { Channel, ChannelFault, ChannelRegistry } from './channels/channel-registry.ts';
+export type { TransactionSigner } from './enforce/transaction-minter.ts';
+export { EnforcementError, type EnforcementErrorCode } from './enforcement-error.ts';
+export {
+  createEnforcementPoint,
+  type EnforcementPoint,
+  type EnforcementPointOptions,
+  type EnforcementStats,
+  type Knowledge,
+  type ListenerAddress,
+  type PointAlarm,
+} from './enforcement-point.ts';
+export type { Connection, EndCause } from './exchange.ts';
+export { LIMITS } from './limits.ts';
+export type { ConnectionPeer } from './peer.ts';
+export type { AlarmName, Counters } from './point-context.ts';

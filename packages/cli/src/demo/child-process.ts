@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 const READY_MS_MAX = 30_000;
 const STDERR_TAIL_CHARS = 2_000;
 
-/** What to run, and how it tells that it is ready: one JSON line with `"ready":true`. */
+/** What to run, and how it tells that it is ready: one JSON line with a `ready` that is true or a name. */
 export interface ChildSpec {
   readonly name: string;
   readonly command: readonly string[];
@@ -95,7 +95,7 @@ function readyLine(
         pending = pending.slice(end + 1);
         try {
           const value = JSON.parse(line);
-          if (value?.ready === true) {
+          if (value?.ready) {
             isReady = true;
             resolve(value);
             return;
