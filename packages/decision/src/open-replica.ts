@@ -11,7 +11,7 @@ import { type Marks, NO_MARKS, openReplicaFolder, type ReplicaFolder } from './r
 /** Beats come every second; this often one is kept. */
 const BEAT_KEPT_EVERY_MS = 5000;
 /** Changes and bytes kept after a snapshot before the authority is asked for another. */
-const CHANGES_MAX = 10_000;
+const CHANGES_MAX = 5000;
 const FACT_BYTES_COMPACT = 64 * 1024 * 1024;
 /** Lines that may wait to be taken; a follower sends one at a time. */
 const WAITING_MAX = 64;

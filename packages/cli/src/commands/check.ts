@@ -1,9 +1,10 @@
+import { resolve } from 'node:path';
 import { createCedarEngine } from '@countersign/cedar';
 import { checkRepository, type Problem } from '@countersign/policy';
 import type { Command } from '../command-line/command.ts';
 import { EXIT } from '../command-line/command.ts';
 import { policyTestRunner } from '../policy-tests.ts';
-import { print, repositoryOf, shared } from './options.ts';
+import { print, shared } from './options.ts';
 
 /** `countersign check` */
 export const checkCommand: Command = {
@@ -24,8 +25,8 @@ export const checkCommand: Command = {
     const engine = createCedarEngine();
     try {
       const { problems } = await checkRepository(
-        repositoryOf({ ...args, text: () => folder }, io),
-        { engine, now: io.now, runTests: policyTestRunner(engine) },
+        resolve(io.cwd, folder),
+        { engine, now: io.now, runTest: policyTestRunner(engine, io.now) },
       );
       const errors = problems.filter(
         (problem) => problem.severity === 'error' || args.flag('strict'),

@@ -45,9 +45,9 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
     target: join(dataRoot, 'repository'),
     now,
   });
-  const ports = await choosePorts(prepared.repositoryFolder);
+  const { ports, points } = await choosePorts(prepared.repositoryFolder);
   const historyFile = join(dataRoot, 'history.ndjson');
-  if (prepared.isNew) await bank.writeHistory(historyFile, { nowMs: now() });
+  if (prepared.isNew) await bank.writeHistory(historyFile, { nowMs: now(), seed: 'a past week' });
 
   const children = new Map<string, Child>();
   const stopping = new Set<string>();
@@ -80,7 +80,7 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
     env: {},
     logFile: logFile('authority'),
   }));
-  for (const [name, kind] of Object.entries(bank.POINTS)) {
+  for (const [name, kind] of points) {
     specs.set(name, async () => ({
       name,
       command: selfCommand([kind, name, '--data', dataRoot]),
@@ -91,21 +91,23 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
   for (const service of bank.SERVICES) {
     const name = `${service.name}-api`;
     const svid = join(dataRoot, 'services', service.name, 'svid');
+    const identityOf = (path: string | undefined): Promise<Record<string, string>> =>
+      path === undefined ? Promise.resolve({}) : tokenWhenNew(svid, () => joinToken(path));
     specs.set(name, async () => ({
       name,
       command: [
         process.execPath,
         ...nodeArguments,
-        service.file,
+        service.entry,
         ...['--socket', join(dataRoot, 'services', `${service.name}.sock`)],
         ...['--data', join(dataRoot, 'services', service.name)],
-        ...service.arguments({ ports }),
+        ...callArguments(service, ports),
       ],
       env: {
         COUNTERSIGN_AUTHORITY_URL: `https://127.0.0.1:${ports.control}`,
         COUNTERSIGN_TRUST: folder.trustFile,
         COUNTERSIGN_SVID_FOLDER: svid,
-        ...(service.workload ? await tokenWhenNew(svid, () => joinToken(service.workload ?? '')) : {}),
+        ...(await identityOf(service.identity)),
       },
       logFile: logFile(name),
     }));
@@ -113,7 +115,7 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
 
   const stop = async (): Promise<void> => {
     // Callers first, what they call last: nothing is refused for want of what it needs.
-    const groups = [bank.SERVICES.map((service) => `${service.name}-api`), Object.keys(bank.POINTS), ['authority']];
+    const groups = [bank.SERVICES.map((service) => `${service.name}-api`), points.map(([name]) => name), ['authority']];
     for (const name of children.keys()) stopping.add(name);
     for (const names of groups) {
       await Promise.all(names.map((name) => children.get(name)?.stop({ graceMs: STOP_GRACE_MS })));
@@ -157,3 +159,11 @@ async function tokenWhenNew(
   return { COUNTERSIGN_JOIN_TOKEN: await make() };
 }
 
+
+function callArguments({ calls }: ExampleBank['SERVICES'][number], ports: BankPorts): readonly string[] {
+  if (!calls) return [];
+  return [
+    ...[calls.originArgument, `https://127.0.0.1:${ports[calls.point]}`],
+    ...[calls.idArgument, `spiffe://${TRUST_DOMAIN}/workload/countersign/${calls.point}`],
+  ];
+}

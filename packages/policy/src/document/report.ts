@@ -31,12 +31,20 @@ export interface Report {
 /** An empty report. */
 export function createReport(): Report {
   const problems: Problem[] = [];
+  const told = new Set<string>();
   let leftOut = 0;
   let errorCount = 0;
   const add = (severity: Problem['severity'], place: Place, words: Words) => {
+    // Something shared (a parameter that many operations refer to) is at fault once.
+    const key = JSON.stringify([severity, place, words]);
+    if (told.has(key)) return;
     if (severity === 'error') errorCount += 1;
-    if (problems.length === PROBLEMS_MAX) leftOut += 1;
-    else problems.push({ severity, ...place, ...words });
+    if (problems.length === PROBLEMS_MAX) {
+      leftOut += 1;
+    } else {
+      told.add(key);
+      problems.push({ severity, ...place, ...words });
+    }
   };
   return {
     get hasErrors() {
