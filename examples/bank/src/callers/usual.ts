@@ -22,18 +22,18 @@ export interface UsualCaller {
   readonly partner: PartnerName;
   /** While it is at work. */
   readonly requestsPerMinute: number;
-  /** The share of the day's work that it does at night, 0 to 1. */
+  /** How much less often it is at work in an hour of the night than in one of the day, 0 to 1. */
   readonly nightShare: number;
 }
 
 /** Who calls, and how much. */
 export const USUAL_CALLERS: readonly UsualCaller[] = [
-  { partner: 'ledgerly', requestsPerMinute: 4, nightShare: 0.25 },
-  { partner: 'harvest', requestsPerMinute: 3, nightShare: 0.45 },
-  { partner: 'pocketwise', requestsPerMinute: 3, nightShare: 0.2 },
+  { partner: 'ledgerly', requestsPerMinute: 30, nightShare: 0.25 },
+  { partner: 'harvest', requestsPerMinute: 6, nightShare: 0.45 },
+  { partner: 'pocketwise', requestsPerMinute: 24, nightShare: 0.2 },
 ];
 
-/** What all partners together ask for per second while they are at work: a sixth of a request. */
+/** What all partners together ask for per second while they are at work: one request. */
 export const USUAL_RATE_PER_SECOND =
   USUAL_CALLERS.reduce((sum, { requestsPerMinute }) => sum + requestsPerMinute, 0) / 60;
 

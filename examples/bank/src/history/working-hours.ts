@@ -9,12 +9,18 @@ export interface WorkingStretch {
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
+/** The chance that a partner is at work in an hour of a working day. */
+const DAY_SHARE = 0.13;
+/** The share of those hours that are worked through. */
+const WHOLE_HOURS = 0.6;
+
 /**
- * When a partner was at work between two instants: in nearly every hour of the day and in some of
- * the night, fewer at weekends, now for a few minutes, now for the whole hour.
+ * When a partner was at work between two instants: in some hours of each day, in fewer of the night
+ * and at weekends, now for a few minutes, now for the whole hour.
  *
- * Whole hours are among them because a baseline of rates must have seen the rates that work has: a
- * caller that goes on at its usual pace for an hour does nothing unusual.
+ * Seldom, because a week of every minute would be a million events; but then at full pace, and whole
+ * hours among it, because a baseline of rates must have seen the rates that work has: a caller that
+ * goes on at its usual pace for an hour does nothing unusual.
  */
 export function workingStretches(
   { fromMs, toMs, nightShare }: WorkingStretch & { nightShare: number },
@@ -25,16 +31,13 @@ export function workingStretches(
     const at = new Date(hourMs);
     const isNight = at.getUTCHours() < 6 || at.getUTCHours() >= 22;
     const isWeekend = at.getUTCDay() === 0 || at.getUTCDay() === 6;
-    const chance = (isNight ? nightShare : 0.95) * (isWeekend ? 0.7 : 1);
+    const chance = DAY_SHARE * (isNight ? nightShare : 1) * (isWeekend ? 0.7 : 1);
     const isWorking = random.next() < chance;
     const isWholeHour = random.next() < WHOLE_HOURS;
-    const minutes = isWholeHour ? 60 : random.between(6, 30);
+    const minutes = isWholeHour ? 60 : random.between(10, 40);
     const startMs = hourMs + random.between(0, 60 - minutes) * MINUTE_MS;
     if (!isWorking) continue;
     stretches.push({ fromMs: startMs, toMs: Math.min(startMs + minutes * MINUTE_MS, toMs) });
   }
   return stretches.filter((stretch) => stretch.toMs > stretch.fromMs);
 }
-
-/** The share of working hours that are worked through. */
-const WHOLE_HOURS = 0.5;

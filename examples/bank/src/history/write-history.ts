@@ -74,7 +74,7 @@ function pastOf(
   const past: PastRequest[] = [];
   for (const { fromMs, toMs } of workingStretches({ ...span, nightShare }, random)) {
     // Some stretches are busier than others.
-    const perMs = (requestsPerMinute * Math.exp(0.3 * random.normal())) / 60_000;
+    const perMs = (requestsPerMinute * Math.exp(0.4 * random.normal())) / 60_000;
     let atMs = fromMs;
     for (;;) {
       atMs += Math.ceil(-Math.log(1 - random.next()) / perMs);

@@ -83,10 +83,10 @@ export async function callMesh(
 export async function becomeWorkload(env: TourEnvironment, name: string): Promise<Workload> {
   const { trustDomain, authorityUrl, x509Authorities, now } = env;
   const spiffeId = `spiffe://${trustDomain}/${name}`;
-  const made = await env.admin('POST', '/v1/join-tokens', { spiffeId, ttlSeconds: 60 });
-  const joinToken = (made as { joinToken?: unknown } | undefined)?.joinToken;
+  const { status, body } = await env.admin('POST', '/v1/join-tokens', { spiffeId, ttlSeconds: 60 });
+  const joinToken = (body as { joinToken?: unknown } | undefined)?.joinToken;
   if (typeof joinToken !== 'string') {
-    throw new BankError('ERR_BANK_TOUR', 'could not get a join token: found none in the answer');
+    throw new BankError('ERR_BANK_TOUR', `could not get a join token: found status ${status}`);
   }
   return connectWorkload({
     authorityUrl,

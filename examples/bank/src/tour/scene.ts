@@ -14,8 +14,12 @@ export interface TourEnvironment extends BankEnvironment {
   readonly authorityUrl: string;
   /** DER in base64, as `trust.json` has them. */
   readonly x509Authorities: readonly string[];
-  /** One call to the operator's socket: the body of the answer; rejects when it was refused. */
-  admin(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<unknown>;
+  /** One call to the operator's socket; being refused is an answer. */
+  admin(
+    method: 'GET' | 'POST' | 'DELETE',
+    path: string,
+    body?: unknown,
+  ): Promise<{ readonly status: number; readonly body: unknown }>;
   /** The first collected event that fits, waiting for it at most that long. */
   findEvent(predicate: (event: Event) => boolean, timeoutMs: number): Promise<Event | undefined>;
 }
