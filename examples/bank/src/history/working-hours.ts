@@ -1,3 +1,4 @@
+import type { UsualCaller } from '../callers/usual.ts';
 import type { SeededRandom } from '../data/seeded-random.ts';
 
 /** A stretch of time in which a partner is at work. */
@@ -9,8 +10,6 @@ export interface WorkingStretch {
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
-/** The chance that a partner is at work in an hour of a working day. */
-const DAY_SHARE = 0.13;
 /** The share of those hours that are worked through. */
 const WHOLE_HOURS = 0.6;
 
@@ -23,15 +22,17 @@ const WHOLE_HOURS = 0.6;
  * goes on at its usual pace for an hour does nothing unusual.
  */
 export function workingStretches(
-  { fromMs, toMs, nightShare }: WorkingStretch & { nightShare: number },
+  habits: Pick<UsualCaller, 'workingShare' | 'nightShare'>,
+  { fromMs, toMs }: WorkingStretch,
   random: SeededRandom,
 ): WorkingStretch[] {
+  const { workingShare, nightShare } = habits;
   const stretches: WorkingStretch[] = [];
   for (let hourMs = fromMs; hourMs < toMs; hourMs += HOUR_MS) {
     const at = new Date(hourMs);
     const isNight = at.getUTCHours() < 6 || at.getUTCHours() >= 22;
     const isWeekend = at.getUTCDay() === 0 || at.getUTCDay() === 6;
-    const chance = DAY_SHARE * (isNight ? nightShare : 1) * (isWeekend ? 0.7 : 1);
+    const chance = workingShare * (isNight ? nightShare : 1) * (isWeekend ? 0.7 : 1);
     const isWorking = random.next() < chance;
     const isWholeHour = random.next() < WHOLE_HOURS;
     const minutes = isWholeHour ? 60 : random.between(10, 40);

@@ -5,7 +5,12 @@ import {
   encodeEvent,
   type OutcomeEvent,
 } from '@countersign/model';
-import { USUAL_CALLERS, type UsualRequest, usualRequest } from '../callers/usual.ts';
+import {
+  USUAL_CALLERS,
+  type UsualCaller,
+  type UsualRequest,
+  usualRequest,
+} from '../callers/usual.ts';
 import { type SeededRandom, seededRandom } from '../data/seeded-random.ts';
 import { workingStretches } from './working-hours.ts';
 
@@ -67,12 +72,13 @@ interface PastRequest extends UsualRequest {
 }
 
 function pastOf(
-  { partner, requestsPerMinute, nightShare }: (typeof USUAL_CALLERS)[number],
+  caller: UsualCaller,
   span: { fromMs: number; toMs: number },
   random: SeededRandom,
 ): PastRequest[] {
+  const { partner, requestsPerMinute } = caller;
   const past: PastRequest[] = [];
-  for (const { fromMs, toMs } of workingStretches({ ...span, nightShare }, random)) {
+  for (const { fromMs, toMs } of workingStretches(caller, span, random)) {
     // Some stretches are busier than others.
     const perMs = (requestsPerMinute * Math.exp(0.4 * random.normal())) / 60_000;
     let atMs = fromMs;
