@@ -1,9 +1,15 @@
-import { type CedarEngine } from '@countersign/cedar';
+import type { CedarEngine } from '@countersign/cedar';
 import { decideAgain } from '@countersign/decision';
 import { nodeDisk, parseVerifierKey, verifiedEntries } from '@countersign/ledger';
 import { type Decision, type DecisionEvent, decodeEvent } from '@countersign/model';
 import { parseBundle } from '@countersign/policy';
-import { openBundleStore, openDatabase, openFactLog, POLICY_TYPE, verifyStatement } from '@countersign/state';
+import {
+  openBundleStore,
+  openDatabase,
+  openFactLog,
+  POLICY_TYPE,
+  verifyStatement,
+} from '@countersign/state';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
 import { findLogs } from '../record/find-logs.ts';
@@ -32,9 +38,14 @@ export async function decideRecorded(
   const database = openDatabase({ file: folder.stateFile });
   try {
     const published = await (await openBundleStore(database)).byVersion(event.policyVersion);
-    if (!published) throw new CommandError(`cannot decide ${id} again: policy ${event.policyVersion} is not kept here`);
+    if (!published)
+      throw new CommandError(
+        `cannot decide ${id} again: policy ${event.policyVersion} is not kept here`,
+      );
     // The database could have been changed by hand; the signature could not.
-    const bundle = parseBundle(verifyStatement(published.jws, { type: POLICY_TYPE, keys: policyKeys }));
+    const bundle = parseBundle(
+      verifyStatement(published.jws, { type: POLICY_TYPE, keys: policyKeys }),
+    );
     const factLog = await openFactLog(database, { trustDomain, now: () => event.at });
     const facts = await factLog.factsAt(event.factSequence);
     const again = await decideAgain({ bundle, facts, event, engine });
@@ -59,5 +70,7 @@ async function findDecision(id: string, dataRoot: string): Promise<DecisionEvent
       if (event.kind === 'decision' && event.id === id) return event;
     }
   }
-  throw new CommandError(`cannot decide ${id} again: found no such decision in the logs of ${dataRoot}`);
+  throw new CommandError(
+    `cannot decide ${id} again: found no such decision in the logs of ${dataRoot}`,
+  );
 }

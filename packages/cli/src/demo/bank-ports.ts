@@ -42,7 +42,10 @@ export async function choosePorts(
 interface WrittenConfig {
   readonly authority: { readonly control: string; readonly issuer: string };
   readonly points: Readonly<
-    Record<string, { readonly kind: string; readonly listeners: readonly { name: string; address: string }[] }>
+    Record<
+      string,
+      { readonly kind: string; readonly listeners: readonly { name: string; address: string }[] }
+    >
   >;
 }
 

@@ -4,8 +4,8 @@ import { type AdminClient, adminClient } from '../admin-client.ts';
 import { dataFolder } from '../data-folder.ts';
 import { nodeArguments, selfCommand } from '../self.ts';
 import { readTrustFile } from '../trust-file.ts';
-import { type Child, type ChildSpec, startChild } from './child-process.ts';
 import { type BankPorts, choosePorts } from './bank-ports.ts';
+import { type Child, type ChildSpec, startChild } from './child-process.ts';
 import type { ExampleBank } from './load-example-bank.ts';
 
 const STOP_GRACE_MS = 8_000;
@@ -70,13 +70,25 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
   const admin = adminClient(folder.adminSocket);
   const joinToken = async (path: string): Promise<string> => {
     const spiffeId = `spiffe://${TRUST_DOMAIN}/${path}`;
-    const { joinToken: token } = await admin.call<{ joinToken: string }>('POST', '/v1/join-tokens', { spiffeId });
+    const { joinToken: token } = await admin.call<{ joinToken: string }>(
+      'POST',
+      '/v1/join-tokens',
+      { spiffeId },
+    );
     return token;
   };
 
   specs.set('authority', async () => ({
     name: 'authority',
-    command: selfCommand(['authority', '--repository', prepared.repositoryFolder, '--data', dataRoot, '--history', historyFile]),
+    command: selfCommand([
+      'authority',
+      '--repository',
+      prepared.repositoryFolder,
+      '--data',
+      dataRoot,
+      '--history',
+      historyFile,
+    ]),
     env: {},
     logFile: logFile('authority'),
   }));
@@ -84,7 +96,9 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
     specs.set(name, async () => ({
       name,
       command: selfCommand([kind, name, '--data', dataRoot]),
-      env: await tokenWhenNew(folder.point(name).svid, () => joinToken(`workload/countersign/${name}`)),
+      env: await tokenWhenNew(folder.point(name).svid, () =>
+        joinToken(`workload/countersign/${name}`),
+      ),
       logFile: logFile(name),
     }));
   }
@@ -115,7 +129,11 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
 
   const stop = async (): Promise<void> => {
     // Callers first, what they call last: nothing is refused for want of what it needs.
-    const groups = [bank.SERVICES.map((service) => `${service.name}-api`), points.map(([name]) => name), ['authority']];
+    const groups = [
+      bank.SERVICES.map((service) => `${service.name}-api`),
+      points.map(([name]) => name),
+      ['authority'],
+    ];
     for (const name of children.keys()) stopping.add(name);
     for (const names of groups) {
       await Promise.all(names.map((name) => children.get(name)?.stop({ graceMs: STOP_GRACE_MS })));
@@ -159,8 +177,10 @@ async function tokenWhenNew(
   return { COUNTERSIGN_JOIN_TOKEN: await make() };
 }
 
-
-function callArguments({ calls }: ExampleBank['SERVICES'][number], ports: BankPorts): readonly string[] {
+function callArguments(
+  { calls }: ExampleBank['SERVICES'][number],
+  ports: BankPorts,
+): readonly string[] {
   if (!calls) return [];
   return [
     ...[calls.originArgument, `https://127.0.0.1:${ports[calls.point]}`],

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import type { Clock } from '@countersign/model';
 import type { TourEnvironment } from '@countersign/example-bank';
+import type { Clock } from '@countersign/model';
 import { CommandError } from '../command-line/command.ts';
 import type { EventFinder } from './event-finder.ts';
 import type { RunningBank } from './example-bank.ts';
@@ -22,7 +22,11 @@ export function tourEnvironment(
     trustDomain: trust.trustDomain,
     repositoryFolder: bank.repositoryFolder,
     servicesFolder: join(bank.dataRoot, 'services'),
-    meshOrigins: { payments: mesh(ports.payments), accounts: mesh(ports.accounts), core: mesh(ports.core) },
+    meshOrigins: {
+      payments: mesh(ports.payments),
+      accounts: mesh(ports.accounts),
+      core: mesh(ports.core),
+    },
     authorityUrl: trust.controlUrl,
     x509Authorities: trust.x509Authorities,
     admin: async (method, path, body) => {

@@ -18,7 +18,12 @@ export async function findLogs(root: string): Promise<readonly FoundLog[]> {
   const data = dataFolder(root);
   const found: FoundLog[] = [];
   const own = await keyIn(data.authorityLog);
-  if (own) found.push({ name: 'authority', folder: data.authorityLog, key: { text: own, from: 'the log itself' } });
+  if (own)
+    found.push({
+      name: 'authority',
+      folder: data.authorityLog,
+      key: { text: own, from: 'the log itself' },
+    });
   const mirrored = await foldersIn(data.mirrors);
   for (const name of await foldersIn(join(root, 'points'))) {
     const folder = data.point(name).log;
@@ -37,7 +42,8 @@ export async function findLogs(root: string): Promise<readonly FoundLog[]> {
   for (const name of mirrored) {
     const folder = join(data.mirrors, name);
     const text = await keyIn(folder);
-    if (text) found.push({ name: `${name} (collected)`, folder, key: { text, from: 'the authority' } });
+    if (text)
+      found.push({ name: `${name} (collected)`, folder, key: { text, from: 'the authority' } });
   }
   return found;
 }
@@ -46,13 +52,20 @@ export async function findLogs(root: string): Promise<readonly FoundLog[]> {
 export async function logIn(folder: string): Promise<FoundLog> {
   const text = await keyIn(folder);
   const name = basename(folder) === 'log' ? basename(dirname(folder)) : basename(folder);
-  return { name, folder, ...(text !== undefined && { key: { text, from: 'the log itself' as const } }) };
+  return {
+    name,
+    folder,
+    ...(text !== undefined && { key: { text, from: 'the log itself' as const } }),
+  };
 }
 
 async function foldersIn(folder: string): Promise<readonly string[]> {
   try {
     const entries = await readdir(folder, { withFileTypes: true });
-    return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name).sort();
+    return entries
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name)
+      .sort();
   } catch {
     return [];
   }

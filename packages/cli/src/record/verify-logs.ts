@@ -26,7 +26,10 @@ export interface LogVerdict {
  */
 export async function verifyOne(log: FoundLog, givenKeys: readonly string[]): Promise<LogVerdict> {
   const keys = givenKeys.length > 0 ? givenKeys : log.key ? [log.key.text] : [];
-  if (keys.length === 0) throw new CommandError(`cannot verify ${log.folder}: found no vkey, expected one there or with --vkey`);
+  if (keys.length === 0)
+    throw new CommandError(
+      `cannot verify ${log.folder}: found no vkey, expected one there or with --vkey`,
+    );
   const verifiers = keys.map(parseVerifierKey);
   const atLeast = log.mirror === undefined ? undefined : await headOf(log.mirror, verifiers);
   const report = await verifyRecord(log.folder, { verifiers, ...(atLeast && { atLeast }) });

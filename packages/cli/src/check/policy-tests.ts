@@ -2,8 +2,8 @@ import type { CedarEngine } from '@countersign/cedar';
 import type { LocalDecisionPoint } from '@countersign/decision';
 import type { Clock, Fact } from '@countersign/model';
 import type { RunPolicyTest } from '@countersign/policy';
-import { repositoryDecisionPoint } from './decide/repository-decision-point.ts';
-import { repositoryFacts } from './decide/repository-facts.ts';
+import { repositoryDecisionPoint } from '../decide/repository-decision-point.ts';
+import { repositoryFacts } from '../decide/repository-facts.ts';
 
 /** Runs `policies/tests` on the decision point itself, which `policy` cannot see from below. */
 export function policyTestRunner(engine: CedarEngine, now: Clock): RunPolicyTest {
