@@ -20,7 +20,8 @@ if (isInstalled && major >= 24) {
   const node = major >= 24 ? process.execPath : nodeOfThePackage();
   // A signal to this launcher is a signal to the command; the launcher ends as the command ended.
   const child = spawn(node, [...main, ...process.argv.slice(2)], { stdio: 'inherit' });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+    process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {
     process.stderr.write(`countersign: cannot start ${node}: ${error.message}\n`);
     process.exit(3);
@@ -33,7 +34,11 @@ if (isInstalled && major >= 24) {
 function nodeOfThePackage() {
   const name = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
   try {
-    const folder = join(createRequire(import.meta.url).resolve(`${name}/package.json`), '..', 'bin');
+    const folder = join(
+      createRequire(import.meta.url).resolve(`${name}/package.json`),
+      '..',
+      'bin',
+    );
     const file = join(folder, process.platform === 'win32' ? 'node.exe' : 'node');
     if (existsSync(file)) return file;
   } catch {

@@ -1,6 +1,6 @@
-import { commands } from './commands/registry.ts';
 import { processIo } from './command-line/process-io.ts';
 import { runCommandLine } from './command-line/run-command-line.ts';
+import { commands } from './commands/registry.ts';
 import { version } from './version.ts';
 
 const code = await runCommandLine(process.argv.slice(2), { commands, version, io: processIo() });

@@ -3,7 +3,12 @@ import type { TrustAnchors } from '@countersign/state';
 import { z } from 'zod';
 import { CommandError } from './command-line/command.ts';
 
-const jwk = z.object({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: z.string(), kid: z.string() });
+const jwk = z.object({
+  kty: z.literal('OKP'),
+  crv: z.literal('Ed25519'),
+  x: z.string(),
+  kid: z.string(),
+});
 const shape = z.object({
   trustDomain: z.string().min(1),
   x509Authorities: z.array(z.base64()).min(1),
@@ -39,7 +44,9 @@ export async function readTrustFile(file: string): Promise<TrustFile> {
   }
   const parsed = shape.safeParse(value);
   if (!parsed.success) {
-    throw new CommandError(`cannot read trust anchors of ${file}: ${z.prettifyError(parsed.error)}`);
+    throw new CommandError(
+      `cannot read trust anchors of ${file}: ${z.prettifyError(parsed.error)}`,
+    );
   }
   return parsed.data;
 }

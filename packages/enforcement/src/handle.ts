@@ -63,9 +63,7 @@ async function judge(
   const fields = readHeaderFields(exchange.head.rawHeaders);
 
   const identity = await authenticate(exchange, fields, surface?.audience, context.authentication);
-  const description = surfaceRoute
-    ? describe(exchange.head, fields, surfaceRoute)
-    : UNROUTED;
+  const description = surfaceRoute ? describe(exchange.head, fields, surfaceRoute) : UNROUTED;
   const verdict = {
     eventId: compactId(),
     exchange,

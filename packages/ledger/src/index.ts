@@ -22,3 +22,12 @@ export { type OpenedNote, openNote, signNote } from './note/note.ts';
 export { type NoteVerifier, parseVerifierKey, verifierKey } from './note/verifier-key.ts';
 export type { NoteSigner } from './note-signer.ts';
 export { openLog } from './open-log.ts';
+export {
+  type Mirror,
+  type MirrorOptions,
+  type MirrorOutcome,
+  type MirrorRefusal,
+  openMirror,
+} from './open-mirror.ts';
+export type { LogProblem, LogProblemCode, LogReport, VerifiedEntry } from './verify/log-report.ts';
+export { type VerifyLogOptions, verifiedEntries, verifyLog } from './verify/verify-log.ts';

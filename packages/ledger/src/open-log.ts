@@ -11,7 +11,7 @@ import {
   signatureLinePrefix,
   signNote,
 } from './note/note.ts';
-import { ed25519Verifier, type NoteVerifier } from './note/verifier-key.ts';
+import { ed25519Verifier, type NoteVerifier, verifierKey } from './note/verifier-key.ts';
 import type { NoteSigner } from './note-signer.ts';
 import { EntryReader } from './segment/entry-reader.ts';
 import { ENTRY_BYTES_MAX } from './segment/frame.ts';
@@ -55,7 +55,7 @@ export async function openLog(options: LogOptions): Promise<Log> {
   const unlock = await disk.lock();
   try {
     await requireWorkingSigner(origin, signer, verifier);
-    await keepVerifierKey(disk, origin, signer.publicKey);
+    await keepVerifierKey(disk, verifierKey(origin, signer.publicKey));
     const recovered = await recoverSegments(disk, { origin, verifier });
     const { frontier } = recovered;
     const state: TreeState = {

@@ -1,6 +1,5 @@
 import { LedgerError } from './ledger-error.ts';
 import type { LogDisk } from './log.ts';
-import { verifierKey } from './note/verifier-key.ts';
 
 /** The file in a log's folder that says with which key it is verified, for people and tools. */
 export const VERIFIER_KEY_FILE = 'vkey';
@@ -10,12 +9,8 @@ export const VERIFIER_KEY_FILE = 'vkey';
  *
  * @throws {LedgerError} `ERR_LEDGER_KEY_MISMATCH` when the folder is another log's
  */
-export async function keepVerifierKey(
-  disk: LogDisk,
-  origin: string,
-  publicKey: Uint8Array,
-): Promise<void> {
-  const line = `${verifierKey(origin, publicKey)}\n`;
+export async function keepVerifierKey(disk: LogDisk, verifierKey: string): Promise<void> {
+  const line = `${verifierKey.trim()}\n`;
   if (!(await disk.list()).includes(VERIFIER_KEY_FILE)) {
     await disk.replace(VERIFIER_KEY_FILE, Buffer.from(line));
     return;

@@ -4,6 +4,7 @@ import type { RiskFeature } from './feature.ts';
 import { EventJoin, type JoinedRow, type RequestEvent } from './join-events.ts';
 import { levelSignal } from './level-signal.ts';
 import type { Observation } from './observation.ts';
+import { ProfileShelf } from './profile-shelf.ts';
 import type { RiskEngine, RiskHealth, RiskScore } from './risk-engine.ts';
 import { RiskError } from './risk-error.ts';
 import { nextLevel, scoreFromNats } from './score.ts';
@@ -19,8 +20,8 @@ export interface RiskEngineOptions {
   /** What {@link RiskEngine.snapshot} gave. */
   readonly snapshot?: Uint8Array;
   /**
-   * Profiles held, default 100 000. Beyond it the one longest without an event is dropped, one at
-   * LOW or unknown if there is any among the oldest; its subject is unknown when it comes back.
+   * Profiles held, default 100 000. Beyond it one without a recent event is dropped, one that is
+   * not elevated if possible; its subject is unknown when it comes back.
    */
   readonly subjectsMax?: number;
   /** Requests held for joining and deduplication, default 65 536, the oldest dropped first. */
@@ -30,8 +31,6 @@ export interface RiskEngineOptions {
 // A clock of an enforcement point may run ahead; an event beyond this is taken as happening now,
 // because a window opened in the future would hide what comes until then.
 const AHEAD_MS_MAX = 60_000;
-/** How many of the oldest profiles are looked at for one that is not elevated. */
-const EVICTION_LOOKS = 64;
 
 /**
  * Makes an engine that scores behaviour in memory.
@@ -46,18 +45,14 @@ export function createRiskEngine(options: RiskEngineOptions): RiskEngine {
 class Engine implements RiskEngine {
   readonly #now: () => number;
   readonly #features: readonly RiskFeature[];
-  readonly #subjectsMax: number;
   readonly #join: EventJoin;
-  /** Oldest use first. */
-  readonly #profiles = new Map<string, SubjectProfile>();
-  /** The subjects at MEDIUM or HIGH, for `review`. */
-  readonly #elevated = new Set<string>();
-  readonly #counts = { evicted: 0, duplicates: 0, unattributed: 0, fromTheFuture: 0 };
+  readonly #profiles: ProfileShelf;
+  readonly #counts = { duplicates: 0, unattributed: 0, fromTheFuture: 0 };
 
   constructor(options: RiskEngineOptions) {
     this.#now = options.now;
     this.#features = options.features ?? [bulkReading()];
-    this.#subjectsMax = options.subjectsMax ?? 100_000;
+    this.#profiles = new ProfileShelf(options.subjectsMax ?? 100_000);
     this.#join = new EventJoin(options.requestsMax ?? 65_536);
     if (options.snapshot !== undefined) this.#restore(options.snapshot);
   }
@@ -75,15 +70,14 @@ class Engine implements RiskEngine {
 
   review(): readonly Signal[] {
     const signals: Signal[] = [];
-    for (const subject of [...this.#elevated]) {
-      const profile = this.#profiles.get(subject);
-      if (profile !== undefined) signals.push(...this.#assess(profile, undefined));
+    for (const profile of this.#profiles) {
+      if (profile.isElevated) signals.push(...this.#assess(profile, undefined));
     }
     return signals;
   }
 
   score(subject: string): RiskScore {
-    const profile = this.#profiles.get(subject);
+    const profile = this.#profiles.peek(subject);
     if (profile === undefined) return { subject, score: 0, level: 'unknown', contributions: [] };
     const atMs = this.#now();
     const score = scoreFromNats(profile.nats(atMs));
@@ -92,19 +86,18 @@ class Engine implements RiskEngine {
   }
 
   relearn(subject: string): void {
-    this.#profiles.get(subject)?.relearn();
-    this.#elevated.delete(subject);
+    this.#profiles.peek(subject)?.relearn();
   }
 
   health(): RiskHealth {
     let subjectsUnknown = 0;
-    for (const profile of this.#profiles.values()) if (!profile.hasHistory) subjectsUnknown++;
-    return {
-      subjects: this.#profiles.size,
-      subjectsUnknown,
-      subjectsElevated: this.#elevated.size,
-      ...this.#counts,
-    };
+    let subjectsElevated = 0;
+    for (const profile of this.#profiles) {
+      if (!profile.hasHistory) subjectsUnknown++;
+      if (profile.isElevated) subjectsElevated++;
+    }
+    const { size: subjects, evicted } = this.#profiles;
+    return { subjects, subjectsUnknown, subjectsElevated, evicted, ...this.#counts };
   }
 
   /** Moves a subject's level to what its evidence says now; a change is one signal. */
@@ -115,8 +108,6 @@ class Engine implements RiskEngine {
     const level = nextLevel(previous, score, profile.hasHistory);
     if (level === previous) return [];
     profile.changeLevel(level);
-    if (level === 'MEDIUM' || level === 'HIGH') this.#elevated.add(profile.subject);
-    else this.#elevated.delete(profile.subject);
     // Nothing turns unknown again but by relearn, so that this is a word of CAEP's.
     if (level === 'unknown') return [];
     return [levelSignal(profile, { level, previous, score, atMs, eventId })];
@@ -131,34 +122,10 @@ class Engine implements RiskEngine {
 
   #profileOf({ subject, kind }: Observation): SubjectProfile {
     const known = this.#profiles.get(subject);
-    if (known !== undefined) {
-      // Map keeps the order of insertion: this makes it the order of use.
-      this.#profiles.delete(subject);
-      this.#profiles.set(subject, known);
-      return known;
-    }
-    if (this.#profiles.size >= this.#subjectsMax) this.#evict();
+    if (known !== undefined) return known;
     const profile = SubjectProfile.start(subject, kind, this.#features);
-    this.#profiles.set(subject, profile);
+    this.#profiles.add(profile);
     return profile;
-  }
-
-  /** Prefers a profile that is not elevated: whoever is suspected must not be forgotten by a flood. */
-  #evict(): void {
-    let looks = 0;
-    let victim: string | undefined;
-    for (const subject of this.#profiles.keys()) {
-      victim ??= subject;
-      if (!this.#elevated.has(subject)) {
-        victim = subject;
-        break;
-      }
-      if (++looks === EVICTION_LOOKS) break;
-    }
-    if (victim === undefined) return;
-    this.#profiles.delete(victim);
-    this.#elevated.delete(victim);
-    this.#counts.evicted++;
   }
 
   snapshot(): Uint8Array {
@@ -167,7 +134,7 @@ class Engine implements RiskEngine {
 
   *#rows(): Iterable<Row> {
     for (const feature of this.#features) yield ['peers', feature.name, feature.dumpPeers()];
-    for (const profile of this.#profiles.values()) yield ['subject', profile.dump()];
+    for (const profile of this.#profiles) yield ['subject', profile.dump()];
     for (const row of this.#join.rows()) yield ['request', row];
   }
 
@@ -188,11 +155,7 @@ class Engine implements RiskEngine {
       case 'subject': {
         const { kind } = subjectFromId(row[1].subject);
         const profile = SubjectProfile.restore(row[1], kind, this.#features);
-        if (this.#profiles.size >= this.#subjectsMax) this.#evict();
-        this.#profiles.set(profile.subject, profile);
-        if (profile.level === 'MEDIUM' || profile.level === 'HIGH') {
-          this.#elevated.add(profile.subject);
-        }
+        this.#profiles.add(profile);
         return;
       }
       case 'request':

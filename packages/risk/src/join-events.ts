@@ -23,7 +23,10 @@ interface JoinedRequest {
   /** Hash of the resource until it was counted. */
   resource: number | undefined;
   isForwarded: boolean;
+  /** What outcome and closure told: the greater, because both may tell the same bytes. */
+  bytesTold: number;
   bytesCounted: number;
+  isCounted: boolean;
 }
 
 /** A {@link JoinedRequest} as a row of a snapshot: id first, then its fields in order. */
@@ -34,7 +37,9 @@ export type JoinedRow = readonly [
   session: string | null,
   resource: number | null,
   isForwarded: boolean,
+  bytesTold: number,
   bytesCounted: number,
+  isCounted: boolean,
 ];
 
 /**
@@ -45,6 +50,9 @@ export type JoinedRow = readonly [
 export class EventJoin {
   readonly #requests = new Map<string, JoinedRequest>();
   readonly #requestsMax: number;
+  /** Ids in the order they came: a ring, because a Map walks over all it deleted to find its first. */
+  readonly #ids: string[] = [];
+  #oldest = 0;
 
   constructor(requestsMax: number) {
     this.#requestsMax = requestsMax;
@@ -65,6 +73,9 @@ export class EventJoin {
     }
     if (event.kind === 'outcome') request.isForwarded = event.forwarded;
     if (event.kind === 'closure') request.isForwarded = true;
+    if (event.kind !== 'decision') {
+      request.bytesTold = Math.max(request.bytesTold, event.bytes ?? 0);
+    }
     // A decision alone says what was asked, not what was read.
     if ((request.seen & (BITS.outcome | BITS.closure)) === 0) return 'nothing-new';
     return this.#observation(request, event, atMs);
@@ -74,12 +85,13 @@ export class EventJoin {
     const subject = request.subject;
     const kind = subject === undefined ? undefined : kindOf(subject);
     if (subject === undefined || kind === undefined) return 'unattributed';
+    // All that was told and not counted yet, also what came before the subject was known.
     const resource = request.resource;
+    const bytes = request.bytesTold - request.bytesCounted;
+    const requests = (request.seen & BITS.outcome) !== 0 && !request.isCounted ? 1 : 0;
     request.resource = undefined;
-    // An outcome of known length and a closure may both tell bytes: the greater counts, once.
-    const bytesTold = event.kind === 'decision' ? 0 : (event.bytes ?? 0);
-    const bytes = Math.max(0, bytesTold - request.bytesCounted);
-    request.bytesCounted += bytes;
+    request.bytesCounted = request.bytesTold;
+    request.isCounted ||= requests === 1;
     return {
       eventId: event.id,
       subject,
@@ -88,18 +100,19 @@ export class EventJoin {
       isReplayed: event.replayed === true,
       isForwarded: request.isForwarded,
       session: request.session,
-      requests: event.kind === 'outcome' ? 1 : 0,
+      requests,
       bytes,
       resource,
     };
   }
 
   #start(id: string): JoinedRequest {
-    if (this.#requests.size >= this.#requestsMax) {
-      for (const oldest of this.#requests.keys()) {
-        this.#requests.delete(oldest);
-        break;
-      }
+    if (this.#ids.length < this.#requestsMax) {
+      this.#ids.push(id);
+    } else {
+      this.#requests.delete(this.#ids[this.#oldest] ?? '');
+      this.#ids[this.#oldest] = id;
+      this.#oldest = (this.#oldest + 1) % this.#requestsMax;
     }
     const request: JoinedRequest = {
       seen: 0,
@@ -107,7 +120,9 @@ export class EventJoin {
       session: undefined,
       resource: undefined,
       isForwarded: false,
+      bytesTold: 0,
       bytesCounted: 0,
+      isCounted: false,
     };
     this.#requests.set(id, request);
     return request;
@@ -115,21 +130,28 @@ export class EventJoin {
 
   /** The requests held, oldest first. */
   *rows(): Iterable<JoinedRow> {
-    for (const [id, r] of this.#requests) {
-      const { seen, isForwarded, bytesCounted } = r;
+    for (let i = 0; i < this.#ids.length; i++) {
+      const id = this.#ids[(this.#oldest + i) % this.#ids.length] ?? '';
+      const r = this.#requests.get(id);
+      if (r === undefined) continue;
+      const { seen, isForwarded, bytesTold, bytesCounted, isCounted } = r;
       const texts = [r.subject ?? null, r.session ?? null, r.resource ?? null] as const;
-      yield [id, seen, ...texts, isForwarded, bytesCounted];
+      yield [id, seen, ...texts, isForwarded, bytesTold, bytesCounted, isCounted];
     }
   }
 
-  restore([id, seen, subject, session, resource, isForwarded, bytesCounted]: JoinedRow): void {
+  restore(row: JoinedRow): void {
+    const [id, seen, subject, session, resource] = row;
+    const [, , , , , isForwarded, bytesTold, bytesCounted, isCounted] = row;
     Object.assign(this.#start(id), {
       seen,
       subject: subject ?? undefined,
       session: session ?? undefined,
       resource: resource ?? undefined,
       isForwarded,
+      bytesTold,
       bytesCounted,
+      isCounted,
     });
   }
 }

@@ -1,6 +1,6 @@
 import type { RiskScore } from './risk-engine.ts';
 
-/** How many nats bring the score to 63; 4.0 nats make 50 (MEDIUM) and 9.3 make 80 (HIGH). */
+/** How many nats bring the score to 63; 4.0 nats make 50 (MEDIUM) and 8.0 make 75 (HIGH). */
 const NATS_SCALE = 5.8;
 
 /**
@@ -15,11 +15,11 @@ export function scoreFromNats(nats: number): number {
   return -100 * Math.expm1(-nats / NATS_SCALE);
 }
 
-// Up at 50 and 80, down below 35 and 65: a score at a border must not make a signal per event.
+// Up at 50 and 75, down below 35 and 60: a score at a border must not make a signal per event.
 const MEDIUM_FROM = 50;
 const MEDIUM_UNTIL = 35;
-const HIGH_FROM = 80;
-const HIGH_UNTIL = 65;
+const HIGH_FROM = 75;
+const HIGH_UNTIL = 60;
 
 /** The level that follows `level` at a score, with hysteresis. */
 export function nextLevel(

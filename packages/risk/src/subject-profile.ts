@@ -40,6 +40,10 @@ export class SubjectProfile {
     return this.#level;
   }
 
+  get isElevated(): boolean {
+    return this.#level === 'MEDIUM' || this.#level === 'HIGH';
+  }
+
   /** How often the level changed: part of the signals' ids. */
   get changes(): number {
     return this.#changes;

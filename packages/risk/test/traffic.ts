@@ -1,4 +1,4 @@
-import { EVENT_VERSION, type DecisionEvent, type OutcomeEvent } from '@countersign/model';
+import { type DecisionEvent, EVENT_VERSION, type OutcomeEvent } from '@countersign/model';
 
 /** Monday, 2026-01-05, 00:00 UTC. */
 export const MONDAY = Date.UTC(2026, 0, 5);

@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici';
+import type { SvidRequestExtra } from './svid-request.ts';
 
-/** A running identity: an X.509-SVID that renews itself. */
+/** A running identity: an X.509-SVID that renews itself. Its fields always show the newest one. */
 export interface Workload {
   readonly spiffeId: string;
   /** DER, leaf first. */
@@ -10,10 +11,22 @@ export interface Workload {
   readonly notAfterMs: number;
   /** DER of the X.509 authorities of the own trust domain. */
   readonly authorities: readonly Uint8Array[];
-  /** Called after each renewal. */
+  /**
+   * Called after each renewal, in the order of registration; a server renews its TLS context there.
+   *
+   * @returns a function that takes the listener off
+   */
   onRotate(listener: () => void): () => void;
-  /** An undici dispatcher for calling one peer as this workload: mTLS, and the peer must have that SPIFFE ID. */
+  /**
+   * An undici dispatcher for calling one peer as this workload: mTLS, and the peer must have that SPIFFE ID.
+   *
+   * New connections use the newest SVID. At each rotation the connections of the old one finish what is in flight
+   * and close; none outlives its certificate or the peer's. The same origin and peer give the same dispatcher.
+   *
+   * @throws {SdkError} `ERR_SDK_OPTIONS_INVALID`, `ERR_SDK_LIMIT` beyond 1024 peers, `ERR_SDK_CLOSED`
+   */
   dispatcherFor(origin: string, peerSpiffeId: string): Dispatcher;
+  /** Stops renewing and ends every connection; the SVID stays in its folder. */
   close(): Promise<void>;
 }
 
@@ -30,5 +43,9 @@ export interface WorkloadOptions {
   readonly joinToken?: string;
   /** Where SVID and key are kept (mode 0600); absent: in memory only. */
   readonly folder?: string;
+  /** What an enforcement point registers with its identity; sent at each request for an SVID. */
+  readonly extra?: SvidRequestExtra;
+  /** Told of each try to enrol or renew that failed and will be repeated, of the expiry, and of listeners that threw. */
+  readonly onFailure?: (error: Error) => void;
   readonly now?: () => number;
 }

@@ -39,7 +39,10 @@ export async function callApi(
 ): Promise<ApiAnswer> {
   const { dispatcher, method = 'GET', path, body } = options;
   const origin = options.origin ?? env.edgeOrigin;
-  const headers: Record<string, string> = { ...authorization(env, origin, options), ...options.headers };
+  const headers: Record<string, string> = {
+    ...authorization(env, origin, options),
+    ...options.headers,
+  };
   if (body !== undefined) headers['content-type'] ??= 'application/json';
   // `dispatcher.request` takes the path as it is; a URL would be tidied up on the way.
   const answer = await dispatcher.request({

@@ -94,7 +94,12 @@ function readAnswer(status: number, text: string, nonce: unknown): IssuerAnswer 
   } catch {
     // A front that is no issuer: its status says enough.
   }
-  const { access_token: value, token_type: type, expires_in: expires, error } = body as {
+  const {
+    access_token: value,
+    token_type: type,
+    expires_in: expires,
+    error,
+  } = body as {
     [name: string]: unknown;
   };
   const given = typeof nonce === 'string' ? { nonce } : {};

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type SeededRandom, seededRandom } from '../data/seeded-random.ts';
 import { AUDIENCES, type BankEnvironment } from './environment.ts';
-import { type Caller, openCaller } from './open-caller.ts';
 import { makePayment } from './make-payment.ts';
+import { type Caller, openCaller } from './open-caller.ts';
 import { USUAL_CALLERS, usualRequest } from './usual.ts';
 
 /** How steady traffic went. */

@@ -23,7 +23,14 @@ export function clientAssertion(options: {
 }): string {
   const { clientId, issuerUrl, key, now } = options;
   const iat = Math.floor(now() / 1000);
-  const claims = { iss: clientId, sub: clientId, aud: issuerUrl, jti: randomUUID(), iat, exp: iat + 60 };
+  const claims = {
+    iss: clientId,
+    sub: clientId,
+    aud: issuerUrl,
+    jti: randomUUID(),
+    iat,
+    exp: iat + 60,
+  };
   return signJwt({ typ: 'JWT', kid: `${clientId}-1` }, claims, key);
 }
 

@@ -42,7 +42,7 @@ const ACCOUNT_OPERATIONS = [
   { share: 40, operation: 'GetAccountBalances', tail: '/balances', bytes: 470 },
   { share: 30, operation: 'GetAccountTransactions', tail: '/transactions', bytes: 8_400 },
   { share: 20, operation: 'GetAccount', tail: '', bytes: 440 },
-  { share: 10, operation: 'GetAccountStandingOrders', tail: '/standing-orders', bytes: 760 },
+  { share: 10, operation: 'GetAccountStandingOrders', tail: '/standing-orders', bytes: 910 },
 ] as const;
 
 /** Draws what a partner asks next: about its own accounts, mostly the first few of them. */

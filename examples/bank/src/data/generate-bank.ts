@@ -155,7 +155,8 @@ function yearOf(account: Account, endMs: number, random: SeededRandom): Posting[
     const dayOfMonth = new Date(dayMs).getUTCDate();
     if (account.kind === 'Savings') {
       if (dayOfMonth === 1) post(dayMs, Math.round(Math.max(balance, 0) * 0.0027), 'Interest', '');
-      if (random.next() < 0.03) post(dayMs + 9 * 3_600_000, random.between(20, 400) * 100, 'Deposit', '');
+      if (random.next() < 0.03)
+        post(dayMs + 9 * 3_600_000, random.between(20, 400) * 100, 'Deposit', '');
       continue;
     }
     if (dayOfMonth === payDay) post(dayMs + 3_600_000, salary, `Salary ${employer}`, '');

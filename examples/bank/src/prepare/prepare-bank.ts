@@ -77,9 +77,15 @@ const PLACE = /^( {4}jwks: )\[\] #.*$/m;
 async function writeClientKeys(file: string, trust: PartnerTrust): Promise<void> {
   const text = await readFile(file, 'utf8');
   if (!PLACE.test(text)) {
-    throw new BankError('ERR_BANK_REPOSITORY', `could not prepare bank: found no 'jwks: []' in '${file}'`);
+    throw new BankError(
+      'ERR_BANK_REPOSITORY',
+      `could not prepare bank: found no 'jwks: []' in '${file}'`,
+    );
   }
   // JSON is YAML.
   const keys = JSON.stringify([...trust.clientKeys.values()]);
-  await writeFile(file, text.replace(PLACE, (_, before: string) => before + keys));
+  await writeFile(
+    file,
+    text.replace(PLACE, (_, before: string) => before + keys),
+  );
 }

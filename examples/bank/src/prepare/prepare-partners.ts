@@ -1,4 +1,10 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  X509Certificate,
+} from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -38,7 +44,10 @@ export async function preparePartners(folder: string, now: () => number): Promis
   for (const [partner, organization] of Object.entries(WITH_CERTIFICATE)) {
     const own = join(folder, partner);
     const key = await keyIn(own, 'key.pem');
-    certificates.set(partner, await certificateIn(own, { authority, partner, organization, key, now }));
+    certificates.set(
+      partner,
+      await certificateIn(own, { authority, partner, organization, key, now }),
+    );
   }
   const clientKeys = new Map<string, Readonly<Record<string, unknown>>>();
   for (const partner of WITH_CLIENT_KEY) {
@@ -57,7 +66,9 @@ async function openAuthority(folder: string, now: () => number): Promise<Private
   const authority = await createPrivateAuthority({
     commonName: 'Fintech Partners Example CA',
     signer: softwareSigner({ privateKey, publicKey: createPublicKey(privateKey) }),
-    ...(kept !== undefined && isFresh(kept, now) ? { certificate: new X509Certificate(kept).raw } : {}),
+    ...(kept !== undefined && isFresh(kept, now)
+      ? { certificate: new X509Certificate(kept).raw }
+      : {}),
     now,
   });
   await writeFile(file, encodePem([authority.certificate]));
@@ -78,7 +89,11 @@ async function certificateIn(
   const file = join(folder, 'certificate.pem');
   const kept = await readIfThere(file);
   const issuer = new X509Certificate(authority.certificate);
-  if (kept !== undefined && isFresh(kept, now) && new X509Certificate(kept).verify(issuer.publicKey)) {
+  if (
+    kept !== undefined &&
+    isFresh(kept, now) &&
+    new X509Certificate(kept).verify(issuer.publicKey)
+  ) {
     return kept;
   }
   const issued = await authority.issueClientCertificate({

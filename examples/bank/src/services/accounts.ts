@@ -46,7 +46,13 @@ if (isMain(import.meta.url)) {
     const identity = await connectAsWorkload(coreOrigin, values['core-id'] as string);
     const { dispatcher: coreDispatcher } = identity;
     const onFault = printFault('accounts');
-    const service = await openAccounts({ data, now: Date.now, coreOrigin, coreDispatcher, onFault });
+    const service = await openAccounts({
+      data,
+      now: Date.now,
+      coreOrigin,
+      coreDispatcher,
+      onFault,
+    });
     return identity.closingWith(service);
   });
 }

@@ -68,7 +68,9 @@ async function answer(ledger: Ledger, request: IncomingMessage): Promise<Answer>
   const account = ACCOUNT.test(number) ? ledger.account(number) : undefined;
   if (!account) return notFound;
   if (postings === undefined) {
-    return request.method === 'GET' ? { status: 200, body: masterOf(ledger, account) } : methodUnknown;
+    return request.method === 'GET'
+      ? { status: 200, body: masterOf(ledger, account) }
+      : methodUnknown;
   }
   if (postings !== 'postings') return notFound;
   if (request.method === 'GET') return listPostings(ledger, account, url);
@@ -140,7 +142,8 @@ function bookingOf(account: string, value: unknown): Booking | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const { reference, amount, text, transaction, ...rest } = value as Record<string, unknown>;
   if (typeof reference !== 'string' || !/^[A-Za-z0-9_-]{1,40}$/.test(reference)) return undefined;
-  if (!Number.isSafeInteger(amount) || Math.abs(amount as number) > 99_999_999_999) return undefined;
+  if (!Number.isSafeInteger(amount) || Math.abs(amount as number) > 99_999_999_999)
+    return undefined;
   if (typeof text !== 'string' || text.length < 1 || text.length > 140) return undefined;
   if (transaction !== undefined && (typeof transaction !== 'string' || transaction.length > 128)) {
     return undefined;

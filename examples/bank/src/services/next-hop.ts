@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { withTransaction } from '@countersign/sdk';
 import { type Dispatcher, request } from 'undici';
 import { readBounded } from '../http/read-bounded.ts';
 import { Refusal } from './problem.ts';
@@ -39,10 +40,8 @@ export function nextHop(options: {
 }): NextHop {
   const { name, origin, dispatcher } = options;
   return async ({ method, path, body, incoming }) => {
-    const headers: Record<string, string> = { accept: 'application/json' };
-    const transaction = incoming['txn-token'];
-    if (typeof transaction === 'string') headers['txn-token'] = transaction;
-    if (body !== undefined) headers['content-type'] = 'application/json';
+    const content = body === undefined ? {} : { 'content-type': 'application/json' };
+    const headers = withTransaction({ accept: 'application/json', ...content }, incoming);
     let status: number;
     let text: string;
     try {

@@ -53,7 +53,10 @@ export async function serve(
     const { spiffeId } = service;
     print(process.stdout, { ready: name, socket, ...(spiffeId === undefined ? {} : { spiffeId }) });
   } catch (error) {
-    print(process.stderr, { failed: name, why: error instanceof Error ? error.message : 'unknown' });
+    print(process.stderr, {
+      failed: name,
+      why: error instanceof Error ? error.message : 'unknown',
+    });
     process.exit(1);
   }
 }
@@ -64,7 +67,10 @@ export function printFault(name: string): (error: Error) => void {
 }
 
 /** Reads `--socket`, `--data` and the named extras, all of them required. */
-export function readArguments(words: readonly string[], extras: readonly string[]): ServiceArguments {
+export function readArguments(
+  words: readonly string[],
+  extras: readonly string[],
+): ServiceArguments {
   const names = ['socket', 'data', ...extras];
   let values: Record<string, string | boolean | undefined>;
   try {

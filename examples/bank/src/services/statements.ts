@@ -1,6 +1,6 @@
 import { type Account, type Bank, generateBank, type Posting } from '../data/generate-bank.ts';
-import { BANK_SEED } from './core.ts';
 import { apiAmount } from './amount.ts';
+import { BANK_SEED } from './core.ts';
 import { serviceApp } from './fastify-on-socket.ts';
 import { openHeaderLog } from './header-log.ts';
 import { Refusal } from './problem.ts';
@@ -21,22 +21,28 @@ export async function openStatements(options: StatementsOptions): Promise<Servic
   const { data, now, onFault } = options;
   const bank = generateBank({ seed: BANK_SEED, untilMs: now() });
   const app = serviceApp({ onRequest: openHeaderLog(data, now), onFault });
-  app.get<{ Params: { AccountId: string } }>(`${BASE}/accounts/:AccountId/statements`, async (request) => {
-    const { AccountId } = request.params;
-    const Statement = monthsOf(bank, AccountId).map((month) => ({
-      AccountId,
-      StatementId: month,
-      StartDate: `${month}-01`,
-      EndDate: lastDayOf(month),
-    }));
-    return { Data: { Statement } };
-  });
+  app.get<{ Params: { AccountId: string } }>(
+    `${BASE}/accounts/:AccountId/statements`,
+    async (request) => {
+      const { AccountId } = request.params;
+      const Statement = monthsOf(bank, AccountId).map((month) => ({
+        AccountId,
+        StatementId: month,
+        StartDate: `${month}-01`,
+        EndDate: lastDayOf(month),
+      }));
+      return { Data: { Statement } };
+    },
+  );
   app.get<{ Params: { AccountId: string; StatementId: string } }>(
     `${BASE}/accounts/:AccountId/statements/:StatementId`,
     async (request, reply) => {
       const { AccountId, StatementId } = request.params;
-      if (!monthsOf(bank, AccountId).includes(StatementId)) throw new Refusal(404, 'no such statement');
-      return reply.type('text/plain; charset=utf-8').send(statementText(bank, AccountId, StatementId));
+      if (!monthsOf(bank, AccountId).includes(StatementId))
+        throw new Refusal(404, 'no such statement');
+      return reply
+        .type('text/plain; charset=utf-8')
+        .send(statementText(bank, AccountId, StatementId));
     },
   );
   return {

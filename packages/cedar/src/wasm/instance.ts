@@ -1,4 +1,3 @@
-// biome-ignore lint/correctness/noNodejsModules: cedar-wasm for Node is CommonJS that reads its own file.
 import { createRequire } from 'node:module';
 
 /** The functions of cedar-wasm; all synchronous, with a thread-local store behind them. */

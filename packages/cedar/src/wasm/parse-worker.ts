@@ -1,5 +1,4 @@
 // The program of the worker thread. It may be killed by what it parses, and is then replaced.
-// biome-ignore lint/correctness/noNodejsModules: a worker thread is what keeps a hostile text away from us.
 import { parentPort } from 'node:worker_threads';
 import type { PolicySet as WasmPolicySet } from '@cedar-policy/cedar-wasm/nodejs';
 import type { CedarProblem, PolicySource } from '../engine.ts';

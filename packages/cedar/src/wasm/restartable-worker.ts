@@ -1,4 +1,3 @@
-// biome-ignore lint/correctness/noNodejsModules: a worker thread is what keeps a hostile text away from us.
 import { Worker } from 'node:worker_threads';
 import { CedarError } from '../cedar-error.ts';
 import { LIMITS } from '../limits.ts';

@@ -1,5 +1,5 @@
 import type { Log } from '@countersign/ledger';
-import { compactId, type Event, EVENT_VERSION, encodeEvent } from '@countersign/model';
+import { compactId, EVENT_VERSION, type Event, encodeEvent } from '@countersign/model';
 
 /** An event without what its log adds: version, id, time, origin and sequence. */
 export type EventBody<E extends Event = Event> = E extends Event

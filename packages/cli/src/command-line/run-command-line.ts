@@ -31,7 +31,10 @@ export async function runCommandLine(
   }
   const found = findCommand(words, commands);
   if (!found) {
-    const near = nearest(first, commands.map((command) => command.name.split(' ')[0] ?? ''));
+    const near = nearest(
+      first,
+      commands.map((command) => command.name.split(' ')[0] ?? ''),
+    );
     io.err(
       `countersign: unknown command '${words.slice(0, 2).join(' ')}'${near ? `; did you mean '${near}'?` : ''}; see 'countersign --help'\n`,
     );

@@ -30,5 +30,7 @@ export function dataOf(args: Arguments, io: Io): string {
 
 /** One JSON value on a line of its own, or the text for people. */
 export function print(io: Io, args: Arguments, value: unknown, text: string): void {
-  io.out(args.flag('json') ? `${JSON.stringify(value)}\n` : text.endsWith('\n') ? text : `${text}\n`);
+  io.out(
+    args.flag('json') ? `${JSON.stringify(value)}\n` : text.endsWith('\n') ? text : `${text}\n`,
+  );
 }

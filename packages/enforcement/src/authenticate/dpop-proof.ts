@@ -43,7 +43,10 @@ export async function checkDpopProof(
   const thumbprint = await calculateJwkThumbprint(jwk as Record<string, string>);
   // (12) before the signature: a proof with another key need not cost a verification.
   if (thumbprint !== expected.keyThumbprint) {
-    return refused('token-binding', 'the proof is made with another key than the token is bound to');
+    return refused(
+      'token-binding',
+      'the proof is made with another key than the token is bound to',
+    );
   }
   if (!(await hasSignatureOf(jws, key))) return invalid('not signed by its own key'); // (5), (6)
   const { claims } = jws;
@@ -79,7 +82,9 @@ function htuMismatch(htu: unknown, expected: ProofExpectation): string | undefin
   if ((match[2] || '/') !== path) return 'htu is for another path';
   // The Host is the caller's word: taken alone, a proof made for another server would do here.
   if (authority !== normalAuthority(expected.host)) return 'htu is for another authority';
-  return expected.isOwnAuthority(authority) ? undefined : 'htu is for an authority that is not ours';
+  return expected.isOwnAuthority(authority)
+    ? undefined
+    : 'htu is for an authority that is not ours';
 }
 
 function normalAuthority(authority: string): string {

@@ -172,7 +172,8 @@ function bindingFault(
   certificate: string | undefined,
   context: AuthenticationContext,
 ): TokenRefusal | undefined {
-  if (!token.certificate && !token.proofKey) return refused('token-binding', 'the token is unbound');
+  if (!token.certificate && !token.proofKey)
+    return refused('token-binding', 'the token is unbound');
   // RFC 9449 §7.2: a token with jkt presented as Bearer MUST be refused.
   if (token.proofKey && scheme !== 'DPoP') {
     return refused('token-binding', 'bound to a DPoP key and presented as Bearer');
@@ -181,7 +182,8 @@ function bindingFault(
     return refused('token-binding', 'presented as DPoP and not bound to a DPoP key');
   }
   if (token.certificate) {
-    if (!certificate) return refused('certificate-missing', 'bound to a certificate, and none came');
+    if (!certificate)
+      return refused('certificate-missing', 'bound to a certificate, and none came');
     // RFC 8705 §3: the certificate of this very connection.
     if (certificate !== token.certificate) {
       return refused('token-binding', 'bound to another certificate');
@@ -225,4 +227,3 @@ function refuse(
     ...(subject && { subject }),
   };
 }
-

@@ -1,7 +1,7 @@
-import type { PointConfig, PolicyBundle, RouteConfig } from '@countersign/policy';
 import type { Surface } from '@countersign/model';
-import type { ForwardTarget } from '../exchange.ts';
+import type { PointConfig, PolicyBundle, RouteConfig } from '@countersign/policy';
 import { createIdentityHeaders, type IdentityHeaders } from '../enforce/identity-headers.ts';
+import type { ForwardTarget } from '../exchange.ts';
 import { compileOperationRoutes, type OperationRoutes } from './operation-routes.ts';
 
 /** One surface at one listener. */
@@ -38,7 +38,10 @@ export function compileSurfaceRoutes(
       listenerRoutes(
         listener.routes.map((route) => {
           const surface = surfaces.get(route.surface);
-          return { prefix: route.prefix, route: surface && compile(route, surface, resolveUnixPath) };
+          return {
+            prefix: route.prefix,
+            route: surface && compile(route, surface, resolveUnixPath),
+          };
         }),
       ),
     ]),

@@ -1,11 +1,6 @@
 import { invariant } from '@countersign/model';
 import { openExchangeChannel } from '../channels/exchange-channel.ts';
-import type {
-  Answer,
-  EndCause,
-  ForwardFailure,
-  ForwardObserver,
-} from '../exchange.ts';
+import type { Answer, EndCause, ForwardFailure, ForwardObserver } from '../exchange.ts';
 import type { PointContext } from '../point-context.ts';
 import { closureEvent, outcomeEvent } from '../record/event-bodies.ts';
 import type { Verdict } from '../verdict.ts';

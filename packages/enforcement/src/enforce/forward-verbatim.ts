@@ -53,9 +53,7 @@ export function forwardVerbatim(
         const answer = failureAnswer(failure, undefined);
         const status = exchange.isGone ? 0 : answer.status;
         const nowMs = context.now();
-        record((verdict) =>
-          outcomeEvent(verdict, { status, forwarded: wasSent, failure, nowMs }),
-        );
+        record((verdict) => outcomeEvent(verdict, { status, forwarded: wasSent, failure, nowMs }));
         return answer;
       },
       onEnd(cause, bytes, detail) {

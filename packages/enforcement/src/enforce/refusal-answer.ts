@@ -158,7 +158,8 @@ function authenticationFields({ scheme, reason }: RefusalView): readonly string[
 /** RFC 9470 §3 */
 function levelFields({ scheme, challenge }: RefusalView): readonly string[] {
   const parameters = ['error="insufficient_user_authentication"'];
-  if (challenge?.acrValues) parameters.push(`acr_values="${quoted(challenge.acrValues.join(' '))}"`);
+  if (challenge?.acrValues)
+    parameters.push(`acr_values="${quoted(challenge.acrValues.join(' '))}"`);
   if (challenge?.maxAgeSeconds !== undefined) {
     parameters.push(`max_age="${challenge.maxAgeSeconds}"`);
   }

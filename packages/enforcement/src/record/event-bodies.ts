@@ -48,7 +48,8 @@ export function decisionEvent(verdict: Verdict, point: DecisionPoint): Body<'dec
       resource: { type: description.resource.type, id: description.resource.id },
       resourceParents: description.resource.parents.map(({ type, id }) => ({ type, id })),
     }),
-    ...(request && decision && { context: point.cedarContext(request) as Body<'decision'>['context'] }),
+    ...(request &&
+      decision && { context: point.cedarContext(request) as Body<'decision'>['context'] }),
     ...(decision && {
       policies: [...decision.policies],
       microseconds: decision.microseconds,
@@ -119,7 +120,9 @@ export function isEnforced({ route }: Verdict): boolean {
 /** Whether the request may change state; what nobody described may. A WebSocket carries anything. */
 export function isStateChanging({ description, exchange }: Verdict): boolean {
   return (
-    exchange.isUpgrade || description.kind !== 'description' || description.operation.isStateChanging
+    exchange.isUpgrade ||
+    description.kind !== 'description' ||
+    description.operation.isStateChanging
   );
 }
 

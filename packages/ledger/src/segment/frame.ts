@@ -86,7 +86,7 @@ export class FrameBuilder {
     writeUint64(frame, options.firstIndex, 8);
     frame.writeUInt32BE(this.#count, 16);
     frame.writeUInt32BE(checkpoint.length, 20);
-    writeUint64(frame, options.writtenAtMs, 24);
+    writeUint64(frame, Math.floor(options.writtenAtMs), 24);
     frame.writeUInt32BE(crc32(frame.subarray(FRAME_HEADER_BYTES)), 32);
     frame.writeUInt32BE(crc32(frame.subarray(0, 36)), 36);
     return frame;

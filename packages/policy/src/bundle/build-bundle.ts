@@ -12,12 +12,13 @@ import { canonicalJson } from './canonical-json.ts';
  *   read in, whatever the sequence and the time
  */
 export function buildBundle(
-  repository: Pick<Repository, 'surfaces' | 'policies' | 'schema'>,
+  repository: Pick<Repository, 'config' | 'surfaces' | 'policies' | 'schema'>,
   options: { readonly trustDomain: string; readonly sequence: number; readonly now: Clock },
 ): PolicyBundle {
   const content: BundleContent = {
     trustDomain: options.trustDomain,
     surfaces: repository.surfaces.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    points: repository.config.points.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     policies: repository.policies
       .map(({ id, text, file }) => ({ id, text, file }))
       .toSorted((a, b) => (a.id < b.id ? -1 : 1)),
@@ -35,7 +36,13 @@ export function buildBundle(
 export type BundleContent = Omit<PolicyBundle, 'sequence' | 'version' | 'createdAtMs'>;
 
 /** SHA-256 (base64url) over the canonical JSON of the content. */
-export function bundleVersion({ trustDomain, surfaces, policies, schema }: BundleContent): string {
-  const canonical = canonicalJson({ trustDomain, surfaces, policies, schema });
+export function bundleVersion({
+  trustDomain,
+  surfaces,
+  points,
+  policies,
+  schema,
+}: BundleContent): string {
+  const canonical = canonicalJson({ trustDomain, surfaces, points, policies, schema });
   return createHash('sha256').update(canonical).digest('base64url');
 }

@@ -40,12 +40,40 @@ const surface = z.strictObject({
   operations: z.array(operation),
 });
 
+const address = z.strictObject({
+  host: text.min(1),
+  port: z.number().int().min(0).max(65_535),
+});
+
+const point = z.strictObject({
+  name: text.min(1),
+  kind: z.enum(['gateway', 'sidecar', 'wrap']),
+  listeners: z.array(
+    z.strictObject({
+      name: text.min(1),
+      address,
+      tls: z.enum(['required', 'off']),
+      clientAuthoritiesPem: texts,
+      routes: z.array(
+        z.strictObject({
+          surface: text.min(1),
+          prefix: text,
+          via: z
+            .strictObject({ point: text.min(1), address, spiffeId: text.min(1) })
+            .exactOptional(),
+        }),
+      ),
+    }),
+  ),
+});
+
 const schema = z.strictObject({
   trustDomain: text.min(1),
   sequence: z.number().int().positive(),
   version: text.length(43),
   createdAtMs: z.number().int().nonnegative(),
   surfaces: z.array(surface),
+  points: z.array(point),
   policies: z.array(z.strictObject({ id: text.min(1), text, file: text })),
   schema: text,
 });

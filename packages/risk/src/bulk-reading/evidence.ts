@@ -22,8 +22,8 @@ const PEAKS = 2;
 const PEAK_FIELDS = 6;
 const FLOATS = PEAKS + M * PEAK_FIELDS;
 
-/** Bytes, requests and resources rise together: beside the strongest the others count a quarter. */
-const CORROBORATION = 0.25;
+/** Bytes, requests and resources rise together: beside the strongest the others count a third. */
+const CORROBORATION = 0.33;
 /** A usual hour shows about this much at its worst; it must not add up. */
 const DRIFT_NATS = 1;
 /** What is carried from earlier hours at most, so that a subject finds back in half a day. */

@@ -1,4 +1,4 @@
-/** What one measure in one window can say at most; enough to reach HIGH alone (9.3 nats). */
+/** What one measure in one window can say at most; enough to reach HIGH alone (8.0 nats). */
 export const EXCESS_NATS_MAX = 10;
 
 // Under the usual: Student's t with 8 degrees of freedom, because volumes have heavier tails than

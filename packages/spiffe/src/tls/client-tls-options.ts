@@ -29,8 +29,21 @@ export type ClientTls = {
     }
 );
 
-/** Connection options, also those that undici and `https.Agent` would else fill with a cache of sessions. */
-export type ClientTlsOptions = ConnectionOptions & { readonly maxCachedSessions: 0 };
+/** What `tls.connect`, `https.Agent` and undici have in common; no session is kept. */
+export type ClientTlsOptions = Pick<
+  ConnectionOptions,
+  | 'minVersion'
+  | 'maxVersion'
+  | 'ciphers'
+  | 'secureOptions'
+  | 'ca'
+  | 'allowPartialTrustChain'
+  | 'cert'
+  | 'key'
+  | 'ALPNProtocols'
+  | 'rejectUnauthorized'
+  | 'checkServerIdentity'
+> & { readonly maxCachedSessions: 0 };
 
 /**
  * TLS options for `tls.connect`, `https.Agent` or undici's `connect`: the server must show an SVID that verifies and is

@@ -13,7 +13,11 @@ import { type Payment, type PaymentBook, statusOf } from './payment-book.ts';
  */
 export async function pay(
   payment: Payment,
-  { book, accounts, incoming }: { book: PaymentBook; accounts: NextHop; incoming: IncomingHttpHeaders },
+  {
+    book,
+    accounts,
+    incoming,
+  }: { book: PaymentBook; accounts: NextHop; incoming: IncomingHttpHeaders },
 ): Promise<Payment> {
   const { initiation } = payment;
   const account = `/accounts-api/accounts/${initiation.DebtorAccount.AccountId}`;

@@ -49,7 +49,12 @@ export interface PaymentBook {
 type Entry =
   | { readonly kind: 'consent'; readonly key: string; readonly consent: PaymentConsent }
   | { readonly kind: 'payment'; readonly key: string; readonly payment: Payment }
-  | { readonly kind: 'step'; readonly id: string; readonly status: PaymentStatus; readonly atMs: number };
+  | {
+      readonly kind: 'step';
+      readonly id: string;
+      readonly status: PaymentStatus;
+      readonly atMs: number;
+    };
 
 /** Opens the book in `folder`. */
 export async function openPaymentBook(folder: string, now: () => number): Promise<PaymentBook> {
@@ -85,7 +90,9 @@ export async function openPaymentBook(folder: string, now: () => number): Promis
     if (entry.kind === 'payment') consumers.set(entry.payment.consent, key);
   }
 
-  const keep = async (entry: Extract<Entry, { kind: 'consent' | 'payment' }>): Promise<string | undefined> => {
+  const keep = async (
+    entry: Extract<Entry, { kind: 'consent' | 'payment' }>,
+  ): Promise<string | undefined> => {
     const subject = entry.kind === 'consent' ? entry.consent : entry.payment;
     const key = keyOf(entry.kind, subject.partner, entry.key);
     const digest = digestOf(entry.kind, subject.initiation, consentIdOf(entry));
@@ -104,8 +111,10 @@ export async function openPaymentBook(folder: string, now: () => number): Promis
     return subject.id;
   };
 
-  const own = <T extends { partner: string }>(partner: string, value: T | undefined): T | undefined =>
-    value?.partner === partner ? value : undefined;
+  const own = <T extends { partner: string }>(
+    partner: string,
+    value: T | undefined,
+  ): T | undefined => (value?.partner === partner ? value : undefined);
 
   return {
     consent: (partner, id) => own(partner, consents.get(id)),
@@ -157,7 +166,8 @@ function consentIdOf(entry: Extract<Entry, { kind: 'consent' | 'payment' }>): st
 
 /** What was asked, independent of the order in which members came. */
 function digestOf(kind: string, initiation: Initiation, consent: string): string {
-  const { InstructionIdentification, DebtorAccount, CreditorAccount, InstructedAmount } = initiation;
+  const { InstructionIdentification, DebtorAccount, CreditorAccount, InstructedAmount } =
+    initiation;
   const asked = [
     kind,
     consent,

@@ -10,7 +10,7 @@ import {
   type PaymentConsent,
   statusOf,
 } from './payment-book.ts';
-import { consentBody, idempotencyHeaders, type Initiation, paymentBody } from './shapes.ts';
+import { consentBody, type Initiation, idempotencyHeaders, paymentBody } from './shapes.ts';
 
 const BASE = '/payments-api';
 type WithPayment = { Params: { DomesticPaymentId: string } };

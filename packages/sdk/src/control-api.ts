@@ -1,0 +1,131 @@
+import { generateKeyPair, type KeyObject } from 'node:crypto';
+import { promisify } from 'node:util';
+import { clientTlsOptions } from '@countersign/spiffe';
+import { Client } from 'undici';
+import {
+  checkIdentity,
+  type IdentityDocument,
+  parseUncheckedIdentity,
+} from './identity-document.ts';
+import { SdkError } from './sdk-error.ts';
+import { type SvidRequestExtra, svidRequest } from './svid-request.ts';
+
+/** The authority's control API, as far as a workload needs it. */
+export interface ControlApi {
+  readonly authorityUrl: string;
+  readonly authoritySpiffeId: string;
+  readonly trustDomain: string;
+  readonly extra: SvidRequestExtra | undefined;
+  readonly now: () => number;
+}
+
+const TIMEOUT_MS = 10_000;
+const ANSWER_BYTES_MAX = 1_000_000;
+const PROBLEM_TEXT_MAX = 300;
+
+const generateKeys = promisify(generateKeyPair);
+
+/**
+ * Asks for an SVID with a key made for it: with a join token, or as the workload that it already is.
+ *
+ * @throws {SdkError} `ERR_SDK_AUTHORITY_UNREACHABLE`, `ERR_SDK_AUTHORITY_REFUSED`, `ERR_SDK_ANSWER_INVALID`
+ */
+export async function fetchIdentity(
+  api: ControlApi,
+  as:
+    | { readonly joinToken: string; readonly authorities: readonly Uint8Array[] }
+    | { readonly identity: IdentityDocument },
+): Promise<IdentityDocument> {
+  const keys = await generateKeys('ec', { namedCurve: 'P-256' });
+  const { trustDomain, extra, now } = api;
+  const request = svidRequest(keys, { trustDomain, extra, nowMs: now() });
+  const text =
+    'joinToken' in as
+      ? await post(api, '/v1/enrol', {
+          body: { joinToken: as.joinToken, request },
+          authorities: as.authorities,
+        })
+      : await post(api, '/v1/svid', {
+          body: { request },
+          authorities: as.identity.authorities,
+          svid: as.identity,
+        });
+  const code = 'ERR_SDK_ANSWER_INVALID';
+  const fetched = checkIdentity(parseUncheckedIdentity(text, code), {
+    keyPem: pkcs8Pem(keys.privateKey),
+    trustDomain,
+    now,
+    code,
+  });
+  if ('identity' in as && fetched.spiffeId !== as.identity.spiffeId) {
+    throw new SdkError(
+      code,
+      `could not renew svid: found '${fetched.spiffeId}', expected '${as.identity.spiffeId}'`,
+    );
+  }
+  return fetched;
+}
+
+interface Call {
+  readonly body: unknown;
+  readonly authorities: readonly Uint8Array[];
+  readonly svid?: IdentityDocument;
+}
+
+async function post(api: ControlApi, path: string, call: Call): Promise<string> {
+  const { authorityUrl, authoritySpiffeId, now } = api;
+  const { authorities, svid, body } = call;
+  // A connection of its own: renewals are an hour apart, and each has another certificate.
+  const client = new Client(authorityUrl, {
+    allowH2: false,
+    connectTimeout: TIMEOUT_MS,
+    headersTimeout: TIMEOUT_MS,
+    bodyTimeout: TIMEOUT_MS,
+    maxResponseSize: ANSWER_BYTES_MAX,
+    connect: clientTlsOptions({
+      expect: authoritySpiffeId,
+      authorities,
+      now,
+      ...(svid ? { svid } : {}),
+    }),
+  });
+  try {
+    const response = await client.request({
+      method: 'POST',
+      path,
+      headers: { 'content-type': 'application/json', accept: 'application/json' },
+      body: JSON.stringify(body),
+    });
+    const text = await response.body.text();
+    if (response.statusCode === 200) return text;
+    throw new SdkError(
+      'ERR_SDK_AUTHORITY_REFUSED',
+      `could not get svid: found status ${response.statusCode}${describeProblem(text)}, expected 200`,
+      { status: response.statusCode },
+    );
+  } catch (cause) {
+    if (cause instanceof SdkError) throw cause;
+    throw new SdkError(
+      'ERR_SDK_AUTHORITY_UNREACHABLE',
+      `could not reach authority at ${authorityUrl}: found ${cause instanceof Error ? cause.message : 'a failure'}, expected an answer`,
+      { cause },
+    );
+  } finally {
+    await client.destroy();
+  }
+}
+
+/** RFC 9457: what the authority says about the cause, on one line. */
+function describeProblem(text: string): string {
+  try {
+    const { title, detail } = JSON.parse(text) as { title?: unknown; detail?: unknown };
+    const said = [title, detail].filter((part) => typeof part === 'string').join(': ');
+    return said === '' ? '' : ` (${said.replace(/[\p{Cc}\s]+/gu, ' ').slice(0, PROBLEM_TEXT_MAX)})`;
+  } catch {
+    return '';
+  }
+}
+
+function pkcs8Pem(key: KeyObject): string {
+  return key.export({ format: 'pem', type: 'pkcs8' }) as string;
+}

@@ -1,0 +1,203 @@
+import { parseSpiffeId } from '@countersign/spiffe';
+import type { Dispatcher } from 'undici';
+import { atTime } from './deadline.ts';
+import type { IdentityDocument } from './identity-document.ts';
+import { PeerDispatcher } from './peer-dispatcher.ts';
+import { SdkError } from './sdk-error.ts';
+import type { Workload } from './workload.ts';
+
+/** Peers that one workload may call; a service has a handful. */
+const PEERS_MAX = 1024;
+
+const RETRY_MS = { min: 50, first: 1000, max: 60_000 } as const;
+
+/** What a running workload needs of the outside. */
+export interface WorkloadPorts {
+  renew(current: IdentityDocument): Promise<IdentityDocument>;
+  /** Keeps a renewed identity for the next start. */
+  keep(renewed: IdentityDocument): Promise<void>;
+  onFailure(error: Error): void;
+  readonly now: () => number;
+}
+
+/** The state of a workload: renewing, then expired or closed. */
+export class RunningWorkload implements Workload {
+  readonly #ports: WorkloadPorts;
+  readonly #listeners = new Set<() => void>();
+  readonly #dispatchers = new Map<string, PeerDispatcher>();
+  #identity: IdentityDocument;
+  #failures = 0;
+  #lastFailure: Error | undefined;
+  #isClosed = false;
+  #cancelRenewal: () => void = () => undefined;
+  #cancelExpiry: () => void = () => undefined;
+
+  constructor(identity: IdentityDocument, ports: WorkloadPorts) {
+    this.#identity = identity;
+    this.#ports = ports;
+    this.#schedule(identity.renewAfterMs);
+    this.#watchExpiry();
+  }
+
+  get spiffeId(): string {
+    return this.#identity.spiffeId;
+  }
+  get chain(): readonly Uint8Array[] {
+    return this.#identity.chain;
+  }
+  get keyPem(): string {
+    return this.#identity.keyPem;
+  }
+  get notAfterMs(): number {
+    return this.#identity.notAfterMs;
+  }
+  get authorities(): readonly Uint8Array[] {
+    return this.#identity.authorities;
+  }
+
+  onRotate(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  dispatcherFor(origin: string, peerSpiffeId: string): Dispatcher {
+    this.#refuseClosed();
+    const key = `${checkOrigin(origin)} ${checkSpiffeId(peerSpiffeId)}`;
+    const known = this.#dispatchers.get(key);
+    if (known) return known;
+    if (this.#dispatchers.size === PEERS_MAX) {
+      throw new SdkError(
+        'ERR_SDK_LIMIT',
+        `could not add a peer: found ${PEERS_MAX}, expected fewer`,
+      );
+    }
+    const dispatcher = new PeerDispatcher(checkOrigin(origin), peerSpiffeId, {
+      identity: { current: () => this.#current(), now: this.#ports.now },
+      onClosed: () => this.#dispatchers.delete(key),
+    });
+    this.#dispatchers.set(key, dispatcher);
+    return dispatcher;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#cancelRenewal();
+    this.#cancelExpiry();
+    this.#listeners.clear();
+    const error = new SdkError(
+      'ERR_SDK_CLOSED',
+      'could not go on: found the workload closed, expected it open',
+    );
+    await Promise.all(
+      [...this.#dispatchers.values()].map((dispatcher) => dispatcher.destroy(error)),
+    );
+  }
+
+  async #renew(): Promise<void> {
+    try {
+      const renewed = await this.#ports.renew(this.#identity);
+      // Kept before it is used: after a crash the folder holds an identity that peers have not seen replaced.
+      await this.#ports.keep(renewed);
+      if (!this.#isClosed) this.#rotate(renewed);
+    } catch (error) {
+      if (!this.#isClosed) this.#failed(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  #rotate(renewed: IdentityDocument): void {
+    this.#identity = renewed;
+    this.#failures = 0;
+    this.#lastFailure = undefined;
+    this.#schedule(renewed.renewAfterMs);
+    this.#watchExpiry();
+    for (const dispatcher of this.#dispatchers.values()) dispatcher.retire();
+    for (const listener of this.#listeners) {
+      try {
+        listener();
+      } catch (error) {
+        this.#ports.onFailure(error instanceof Error ? error : new Error(String(error)));
+      }
+    }
+  }
+
+  #failed(error: Error): void {
+    this.#lastFailure = error;
+    this.#failures += 1;
+    const nowMs = this.#ports.now();
+    const leftMs = this.#identity.notAfterMs - nowMs;
+    const backOffMs = Math.min(
+      RETRY_MS.first * 2 ** Math.min(this.#failures - 1, 10),
+      RETRY_MS.max,
+    );
+    // A short life must still see several tries; the jitter keeps a site's workloads from asking in one moment.
+    const delayMs = Math.min(backOffMs, leftMs / 8) * (0.8 + 0.4 * Math.random());
+    if (leftMs > 0) this.#schedule(nowMs + Math.max(delayMs, RETRY_MS.min));
+    this.#ports.onFailure(error);
+  }
+
+  #schedule(atMs: number): void {
+    this.#cancelRenewal();
+    this.#cancelRenewal = atTime(atMs, () => void this.#renew(), this.#ports.now);
+  }
+
+  #watchExpiry(): void {
+    this.#cancelExpiry();
+    // notAfter itself is still within (RFC 5280 §4.1.2.5).
+    this.#cancelExpiry = atTime(
+      this.#identity.notAfterMs + 1,
+      () => this.#expire(),
+      this.#ports.now,
+    );
+  }
+
+  /** A renewal under way may still bring a new identity, when its answer was on the way; no other is begun. */
+  #expire(): void {
+    this.#cancelRenewal();
+    const error = this.#expired();
+    for (const dispatcher of this.#dispatchers.values()) {
+      dispatcher.abort(error).catch((cause: Error) => this.#ports.onFailure(cause));
+    }
+    this.#ports.onFailure(error);
+  }
+
+  #current(): IdentityDocument {
+    this.#refuseClosed();
+    if (this.#ports.now() > this.#identity.notAfterMs) throw this.#expired();
+    return this.#identity;
+  }
+
+  #expired(): SdkError {
+    const { spiffeId, notAfterMs } = this.#identity;
+    const why = this.#lastFailure ? `; last renewal: ${this.#lastFailure.message}` : '';
+    return new SdkError(
+      'ERR_SDK_SVID_EXPIRED',
+      `could not act as ${spiffeId}: found its svid expired at ${new Date(notAfterMs).toISOString()}, expected a renewed one${why}`,
+      { cause: this.#lastFailure },
+    );
+  }
+
+  #refuseClosed(): void {
+    if (!this.#isClosed) return;
+    throw new SdkError(
+      'ERR_SDK_CLOSED',
+      'could not call: found the workload closed, expected it open',
+    );
+  }
+}
+
+function checkOrigin(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol === 'https:' && url.pathname === '/' && url.search === '') return url.origin;
+  throw new SdkError(
+    'ERR_SDK_OPTIONS_INVALID',
+    `could not use origin: found '${text.slice(0, 200)}', expected https://<host>:<port>`,
+  );
+}
+
+function checkSpiffeId(text: string): string {
+  try {
+    return parseSpiffeId(text).uri;
+  } catch (cause) {
+    throw new SdkError('ERR_SDK_OPTIONS_INVALID', (cause as Error).message, { cause });
+  }
+}

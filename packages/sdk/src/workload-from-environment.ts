@@ -1,0 +1,89 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { connectWorkload } from './connect-workload.ts';
+import { SdkError } from './sdk-error.ts';
+import type { Workload, WorkloadOptions } from './workload.ts';
+
+/**
+ * Becomes the workload that the environment describes.
+ *
+ * - `COUNTERSIGN_AUTHORITY_URL` base URL of the authority's control API
+ * - `COUNTERSIGN_TRUST` path of `trust.json`
+ * - `COUNTERSIGN_JOIN_TOKEN`, or `COUNTERSIGN_JOIN_TOKEN_FILE`: needed for the first start only; the file may be absent later
+ * - `COUNTERSIGN_SVID_FOLDER` where SVID and key are kept; without it they are in memory only
+ *
+ * The authority is `spiffe://<trust domain>/workload/countersign/authority`.
+ *
+ * @param options what else {@link connectWorkload} takes
+ * @throws {SdkError} `ERR_SDK_OPTIONS_INVALID`, and what {@link connectWorkload} throws
+ */
+export async function workloadFromEnvironment(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+  options: Pick<WorkloadOptions, 'extra' | 'onFailure' | 'now'> = {},
+): Promise<Workload> {
+  const trust = await readTrust(required(environment, 'COUNTERSIGN_TRUST'));
+  const joinToken = await readJoinToken(environment);
+  const folder = environment['COUNTERSIGN_SVID_FOLDER'];
+  return connectWorkload({
+    ...options,
+    ...trust,
+    authorityUrl: required(environment, 'COUNTERSIGN_AUTHORITY_URL'),
+    authoritySpiffeId: `spiffe://${trust.trustDomain}/workload/countersign/authority`,
+    ...(joinToken ? { joinToken } : {}),
+    ...(folder ? { folder } : {}),
+  });
+}
+
+function required(environment: Readonly<Record<string, string | undefined>>, name: string): string {
+  const value = environment[name];
+  if (value) return value;
+  throw new SdkError(
+    'ERR_SDK_OPTIONS_INVALID',
+    `could not read environment: found no ${name}, expected one`,
+  );
+}
+
+async function readTrust(
+  path: string,
+): Promise<Pick<WorkloadOptions, 'trustDomain' | 'x509Authorities'>> {
+  let trust: { trustDomain?: unknown; x509Authorities?: unknown } | null;
+  try {
+    trust = JSON.parse(await readFile(path, 'utf8')) as typeof trust;
+  } catch (cause) {
+    throw unusable(path, (cause as Error).message, 'json', cause);
+  }
+  const { trustDomain, x509Authorities } = trust ?? {};
+  if (
+    typeof trustDomain === 'string' &&
+    Array.isArray(x509Authorities) &&
+    x509Authorities.length > 0 &&
+    x509Authorities.every((each) => typeof each === 'string')
+  ) {
+    return { trustDomain, x509Authorities: x509Authorities as string[] };
+  }
+  throw unusable(path, 'no trustDomain or x509Authorities', 'both');
+}
+
+async function readJoinToken(
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<string | undefined> {
+  const token = environment['COUNTERSIGN_JOIN_TOKEN'];
+  const path = environment['COUNTERSIGN_JOIN_TOKEN_FILE'];
+  if (token && path) {
+    throw new SdkError(
+      'ERR_SDK_OPTIONS_INVALID',
+      'could not read environment: found COUNTERSIGN_JOIN_TOKEN and COUNTERSIGN_JOIN_TOKEN_FILE, expected one of them',
+    );
+  }
+  // Whoever started us may have taken the file away after its one use.
+  if (!path || !existsSync(path)) return token;
+  return (await readFile(path, 'utf8')).trim();
+}
+
+function unusable(path: string, found: string, expected: string, cause?: unknown): SdkError {
+  return new SdkError(
+    'ERR_SDK_OPTIONS_INVALID',
+    `could not read '${path}': found ${found}, expected ${expected}`,
+    { cause },
+  );
+}
