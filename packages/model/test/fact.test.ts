@@ -3,9 +3,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 /** Short texts of few letters, so that two of them meet often; the space is what keys are joined by. */
-const name = fc.string({ unit: fc.constantFrom('a', 'b', ' ', '"', ',', '\\'), maxLength: 4 });
+const name = fc.string({ unit: fc.constantFrom('a', ' '), maxLength: 2 });
 const word = name.map((text) => `x${text.replaceAll(' ', '')}`);
-const identity = fc.oneof(
+const identities = [
   fc.record({ kind: fc.constant('subject'), id: name }),
   fc.record({ kind: fc.constant('entity'), type: name.map((text) => `T${text}`), id: name }),
   fc.record({ kind: fc.constant('risk'), subject: name }),
@@ -17,6 +17,11 @@ const identity = fc.oneof(
   fc.record({ kind: fc.constant('issuer-key'), issuer: word, kid: name }),
   fc.record({ kind: fc.constant('transaction-key'), kid: name }),
   fc.record({ kind: fc.constant('trust-bundle'), trustDomain: name }),
+] as fc.Arbitrary<Record<string, string>>[];
+/** Two of any kinds, or, more telling, two of the same. */
+const pairs = fc.oneof(
+  fc.tuple(fc.oneof(...identities), fc.oneof(...identities)),
+  ...identities.map((identity) => fc.tuple(identity, identity)),
 );
 
 /** The fact of an identity; what does not identify it depends on `salt`. */
@@ -47,13 +52,13 @@ function factOf(id: Record<string, string>, salt: number): Fact {
 describe('the key of a fact', () => {
   test('is the same for two facts exactly when they are about the same thing', () => {
     fc.assert(
-      fc.property(identity, identity, (one, other) => {
+      fc.property(pairs, ([one, other]) => {
         const isSame = JSON.stringify(one) === JSON.stringify(other);
         const [first, second] = [factOf(one, 1), factOf(other, 2)].map(factKey);
         expect(first === second).toBe(isSame);
         expect(factKey(factOf(one, 0))).toBe(first);
       }),
-      { seed: 1, numRuns: 20_000 },
+      { seed: 1, numRuns: 4000 },
     );
   });
 
