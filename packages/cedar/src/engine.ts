@@ -1,3 +1,5 @@
+import type { CedarErrorCode } from './cedar-error.ts';
+
 /** A JSON value in Cedar's own JSON form (`{"__entity":{type,id}}`, `{"__extn":{fn,arg}}`). */
 export type CedarJson =
   | string
@@ -17,6 +19,7 @@ export interface CedarEntity {
   readonly uid: CedarUid;
   readonly attrs: { readonly [name: string]: CedarJson };
   readonly parents: readonly CedarUid[];
+  readonly tags?: { readonly [name: string]: CedarJson };
 }
 
 /** Where the engine looks entities up while it decides; synchronous, in memory. */
@@ -54,6 +57,8 @@ export interface PolicySource {
 
 /** Something wrong with a policy or a schema, where in the text (UTF-16 offsets). */
 export interface CedarProblem {
+  /** Which code `load` throws for it, when it is an error: tells a policy's fault from a schema's. */
+  readonly code: CedarErrorCode;
   readonly policy?: string;
   readonly severity: 'error' | 'warning';
   readonly message: string;
@@ -62,12 +67,23 @@ export interface CedarProblem {
   readonly end?: number;
 }
 
+/** What a loaded policy says of itself. */
+export interface PolicyFacts {
+  readonly effect: 'permit' | 'forbid';
+  /** By name, unescaped; an annotation without a value has the empty string. */
+  readonly annotations: ReadonlyMap<string, string>;
+}
+
 /** A loaded policy set: loading was asynchronous, deciding is synchronous. */
 export interface PolicySet {
+  /** Sorted. */
   readonly ids: readonly string[];
+  policy(id: string): PolicyFacts | undefined;
   /**
    * Decides. The request is validated against the schema: what does not conform is answered with
-   * `deny` and an error whose policy is the empty string.
+   * `deny` and an error whose policy is the empty string. So is a number that is no safe integer,
+   * text that is not well-formed Unicode, values nested deeper than 64, more than 1,000 entities or
+   * 100,000 values in reach of the request, and a set that was disposed. Never throws.
    */
   decide(request: CedarRequest, entities: EntitySource): CedarAnswer;
   /** Releases what the set holds outside the garbage collector's reach. */
@@ -76,14 +92,29 @@ export interface PolicySet {
 
 /** Loads policies: parsing and validating happen in a worker that may die of a hostile text. */
 export interface CedarEngine {
-  /** Splits a `.cedar` file into policies, taking ids from `@id`; keeps offsets for messages. */
+  /**
+   * Splits a `.cedar` file into policies, taking ids from `@id`; keeps offsets for messages. Looks at
+   * words and brackets only: what stands between them is for `validate`. A policy with a problem is
+   * not among `policies`; comments between policies belong to none.
+   */
   split(text: string): Promise<{
     policies: readonly (PolicySource & { start: number; end: number })[];
     problems: readonly CedarProblem[];
   }>;
-  /** All that is wrong, nothing thrown for a policy's fault. */
+  /**
+   * All that is wrong, nothing thrown for a policy's fault. Offsets count from the start of the
+   * policy's own text, or of the schema.
+   *
+   * @throws {CedarError} `ERR_CEDAR_OVERLOADED`, `ERR_CEDAR_CLOSED`, `ERR_CEDAR_WORKER_FAILED`
+   */
   validate(policies: readonly PolicySource[], schema: string): Promise<readonly CedarProblem[]>;
-  /** @throws {CedarError} `ERR_CEDAR_POLICY_INVALID`, `ERR_CEDAR_SCHEMA_INVALID`, `ERR_CEDAR_TOO_DEEP` */
+  /**
+   * Loads policies that {@link validate} finds no error in.
+   *
+   * @throws {CedarError} `ERR_CEDAR_POLICY_INVALID`, `ERR_CEDAR_SCHEMA_INVALID`, `ERR_CEDAR_TOO_DEEP`
+   *   with all problems; `ERR_CEDAR_OVERLOADED` beyond 64 sets alive; `ERR_CEDAR_CLOSED`
+   */
   load(policies: readonly PolicySource[], schema: string): Promise<PolicySet>;
+  /** Ends the worker and disposes every set. */
   close(): Promise<void>;
 }

@@ -11,6 +11,8 @@ export interface LogOptions {
   readonly now: () => number;
   /** Entries waiting for their commit, in bytes; above it `append` throws ERR_LEDGER_QUEUE_FULL. Default 16 MiB. */
   readonly queueBytesMax?: number;
+  /** A segment file is closed before it would grow beyond this many bytes. Default 64 MiB. */
+  readonly segmentBytesMax?: number;
 }
 
 /** An append-only Merkle log with one writer: this object. */
@@ -20,6 +22,8 @@ export interface Log {
   readonly nextIndex: number;
   /** The number of entries that are durable. */
   readonly size: number;
+  /** What opening found and dropped: the bytes of a last write that never finished, mostly 0. */
+  readonly droppedBytes: number;
   /**
    * Queues an entry (1 to 65535 bytes, kept exactly) and returns its index at once. The bytes are
    * hashed here; they are on disk when `durable(index)` resolves.
@@ -28,15 +32,30 @@ export interface Log {
    *   or `ERR_LEDGER_FAILED` after the disk failed once: a failed fdatasync is never retried
    */
   append(entry: Uint8Array): number;
-  /** Resolves when the entry at `index` is on disk (group commit); rejects when the disk failed. */
+  /**
+   * Resolves when the entry at `index` is on disk (group commit). Rejects with `ERR_LEDGER_FAILED` when
+   * the disk or the signer failed, with `ERR_LEDGER_RANGE` for an index that was never appended.
+   */
   durable(index: number): Promise<void>;
   /** The last durable checkpoint: a C2SP signed note. */
   checkpoint(): string;
-  /** Durable entries from `index` on, at most `count` and about `bytesMax`; for collectors. */
+  /**
+   * Durable entries from `index` on, at most `count` and about `bytesMax` (one entry at least, none when
+   * `index` equals `size`); for collectors. As long as one whole commit fits, the run ends where a commit
+   * ended, and `checkpoint` is the one of exactly that size.
+   *
+   * @throws {LedgerError} `ERR_LEDGER_RANGE` for an index beyond `size`, `ERR_LEDGER_CORRUPT` naming the place
+   */
   read(index: number, options: { count: number; bytesMax: number }): Promise<LogEntries>;
-  /** Called after each commit, with the new durable size; returns its unsubscribe. */
+  /**
+   * Called after each commit, with the new durable size; returns its unsubscribe. A listener that throws
+   * does so outside of the log, as an uncaught exception.
+   */
   onCommit(listener: (size: number) => void): () => void;
-  /** Commits what is queued and closes. */
+  /**
+   * Commits what is queued, closes and gives up the lock; calling it again waits for the same. Rejects
+   * with `ERR_LEDGER_FAILED` when entries were lost because the disk or the signer failed.
+   */
   close(): Promise<void>;
 }
 
@@ -49,13 +68,22 @@ export interface LogEntries {
 
 /** What a log needs of a disk; a test gives one that fails. */
 export interface LogDisk {
+  /**
+   * Takes the folder for one writer, making it when it is not there; resolves to what gives it up.
+   *
+   * @throws {LedgerError} `ERR_LEDGER_LOCKED` when another writer has it
+   */
+  lock(): Promise<() => Promise<void>>;
   /** The names of the files in the log's folder, sorted. */
   list(): Promise<string[]>;
   read(name: string): Promise<Uint8Array>;
+  /** Exactly `length` bytes from `offset`; rejects when the file ends before. */
+  readAt(name: string, offset: number, length: number): Promise<Uint8Array>;
   /** Opens for appending, creating it; creation is durable (folder synced) when this resolves. */
   openAppend(name: string): Promise<LogFile>;
   /** Replaces a small file atomically and durably (write, fsync, rename, fsync folder). */
   replace(name: string, bytes: Uint8Array): Promise<void>;
+  /** Cuts a file to `size` bytes, durably. */
   truncate(name: string, size: number): Promise<void>;
 }
 

@@ -29,6 +29,8 @@ const schema = z.strictObject({
   feature: z.string().max(64).optional(),
   /** 0 to 100. */
   score: z.number().min(0).max(100).optional(),
+  /** The events that raised it, by id. */
+  because: z.array(z.string().max(64)).max(16).optional(),
 });
 
 /** A change of trust; see {@link SIGNAL_TYPES}. */

@@ -1,4 +1,5 @@
 import type { Surface } from '@countersign/model';
+import type { PointConfig } from './repository.ts';
 
 /** What a decision point loads: surfaces, policies and schema, all of one version. */
 export interface PolicyBundle {
@@ -9,6 +10,8 @@ export interface PolicyBundle {
   readonly version: string;
   readonly createdAtMs: number;
   readonly surfaces: readonly Surface[];
+  /** Where each enforcement point listens and what it routes, so that a point needs no file of the bank's. */
+  readonly points: readonly PointConfig[];
   readonly policies: readonly {
     readonly id: string;
     readonly text: string;

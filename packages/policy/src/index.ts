@@ -1,1 +1,19 @@
-export {};
+export { buildBundle } from './bundle/build-bundle.ts';
+export { parseBundle } from './bundle/parse-bundle.ts';
+export { BUNDLE_TYPE, signBundle } from './bundle/sign-bundle.ts';
+export type { PolicyBundle } from './bundle.ts';
+export { type CheckOptions, checkRepository } from './check/check-repository.ts';
+export type { PolicyTestQuestion, RunPolicyTest } from './check/policy-tests.ts';
+export { initRepository } from './init/init-repository.ts';
+export type {
+  BankConfig,
+  HostPort,
+  ListenerConfig,
+  PointConfig,
+  Problem,
+  Repository,
+  RouteConfig,
+} from './repository.ts';
+export { RepositoryError, type RepositoryErrorCode } from './repository-error.ts';
+export { generateSchema } from './schema/generate-schema.ts';
+export { jsonSchemas } from './shape/json-schemas.ts';

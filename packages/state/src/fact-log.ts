@@ -1,4 +1,5 @@
 import type { Fact, FactChange } from '@countersign/model';
+import type { Transaction } from './database.ts';
 
 /** What the feed carries, each line signed: facts with the fact key, bundles with the policy key. */
 export type FactMessage =
@@ -25,15 +26,49 @@ export type FactMessage =
       readonly atMs: number;
     };
 
+/** What to put and what to remove in one step; a key stands in one of the two, once. */
+export interface FactEdit {
+  readonly puts?: readonly Fact[];
+  /** Keys as the model's `factKey` makes them. A key that is not there may be removed. */
+  readonly removes?: readonly string[];
+}
+
 /** The history of facts: what changed, when, and what was true at any sequence. */
 export interface FactLog {
+  readonly trustDomain: string;
   /** The sequence of the last change, 0 before the first. */
   readonly sequence: number;
-  /** Appends one change in a transaction of its own, or in the caller's, and wakes the readers. */
-  append(change: { puts?: readonly Fact[]; removes?: readonly string[] }): Promise<FactChange>;
+  /**
+   * Appends one change in one transaction, and wakes the readers when it is kept.
+   *
+   * `also` runs in the same transaction, before the change: rows that must change with the facts or not at
+   * all. When it throws, nothing is kept. It must not append.
+   *
+   * @throws {StateError} `ERR_STATE_CHANGE_INVALID`, `ERR_STATE_FACTS_TOO_LARGE`, `ERR_STATE_BUSY`
+   */
+  append(
+    edit: FactEdit,
+    options?: { readonly also?: (transaction: Transaction) => Promise<void> },
+  ): Promise<FactChange>;
   get(key: string): Fact | undefined;
   all(): readonly Fact[];
-  /** What was true when `sequence` was the last change. */
+  /**
+   * What was true when `sequence` was the last change, sorted by key.
+   *
+   * @throws {StateError} `ERR_STATE_SEQUENCE` when it has not been reached yet
+   */
   factsAt(sequence: number): Promise<readonly Fact[]>;
+  /**
+   * The changes after `sequence`, oldest first, at most `limit` (1,000 if not said).
+   *
+   * @throws {StateError} `ERR_STATE_SEQUENCE` when it has not been reached yet
+   */
+  changesSince(
+    sequence: number,
+    options?: { readonly limit?: number },
+  ): Promise<readonly FactChange[]>;
+  /** Now, and never before a time that this log has given out: readers refuse time that runs back. */
+  timestamp(): number;
+  /** Called after each change, in order, when it is on disk. A listener must not throw. */
   subscribe(listener: (change: FactChange) => void): () => void;
 }

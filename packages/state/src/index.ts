@@ -1,1 +1,23 @@
-export {};
+export { type BundleStore, openBundleStore, type PublishedBundle } from './bundle-store.ts';
+export { type Database, openDatabase, type Transaction } from './database.ts';
+export type { FactEdit, FactLog, FactMessage } from './fact-log.ts';
+export type { FeedCursor } from './feed-reader.ts';
+export { type FeedOptions, feedRoutes } from './feed-routes.ts';
+export {
+  type FeedFollower,
+  type FollowOptions,
+  followFeed,
+  type LineResult,
+} from './follow-feed.ts';
+export { type Migration, migrate } from './migrate.ts';
+export { openFactLog } from './open-fact-log.ts';
+export { localSigner, signStatement } from './sign-statement.ts';
+export { StateError, type StateErrorCode } from './state-error.ts';
+export {
+  FACTS_TYPE,
+  POLICY_TYPE,
+  STATEMENT_LENGTH_MAX,
+  type StatementSigner,
+  type TrustAnchors,
+} from './statement.ts';
+export { verifyStatement } from './verify-statement.ts';

@@ -16,3 +16,11 @@ export interface TrustAnchors {
   /** Public JWKs with `kid` that sign policy bundles. */
   readonly policyKeys: readonly Readonly<Record<string, string>>[];
 }
+
+/** `typ` of a statement of facts. */
+export const FACTS_TYPE = 'countersign-facts+jwt';
+/** `typ` of a policy bundle. */
+export const POLICY_TYPE = 'countersign-policy+jwt';
+
+/** The longest statement, in characters of its compact form: 16 MiB. */
+export const STATEMENT_LENGTH_MAX = 16 * 1024 * 1024;

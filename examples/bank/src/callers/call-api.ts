@@ -1,0 +1,88 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Dispatcher } from 'undici';
+import { readBounded } from '../http/read-bounded.ts';
+import type { BankEnvironment } from './environment.ts';
+import type { AccessToken } from './obtain-token.ts';
+import type { Partner } from './partner.ts';
+import { dpopProof } from './sign-jwt.ts';
+
+/** One request to the bank. */
+export interface ApiRequest {
+  /** The edge of payments and accounts when absent. */
+  readonly origin?: string;
+  readonly method?: 'GET' | 'POST' | 'DELETE';
+  /** The raw target: sent as it is, odd or not. */
+  readonly path: string;
+  readonly token?: AccessToken;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+}
+
+/** What the bank answered. */
+export interface ApiAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+  /** The body when it was JSON, else nothing. */
+  readonly json: unknown;
+  /** Where the record tells of this request; absent when nothing of ours answered. */
+  readonly eventId: string | undefined;
+}
+
+const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
+
+/** Makes one request with a token and, for a DPoP token, a proof of the partner's key. */
+export async function callApi(
+  env: BankEnvironment,
+  options: ApiRequest & { partner: Partner | undefined; dispatcher: Dispatcher },
+): Promise<ApiAnswer> {
+  const { dispatcher, method = 'GET', path, body } = options;
+  const origin = options.origin ?? env.edgeOrigin;
+  const headers: Record<string, string> = {
+    ...authorization(env, origin, options),
+    ...options.headers,
+  };
+  if (body !== undefined) headers['content-type'] ??= 'application/json';
+  // `dispatcher.request` takes the path as it is; a URL would be tidied up on the way.
+  const answer = await dispatcher.request({
+    origin,
+    path,
+    method,
+    headers,
+    body: body === undefined ? null : JSON.stringify(body),
+  });
+  const text = await readBounded(answer.body, ANSWER_BYTES_MAX);
+  const eventId = answer.headers['countersign-event-id'];
+  return {
+    status: answer.statusCode,
+    headers: answer.headers,
+    text,
+    json: jsonOf(text),
+    eventId: typeof eventId === 'string' ? eventId : undefined,
+  };
+}
+
+/** The headers that present a token. */
+export function authorization(
+  env: BankEnvironment,
+  origin: string,
+  options: Pick<ApiRequest, 'token' | 'method' | 'path'> & { partner: Partner | undefined },
+): Record<string, string> {
+  const { token, method = 'GET', path, partner } = options;
+  if (!token) return {};
+  const headers = { authorization: `${token.type} ${token.value}` };
+  if (token.type !== 'DPoP' || partner?.kind !== 'dpop') return headers;
+  const { dpopKey: key } = partner;
+  const url = `${origin}${path}`;
+  const proof = dpopProof({ method, url, key, accessToken: token.value, now: env.now });
+  return { ...headers, dpop: proof };
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

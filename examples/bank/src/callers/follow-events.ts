@@ -1,0 +1,51 @@
+import { authorization } from './call-api.ts';
+import type { BankEnvironment } from './environment.ts';
+import type { AccessToken } from './obtain-token.ts';
+import type { Caller } from './open-caller.ts';
+
+/** An open stream of account notifications. */
+export interface EventStream {
+  readonly status: number;
+  readonly eventId: string | undefined;
+  /** Bytes that have come so far. */
+  bytes(): number;
+  /** Resolves when the stream is over, whoever ended it and however. */
+  readonly ended: Promise<void>;
+  close(): void;
+}
+
+/** Opens the bank's stream of notifications and reads it until it ends. */
+export async function followEvents(
+  env: BankEnvironment,
+  caller: Caller,
+  token: AccessToken,
+): Promise<EventStream> {
+  const path = '/accounts-api/events';
+  const origin = env.edgeOrigin;
+  const abort = new AbortController();
+  const { partner } = caller;
+  const answer = await caller.dispatcher.request({
+    origin,
+    path,
+    method: 'GET',
+    headers: authorization(env, origin, { token, path, partner }),
+    signal: abort.signal,
+    bodyTimeout: 0,
+  });
+  let bytes = 0;
+  const ended = (async () => {
+    try {
+      for await (const chunk of answer.body as AsyncIterable<Uint8Array>) bytes += chunk.length;
+    } catch {
+      // Cut off: that is an end too, and the one a revocation makes.
+    }
+  })();
+  const eventId = answer.headers['countersign-event-id'];
+  return {
+    status: answer.statusCode,
+    eventId: typeof eventId === 'string' ? eventId : undefined,
+    bytes: () => bytes,
+    ended,
+    close: () => abort.abort(),
+  };
+}

@@ -1,0 +1,31 @@
+import { ambiguousPaths } from './ambiguous-paths.ts';
+import { bulkReader } from './bulk-reader.ts';
+import { forgedHeaders } from './forged-headers.ts';
+import { undeclaredHop, unregisteredService, wrapWithoutIdentity } from './inside-callers.ts';
+import { expiredToken, wrongAudience } from './misused-token.ts';
+import { partnerPays, partnerPaysFromAnother } from './partner-pays.ts';
+import { dpopPartnerReads, partnerReads, partnerReadsAnother } from './partner-reads.ts';
+import type { Scene } from './scene.ts';
+import { enforceStops, shadowReports } from './shadow-and-enforce.ts';
+import { stolenToken, stolenTokenNoCertificate } from './stolen-token.ts';
+
+/** Every scene of the tour, in the order in which it is told. */
+export const SCENES: readonly Scene[] = [
+  partnerReads,
+  partnerReadsAnother,
+  dpopPartnerReads,
+  partnerPays,
+  partnerPaysFromAnother,
+  stolenToken,
+  stolenTokenNoCertificate,
+  wrongAudience,
+  expiredToken,
+  forgedHeaders,
+  ambiguousPaths,
+  unregisteredService,
+  wrapWithoutIdentity,
+  undeclaredHop,
+  bulkReader,
+  shadowReports,
+  enforceStops,
+];

@@ -1,0 +1,32 @@
+import type { CedarProblem } from './engine.ts';
+
+/** The closed list of what can go wrong in this room. */
+export type CedarErrorCode =
+  /** A policy that does not parse, does not fit the schema, or is not exactly one static policy. */
+  | 'ERR_CEDAR_POLICY_INVALID'
+  | 'ERR_CEDAR_SCHEMA_INVALID'
+  /** Nested too deeply, too long, or so made that parsing it crashed or did not end in time. */
+  | 'ERR_CEDAR_TOO_DEEP'
+  /** More calls waiting, or more sets alive, than the engine holds. */
+  | 'ERR_CEDAR_OVERLOADED'
+  | 'ERR_CEDAR_CLOSED'
+  /** The worker could not be started at all. */
+  | 'ERR_CEDAR_WORKER_FAILED';
+
+/** Policies could not be loaded or checked; `code` is stable, the message is for people. */
+export class CedarError extends Error {
+  readonly code: CedarErrorCode;
+  /** What was found wrong with policies and schema; empty when the fault is not theirs. */
+  readonly problems: readonly CedarProblem[];
+
+  constructor(
+    code: CedarErrorCode,
+    message: string,
+    options?: ErrorOptions & { readonly problems?: readonly CedarProblem[] },
+  ) {
+    super(message, options);
+    this.name = 'CedarError';
+    this.code = code;
+    this.problems = options?.problems ?? [];
+  }
+}

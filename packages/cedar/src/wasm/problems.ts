@@ -1,0 +1,32 @@
+import type { DetailedError } from '@cedar-policy/cedar-wasm/nodejs';
+import type { CedarErrorCode } from '../cedar-error.ts';
+import type { CedarProblem } from '../engine.ts';
+
+/** One of Cedar's errors as a problem of ours; `text` is what its byte offsets count in. */
+export function toProblem(
+  error: DetailedError,
+  about: {
+    readonly code: CedarErrorCode;
+    readonly text: string;
+    readonly policy?: string;
+    readonly severity?: 'error' | 'warning';
+  },
+): CedarProblem {
+  const location = error.sourceLocations?.[0];
+  return {
+    code: about.code,
+    severity: about.severity ?? 'error',
+    message: error.message.replaceAll(/\s+/g, ' '),
+    ...(about.policy !== undefined && { policy: about.policy }),
+    ...(error.help && { help: error.help.replaceAll(/\s+/g, ' ') }),
+    ...(location && {
+      start: utf16Offset(about.text, location.start),
+      end: utf16Offset(about.text, location.end),
+    }),
+  };
+}
+
+/** Cedar counts bytes of UTF-8, JavaScript counts UTF-16 units. */
+function utf16Offset(text: string, byteOffset: number): number {
+  return Buffer.from(text, 'utf8').subarray(0, byteOffset).toString('utf8').length;
+}

@@ -1,0 +1,80 @@
+import { request } from 'node:http';
+import { CommandError } from './command-line/command.ts';
+
+const ANSWER_BYTES_MAX = 32 * 1024 * 1024;
+
+/** Talks to a running authority over its unix socket: who may open the file is the operator. */
+export interface AdminClient {
+  /** @throws {CommandError} when no authority answers, or it answers with a problem */
+  call<T = unknown>(method: string, path: string, body?: unknown): Promise<T>;
+  /** The lines of a stream of JSON, until it ends or `signal` aborts. */
+  lines(path: string, options: { signal: AbortSignal }): AsyncIterable<unknown>;
+}
+
+/** A client for the socket at `socketPath`. */
+export function adminClient(socketPath: string): AdminClient {
+  return {
+    async call<T>(method: string, path: string, body?: unknown): Promise<T> {
+      const answer = await open(socketPath, { method, path, body });
+      let text = '';
+      for await (const chunk of answer) {
+        text += chunk;
+        if (text.length > ANSWER_BYTES_MAX) throw new CommandError('answer is over 32 MiB');
+      }
+      const value = text === '' ? undefined : JSON.parse(text);
+      const status = answer.statusCode ?? 0;
+      if (status >= 400) throw new CommandError(problemText(value, status));
+      return value as T;
+    },
+    async *lines(path, { signal }) {
+      const answer = await open(socketPath, { method: 'GET', path, signal });
+      let pending = '';
+      try {
+        for await (const chunk of answer) {
+          pending += chunk;
+          const parts = pending.split('\n');
+          pending = parts.pop() ?? '';
+          for (const part of parts) if (part !== '') yield JSON.parse(part);
+        }
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      }
+    },
+  };
+}
+
+function open(
+  socketPath: string,
+  call: { method: string; path: string; body?: unknown; signal?: AbortSignal },
+): Promise<import('node:http').IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const text = call.body === undefined ? undefined : JSON.stringify(call.body);
+    const outgoing = request(
+      {
+        socketPath,
+        method: call.method,
+        path: call.path,
+        headers: text === undefined ? {} : { 'content-type': 'application/json' },
+        ...(call.signal && { signal: call.signal }),
+      },
+      (answer) => {
+        answer.setEncoding('utf8');
+        resolve(answer);
+      },
+    );
+    outgoing.on('error', (cause) =>
+      reject(
+        new CommandError(
+          `cannot reach the authority at ${socketPath}: ${cause.message}; is it running, and is --data its folder?`,
+          { cause },
+        ),
+      ),
+    );
+    outgoing.end(text);
+  });
+}
+
+function problemText(value: unknown, status: number): string {
+  const problem = (value ?? {}) as { title?: string; detail?: string; problems?: unknown[] };
+  return [problem.title ?? `status ${status}`, problem.detail].filter(Boolean).join(': ');
+}

@@ -1,0 +1,175 @@
+import type { AdminClient } from '../admin-client.ts';
+import { adminClient } from '../admin-client.ts';
+import type { Arguments, Command, Io } from '../command-line/command.ts';
+import { EXIT, UsageError } from '../command-line/command.ts';
+import { dataFolder } from '../data-folder.ts';
+import { dataOf, print, shared } from './options.ts';
+
+function authorityOf(args: Arguments, io: Io): AdminClient {
+  return adminClient(dataFolder(dataOf(args, io)).adminSocket);
+}
+
+function subjectUri(text: string, trustDomain: string): string {
+  return text.startsWith('spiffe://') ? text : `spiffe://${trustDomain}/${text}`;
+}
+
+async function trustDomainOf(client: AdminClient): Promise<string> {
+  return (await client.call<{ trustDomain: string }>('GET', '/v1/status')).trustDomain;
+}
+
+/** `countersign status` */
+export const statusCommand: Command = {
+  name: 'status',
+  summary: 'tell how a running authority and its points are',
+  description: 'Asks the authority that runs on this data folder: versions, points, logs, risk.',
+  options: { data: shared.data, json: shared.json },
+  async run(args, io) {
+    const status = await authorityOf(args, io).call<AuthorityStatus>('GET', '/v1/status');
+    const points = status.points.map(
+      (point) =>
+        `  ${point.name.padEnd(12)} ${point.connected ? 'connected' : 'away     '}  log ${point.logSize} entries`,
+    );
+    print(
+      io,
+      args,
+      status,
+      [
+        `trust domain    ${status.trustDomain}`,
+        `policy          sequence ${status.bundleSequence}, version ${status.policyVersion}`,
+        `facts           sequence ${status.factSequence}`,
+        `own log         ${status.logSize} entries`,
+        'points',
+        ...points,
+      ].join('\n'),
+    );
+    return EXIT.ok;
+  },
+};
+
+/** What `GET /v1/status` answers. */
+export interface AuthorityStatus {
+  readonly trustDomain: string;
+  readonly bundleSequence: number;
+  readonly policyVersion: string;
+  readonly factSequence: number;
+  readonly logSize: number;
+  readonly points: readonly {
+    readonly name: string;
+    readonly spiffeId: string;
+    readonly connected: boolean;
+    readonly logSize: number;
+  }[];
+}
+
+/** `countersign apply` */
+export const applyCommand: Command = {
+  name: 'apply',
+  summary: 'make a running authority publish the repository as it is now',
+  description:
+    'The authority checks its repository again. With errors nothing changes and they are listed; without, it\nsigns a new bundle when the content differs, and every point takes it within moments.',
+  options: { data: shared.data, json: shared.json },
+  async run(args, io) {
+    const result = await authorityOf(args, io).call<{
+      published: boolean;
+      sequence: number;
+      version: string;
+    }>('POST', '/v1/apply');
+    print(
+      io,
+      args,
+      result,
+      `${result.published ? 'published' : 'unchanged'}: sequence ${result.sequence}, version ${result.version}`,
+    );
+    return EXIT.ok;
+  },
+};
+
+/** `countersign join-token` */
+export const joinTokenCommand: Command = {
+  name: 'join-token',
+  summary: 'make a one-time token with which a point or workload gets its first SVID',
+  operands: '<subject>',
+  operandsMax: 1,
+  description:
+    'The subject is a SPIFFE ID or its path, such as workload/payments/api; points are workload/countersign/<name>.\nThe token is printed once and is good for one enrolment.',
+  options: {
+    data: shared.data,
+    json: shared.json,
+    ttl: { type: 'string', value: 'SECONDS', help: 'how long it is good (default 600)' },
+  },
+  examples: ['countersign join-token workload/countersign/edge > edge.token'],
+  async run(args, io) {
+    const [subject] = args.operands;
+    if (!subject) throw new UsageError('found no subject, expected one');
+    const client = authorityOf(args, io);
+    const answer = await client.call<{ joinToken: string }>('POST', '/v1/join-tokens', {
+      spiffeId: subjectUri(subject, await trustDomainOf(client)),
+      ttlSeconds: Number(args.text('ttl') ?? 600),
+    });
+    print(io, args, answer, answer.joinToken);
+    return EXIT.ok;
+  },
+};
+
+/** `countersign session list` */
+export const sessionListCommand: Command = {
+  name: 'session list',
+  summary: 'list sessions: whose, since when, revoked or not',
+  description: 'Sessions that have not ended yet.',
+  options: { data: shared.data, json: shared.json },
+  async run(args, io) {
+    const sessions = await authorityOf(args, io).call<readonly SessionRow[]>('GET', '/v1/sessions');
+    const rows = sessions.map(
+      (session) =>
+        `${session.id}  ${session.revokedAtMs ? 'revoked' : 'active '}  ${session.subject}  ${new Date(session.startedAtMs).toISOString()}`,
+    );
+    print(io, args, sessions, rows.join('\n') || 'no sessions');
+    return EXIT.ok;
+  },
+};
+
+interface SessionRow {
+  readonly id: string;
+  readonly subject: string;
+  readonly startedAtMs: number;
+  readonly revokedAtMs?: number | null;
+}
+
+const REVOCABLE = ['session', 'subject', 'token', 'certificate'] as const;
+
+/** `countersign revoke` */
+export const revokeCommand: Command = {
+  name: 'revoke',
+  summary: 'end a session, subject, token or certificate at once, open streams included',
+  operands: '<session|subject|token|certificate> <value>',
+  operandsMax: 2,
+  description:
+    'Takes effect at every enforcement point within moments: the next request is refused, open streams and\nconnections that stand on it are closed. --reinstate takes it back.',
+  options: {
+    data: shared.data,
+    json: shared.json,
+    reason: { type: 'string', value: 'TEXT', help: 'why; kept in the record (needed to revoke)' },
+    reinstate: { type: 'boolean', help: 'take the revocation back' },
+  },
+  examples: ["countersign revoke subject partner/ledgerly --reason 'contract ended'"],
+  async run(args, io) {
+    const [target, value] = args.operands;
+    if (!target || !(REVOCABLE as readonly string[]).includes(target) || !value) {
+      throw new UsageError(
+        `found '${args.operands.join(' ')}', expected ${REVOCABLE.join('|')} and a value`,
+      );
+    }
+    const client = authorityOf(args, io);
+    const name = target === 'subject' ? subjectUri(value, await trustDomainOf(client)) : value;
+    if (args.flag('reinstate')) {
+      await client.call('DELETE', `/v1/revocations/${target}/${encodeURIComponent(name)}`);
+      print(io, args, { reinstated: true, target, value: name }, `reinstated ${target} ${name}`);
+      return EXIT.ok;
+    }
+    const reason = args.text('reason');
+    if (!reason) throw new UsageError('found no --reason, expected why it is revoked');
+    await client.call('POST', '/v1/revocations', { target, value: name, reason });
+    print(io, args, { revoked: true, target, value: name }, `revoked ${target} ${name}`);
+    return EXIT.ok;
+  },
+};

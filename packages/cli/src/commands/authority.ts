@@ -1,0 +1,38 @@
+import { resolve } from 'node:path';
+import type { Command } from '../command-line/command.ts';
+import { EXIT } from '../command-line/command.ts';
+import { untilStopped } from '../command-line/until-stopped.ts';
+import { dataOf, repositoryOf, shared } from './options.ts';
+
+/** `countersign authority` */
+export const authorityCommand: Command = {
+  name: 'authority',
+  summary: 'run the authority: identity, tokens, policy, facts, logs, risk',
+  description:
+    'Checks the repository, publishes it as a signed bundle, and serves enforcement points, OAuth clients and the operator\n(admin.sock in the data folder) until it is stopped. Prints one JSON line when it is ready.',
+  options: {
+    repository: shared.repository,
+    data: shared.data,
+    history: {
+      type: 'string',
+      value: 'FILE',
+      help: 'events of a past week (JSON lines, each replayed) to learn a first baseline from',
+    },
+  },
+  async run(args, io) {
+    const { runAuthority } = await import('../authority/run-authority.ts');
+    const history = args.text('history');
+    const authority = await runAuthority({
+      ...(history !== undefined && { historyFile: resolve(io.cwd, history) }),
+      repositoryFolder: repositoryOf(args, io),
+      dataRoot: dataOf(args, io),
+      env: io.env,
+      now: io.now,
+      warn: (text) => io.err(`countersign authority: ${text}\n`),
+    });
+    io.out(`${JSON.stringify({ ready: true, ...authority.addresses })}\n`);
+    await untilStopped(io);
+    await authority.close();
+    return EXIT.ok;
+  },
+};

@@ -1,0 +1,36 @@
+import { resolve } from 'node:path';
+import type { Arguments, Io, OptionSpec } from '../command-line/command.ts';
+
+/** Options that several commands share, so that they read and mean the same everywhere. */
+export const shared: Readonly<Record<'repository' | 'data' | 'json', OptionSpec>> = {
+  repository: {
+    type: 'string',
+    short: 'C',
+    value: 'DIR',
+    help: "the bank's repository (default: .)",
+  },
+  data: {
+    type: 'string',
+    short: 'd',
+    value: 'DIR',
+    help: 'where state, keys and logs are (default: ./data, or COUNTERSIGN_DATA)',
+  },
+  json: { type: 'boolean', help: 'print JSON' },
+};
+
+/** The folder of the bank's repository, absolute. */
+export function repositoryOf(args: Arguments, io: Io): string {
+  return resolve(io.cwd, args.text('repository') ?? '.');
+}
+
+/** The data folder, absolute. */
+export function dataOf(args: Arguments, io: Io): string {
+  return resolve(io.cwd, args.text('data') ?? io.env['COUNTERSIGN_DATA'] ?? 'data');
+}
+
+/** One JSON value on a line of its own, or the text for people. */
+export function print(io: Io, args: Arguments, value: unknown, text: string): void {
+  io.out(
+    args.flag('json') ? `${JSON.stringify(value)}\n` : text.endsWith('\n') ? text : `${text}\n`,
+  );
+}

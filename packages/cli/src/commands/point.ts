@@ -1,0 +1,68 @@
+import { readFile } from 'node:fs/promises';
+import type { Command } from '../command-line/command.ts';
+import { EXIT, UsageError } from '../command-line/command.ts';
+import { untilStopped } from '../command-line/until-stopped.ts';
+import { dataOf, shared } from './options.ts';
+
+/** `countersign gateway` */
+export const gatewayCommand: Command = pointCommand(
+  'gateway',
+  'run an enforcement point at the edge',
+);
+/** `countersign sidecar` */
+export const sidecarCommand: Command = pointCommand(
+  'sidecar',
+  'run an enforcement point beside a service',
+);
+/** `countersign wrap` */
+export const wrapCommand: Command = pointCommand(
+  'wrap',
+  'run an enforcement point around a legacy system',
+);
+
+function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Command {
+  return {
+    name: kind,
+    summary,
+    operands: '<name>',
+    operandsMax: 1,
+    description:
+      "Runs the enforcement point of that name from countersign.yaml until it is stopped. The first start needs a join token\n(countersign join-token workload/countersign/<name>) and the authority's trust.json; later starts use what the data folder keeps,\nalso while the authority is away. Prints one JSON line when it serves.",
+    options: {
+      data: shared.data,
+      trust: {
+        type: 'string',
+        value: 'FILE',
+        help: "the authority's trust.json (default: DATA/trust.json)",
+      },
+      'join-token-file': {
+        type: 'string',
+        value: 'FILE',
+        help: 'holds the join token (or COUNTERSIGN_JOIN_TOKEN)',
+      },
+    },
+    async run(args, io) {
+      const { runPoint } = await import('../point/run-point.ts');
+      const [name] = args.operands;
+      if (!name) throw new UsageError("found no name, expected one of countersign.yaml's points");
+      const tokenFile = args.text('join-token-file');
+      const joinToken = tokenFile
+        ? (await readFile(tokenFile, 'utf8')).trim()
+        : io.env['COUNTERSIGN_JOIN_TOKEN'];
+      const trustFile = args.text('trust');
+      const point = await runPoint({
+        name,
+        kind,
+        dataRoot: dataOf(args, io),
+        ...(trustFile !== undefined && { trustFile }),
+        ...(joinToken !== undefined && { joinToken }),
+        now: io.now,
+        warn: (text) => io.err(`countersign ${kind} ${name}: ${text}\n`),
+      });
+      io.out(`${JSON.stringify({ ready: true, name, listeners: point.listeners })}\n`);
+      await untilStopped(io);
+      await point.close();
+      return EXIT.ok;
+    },
+  };
+}

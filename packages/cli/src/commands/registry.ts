@@ -1,0 +1,35 @@
+import type { Command } from '../command-line/command.ts';
+import {
+  applyCommand,
+  joinTokenCommand,
+  revokeCommand,
+  sessionListCommand,
+  statusCommand,
+} from './admin.ts';
+import { authorityCommand } from './authority.ts';
+import { checkCommand } from './check.ts';
+import { decideCommand } from './decide.ts';
+import { demoCommand } from './demo.ts';
+import { initCommand } from './init.ts';
+import { ledgerVerifyCommand } from './ledger-verify.ts';
+import { gatewayCommand, sidecarCommand, wrapCommand } from './point.ts';
+import { startCommand } from './start.ts';
+
+/** Every command, in the order of the help page. */
+export const commands: readonly Command[] = [
+  initCommand,
+  checkCommand,
+  decideCommand,
+  startCommand,
+  authorityCommand,
+  gatewayCommand,
+  sidecarCommand,
+  wrapCommand,
+  joinTokenCommand,
+  applyCommand,
+  statusCommand,
+  sessionListCommand,
+  revokeCommand,
+  ledgerVerifyCommand,
+  demoCommand,
+];

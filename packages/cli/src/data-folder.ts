@@ -1,0 +1,48 @@
+import { join } from 'node:path';
+
+/** Where things lie in a data folder; ARCHITECTURE.md, "On disk". */
+export interface DataFolder {
+  readonly root: string;
+  readonly trustFile: string;
+  readonly stateFile: string;
+  readonly keysFolder: string;
+  readonly passphraseFile: string;
+  readonly authorityLog: string;
+  readonly mirrors: string;
+  readonly adminSocket: string;
+  readonly riskSnapshot: string;
+  point(name: string): PointFolder;
+}
+
+/** The part of one enforcement point. */
+export interface PointFolder {
+  readonly log: string;
+  readonly keys: string;
+  readonly svid: string;
+  readonly replica: string;
+}
+
+/** Names the parts of the data folder at `root`, an absolute path; makes nothing. */
+export function dataFolder(root: string): DataFolder {
+  const authority = join(root, 'authority');
+  return {
+    root,
+    trustFile: join(root, 'trust.json'),
+    stateFile: join(authority, 'state.db'),
+    keysFolder: join(authority, 'keys'),
+    passphraseFile: join(authority, 'passphrase'),
+    authorityLog: join(authority, 'log'),
+    mirrors: join(authority, 'logs'),
+    adminSocket: join(authority, 'admin.sock'),
+    riskSnapshot: join(authority, 'risk.json'),
+    point: (name) => {
+      const folder = join(root, 'points', name);
+      return {
+        log: join(folder, 'log'),
+        keys: join(folder, 'keys'),
+        svid: join(folder, 'svid'),
+        replica: join(folder, 'replica'),
+      };
+    },
+  };
+}

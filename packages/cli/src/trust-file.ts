@@ -1,0 +1,52 @@
+import { readFile } from 'node:fs/promises';
+import type { TrustAnchors } from '@countersign/state';
+import { z } from 'zod';
+import { CommandError } from './command-line/command.ts';
+
+const jwk = z.object({
+  kty: z.literal('OKP'),
+  crv: z.literal('Ed25519'),
+  x: z.string(),
+  kid: z.string(),
+});
+const shape = z.object({
+  trustDomain: z.string().min(1),
+  x509Authorities: z.array(z.base64()).min(1),
+  factKeys: z.array(jwk).min(1),
+  policyKeys: z.array(jwk).min(1),
+  /** Where the authority's control listener is. */
+  controlUrl: z.url(),
+});
+
+/** What a point or workload is given beforehand: the anchors, and where the authority is. */
+export type TrustFile = TrustAnchors & { readonly controlUrl: string };
+
+/**
+ * Reads `trust.json`.
+ *
+ * @throws {CommandError} naming the field at fault
+ */
+export async function readTrustFile(file: string): Promise<TrustFile> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new CommandError(
+      `cannot read trust anchors: no file ${file}; copy trust.json from the authority's data folder, or name it with --trust`,
+      { cause },
+    );
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new CommandError(`cannot read trust anchors of ${file}: found no JSON`, { cause });
+  }
+  const parsed = shape.safeParse(value);
+  if (!parsed.success) {
+    throw new CommandError(
+      `cannot read trust anchors of ${file}: ${z.prettifyError(parsed.error)}`,
+    );
+  }
+  return parsed.data;
+}

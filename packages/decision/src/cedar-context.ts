@@ -1,0 +1,62 @@
+import type { CedarJson, CedarUid } from '@countersign/cedar';
+import {
+  type AccessRequest,
+  type RiskLevel,
+  type Subject,
+  subjectTypeName,
+} from '@countersign/model';
+
+/**
+ * The Cedar context of a request, as the generated schema's `RequestContext` declares it.
+ *
+ * @param risk of the subject, from the facts
+ * @throws {RangeError} for a time that no calendar has
+ */
+export function cedarContext(
+  request: AccessRequest,
+  risk: RiskLevel | 'unknown',
+): { readonly [name: string]: CedarJson } {
+  const { session, transaction } = request;
+  return {
+    scopes: request.scopes,
+    keyProof: request.keyProof,
+    time: datetime(request.timeMs),
+    ip: { __extn: { fn: 'ip', arg: plainAddress(request.ip) } },
+    risk,
+    ...(session?.acr !== undefined && { acr: session.acr }),
+    ...(session?.amr !== undefined && { amr: session.amr }),
+    ...(session?.authTimeMs !== undefined && { authTime: datetime(session.authTimeMs) }),
+    ...(session !== undefined && { session: session.id }),
+    ...(request.purpose !== undefined && { purpose: request.purpose }),
+    ...(request.caller !== undefined && { caller: entity(subjectUid(request.caller)) }),
+    actors: request.actors.map((actor) => entity(subjectUid(actor))),
+    ...(transaction !== undefined && {
+      transaction: {
+        id: transaction.id,
+        requestingWorkload: entity({ type: 'Workload', id: transaction.requestingWorkload }),
+      },
+    }),
+  };
+}
+
+/** The Cedar entity of a subject: its kind's type, and the whole SPIFFE ID. */
+export function subjectUid({ kind, id }: Subject): CedarUid {
+  return { type: subjectTypeName(kind), id };
+}
+
+function entity({ type, id }: CedarUid): CedarJson {
+  return { __entity: { type, id } };
+}
+
+function datetime(ms: number): CedarJson {
+  return { __extn: { fn: 'datetime', arg: new Date(ms).toISOString() } };
+}
+
+/**
+ * A socket that listens on both families says `::ffff:192.0.2.1` for 192.0.2.1, which Cedar's ip()
+ * does not read and no IPv4 range would match; and it may add the zone of a link-local address.
+ */
+function plainAddress(ip: string): string {
+  const address = ip.split('%', 1)[0] ?? ip;
+  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address;
+}

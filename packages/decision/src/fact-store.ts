@@ -1,0 +1,106 @@
+import { type Fact, type FactChange, factKey } from '@countersign/model';
+import { DecisionError } from './decision-error.ts';
+import type { FactView } from './decision-point.ts';
+
+/** Facts in memory, changed only as the authority says. */
+export interface FactStore extends FactView {
+  /**
+   * Applies the next change.
+   *
+   * @throws {DecisionError} `ERR_DECISION_SEQUENCE` when it is another one; nothing is changed then
+   */
+  apply(change: FactChange): void;
+  /** Puts all facts in the place of those that were. */
+  replace(facts: Iterable<Fact>, at: { readonly sequence: number; readonly asOfMs: number }): void;
+  /** The authority vouches for the facts as they are. */
+  vouch(asOfMs: number): void;
+}
+
+/** Makes an empty store: sequence 0, never vouched for. */
+export function createFactStore(): FactStore {
+  let facts = new Map<string, Fact>();
+  let kinds = new Map<Fact['kind'], Map<string, Fact>>();
+  let subjects = new Map<string, Set<string>>();
+  let sequence = 0;
+  let asOfMs = 0;
+
+  function put(fact: Fact): void {
+    const key = factKey(fact);
+    remove(key);
+    facts.set(key, fact);
+    const ofKind = kinds.get(fact.kind) ?? new Map();
+    kinds.set(fact.kind, ofKind.set(key, fact));
+    if (fact.kind !== 'subject') return;
+    for (const thumbprint of fact.certificates) {
+      const ids = subjects.get(thumbprint) ?? new Set();
+      subjects.set(thumbprint, ids.add(fact.id));
+    }
+  }
+
+  function remove(key: string): void {
+    const fact = facts.get(key);
+    if (!fact) return;
+    facts.delete(key);
+    kinds.get(fact.kind)?.delete(key);
+    if (fact.kind !== 'subject') return;
+    for (const thumbprint of fact.certificates) {
+      const ids = subjects.get(thumbprint);
+      ids?.delete(fact.id);
+      if (ids?.size === 0) subjects.delete(thumbprint);
+    }
+  }
+
+  const get = (key: string) => facts.get(key);
+  const find = <K extends Fact['kind']>(kind: K, key: string) => {
+    const fact = facts.get(key);
+    return fact?.kind === kind ? (fact as Extract<Fact, { kind: K }>) : undefined;
+  };
+
+  return {
+    get sequence() {
+      return sequence;
+    },
+    get asOfMs() {
+      return asOfMs;
+    },
+    get,
+    subject: (id) => find('subject', `subject ${id}`),
+    subjectOfCertificate(thumbprint) {
+      const ids = subjects.get(thumbprint);
+      // Two subjects that claim one certificate: neither is it.
+      if (ids?.size !== 1) return undefined;
+      return ids.values().next().value;
+    },
+    risk: (subject) => find('risk', `risk ${subject}`)?.level ?? 'unknown',
+    revocation(target, value, nowMs) {
+      const fact = find('revocation', `revocation ${target} ${value}`);
+      return fact && nowMs <= fact.untilMs ? fact : undefined;
+    },
+    byKind<K extends Fact['kind']>(kind: K) {
+      return (kinds.get(kind)?.values() ?? []) as Iterable<Extract<Fact, { kind: K }>>;
+    },
+    apply(change) {
+      if (change.sequence !== sequence + 1) {
+        throw new DecisionError(
+          'ERR_DECISION_SEQUENCE',
+          `cannot apply change: found sequence ${change.sequence}, expected ${sequence + 1}`,
+        );
+      }
+      for (const key of change.removes) remove(key);
+      for (const fact of change.puts) put(fact);
+      sequence = change.sequence;
+      asOfMs = change.atMs;
+    },
+    replace(all, at) {
+      facts = new Map();
+      kinds = new Map();
+      subjects = new Map();
+      for (const fact of all) put(fact);
+      sequence = at.sequence;
+      asOfMs = at.asOfMs;
+    },
+    vouch(at) {
+      asOfMs = at;
+    },
+  };
+}

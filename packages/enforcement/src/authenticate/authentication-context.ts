@@ -1,0 +1,19 @@
+import type { FactView } from '@countersign/decision';
+import type { AccessToken } from './access-token.ts';
+import type { FailureThrottle } from './failure-throttle.ts';
+import type { ProofMemory } from './proof-memory.ts';
+import type { TransactionToken } from './transaction-token.ts';
+import type { VerifiedTokens } from './verified-tokens.ts';
+
+/** What authenticating needs to know and to remember; one per enforcement point. */
+export interface AuthenticationContext {
+  readonly trustDomain: string;
+  readonly facts: () => FactView;
+  readonly now: () => number;
+  /** Listeners with authorities of partners; at all others the peer must be a workload of ours. */
+  readonly edgeListeners: ReadonlySet<string>;
+  readonly accessTokens: VerifiedTokens<AccessToken>;
+  readonly transactionTokens: VerifiedTokens<TransactionToken>;
+  readonly proofs: ProofMemory;
+  readonly throttle: FailureThrottle;
+}

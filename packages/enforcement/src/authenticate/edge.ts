@@ -1,0 +1,229 @@
+import type { DenialReason, KeyProof } from '@countersign/model';
+import type { HeaderFields } from '../describe/header-fields.ts';
+import type { Connection, Exchange } from '../exchange.ts';
+import { LIMITS } from '../limits.ts';
+import { type AccessToken, verifyAccessToken } from './access-token.ts';
+import type { AuthenticationContext } from './authentication-context.ts';
+import { checkDpopProof } from './dpop-proof.ts';
+import {
+  type AuthenticationRefusal,
+  type AuthenticationScheme,
+  type Identity,
+  refused,
+  type TokenRefusal,
+} from './identity.ts';
+import { type Credentials, checkStanding } from './standing.ts';
+import { tokenDigest } from './token-digest.ts';
+
+interface Presented {
+  readonly scheme: 'Bearer' | 'DPoP';
+  readonly compact: string;
+  readonly digest: string;
+}
+
+// RFC 6750 §2.1 and RFC 9449 §7.1: a scheme, one space or more, a token68.
+const CREDENTIALS = /^(bearer|dpop) +([A-Za-z0-9\-._~+/]+=*)$/i;
+
+/** Who calls from outside: an access token that is bound to the key which the caller proves to hold. */
+export function authenticateEdge(
+  exchange: Exchange,
+  fields: HeaderFields,
+  audience: string | undefined,
+  context: AuthenticationContext,
+): Identity | AuthenticationRefusal | Promise<Identity | AuthenticationRefusal> {
+  const nowMs = context.now();
+  const { connection } = exchange;
+  const fault = connectionFault(connection, nowMs);
+  if (fault) return refuse(fault, 'both');
+  if (fields.authorization === undefined) {
+    return refuse(refused('token-missing', 'no Authorization field'), 'both');
+  }
+  const match = CREDENTIALS.exec(fields.authorization);
+  if (!match) {
+    return refuse(refused('token-malformed', 'no Bearer or DPoP credentials'), 'both');
+  }
+  const compact = match[2] as string;
+  const presented: Presented = {
+    scheme: (match[1] as string).toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer',
+    compact,
+    digest: tokenDigest(compact),
+  };
+  const known = context.accessTokens.get(presented.digest, context.facts());
+  if (known) return judge(known, false, presented, exchange, fields, audience, context);
+  return verifyNew(presented, exchange, fields, audience, context);
+}
+
+async function verifyNew(
+  presented: Presented,
+  exchange: Exchange,
+  fields: HeaderFields,
+  audience: string | undefined,
+  context: AuthenticationContext,
+): Promise<Identity | AuthenticationRefusal> {
+  const peer = throttleKey(exchange.connection);
+  if (context.throttle.isThrottled(peer, context.now())) {
+    const fault = refused('authentication-throttled', `too many failures from ${peer}`);
+    return refuse(fault, presented.scheme, presented.digest);
+  }
+  const verified = await context.accessTokens.verify(presented.digest, () =>
+    verifyAccessToken(presented.compact, context.facts()),
+  );
+  if ('reason' in verified) {
+    if (verified.reason !== 'overloaded') context.throttle.failed(peer, context.now());
+    return refuse(verified, presented.scheme, presented.digest);
+  }
+  const { token, isFirst } = verified;
+  return judge(token, isFirst, presented, exchange, fields, audience, context);
+}
+
+/** What is asked of a token on every request, however often it was seen. */
+function judge(
+  token: AccessToken,
+  isFresh: boolean,
+  presented: Presented,
+  exchange: Exchange,
+  fields: HeaderFields,
+  audience: string | undefined,
+  context: AuthenticationContext,
+): Identity | AuthenticationRefusal | Promise<Identity | AuthenticationRefusal> {
+  const nowMs = context.now();
+  const { peer } = exchange.connection;
+  const certificate = peer.kind === 'partner' ? peer.thumbprint : undefined;
+  const stop = (fault: TokenRefusal) =>
+    refuse(fault, presented.scheme, presented.digest, token.subject.id);
+
+  const credentials: Credentials = {
+    subject: token.subject.id,
+    actors: token.actors,
+    tokenId: token.id,
+    ...(token.session && { session: token.session.id }),
+    ...(certificate && { certificate }),
+  };
+  const fault =
+    timeFault(token, audience, nowMs) ??
+    bindingFault(token, presented.scheme, certificate, context) ??
+    checkStanding(credentials, context.facts(), nowMs);
+  if (fault) return stop(fault);
+  const keyProof: KeyProof = token.proofKey ? 'dpop' : 'mtls';
+  const identity: Identity = {
+    kind: 'identity',
+    subject: token.subject,
+    actors: token.actors,
+    ...(token.session && { session: token.session }),
+    keyProof,
+    scopes: token.scopes,
+    hasToken: true,
+    tokenHash: presented.digest,
+    tokenId: token.id,
+    expiresAtMs: token.expiresAtMs + LIMITS.clockSkewMs,
+    evidence: 'E1', // sender-constrained
+    isFresh,
+  };
+  if (!token.proofKey) return identity;
+  if (fields.dpop === undefined) return stop(refused('dpop-invalid', 'no DPoP field'));
+  const throttled = throttleKey(exchange.connection);
+  if (context.throttle.isThrottled(throttled, nowMs)) {
+    return stop(refused('authentication-throttled', `too many failures from ${throttled}`));
+  }
+  return checkDpopProof(
+    fields.dpop,
+    {
+      method: exchange.head.method,
+      target: exchange.head.target,
+      host: fields.host ?? '',
+      tokenDigest: presented.digest,
+      keyThumbprint: token.proofKey,
+      isOwnAuthority: (authority) => exchange.connection.isOwnAuthority(authority),
+      nowMs,
+    },
+    context.proofs,
+  ).then((proofFault) => {
+    if (proofFault) {
+      context.throttle.failed(throttled, context.now());
+      return stop(proofFault);
+    }
+    // Facts may have changed while the proof was verified.
+    const late = checkStanding(credentials, context.facts(), context.now());
+    return late ? stop(late) : identity;
+  });
+}
+
+function timeFault(token: AccessToken, audience: string | undefined, nowMs: number) {
+  if (nowMs >= token.expiresAtMs + LIMITS.clockSkewMs) {
+    return refused('token-expired', 'exp is past');
+  }
+  if (nowMs >= token.keyFact.notAfterMs) return refused('token-signature', 'its key has ended');
+  if (nowMs < token.notBeforeMs - LIMITS.clockSkewMs) {
+    return refused('token-not-yet-valid', 'nbf or iat is in the future');
+  }
+  if (nowMs < token.issuedAtMs - LIMITS.clockSkewMs) {
+    return refused('token-not-yet-valid', 'iat is in the future');
+  }
+  if (audience !== undefined && !token.audiences.includes(audience)) {
+    return refused('token-audience', `aud '${token.audiences.join(' ').slice(0, 200)}'`);
+  }
+  return undefined;
+}
+
+/** An unbound token is nobody's: whoever finds it could use it. A bound one must be used as bound. */
+function bindingFault(
+  token: AccessToken,
+  scheme: 'Bearer' | 'DPoP',
+  certificate: string | undefined,
+  context: AuthenticationContext,
+): TokenRefusal | undefined {
+  if (!token.certificate && !token.proofKey)
+    return refused('token-binding', 'the token is unbound');
+  // RFC 9449 §7.2: a token with jkt presented as Bearer MUST be refused.
+  if (token.proofKey && scheme !== 'DPoP') {
+    return refused('token-binding', 'bound to a DPoP key and presented as Bearer');
+  }
+  if (!token.proofKey && scheme === 'DPoP') {
+    return refused('token-binding', 'presented as DPoP and not bound to a DPoP key');
+  }
+  if (token.certificate) {
+    if (!certificate)
+      return refused('certificate-missing', 'bound to a certificate, and none came');
+    // RFC 8705 §3: the certificate of this very connection.
+    if (certificate !== token.certificate) {
+      return refused('token-binding', 'bound to another certificate');
+    }
+  }
+  const mapped = certificate && context.facts().subjectOfCertificate(certificate);
+  if (mapped && mapped !== token.subject.id) {
+    return refused('token-subject', `the certificate is of '${mapped}'`);
+  }
+  return undefined;
+}
+
+/** What is wrong with the connection itself, whatever token comes over it. */
+function connectionFault(connection: Connection, nowMs: number): TokenRefusal | undefined {
+  const { peer } = connection;
+  if (!connection.isSecure) return refused('certificate-missing', 'the listener has no TLS');
+  if (peer.kind === 'invalid') return refused(peer.reason, peer.detail);
+  if (peer.kind === 'partner' && nowMs >= peer.notAfterMs) {
+    return refused('certificate-expired', 'the certificate has ended');
+  }
+  return undefined;
+}
+
+function throttleKey(connection: Connection): string {
+  const { peer } = connection;
+  return peer.kind === 'partner' ? peer.thumbprint : connection.ip;
+}
+
+function refuse(
+  { reason, detail }: { readonly reason: DenialReason; readonly detail: string },
+  scheme: AuthenticationScheme,
+  tokenHash?: string,
+  subject?: string,
+): AuthenticationRefusal {
+  return {
+    kind: 'refusal',
+    reason,
+    detail,
+    scheme,
+    ...(tokenHash && { tokenHash }),
+    ...(subject && { subject }),
+  };
+}

@@ -1,0 +1,59 @@
+import type {
+  DenialReason,
+  EvidenceLevel,
+  KeyProof,
+  Session,
+  Subject,
+  Transaction,
+} from '@countersign/model';
+
+/** In whose name a request is made, by whom, and how that was proved. */
+export interface Identity {
+  readonly kind: 'identity';
+  readonly subject: Subject;
+  readonly actors: readonly Subject[];
+  readonly caller?: Subject;
+  readonly session?: Session;
+  readonly keyProof: KeyProof;
+  readonly scopes: readonly string[];
+  /** False when no token stands behind the request: a workload that calls as itself. */
+  readonly hasToken: boolean;
+  readonly transaction?: Transaction;
+  /** SHA-256 (base64url) of the token. */
+  readonly tokenHash?: string;
+  /** The access token's `jti`. */
+  readonly tokenId?: string;
+  /** When the credential that carries this identity ends, skew included. */
+  readonly expiresAtMs: number;
+  readonly evidence: EvidenceLevel;
+  /** True the first time that this token is seen here. */
+  readonly isFresh: boolean;
+}
+
+/** Which challenge a caller should get with a 401. */
+export type AuthenticationScheme = 'Bearer' | 'DPoP' | 'both' | 'mutual-tls';
+
+/** Why there is no identity. */
+export interface AuthenticationRefusal {
+  readonly kind: 'refusal';
+  readonly reason: DenialReason;
+  /** For the bank's people; never shown to the caller. */
+  readonly detail: string;
+  readonly scheme: AuthenticationScheme;
+  readonly tokenHash?: string;
+  /** Who it claims to be or is connected as, as far as that was verified. */
+  readonly subject?: string;
+  readonly caller?: string;
+}
+
+/** What a token check came to, when it is bad: the reason and words for the bank's people. */
+export interface TokenRefusal {
+  readonly kind: 'refused';
+  readonly reason: DenialReason;
+  readonly detail: string;
+}
+
+/** Builds a {@link TokenRefusal}. */
+export function refused(reason: DenialReason, detail: string): TokenRefusal {
+  return { kind: 'refused', reason, detail };
+}

@@ -1,0 +1,45 @@
+import { LIMITS } from '../limits.ts';
+
+/** Proofs seen, so that none is taken twice (RFC 9449 §11.1). Of this point only. */
+export interface ProofMemory {
+  /**
+   * Remembers a proof until it is too old to be accepted anyway.
+   *
+   * @returns `replayed` when it was seen before, `full` when it cannot be remembered: refuse both
+   */
+  remember(key: string, jti: string, nowMs: number): 'new' | 'replayed' | 'full';
+}
+
+interface Generation {
+  readonly proofs: Set<string>;
+  readonly ofKey: Map<string, number>;
+}
+
+/** An empty memory; bounds: {@link LIMITS}.proofs and {@link LIMITS}.proofsOfOneKey in a window. */
+export function createProofMemory(): ProofMemory {
+  // Two generations, each as long as a proof can be good: what is in neither is too old to pass.
+  const windowMs = LIMITS.proofAgeMs + 2 * LIMITS.clockSkewMs;
+  let current = generation();
+  let previous = generation();
+  let startedMs = 0;
+  return {
+    remember(key, jti, nowMs) {
+      if (nowMs - startedMs >= windowMs) {
+        previous = nowMs - startedMs < 2 * windowMs ? current : generation();
+        current = generation();
+        startedMs = nowMs;
+      }
+      const proof = `${key}.${jti}`;
+      if (current.proofs.has(proof) || previous.proofs.has(proof)) return 'replayed';
+      const count = current.ofKey.get(key) ?? 0;
+      if (current.proofs.size >= LIMITS.proofs || count >= LIMITS.proofsOfOneKey) return 'full';
+      current.proofs.add(proof);
+      current.ofKey.set(key, count + 1);
+      return 'new';
+    },
+  };
+}
+
+function generation(): Generation {
+  return { proofs: new Set(), ofKey: new Map() };
+}

@@ -1,0 +1,59 @@
+import type { FactView } from '@countersign/decision';
+import type { Subject } from '@countersign/model';
+import { refused, type TokenRefusal } from './identity.ts';
+
+/** What stands behind a request; all of it may have been taken back meanwhile. */
+export interface Credentials {
+  readonly subject: string;
+  readonly actors: readonly Subject[];
+  readonly caller?: string;
+  readonly session?: string;
+  readonly tokenId?: string;
+  readonly certificate?: string;
+}
+
+/**
+ * Whether everything that a request relies on still stands: asked on every request, and again for
+ * what is open when facts change.
+ *
+ * @returns nothing when it stands
+ */
+export function checkStanding(
+  credentials: Credentials,
+  facts: FactView,
+  nowMs: number,
+): TokenRefusal | undefined {
+  const { certificate, tokenId, session, caller } = credentials;
+  if (certificate && facts.revocation('certificate', certificate, nowMs)) {
+    return refused('certificate-revoked', 'the certificate is revoked');
+  }
+  if (tokenId && facts.revocation('token', tokenId, nowMs)) {
+    return refused('token-revoked', 'the token is revoked');
+  }
+  if (session && facts.revocation('session', session, nowMs)) {
+    return refused('session-revoked', 'the session is revoked');
+  }
+  const fault = checkSubject(credentials.subject, 'token-subject', facts, nowMs);
+  if (fault) return fault;
+  for (const actor of credentials.actors) {
+    const actorFault = checkSubject(actor.id, 'token-subject', facts, nowMs);
+    if (actorFault) return actorFault;
+  }
+  return caller ? checkSubject(caller, 'peer-unregistered', facts, nowMs) : undefined;
+}
+
+/** Whether one subject is registered, enabled and not revoked. */
+export function checkSubject(
+  id: string,
+  unregistered: 'token-subject' | 'peer-unregistered',
+  facts: FactView,
+  nowMs: number,
+): TokenRefusal | undefined {
+  const subject = facts.subject(id);
+  if (!subject) return refused(unregistered, `'${id}' is not registered`);
+  if (!subject.enabled) return refused('subject-disabled', `'${id}' is disabled`);
+  if (facts.revocation('subject', id, nowMs)) {
+    return refused('subject-disabled', `'${id}' is revoked`);
+  }
+  return undefined;
+}

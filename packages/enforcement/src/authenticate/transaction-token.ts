@@ -1,0 +1,136 @@
+import type { FactView } from '@countersign/decision';
+import { factKey, type Session, type Subject, subjectFromId } from '@countersign/model';
+import { LIMITS } from '../limits.ts';
+import { actorChain } from './actor-chain.ts';
+import {
+  audiences,
+  type Claims,
+  objectClaim,
+  scopes,
+  stringClaim,
+  stringsClaim,
+  timeClaimMs,
+} from './claims.ts';
+import { refused, type TokenRefusal } from './identity.ts';
+import { type KeyFact, verificationKey } from './verification-key.ts';
+import { decodeJws, hasSignatureOf } from './verify-jws.ts';
+
+/** A transaction token whose signature and holder are good. Time and revocation: on each request. */
+export interface TransactionToken {
+  readonly kind: 'transaction-token';
+  readonly keyFact: KeyFact;
+  readonly keyFactKey: string;
+  readonly transactionId: string;
+  readonly requestingWorkload: string;
+  readonly subject: Subject;
+  readonly actors: readonly Subject[];
+  readonly session?: Session;
+  readonly scopes: readonly string[];
+  /** The surface where the transaction came in. */
+  readonly surface: string;
+  readonly issuedAtMs: number;
+  readonly expiresAtMs: number;
+}
+
+/**
+ * Verifies what never changes of a transaction token. It may be minted only by the enforcement
+ * point that holds the key, and only for a surface that this point fronts: a key stolen from one
+ * point makes no transactions of another's.
+ *
+ * @see draft-ietf-oauth-transaction-tokens, sections 9 and 14
+ */
+export async function verifyTransactionToken(
+  compact: string,
+  facts: FactView,
+  trustDomain: string,
+): Promise<TransactionToken | TokenRefusal> {
+  const jws = decodeJws(compact);
+  if (!jws) return invalid('no compact JWS with JSON inside');
+  if (jws.header['typ'] !== 'txntoken+jwt') return invalid('typ is not txntoken+jwt');
+  const kid = stringClaim(jws.header, 'kid', 256);
+  if (!kid) return invalid('no kid');
+  const keyFactKey = factKey({
+    kind: 'transaction-key',
+    kid,
+    jwk: {},
+    holder: '',
+    surfaces: [],
+    notAfterMs: 0,
+  });
+  const keyFact = facts.get(keyFactKey);
+  if (keyFact?.kind !== 'transaction-key') return invalid(`key '${kid}' is not known`);
+  const key = verificationKey(keyFact);
+  if (key?.algorithm !== 'EdDSA') return invalid(`key '${kid}' is not of Ed25519`);
+  if (!(await hasSignatureOf(jws, key))) return invalid(`not signed by key '${kid}'`);
+  return readClaims(jws.claims, keyFact, keyFactKey, trustDomain);
+}
+
+function readClaims(
+  claims: Claims,
+  keyFact: Extract<KeyFact, { kind: 'transaction-key' }>,
+  keyFactKey: string,
+  trustDomain: string,
+): TransactionToken | TokenRefusal {
+  const audience = audiences(claims);
+  if (audience.length !== 1 || audience[0] !== trustDomain) {
+    return invalid(`aud is not the trust domain '${trustDomain}'`);
+  }
+  const transactionId = stringClaim(claims, 'txn', 128);
+  const requestingWorkload = stringClaim(claims, 'req_wl');
+  const granted = claims['scope'] === undefined ? undefined : scopes(claims);
+  const issuedAtMs = timeClaimMs(claims, 'iat');
+  const expiresAtMs = timeClaimMs(claims, 'exp');
+  if (!transactionId || !granted || issuedAtMs === undefined || expiresAtMs === undefined) {
+    return invalid('txn, scope, iat or exp missing or of the wrong type');
+  }
+  if (expiresAtMs - issuedAtMs > LIMITS.transactionTokenMs) return invalid('lives too long');
+  if (requestingWorkload !== keyFact.holder) return invalid('req_wl does not hold the key');
+  const surface = stringClaim(objectClaim(claims, 'tctx') ?? {}, 'surface', 256);
+  if (!surface || !keyFact.surfaces.includes(surface)) {
+    return invalid('tctx.surface is none that the holder of the key fronts');
+  }
+  const subject = readSubject(stringClaim(claims, 'sub') ?? '');
+  const actors = actorChain(claims);
+  if (!subject || !actors) return invalid('sub or act is no subject');
+  const session = readSession(objectClaim(claims, 'rctx') ?? {});
+  return {
+    kind: 'transaction-token',
+    keyFact,
+    keyFactKey,
+    transactionId,
+    requestingWorkload,
+    subject,
+    actors,
+    scopes: granted,
+    surface,
+    issuedAtMs,
+    expiresAtMs,
+    ...(session && { session }),
+  };
+}
+
+function readSession(context: Claims): Session | undefined {
+  const id = stringClaim(context, 'sid', 128);
+  if (!id) return undefined;
+  const acr = stringClaim(context, 'acr', 256);
+  const amr = stringsClaim(context, 'amr');
+  const authTimeMs = timeClaimMs(context, 'auth_time');
+  return {
+    id,
+    ...(acr && { acr }),
+    ...(amr && { amr }),
+    ...(authTimeMs !== undefined && { authTimeMs }),
+  };
+}
+
+function readSubject(id: string): Subject | undefined {
+  try {
+    return subjectFromId(id);
+  } catch {
+    return undefined;
+  }
+}
+
+function invalid(detail: string): TokenRefusal {
+  return refused('transaction-token-invalid', detail);
+}

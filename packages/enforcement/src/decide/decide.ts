@@ -1,0 +1,87 @@
+import type { DecisionPoint } from '@countersign/decision';
+import {
+  type AccessRequest,
+  type Challenge,
+  type Decision,
+  type DenialReason,
+  EVIDENCE_LEVELS,
+  type Surface,
+} from '@countersign/model';
+import type { Identity } from '../authenticate/identity.ts';
+import type { Description } from '../describe/describe.ts';
+
+/** The answer to one access request, whoever gave it: the policy, or a rule that stands before it. */
+export interface Ruling {
+  readonly effect: 'permit' | 'deny' | 'challenge';
+  /** Absent for a permit. */
+  readonly refusal?: {
+    readonly reason: DenialReason;
+    readonly detail?: string;
+    readonly challenge?: Challenge;
+  };
+  /** Absent when a rule before the policy refused. */
+  readonly decision?: Decision;
+}
+
+/**
+ * The third verb: permit, deny, or come back stronger? What is not known well enough to ask the
+ * policy is refused before it.
+ */
+export function decide(
+  request: AccessRequest,
+  { identity, description, surface }: DecisionSubject,
+  point: DecisionPoint,
+): Ruling {
+  const before = precondition({ identity, description, surface }, point, request.timeMs);
+  if (before) return { effect: 'deny', refusal: before };
+  const decision = point.decide(request);
+  if (decision.effect === 'permit') return { effect: 'permit', decision };
+  // A reason of permit with another effect would be a bug of the decision point: fail closed.
+  const reason = decision.reason === 'policy-permits' ? 'policy-error' : decision.reason;
+  const { challenge } = decision;
+  return {
+    effect: decision.effect,
+    refusal: { reason, ...(challenge && { challenge }) },
+    decision,
+  };
+}
+
+/** What a decision is about, beside the request itself. */
+export interface DecisionSubject {
+  readonly identity: Identity;
+  readonly description: Description;
+  readonly surface: Surface;
+}
+
+function precondition(
+  { identity, description, surface }: DecisionSubject,
+  point: DecisionPoint,
+  nowMs: number,
+): Ruling['refusal'] {
+  if (!point.bundle) return { reason: 'policy-missing', detail: 'no policy bundle yet' };
+  const stale = staleness(surface, point, nowMs);
+  if (stale) return { reason: 'facts-stale', detail: stale };
+  if (EVIDENCE_LEVELS.indexOf(identity.evidence) < EVIDENCE_LEVELS.indexOf(surface.evidenceLevel)) {
+    const detail = `evidence ${identity.evidence}, the surface asks for ${surface.evidenceLevel}`;
+    return { reason: 'evidence-insufficient', detail };
+  }
+  // A scope limits what a token may be used for. A workload that calls as itself has no token:
+  // what it may do is for the policy alone to say.
+  const { scopes } = description.operation;
+  if (identity.hasToken && !scopes.every((scope) => identity.scopes.includes(scope))) {
+    return { reason: 'scope-insufficient', detail: `needs '${scopes.join(' ')}'` };
+  }
+  return undefined;
+}
+
+/** Whether a surface's facts are too old to decide by; in words, for the record. */
+export function staleness(
+  surface: Surface,
+  { facts }: DecisionPoint,
+  nowMs: number,
+): string | undefined {
+  const ageMs = nowMs - facts.asOfMs;
+  return ageMs > surface.factsMaxAgeSeconds * 1000
+    ? `facts are ${Math.round(ageMs / 1000)} s old, expected at most ${surface.factsMaxAgeSeconds}`
+    : undefined;
+}

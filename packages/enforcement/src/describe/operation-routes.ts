@@ -1,0 +1,107 @@
+import type { Operation } from '@countersign/model';
+
+/** The operations of one surface, compiled for matching. Immutable. */
+export interface OperationRoutes {
+  /** @param path raw path below the surface's prefix, as {@link readRequestTarget} accepted it */
+  match(method: string, path: string): OperationMatch;
+}
+
+/** What a method and a path came to. */
+export type OperationMatch =
+  | {
+      readonly kind: 'operation';
+      readonly operation: Operation;
+      /** Decoded values of the path parameters, in the template's order. */
+      readonly values: readonly string[];
+    }
+  | { readonly kind: 'route-unknown'; readonly isTrailingSlash: boolean }
+  | {
+      readonly kind: 'method-unknown';
+      readonly template: string;
+      readonly methods: readonly string[];
+    };
+
+interface Node {
+  readonly literals: Map<string, Node>;
+  readonly patterns: { readonly prefix: string; readonly suffix: string; readonly node: Node }[];
+  readonly operations: Map<string, Operation>;
+}
+
+/**
+ * Compiles operations into a trie of path segments. A literal segment wins over a parameter
+ * (OpenAPI 3.1, Paths Object), and the case of a path matters.
+ */
+export function compileOperationRoutes(operations: readonly Operation[]): OperationRoutes {
+  const root = node();
+  for (const operation of operations) {
+    let at = root;
+    for (const segment of operation.path.split('/').slice(1)) at = step(at, segment);
+    at.operations.set(operation.method, operation);
+  }
+  return { match: (method, path) => matchFrom(root, method, path) };
+}
+
+function step(at: Node, segment: string): Node {
+  const open = segment.indexOf('{');
+  const close = segment.indexOf('}', open);
+  if (open === -1 || close === -1) {
+    const next = at.literals.get(segment) ?? node();
+    at.literals.set(segment, next);
+    return next;
+  }
+  const prefix = segment.slice(0, open);
+  const suffix = segment.slice(close + 1);
+  const known = at.patterns.find((each) => each.prefix === prefix && each.suffix === suffix);
+  if (known) return known.node;
+  const next = node();
+  at.patterns.push({ prefix, suffix, node: next });
+  // The longest fixed part first, so that `{id}.pdf` wins over `{id}`.
+  at.patterns.sort((a, b) => b.prefix.length + b.suffix.length - a.prefix.length - a.suffix.length);
+  return next;
+}
+
+function matchFrom(root: Node, method: string, path: string): OperationMatch {
+  const segments = path.split('/');
+  const values: string[] = [];
+  // Bounded: it visits each node of the trie at most once per depth, and the bank wrote the trie.
+  const found = path.startsWith('/') ? descend(root, segments, 1, values) : undefined;
+  if (!found) return { kind: 'route-unknown', isTrailingSlash: path.endsWith('/') };
+  const operation =
+    found.operations.get(method) ??
+    // RFC 9110 §9.3.2: HEAD is GET without the body, so it needs what GET needs.
+    (method === 'HEAD' ? found.operations.get('GET') : undefined);
+  if (operation) return { kind: 'operation', operation, values: values.map(decodeURIComponent) };
+  const [any] = found.operations.values();
+  return {
+    kind: 'method-unknown',
+    template: any?.path ?? path,
+    methods: [...found.operations.keys()],
+  };
+}
+
+function descend(
+  at: Node,
+  segments: readonly string[],
+  index: number,
+  values: string[],
+): Node | undefined {
+  if (index === segments.length) return at.operations.size > 0 ? at : undefined;
+  const segment = segments[index] as string;
+  const literal = at.literals.get(segment);
+  const found = literal && descend(literal, segments, index + 1, values);
+  if (found) return found;
+  for (const { prefix, suffix, node: next } of at.patterns) {
+    if (segment.length <= prefix.length + suffix.length) continue;
+    if (!segment.startsWith(prefix) || !segment.endsWith(suffix)) continue;
+    const depth = values.length;
+    values.push(segment.slice(prefix.length, segment.length - suffix.length));
+    const deeper = descend(next, segments, index + 1, values);
+    if (deeper) return deeper;
+    values.length = depth;
+  }
+  return undefined;
+}
+
+function node(): Node {
+  return { literals: new Map(), patterns: [], operations: new Map() };
+}

@@ -1,0 +1,111 @@
+import { compactId, invariant } from '@countersign/model';
+import { accessRequest } from './access-request.ts';
+import { authenticate } from './authenticate/authenticate.ts';
+import { decide, type Ruling, staleness } from './decide/decide.ts';
+import { type Description, type DescriptionRefusal, describe } from './describe/describe.ts';
+import { readHeaderFields } from './describe/header-fields.ts';
+import type { RouteFound, SurfaceRoute } from './describe/surface-routes.ts';
+import { forwardIdentified } from './enforce/forward-identified.ts';
+import { forwardVerbatim } from './enforce/forward-verbatim.ts';
+import { refuse, refuseUnrecorded } from './enforce/refuse.ts';
+import { transactionId } from './enforce/transaction-minter.ts';
+import type { Exchange } from './exchange.ts';
+import type { PointContext } from './point-context.ts';
+import { recordDecision } from './record/record-decision.ts';
+import type { Verdict } from './verdict.ts';
+
+/**
+ * The way of one request: five verbs, in this order. Never rejects: what goes wrong here refuses
+ * the request, and in shadow changes nothing.
+ */
+export async function handle(exchange: Exchange, context: PointContext): Promise<void> {
+  context.counters.exchanges++;
+  const { method, target } = exchange.head;
+  const route = context.routes(exchange.connection.listener).find(method, target);
+  if (typeof route === 'object' && route.surface.mode === 'shadow') {
+    observe(exchange, route, context);
+    return;
+  }
+  try {
+    const verdict = await judge(exchange, route, context); //   1 authenticate, 2 describe, 3 decide
+    await recordDecision(verdict, context); //                   5 record, and wait if it may write
+    if (verdict.ruling.effect === 'permit') {
+      await forwardIdentified(verdict, context); //              4 enforce; the outcome is recorded
+    } else {
+      await refuse(verdict, context); //                           before the answer leaves
+    }
+  } catch (error) {
+    refuseUnrecorded(exchange, error, context);
+  }
+}
+
+/**
+ * Shadow: the request is on its way before the verbs look at it, so nothing they do, and nothing
+ * that goes wrong in them, can alter or delay it.
+ */
+function observe(exchange: Exchange, route: SurfaceRoute, context: PointContext): void {
+  forwardVerbatim(exchange, route, context, async () => {
+    const verdict = await judge(exchange, route, context);
+    await recordDecision(verdict, context);
+    return verdict;
+  });
+}
+
+/** The first three verbs. */
+async function judge(
+  exchange: Exchange,
+  route: RouteFound,
+  context: PointContext,
+): Promise<Verdict> {
+  const arrivedMs = context.now();
+  const surfaceRoute = typeof route === 'object' ? route : undefined;
+  const surface = surfaceRoute?.surface;
+  const fields = readHeaderFields(exchange.head.rawHeaders);
+
+  const identity = await authenticate(exchange, fields, surface?.audience, context.authentication);
+  const description = surfaceRoute ? describe(exchange.head, fields, surfaceRoute) : UNROUTED;
+  const verdict = {
+    eventId: compactId(),
+    exchange,
+    arrivedMs,
+    route: surfaceRoute,
+    identity,
+    description,
+    transactionToken: fields.txnToken,
+  };
+
+  const point = context.point();
+  if (route === 'policy-missing' || !point.bundle) {
+    return { ...verdict, ruling: deny('policy-missing', 'no policy for this surface yet') };
+  }
+  // Before the identity: with facts too old, nobody can be told a stranger from a friend.
+  const stale = surface && staleness(surface, point, context.now());
+  if (stale) {
+    context.alarm('facts-stale', `surface '${surface.name}': ${stale}`);
+    return { ...verdict, ruling: deny('facts-stale', stale) };
+  }
+  if (identity.kind === 'refusal') return { ...verdict, ruling: deny(identity.reason) };
+  if (description.kind === 'refusal') {
+    return { ...verdict, ruling: deny(description.reason, description.detail) };
+  }
+  invariant(surface, 'only a routed request is described');
+  const request = accessRequest(exchange, identity, description, surface, context.now());
+  return {
+    ...verdict,
+    identity,
+    description,
+    request,
+    transactionId: identity.transaction?.id ?? transactionId(),
+    ruling: decide(request, { identity, description, surface }, point),
+  };
+}
+
+const UNROUTED: Description | DescriptionRefusal = {
+  kind: 'refusal',
+  reason: 'route-unknown',
+  detail: 'no surface is routed here',
+};
+
+function deny(reason: NonNullable<Ruling['refusal']>['reason'], detail?: string): Ruling {
+  return { effect: 'deny', refusal: { reason, ...(detail && { detail }) } };
+}

@@ -1,0 +1,61 @@
+/**
+ * Every bound of an enforcement point, and what happens there. None is configurable yet: a bound
+ * that nobody has had to move is better in one place than in a file.
+ */
+export const LIMITS = {
+  /** Bytes of a request head; above it 431 from the HTTP parser, and the connection closes. */
+  headBytes: 16 * 1024,
+  /** Header fields of a request; above it an enforcing surface refuses (`request-ambiguous`). */
+  headerFields: 100,
+  /** Characters of a request target; above it `path-ambiguous`. */
+  targetCharacters: 4096,
+  /** Path segments; above it `path-ambiguous`. */
+  pathSegments: 64,
+  /** How long a caller may take to send a head; then the connection closes. */
+  headersTimeoutMs: 10_000,
+  /** How long a caller may take to send a whole request; then the connection closes. */
+  requestTimeoutMs: 300_000,
+  /** How long an idle connection is kept. */
+  keepAliveTimeoutMs: 30_000,
+  /** Connections of one listener; further ones are dropped at accept. */
+  connections: 4096,
+  /** How long the resource may take to answer with a head; then 504. */
+  upstreamHeadTimeoutMs: 60_000,
+  /** How long connecting to the resource may take; then 502. */
+  upstreamConnectTimeoutMs: 5_000,
+  /** Sockets to one upstream. */
+  upstreamSockets: 64,
+  /** Requests to one upstream that are sent or wait for a socket; above it `overloaded`. Streams count. */
+  upstreamRequests: 1024,
+  /** Characters of an access token, a transaction token or a DPoP proof; above it malformed. */
+  tokenCharacters: 8192,
+  /** Verified tokens kept; the least recently used one goes, and is verified again if it comes back. */
+  verifiedTokens: 10_000,
+  /** Tokens being verified at a time; above it `overloaded`. */
+  verifying: 256,
+  /** Agents in an `act` chain; above it `token-malformed`. */
+  actors: 5,
+  /** Clock skew allowed to issuers and proofs. Certificates get none. */
+  clockSkewMs: 5_000,
+  /** How old a DPoP proof may be. */
+  proofAgeMs: 60_000,
+  /** DPoP proofs remembered; when full, further proofs are refused (`authentication-throttled`). */
+  proofs: 100_000,
+  /** DPoP proofs remembered of one key, so that one client cannot fill the memory for all. */
+  proofsOfOneKey: 10_000,
+  /** Life of a transaction token. */
+  transactionTokenMs: 60_000,
+  /** Failed verifications of one peer within `failureWindowMs`; then `authentication-throttled`. */
+  failures: 20,
+  failureWindowMs: 10_000,
+  /** Peers whose failures are counted; the one counted longest ago goes. */
+  failingPeers: 10_000,
+  /** Failed handshakes of one address recorded one by one per minute; the rest as one counted event. */
+  handshakeEvents: 20,
+  /** Addresses whose failed handshakes are counted apart; all further ones share one count. */
+  handshakeAddresses: 1_000,
+  /** How often expiry and staleness of what is open are looked at. */
+  sweepMs: 250,
+  /** What a caller is told to wait when we cannot decide or record. */
+  retryAfterSeconds: 2,
+} as const;

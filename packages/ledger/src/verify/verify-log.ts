@@ -1,0 +1,77 @@
+import { LedgerError } from '../ledger-error.ts';
+import type { LogDisk } from '../log.ts';
+import { EMPTY_ROOT, toHashBytes } from '../merkle/hash.ts';
+import type { TreeHead } from '../merkle/verify-proof.ts';
+import type { NoteVerifier } from '../note/verifier-key.ts';
+import type { LogProblem, LogReport, VerifiedEntry } from './log-report.ts';
+import { type WalkState, walkLog } from './walk-log.ts';
+
+/** What a verifier of a log brings along. */
+export interface VerifyLogOptions {
+  /** The keys that may have signed; where they come from is the verifier's own business. */
+  readonly verifiers: readonly NoteVerifier[];
+  /** A checkpoint seen before: the log must still hold that tree. Finds a log that was cut or grown anew. */
+  readonly atLeast?: TreeHead;
+  /** Called for each proven entry, in order. */
+  readonly onEntry?: (entry: VerifiedEntry) => void;
+  /** Problems that are kept, the rest is counted. Default 1000. */
+  readonly problemsMax?: number;
+}
+
+/**
+ * Verifies a whole log or mirror from its files alone: every frame, every checkpoint's signature and root,
+ * each against the tree at its size. Reads one segment at a time and writes nothing; a log that is being
+ * written may show a torn end.
+ *
+ * @returns what was found; faults are values, with file, offset and entry index
+ * @throws {LedgerError} `ERR_LEDGER_OPTION` without verifiers; whatever the disk throws
+ * @see RFC 9162 §2.1, C2SP tlog-checkpoint
+ */
+export async function verifyLog(disk: LogDisk, options: VerifyLogOptions): Promise<LogReport> {
+  const { verifiers, atLeast, onEntry, problemsMax = 1000 } = options;
+  requireVerifiers(verifiers);
+  const state = emptyState();
+  const problems: LogProblem[] = [];
+  let count = 0;
+  for await (const step of walkLog(disk, { verifiers, atLeast }, state)) {
+    for (const entry of step.entries) onEntry?.(entry);
+    for (const problem of step.problems) {
+      if (count++ < problemsMax) problems.push(problem);
+    }
+  }
+  return { ...state, problems, problemsOmitted: count - problems.length };
+}
+
+/**
+ * The entries of a log, each only after a signed checkpoint proved it.
+ *
+ * @throws {LedgerError} `ERR_LEDGER_CORRUPT` at the first problem, naming its place
+ */
+export async function* verifiedEntries(
+  disk: LogDisk,
+  { verifiers }: { readonly verifiers: readonly NoteVerifier[] },
+): AsyncGenerator<VerifiedEntry, void, undefined> {
+  requireVerifiers(verifiers);
+  for await (const { entries, problems } of walkLog(disk, { verifiers }, emptyState())) {
+    yield* entries;
+    const [problem] = problems;
+    if (problem !== undefined) {
+      const { file, offset } = problem;
+      throw new LedgerError(
+        'ERR_LEDGER_CORRUPT',
+        `could not read log: ${problem.detail} in '${file}' at offset ${offset}`,
+        { location: { file, offset } },
+      );
+    }
+  }
+}
+
+function emptyState(): WalkState {
+  const root = toHashBytes(EMPTY_ROOT);
+  return { origin: '', size: 0, root, checkpoint: '', checkpoints: 0, segments: 0 };
+}
+
+function requireVerifiers(verifiers: readonly NoteVerifier[]): void {
+  if (verifiers.length > 0) return;
+  throw new LedgerError('ERR_LEDGER_OPTION', 'could not verify log: found no verifiers');
+}

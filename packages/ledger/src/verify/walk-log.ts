@@ -1,0 +1,324 @@
+import { LedgerError } from '../ledger-error.ts';
+import type { LogDisk } from '../log.ts';
+import { MerkleFrontier } from '../merkle/frontier.ts';
+import { leafHashText, toHashBytes } from '../merkle/hash.ts';
+import type { TreeHead } from '../merkle/verify-proof.ts';
+import { type Checkpoint, openCheckpoint } from '../note/checkpoint.ts';
+import { type NoteVerifier, parseVerifierKey } from '../note/verifier-key.ts';
+import { type FrameHeader, frameCheckpoint, frameEntries, matchesCheck } from '../segment/frame.ts';
+import { scanSegment } from '../segment/scan-segment.ts';
+import type { SegmentHeader } from '../segment/segment-header.ts';
+import { segmentName, segmentNumbers } from '../segment/segment-name.ts';
+import { VERIFIER_KEY_FILE } from '../verifier-key-file.ts';
+import type { LogProblem, LogProblemCode, VerifiedEntry } from './log-report.ts';
+
+/** What came out of one part of the log: entries that are proven, or what is wrong. */
+export interface WalkStep {
+  readonly entries: readonly VerifiedEntry[];
+  readonly problems: readonly LogProblem[];
+}
+
+/** What a walk knows at its end; see `LogReport`. */
+export interface WalkState {
+  origin: string;
+  size: number;
+  root: Uint8Array;
+  checkpoint: string;
+  checkpoints: number;
+  segments: number;
+}
+
+/**
+ * Reads a whole log from its first byte, trusting nothing but the verifiers' keys: every byte is covered by
+ * a checksum, every entry hashed, every checkpoint's signature verified and its root compared with the
+ * tree at its size. After damage the walk goes on, and finds its tree again at the next segment, whose
+ * header a checkpoint signs.
+ *
+ * @param state filled in as the walk goes
+ */
+export async function* walkLog(
+  disk: LogDisk,
+  options: { verifiers: readonly NoteVerifier[]; atLeast?: TreeHead | undefined },
+  state: WalkState,
+): AsyncGenerator<WalkStep> {
+  const walk = new Walk(options, state);
+  const names = await disk.list();
+  if (names.includes(VERIFIER_KEY_FILE)) {
+    yield walk.keyFile(Buffer.from(await disk.read(VERIFIER_KEY_FILE)).toString());
+  }
+  const numbers = segmentNumbers(names);
+  const last = numbers.at(-1) ?? 0;
+  for (let number = 0; number <= last; number++) {
+    walk.file = segmentName(number);
+    if (!numbers.includes(number)) {
+      yield walk.missingSegment();
+      continue;
+    }
+    state.segments++;
+    const read = await disk.read(walk.file);
+    const bytes = Buffer.from(read.buffer, read.byteOffset, read.byteLength);
+    for (const part of scanSegment(bytes, { isLast: number === last })) {
+      if (part.kind === 'header') yield walk.header(part.header);
+      else if (part.kind === 'frame') yield walk.frame(bytes, part);
+      else if (part.kind === 'damage') yield walk.damage(part.offset, part.found);
+      else yield walk.torn(part.offset, bytes.length);
+    }
+  }
+  yield walk.end();
+}
+
+class Walk {
+  file = '';
+  readonly #verifiers: readonly NoteVerifier[];
+  readonly #atLeast: TreeHead | undefined;
+  readonly #state: WalkState;
+  /** The tree up to here; lost after damage until the next segment's header. */
+  #tree: MerkleFrontier | undefined = new MerkleFrontier();
+  /** The index that the next frame must have; unknown after a frame whose header was damaged. */
+  #nextIndex: number | undefined = 0;
+  #isAtLeastMet: boolean;
+  /** Whether it was said that nothing proves what follows; once for a run of frames. */
+  #isLossTold = false;
+  #problems: LogProblem[] = [];
+
+  constructor(
+    options: { verifiers: readonly NoteVerifier[]; atLeast?: TreeHead | undefined },
+    state: WalkState,
+  ) {
+    this.#verifiers = options.verifiers;
+    this.#atLeast = options.atLeast;
+    this.#isAtLeastMet = options.atLeast === undefined;
+    this.#state = state;
+    this.#compareAtLeast(0);
+  }
+
+  keyFile(text: string): WalkStep {
+    try {
+      const { name, keyId } = parseVerifierKey(text);
+      if (!text.endsWith('\n') || text.trimEnd().length !== text.length - 1) {
+        throw new LedgerError('ERR_LEDGER_KEY_INVALID', 'found no single line');
+      }
+      const isKnown = this.#verifiers.some((each) => each.name === name && each.keyId === keyId);
+      if (!isKnown) this.#problem('verifier-key', 0, `found the key of '${name}' (${keyId})`);
+    } catch (error) {
+      if (!(error instanceof LedgerError)) throw error;
+      this.#problem('verifier-key', 0, error.message);
+    }
+    return this.#step([], VERIFIER_KEY_FILE);
+  }
+
+  missingSegment(): WalkStep {
+    this.#problem('missing-segment', 0, 'found no such file', this.#nextIndex);
+    this.#lose();
+    return this.#step();
+  }
+
+  header(header: SegmentHeader): WalkStep {
+    const index = header.size;
+    const tree = frontierOf(header);
+    if (tree === undefined) {
+      this.#problem('segment-header', 0, 'found hashes that do not fit the size', index);
+      return this.#step();
+    }
+    if (this.#tree !== undefined) {
+      const isSame =
+        this.#tree.size === tree.size &&
+        this.#tree.rootText() === tree.rootText() &&
+        this.#state.checkpoint === (this.#state.size === 0 ? '' : header.checkpoint);
+      if (!isSame) {
+        this.#problem('segment-header', 0, 'found another tree than the segments before', index);
+      }
+    }
+    // A mirror that held nothing had nothing signed to begin with.
+    const isEmptyMirror = header.size === 0 && header.checkpoint === '';
+    const isSigned = isEmptyMirror || this.#isSigned(header.checkpoint, tree, 'segment-header', 0);
+    if (this.#tree === undefined && isSigned) {
+      this.#tree = tree;
+      this.#isLossTold = false;
+    }
+    this.#nextIndex = header.size;
+    return this.#step();
+  }
+
+  frame(
+    bytes: Buffer,
+    { offset, header, isIntact }: { offset: number; header: FrameHeader; isIntact: boolean },
+  ): WalkStep {
+    if (this.#nextIndex !== undefined && this.#nextIndex !== header.firstIndex) {
+      const found = `found entries from ${header.firstIndex}, expected ${this.#nextIndex}`;
+      this.#problem('frame', offset, found, header.firstIndex);
+      this.#tree = undefined;
+    }
+    this.#nextIndex = header.firstIndex + header.count;
+    const before = this.#problems.length;
+    const entries = this.#hashEntries(bytes, offset, header);
+    const note = frameCheckpoint(bytes, offset, header);
+    const noteOffset = offset + header.frameBytes - header.checkpointBytes;
+    const isDamaged = this.#problems.length > before;
+    const isProven = this.#closeFrame(note, noteOffset, header, isDamaged);
+    if (!isIntact && this.#problems.length === before) {
+      this.#problem('frame', offset + 32, 'found a damaged checksum', header.firstIndex);
+    }
+    return this.#step(isProven ? entries : []);
+  }
+
+  damage(offset: number, found: string): WalkStep {
+    this.#problem(
+      offset === 0 ? 'segment-header' : 'frame',
+      offset,
+      `found ${found}`,
+      this.#nextIndex,
+    );
+    this.#lose();
+    return this.#step();
+  }
+
+  torn(offset: number, end: number): WalkStep {
+    this.#problem(
+      'torn',
+      offset,
+      `found ${end - offset} bytes of an unfinished write`,
+      this.#nextIndex,
+    );
+    return this.#step();
+  }
+
+  end(): WalkStep {
+    const atLeast = this.#atLeast;
+    if (!this.#isAtLeastMet && atLeast !== undefined) {
+      const isShort = this.#state.size < atLeast.size;
+      const found = `found ${this.#state.size} proven entries, expected at least ${atLeast.size}`;
+      this.#problem(isShort ? 'truncated' : 'unproven', 0, found, this.#state.size);
+    }
+    return this.#step();
+  }
+
+  /** Grows the tree by a frame's entries; each that does not match what stands beside it is a problem. */
+  #hashEntries(bytes: Buffer, offset: number, header: FrameHeader): VerifiedEntry[] {
+    const entries: VerifiedEntry[] = [];
+    let end = offset;
+    for (const entry of frameEntries(bytes, offset, header)) {
+      const leafHash = leafHashText(entry.bytes);
+      if (!matchesCheck(entry, leafHash)) {
+        this.#problem('entry', entry.offset, 'found other bytes than were written', entry.index);
+      }
+      this.#tree?.appendText(leafHash);
+      if (this.#tree !== undefined) this.#compareAtLeast(this.#tree.size);
+      entries.push({
+        index: entry.index,
+        bytes: entry.bytes,
+        file: this.file,
+        offset: entry.offset,
+      });
+      end = entry.offset + entry.bytes.length;
+    }
+    if (entries.length !== header.count) {
+      const index = header.firstIndex + entries.length;
+      this.#problem('entry', end, `found ${entries.length} of ${header.count} entries`, index);
+      this.#tree = undefined;
+    }
+    return entries;
+  }
+
+  /** Holds a frame's checkpoint against the tree; only then are its entries proven. */
+  #closeFrame(note: string, offset: number, header: FrameHeader, isDamaged: boolean): boolean {
+    const tree = this.#tree;
+    const index = header.firstIndex;
+    if (tree === undefined) {
+      this.#openSigned(note, 'checkpoint', offset, index);
+      if (!isDamaged && !this.#isLossTold) {
+        this.#isLossTold = true;
+        this.#problem('unproven', offset, 'found entries behind damage', index);
+      }
+      return false;
+    }
+    const told = this.#problems.length;
+    if (!this.#isSigned(note, tree, 'checkpoint', offset, index)) {
+      // A damaged entry makes another root: that is one problem, not two.
+      const isSameFault = isDamaged && this.#openSigned(note, 'checkpoint', offset, index);
+      if (isSameFault) this.#problems.length = told;
+      this.#tree = undefined;
+      return false;
+    }
+    this.#state.size = tree.size;
+    this.#state.root = toHashBytes(tree.rootText());
+    this.#state.checkpoint = note;
+    this.#state.checkpoints++;
+    return true;
+  }
+
+  /** Whether `note` is a given key's checkpoint of exactly `tree`. */
+  #isSigned(
+    note: string,
+    tree: MerkleFrontier,
+    code: LogProblemCode,
+    offset: number,
+    index = tree.size,
+  ): boolean {
+    const checkpoint = this.#openSigned(note, code, offset, index);
+    if (checkpoint === undefined) return false;
+    const isSame =
+      checkpoint.size === tree.size &&
+      Buffer.compare(checkpoint.root, toHashBytes(tree.rootText())) === 0;
+    if (!isSame) {
+      this.#problem(
+        code,
+        offset,
+        `found the root of another tree than of ${tree.size} entries`,
+        index,
+      );
+    }
+    return isSame;
+  }
+
+  #openSigned(
+    note: string,
+    code: LogProblemCode,
+    offset: number,
+    index: number,
+  ): Checkpoint | undefined {
+    try {
+      const checkpoint = openCheckpoint(note, this.#verifiers);
+      this.#state.origin ||= checkpoint.origin;
+      if (checkpoint.origin === this.#state.origin) return checkpoint;
+      this.#problem(code, offset, `found a checkpoint of '${checkpoint.origin}'`, index);
+    } catch (error) {
+      if (!(error instanceof LedgerError)) throw error;
+      this.#problem(code, offset, error.message, index);
+    }
+    return undefined;
+  }
+
+  #compareAtLeast(size: number): void {
+    if (this.#atLeast?.size !== size || this.#tree === undefined) return;
+    this.#isAtLeastMet = true;
+    if (Buffer.compare(this.#atLeast.root, toHashBytes(this.#tree.rootText())) !== 0) {
+      this.#problem('fork', 0, `found another root of size ${size} than was expected`, size);
+    }
+  }
+
+  #lose(): void {
+    this.#tree = undefined;
+    this.#nextIndex = undefined;
+  }
+
+  #problem(code: LogProblemCode, offset: number, detail: string, index?: number): void {
+    const place = { code, file: this.file, offset, detail };
+    this.#problems.push(index === undefined ? place : { ...place, index });
+  }
+
+  #step(entries: readonly VerifiedEntry[] = [], file?: string): WalkStep {
+    const found = this.#problems;
+    this.#problems = [];
+    const problems = file === undefined ? found : found.map((each) => ({ ...each, file }));
+    return { entries, problems };
+  }
+}
+
+function frontierOf(header: SegmentHeader): MerkleFrontier | undefined {
+  try {
+    return MerkleFrontier.from(header.size, header.hashes);
+  } catch {
+    return undefined;
+  }
+}

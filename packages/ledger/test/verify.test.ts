@@ -1,0 +1,218 @@
+import { crc32 } from 'node:zlib';
+import {
+  ed25519NoteSigner,
+  leafHash,
+  openCheckpoint,
+  parseVerifierKey,
+  verifiedEntries,
+  verifierKey,
+  verifyLog,
+} from '@countersign/ledger';
+import { beforeAll, expect, test } from 'vitest';
+import { MemoryDisk } from './support/memory-disk.ts';
+import {
+  appendCommits,
+  entry,
+  fixedKey,
+  must,
+  ORIGIN,
+  openSample,
+  signer,
+  verifier,
+} from './support/sample-log.ts';
+
+const verifiers = [verifier];
+const disk = new MemoryDisk();
+const checkpoints: string[] = [];
+let indexOfByte: (file: string, offset: number) => number | undefined;
+
+beforeAll(async () => {
+  const log = await openSample(disk, { segmentBytesMax: 1300 });
+  log.onCommit(() => checkpoints.push(log.checkpoint()));
+  await appendCommits(log, [3, 1, 4, 1, 5, 2]);
+  await log.close();
+  const places: { file: string; from: number; to: number; index: number }[] = [];
+  await verifyLog(disk, {
+    verifiers,
+    onEntry: ({ file, offset, bytes, index }) => {
+      places.push({ file, from: offset, to: offset + 6 + bytes.length, index });
+    },
+  });
+  indexOfByte = (file, offset) =>
+    places.find((each) => each.file === file && offset >= each.from && offset < each.to)?.index;
+});
+
+test('finds nothing wrong with a log that is as its key signed it', async () => {
+  const seen: string[] = [];
+  const report = await verifyLog(disk, {
+    verifiers,
+    onEntry: ({ index, bytes }) => seen.push(`${index} ${Buffer.from(bytes)}`),
+  });
+  expect(report).toMatchObject({
+    origin: ORIGIN,
+    size: 16,
+    checkpoints: 6,
+    problems: [],
+    problemsOmitted: 0,
+    checkpoint: checkpoints.at(-1),
+    root: openCheckpoint(must(checkpoints.at(-1)), verifiers).root,
+  });
+  expect(report.segments).toBeGreaterThan(1);
+  expect(seen).toEqual(Array.from({ length: 16 }, (_, at) => `${at} ${entry(at)}`));
+});
+
+test('finds every flipped bit of every log file, in its file, at its entry', async () => {
+  for (const [file, bytes] of disk.files) {
+    for (let offset = 0; offset < bytes.length; offset++) {
+      // Each bit in turn: one a byte.
+      const bit = offset % 8;
+      const damaged = disk.copy();
+      const flipped = Buffer.from(bytes);
+      flipped[offset] = must(flipped[offset]) ^ (1 << bit);
+      damaged.files.set(file, flipped);
+      const { problems } = await verifyLog(damaged, { verifiers });
+      const [first] = problems;
+      expect(first, `${file} ${offset} bit ${bit}`).toMatchObject({ file });
+      expect(must(first).offset).toBeLessThanOrEqual(offset);
+      const index = indexOfByte(file, offset);
+      if (index !== undefined) expect(first).toMatchObject({ code: 'entry', index });
+    }
+  }
+}, 30_000);
+
+test('finds its tree again in the segment after damage', async () => {
+  const damaged = disk.copy();
+  const bytes = Buffer.from(must(disk.files.get('00000000.log')));
+  bytes[bytes.length - 300] = must(bytes[bytes.length - 300]) ^ 1;
+  damaged.files.set('00000000.log', bytes);
+  const seen: number[] = [];
+  const report = await verifyLog(damaged, { verifiers, onEntry: ({ index }) => seen.push(index) });
+  expect(report.problems.length).toBeGreaterThan(0);
+  expect(report.problems.every((each) => each.file === '00000000.log')).toBe(true);
+  expect(report.size).toBe(16);
+  expect(seen.at(-1)).toBe(15);
+  expect(seen.length).toBeLessThan(16);
+});
+
+test('finds an entry that someone rewrote with all its checksums', async () => {
+  const forged = disk.copy();
+  const bytes = Buffer.from(must(disk.files.get('00000000.log')));
+  const at = bytes.indexOf(entry(1));
+  bytes.write('ENTRY', at);
+  bytes.set(leafHash(bytes.subarray(at, at + entry(1).length)).subarray(0, 4), at - 6);
+  const frame = bytes.indexOf('CSF1');
+  const end = frame + bytes.readUInt32BE(frame + 4);
+  bytes.writeUInt32BE(crc32(bytes.subarray(frame + 40, end)), frame + 32);
+  bytes.writeUInt32BE(crc32(bytes.subarray(frame, frame + 36)), frame + 36);
+  forged.files.set('00000000.log', bytes);
+  const { problems, size } = await verifyLog(forged, { verifiers });
+  expect(problems[0]).toMatchObject({ code: 'checkpoint', file: '00000000.log', index: 0 });
+  expect(size).toBe(16);
+});
+
+test('finds a log that another key signed, and one without any trusted key', async () => {
+  const other = new MemoryDisk();
+  const stranger = ed25519NoteSigner({ name: ORIGIN, privateKey: fixedKey(7) });
+  const log = await openSample(other, { signer: stranger });
+  await appendCommits(log, [2]);
+  await log.close();
+  const report = await verifyLog(other, { verifiers });
+  expect(report).toMatchObject({ origin: '', size: 0, checkpoints: 0 });
+  expect(report.problems.map((each) => each.code)).toEqual([
+    'verifier-key',
+    'segment-header',
+    'checkpoint',
+  ]);
+  const known = parseVerifierKey(verifierKey(ORIGIN, fixedKey(7)));
+  expect((await verifyLog(other, { verifiers: [verifier, known] })).problems).toEqual([]);
+  await expect(verifyLog(other, { verifiers: [] })).rejects.toMatchObject({
+    code: 'ERR_LEDGER_OPTION',
+  });
+});
+
+test('finds a log that was cut, by a checkpoint that the verifier brings along', async () => {
+  const name = must([...disk.files.keys()].filter((each) => each.endsWith('.log')).at(-1));
+  const cut = disk.copy();
+  const bytes = must(disk.files.get(name));
+  cut.files.set(name, bytes.subarray(0, bytes.lastIndexOf('CSF1')));
+  expect((await verifyLog(cut, { verifiers })).problems).toEqual([]);
+  const last = openCheckpoint(must(checkpoints.at(-1)), verifiers);
+  const report = await verifyLog(cut, { verifiers, atLeast: last });
+  expect(report.problems).toMatchObject([{ code: 'truncated', index: report.size }]);
+  for (const note of checkpoints) {
+    const atLeast = openCheckpoint(note, verifiers);
+    expect((await verifyLog(disk, { verifiers, atLeast })).problems).toEqual([]);
+  }
+});
+
+test('finds a log that was grown anew, by a checkpoint that the verifier brings along', async () => {
+  const anew = new MemoryDisk();
+  const log = await openSample(anew);
+  log.append(Buffer.from('another beginning'));
+  await appendCommits(log, [30]);
+  await log.close();
+  expect((await verifyLog(anew, { verifiers })).problems).toEqual([]);
+  const atLeast = openCheckpoint(must(checkpoints[2]), verifiers);
+  expect((await verifyLog(anew, { verifiers, atLeast })).problems).toMatchObject([
+    { code: 'fork', index: atLeast.size },
+  ]);
+});
+
+test('tells a missing segment and an empty folder', async () => {
+  const missing = disk.copy();
+  missing.files.delete('00000000.log');
+  const report = await verifyLog(missing, { verifiers });
+  expect(report.problems[0]).toMatchObject({ code: 'missing-segment', file: '00000000.log' });
+  expect(report.size).toBe(16);
+  expect((await verifyLog(new MemoryDisk(), { verifiers })).problems).toMatchObject([
+    { code: 'missing-segment' },
+  ]);
+});
+
+test('keeps as many problems as asked for and counts the rest', async () => {
+  const damaged = new MemoryDisk();
+  const log = await openSample(damaged, { segmentBytesMax: 600 });
+  await appendCommits(
+    log,
+    Array.from({ length: 12 }, () => 2),
+  );
+  await log.close();
+  for (const [name, bytes] of damaged.files) {
+    if (name.endsWith('.log')) bytes[bytes.length - 1] = 0;
+  }
+  const all = await verifyLog(damaged, { verifiers });
+  expect(all.problems.length).toBeGreaterThanOrEqual(12);
+  const few = await verifyLog(damaged, { verifiers, problemsMax: 3 });
+  expect(few.problems).toEqual(all.problems.slice(0, 3));
+  expect(few.problemsOmitted).toBe(all.problems.length - 3);
+});
+
+test('iterates over proven entries and stops at the first problem', async () => {
+  const seen: number[] = [];
+  for await (const { index } of verifiedEntries(disk, { verifiers })) seen.push(index);
+  expect(seen).toHaveLength(16);
+  const damaged = disk.copy();
+  const bytes = Buffer.from(must(disk.files.get('00000000.log')));
+  const at = bytes.indexOf(entry(3));
+  bytes[at] = 0;
+  damaged.files.set('00000000.log', bytes);
+  seen.length = 0;
+  const iterate = async () => {
+    for await (const { index } of verifiedEntries(damaged, { verifiers })) seen.push(index);
+  };
+  await expect(iterate()).rejects.toMatchObject({
+    code: 'ERR_LEDGER_CORRUPT',
+    location: { file: '00000000.log', offset: at - 6 },
+  });
+  expect(seen).toEqual([0, 1, 2]);
+});
+
+test('tells the torn end of a log, without taking it for damage', async () => {
+  const torn = disk.copy();
+  const name = must([...disk.files.keys()].filter((each) => each.endsWith('.log')).at(-1));
+  torn.files.set(name, Buffer.concat([must(disk.files.get(name)), Buffer.from('CSF1')]));
+  const report = await verifyLog(torn, { verifiers });
+  expect(report.problems).toMatchObject([{ code: 'torn', file: name, index: 16 }]);
+  expect(report.size).toBe(16);
+  expect(signer.name).toBe(ORIGIN);
+});

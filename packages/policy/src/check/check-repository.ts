@@ -1,0 +1,142 @@
+import { resolve } from 'node:path';
+import type { CedarEngine } from '@countersign/cedar';
+import type { Clock, Surface } from '@countersign/model';
+import { readText } from '../document/read-text.ts';
+import { createReport } from '../document/report.ts';
+import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
+import type { BankConfig, PointConfig, Problem, Repository } from '../repository.ts';
+import { attributeTypes } from '../schema/attribute-types.ts';
+import { entityVocabulary } from '../schema/entity-vocabulary.ts';
+import { composeSchema } from '../schema/generate-schema.ts';
+import { checkAttributes } from './check-attributes.ts';
+import { checkEntities } from './check-entities.ts';
+import { checkEntityTypes } from './check-entity-types.ts';
+import { checkHierarchy } from './check-hierarchy.ts';
+import { checkIdentities } from './check-identities.ts';
+import { checkPlaybooks } from './check-playbooks.ts';
+import { checkPoints } from './check-points.ts';
+import { readPolicies, SCHEMA_FILE, validatePolicies } from './check-policies.ts';
+import { checkSurfaces } from './check-surfaces.ts';
+import { listRepository } from './list-repository.ts';
+import {
+  checkPolicyTests,
+  type RunPolicyTest,
+  readPolicyTests,
+  runPolicyTests,
+} from './policy-tests.ts';
+import { readConfig, type WrittenConfig } from './read-config.ts';
+import type { CheckContext } from './repository-source.ts';
+
+/** What a check needs of the outside. */
+export interface CheckOptions {
+  readonly engine: CedarEngine;
+  readonly now: Clock;
+  /** Decides the questions of `policies/tests`; without it they are read and not asked. */
+  readonly runTest?: RunPolicyTest;
+}
+
+/**
+ * Reads a bank's repository and tells all that is wrong with it at once.
+ *
+ * Never throws for what a bank wrote, however broken. Tests of policies are run only when there is no
+ * other error.
+ *
+ * @param folder that holds `countersign.yaml`
+ * @returns `repository` only when there is no error; warnings may stand beside it
+ */
+export async function checkRepository(
+  folder: string,
+  options: CheckOptions,
+): Promise<{ readonly repository?: Repository; readonly problems: Problem[] }> {
+  const report = createReport();
+  const context: CheckContext = { folder: resolve(folder), report, now: options.now };
+  const { engine, runTest } = options;
+
+  const files = await listRepository(context.folder, report);
+  const config = await readConfig(context);
+  const { surfaces, ...known } = await checkSurfaces(files, context);
+  const points = await checkPoints(config, { surfaces, ...known }, context);
+  // By name, so that the schema and with it the bundle's version do not depend on file names.
+  const plain = surfaces
+    .map(({ surface }) => surface)
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+
+  const identities = await checkIdentities(files.identities, {
+    context,
+    trustDomain: config.trustDomain,
+    vocabulary: {
+      scopes: new Set(
+        plain.flatMap(({ operations }) => operations.flatMap(({ scopes }) => scopes)),
+      ),
+      audiences: new Set(plain.map(({ audience }) => audience)),
+      isWhole: known.isWhole,
+    },
+    defaultTtlSeconds: config.authority?.accessTokenTtl ?? 300,
+  });
+  const entities = await checkEntities(files.entities, context);
+  checkHierarchy({ registrations: identities, entities }, report);
+  const playbooks = await checkPlaybooks(files.playbooks, context);
+
+  const handWritten = files.hasSchema ? ((await readText(SCHEMA_FILE, context)) ?? '') : '';
+  const schema = composeSchema(plain, handWritten);
+  const { policies, ...read } = await readPolicies(files.policies, { context, engine });
+  const tests = await readPolicyTests(files.tests, context);
+  // With operations missing, every policy that names one would be blamed for it.
+  if (known.isWhole) {
+    const vocabulary = entityVocabulary(plain, handWritten);
+    const written = { registrations: identities, entities };
+    checkEntityTypes(written, vocabulary, report);
+    checkAttributes(written, { vocabulary, types: attributeTypes(plain, handWritten) }, report);
+    const names = [...vocabulary.keys(), ...actionNames(plain)];
+    await validatePolicies(policies, { context, engine, schema, handWritten, names });
+    checkPolicyTests(tests, { surfaces: plain, ...(read.isWhole && { policies }) }, context);
+  }
+
+  const bank = bankConfig(config, points, context.folder);
+  if (report.hasErrors || !bank) return { problems: report.problems() };
+  const repository: Repository = {
+    folder: context.folder,
+    config: bank,
+    surfaces: plain,
+    policies: policies.map(({ id, text, file }) => ({ id, text, file })),
+    schema: schema.text,
+    registrations: identities.map(({ value }) => value),
+    entities: entities.map(({ value }) => value),
+    playbooks,
+  };
+  if (runTest) await runPolicyTests(tests, { repository, runTest, context });
+  return { ...(!report.hasErrors && { repository }), problems: report.problems() };
+}
+
+/** `Accounts::Action::"GetAccount"`, as Cedar writes it. */
+function actionNames(surfaces: readonly Surface[]): string[] {
+  return surfaces.flatMap(({ namespace, operations }) =>
+    [...ACTION_GROUPS, ...operations.map(({ id }) => id)].map(
+      (id) => `${namespace}::Action::"${id}"`,
+    ),
+  );
+}
+
+function bankConfig(
+  config: WrittenConfig,
+  points: readonly PointConfig[],
+  folder: string,
+): BankConfig | undefined {
+  const { authority, trustDomain } = config;
+  if (!authority) return undefined;
+  const { passphraseFile, historyFile } = authority;
+  return {
+    trustDomain,
+    authority: {
+      control: authority.control,
+      issuer: authority.issuer,
+      issuerUrl: authority.issuerUrl,
+      svidTtlSeconds: authority.svidTtl,
+      accessTokenTtlSeconds: authority.accessTokenTtl,
+      // Secrets and history live outside what is reviewed, so these two may be anywhere.
+      ...(passphraseFile !== undefined && { passphraseFile: resolve(folder, passphraseFile) }),
+      ...(historyFile !== undefined && { historyFile: resolve(folder, historyFile) }),
+    },
+    points,
+  };
+}

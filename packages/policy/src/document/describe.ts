@@ -1,0 +1,27 @@
+const SHOWN_MAX = 60;
+
+/** A value from a bank's file as a message shows it: short, quoted, one line, never a whole tree. */
+export function describe(value: unknown): string {
+  if (value === undefined || value === null) return 'nothing';
+  if (typeof value === 'string') return quote(value);
+  if (Array.isArray(value))
+    return value.length === 0 ? 'an empty list' : `a list of ${value.length}`;
+  if (typeof value === 'object') return 'a mapping';
+  return `${String(value)} (a ${typeof value})`;
+}
+
+/** Text in single quotes, cut to a line, with control characters made visible. */
+export function quote(text: string): string {
+  const line = text.replace(/\p{C}/gu, (character) => JSON.stringify(character).slice(1, -1));
+  return line.length > SHOWN_MAX ? `'${line.slice(0, SHOWN_MAX)}…'` : `'${line}'`;
+}
+
+/** Names for a sentence: `a, b and c`, cut after twelve. */
+export function listOf(names: Iterable<string>): string {
+  const all = [...names];
+  if (all.length === 0) return 'none';
+  const shown = all.slice(0, 12);
+  return all.length > shown.length
+    ? `${shown.join(', ')} and ${all.length - shown.length} more`
+    : shown.join(', ');
+}

@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import { duration, filePath, hostPort, kebab, trustDomain } from './scalars.ts';
+
+const route = z
+  .strictObject({
+    surface: kebab('the name of a surface', 'accounts'),
+    via: kebab('the point through which it is reached', 'accounts').optional(),
+  })
+  .meta({ description: 'a surface, and the other point through which it is reached, if any' });
+
+const listener = z
+  .strictObject({
+    name: kebab('the name of the listener in its point', 'partners'),
+    address: hostPort('the address to listen on', '127.0.0.1:8443'),
+    tls: z.enum(['required', 'off']).default('required').meta({
+      description: 'required: TLS 1.3; off: plain HTTP, where every surface is in shadow',
+    }),
+    clientAuthorities: z
+      .array(filePath("a PEM file of partners' certificate authorities", 'trust/partner-ca.pem'))
+      .max(100)
+      .default([])
+      .meta({ description: 'makes this an edge listener: whose certificates partners present' }),
+    routes: z
+      .array(route)
+      .min(1, 'at least one route')
+      .max(1000)
+      .meta({ description: 'the surfaces it serves', examples: [[{ surface: 'accounts' }]] }),
+  })
+  .meta({ description: 'one listening socket' });
+
+/** One entry of `points`. */
+export const pointShape = z
+  .strictObject({
+    kind: z.enum(['gateway', 'sidecar', 'wrap']).meta({
+      description: 'gateway at the edge, sidecar beside a service, wrap around a legacy system',
+      examples: ['gateway'],
+    }),
+    listeners: z
+      .array(listener)
+      .min(1, 'at least one listener')
+      .max(100)
+      .meta({ description: 'a list of listeners' }),
+  })
+  .meta({ description: 'an enforcement point' });
+
+const authority = z
+  .strictObject({
+    control: hostPort('where points and workloads reach the authority', '127.0.0.1:7401'),
+    issuer: hostPort('where OAuth clients reach the issuer', '127.0.0.1:7402'),
+    issuerUrl: z
+      .url({ protocol: /^https$/, error: 'an https URL without query or fragment' })
+      // RFC 8414 §2: an issuer identifier has no query and no fragment.
+      .refine((url) => !/[?#]/.test(url), 'an https URL without query or fragment')
+      .meta({
+        description: 'the issuer identifier in tokens',
+        examples: ['https://login.bank.example'],
+      }),
+    svidTtl: duration("the life of a workload's certificate", {
+      min: '2s',
+      max: '24h',
+      example: '1h',
+    }).default(3600),
+    accessTokenTtl: duration('the life of an access token', {
+      min: '1s',
+      max: '5m',
+      example: '5m',
+    }).default(300),
+    passphraseFile: filePath(
+      'the passphrase of the keys at rest',
+      '/run/secrets/passphrase',
+    ).optional(),
+    historyFile: filePath('past events for the risk baseline, NDJSON', 'history.ndjson').optional(),
+  })
+  .meta({ description: 'the authority: identities, tokens, policy' });
+
+/** `countersign.yaml`. */
+export const configShape = z
+  .strictObject({
+    trustDomain,
+    authority,
+    points: z
+      .record(z.string(), pointShape)
+      .meta({ description: 'enforcement points by name', examples: [{}] }),
+  })
+  .meta({ title: 'countersign.yaml', description: 'trust domain, authority, enforcement points' });

@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import { attributes } from './cedar-values.ts';
+import { audience, duration, entityUid, filePath, scope, subjectName, words } from './scalars.ts';
+
+const client = z
+  .strictObject({
+    id: z
+      .string()
+      .regex(/^[\x21-\x7E]{1,200}$/, 'a client id of visible ASCII characters')
+      .meta({ description: 'its OAuth client id', examples: ['ledgerly'] }),
+    authentication: z.enum(['tls_client_auth', 'private_key_jwt']).meta({
+      description: 'how it authenticates at the token endpoint',
+      examples: ['tls_client_auth'],
+    }),
+    jwks: z
+      .array(z.record(z.string(), z.unknown()))
+      .min(1, 'at least one public key')
+      .max(20)
+      .optional()
+      .meta({ description: 'public keys (JWK) for private_key_jwt' }),
+    binding: z
+      .enum(['mtls', 'dpop'])
+      .optional()
+      .meta({ description: 'what its tokens are bound to; by default what it authenticates with' }),
+    scopes: z
+      .array(scope)
+      .max(200)
+      .meta({ description: 'scopes it may ask for', examples: [['accounts']] }),
+    audiences: z
+      .array(audience)
+      .min(1, 'at least one audience')
+      .max(200)
+      .meta({
+        description: "surfaces' audiences it may ask for",
+        examples: [['https://api.bank.example/accounts']],
+      }),
+    tokenTtl: duration('the life of its access tokens', {
+      min: '1s',
+      max: '5m',
+      example: '5m',
+    }).optional(),
+  })
+  .meta({ description: 'its OAuth client' });
+
+/** One entry of `identities/*.yaml`. */
+export const identityShape = z
+  .strictObject({
+    id: subjectName,
+    owner: words('who at the bank answers for it', 'open-banking@bank.example'),
+    enabled: z.boolean().default(true).meta({ description: 'false refuses it everywhere' }),
+    certificates: z
+      .array(
+        filePath(
+          'a PEM file with one certificate, or sha256:<base64url> of its DER',
+          'trust/ledgerly.pem',
+        ),
+      )
+      .max(20)
+      .default([])
+      .meta({ description: 'client certificates that map to it at an edge listener' }),
+    attributes: attributes.default({}),
+    parents: z
+      .array(entityUid)
+      .max(1000)
+      .default([])
+      .meta({ description: 'groups and roles it is in' }),
+    client: client.optional(),
+  })
+  .meta({ description: 'a workload, partner or agent that the bank knows' });
+
+/** `identities/*.yaml`. */
+export const identitiesShape = z
+  .array(identityShape)
+  .meta({ title: 'identities/*.yaml', description: 'workloads, partners, agents' });

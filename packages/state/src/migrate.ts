@@ -1,0 +1,64 @@
+import { sql } from 'kysely';
+import type { Database } from './database.ts';
+import { StateError } from './state-error.ts';
+
+/** One step of a room's schema; never changed once it has shipped. */
+export interface Migration {
+  /** Unique in the room: `0001-facts`. */
+  readonly name: string;
+  /** SQL, in order. Tables are STRICT. */
+  readonly statements: readonly string[];
+}
+
+interface Tables {
+  migration: { room: string; position: number; name: string };
+}
+
+/**
+ * Brings a room's tables up to date, one transaction a step.
+ *
+ * @throws {StateError} `ERR_STATE_MIGRATION` when the database has steps that this version does not
+ *   know (it was written by a newer one), or has them in another order, or a statement fails
+ */
+export async function migrate(
+  database: Database,
+  { room, migrations }: { readonly room: string; readonly migrations: readonly Migration[] },
+): Promise<void> {
+  await sql`
+    create table if not exists migration (
+      room text not null, position integer not null, name text not null,
+      primary key (room, position)
+    ) strict`.execute(database.tables());
+  const done = await database
+    .tables<Tables>()
+    .selectFrom('migration')
+    .select('name')
+    .where('room', '=', room)
+    .orderBy('position')
+    .execute();
+  for (const [position, { name }] of done.entries()) {
+    const expected = migrations[position]?.name;
+    if (name !== expected) {
+      throw new StateError(
+        'ERR_STATE_MIGRATION',
+        `could not migrate '${room}': found step '${name}', expected ${expected ? `'${expected}'` : 'none: the database is of a newer version'}`,
+      );
+    }
+  }
+  for (const [position, { name, statements }] of migrations.entries()) {
+    if (position < done.length) continue;
+    try {
+      await database.transaction(async (transaction) => {
+        const tables = transaction.tables<Tables>();
+        for (const statement of statements) await sql.raw(statement).execute(tables);
+        await tables.insertInto('migration').values({ room, position, name }).execute();
+      });
+    } catch (cause) {
+      throw new StateError(
+        'ERR_STATE_MIGRATION',
+        `could not migrate '${room}' by '${name}': ${cause instanceof Error ? cause.message : 'unknown cause'}`,
+        { cause },
+      );
+    }
+  }
+}

@@ -1,0 +1,141 @@
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from 'kysely';
+import { StateError } from './state-error.ts';
+
+/** Prepared statements kept; the one unused longest makes room. */
+const STATEMENTS_MAX = 500;
+/** Operations that may wait for the connection; the next one is refused. */
+const WAITING_MAX = 10_000;
+/** How long one may wait: longer than any transaction of ours, so it is a deadlock or a stuck disk. */
+const WAIT_MILLISECONDS = 30_000;
+
+/** Kysely over one `node:sqlite` connection: the only writer, one operation or transaction at a time. */
+export function sqliteDialect(sqlite: DatabaseSync): Dialect {
+  return {
+    createDriver: () => new SqliteDriver(sqlite),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+    createAdapter: () => new SqliteAdapter(),
+    createIntrospector: (db) => new SqliteIntrospector(db),
+  };
+}
+
+class SqliteDriver implements Driver {
+  readonly #sqlite: DatabaseSync;
+  readonly #connection: SqliteConnection;
+  readonly #waiting = new Set<() => void>();
+  #held = false;
+
+  constructor(sqlite: DatabaseSync) {
+    this.#sqlite = sqlite;
+    this.#connection = new SqliteConnection(sqlite);
+  }
+
+  async init(): Promise<void> {}
+
+  async acquireConnection(): Promise<DatabaseConnection> {
+    if (!this.#held) {
+      this.#held = true;
+      return this.#connection;
+    }
+    if (this.#waiting.size >= WAITING_MAX) {
+      throw new StateError(
+        'ERR_STATE_BUSY',
+        `could not query: found ${this.#waiting.size} operations waiting, expected fewer`,
+      );
+    }
+    // A query on the database from inside its own transaction waits for itself: it ends here, loudly.
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting.delete(grant);
+        reject(
+          new StateError(
+            'ERR_STATE_BUSY',
+            `could not query: waited ${WAIT_MILLISECONDS} ms for the connection`,
+          ),
+        );
+      }, WAIT_MILLISECONDS);
+      const grant = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      this.#waiting.add(grant);
+    });
+    return this.#connection;
+  }
+
+  async beginTransaction(): Promise<void> {
+    // IMMEDIATE: the write lock is taken here, never half way through (SQLITE_BUSY after a read).
+    this.#sqlite.exec('begin immediate');
+  }
+
+  async commitTransaction(): Promise<void> {
+    this.#sqlite.exec('commit');
+  }
+
+  async rollbackTransaction(): Promise<void> {
+    // A full disk may have rolled it back already.
+    if (this.#sqlite.isTransaction) this.#sqlite.exec('rollback');
+  }
+
+  async releaseConnection(): Promise<void> {
+    const next = this.#waiting.values().next().value;
+    if (next === undefined) {
+      this.#held = false;
+      return;
+    }
+    this.#waiting.delete(next);
+    next();
+  }
+
+  async destroy(): Promise<void> {
+    if (this.#sqlite.isOpen) this.#sqlite.close();
+  }
+}
+
+class SqliteConnection implements DatabaseConnection {
+  readonly #sqlite: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  constructor(sqlite: DatabaseSync) {
+    this.#sqlite = sqlite;
+  }
+
+  async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
+    const statement = this.#prepare(sql);
+    const values = parameters as readonly SQLInputValue[];
+    if (statement.columns().length > 0) {
+      return { rows: statement.all(...values) as Row[] };
+    }
+    const { changes, lastInsertRowid } = statement.run(...values);
+    return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) };
+  }
+
+  async *streamQuery<Row>({ sql, parameters }: CompiledQuery): AsyncGenerator<QueryResult<Row>> {
+    // A statement of its own: a cached one could be run again while this one is half read.
+    const statement = this.#sqlite.prepare(sql);
+    for (const row of statement.iterate(...(parameters as readonly SQLInputValue[]))) {
+      yield { rows: [row as Row] };
+    }
+  }
+
+  #prepare(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    const statement = known ?? this.#sqlite.prepare(sql);
+    if (known) this.#statements.delete(sql);
+    else if (this.#statements.size >= STATEMENTS_MAX) {
+      const oldest = this.#statements.keys().next().value;
+      if (oldest !== undefined) this.#statements.delete(oldest);
+    }
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+}

@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config';
+
+/** Suites that start processes, kill them, or need tools that a user may lack; `.ci/run` runs them. */
+const conditions = ['@countersign/source', 'node', 'import', 'default'];
+
+export default defineConfig({
+  resolve: { conditions: ['@countersign/source'] },
+  ssr: { resolve: { conditions, externalConditions: conditions } },
+  test: {
+    include: ['test/slow/**/*.slow.ts'],
+    fileParallelism: false,
+    testTimeout: 600_000,
+    hookTimeout: 120_000,
+  },
+});
