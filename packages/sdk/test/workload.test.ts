@@ -394,7 +394,9 @@ describe('renewing', () => {
 });
 
 describe('expiry', () => {
-  test('without renewal calls fail with the reason, and a connection in use is cut', async () => {
+  test('without renewal calls fail with the reason, and a connection in use is cut', {
+    timeout: 20_000,
+  }, async () => {
     authority.ttlSeconds = 3;
     const to = await peer();
     const failures: Error[] = [];
@@ -421,7 +423,9 @@ describe('expiry', () => {
     );
   });
 
-  test('a connection ends with the certificate of the peer, and later calls get a new one', async () => {
+  test('a connection ends with the certificate of the peer, and an expired peer gets no call', {
+    timeout: 20_000,
+  }, async () => {
     const to = await peer({ ttlSeconds: 3 });
     const workload = await enrolled();
     const dispatcher = workload.dispatcherFor(to.origin, to.spiffeId);
@@ -468,6 +472,35 @@ describe('calling a peer', () => {
       code: 'ERR_SDK_ORIGIN_FOREIGN',
     });
     expect(to.connections).toBe(0);
+  });
+
+  test('a refused request is told to its handler, as undici does it', async () => {
+    const workload = await enrolled();
+    const dispatcher = workload.dispatcherFor('https://127.0.0.1:1', WORKLOAD_ID);
+    const errors: Error[] = [];
+    const elsewhere = { origin: 'https://127.0.0.1:2', path: '/', method: 'GET' as const };
+    const isReady = dispatcher.dispatch(elsewhere, {
+      onResponseError: (controller, error) => {
+        controller.abort(error);
+        errors.push(error);
+      },
+    });
+    expect(isReady).toBe(false);
+    expect(errors).toMatchObject([{ code: 'ERR_SDK_ORIGIN_FOREIGN' }]);
+    expect(() => dispatcher.dispatch(elsewhere, {})).toThrow(errors[0]?.message);
+  });
+
+  test('dispatchers close and end with a callback, too', async () => {
+    const workload = await enrolled();
+    const to = await peer();
+    const open = () => workload.dispatcherFor(to.origin, to.spiffeId);
+    await call(workload, to);
+    await new Promise<void>((resolve) => open().close(resolve));
+    await call(workload, to);
+    await new Promise<void>((resolve) => open().destroy(resolve));
+    await call(workload, to);
+    await new Promise<void>((resolve) => open().destroy(new Error('enough'), resolve));
+    expect(to.connections).toBe(3);
   });
 
   test('4096 requests may wait, and beyond that they are refused at once', async () => {
