@@ -45,7 +45,7 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
     target: join(dataRoot, 'repository'),
     now,
   });
-  const { ports, points } = await choosePorts(prepared.repositoryFolder);
+  const ports = await choosePorts(prepared.repositoryFolder);
   const historyFile = join(dataRoot, 'history.ndjson');
   if (prepared.isNew) await bank.writeHistory(historyFile, { nowMs: now(), seed: 'a past week' });
 
@@ -56,7 +56,10 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
     report = resolve;
   });
   const start = async (spec: ChildSpec): Promise<Child> => {
-    const child = await startChild(spec);
+    const child = await startChild({
+      ...spec,
+      env: { ...spec.env, NODE_COMPILE_CACHE: join(dataRoot, 'compile-cache') },
+    });
     children.set(spec.name, child);
     void child.exited.then((how) => {
       if (children.get(spec.name) === child && !stopping.has(spec.name)) {
@@ -92,7 +95,7 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
     env: {},
     logFile: logFile('authority'),
   }));
-  for (const [name, kind] of points) {
+  for (const [name, kind] of Object.entries(bank.POINTS)) {
     specs.set(name, async () => ({
       name,
       command: selfCommand([kind, name, '--data', dataRoot]),
@@ -112,16 +115,16 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
       command: [
         process.execPath,
         ...nodeArguments,
-        service.entry,
+        service.file,
         ...['--socket', join(dataRoot, 'services', `${service.name}.sock`)],
         ...['--data', join(dataRoot, 'services', service.name)],
-        ...callArguments(service, ports),
+        ...service.arguments({ ports }),
       ],
       env: {
         COUNTERSIGN_AUTHORITY_URL: `https://127.0.0.1:${ports.control}`,
         COUNTERSIGN_TRUST: folder.trustFile,
         COUNTERSIGN_SVID_FOLDER: svid,
-        ...(await identityOf(service.identity)),
+        ...(await identityOf(service.workload)),
       },
       logFile: logFile(name),
     }));
@@ -131,7 +134,7 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
     // Callers first, what they call last: nothing is refused for want of what it needs.
     const groups = [
       bank.SERVICES.map((service) => `${service.name}-api`),
-      points.map(([name]) => name),
+      Object.keys(bank.POINTS),
       ['authority'],
     ];
     for (const name of children.keys()) stopping.add(name);
@@ -148,7 +151,11 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
   };
   try {
     await startNamed('authority');
-    await Promise.all([...specs.keys()].filter((name) => name !== 'authority').map(startNamed));
+    const others = [...specs.keys()].filter((name) => name !== 'authority');
+    // All settle before anything is stopped: a part that is still starting would be left behind.
+    const started = await Promise.allSettled(others.map(startNamed));
+    const failed = started.find((each) => each.status === 'rejected');
+    if (failed) throw failed.reason;
   } catch (error) {
     await stop();
     throw error;
@@ -175,15 +182,4 @@ async function tokenWhenNew(
   const { existsSync, readdirSync } = process.getBuiltinModule('node:fs');
   if (existsSync(svidFolder) && readdirSync(svidFolder).length > 0) return {};
   return { COUNTERSIGN_JOIN_TOKEN: await make() };
-}
-
-function callArguments(
-  { calls }: ExampleBank['SERVICES'][number],
-  ports: BankPorts,
-): readonly string[] {
-  if (!calls) return [];
-  return [
-    ...[calls.originArgument, `https://127.0.0.1:${ports[calls.point]}`],
-    ...[calls.idArgument, `spiffe://${TRUST_DOMAIN}/workload/countersign/${calls.point}`],
-  ];
 }
