@@ -63,7 +63,7 @@ export interface Identity {
     request: { readonly request: string },
     peer: ControlPeer | undefined,
   ): Promise<SvidGrant | Refusal>;
-  /** An SVID for the authority's own listeners. */
+  /** An SVID for the authority's own listeners, for one hour whatever `svidTtlSeconds` says. */
   issueOwnSvid(publicKey: KeyObject, names?: HostNames): Promise<X509Svid>;
   /** Sessions that have not ended, the newest first, at most 10,000. */
   sessions(): Promise<readonly ClientSession[]>;

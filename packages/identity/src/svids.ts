@@ -61,6 +61,7 @@ interface SvidsOptions {
 }
 
 const CLEANUP_ROWS = 100;
+const OWN_TTL_SECONDS = 3600;
 
 /** What a check found: a request that may be granted, for whom, and what granting it uses up. */
 interface Grantable {
@@ -136,13 +137,13 @@ export class Svids {
     });
   }
 
-  /** An SVID for the authority itself, which asks nobody. */
+  /** An SVID for the authority itself, which asks nobody; for an hour, however short those of others are. */
   async issueOwn(publicKey: SvidRequest['publicKey'], names: HostNames): Promise<X509Svid> {
-    const { registry, authority, svidTtlSeconds } = this.#options;
+    const { registry, authority } = this.#options;
     const svid = await authority.issueSvid({
       spiffeId: parseSpiffeId(registry.authorityId),
       publicKey,
-      ttlSeconds: svidTtlSeconds,
+      ttlSeconds: OWN_TTL_SECONDS,
       ...names,
     });
     await this.#options.database.transaction((transaction) => this.#keep(transaction, svid));

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { createServer as createHttpsServer, get, Agent as HttpsAgent } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import {
@@ -292,6 +292,27 @@ describe('a server', () => {
       { peer: undefined, refusal: undefined },
       { refusal: 'ERR_SPIFFE_LEAF_IS_AUTHORITY' },
     ]);
+  });
+
+  test('ends the connection also when its verifier is broken, and hides nothing', () => {
+    const emitter = new EventEmitter();
+    const broken = new TypeError('no bundles');
+    const peers = verifyPeers(emitter as unknown as Server, {
+      clientCertificates: 'require',
+      verify: () => {
+        throw broken;
+      },
+    });
+    let isDestroyed = false;
+    const socket = {
+      getPeerCertificate: () => ({ raw: Buffer.from('x'), fingerprint512: 'x' }),
+      destroy: () => {
+        isDestroyed = true;
+      },
+    };
+    expect(() => emitter.emit('secureConnection', socket)).toThrow(broken);
+    expect(isDestroyed).toBe(true);
+    expect(peers.of(socket)).toBeUndefined();
   });
 
   test('sees the whole chain when it is told of a refusal', async () => {

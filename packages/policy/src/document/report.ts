@@ -1,4 +1,5 @@
 import type { Problem } from '../repository.ts';
+import { visible } from './describe.ts';
 
 /** How many problems one check reports; more are counted, not listed. */
 export const PROBLEMS_MAX = 500;
@@ -34,7 +35,8 @@ export function createReport(): Report {
   const told = new Set<string>();
   let leftOut = 0;
   let errorCount = 0;
-  const add = (severity: Problem['severity'], place: Place, words: Words) => {
+  const add = (severity: Problem['severity'], place: Place, { found, expected, mend }: Words) => {
+    const words = { found: visible(found), expected: visible(expected), mend: visible(mend) };
     // Something shared (a parameter that many operations refer to) is at fault once.
     const key = JSON.stringify([severity, place, words]);
     if (told.has(key)) return;

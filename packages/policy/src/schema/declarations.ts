@@ -33,6 +33,7 @@ export function splitDeclarations(source: string): readonly Declaration[] {
   const text = blankComments(source);
   const declarations: Declaration[] = [];
   let namespace = '';
+  let openedAt = 0;
   let at = 0;
   while (at < text.length) {
     at += /^\s*/.exec(text.slice(at))?.[0].length ?? 0;
@@ -40,6 +41,7 @@ export function splitDeclarations(source: string): readonly Declaration[] {
     const opening = namespace === '' ? openingNamespace(text, at) : undefined;
     if (opening) {
       namespace = opening.name;
+      openedAt = at;
       at = opening.end;
     } else if (text[at] === '}' && namespace !== '') {
       namespace = '';
@@ -49,6 +51,11 @@ export function splitDeclarations(source: string): readonly Declaration[] {
       declarations.push(declarationOf(text.slice(at, end), { namespace, start: at }));
       at = end;
     }
+  }
+  if (namespace !== '') {
+    // Never closed: its opening stands alone, so that Cedar misses the end and says so.
+    const opening = text.slice(openedAt, text.indexOf('{', openedAt) + 1);
+    declarations.push({ namespace: '', start: openedAt, text: opening, entityNames: [] });
   }
   return declarations;
 }
@@ -61,12 +68,14 @@ function declarationOf(
   const first = afterAnnotations(tokens, 0);
   if (tokens[first]?.text !== 'entity') return { ...place, text, entityNames: [] };
   const names = listAt(tokens, first + 1);
+  if (names.list.length === 0) return { ...place, text, entityNames: [] };
   let next = names.next;
   if (tokens[next]?.text === 'enum') return { ...place, text, entityNames: names.list };
   let parents: readonly string[] = [];
   if (tokens[next]?.text === 'in') {
     const isBracketed = tokens[next + 1]?.text === '[';
     const found = listAt(tokens, next + (isBracketed ? 2 : 1));
+    if (found.list.length === 0 && !isBracketed) return { ...place, text, entityNames: [] };
     parents = found.list;
     next = found.next;
     if (isBracketed) next += tokens[next]?.text === ']' ? 1 : tokens.length;
