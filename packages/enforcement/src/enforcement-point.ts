@@ -1,5 +1,5 @@
 import { isAbsolute, resolve } from 'node:path';
-import type { Replica } from '@countersign/decision';
+import type { DecisionPoint } from '@countersign/decision';
 import type { Log } from '@countersign/ledger';
 import { compactId } from '@countersign/model';
 import type { PointConfig } from '@countersign/policy';
@@ -17,6 +17,7 @@ import { openConnectionChannel } from './channels/connection-channel.ts';
 import { compileSurfaceRoutes, type ListenerRoutes } from './describe/surface-routes.ts';
 import { createTransactionMinter, type TransactionSigner } from './enforce/transaction-minter.ts';
 import { EnforcementError } from './enforcement-error.ts';
+import type { Exchange } from './exchange.ts';
 import { handle } from './handle.ts';
 import { LIMITS } from './limits.ts';
 import type { AlarmName, Counters, PointContext } from './point-context.ts';
@@ -29,7 +30,8 @@ export interface EnforcementPointOptions {
   readonly spiffeId: string;
   readonly trustDomain: string;
   readonly config: PointConfig;
-  readonly replica: Replica;
+  /** The authority's knowledge: `openReplica` of `decision` gives one. */
+  readonly replica: Knowledge;
   /** The point's own log. */
   readonly log: Log;
   /** The point's own SVID; its renewals are taken up by listeners and upstream connections. */
@@ -40,6 +42,12 @@ export interface EnforcementPointOptions {
   readonly now: () => number;
   /** Called at most once in ten seconds for each kind of alarm; `count` tells how many it stands for. */
   readonly onAlarm: (alarm: PointAlarm) => void;
+}
+
+/** What an enforcement point needs of a replica: the decision point, and word of every change. */
+export interface Knowledge {
+  readonly point: DecisionPoint;
+  onChange(listener: () => void): () => void;
 }
 
 /** Something is wrong with the point itself. */
@@ -73,6 +81,11 @@ export interface EnforcementPoint {
    * @throws {EnforcementError} `ERR_ENFORCEMENT_LISTEN_FAILED`, `ERR_ENFORCEMENT_STATE`
    */
   listen(): Promise<readonly ListenerAddress[]>;
+  /**
+   * The way of one request that another carrier brings; `connection.listener` must be one of the
+   * configuration. Resolves when it is answered or on its way; never rejects.
+   */
+  handle(exchange: Exchange): Promise<void>;
   /** All that is open now. */
   readonly channels: ChannelRegistry;
   /** Takes nothing new, lets what is in flight end for `graceMs`, then cuts it off. */
@@ -121,9 +134,7 @@ export function createEnforcementPoint(options: EnforcementPointOptions): Enforc
       trustDomain,
       now,
       facts: () => replica.point.facts,
-      edgeListeners: new Set(
-        config.listeners.filter(isEdge).map((listener) => listener.name),
-      ),
+      edgeListeners: new Set(config.listeners.filter(isEdge).map((listener) => listener.name)),
       accessTokens: createVerifiedTokens(),
       transactionTokens: createVerifiedTokens(),
       proofs: createProofMemory(),
@@ -175,6 +186,7 @@ export function createEnforcementPoint(options: EnforcementPointOptions): Enforc
 
   return {
     channels,
+    handle: (exchange) => handle(exchange, context),
     async listen() {
       if (state !== 'new') {
         throw new EnforcementError(

@@ -65,7 +65,8 @@ export interface Mirror {
   checkpoint(): string | undefined;
   /**
    * Takes entries that continue the log and end where `checkpoint` ends; those that the mirror holds
-   * already may come again. On disk when it resolves to `taken`.
+   * already may come again. On disk when it resolves to `taken`. A run without entries asks how the
+   * log's checkpoint stands to the mirror: `taken` when they are the same, else why not, with the size held.
    *
    * @throws {LedgerError} `ERR_LEDGER_FAILED` after the disk failed once; `ERR_LEDGER_CLOSED`
    */
@@ -186,7 +187,7 @@ class FolderMirror implements Mirror {
     if (checkpoint.origin !== this.origin) {
       return this.#refuse('signature', `found a checkpoint of '${checkpoint.origin}'`);
     }
-    if (checkpoint.size <= this.#state.size) return this.#takeHeld(start, entries, checkpoint);
+    if (checkpoint.size <= this.#state.size) return this.#takeHeld(entries, checkpoint);
     if (start > this.#state.size) {
       return this.#refuse('gap', `found entries from ${start}, expected ${this.#state.size}`);
     }
@@ -200,11 +201,7 @@ class FolderMirror implements Mirror {
   }
 
   /** Nothing new: the same tree as the mirror's, or an earlier one, or a contradiction. */
-  async #takeHeld(
-    start: number,
-    entries: readonly Uint8Array[],
-    checkpoint: Checkpoint,
-  ): Promise<MirrorOutcome> {
+  async #takeHeld(entries: readonly Uint8Array[], checkpoint: Checkpoint): Promise<MirrorOutcome> {
     const { size } = checkpoint;
     const root =
       size === this.#state.size
@@ -213,7 +210,7 @@ class FolderMirror implements Mirror {
     if (!isSameRoot(root, checkpoint)) {
       return this.#refuse('fork', `found another root of size ${size} than the one held`);
     }
-    if (size < this.#state.size && entries.length === 0 && start === size) {
+    if (size < this.#state.size && entries.length === 0) {
       return this.#refuse(
         'rollback',
         `found a log of ${size} entries, expected ${this.#state.size}`,

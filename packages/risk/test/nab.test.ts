@@ -78,7 +78,7 @@ describe.skipIf(!existsSync(folder))('bulk-reading on real counts (NAB, ten seri
     expect(hit).toBeGreaterThanOrEqual(5);
     expect(perDay).toBeLessThan(0.5);
     expect(lift).toBeGreaterThan(1);
-  });
+  }, 60_000);
 });
 
 test.runIf(!existsSync(folder))('says when the benchmark is not there', () => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Event } from '@countersign/model';
 import { parseSignal } from '@countersign/model';
 import {
@@ -37,7 +38,7 @@ describe('the same events', () => {
       }),
       { numRuns: 8, seed: 20260105 },
     );
-  });
+  }, 30_000);
 
   test('seen twice count once', () => {
     fc.assert(
@@ -327,6 +328,27 @@ describe('a snapshot', () => {
       }),
       { numRuns: 300, seed: 20260109 },
     );
+  });
+
+  test('is refused when its content is not ours, although the checksum fits', () => {
+    for (const body of [
+      '["pears","bulk-reading",[]]',
+      '["subject",{}]',
+      '["request"]',
+      '{}',
+      '[',
+    ]) {
+      const digest = createHash('sha256').update(`${body}\n`).digest('hex');
+      const forged = Buffer.from(`countersign-risk 1 ${digest}\n${body}\n`);
+      expect(restore(forged)).toThrow(refusal(/found a row/));
+    }
+  });
+
+  test('of an engine without this feature gives everybody an empty profile of it', () => {
+    const bytes = scene({ features: [] });
+    bytes.read({ subject: ALICE, at: MONDAY });
+    const engine = restore(bytes.engine.snapshot())();
+    expect(engine.score(ALICE)).toMatchObject({ level: 'unknown', score: 0 });
   });
 
   test('is refused when it is cut short, empty or of another version', () => {

@@ -30,35 +30,39 @@ export function dispatchIdentified(
       controller?.abort(new Error('the exchange is over'));
     },
   });
-  upstream.dispatcher().dispatch(
-    {
-      path: request.url ?? '/',
-      method: request.method ?? 'GET',
-      headers: endToEndHeaders(plan.headers, { strip: STRIP }),
-      body,
-      headersTimeout: LIMITS.upstreamHeadTimeoutMs,
-      bodyTimeout: 0,
+  const fail = (error: unknown) => {
+    const { failure, detail } = upstreamFailure(error, wasSent);
+    relay.fail(failure, detail);
+  };
+  const options: Dispatcher.DispatchOptions = {
+    path: request.url ?? '/',
+    method: request.method ?? 'GET',
+    headers: endToEndHeaders(plan.headers, { strip: STRIP }),
+    body,
+    headersTimeout: LIMITS.upstreamHeadTimeoutMs,
+    bodyTimeout: 0,
+  };
+  const handler: Dispatcher.DispatchHandler = {
+    onRequestStart(given) {
+      controller = given;
+      if (relay.isOver) given.abort(new Error('the exchange is over'));
+      wasSent = true;
+      relay.sent();
     },
-    {
-      onRequestStart(given) {
-        controller = given;
-        if (relay.isOver) given.abort(new Error('the exchange is over'));
-        wasSent = true;
-        relay.sent();
-      },
-      onResponseStart(given, status, _headers, message) {
-        const raw = rawFields(given.rawHeaders);
-        if (status < 200) relay.informational(status, message ?? '', raw);
-        else relay.head(status, message ?? '', raw);
-      },
-      onResponseData: (_controller, chunk) => relay.data(chunk),
-      onResponseEnd: (given) => relay.end(rawFields(given.rawTrailers)),
-      onResponseError(_controller, error) {
-        const { failure, detail } = upstreamFailure(error, wasSent);
-        relay.fail(failure, detail);
-      },
+    onResponseStart(given, status, _headers, message) {
+      const raw = rawFields(given.rawHeaders);
+      if (status < 200) relay.informational(status, message ?? '', raw);
+      else relay.head(status, message ?? '', raw);
     },
-  );
+    onResponseData: (_controller, chunk) => relay.data(chunk),
+    onResponseEnd: (given) => relay.end(rawFields(given.rawTrailers)),
+    onResponseError: (_controller, error) => fail(error),
+  };
+  try {
+    upstream.dispatcher().dispatch(options, handler);
+  } catch (error) {
+    fail(error); // an expired SVID of ours, or a dispatcher that is full
+  }
 }
 
 /** undici gives bytes; header fields are ISO-8859-1 on the wire (RFC 9110 §5.5). */

@@ -106,7 +106,8 @@ export function socketDownstream(socket: Duplex): Downstream {
 /** A head as it goes on the wire. Values come from an HTTP parser or from us: no line breaks. */
 export function headBytes(status: number, message: string, raw: readonly string[]): string {
   let head = `HTTP/1.1 ${status} ${message}\r\n`;
-  for (let index = 0; index < raw.length; index += 2) head += `${raw[index]}: ${raw[index + 1]}\r\n`;
+  for (let index = 0; index < raw.length; index += 2)
+    head += `${raw[index]}: ${raw[index + 1]}\r\n`;
   return `${head}\r\n`;
 }
 

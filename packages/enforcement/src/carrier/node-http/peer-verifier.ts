@@ -13,7 +13,10 @@ import type { ConnectionPeer } from '../../peer.ts';
 /** Looks at the certificate at the other end of a connection. */
 export interface PeerVerifier {
   /** Once, after the handshake. */
-  verify(socket: TLSSocket): { readonly peer: ConnectionPeer; readonly chain: readonly Uint8Array[] };
+  verify(socket: TLSSocket): {
+    readonly peer: ConnectionPeer;
+    readonly chain: readonly Uint8Array[];
+  };
   /** Again, when the authorities may have changed. */
   again(chain: readonly Uint8Array[]): ConnectionPeer;
 }

@@ -14,8 +14,6 @@ export interface UpgradeRelay {
   cut(cause: EndCause, detail: string): void;
 }
 
-const KEPT_IN_HANDSHAKE: ReadonlySet<string> = new Set(['upgrade']);
-
 /**
  * Sends a WebSocket handshake on, and when the resource agrees, pipes bytes both ways. Nothing in
  * the stream is looked at; the registry ends it when what it rests on ends.
@@ -30,7 +28,13 @@ export function relayUpgrade(
   done: () => void,
 ): UpgradeRelay {
   // Until the resource agrees this is an exchange like any other.
-  const relay = createRelay(request.method ?? 'GET', socketDownstream(client), plan, observer, done);
+  const relay = createRelay(
+    request.method ?? 'GET',
+    socketDownstream(client),
+    plan,
+    observer,
+    done,
+  );
   let tunnel: UpgradeRelay | undefined;
   const outgoing = openRequest(request, handshakeHeaders(plan), upstream, {
     ...upstream.tls(),

@@ -100,7 +100,8 @@ export function createRelay(
     if (state !== 'held') return;
     if (brokenWhileHeld !== undefined) {
       downstream.abort();
-      return finish('upstream-reset', brokenWhileHeld);
+      finish('upstream-reset', brokenWhileHeld);
+      return;
     }
     state = 'streaming';
     downstream.head(status, message, [

@@ -1,5 +1,5 @@
-import { type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http';
-import { type RequestOptions, request as httpsRequest } from 'node:https';
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest, type RequestOptions } from 'node:https';
 import type { ForwardPlan } from '../../exchange.ts';
 import { LIMITS } from '../../limits.ts';
 import { endToEndHeaders } from './end-to-end-headers.ts';
