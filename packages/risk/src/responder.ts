@@ -181,17 +181,16 @@ class PlaybookResponder implements Responder {
       await log.failed(action, new Error('found no session in the signal, expected one'));
       return { action, playbook, outcome: 'impossible' };
     }
-    const run =
+    const [run, done, target] =
       action === 'revoke-session'
-        ? () => act.revokeSession(session ?? '', reason)
-        : () => act.disableSubject(subject, reason);
+        ? ([() => act.revokeSession(session ?? '', reason), 'session-revoked', session] as const)
+        : ([() => act.disableSubject(subject, reason), 'subject-disabled', subject] as const);
     const error = await attempt(run, this.#retry);
     if (error !== undefined) {
       await log.failed(action, error);
       return { action, playbook, outcome: 'failed' };
     }
-    const done = action === 'revoke-session' ? 'session-revoked' : 'subject-disabled';
-    await log.done(done, { target: session ?? subject, playbook });
+    await log.done(done, { target: target ?? subject, playbook });
     return { action, playbook, outcome: 'done' };
   }
 

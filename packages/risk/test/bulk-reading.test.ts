@@ -122,6 +122,16 @@ describe('what a caller reads against what it usually reads', () => {
   });
 });
 
+test('names the heaviest of more sessions than it keeps counters for', () => {
+  const stage = trained();
+  for (let i = 0; i < 4000; i++) {
+    const session = i % 4 === 0 ? `short-${i % 60}` : 'stolen';
+    stage.read({ subject: ALICE, at: NOON + i * 100, session, resource: `r${i}` });
+    if (stage.engine.score(ALICE).level === 'HIGH') break;
+  }
+  expect(stage.signals.at(-1)).toMatchObject({ level: 'HIGH', session: 'stolen' });
+});
+
 describe('explaining a score', () => {
   test('the contributions sum to exactly the evidence that the score is made of', () => {
     const stage = trained();
@@ -227,7 +237,7 @@ describe('what a baseline learns', () => {
     });
     console.log(`events to HIGH: ${detections[0]} before, ${detections[1]} after a week of x20`);
     expect(detections[1]).toBeLessThan(2 * (detections[0] ?? 0));
-  });
+  }, 30_000);
 
   // No claim, so that nobody takes one for granted: a patient caller is not found by this feature.
   test('prints how far a slow ramp comes, which is not promised to be found', () => {
@@ -252,7 +262,7 @@ describe('what a baseline learns', () => {
       const found = stage.signals.some((s) => s.level === 'MEDIUM') ? 'flagged' : 'not flagged';
       console.log(`ramp x${perDay} a day: ${found} on day ${day} at x${factor.toFixed(1)}`);
     }
-  });
+  }, 30_000);
 });
 
 describe('replayed traffic', () => {

@@ -22,8 +22,8 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
   const { peer } = connection;
   const certificate = peer.kind === 'svid' || peer.kind === 'partner' ? peer.thumbprint : undefined;
   let isStreaming = false;
-  // Facts are asked again only when they, or the policy, have moved since the decision.
-  let judgedBy = knowledge(context);
+  // Facts are asked again only when they, or the policy, have moved since the decision was made.
+  let judgedBy = knowledgeOf(verdict);
 
   const channel: ExchangeChannel = {
     kind: exchange.isUpgrade ? 'upgrade' : 'exchange',
@@ -38,12 +38,10 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
     },
     recheck(nowMs): ChannelFault | undefined {
       const known = knowledge(context);
-      if (known.bundle === judgedBy.bundle && known.sequence === judgedBy.sequence) {
-        return undefined;
-      }
+      if (known === judgedBy) return undefined;
       judgedBy = known;
       const point = context.point();
-      const surface = known.bundle?.surfaces.find(({ name }) => name === route.surface.name);
+      const surface = point.bundle?.surfaces.find(({ name }) => name === route.surface.name);
       if (!surface) return { cause: 'policy-changed', detail: 'the surface is gone' };
       if (surface.mode === 'shadow') return undefined;
       const fault = checkStanding(
@@ -99,7 +97,12 @@ export function openWatchedChannel(
   return channel;
 }
 
-function knowledge(context: PointContext) {
-  const point = context.point();
-  return { bundle: point.bundle, sequence: point.facts.sequence };
+/** What a decision rests on: one policy version and one state of the facts. */
+function knowledge(context: PointContext): string {
+  const { bundle, facts } = context.point();
+  return `${facts.sequence} ${bundle?.version ?? ''}`;
+}
+
+function knowledgeOf({ ruling }: Verdict): string {
+  return `${ruling.decision?.factSequence} ${ruling.decision?.policyVersion}`;
 }

@@ -1,0 +1,78 @@
+// RFC 9110 §7.6.1, with the fields that were never standard but mean the same.
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+const NOTHING: ReadonlySet<string> = new Set();
+
+/**
+ * Header fields without those that belong to one connection: the hop-by-hop ones and those that
+ * `Connection` names. Order, case and number of the others stay.
+ *
+ * @param keep lower-case names of hop-by-hop fields to leave in
+ */
+export function endToEndHeaders(
+  raw: readonly string[],
+  {
+    keep = NOTHING,
+    strip = NOTHING,
+  }: { readonly keep?: ReadonlySet<string>; readonly strip?: ReadonlySet<string> } = {},
+): string[] {
+  const nominated = nominatedFields(raw);
+  const headers: string[] = [];
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = raw[index] as string;
+    const lower = name.toLowerCase();
+    if (strip.has(lower)) continue;
+    if ((HOP_BY_HOP.has(lower) || nominated?.has(lower)) && !keep.has(lower)) continue;
+    headers.push(name, raw[index + 1] as string);
+  }
+  return headers;
+}
+
+/** Fields that are framing or address may not be nominated away: the next reader needs them. */
+const NEVER_NOMINATED: ReadonlySet<string> = new Set(['host', 'content-length', 'content-type']);
+
+function nominatedFields(raw: readonly string[]): Set<string> | undefined {
+  let nominated: Set<string> | undefined;
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = raw[index] as string;
+    if (name.length !== 10 || name.toLowerCase() !== 'connection') continue;
+    for (const option of (raw[index + 1] as string).toLowerCase().split(',')) {
+      const field = option.trim();
+      if (field === '' || field === 'close' || field === 'keep-alive') continue;
+      if (NEVER_NOMINATED.has(field)) continue;
+      nominated ??= new Set();
+      nominated.add(field);
+    }
+  }
+  return nominated;
+}
+
+/** The value of a field, by lower-case name; the first when there are several. */
+export function headerValue(raw: readonly string[], lowerName: string): string | undefined {
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = raw[index] as string;
+    if (name.length === lowerName.length && name.toLowerCase() === lowerName) return raw[index + 1];
+  }
+  return undefined;
+}
+
+/** Body bytes of an answer as its head tells them (RFC 9112 §6.3); undefined when it does not. */
+export function bodyBytes(
+  method: string,
+  status: number,
+  raw: readonly string[],
+): number | undefined {
+  if (method === 'HEAD' || status === 204 || status === 304) return 0;
+  if (headerValue(raw, 'transfer-encoding') !== undefined) return undefined;
+  const length = headerValue(raw, 'content-length');
+  return length !== undefined && /^[0-9]{1,15}$/.test(length) ? Number(length) : undefined;
+}

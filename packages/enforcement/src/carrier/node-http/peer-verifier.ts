@@ -1,0 +1,85 @@
+import type { TLSSocket } from 'node:tls';
+import type { FactView } from '@countersign/decision';
+import { factKey } from '@countersign/model';
+import {
+  type BundleSource,
+  peerChain,
+  SpiffeError,
+  verifyClientCertificate,
+  verifyX509Svid,
+} from '@countersign/spiffe';
+import type { ConnectionPeer } from '../../peer.ts';
+
+/** Looks at the certificate at the other end of a connection. */
+export interface PeerVerifier {
+  /** Once, after the handshake. */
+  verify(socket: TLSSocket): {
+    readonly peer: ConnectionPeer;
+    readonly chain: readonly Uint8Array[];
+  };
+  /** Again, when the authorities may have changed. */
+  again(chain: readonly Uint8Array[]): ConnectionPeer;
+}
+
+/**
+ * A verifier for one listener. With `clientAuthorities` a certificate is a partner's and never an
+ * SVID, whatever it claims; without, it must be an SVID of a trust domain whose bundle we have.
+ */
+export function createPeerVerifier(options: {
+  readonly clientAuthorities: readonly Uint8Array[];
+  readonly facts: () => FactView;
+  readonly now: () => number;
+}): PeerVerifier {
+  const { clientAuthorities, facts, now } = options;
+  const bundles = bundlesOf(facts);
+
+  function peerOf(chain: readonly Uint8Array[]): ConnectionPeer {
+    if (chain.length === 0) return { kind: 'none' };
+    try {
+      if (clientAuthorities.length > 0) {
+        const { thumbprint, notAfterMs } = verifyClientCertificate(chain, {
+          authorities: clientAuthorities,
+          now,
+        });
+        return { kind: 'partner', thumbprint, notAfterMs };
+      }
+      const { spiffeId, thumbprint, notAfterMs } = verifyX509Svid(chain, { bundles, now });
+      return { kind: 'svid', id: spiffeId.uri, thumbprint, notAfterMs };
+    } catch (error) {
+      // What is no refusal of spiffe's is a fault of ours, and proves nobody's identity either.
+      const code = error instanceof SpiffeError ? error.code : 'ERR_SPIFFE_UNTRUSTED';
+      const detail = error instanceof Error ? error.message : 'could not verify';
+      return {
+        kind: 'invalid',
+        reason: code === 'ERR_SPIFFE_EXPIRED' ? 'certificate-expired' : 'certificate-invalid',
+        detail: `${code} ${detail}`.slice(0, 500),
+      };
+    }
+  }
+
+  return {
+    verify(socket) {
+      const chain = peerChain(socket);
+      return { peer: peerOf(chain), chain };
+    },
+    again: peerOf,
+  };
+}
+
+/** The bundles that the authority vouches for, decoded once per fact. */
+function bundlesOf(facts: () => FactView): BundleSource {
+  const decoded = new WeakMap<object, readonly Uint8Array[]>();
+  return {
+    get(trustDomain) {
+      const key = factKey({ kind: 'trust-bundle', trustDomain, x509Authorities: [] });
+      const fact = facts().get(key);
+      if (fact?.kind !== 'trust-bundle') return undefined;
+      let authorities = decoded.get(fact);
+      if (!authorities) {
+        authorities = fact.x509Authorities.map((der) => Buffer.from(der, 'base64'));
+        decoded.set(fact, authorities);
+      }
+      return authorities;
+    },
+  };
+}

@@ -1,0 +1,60 @@
+import { checkSubject } from '../authenticate/standing.ts';
+import type { OpenConnection } from '../carrier/node-http/listener.ts';
+import type { PeerVerifier } from '../carrier/node-http/peer-verifier.ts';
+import type { PointContext } from '../point-context.ts';
+import type { Channel, ChannelFault } from './channel-registry.ts';
+
+/**
+ * Registers a connection: it ends with its certificate, and when that or its subject is revoked.
+ * Where every surface is in shadow nothing is ended.
+ *
+ * @returns to be called when the connection is gone
+ */
+export function openConnectionChannel(
+  { connection, chain, close }: OpenConnection,
+  verifier: PeerVerifier,
+  context: PointContext,
+): () => void {
+  const { peer } = connection;
+  const known = peer.kind === 'svid' || peer.kind === 'partner' ? peer : undefined;
+  const isObeying = () => context.routes(connection.listener).isEnforcing;
+
+  const channel: Channel = {
+    kind: 'connection',
+    connection,
+    ...(peer.kind === 'svid' && { caller: peer.id }),
+    ...(known && { certificate: known.thumbprint }),
+    recheck(nowMs): ChannelFault | undefined {
+      if (!known || !isObeying()) return undefined;
+      const { facts } = context.point();
+      if (facts.revocation('certificate', known.thumbprint, nowMs)) {
+        return { cause: 'revoked', detail: 'the certificate is revoked' };
+      }
+      const subject =
+        known.kind === 'svid' ? known.id : facts.subjectOfCertificate(known.thumbprint);
+      const fault = subject && checkSubject(subject, 'peer-unregistered', facts, nowMs);
+      if (fault) return { cause: 'revoked', detail: fault.detail };
+      // The authority that vouched for it may be withdrawn.
+      const again = known.kind === 'svid' ? verifier.again(chain) : known;
+      return again.kind === known.kind
+        ? undefined
+        : { cause: 'revoked', detail: 'its certificate does not verify any more' };
+    },
+    sweep(nowMs) {
+      return known && nowMs >= known.notAfterMs && isObeying()
+        ? { cause: 'expired', detail: 'its certificate has ended' }
+        : undefined;
+    },
+    close(cause, detail) {
+      // What goes over it ends for the same cause, and says so in its own closure.
+      context.channels.closeWhere(
+        (other) => other.kind !== 'connection' && other.connection === connection,
+        cause,
+        detail,
+      );
+      close();
+    },
+  };
+  context.channels.add(channel);
+  return () => context.channels.remove(channel);
+}
