@@ -16,7 +16,7 @@ afterAll(() => {
 });
 
 function start(name: string, extra: readonly string[] = []): ChildProcess {
-  const entry = SERVICES.find((service) => service.name === name)?.entry ?? '';
+  const entry = SERVICES.find((service) => service.name === name)?.file ?? '';
   const socket = join(folder, `${name}.sock`);
   const words = ['--socket', socket, '--data', join(folder, name), ...extra];
   const child = spawn(process.execPath, ['--conditions=@countersign/source', entry, ...words], {

@@ -121,7 +121,9 @@ class FollowingPusher implements LogPusher {
     const answer = await this.#post({ start: 0, entries: [], checkpoint });
     // The collector holds less than the checkpoint: nothing is wrong, it only lacks entries.
     if (answer.status === 409 && answer.code === 'extent' && answer.size !== undefined) {
-      return this.#taken(answer.size);
+      // Not yet a success: what it lacks may be refused again, and the back-off must go on growing.
+      this.#heldSize = answer.size;
+      return answer.size;
     }
     return this.#sizeOf(answer);
   }
@@ -149,11 +151,27 @@ class FollowingPusher implements LogPusher {
 
   async #post(run: Parameters<typeof encodePush>[0]): Promise<Answer> {
     const path = `/v1/logs/${encodeURIComponent(this.#options.name)}`;
-    const timeout = AbortSignal.timeout(POST_MS_MAX);
-    const stop = AbortSignal.any([timeout, this.#closing.signal]);
     const posting = this.#options.post(path, encodePush(run));
-    const { status, json } = await Promise.race([posting, whenAborted(stop)]);
+    const { status, json } = await this.#inTime(posting);
     return { status, ...readAnswer(json) };
+  }
+
+  /** An answer that comes later than its bound, or after closing, is not waited for. */
+  async #inTime<T>(posting: Promise<T>): Promise<T> {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const stop = () =>
+      reject(new AuditError('ERR_AUDIT_POST_TIMEOUT', 'could not push: found no answer in time'));
+    const bound = setTimeout(stop, POST_MS_MAX);
+    bound.unref();
+    const { signal } = this.#closing;
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+    try {
+      return await Promise.race([posting, late]);
+    } finally {
+      clearTimeout(bound);
+      signal.removeEventListener('abort', stop);
+    }
   }
 
   /** Resolves when the log has grown, or at once when it did meanwhile. */
@@ -207,15 +225,6 @@ function readAnswer(json: unknown): Omit<Answer, 'status'> {
     ...(typeof code === 'string' ? { code: code.slice(0, 64) } : {}),
     ...(typeof detail === 'string' ? { detail: detail.slice(0, 1000) } : {}),
   };
-}
-
-function whenAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const stop = () =>
-      reject(new AuditError('ERR_AUDIT_POST_TIMEOUT', 'could not push: found no answer in time'));
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
 }
 
 async function timer(milliseconds: number, signal: AbortSignal): Promise<void> {

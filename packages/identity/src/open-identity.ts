@@ -63,7 +63,7 @@ export interface Identity {
     request: { readonly request: string },
     peer: ControlPeer | undefined,
   ): Promise<SvidGrant | Refusal>;
-  /** An SVID for the authority's own listeners. */
+  /** An SVID for the authority's own listeners, for one hour whatever `svidTtlSeconds` says. */
   issueOwnSvid(publicKey: KeyObject, names?: HostNames): Promise<X509Svid>;
   /** Sessions that have not ended, the newest first, at most 10,000. */
   sessions(): Promise<readonly ClientSession[]>;
@@ -132,6 +132,8 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     now,
     tokenTtlSecondsMax: accessTokenTtlSeconds,
   });
+  // What changes who is registered or revoked, and what is granted by it, runs one at a time.
+  const serial = new Serial();
   const svids = new Svids({
     database,
     factLog,
@@ -139,6 +141,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     revocations,
     authority,
     record,
+    serial,
     now,
     svidTtlSeconds,
     hostNamesOf: hostNamesOf ?? (() => ({})),
@@ -154,9 +157,6 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     issuerUrl,
     accessTokenTtlSeconds,
   });
-  // What changes who is registered or revoked, and what is granted by it, runs one at a time.
-  const serial = new Serial();
-
   return {
     authorityId: registry.authorityId,
     trustAnchors: {
@@ -202,8 +202,8 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
         });
         return { isGranted: true, spiffeId, ...made };
       }),
-    enrol: (request) => serial.run(() => svids.enrol(request)),
-    renew: (request, peer) => serial.run(() => svids.renew(request, peer)),
+    enrol: (request) => svids.enrol(request),
+    renew: (request, peer) => svids.renew(request, peer),
     issueOwnSvid: (publicKey, names = {}) => serial.run(() => svids.issueOwn(publicKey, names)),
     sessions: () => liveSessions(database, now()),
     revoke: (request) => serial.run(() => revocations.revoke(request)),

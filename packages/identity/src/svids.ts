@@ -12,6 +12,7 @@ import type { Recorder } from './new-event.ts';
 import { type Refusal, refusal } from './refusal.ts';
 import type { Registry } from './registry.ts';
 import type { Revocations } from './revocations.ts';
+import type { Serial } from './serial.ts';
 import {
   type PointKeys,
   REQUEST_AGE_SECONDS_MAX,
@@ -52,6 +53,7 @@ interface SvidsOptions {
   readonly revocations: Revocations;
   readonly authority: X509Authority;
   readonly record: Recorder;
+  readonly serial: Serial;
   readonly now: Clock;
   readonly svidTtlSeconds: number;
   readonly hostNamesOf: (spiffeId: string) => HostNames;
@@ -59,8 +61,29 @@ interface SvidsOptions {
 }
 
 const CLEANUP_ROWS = 100;
+const OWN_TTL_SECONDS = 3600;
 
-/** Grants SVIDs against join tokens and older SVIDs; the callers run these one at a time. */
+/** What a check found: a request that may be granted, for whom, and what granting it uses up. */
+interface Grantable {
+  readonly request: SvidRequest;
+  readonly spiffeId: string;
+  readonly via: 'join-token' | 'renewal';
+  readonly consume: (transaction: Transaction) => Promise<void>;
+}
+
+/** Or why not, and to whom, if that is proved. */
+interface Refused {
+  readonly request: Refusal;
+  readonly spiffeId?: string;
+}
+
+type Checked = Grantable | Refused;
+
+function isGrantable(checked: Checked): checked is Grantable {
+  return checked.request.isGranted;
+}
+
+/** Grants SVIDs against join tokens and older SVIDs. */
 export class Svids {
   readonly #options: SvidsOptions;
 
@@ -70,15 +93,17 @@ export class Svids {
 
   /** The first SVID, against a join token. */
   async enrol(asked: { joinToken: string; request: string }): Promise<SvidGrant | Refusal> {
+    const { joinToken } = asked;
     const { database, now } = this.#options;
-    const token = await findToken(database, { joinToken: asked.joinToken, nowMs: now() });
-    if (!token.isGranted) return this.#refuse(token);
-    const request = await this.#verify(asked.request, token.spiffeId);
-    if (!request.isGranted) return this.#refuse(request, token.spiffeId);
-    return this.#grant(token.spiffeId, request, {
-      via: 'join-token',
-      consume: (transaction) =>
-        consumeToken(transaction, { joinToken: asked.joinToken, nowMs: now() }),
+    const consume = (transaction: Transaction) =>
+      consumeToken(transaction, { joinToken, nowMs: now() });
+    return this.#checkThenGrant(async () => {
+      const token = await findToken(database, { joinToken, nowMs: now() });
+      if (!token.isGranted) return { request: token };
+      const { spiffeId } = token;
+      const request = await this.#verify(asked.request, spiffeId);
+      if (!request.isGranted) return { request, spiffeId };
+      return { request, spiffeId, via: 'join-token', consume };
     });
   }
 
@@ -89,21 +114,36 @@ export class Svids {
   ): Promise<SvidGrant | Refusal> {
     if (peer === undefined) return this.#refuse(refusal('peer-missing', 'found no SVID'));
     const { spiffeId, thumbprint } = peer;
-    if (this.#options.revocations.covers('certificate', thumbprint)) {
-      return this.#refuse(refusal('certificate-revoked', `found ${thumbprint}`), spiffeId);
-    }
-    const request = await this.#verify(asked.request, spiffeId);
-    if (!request.isGranted) return this.#refuse(request, spiffeId);
-    return this.#grant(spiffeId, request, { via: 'renewal', consume: async () => {} });
+    return this.#checkThenGrant(async () => {
+      const request = this.#options.revocations.covers('certificate', thumbprint)
+        ? refusal('certificate-revoked', `found ${thumbprint}`)
+        : await this.#verify(asked.request, spiffeId);
+      if (!request.isGranted) return { request, spiffeId };
+      return { request, spiffeId, via: 'renewal', consume: async () => {} };
+    });
   }
 
-  /** An SVID for the authority itself, which asks nobody. */
+  /**
+   * Checks at once, so that a flood of bad requests keeps nobody waiting, and again when it is its turn: of
+   * two requests with one token the second must see that it is used.
+   */
+  async #checkThenGrant(check: () => Promise<Checked>): Promise<SvidGrant | Refusal> {
+    const early = await check();
+    if (!isGrantable(early)) return this.#refuse(early.request, early.spiffeId);
+    return this.#options.serial.run(async () => {
+      const checked = await check();
+      if (!isGrantable(checked)) return this.#refuse(checked.request, checked.spiffeId);
+      return this.#grant(checked);
+    });
+  }
+
+  /** An SVID for the authority itself, which asks nobody; for an hour, however short those of others are. */
   async issueOwn(publicKey: SvidRequest['publicKey'], names: HostNames): Promise<X509Svid> {
-    const { registry, authority, svidTtlSeconds } = this.#options;
+    const { registry, authority } = this.#options;
     const svid = await authority.issueSvid({
       spiffeId: parseSpiffeId(registry.authorityId),
       publicKey,
-      ttlSeconds: svidTtlSeconds,
+      ttlSeconds: OWN_TTL_SECONDS,
       ...names,
     });
     await this.#options.database.transaction((transaction) => this.#keep(transaction, svid));
@@ -151,11 +191,7 @@ export class Svids {
     return undefined;
   }
 
-  async #grant(
-    spiffeId: string,
-    request: SvidRequest,
-    how: { via: string; consume: (transaction: Transaction) => Promise<void> },
-  ): Promise<SvidGrant> {
+  async #grant({ request, spiffeId, via, consume }: Grantable): Promise<SvidGrant> {
     const { authority, registry, factLog, database, svidTtlSeconds, now, random } = this.#options;
     const svid = await authority.issueSvid({
       spiffeId: parseSpiffeId(spiffeId),
@@ -166,7 +202,7 @@ export class Svids {
     const nowMs = now();
     const logVerifierKey = request.extra?.logVerifierKey;
     const rows = async (transaction: Transaction) => {
-      await how.consume(transaction);
+      await consume(transaction);
       await noteRequest(transaction, { spiffeId, request, nowMs });
       await this.#keep(transaction, svid);
       if (logVerifierKey === undefined) return;
@@ -182,7 +218,7 @@ export class Svids {
     else await factLog.append({ puts: [key] }, { also: rows });
     if (logVerifierKey !== undefined) registry.noteLogVerifierKey(spiffeId, logVerifierKey);
     // INVARIANT: nothing leaves that is not in the log.
-    await this.#recordIssue(svid, how.via);
+    await this.#recordIssue(svid, via);
     // SPIRE's rule: at half of the life, a tenth of it earlier or later.
     const halfMs = ((svid.notAfterMs - nowMs) / 2) * (0.9 + random() * 0.2);
     return {

@@ -492,7 +492,7 @@ describe('a changed certificate', () => {
           'accepted',
         );
       }),
-      { numRuns: 2000 },
+      { numRuns: 600 },
     );
   });
 

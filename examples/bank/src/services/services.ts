@@ -1,39 +1,58 @@
 import { join } from 'node:path';
 
+/** Loopback ports of a running bank. */
+export interface ServicePorts {
+  /** Where the point beside the accounts service listens. */
+  readonly accounts: number;
+  /** Where the point around the core listens. */
+  readonly core: number;
+}
+
 /** How one of the bank's services is started. */
 export interface ServiceDescription {
   readonly name: 'core' | 'accounts' | 'payments' | 'statements';
-  /** The module to start, absolute: `node --conditions=@countersign/source <entry> …`. */
-  readonly entry: string;
-  /** The registered workload that it becomes, when it calls others. */
-  readonly identity?: string;
-  /** The point that it calls, and the arguments that take its origin and its SPIFFE ID. */
-  readonly calls?: {
-    readonly point: 'core' | 'accounts';
-    readonly originArgument: string;
-    readonly idArgument: string;
-  };
+  /** The module to start, absolute: `node --conditions=@countersign/source <file> …`. */
+  readonly file: string;
+  /** The registered workload that it becomes, when it calls others: without it, it does not start. */
+  readonly workload?: string;
+  /** What it takes beside `--socket` and `--data`: where it calls, and who must answer there. */
+  arguments(options: { readonly ports: ServicePorts }): readonly string[];
 }
 
-const entry = (name: string): string => join(import.meta.dirname, `${name}.ts`);
+/** The enforcement points of the repository's countersign.yaml, each with its kind. */
+export const POINTS = {
+  edge: 'gateway',
+  payments: 'sidecar',
+  accounts: 'sidecar',
+  core: 'wrap',
+} as const;
+
+const file = (name: string): string => join(import.meta.dirname, `${name}.ts`);
+const peer = (point: keyof ServicePorts, port: number): readonly string[] => [
+  `--${point}-origin`,
+  `https://127.0.0.1:${port}`,
+  `--${point}-id`,
+  `spiffe://bank.example/workload/countersign/${point}`,
+];
 
 /**
  * The services, in the order in which to start them. Each takes `--socket` and `--data`, and prints
- * `{"ready":"<name>",…}` when it listens.
+ * `{"ready":"<name>",…}` when it listens. Those with a `workload` become it by the environment that
+ * the sdk's `workloadFromEnvironment` reads.
  */
 export const SERVICES: readonly ServiceDescription[] = [
-  { name: 'core', entry: entry('core') },
+  { name: 'core', file: file('core'), arguments: () => [] },
   {
     name: 'accounts',
-    entry: entry('accounts'),
-    identity: 'workload/accounts/api',
-    calls: { point: 'core', originArgument: '--core-origin', idArgument: '--core-id' },
+    file: file('accounts'),
+    workload: 'workload/accounts/api',
+    arguments: ({ ports }) => peer('core', ports.core),
   },
   {
     name: 'payments',
-    entry: entry('payments'),
-    identity: 'workload/payments/api',
-    calls: { point: 'accounts', originArgument: '--accounts-origin', idArgument: '--accounts-id' },
+    file: file('payments'),
+    workload: 'workload/payments/api',
+    arguments: ({ ports }) => peer('accounts', ports.accounts),
   },
-  { name: 'statements', entry: entry('statements') },
+  { name: 'statements', file: file('statements'), arguments: () => [] },
 ];

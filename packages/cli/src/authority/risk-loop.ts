@@ -1,8 +1,13 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import type { Collector } from '@countersign/audit';
 import type { Identity } from '@countersign/identity';
-import { type Clock, type Event, parseEvent, type Playbook, type Signal } from '@countersign/model';
-import { createResponder, createRiskEngine, type Responder, type RiskEngine } from '@countersign/risk';
+import { type Clock, type Event, type Playbook, parseEvent, type Signal } from '@countersign/model';
+import {
+  createResponder,
+  createRiskEngine,
+  type Responder,
+  type RiskEngine,
+} from '@countersign/risk';
 import type { FactLog } from '@countersign/state';
 import type { Recorder } from './own-record.ts';
 

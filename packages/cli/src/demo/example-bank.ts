@@ -4,8 +4,8 @@ import { type AdminClient, adminClient } from '../admin-client.ts';
 import { dataFolder } from '../data-folder.ts';
 import { nodeArguments, selfCommand } from '../self.ts';
 import { readTrustFile } from '../trust-file.ts';
-import { type Child, type ChildSpec, startChild } from './child-process.ts';
 import { type BankPorts, choosePorts } from './bank-ports.ts';
+import { type Child, type ChildSpec, startChild } from './child-process.ts';
 import type { ExampleBank } from './load-example-bank.ts';
 
 const STOP_GRACE_MS = 8_000;
@@ -45,9 +45,9 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
     target: join(dataRoot, 'repository'),
     now,
   });
-  const ports = await choosePorts(prepared.repositoryFolder);
+  const { ports, points } = await choosePorts(prepared.repositoryFolder);
   const historyFile = join(dataRoot, 'history.ndjson');
-  if (prepared.isNew) await bank.writeHistory(historyFile, { nowMs: now() });
+  if (prepared.isNew) await bank.writeHistory(historyFile, { nowMs: now(), seed: 'a past week' });
 
   const children = new Map<string, Child>();
   const stopping = new Set<string>();
@@ -70,42 +70,58 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
   const admin = adminClient(folder.adminSocket);
   const joinToken = async (path: string): Promise<string> => {
     const spiffeId = `spiffe://${TRUST_DOMAIN}/${path}`;
-    const { joinToken: token } = await admin.call<{ joinToken: string }>('POST', '/v1/join-tokens', { spiffeId });
+    const { joinToken: token } = await admin.call<{ joinToken: string }>(
+      'POST',
+      '/v1/join-tokens',
+      { spiffeId },
+    );
     return token;
   };
 
   specs.set('authority', async () => ({
     name: 'authority',
-    command: selfCommand(['authority', '--repository', prepared.repositoryFolder, '--data', dataRoot, '--history', historyFile]),
+    command: selfCommand([
+      'authority',
+      '--repository',
+      prepared.repositoryFolder,
+      '--data',
+      dataRoot,
+      '--history',
+      historyFile,
+    ]),
     env: {},
     logFile: logFile('authority'),
   }));
-  for (const [name, kind] of Object.entries(bank.POINTS)) {
+  for (const [name, kind] of points) {
     specs.set(name, async () => ({
       name,
       command: selfCommand([kind, name, '--data', dataRoot]),
-      env: await tokenWhenNew(folder.point(name).svid, () => joinToken(`workload/countersign/${name}`)),
+      env: await tokenWhenNew(folder.point(name).svid, () =>
+        joinToken(`workload/countersign/${name}`),
+      ),
       logFile: logFile(name),
     }));
   }
   for (const service of bank.SERVICES) {
     const name = `${service.name}-api`;
     const svid = join(dataRoot, 'services', service.name, 'svid');
+    const identityOf = (path: string | undefined): Promise<Record<string, string>> =>
+      path === undefined ? Promise.resolve({}) : tokenWhenNew(svid, () => joinToken(path));
     specs.set(name, async () => ({
       name,
       command: [
         process.execPath,
         ...nodeArguments,
-        service.file,
+        service.entry,
         ...['--socket', join(dataRoot, 'services', `${service.name}.sock`)],
         ...['--data', join(dataRoot, 'services', service.name)],
-        ...service.arguments({ ports }),
+        ...callArguments(service, ports),
       ],
       env: {
         COUNTERSIGN_AUTHORITY_URL: `https://127.0.0.1:${ports.control}`,
         COUNTERSIGN_TRUST: folder.trustFile,
         COUNTERSIGN_SVID_FOLDER: svid,
-        ...(service.workload ? await tokenWhenNew(svid, () => joinToken(service.workload ?? '')) : {}),
+        ...(await identityOf(service.identity)),
       },
       logFile: logFile(name),
     }));
@@ -113,7 +129,11 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
 
   const stop = async (): Promise<void> => {
     // Callers first, what they call last: nothing is refused for want of what it needs.
-    const groups = [bank.SERVICES.map((service) => `${service.name}-api`), Object.keys(bank.POINTS), ['authority']];
+    const groups = [
+      bank.SERVICES.map((service) => `${service.name}-api`),
+      points.map(([name]) => name),
+      ['authority'],
+    ];
     for (const name of children.keys()) stopping.add(name);
     for (const names of groups) {
       await Promise.all(names.map((name) => children.get(name)?.stop({ graceMs: STOP_GRACE_MS })));
@@ -157,3 +177,13 @@ async function tokenWhenNew(
   return { COUNTERSIGN_JOIN_TOKEN: await make() };
 }
 
+function callArguments(
+  { calls }: ExampleBank['SERVICES'][number],
+  ports: BankPorts,
+): readonly string[] {
+  if (!calls) return [];
+  return [
+    ...[calls.originArgument, `https://127.0.0.1:${ports[calls.point]}`],
+    ...[calls.idArgument, `spiffe://${TRUST_DOMAIN}/workload/countersign/${calls.point}`],
+  ];
+}

@@ -198,7 +198,7 @@ function recordRefusals(
       fault,
       ctx.status >= 500 && cause?.message,
     ];
-    await record({
+    const event: Parameters<Recorder>[0] = {
       kind: 'authentication',
       result: 'refused',
       reason: `issuer-${(cause?.error ?? 'server_error').replaceAll('_', '-')}`,
@@ -206,7 +206,13 @@ function recordRefusals(
       listener: 'issuer',
       ...(subject !== undefined && { subject }),
       ...(ctx.req.socket.remoteAddress && { ip: ctx.req.socket.remoteAddress }),
-    });
+    };
+    try {
+      await record(event);
+    } catch {
+      ctx.status = 500;
+      ctx.body = { error: 'server_error', error_description: 'the request was not carried out' };
+    }
   });
   // Koa prints what it cannot answer; the answer is 500 and the record says so where it can.
   (provider as EventEmitter).on('error', (error: Error) => {

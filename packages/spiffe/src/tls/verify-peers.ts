@@ -40,9 +40,13 @@ export function verifyPeers<Peer>(
       }
       peers.set(socket, verify(chain, socket));
     } catch (error) {
-      socket.destroy();
-      if (!(error instanceof SpiffeError)) throw error;
-      onRefused?.(error, socket);
+      try {
+        if (!(error instanceof SpiffeError)) throw error;
+        onRefused?.(error, socket);
+      } finally {
+        // Also when the verifier or whoever records it is broken: fail closed, then loud.
+        socket.destroy();
+      }
     }
   });
   return { of: (socket) => peers.get(socket) };
