@@ -2,8 +2,15 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type CedarEngine, createCedarEngine } from '@countersign/cedar';
+import { createDecisionPoint } from '@countersign/decision';
 import { OPENED_ACCOUNTS, prepareBank, REPOSITORY_SOURCE } from '@countersign/example-bank';
-import { checkRepository } from '@countersign/policy';
+import { type Fact, parseFact } from '@countersign/model';
+import {
+  buildBundle,
+  checkRepository,
+  type Repository,
+  type RunPolicyTest,
+} from '@countersign/policy';
 import { decodePem, verifyClientCertificate } from '@countersign/spiffe';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -28,9 +35,23 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-test('the prepared repository has no problem', async () => {
-  const { problems, repository } = await checkRepository(target, { engine, now });
+test('the prepared repository has no problem, and decides as its tests say', async () => {
+  let asked = 0;
+  const point = createDecisionPoint({ engine });
+  const runTest: RunPolicyTest = async ({ request, risk }, repository) => {
+    if (!point.bundle) {
+      const { trustDomain } = repository.config;
+      await point.install(buildBundle(repository, { trustDomain, sequence: 1, now }));
+    }
+    const facts = [...factsOf(repository), ...riskFact(request.subject.id, risk)];
+    point.facts.replace(facts, { sequence: 1, asOfMs: now() });
+    asked += 1;
+    return point.decide(request);
+  };
+  const { problems, repository } = await checkRepository(target, { engine, now, runTest });
   expect(problems).toEqual([]);
+  expect(asked).toBeGreaterThanOrEqual(20);
+  point.release();
   expect(repository?.surfaces.map(({ name, mode }) => `${name} ${mode}`).sort()).toEqual([
     'accounts enforce',
     'core enforce',
@@ -38,6 +59,18 @@ test('the prepared repository has no problem', async () => {
     'statements shadow',
   ]);
 });
+
+function factsOf({ registrations, entities }: Repository): Fact[] {
+  const subjects = registrations.map(({ subject, client: _, ...rest }) =>
+    parseFact({ kind: 'subject', ...rest, id: subject.id }),
+  );
+  return [...subjects, ...entities.map((entity) => parseFact({ kind: 'entity', ...entity }))];
+}
+
+function riskFact(subject: string, level: 'LOW' | 'MEDIUM' | 'HIGH' | 'unknown'): Fact[] {
+  if (level === 'unknown') return [];
+  return [parseFact({ kind: 'risk', subject, level, score: 90, reasons: [], atMs: now() })];
+}
 
 test('what was opened to partners is what policies are told', () => {
   const partners: { id: string; attributes: { accounts: { __entity: { id: string } }[] } }[] =

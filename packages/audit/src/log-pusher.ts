@@ -32,7 +32,7 @@ export interface LogPusherOptions {
 
 /** Why nothing is being taken just now. */
 export interface PushTrouble {
-  /** A `PushRefusal` of the collector, or `unreachable`, or `http-<status>`. */
+  /** A `PushRefusal` of the collector, or `unreachable`, `no-progress`, `http-<status>`. */
   readonly code: string;
   readonly detail: string;
   /** Tries that failed since one was taken. */
@@ -121,7 +121,9 @@ class FollowingPusher implements LogPusher {
     const answer = await this.#post({ start: 0, entries: [], checkpoint });
     // The collector holds less than the checkpoint: nothing is wrong, it only lacks entries.
     if (answer.status === 409 && answer.code === 'extent' && answer.size !== undefined) {
-      return this.#taken(answer.size);
+      // Not yet a success: what it lacks may be refused again, and the back-off must go on growing.
+      this.#heldSize = answer.size;
+      return answer.size;
     }
     return this.#sizeOf(answer);
   }
@@ -129,10 +131,22 @@ class FollowingPusher implements LogPusher {
   async #push(cursor: number): Promise<number> {
     const bounds = { count: READ_COUNT_MAX, bytesMax: READ_BYTES_MAX };
     const run = await this.#options.log.read(cursor, bounds);
-    return this.#sizeOf(await this.#post(run));
+    const answer = await this.#post(run);
+    // An answer that takes nothing must not be asked for again at once, for ever.
+    if (answer.status === 200 && (answer.size ?? 0) <= cursor) {
+      throw new Refusal('no-progress', `found size ${answer.size} after a push from ${cursor}`);
+    }
+    return this.#sizeOf(answer);
   }
 
   #sizeOf(answer: Answer): number {
+    const { log } = this.#options;
+    if (answer.size !== undefined && answer.size > log.size) {
+      throw new Refusal(
+        'rollback',
+        `found ${answer.size} entries held, expected at most ${log.size}`,
+      );
+    }
     if (answer.status === 200 && answer.size !== undefined) return this.#taken(answer.size);
     throw new Refusal(answer.code ?? `http-${answer.status}`, answer.detail ?? 'found no size');
   }
@@ -149,11 +163,27 @@ class FollowingPusher implements LogPusher {
 
   async #post(run: Parameters<typeof encodePush>[0]): Promise<Answer> {
     const path = `/v1/logs/${encodeURIComponent(this.#options.name)}`;
-    const timeout = AbortSignal.timeout(POST_MS_MAX);
-    const stop = AbortSignal.any([timeout, this.#closing.signal]);
     const posting = this.#options.post(path, encodePush(run));
-    const { status, json } = await Promise.race([posting, whenAborted(stop)]);
+    const { status, json } = await this.#inTime(posting);
     return { status, ...readAnswer(json) };
+  }
+
+  /** An answer that comes later than its bound, or after closing, is not waited for. */
+  async #inTime<T>(posting: Promise<T>): Promise<T> {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const stop = () =>
+      reject(new AuditError('ERR_AUDIT_POST_TIMEOUT', 'could not push: found no answer in time'));
+    const bound = setTimeout(stop, POST_MS_MAX);
+    bound.unref();
+    const { signal } = this.#closing;
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+    try {
+      return await Promise.race([posting, late]);
+    } finally {
+      clearTimeout(bound);
+      signal.removeEventListener('abort', stop);
+    }
   }
 
   /** Resolves when the log has grown, or at once when it did meanwhile. */
@@ -207,15 +237,6 @@ function readAnswer(json: unknown): Omit<Answer, 'status'> {
     ...(typeof code === 'string' ? { code: code.slice(0, 64) } : {}),
     ...(typeof detail === 'string' ? { detail: detail.slice(0, 1000) } : {}),
   };
-}
-
-function whenAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const stop = () =>
-      reject(new AuditError('ERR_AUDIT_POST_TIMEOUT', 'could not push: found no answer in time'));
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
 }
 
 async function timer(milliseconds: number, signal: AbortSignal): Promise<void> {

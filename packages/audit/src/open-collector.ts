@@ -110,9 +110,9 @@ class MirrorCollector implements Collector {
       const mirror = await held.mirror;
       before = mirror.size;
       outcome = await mirror.take(push);
-    } catch {
-      // Told where it failed: on opening below, on writing here once.
-      return this.#unavailable(name, held);
+    } catch (error) {
+      this.#alarm(name, 'mirror-failed', messageOf(error));
+      return refuse('unavailable', 'found a mirror that failed');
     }
     if (outcome.kind === 'refused') {
       const alarm = ALARMS[outcome.code];
@@ -142,16 +142,6 @@ class MirrorCollector implements Collector {
     }
   }
 
-  async #unavailable(name: string, held: Held): Promise<PushOutcome> {
-    const failure = await held.mirror.then(
-      // A mirror whose disk failed says so on every further try.
-      (mirror) => mirror.take({ start: 0, entries: [], checkpoint: '' }).catch(messageOf),
-      messageOf,
-    );
-    if (typeof failure === 'string') this.#alarm(name, 'mirror-failed', failure);
-    return refuse('unavailable', 'found a mirror that failed');
-  }
-
   async #mirror(name: string): Promise<Mirror | undefined> {
     if (this.#isClosed) return undefined;
     return this.#hold(name)?.mirror.catch(() => undefined);
@@ -161,10 +151,11 @@ class MirrorCollector implements Collector {
     const registration = this.point(name);
     if (registration === undefined) return undefined;
     const known = this.#held.get(name);
+    // A point registered anew under the same name is another log: it does not get the old one's mirror,
+    // and its folder stays the old one's until a person moves it away.
     const isSame =
       known?.registration.verifierKey === registration.verifierKey &&
       known.registration.origin === registration.origin;
-    // A point registered anew under the same name is another log: it does not get the old one's mirror.
     if (known !== undefined && isSame) return known;
     const { origin, verifierKey } = registration;
     const disk = nodeDisk(join(this.#options.folder, name));

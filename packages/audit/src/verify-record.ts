@@ -61,11 +61,14 @@ export interface VerifyRecordOptions {
 }
 
 const LISTED_MAX = 1000;
+/** Finished exchanges that a closure may still follow, when an answer broke off: normally within seconds. */
+const FINISHED_MAX = 100_000;
 
 /**
  * Verifies a point's log, or the collector's mirror of it, from the files alone: the log as `verifyLog`
  * does, then that it tells a story that can be true. Entries that the log's verifier could not prove are not
- * looked at. Holds the ids of unfinished exchanges in memory.
+ * looked at. Holds the ids of unfinished exchanges and of the last 100,000 finished ones in memory; where
+ * a closure comes later than that, the log is read a second time.
  *
  * @param record the log's folder, or a disk
  */
@@ -76,6 +79,9 @@ export async function verifyRecord(
   const reader = new RecordReader();
   const disk = typeof record === 'string' ? nodeDisk(record) : record;
   const log = await verifyLog(disk, { ...options, onEntry: (entry) => reader.read(entry) });
+  if (reader.hasLateClosures) {
+    await verifyLog(disk, { ...options, onEntry: (entry) => reader.resolveLateClosure(entry) });
+  }
   return reader.report(log);
 }
 
@@ -94,10 +100,11 @@ class RecordReader {
   /** Where each origin was first seen: a sound record has one. */
   readonly #origins = new Map<string, VerifiedEntry>();
   /** Decisions without outcome, and outcomes whose closure is to come, by the events' id. */
-  readonly #open = new Map<
-    string,
-    UnfinishedExchange & { readonly isRefused: boolean; readonly isPermit: boolean }
-  >();
+  readonly #open = new Map<string, UnfinishedExchange & { readonly isRefused: boolean }>();
+  /** Ids of exchanges that have their outcome, the oldest first. */
+  readonly #finished = new Set<string>();
+  /** Closures of exchanges that are neither open nor among the finished that are remembered. */
+  readonly #lateClosures = new Map<string, VerifiedEntry>();
   /** Ids of outcomes that no decision stood before, while one may still come. */
   readonly #orphans = new Map<string, number>();
 
@@ -121,7 +128,21 @@ class RecordReader {
     else if (event.kind === 'closure') this.#closure(event, entry);
   }
 
+  get hasLateClosures(): boolean {
+    return this.#lateClosures.size > 0;
+  }
+
+  /** Second reading: does a decision stand before one of those closures? */
+  resolveLateClosure(entry: VerifiedEntry): void {
+    const decision = decisionOf(entry);
+    const closure = decision && this.#lateClosures.get(decision.id);
+    if (decision && closure && entry.index < closure.index) this.#lateClosures.delete(decision.id);
+  }
+
   report(log: LogReport): RecordReport {
+    for (const closure of this.#lateClosures.values()) {
+      this.#problem('decision-missing', closure, 'found a closure without a decision before it');
+    }
     for (const [origin, entry] of this.#origins) {
       if (origin === log.origin) continue;
       this.#problem(
@@ -153,8 +174,7 @@ class RecordReader {
       return;
     }
     const isRefused = enforced && effect !== 'permit';
-    const isPermit = enforced && effect === 'permit';
-    this.#open.set(id, { id, index: entry.index, missing: 'outcome', isRefused, isPermit });
+    this.#open.set(id, { id, index: entry.index, missing: 'outcome', isRefused });
   }
 
   #outcome(event: Event & { kind: 'outcome' }, entry: VerifiedEntry): void {
@@ -175,18 +195,37 @@ class RecordReader {
       event.bytes === undefined &&
       event.status > 0 &&
       event.failure === undefined;
-    if (awaitsClosure) this.#open.set(id, { ...decision, index: entry.index, missing: 'closure' });
-    else this.#open.delete(id);
+    if (awaitsClosure) {
+      this.#open.set(id, { ...decision, index: entry.index, missing: 'closure' });
+      return;
+    }
+    this.#open.delete(id);
+    this.#finished.add(id);
+    if (this.#finished.size > FINISHED_MAX) {
+      for (const oldest of this.#finished) {
+        this.#finished.delete(oldest);
+        break;
+      }
+    }
   }
 
   #closure(event: Event & { kind: 'closure' }, entry: VerifiedEntry): void {
-    // A tunnel or raw connection may close without an outcome of its own.
-    if (this.#open.delete(event.id)) return;
-    this.#problem('decision-missing', entry, 'found a closure without a decision before it');
+    // An answer that broke off has a closure too, though its outcome told its length.
+    if (this.#open.delete(event.id) || this.#finished.delete(event.id)) return;
+    this.#lateClosures.set(event.id, entry);
   }
 
   #problem(code: RecordProblemCode, entry: VerifiedEntry, detail: string): void {
     if (this.#problemCount++ >= LISTED_MAX) return;
     this.#problems.push({ code, index: entry.index, file: entry.file, detail });
+  }
+}
+
+function decisionOf(entry: VerifiedEntry): (Event & { kind: 'decision' }) | undefined {
+  try {
+    const event = decodeEvent(entry.bytes);
+    return event.kind === 'decision' ? event : undefined;
+  } catch {
+    return undefined;
   }
 }

@@ -17,6 +17,7 @@ import { openConnectionChannel } from './channels/connection-channel.ts';
 import { compileSurfaceRoutes, type ListenerRoutes } from './describe/surface-routes.ts';
 import { createTransactionMinter, type TransactionSigner } from './enforce/transaction-minter.ts';
 import { EnforcementError } from './enforcement-error.ts';
+import type { Exchange } from './exchange.ts';
 import { handle } from './handle.ts';
 import { LIMITS } from './limits.ts';
 import type { AlarmName, Counters, PointContext } from './point-context.ts';
@@ -80,6 +81,11 @@ export interface EnforcementPoint {
    * @throws {EnforcementError} `ERR_ENFORCEMENT_LISTEN_FAILED`, `ERR_ENFORCEMENT_STATE`
    */
   listen(): Promise<readonly ListenerAddress[]>;
+  /**
+   * The way of one request that another carrier brings; `connection.listener` must be one of the
+   * configuration. Resolves when it is answered or on its way; never rejects.
+   */
+  handle(exchange: Exchange): Promise<void>;
   /** All that is open now. */
   readonly channels: ChannelRegistry;
   /** Takes nothing new, lets what is in flight end for `graceMs`, then cuts it off. */
@@ -180,6 +186,7 @@ export function createEnforcementPoint(options: EnforcementPointOptions): Enforc
 
   return {
     channels,
+    handle: (exchange) => handle(exchange, context),
     async listen() {
       if (state !== 'new') {
         throw new EnforcementError(

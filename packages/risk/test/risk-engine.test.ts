@@ -213,12 +213,12 @@ describe('levels', () => {
       }
     };
     live(MONDAY, 48);
-    said.nats = 1.1;
+    said.nats = 4.1;
     live(MONDAY + 48 * HOUR, 1);
     const before = snapshotOfLearned();
     live(MONDAY + 49 * HOUR, 24);
     expect(snapshotOfLearned()).toBe(before);
-    said.nats = 0.9;
+    said.nats = 3.9;
     live(MONDAY + 73 * HOUR, 24);
     expect(snapshotOfLearned()).not.toBe(before);
   });

@@ -41,7 +41,9 @@ export const bulkReader: Scene = {
       }
       const isClosed = await readInBulk(harvest, token, stream);
       stream.close();
-      const next = await harvest.call({ path: '/accounts-api/accounts', token });
+      // The revocation may have taken the connection with it; a new one is refused all the same.
+      const ask = () => harvest.call({ path: '/accounts-api/accounts', token });
+      const next = await ask().catch(ask);
       const asked = await harvest.obtainToken(wish);
       const got = [
         isClosed ? 'stream closed' : 'stream open',

@@ -60,7 +60,10 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
           title: 'the repository has errors; nothing was published',
           status: 422,
           detail: result
-            .map(({ file, line, found, expected }) => `${file}:${line ?? ''} found ${found}, expected ${expected}`)
+            .map(
+              ({ file, line, found, expected }) =>
+                `${file}:${line ?? ''} found ${found}, expected ${expected}`,
+            )
             .join('; ')
             .slice(0, 4000),
           problems: result,
@@ -85,7 +88,9 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
       raw.end();
     });
 
-    app.get<{ Params: { '*': string } }>('/v1/risk/*', async (request) => risk.score(request.params['*']));
+    app.get<{ Params: { '*': string } }>('/v1/risk/*', async (request) =>
+      risk.score(request.params['*']),
+    );
   };
 }
 

@@ -14,7 +14,11 @@ export interface OwnSvid {
 /** Issues the first SVID and renews it until closed; a renewal that fails is warned of and tried again. */
 export async function openOwnSvid(
   identity: Identity,
-  options: { readonly names: HostNames; readonly ttlSeconds: number; readonly warn: (text: string) => void },
+  options: {
+    readonly names: HostNames;
+    readonly ttlSeconds: number;
+    readonly warn: (text: string) => void;
+  },
 ): Promise<OwnSvid> {
   const issue = async (): Promise<TlsIdentity> => {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });

@@ -1,6 +1,11 @@
 import type { Clock } from '@countersign/model';
 import { buildBundle, parseBundle, type Repository, signBundle } from '@countersign/policy';
-import { type BundleStore, POLICY_TYPE, type StatementSigner, verifyStatement } from '@countersign/state';
+import {
+  type BundleStore,
+  POLICY_TYPE,
+  type StatementSigner,
+  verifyStatement,
+} from '@countersign/state';
 
 /** What publishing came to. */
 export interface Publication {

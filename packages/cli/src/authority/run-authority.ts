@@ -3,18 +3,24 @@ import { createServer as createHttps } from 'node:https';
 import type { Server as TlsServer } from 'node:tls';
 import { collectorRoutes, openCollector } from '@countersign/audit';
 import { createCedarEngine } from '@countersign/cedar';
-import { adminRoutes, controlRoutes, openIdentity, openKeyring, type Recorder as IdentityRecorder } from '@countersign/identity';
+import {
+  adminRoutes,
+  controlRoutes,
+  type Recorder as IdentityRecorder,
+  openIdentity,
+  openKeyring,
+} from '@countersign/identity';
 import { nodeDisk, openLog } from '@countersign/ledger';
 import type { Clock } from '@countersign/model';
 import { checkRepository, type HostPort, type Problem, type Repository } from '@countersign/policy';
 import { type ServerTls, serverTlsOptions } from '@countersign/spiffe';
 import { feedRoutes, openBundleStore, openDatabase, openFactLog } from '@countersign/state';
 import Fastify, { type FastifyInstance } from 'fastify';
+import { policyTestRunner } from '../check/policy-tests.ts';
+import { problemText } from '../check/problem-text.ts';
 import { CommandError } from '../command-line/command.ts';
-import { problemText } from '../commands/check.ts';
 import { dataFolder } from '../data-folder.ts';
 import { readPassphrase } from '../passphrase.ts';
-import { policyTestRunner } from '../policy-tests.ts';
 import { controlPeers } from './control-peer.ts';
 import { createEventStream } from './event-stream.ts';
 import { operatorRoutes } from './operator-routes.ts';
@@ -45,8 +51,6 @@ export interface RunningAuthority {
     readonly issuer: string;
     readonly admin: string;
   };
-  /** Rejects when it cannot go on: its log failed. */
-  readonly failed: Promise<never>;
   createJoinToken(spiffeId: string): Promise<string>;
   close(): Promise<void>;
 }
@@ -69,10 +73,15 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const engine = createCedarEngine();
     closers.push(() => engine.close());
     const check = (): ReturnType<typeof checkRepository> =>
-      checkRepository(options.repositoryFolder, { engine, now, runTest: policyTestRunner(engine, now) });
+      checkRepository(options.repositoryFolder, {
+        engine,
+        now,
+        runTest: policyTestRunner(engine, now),
+      });
     const { repository, problems } = await check();
     for (const problem of problems) warn(problemText(problem));
-    if (!repository) throw new CommandError('cannot start the authority: the repository has errors');
+    if (!repository)
+      throw new CommandError('cannot start the authority: the repository has errors');
     const { config } = repository;
     const { trustDomain } = config;
 
@@ -82,11 +91,19 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       defaultFile: folder.passphraseFile,
       env: options.env,
     });
-    if (secret.isMade) warn(`the keys' passphrase lies beside them in ${folder.passphraseFile}; name another place with authority.passphraseFile`);
+    if (secret.isMade)
+      warn(
+        `the keys' passphrase lies beside them in ${folder.passphraseFile}; name another place with authority.passphraseFile`,
+      );
     const keyring = await openKeyring({ folder: folder.keysFolder, passphrase: secret.passphrase });
 
     const origin = `${trustDomain}/authority`;
-    const log = await openLog({ origin, signer: { name: origin, ...keyring.log }, disk: nodeDisk(folder.authorityLog), now });
+    const log = await openLog({
+      origin,
+      signer: { name: origin, ...keyring.log },
+      disk: nodeDisk(folder.authorityLog),
+      now,
+    });
     closers.push(() => log.close());
     const stream = createEventStream();
     const record = createRecorder({ log, now, publish: (events) => stream.publish(events) });
@@ -109,7 +126,15 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       },
     });
 
-    const risk = await openRiskLoop({ snapshotFile: folder.riskSnapshot, identity, factLog, record, playbooks: repository.playbooks, now, warn });
+    const risk = await openRiskLoop({
+      snapshotFile: folder.riskSnapshot,
+      identity,
+      factLog,
+      record,
+      playbooks: repository.playbooks,
+      now,
+      warn,
+    });
     closers.push(() => risk.close());
     const pointNamesOf = (): readonly string[] => identity.points().map(({ name }) => name);
     const collector = await openCollector({
@@ -119,14 +144,20 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         const point = identity.points().find((each) => each.name === name);
         return point?.logVerifierKey === undefined
           ? undefined
-          : { origin: `${trustDomain}/${name}`, verifierKey: point.logVerifierKey, spiffeId: point.spiffeId };
+          : {
+              origin: `${trustDomain}/${name}`,
+              verifierKey: point.logVerifierKey,
+              spiffeId: point.spiffeId,
+            };
       },
       onEvents: (name, events) => {
         stream.publish(events);
         risk.observe(name, events, (events.at(-1)?.seq ?? -1) + 1);
       },
       onAlarm: ({ name, alarm, detail }) => {
-        record({ kind: 'alarm', alarm, detail: `${name}: ${detail}`.slice(0, 1000) }).catch(() => undefined);
+        record({ kind: 'alarm', alarm, detail: `${name}: ${detail}`.slice(0, 1000) }).catch(
+          () => undefined,
+        );
         warn(`alarm ${alarm}: ${name}: ${detail}`);
       },
     });
@@ -139,14 +170,33 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       risk.setPlaybooks(next.playbooks);
       if (publication.published) {
         const { sequence, version } = publication;
-        await record({ kind: 'administration', action: 'bundle-published', by, target: version, detail: { sequence } });
+        await record({
+          kind: 'administration',
+          action: 'bundle-published',
+          by,
+          target: version,
+          detail: { sequence },
+        });
       }
       return publication;
     };
     await publish(repository, 'system');
     if (options.historyFile !== undefined && risk.isNew) {
-      const events = await risk.learn(options.historyFile);
-      await record({ kind: 'administration', action: 'baseline-replayed', by: 'system', detail: { events } });
+      // Beside the start, not before it: nobody waits for a baseline to be served.
+      const learned = risk
+        .learn(options.historyFile)
+        .then((events) =>
+          record({
+            kind: 'administration',
+            action: 'baseline-replayed',
+            by: 'system',
+            detail: { events },
+          }),
+        )
+        .catch((error: Error) =>
+          warn(`cannot learn from ${options.historyFile}: ${error.message}`),
+        );
+      closers.push(() => learned);
     }
     await risk.catchUp(collector, pointNamesOf());
 
@@ -166,7 +216,12 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       `${JSON.stringify({ ...identity.trustAnchors, controlUrl: `https://${config.authority.control.host}:${config.authority.control.port}` }, undefined, 2)}\n`,
     );
     const own = await openOwnSvid(identity, {
-      names: { dnsNames: ['localhost'], ipAddresses: [config.authority.control.host, config.authority.issuer.host].filter(isAddress) },
+      names: {
+        dnsNames: ['localhost'],
+        ipAddresses: [config.authority.control.host, config.authority.issuer.host].filter(
+          isAddress,
+        ),
+      },
       ttlSeconds: OWN_SVID_SECONDS,
       warn,
     });
@@ -174,7 +229,8 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const tls: ServerTls = { svid: own.current, clientCertificates: 'request' };
     const peers = controlPeers({
       trustDomain,
-      authorities: () => identity.trustAnchors.x509Authorities.map((text) => Buffer.from(text, 'base64')),
+      authorities: () =>
+        identity.trustAnchors.x509Authorities.map((text) => Buffer.from(text, 'base64')),
       now,
     });
 
@@ -182,9 +238,14 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const control = Fastify({ https: serverTlsOptions(tls), forceCloseConnections: true });
     own.keepFresh(control.server as unknown as TlsServer, tls);
     const isPoint = (spiffeId: string): boolean =>
-      identity.points().some((point) => point.spiffeId === spiffeId) && !identity.isRevoked('subject', spiffeId);
-    await control.register(controlRoutes({ identity, peer: (request) => peers(request.raw.socket) }));
-    await control.register(collectorRoutes({ collector, peer: (request) => peers(request.raw.socket)?.spiffeId }));
+      identity.points().some((point) => point.spiffeId === spiffeId) &&
+      !identity.isRevoked('subject', spiffeId);
+    await control.register(
+      controlRoutes({ identity, peer: (request) => peers(request.raw.socket) }),
+    );
+    await control.register(
+      collectorRoutes({ collector, peer: (request) => peers(request.raw.socket)?.spiffeId }),
+    );
     control.addHook('onRequest', async (request) => {
       if (!request.url.startsWith('/v1/feed')) return;
       const id = peers(request.raw.socket)?.spiffeId;
@@ -199,14 +260,20 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         factSigner: keyring.facts,
         authorize: (request) => {
           const peer = peers(request.raw.socket);
-          return peer !== undefined && isPoint(peer.spiffeId) && !identity.isRevoked('certificate', peer.thumbprint);
+          return (
+            peer !== undefined &&
+            isPoint(peer.spiffeId) &&
+            !identity.isRevoked('certificate', peer.thumbprint)
+          );
         },
       }),
     );
     await control.listen({ ...config.authority.control });
     closers.push(() => control.close());
 
-    const issuer = createHttps(serverTlsOptions(tls), (request, response) => identity.issuer.handler(request, response));
+    const issuer = createHttps(serverTlsOptions(tls), (request, response) =>
+      identity.issuer.handler(request, response),
+    );
     own.keepFresh(issuer, tls);
     await listenOn(issuer, config.authority.issuer);
     closers.push(
@@ -243,7 +310,9 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     closers.push(() => clearInterval(sweeper));
 
     await record({ kind: 'administration', action: 'authority-started', by: 'system' });
-    closers.push(() => record({ kind: 'administration', action: 'authority-stopped', by: 'system' }));
+    closers.push(() =>
+      record({ kind: 'administration', action: 'authority-stopped', by: 'system' }),
+    );
 
     return {
       repository,
@@ -252,12 +321,10 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         issuer: config.authority.issuerUrl,
         admin: folder.adminSocket,
       },
-      // A log that failed fails every `record`: nothing is issued or changed any more. There is
-      // nothing to go on with, and a supervisor that restarts finds what is on disk.
-      failed: new Promise(() => {}),
       async createJoinToken(spiffeId) {
         const made = await identity.createJoinToken({ spiffeId, by: 'system' });
-        if (!made.isGranted) throw new CommandError(`cannot make a join token for ${spiffeId}: ${made.code}`);
+        if (!made.isGranted)
+          throw new CommandError(`cannot make a join token for ${spiffeId}: ${made.code}`);
         return made.joinToken;
       },
       close,
@@ -269,7 +336,9 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
 }
 
 /** A point may mint transaction tokens for the surfaces that it fronts. */
-function pointsOf({ config }: Repository): readonly { name: string; surfaces: readonly string[] }[] {
+function pointsOf({
+  config,
+}: Repository): readonly { name: string; surfaces: readonly string[] }[] {
   return config.points.map(({ name, listeners }) => ({
     name,
     surfaces: [...new Set(listeners.flatMap(({ routes }) => routes.map(({ surface }) => surface)))],
@@ -277,8 +346,13 @@ function pointsOf({ config }: Repository): readonly { name: string; surfaces: re
 }
 
 /** Partners know an edge by its host name: the SVIDs of points name it. */
-function pointNames(spiffeId: string, { config }: Repository): { dnsNames?: readonly string[]; ipAddresses?: readonly string[] } {
-  const point = config.points.find(({ name }) => spiffeId === `spiffe://${config.trustDomain}/workload/countersign/${name}`);
+function pointNames(
+  spiffeId: string,
+  { config }: Repository,
+): { dnsNames?: readonly string[]; ipAddresses?: readonly string[] } {
+  const point = config.points.find(
+    ({ name }) => spiffeId === `spiffe://${config.trustDomain}/workload/countersign/${name}`,
+  );
   if (!point) return {};
   const hosts = [...new Set(point.listeners.map(({ address }) => address.host))];
   return {

@@ -1,5 +1,4 @@
 import { resolve } from 'node:path';
-import { runAuthority } from '../authority/run-authority.ts';
 import type { Command } from '../command-line/command.ts';
 import { EXIT } from '../command-line/command.ts';
 import { untilStopped } from '../command-line/until-stopped.ts';
@@ -21,6 +20,7 @@ export const authorityCommand: Command = {
     },
   },
   async run(args, io) {
+    const { runAuthority } = await import('../authority/run-authority.ts');
     const history = args.text('history');
     const authority = await runAuthority({
       ...(history !== undefined && { historyFile: resolve(io.cwd, history) }),
@@ -31,7 +31,7 @@ export const authorityCommand: Command = {
       warn: (text) => io.err(`countersign authority: ${text}\n`),
     });
     io.out(`${JSON.stringify({ ready: true, ...authority.addresses })}\n`);
-    await untilStopped(io, authority.failed);
+    await untilStopped(io);
     await authority.close();
     return EXIT.ok;
   },

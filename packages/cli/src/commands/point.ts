@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import type { Command } from '../command-line/command.ts';
 import { EXIT, UsageError } from '../command-line/command.ts';
 import { untilStopped } from '../command-line/until-stopped.ts';
-import { runPoint } from '../point/run-point.ts';
 import { dataOf, shared } from './options.ts';
 
 /** `countersign gateway` */
@@ -43,6 +42,7 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
       },
     },
     async run(args, io) {
+      const { runPoint } = await import('../point/run-point.ts');
       const [name] = args.operands;
       if (!name) throw new UsageError("found no name, expected one of countersign.yaml's points");
       const tokenFile = args.text('join-token-file');
@@ -60,7 +60,7 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
         warn: (text) => io.err(`countersign ${kind} ${name}: ${text}\n`),
       });
       io.out(`${JSON.stringify({ ready: true, name, listeners: point.listeners })}\n`);
-      await untilStopped(io, point.failed);
+      await untilStopped(io);
       await point.close();
       return EXIT.ok;
     },

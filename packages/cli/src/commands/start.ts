@@ -1,9 +1,8 @@
-import { runAuthority } from '../authority/run-authority.ts';
 import type { Command } from '../command-line/command.ts';
 import { EXIT } from '../command-line/command.ts';
 import { untilStopped } from '../command-line/until-stopped.ts';
 import { dataFolder } from '../data-folder.ts';
-import { type RunningPoint, runPoint } from '../point/run-point.ts';
+import type { RunningPoint } from '../point/run-point.ts';
 import { dataOf, repositoryOf, shared } from './options.ts';
 
 /** `countersign start` */
@@ -15,6 +14,8 @@ export const startCommand: Command = {
   options: { repository: shared.repository, data: shared.data },
   examples: ['countersign start -C my-bank -d my-data'],
   async run(args, io) {
+    const { runAuthority } = await import('../authority/run-authority.ts');
+    const { runPoint } = await import('../point/run-point.ts');
     const dataRoot = dataOf(args, io);
     const warn = (text: string): void => io.err(`countersign start: ${text}\n`);
     const authority = await runAuthority({
@@ -28,15 +29,25 @@ export const startCommand: Command = {
     try {
       const { trustDomain, points: configured } = authority.repository.config;
       for (const { name, kind } of configured) {
-        const joinToken = await authority.createJoinToken(`spiffe://${trustDomain}/workload/countersign/${name}`);
+        const joinToken = await authority.createJoinToken(
+          `spiffe://${trustDomain}/workload/countersign/${name}`,
+        );
         points.push(
-          await runPoint({ name, kind, dataRoot, trustFile: dataFolder(dataRoot).trustFile, joinToken, now: io.now, warn }),
+          await runPoint({
+            name,
+            kind,
+            dataRoot,
+            trustFile: dataFolder(dataRoot).trustFile,
+            joinToken,
+            now: io.now,
+            warn,
+          }),
         );
       }
       io.out(
         `${JSON.stringify({ ready: true, ...authority.addresses, listeners: points.flatMap(({ listeners }) => listeners) })}\n`,
       );
-      await untilStopped(io, authority.failed);
+      await untilStopped(io);
     } finally {
       for (const point of points.reverse()) await point.close();
       await authority.close();

@@ -31,7 +31,11 @@ export interface TypedQuestion {
  *
  * @throws {UsageError} naming the word at fault and what was expected
  */
-export function requestOf(question: TypedQuestion, repository: Repository, nowMs: number): AccessRequest {
+export function requestOf(
+  question: TypedQuestion,
+  repository: Repository,
+  nowMs: number,
+): AccessRequest {
   const { trustDomain } = repository.config;
   const surface = find(question.surface, repository.surfaces, (each) => each.name, 'surface');
   const operation = find(question.action, surface.operations, (each) => each.id, 'action');
@@ -69,7 +73,9 @@ function resourceOf(operation: Operation, surface: Surface, typed: readonly stri
   const entities = operation.parameters.map(({ name, entityType }): EntityUid => {
     const id = values.get(name);
     if (id === undefined) {
-      throw new UsageError(`found no parameter '${name}', expected --param ${name}=<value> for ${operation.path}`);
+      throw new UsageError(
+        `found no parameter '${name}', expected --param ${name}=<value> for ${operation.path}`,
+      );
     }
     return { type: `${surface.namespace}::${entityType}`, id };
   });

@@ -6,7 +6,15 @@ export function repositoryFacts(repository: Repository): readonly Fact[] {
   const { registrations, entities } = repository;
   return [
     ...registrations.map(({ subject, owner, enabled, attributes, parents, certificates }) =>
-      parseFact({ kind: 'subject', id: subject.id, owner, enabled, attributes, parents, certificates }),
+      parseFact({
+        kind: 'subject',
+        id: subject.id,
+        owner,
+        enabled,
+        attributes,
+        parents,
+        certificates,
+      }),
     ),
     ...entities.map(({ uid, attributes, parents }) =>
       parseFact({ kind: 'entity', uid, attributes, parents }),

@@ -16,7 +16,7 @@ export interface BankPorts {
 
 /**
  * The ports that the working copy's countersign.yaml names, where they are free; where they are not,
- * others, written into the copy. So two demos run beside each other.
+ * others, written into the copy, so that two demos run beside each other.
  */
 export async function choosePorts(repositoryFolder: string): Promise<BankPorts> {
   const file = join(repositoryFolder, 'countersign.yaml');

@@ -52,18 +52,20 @@ export async function startChild(spec: ChildSpec): Promise<Child> {
     child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
   });
   void exited.then(() => log.end());
+  const ended = (how: string): Error =>
+    new Error(`cannot start ${spec.name}: ${how}${tail ? `: ${tail.trim()}` : ''}`);
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      reject(ended(`not ready after ${READY_MS_MAX / 1000} s`));
+    }, READY_MS_MAX);
+  });
   const ready = await Promise.race([
     readyLine(child, (text) => log.write(text)),
-    exited.then((how) => {
-      throw new Error(`cannot start ${spec.name}: ${how}${tail ? `: ${tail.trim()}` : ''}`);
-    }),
-    timeLimit(READY_MS_MAX, () => {
-      child.kill('SIGKILL');
-      return new Error(
-        `cannot start ${spec.name}: not ready after ${READY_MS_MAX / 1000} s${tail ? `: ${tail.trim()}` : ''}`,
-      );
-    }),
-  ]);
+    exited.then((how) => Promise.reject(ended(how))),
+    tooLate,
+  ]).finally(() => clearTimeout(timer));
   return {
     name: spec.name,
     pid: child.pid ?? 0,
@@ -105,11 +107,5 @@ function readyLine(
         }
       }
     });
-  });
-}
-
-function timeLimit(milliseconds: number, error: () => Error): Promise<never> {
-  return new Promise((_, reject) => {
-    setTimeout(() => reject(error()), milliseconds).unref();
   });
 }

@@ -4,8 +4,8 @@ import { type AdminClient, adminClient } from '../admin-client.ts';
 import { dataFolder } from '../data-folder.ts';
 import { nodeArguments, selfCommand } from '../self.ts';
 import { readTrustFile } from '../trust-file.ts';
-import { type Child, type ChildSpec, startChild } from './child-process.ts';
 import { type BankPorts, choosePorts } from './bank-ports.ts';
+import { type Child, type ChildSpec, startChild } from './child-process.ts';
 import type { ExampleBank } from './load-example-bank.ts';
 
 const STOP_GRACE_MS = 8_000;
@@ -47,7 +47,7 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
   });
   const ports = await choosePorts(prepared.repositoryFolder);
   const historyFile = join(dataRoot, 'history.ndjson');
-  if (prepared.isNew) await bank.writeHistory(historyFile, { nowMs: now() });
+  if (prepared.isNew) await bank.writeHistory(historyFile, { nowMs: now(), seed: 'a past week' });
 
   const children = new Map<string, Child>();
   const stopping = new Set<string>();
@@ -56,7 +56,10 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
     report = resolve;
   });
   const start = async (spec: ChildSpec): Promise<Child> => {
-    const child = await startChild(spec);
+    const child = await startChild({
+      ...spec,
+      env: { ...spec.env, NODE_COMPILE_CACHE: join(dataRoot, 'compile-cache') },
+    });
     children.set(spec.name, child);
     void child.exited.then((how) => {
       if (children.get(spec.name) === child && !stopping.has(spec.name)) {
@@ -70,13 +73,25 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
   const admin = adminClient(folder.adminSocket);
   const joinToken = async (path: string): Promise<string> => {
     const spiffeId = `spiffe://${TRUST_DOMAIN}/${path}`;
-    const { joinToken: token } = await admin.call<{ joinToken: string }>('POST', '/v1/join-tokens', { spiffeId });
+    const { joinToken: token } = await admin.call<{ joinToken: string }>(
+      'POST',
+      '/v1/join-tokens',
+      { spiffeId },
+    );
     return token;
   };
 
   specs.set('authority', async () => ({
     name: 'authority',
-    command: selfCommand(['authority', '--repository', prepared.repositoryFolder, '--data', dataRoot, '--history', historyFile]),
+    command: selfCommand([
+      'authority',
+      '--repository',
+      prepared.repositoryFolder,
+      '--data',
+      dataRoot,
+      '--history',
+      historyFile,
+    ]),
     env: {},
     logFile: logFile('authority'),
   }));
@@ -84,13 +99,17 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
     specs.set(name, async () => ({
       name,
       command: selfCommand([kind, name, '--data', dataRoot]),
-      env: await tokenWhenNew(folder.point(name).svid, () => joinToken(`workload/countersign/${name}`)),
+      env: await tokenWhenNew(folder.point(name).svid, () =>
+        joinToken(`workload/countersign/${name}`),
+      ),
       logFile: logFile(name),
     }));
   }
   for (const service of bank.SERVICES) {
     const name = `${service.name}-api`;
     const svid = join(dataRoot, 'services', service.name, 'svid');
+    const identityOf = (path: string | undefined): Promise<Record<string, string>> =>
+      path === undefined ? Promise.resolve({}) : tokenWhenNew(svid, () => joinToken(path));
     specs.set(name, async () => ({
       name,
       command: [
@@ -105,7 +124,7 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
         COUNTERSIGN_AUTHORITY_URL: `https://127.0.0.1:${ports.control}`,
         COUNTERSIGN_TRUST: folder.trustFile,
         COUNTERSIGN_SVID_FOLDER: svid,
-        ...(service.workload ? await tokenWhenNew(svid, () => joinToken(service.workload ?? '')) : {}),
+        ...(await identityOf(service.workload)),
       },
       logFile: logFile(name),
     }));
@@ -113,7 +132,11 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
 
   const stop = async (): Promise<void> => {
     // Callers first, what they call last: nothing is refused for want of what it needs.
-    const groups = [bank.SERVICES.map((service) => `${service.name}-api`), Object.keys(bank.POINTS), ['authority']];
+    const groups = [
+      bank.SERVICES.map((service) => `${service.name}-api`),
+      Object.keys(bank.POINTS),
+      ['authority'],
+    ];
     for (const name of children.keys()) stopping.add(name);
     for (const names of groups) {
       await Promise.all(names.map((name) => children.get(name)?.stop({ graceMs: STOP_GRACE_MS })));
@@ -128,7 +151,11 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
   };
   try {
     await startNamed('authority');
-    await Promise.all([...specs.keys()].filter((name) => name !== 'authority').map(startNamed));
+    const others = [...specs.keys()].filter((name) => name !== 'authority');
+    // All settle before anything is stopped: a part that is still starting would be left behind.
+    const started = await Promise.allSettled(others.map(startNamed));
+    const failed = started.find((each) => each.status === 'rejected');
+    if (failed) throw failed.reason;
   } catch (error) {
     await stop();
     throw error;
@@ -156,4 +183,3 @@ async function tokenWhenNew(
   if (existsSync(svidFolder) && readdirSync(svidFolder).length > 0) return {};
   return { COUNTERSIGN_JOIN_TOKEN: await make() };
 }
-

@@ -1,13 +1,13 @@
+import { sign } from 'node:crypto';
 import { createLogPusher } from '@countersign/audit';
 import { createCedarEngine } from '@countersign/cedar';
 import { openReplica, type Replica } from '@countersign/decision';
 import { createEnforcementPoint, type ListenerAddress } from '@countersign/enforcement';
 import { ed25519NoteSigner, type Log, nodeDisk, openLog, verifierKey } from '@countersign/ledger';
-import { type Clock, compactId, EVENT_VERSION, encodeEvent, type Event } from '@countersign/model';
+import { type Clock, compactId, EVENT_VERSION, type Event, encodeEvent } from '@countersign/model';
 import type { PointConfig } from '@countersign/policy';
 import { connectWorkload } from '@countersign/sdk';
 import { followFeed } from '@countersign/state';
-import { sign } from 'node:crypto';
 import { request } from 'undici';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
@@ -33,8 +33,6 @@ export interface RunPointOptions {
 /** An enforcement point that serves. */
 export interface RunningPoint {
   readonly listeners: readonly ListenerAddress[];
-  /** Rejects when the point cannot go on. */
-  readonly failed: Promise<never>;
   close(): Promise<void>;
 }
 
@@ -79,13 +77,18 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       trustDomain,
       folder: folder.svid,
       ...(options.joinToken !== undefined && { joinToken: options.joinToken }),
-      extra: { logVerifierKey: verifierKey(origin, publicBytes(keys.log)), transactionKey: transactionJwk },
+      extra: {
+        logVerifierKey: verifierKey(origin, publicBytes(keys.log)),
+        transactionKey: transactionJwk,
+      },
       onFailure: (error) => warn(error.message),
       now,
     });
     closers.push(() => workload.close());
     if (workload.spiffeId !== spiffeId) {
-      throw new CommandError(`cannot start ${name}: the join token is for ${workload.spiffeId}, expected ${spiffeId}`);
+      throw new CommandError(
+        `cannot start ${name}: the join token is for ${workload.spiffeId}, expected ${spiffeId}`,
+      );
     }
 
     const engine = createCedarEngine();
@@ -96,7 +99,10 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       folder: folder.replica,
       now,
       onRefusal: (refusal, detail) =>
-        alarm(refusal.startsWith('policy') ? 'bundle-refused' : 'feed-refused', `${refusal}: ${detail}`),
+        alarm(
+          refusal.startsWith('policy') ? 'bundle-refused' : 'feed-refused',
+          `${refusal}: ${detail}`,
+        ),
     });
     closers.push(() => replica.close());
     const dispatcher = workload.dispatcherFor(trust.controlUrl, authorityId);
@@ -141,15 +147,17 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       workload,
       transactionSigner: {
         kid: transactionJwk.kid,
+        jwk: transactionJwk,
         sign: (message) => sign(null, message, keys.transaction),
       },
       dataFolder: data.root,
       now,
-      onAlarm: ({ alarm: kind, detail, count }) => alarm(kind, count > 1 ? `${detail} (${count} times)` : detail),
+      onAlarm: ({ alarm: kind, detail, count }) =>
+        alarm(kind, count > 1 ? `${detail} (${count} times)` : detail),
     });
     const listeners = await point.listen();
     closers.push(() => point.close({ graceMs: CLOSE_GRACE_MS }));
-    return { listeners, failed: new Promise(() => {}), close };
+    return { listeners, close };
   } catch (error) {
     await close();
     throw error;
@@ -174,7 +182,9 @@ async function configOf(
   });
   const { bundle } = replica.point;
   if (!bundle) {
-    throw new CommandError(`cannot start ${name}: no policy bundle came in ${FIRST_BUNDLE_MS_MAX / 1000} s; is the authority running?`);
+    throw new CommandError(
+      `cannot start ${name}: no policy bundle came in ${FIRST_BUNDLE_MS_MAX / 1000} s; is the authority running?`,
+    );
   }
   const config = bundle.points.find((point) => point.name === name);
   if (config?.kind !== kind) {

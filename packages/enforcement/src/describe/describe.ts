@@ -38,6 +38,10 @@ export function describe(
   // RFC 9112 §3.2: exactly one Host; more than one was seen as an ambiguity.
   if (fields.host === undefined) return refusal('request-ambiguous', 'no host field');
   if (!HOST.test(fields.host)) return refusal('request-ambiguous', 'host is no authority');
+  // RFC 9110 §9.3.1: content in a GET has no meaning, and is where requests are smuggled.
+  if (fields.hasContent && (head.method === 'GET' || head.method === 'HEAD')) {
+    return refusal('request-ambiguous', 'content with a method that has none');
+  }
   const target = readRequestTarget(head.target);
   if (target.kind === 'ambiguous') return refusal('path-ambiguous', target.detail);
   if (!target.path.startsWith(route.prefix))

@@ -6,6 +6,8 @@ export interface HeaderFields {
   readonly dpop: string | undefined;
   readonly txnToken: string | undefined;
   readonly host: string | undefined;
+  /** Whether content follows (RFC 9112 §6.3). */
+  readonly hasContent: boolean;
   /** Why these fields may be read in two ways, if so. */
   readonly ambiguity: string | undefined;
 }
@@ -68,6 +70,7 @@ export function readHeaderFields(rawHeaders: readonly string[]): HeaderFields {
     dpop: found.get('dpop'),
     txnToken: found.get('txn-token'),
     host: found.get('host'),
+    hasContent: encoding !== undefined || (found.get('content-length') ?? '0') !== '0',
     ambiguity,
   };
 }

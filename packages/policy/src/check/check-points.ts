@@ -194,16 +194,19 @@ function overlap(a: string, b: string): boolean {
 
 function checkRouted(
   config: WrittenConfig,
-  { surfaces }: CheckedSurfaces,
+  known: CheckedSurfaces,
   { report }: CheckContext,
 ): void {
   if (!config.document || config.points.length < config.pointNames.size) return;
+  const { names } = known;
   const routed = new Set(
     config.points.flatMap(({ value }) =>
       value.listeners.flatMap(({ routes }) => routes.map(({ surface }) => surface)),
     ),
   );
-  for (const { surface, document } of surfaces) {
+  // A mistyped route has been told of, and most likely means the surface that now seems left out.
+  if ([...routed].some((name) => !names.has(name))) return;
+  for (const { surface, document } of known.surfaces) {
     if (routed.has(surface.name)) continue;
     report.warn(document.at(['name']), {
       found: `surface '${surface.name}', which no listener routes`,
@@ -220,7 +223,7 @@ function checkAddresses(config: WrittenConfig, { report }: CheckContext): void {
     const other = taken.find((known) => collide(known.address, address));
     if (other) {
       report.error(place, {
-        found: `${address.host}:${address.port} a second time`,
+        found: `${isIP(address.host) === 6 ? `[${address.host}]` : address.host}:${address.port} a second time`,
         expected: `an address of its own: ${other.who} listens there`,
         mend: 'change one of the two ports',
       });

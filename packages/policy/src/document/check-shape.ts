@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { describe, listOf, quote } from './describe.ts';
 import type { Report, Words } from './report.ts';
 import type { Path, SourceDocument } from './source-document.ts';
-import { didYouMean } from './suggest.ts';
+import { didYouMean, suggest } from './suggest.ts';
 
 /**
  * Checks a part of a document against a shape and reports every fault at its own line.
@@ -21,8 +21,10 @@ export function checkShape<T extends z.ZodType>(
   const value = 'value' in options ? options.value : document.value;
   const parsed = shape.safeParse(value, { reportInput: true });
   if (parsed.success) return parsed.data;
-  for (const issue of parsed.error.issues) reportIssue(issue, { document, shape, report, path });
-  return shape.safeParse(without(value, parsed.error.issues)).data;
+  const issues = parsed.error.issues;
+  const meant = meantKeys(issues, shape);
+  for (const issue of issues) reportIssue(issue, { document, shape, report, path, value, meant });
+  return shape.safeParse(mended(value, issues, meant)).data;
 }
 
 /** {@link checkShape} for each entry of a list; entries that do not fit are left out. */
@@ -43,6 +45,28 @@ interface IssuePlace {
   readonly shape: z.ZodType;
   readonly report: Report;
   readonly path: Path;
+  readonly value: unknown;
+  readonly meant: MeantKeys;
+}
+
+/** Known keys by the unknown ones that were most likely meant to be them, with their paths as JSON. */
+type MeantKeys = ReadonlyMap<string, string>;
+
+function meantKeys(issues: readonly z.core.$ZodIssue[], shape: z.ZodType): MeantKeys {
+  const meant = new Map<string, string>();
+  for (const issue of issues) {
+    if (issue.code !== 'unrecognized_keys') continue;
+    for (const key of issue.keys) {
+      const near = suggest(key, knownKeys(shapeAt(shape, issue.path)));
+      if (near !== undefined) meant.set(JSON.stringify([...issue.path, key]), near);
+    }
+  }
+  return meant;
+}
+
+function knownKeys(target: unknown): readonly string[] {
+  const structure = structureOf(target);
+  return structure instanceof z.ZodObject ? Object.keys(structure.def.shape) : [];
 }
 
 function reportIssue(issue: z.core.$ZodIssue, where: IssuePlace): void {
@@ -50,8 +74,7 @@ function reportIssue(issue: z.core.$ZodIssue, where: IssuePlace): void {
   const path = [...where.path, ...issue.path];
   const target = shapeAt(where.shape, issue.path);
   if (issue.code === 'unrecognized_keys') {
-    const structure = structureOf(target);
-    const known = structure instanceof z.ZodObject ? Object.keys(structure.def.shape) : [];
+    const known = knownKeys(target);
     for (const key of issue.keys) {
       report.error(document.atKey([...path, key]), {
         found: `unknown key ${quote(key)}`,
@@ -61,9 +84,18 @@ function reportIssue(issue: z.core.$ZodIssue, where: IssuePlace): void {
     }
     return;
   }
-  const isMissing = issue.code === 'invalid_type' && issue.input === undefined;
-  const place = isMissing ? document.at(path.slice(0, -1)) : document.at(path);
-  report.error(place, isMissing ? missing(path, target) : faulty(issue, target));
+  // Before transformations, as the author wrote it.
+  const written = valueAt(where.value, issue.path);
+  if (written !== undefined) {
+    report.error(document.at(path), faulty(issue, { written, target }));
+    return;
+  }
+  // Told once, as the mistyped key that it is.
+  const siblings = JSON.stringify(issue.path.slice(0, -1)).slice(0, -1);
+  const isMistyped = [...where.meant].some(
+    ([from, to]) => to === issue.path.at(-1) && from.startsWith(siblings),
+  );
+  if (!isMistyped) report.error(document.at(path.slice(0, -1)), missing(path, target));
 }
 
 function missing(path: Path, target: unknown): Words {
@@ -75,42 +107,56 @@ function missing(path: Path, target: unknown): Words {
   };
 }
 
-function faulty(issue: z.core.$ZodIssue, target: unknown): Words {
-  const found = describe(issue.input);
+function faulty(
+  issue: z.core.$ZodIssue,
+  { written, target }: { readonly written: unknown; readonly target: unknown },
+): Words {
+  const found = describe(written);
   const example = exampleOf(target);
+  const write = example === undefined ? 'correct it' : `write for example ${example}`;
   if (issue.code === 'invalid_value') {
     const values = issue.values.map(String);
-    const otherwise = `write one of ${listOf(values)}`;
-    const word = typeof issue.input === 'string' ? issue.input : '';
-    return {
-      found,
-      expected: `one of ${listOf(values)}`,
-      mend: didYouMean(word, values, otherwise),
-    };
+    const expected = `one of ${listOf(values)}`;
+    const word = typeof written === 'string' ? written : '';
+    return { found, expected, mend: didYouMean(word, values, `write ${expected}`) };
   }
   if (issue.code === 'invalid_type') {
-    const isUnquoted =
-      issue.expected === 'string' && ['number', 'boolean'].includes(typeof issue.input);
-    const otherwise = example === undefined ? 'correct it' : `write for example ${quote(example)}`;
+    const type = TYPE_NAMES[issue.expected] ?? issue.expected;
+    const description = descriptionOf(target);
     return {
       found,
-      expected: descriptionOf(target) ?? TYPE_NAMES[issue.expected] ?? issue.expected,
-      mend: isUnquoted ? `quote it: '${String(issue.input)}'` : otherwise,
+      expected: description === undefined ? type : `${type}: ${description}`,
+      mend: asOther(written, issue.expected, target) ?? write,
     };
   }
   // Our own refinements carry what is expected as the message, and what to do as a parameter.
   const mend = issue.code === 'custom' ? issue.params?.['mend'] : undefined;
-  const expected = /^(Invalid|Too (big|small))/.test(issue.message) ? undefined : issue.message;
+  const isOwn = !/^(Invalid|Too (big|small))/.test(issue.message);
   return {
     found,
-    expected: expected ?? descriptionOf(target) ?? issue.message.toLowerCase(),
-    mend:
-      typeof mend === 'string'
-        ? mend
-        : example === undefined
-          ? 'correct it'
-          : `write for example ${quote(example)}`,
+    expected: isOwn ? issue.message : (descriptionOf(target) ?? issue.message.toLowerCase()),
+    mend: typeof mend === 'string' ? mend : write,
   };
+}
+
+/** What the author most likely meant to write, when only its form is wrong. */
+function asOther(written: unknown, expected: string, target: unknown): string | undefined {
+  const isBare = typeof written === 'number' || typeof written === 'boolean';
+  if (expected === 'string' && isBare) {
+    const text = String(written);
+    const fits = target instanceof z.ZodType && target.safeParse(text).success;
+    return fits ? `quote it: '${text}'` : undefined;
+  }
+  return expected === 'array' && typeof written === 'string' ? `write [${written}]` : undefined;
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  let at: unknown = value;
+  for (const step of path) {
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, step)) return undefined;
+    at = (at as Record<PropertyKey, unknown>)[step];
+  }
+  return at;
 }
 
 const TYPE_NAMES: Readonly<Record<string, string>> = {
@@ -169,17 +215,27 @@ function exampleOf(shape: unknown): string | undefined {
   return undefined;
 }
 
-/** A copy without what the issues point at; entries of lists stay, so that indexes keep their meaning. */
-function without(value: unknown, issues: readonly z.core.$ZodIssue[]): unknown {
+/**
+ * A copy with mistyped keys under the names they meant, and otherwise without what the issues point at.
+ * Entries of lists stay, so that indexes keep their meaning.
+ */
+function mended(value: unknown, issues: readonly z.core.$ZodIssue[], meant: MeantKeys): unknown {
   const copy: unknown = structuredClone(value);
-  for (const issue of issues) {
-    const keys = issue.code === 'unrecognized_keys' ? issue.keys : issue.path.slice(-1);
-    const parentPath = issue.code === 'unrecognized_keys' ? issue.path : issue.path.slice(0, -1);
-    let parent: unknown = copy;
-    for (const step of parentPath)
-      parent = (parent as Record<PropertyKey, unknown> | undefined)?.[step];
+  // Faulty values go before keys are renamed: a renamed one must not be taken for the faulty one.
+  for (const issue of issues.toSorted(unknownKeysLast)) {
+    const isUnknown = issue.code === 'unrecognized_keys';
+    const parent = valueAt(copy, isUnknown ? issue.path : issue.path.slice(0, -1));
     if (typeof parent !== 'object' || parent === null || Array.isArray(parent)) continue;
-    for (const key of keys) delete (parent as Record<PropertyKey, unknown>)[key];
+    const mapping = parent as Record<PropertyKey, unknown>;
+    for (const key of isUnknown ? issue.keys : issue.path.slice(-1)) {
+      const name = isUnknown ? meant.get(JSON.stringify([...issue.path, key])) : undefined;
+      if (name !== undefined && !Object.hasOwn(mapping, name)) mapping[name] = mapping[key];
+      delete mapping[key];
+    }
   }
   return copy;
+}
+
+function unknownKeysLast(a: z.core.$ZodIssue, b: z.core.$ZodIssue): number {
+  return Number(a.code === 'unrecognized_keys') - Number(b.code === 'unrecognized_keys');
 }

@@ -7,7 +7,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { ListenerConfig } from '@countersign/policy';
@@ -182,10 +182,10 @@ function ownNamesOf(workload: Workload, address: () => AddressInfo | null) {
       leaf = workload.chain[0];
       certificate = leaf && new X509Certificate(leaf);
     }
-    return (
-      certificate?.checkHost(host, { wildcards: false }) !== undefined ||
-      certificate?.checkIP(host) !== undefined
-    );
+    // Each of the two throws for what the other takes.
+    return isIP(host) > 0
+      ? certificate?.checkIP(host) !== undefined
+      : certificate?.checkHost(host, { wildcards: false }) !== undefined;
   };
 }
 
