@@ -16,12 +16,15 @@ export interface BankPorts {
 
 /**
  * The ports that the working copy's countersign.yaml names, where they are free; where they are not,
- * others, written into the copy, so that two demos run beside each other.
+ * others, written into the copy, so that two demos run beside each other; and the points' names and kinds.
  */
-export async function choosePorts(repositoryFolder: string): Promise<BankPorts> {
+export async function choosePorts(
+  repositoryFolder: string,
+): Promise<{ readonly ports: BankPorts; readonly points: readonly (readonly [string, string])[] }> {
   const file = join(repositoryFolder, 'countersign.yaml');
   const text = await readFile(file, 'utf8');
-  const written = portsOf(parse(text));
+  const config: WrittenConfig = parse(text);
+  const written = portsOf(config);
   const given = await freePorts(Object.values(written));
   const chosen = { ...written };
   let next = text;
@@ -32,13 +35,17 @@ export async function choosePorts(repositoryFolder: string): Promise<BankPorts> 
     }
   }
   if (next !== text) await writeFile(file, next);
-  return chosen;
+  const points = Object.entries(config.points).map(([name, { kind }]) => [name, kind] as const);
+  return { ports: chosen, points };
 }
 
 interface WrittenConfig {
   readonly authority: { readonly control: string; readonly issuer: string };
   readonly points: Readonly<
-    Record<string, { readonly listeners: readonly { name: string; address: string }[] }>
+    Record<
+      string,
+      { readonly kind: string; readonly listeners: readonly { name: string; address: string }[] }
+    >
   >;
 }
 

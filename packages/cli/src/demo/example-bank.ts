@@ -45,7 +45,7 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
     target: join(dataRoot, 'repository'),
     now,
   });
-  const ports = await choosePorts(prepared.repositoryFolder);
+  const { ports, points } = await choosePorts(prepared.repositoryFolder);
   const historyFile = join(dataRoot, 'history.ndjson');
   if (prepared.isNew) await bank.writeHistory(historyFile, { nowMs: now(), seed: 'a past week' });
 
@@ -95,7 +95,7 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
     env: {},
     logFile: logFile('authority'),
   }));
-  for (const [name, kind] of Object.entries(bank.POINTS)) {
+  for (const [name, kind] of points) {
     specs.set(name, async () => ({
       name,
       command: selfCommand([kind, name, '--data', dataRoot]),
@@ -115,16 +115,16 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
       command: [
         process.execPath,
         ...nodeArguments,
-        service.file,
+        service.entry,
         ...['--socket', join(dataRoot, 'services', `${service.name}.sock`)],
         ...['--data', join(dataRoot, 'services', service.name)],
-        ...service.arguments({ ports }),
+        ...callArguments(service, ports),
       ],
       env: {
         COUNTERSIGN_AUTHORITY_URL: `https://127.0.0.1:${ports.control}`,
         COUNTERSIGN_TRUST: folder.trustFile,
         COUNTERSIGN_SVID_FOLDER: svid,
-        ...(await identityOf(service.workload)),
+        ...(await identityOf(service.identity)),
       },
       logFile: logFile(name),
     }));
@@ -134,7 +134,7 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
     // Callers first, what they call last: nothing is refused for want of what it needs.
     const groups = [
       bank.SERVICES.map((service) => `${service.name}-api`),
-      Object.keys(bank.POINTS),
+      points.map(([name]) => name),
       ['authority'],
     ];
     for (const name of children.keys()) stopping.add(name);
@@ -182,4 +182,15 @@ async function tokenWhenNew(
   const { existsSync, readdirSync } = process.getBuiltinModule('node:fs');
   if (existsSync(svidFolder) && readdirSync(svidFolder).length > 0) return {};
   return { COUNTERSIGN_JOIN_TOKEN: await make() };
+}
+
+function callArguments(
+  { calls }: ExampleBank['SERVICES'][number],
+  ports: BankPorts,
+): readonly string[] {
+  if (!calls) return [];
+  return [
+    ...[calls.originArgument, `https://127.0.0.1:${ports[calls.point]}`],
+    ...[calls.idArgument, `spiffe://${TRUST_DOMAIN}/workload/countersign/${calls.point}`],
+  ];
 }
