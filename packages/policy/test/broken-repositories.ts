@@ -1,3 +1,5 @@
+import { symlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { AUTHORITY_PEM, EXPIRED_PEM, PARTNER_PEM, PARTNER_THUMBPRINT } from './certificates.ts';
 import type { RepositoryFolder } from './repository-folder.ts';
 
@@ -89,6 +91,16 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     breaks: (r) => r.write('playbooks/odd.yaml/file', ''),
     says: [
       "playbooks/odd.yaml error: 'playbooks/odd.yaml' is not a file; a file of at most 1048576 bytes that can be read; put the file there, or name another",
+    ],
+  },
+  {
+    claim: 'a link that leads out of the repository',
+    breaks: async (r) => {
+      await r.remove(WORKLOADS);
+      await symlink(import.meta.filename, join(r.folder, WORKLOADS));
+    },
+    says: [
+      "identities/workloads.yaml error: 'identities/workloads.yaml' is a link that leads out of the repository; a file of at most 1048576 bytes that can be read; put the file there, or name another",
     ],
   },
   {

@@ -1,6 +1,8 @@
 import { z } from 'zod';
-import { describe, listOf, quote } from './describe.ts';
-import type { Report, Words } from './report.ts';
+import { listOf, quote } from './describe.ts';
+import { faulty, missing } from './issue-words.ts';
+import type { Report } from './report.ts';
+import { shapeAt, structureOf, valueAt } from './shape-walk.ts';
 import type { Path, SourceDocument } from './source-document.ts';
 import { didYouMean, suggest } from './suggest.ts';
 
@@ -96,123 +98,6 @@ function reportIssue(issue: z.core.$ZodIssue, where: IssuePlace): void {
     ([from, to]) => to === issue.path.at(-1) && from.startsWith(siblings),
   );
   if (!isMistyped) report.error(document.at(path.slice(0, -1)), missing(path, target));
-}
-
-function missing(path: Path, target: unknown): Words {
-  const key = String(path.at(-1) ?? '');
-  return {
-    found: `no ${quote(key)}`,
-    expected: descriptionOf(target) ?? 'a value',
-    mend: `add '${key}: ${exampleOf(target) ?? '...'}'`,
-  };
-}
-
-function faulty(
-  issue: z.core.$ZodIssue,
-  { written, target }: { readonly written: unknown; readonly target: unknown },
-): Words {
-  const found = describe(written);
-  const example = exampleOf(target);
-  const write = example === undefined ? 'correct it' : `write for example ${example}`;
-  if (issue.code === 'invalid_value') {
-    const values = issue.values.map(String);
-    const expected = `one of ${listOf(values)}`;
-    const word = typeof written === 'string' ? written : '';
-    return { found, expected, mend: didYouMean(word, values, `write ${expected}`) };
-  }
-  if (issue.code === 'invalid_type') {
-    const type = TYPE_NAMES[issue.expected] ?? issue.expected;
-    const description = descriptionOf(target);
-    return {
-      found,
-      expected: description === undefined ? type : `${type}: ${description}`,
-      mend: asOther(written, issue.expected, target) ?? write,
-    };
-  }
-  // Our own refinements carry what is expected as the message, and what to do as a parameter.
-  const mend = issue.code === 'custom' ? issue.params?.['mend'] : undefined;
-  const isOwn = !/^(Invalid|Too (big|small))/.test(issue.message);
-  return {
-    found,
-    expected: isOwn ? issue.message : (descriptionOf(target) ?? issue.message.toLowerCase()),
-    mend: typeof mend === 'string' ? mend : write,
-  };
-}
-
-/** What the author most likely meant to write, when only its form is wrong. */
-function asOther(written: unknown, expected: string, target: unknown): string | undefined {
-  const isBare = typeof written === 'number' || typeof written === 'boolean';
-  if (expected === 'string' && isBare) {
-    const text = String(written);
-    const fits = target instanceof z.ZodType && target.safeParse(text).success;
-    return fits ? `quote it: '${text}'` : undefined;
-  }
-  return expected === 'array' && typeof written === 'string' ? `write [${written}]` : undefined;
-}
-
-function valueAt(value: unknown, path: Path): unknown {
-  let at: unknown = value;
-  for (const step of path) {
-    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, step)) return undefined;
-    at = (at as Record<PropertyKey, unknown>)[step];
-  }
-  return at;
-}
-
-const TYPE_NAMES: Readonly<Record<string, string>> = {
-  string: 'text',
-  object: 'a mapping',
-  record: 'a mapping',
-  array: 'a list',
-  boolean: 'true or false',
-  number: 'a number',
-};
-
-/** The part of a shape that a path leads to. */
-function shapeAt(shape: z.ZodType, path: Path): unknown {
-  let at: unknown = shape;
-  for (const step of path) {
-    const structure = structureOf(at);
-    if (structure instanceof z.ZodObject) at = structure.def.shape[String(step)];
-    else if (structure instanceof z.ZodArray) at = structure.def.element;
-    else if (structure instanceof z.ZodRecord) at = structure.def.valueType;
-    else return undefined;
-  }
-  return at;
-}
-
-/** A shape and what it wraps: defaults, optionals, transformations. */
-function* layersOf(shape: unknown): Generator<z.ZodType> {
-  let layer: unknown = shape;
-  while (layer instanceof z.ZodType) {
-    yield layer;
-    if (layer instanceof z.ZodDefault || layer instanceof z.ZodOptional)
-      layer = layer.def.innerType;
-    else if (layer instanceof z.ZodPipe) layer = layer.def.in;
-    else return;
-  }
-}
-
-function structureOf(shape: unknown): z.ZodType | undefined {
-  return [...layersOf(shape)].at(-1);
-}
-
-function descriptionOf(shape: unknown): string | undefined {
-  for (const layer of layersOf(shape)) {
-    const description = layer.meta()?.description;
-    if (description !== undefined) return description;
-  }
-  return undefined;
-}
-
-function exampleOf(shape: unknown): string | undefined {
-  for (const layer of layersOf(shape)) {
-    const examples: unknown = layer.meta()?.['examples'];
-    const example: unknown = Array.isArray(examples) ? examples[0] : undefined;
-    if (example !== undefined)
-      return typeof example === 'string' ? example : JSON.stringify(example);
-  }
-  return undefined;
 }
 
 /**
