@@ -32,7 +32,7 @@ export interface LogPusherOptions {
 
 /** Why nothing is being taken just now. */
 export interface PushTrouble {
-  /** A `PushRefusal` of the collector, or `unreachable`, or `http-<status>`. */
+  /** A `PushRefusal` of the collector, or `unreachable`, `no-progress`, `http-<status>`. */
   readonly code: string;
   readonly detail: string;
   /** Tries that failed since one was taken. */
@@ -131,10 +131,22 @@ class FollowingPusher implements LogPusher {
   async #push(cursor: number): Promise<number> {
     const bounds = { count: READ_COUNT_MAX, bytesMax: READ_BYTES_MAX };
     const run = await this.#options.log.read(cursor, bounds);
-    return this.#sizeOf(await this.#post(run));
+    const answer = await this.#post(run);
+    // An answer that takes nothing must not be asked for again at once, for ever.
+    if (answer.status === 200 && (answer.size ?? 0) <= cursor) {
+      throw new Refusal('no-progress', `found size ${answer.size} after a push from ${cursor}`);
+    }
+    return this.#sizeOf(answer);
   }
 
   #sizeOf(answer: Answer): number {
+    const { log } = this.#options;
+    if (answer.size !== undefined && answer.size > log.size) {
+      throw new Refusal(
+        'rollback',
+        `found ${answer.size} entries held, expected at most ${log.size}`,
+      );
+    }
     if (answer.status === 200 && answer.size !== undefined) return this.#taken(answer.size);
     throw new Refusal(answer.code ?? `http-${answer.status}`, answer.detail ?? 'found no size');
   }

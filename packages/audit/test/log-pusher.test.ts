@@ -220,6 +220,22 @@ test('makes nothing of answers that make no sense', async () => {
   ]);
 });
 
+test('backs off from a collector that takes nothing, or claims more than there is', async () => {
+  await appendEvents(log, [decision('a'), decision('b')]);
+  const claims = [0, 0, 5, 0];
+  const { pusher, troubles } = start(async (path, body) => {
+    const size = claims.shift();
+    return size === undefined
+      ? postTo(() => collector)(path, body)
+      : { status: 200, json: { size } };
+  });
+  await until(pushed(pusher));
+  expect(troubles.filter((each) => each !== undefined).map((each) => each.code)).toEqual([
+    'no-progress',
+    'rollback',
+  ]);
+});
+
 test('stops at once when it is closed, whatever it was waiting for', async () => {
   const never = new Promise<never>(() => undefined);
   const hanging = start(() => never);

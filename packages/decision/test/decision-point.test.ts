@@ -323,11 +323,24 @@ describe('what policies see', () => {
     expect(await sees(`!(${when})`, change, ...facts)).toBe(false);
   });
 
-  test('a subject under a type that is not its own has no attributes', async () => {
-    const point = await pointWith({
-      up: `permit (principal, action, resource) when { Human::"${LEDGERLY.id}" in Group::"fintechs" };`,
-    });
-    expect(point.decide(request()).effect).toBe('deny');
+  test('a subject under a type that is not its own is nobody', async () => {
+    const plain = subjectFact('human/ann', { parents: [{ type: 'Group', id: 'staff' }] });
+    const isIn = (type: string) => sees(`${type}::"${plain.id}" in Group::"staff"`, {}, plain);
+    expect(await isIn('Human')).toBe(true);
+    expect(await isIn('Customer')).toBe(false);
+  });
+
+  test('a resource has the parents of its fact beside those of its path', async () => {
+    const twice = {
+      ...ACCOUNT,
+      parents: [
+        { type: 'Surface', id: 'accounts' },
+        { type: 'Surface', id: 'ledger' },
+      ],
+    } as Fact;
+    expect(await sees('resource in Surface::"ledger"', {}, twice)).toBe(true);
+    expect(await sees('resource in Surface::"accounts"', {}, twice)).toBe(true);
+    expect(await sees('resource in Surface::"ledger"')).toBe(false);
   });
 });
 

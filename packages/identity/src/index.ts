@@ -2,6 +2,7 @@ export { adminRoutes } from './admin-routes.ts';
 export { controlRoutes } from './control-routes.ts';
 export { IdentityError, type IdentityErrorCode } from './identity-error.ts';
 export type { Issuer } from './issuer/issuer.ts';
+export { issuerAdapter } from './issuer/issuer-adapter.ts';
 export { type Keyring, openKeyring } from './keyring.ts';
 export type { NewEvent, Recorder } from './new-event.ts';
 export {

@@ -26,6 +26,9 @@ export type RevocationResult = Refusal | { readonly isGranted: true; readonly un
 /** The end of JavaScript's time (ECMA-262 §21.4.1.1): a revocation that stands until it is taken back. */
 export const FOREVER_MS = 8_640_000_000_000_000;
 
+/** SHA-256 in base64url. */
+const THUMBPRINT = /^[A-Za-z0-9_-]{43}$/;
+
 /** Revokes and reinstates; the callers run these one at a time. */
 export class Revocations {
   readonly #factLog: FactLog;
@@ -57,7 +60,8 @@ export class Revocations {
   async revoke({ target, value, reason, by }: RevocationRequest): Promise<RevocationResult> {
     const nowMs = this.#now();
     const untilMs = await this.#endOf(target, value);
-    if (untilMs === undefined) return refusal('not-found', `found no live ${target} '${value}'`);
+    if (untilMs === undefined)
+      return refusal('not-found', `found no ${target} '${value}' that could be used`);
     await this.#factLog.append(
       { puts: [{ kind: 'revocation', target, value, reason, atMs: nowMs, untilMs }] },
       {
@@ -147,7 +151,11 @@ export class Revocations {
       case 'token':
         // Tokens are not kept; none lives longer than this. A minute for clocks that differ.
         return nowMs + (this.#tokenTtlSecondsMax + 60) * 1000;
-      case 'certificate': {
+      case 'subject':
+        // One that is not registered is refused everywhere already; most likely the name is misspelt.
+        return this.#factLog.get(`subject ${value}`) && FOREVER_MS;
+      default: {
+        if (!THUMBPRINT.test(value)) return undefined;
         const row = await this.#tables()
           .selectFrom('svid')
           .select('not_after_ms')
@@ -155,8 +163,6 @@ export class Revocations {
           .executeTakeFirst();
         return row?.not_after_ms ?? FOREVER_MS;
       }
-      default:
-        return FOREVER_MS;
     }
   }
 }

@@ -1,11 +1,14 @@
 import { type Clock, compactId } from '@countersign/model';
-import type { Database } from '@countersign/state';
+import type { Database, Transaction } from '@countersign/state';
+import type { ExpressionBuilder } from 'kysely';
 import type { IdentityTables } from './tables.ts';
 
 /** How long a client's session lives. */
 export const SESSION_MILLISECONDS = 8 * 3_600_000;
-/** Sessions of one client at once: each new DPoP key is one. */
+/** Sessions of one client at once: each new DPoP key is one. Then one that is idle makes room, or none is started. */
 const SESSIONS_PER_CLIENT_MAX = 1000;
+/** No access token lives longer; a minute more, for clocks that differ. */
+const TOKEN_MILLISECONDS_MAX = 360_000;
 /** Ended sessions removed with each new one. */
 const CLEANUP_ROWS = 100;
 
@@ -20,6 +23,7 @@ export interface ClientSession {
   readonly thumbprint: string;
   readonly startedAtMs: number;
   readonly endsAtMs: number;
+  readonly lastTokenAtMs: number;
   readonly revokedAtMs?: number;
   readonly revokedReason?: string;
 }
@@ -47,47 +51,88 @@ export async function resolveSession(
   return database.transaction(async (transaction) => {
     const nowMs = now();
     const tables = transaction.tables<IdentityTables>();
-    const live = (
-      await tables
+    const live = () =>
+      tables
         .selectFrom('session')
-        .selectAll()
         .where('client_id', '=', key.clientId)
-        .where('ends_ms', '>', nowMs)
-        .orderBy('ends_ms', 'desc')
-        .execute()
-    ).map(sessionOf);
-    const isSameKey = (session: ClientSession) =>
-      session.binding === key.binding && session.thumbprint === key.thumbprint;
-    const revoked = live.find(
-      (session) =>
-        session.revokedAtMs !== undefined &&
-        (isSameKey(session) || (session.binding === 'dpop' && key.binding === 'dpop')),
-    );
-    if (revoked) return { kind: 'revoked', session: revoked };
+        .where('ends_ms', '>', nowMs);
+    const isSameKey = ({ and, eb }: ExpressionBuilder<IdentityTables, 'session'>) =>
+      and([eb('binding', '=', key.binding), eb('thumbprint', '=', key.thumbprint)]);
+
+    const revoked = await live()
+      .selectAll()
+      .where('revoked_ms', 'is not', null)
+      .where((each) => (key.binding === 'dpop' ? each.eb('binding', '=', 'dpop') : isSameKey(each)))
+      .executeTakeFirst();
+    if (revoked) return { kind: 'revoked', session: sessionOf(revoked) };
+
     // INVARIANT: no token outlives its session, so a revocation that ends with it misses none.
-    const known = live.find(
-      (session) =>
-        isSameKey(session) &&
-        session.subject === key.subject &&
-        session.endsAtMs >= nowMs + ttlSeconds * 1000,
-    );
-    if (known) return { kind: 'session', session: known, isNew: false };
-    if (live.length >= SESSIONS_PER_CLIENT_MAX) return { kind: 'too-many' };
+    const known = await live()
+      .selectAll()
+      .where(isSameKey)
+      .where('subject', '=', key.subject)
+      .where('ends_ms', '>=', nowMs + ttlSeconds * 1000)
+      .executeTakeFirst();
+    if (known) {
+      await tables
+        .updateTable('session')
+        .set({ last_token_ms: nowMs })
+        .where('id', '=', known.id)
+        .execute();
+      const session = sessionOf({ ...known, last_token_ms: nowMs });
+      return { kind: 'session', session, isNew: false };
+    }
+
+    const { count } = await live()
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .executeTakeFirstOrThrow();
+    if (count >= SESSIONS_PER_CLIENT_MAX && !(await makeRoom(transaction, key.clientId, nowMs))) {
+      return { kind: 'too-many' };
+    }
     const session: ClientSession = {
       ...key,
       id: compactId(),
       startedAtMs: nowMs,
       endsAtMs: nowMs + SESSION_MILLISECONDS,
+      lastTokenAtMs: nowMs,
     };
     await tables.insertInto('session').values(rowOf(session)).execute();
-    await tables
-      .deleteFrom('session')
-      .where('id', 'in', (ended) =>
-        ended.selectFrom('session').select('id').where('ends_ms', '<=', nowMs).limit(CLEANUP_ROWS),
-      )
-      .execute();
+    await removeEnded(transaction, nowMs);
     return { kind: 'session', session, isNew: true };
   });
+}
+
+/** Forgets the session of a client that has been without a token longest, when its last token has ended. */
+async function makeRoom(
+  transaction: Transaction,
+  clientId: string,
+  nowMs: number,
+): Promise<boolean> {
+  const { numDeletedRows } = await transaction
+    .tables<IdentityTables>()
+    .deleteFrom('session')
+    .where('id', '=', (idle) =>
+      idle
+        .selectFrom('session')
+        .select('id')
+        .where('client_id', '=', clientId)
+        .where('revoked_ms', 'is', null)
+        .where('last_token_ms', '<', nowMs - TOKEN_MILLISECONDS_MAX)
+        .orderBy('last_token_ms')
+        .limit(1),
+    )
+    .executeTakeFirstOrThrow();
+  return numDeletedRows === 1n;
+}
+
+async function removeEnded(transaction: Transaction, nowMs: number): Promise<void> {
+  await transaction
+    .tables<IdentityTables>()
+    .deleteFrom('session')
+    .where('id', 'in', (ended) =>
+      ended.selectFrom('session').select('id').where('ends_ms', '<=', nowMs).limit(CLEANUP_ROWS),
+    )
+    .execute();
 }
 
 /** Sessions that have not ended, the newest first, at most 10,000. */
@@ -116,6 +161,7 @@ function sessionOf(row: IdentityTables['session']): ClientSession {
     thumbprint: row.thumbprint,
     startedAtMs: row.started_ms,
     endsAtMs: row.ends_ms,
+    lastTokenAtMs: row.last_token_ms,
     ...(row.revoked_ms !== null && { revokedAtMs: row.revoked_ms }),
     ...(row.revoked_reason !== null && { revokedReason: row.revoked_reason }),
   };
@@ -130,6 +176,7 @@ function rowOf(session: ClientSession): IdentityTables['session'] {
     thumbprint: session.thumbprint,
     started_ms: session.startedAtMs,
     ends_ms: session.endsAtMs,
+    last_token_ms: session.lastTokenAtMs,
     revoked_ms: null,
     revoked_reason: null,
   };

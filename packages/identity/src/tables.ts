@@ -24,6 +24,8 @@ export interface IdentityTables {
     thumbprint: string;
     started_ms: number;
     ends_ms: number;
+    /** When the last token was issued under it. */
+    last_token_ms: number;
     revoked_ms: number | null;
     revoked_reason: string | null;
   };
@@ -63,10 +65,10 @@ export const migrations: readonly Migration[] = [
       `create table session (
          id text primary key, client_id text not null, subject text not null,
          binding text not null check (binding in ('mtls', 'dpop')), thumbprint text not null,
-         started_ms integer not null, ends_ms integer not null,
+         started_ms integer not null, ends_ms integer not null, last_token_ms integer not null,
          revoked_ms integer, revoked_reason text
        ) strict`,
-      'create index session_client on session (client_id, ends_ms)',
+      'create index session_client on session (client_id, ends_ms, last_token_ms)',
       'create index session_ends on session (ends_ms)',
     ],
   },

@@ -135,14 +135,26 @@ describe('the admin socket', () => {
   });
 
   test('takes back the revocation of a name as long as names get', async () => {
-    const value = id(`human/${'a'.repeat(2000)}`);
+    const path = `human/${'a'.repeat(2000)}`;
+    const value = id(path);
+    await authority.identity.applyRegistrations([registration(path)], []);
     await authority.identity.revoke({ target: 'subject', value, reason: 'x', by: 'test' });
-    const path = `/v1/revocations/subject/${encodeURIComponent(value)}`;
-    expect((await call('DELETE', path)).status).toBe(204);
+    const url = `/v1/revocations/subject/${encodeURIComponent(value)}`;
+    expect((await call('DELETE', url)).status).toBe(204);
   });
 
   test.each([
     ['a session that is not there', { target: 'session', value: 'x', reason: 'y' }, 404],
+    [
+      'a subject that is misspelt',
+      { target: 'subject', value: id('human/alcie'), reason: 'y' },
+      404,
+    ],
+    [
+      'a certificate by its hex',
+      { target: 'certificate', value: 'ab'.repeat(32), reason: 'y' },
+      404,
+    ],
     ['something else', { target: 'device', value: 'x', reason: 'y' }, 400],
     ['without reason', { target: 'subject', value: alice }, 400],
   ])('does not revoke %s', async (_, json, status) => {

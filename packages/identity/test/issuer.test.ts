@@ -513,6 +513,7 @@ describe('a session', () => {
         thumbprint: good.thumbprint,
         startedAtMs: expect.any(Number),
         endsAtMs: Number(sessions[0]?.startedAtMs) + 8 * 3_600_000,
+        lastTokenAtMs: expect.any(Number),
       },
     ]);
   });
@@ -574,6 +575,33 @@ describe('a session', () => {
     const refused = await token(robotForm(await assertion()), {}, await proof());
     expect(refused.body.error).toBe('access_denied');
     expect((await token(askBy())).status).toBe(200);
+  });
+
+  test('makes room for the 1,001st of a client when its own last token has ended', async () => {
+    await token(robotForm(await assertion()), {}, await proof());
+    const [first] = await authority.identity.sessions();
+    const rows = authority.database.tables<{ session: Record<string, string | number | null> }>();
+    for (let index = 1; index < 1000; index += 1) {
+      const { id: _, ...copy } = await rows
+        .selectFrom('session')
+        .selectAll()
+        .executeTakeFirstOrThrow();
+      await rows
+        .insertInto('session')
+        .values({ ...copy, id: `s${index}`, thumbprint: `t${index}` })
+        .execute();
+    }
+    const full = await token(robotForm(await assertion()), {}, await proof());
+    expect(full.body.error).toBe('temporarily_unavailable');
+    await rows
+      .updateTable('session')
+      .set({ last_token_ms: authority.now() - 361_000 })
+      .where('id', '=', String(first?.id))
+      .execute();
+    expect((await token(robotForm(await assertion()), {}, await proof())).status).toBe(200);
+    const sessions = await authority.identity.sessions();
+    expect(sessions).toHaveLength(1000);
+    expect(sessions.map((session) => session.id)).not.toContain(first?.id);
   });
 
   test('that is unknown or over cannot be revoked', async () => {

@@ -78,8 +78,9 @@ describe('applyRegistrations', () => {
 
   test('leaves points, revocations and keys alone', async () => {
     await authority.identity.registerPoints([{ name: 'edge', surfaces: [] }]);
-    const value = id('human/eve');
+    const value = id('workload/countersign/edge');
     await authority.identity.revoke({ target: 'subject', value, reason: 'x', by: 'test' });
+    expect(authority.identity.isRevoked('subject', value)).toBe(true);
     const before = authority.factLog.all().length;
     await authority.identity.applyRegistrations([registration('human/alice')], []);
     await authority.identity.applyRegistrations([], []);

@@ -14,8 +14,10 @@ import {
 
 const SEGMENT = { segmentBytesMax: 1500 };
 
+let nowMs = 0;
+
 function openSampleMirror(disk: MemoryDisk): Promise<Mirror> {
-  return openMirror({ origin: ORIGIN, verifierKey: vkey, disk, now: () => 0, ...SEGMENT });
+  return openMirror({ origin: ORIGIN, verifierKey: vkey, disk, now: () => nowMs, ...SEGMENT });
 }
 
 const run = (log: Log, start: number, bytesMax = 1e6) => log.read(start, { count: 1e6, bytesMax });
@@ -65,6 +67,7 @@ test('compares an older checkpoint with the tree that it held then, in any segme
   }
   const other = await openSample(new MemoryDisk());
   for (const { size, checkpoint } of older) {
+    nowMs += 1000;
     const asked = await mirror.take({ start: 0, entries: [], checkpoint });
     expect(asked).toMatchObject(
       size === mirror.size ? { kind: 'taken' } : { kind: 'refused', code: 'rollback' },
@@ -79,6 +82,30 @@ test('compares an older checkpoint with the tree that it held then, in any segme
     expect(await mirror.take(fork)).toMatchObject({ code: 'fork', size: mirror.size });
   }
   for (const each of [log, other, mirror]) await each.close();
+});
+
+test('compares one older tree a second, and the same one as often as it is asked', async () => {
+  const log = await openSample(new MemoryDisk());
+  const mirror = await openSampleMirror(new MemoryDisk());
+  const shown: { start: number; entries: Uint8Array[]; checkpoint: string }[] = [];
+  for (let size = 1; size <= 3; size++) {
+    await appendCommits(log, [1]);
+    shown.push({ start: 0, entries: [], checkpoint: log.checkpoint() });
+  }
+  await catchUp(mirror, log, 1e6);
+  const [first, second, third] = shown;
+  nowMs += 10_000;
+  expect(await mirror.take(must(first))).toMatchObject({ code: 'rollback' });
+  nowMs += 999;
+  expect(await mirror.take(must(second))).toMatchObject({ code: 'busy' });
+  expect(await mirror.take(must(first))).toMatchObject({ code: 'rollback' });
+  expect(await mirror.take(must(third))).toMatchObject({ kind: 'taken' });
+  nowMs += 1;
+  expect(await mirror.take(must(second))).toMatchObject({ code: 'rollback' });
+  nowMs -= 60_000;
+  expect(await mirror.take(must(first))).toMatchObject({ code: 'rollback' });
+  await log.close();
+  await mirror.close();
 });
 
 test('asks for what it lacks when it is shown a later checkpoint alone', async () => {

@@ -49,7 +49,7 @@ function factOf(id: Record<string, string>, salt: number): Fact {
   }
 }
 
-describe('the key of a fact', () => {
+describe('the key of a fact', { timeout: 30_000 }, () => {
   test('is the same for two facts exactly when they are about the same thing', () => {
     fc.assert(
       fc.property(pairs, ([one, other]) => {

@@ -8,7 +8,10 @@ import { type PlaybookStep, runPlaybooks } from './run-playbooks.ts';
 /** A fact of kind `risk`. */
 export type RiskFact = Extract<Fact, { kind: 'risk' }>;
 
-/** What a responder can do. Each must be idempotent: it is repeated when it fails half-way. */
+/**
+ * What a responder can do. Each must be idempotent, as it is repeated when it fails half-way, and must
+ * settle: the next signal of the same subject waits for it.
+ */
 export interface ResponderActions {
   revokeSession(session: string, reason: string): Promise<void> | void;
   disableSubject(subject: string, reason: string): Promise<void> | void;

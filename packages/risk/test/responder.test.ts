@@ -138,13 +138,15 @@ describe('a responder', () => {
   );
 
   test('contains although nothing can be recorded, and then says so', async () => {
-    const { responder, done, facts } = office({}, (call) => call.startsWith('record'));
+    const { responder, done, facts, waits } = office({}, (call) => call.startsWith('record'));
     const error = expect.objectContaining({
       code: 'ERR_RISK_RECORD_FAILED',
       message: 'could not record what signal signal-1 led to: record signal is down',
     });
     await expect(responder.handle(signal())).rejects.toEqual(error);
     expect([done.length, facts.length]).toEqual([2, 1]);
+    // The first record is tried five times, those after it once each: containment is not kept waiting.
+    expect(waits).toHaveLength(4);
   });
 
   test('a failing record does not keep the next signal of the subject from being handled', async () => {

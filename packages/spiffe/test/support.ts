@@ -40,12 +40,14 @@ export function pem(key: KeyObject): string {
   return key.export({ format: 'pem', type: 'pkcs8' }) as string;
 }
 
+export const OPENSSL = 'openssl';
+
 /** Whether `openssl` is there; tests that need it skip, and their names say so. */
-export const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
+export const hasOpenssl = spawnSync(OPENSSL, ['version']).status === 0;
 if (!hasOpenssl) console.log('skipping comparisons with openssl: it is not installed');
 
 export function openssl(args: readonly string[], input?: string): string {
-  const { status, stdout, stderr } = spawnSync('openssl', args, { encoding: 'utf8', input });
+  const { status, stdout, stderr } = spawnSync(OPENSSL, args, { encoding: 'utf8', input });
   if (status !== 0) throw new Error(`openssl ${args.join(' ')}: ${stderr}`);
   return stdout;
 }

@@ -40,6 +40,7 @@ import {
   LEDGER,
   newAuthority,
   newIdentity,
+  OPENSSL,
   p256,
   pem,
   TRUST_DOMAIN,
@@ -352,7 +353,7 @@ describe('a server', () => {
 
   test.skipIf(!hasOpenssl)('names the authorities whose certificates it takes', async () => {
     const { port } = await serve({ clientAuthorities: [partner.der] });
-    const client = spawn('openssl', ['s_client', '-connect', `127.0.0.1:${port}`], {
+    const client = spawn(OPENSSL, ['s_client', '-connect', `127.0.0.1:${port}`], {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     let text = '';

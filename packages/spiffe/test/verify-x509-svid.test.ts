@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -559,14 +559,16 @@ describe.skipIf(!hasOpenssl)('certificates that OpenSSL issued', () => {
   const at = (name: string) => join(folder, name);
 
   function issue(signature: readonly string[], keyOptions: readonly string[]) {
-    openssl(['genpkey', ...keyOptions, '-out', at('ca.key')]);
+    // One key of each kind is enough, and RSA keys are slow to make.
+    const key = at(`${keyOptions.join('').replace(/\W/g, '')}.key`);
+    if (!existsSync(key)) openssl(['genpkey', ...keyOptions, '-out', key]);
     openssl([
       ...[
         'req',
         '-x509',
         '-new',
         '-key',
-        at('ca.key'),
+        key,
         '-subj',
         '/O=SPIRE/CN=root',
         '-days',
@@ -610,7 +612,7 @@ describe.skipIf(!hasOpenssl)('certificates that OpenSSL issued', () => {
         '-CA',
         at('ca.pem'),
         '-CAkey',
-        at('ca.key'),
+        key,
         '-CAcreateserial',
       ],
       ...['-days', '1', '-extfile', at('leaf.cnf'), '-out', at('leaf.pem'), ...signature],

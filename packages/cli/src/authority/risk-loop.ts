@@ -1,4 +1,5 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Collector } from '@countersign/audit';
 import type { Identity } from '@countersign/identity';
 import { type Clock, type Event, type Playbook, parseEvent, type Signal } from '@countersign/model';
@@ -12,6 +13,7 @@ import type { FactLog } from '@countersign/state';
 import type { Recorder } from './own-record.ts';
 
 const KEEP_EVERY_MS = 15_000;
+const LEARNED_AT_ONCE = 200;
 
 /** Behaviour scored: collected events in, signals out, answered by playbooks. */
 export interface RiskLoop {
@@ -20,7 +22,10 @@ export interface RiskLoop {
   observe(point: string, events: readonly Event[], next: number): void;
   /** Scores what was collected while nobody scored. */
   catchUp(collector: Collector, points: readonly string[]): Promise<void>;
-  /** Teaches the baseline from a file of replayed events; returns how many. */
+  /**
+   * Teaches the baseline from a file of replayed events, a little at a time beside other work; what is
+   * observed meanwhile is scored when it is done. Returns how many events taught.
+   */
   learn(historyFile: string): Promise<number>;
   setPlaybooks(playbooks: readonly Playbook[]): void;
   /** True when there was no earlier state. */
@@ -94,7 +99,13 @@ export async function openRiskLoop(options: RiskLoopOptions): Promise<RiskLoop> 
   }, KEEP_EVERY_MS);
   timer.unref();
 
+  let isLearning = false;
+  let waiting: [string, readonly Event[], number][] = [];
   const observe = (point: string, events: readonly Event[], next: number): void => {
+    if (isLearning) {
+      waiting.push([point, events, next]);
+      return;
+    }
     cursors[point] = Math.max(cursors[point] ?? 0, next);
     for (const event of events) for (const signal of engine.observe(event)) answer(signal);
   };
@@ -111,15 +122,24 @@ export async function openRiskLoop(options: RiskLoopOptions): Promise<RiskLoop> 
       }
     },
     async learn(historyFile) {
-      const lines = (await readFile(historyFile, 'utf8')).split('\n');
+      isLearning = true;
       let count = 0;
-      for (const line of lines) {
-        if (line === '') continue;
-        const event = parseEvent(JSON.parse(line));
-        // Only what says that it is replayed may teach without having happened.
-        if (event.replayed !== true) continue;
-        engine.observe(event);
-        count += 1;
+      try {
+        const lines = (await readFile(historyFile, 'utf8')).split('\n');
+        for (const [index, line] of lines.entries()) {
+          if (index % LEARNED_AT_ONCE === 0) await turn();
+          if (line === '') continue;
+          const event = parseEvent(JSON.parse(line));
+          // Only what says that it is replayed may teach without having happened.
+          if (event.replayed !== true) continue;
+          engine.observe(event);
+          count += 1;
+        }
+      } finally {
+        isLearning = false;
+        const behind = waiting;
+        waiting = [];
+        for (const [point, events, next] of behind) observe(point, events, next);
       }
       await keep();
       return count;

@@ -182,13 +182,21 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     };
     await publish(repository, 'system');
     if (options.historyFile !== undefined && risk.isNew) {
-      const events = await risk.learn(options.historyFile);
-      await record({
-        kind: 'administration',
-        action: 'baseline-replayed',
-        by: 'system',
-        detail: { events },
-      });
+      // Beside the start, not before it: nobody waits for a baseline to be served.
+      const learned = risk
+        .learn(options.historyFile)
+        .then((events) =>
+          record({
+            kind: 'administration',
+            action: 'baseline-replayed',
+            by: 'system',
+            detail: { events },
+          }),
+        )
+        .catch((error: Error) =>
+          warn(`cannot learn from ${options.historyFile}: ${error.message}`),
+        );
+      closers.push(() => learned);
     }
     await risk.catchUp(collector, pointNamesOf());
 

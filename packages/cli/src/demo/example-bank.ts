@@ -56,7 +56,10 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
     report = resolve;
   });
   const start = async (spec: ChildSpec): Promise<Child> => {
-    const child = await startChild(spec);
+    const child = await startChild({
+      ...spec,
+      env: { ...spec.env, NODE_COMPILE_CACHE: join(dataRoot, 'compile-cache') },
+    });
     children.set(spec.name, child);
     void child.exited.then((how) => {
       if (children.get(spec.name) === child && !stopping.has(spec.name)) {
@@ -148,7 +151,11 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
   };
   try {
     await startNamed('authority');
-    await Promise.all([...specs.keys()].filter((name) => name !== 'authority').map(startNamed));
+    const others = [...specs.keys()].filter((name) => name !== 'authority');
+    // All settle before anything is stopped: a part that is still starting would be left behind.
+    const started = await Promise.allSettled(others.map(startNamed));
+    const failed = started.find((each) => each.status === 'rejected');
+    if (failed) throw failed.reason;
   } catch (error) {
     await stop();
     throw error;

@@ -19,6 +19,7 @@ export interface TlsIdentity {
  */
 export type ClientCertificates = 'request' | 'require';
 
+/** How a server presents itself and what it asks of its clients. */
 export interface ServerTls {
   /** Read once now, and again by {@link renewServerTls}. */
   readonly svid: () => TlsIdentity;

@@ -3,6 +3,7 @@ import { SpiffeError } from '../spiffe-error.ts';
 import { peerChain } from './peer-chain.ts';
 import type { ClientCertificates } from './server-tls-options.ts';
 
+/** How the clients of one server are verified. */
 export interface PeerVerification<Peer> {
   readonly clientCertificates: ClientCertificates;
   /** Called once a connection with what the client showed, never with an empty chain; throws to refuse. */
