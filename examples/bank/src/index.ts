@@ -9,7 +9,7 @@ export {
   type TokenAnswer,
   type TokenWish,
 } from './callers/obtain-token.ts';
-export { type Caller, openCaller, TokenRefused } from './callers/open-caller.ts';
+export { type Caller, openCaller } from './callers/open-caller.ts';
 export { loadPartner, PARTNERS, type Partner, type PartnerName } from './callers/partner.ts';
 export { runTraffic, type TrafficOptions, type TrafficSummary } from './callers/run-traffic.ts';
 export {

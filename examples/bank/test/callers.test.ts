@@ -180,7 +180,10 @@ test('being refused a token is an answer, and no token is kept from it', async (
     error: 'invalid_grant',
     description: 'revoked',
   });
-  await expect(harvest.token(wish)).rejects.toMatchObject({ error: 'invalid_grant' });
+  await expect(harvest.token(wish)).rejects.toMatchObject({
+    code: 'ERR_BANK_TOKEN_REFUSED',
+    message: "could not get a token: the issuer answered 'invalid_grant'",
+  });
   await harvest.close();
 });
 

@@ -62,7 +62,7 @@ export async function startBank(faults: Error[] = []): Promise<RunningBank> {
   let services: Service[] = [];
   const start = async (): Promise<void> => {
     const data = (name: ServiceName): string => join(folder, name);
-    const core = await openCoreAt(data('core'));
+    const core = await openCore({ data: data('core'), now, onFault });
     const accounts = await openAccounts({
       data: data('accounts'),
       now,
@@ -83,11 +83,6 @@ export async function startBank(faults: Error[] = []): Promise<RunningBank> {
     await payments.listen(socketOf('payments'));
     await statements.listen(socketOf('statements'));
     services = [payments, accounts, statements, core];
-  };
-  const openCoreAt = async (data: string): Promise<Service> => {
-    const { mkdirSync } = await import('node:fs');
-    mkdirSync(data, { recursive: true });
-    return openCore({ data, now, onFault });
   };
   const stop = async (): Promise<void> => {
     for (const agent of agents.values()) await agent.destroy();
