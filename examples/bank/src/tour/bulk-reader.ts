@@ -6,7 +6,7 @@ import type { Caller } from '../callers/open-caller.ts';
 import { usualRequest } from '../callers/usual.ts';
 import { OPENED_ACCOUNTS } from '../data/opened-accounts.ts';
 import { seededRandom } from '../data/seeded-random.ts';
-import { outcomeWords, RECORD_MS_MAX } from './recorded.ts';
+import { decisionOf, outcomeWords, RECORD_MS_MAX } from './recorded.ts';
 import { type Scene, sceneResult, type TourEnvironment } from './scene.ts';
 import { withCallers } from './with-callers.ts';
 
@@ -46,7 +46,7 @@ export const bulkReader: Scene = {
       const next = await ask().catch(ask);
       const asked = await harvest.obtainToken(wish);
       const got = [
-        isClosed ? `stream ${await causeOfEnd(env, stream)}` : 'stream open',
+        isClosed ? `stream ${await endOf(env, stream)}` : 'stream open',
         await outcomeWords(env, next),
         asked.kind === 'refused' ? 'no token' : 'a new token',
       ];
@@ -54,13 +54,19 @@ export const bulkReader: Scene = {
     }),
 };
 
-/** Why the record says that the stream ended: one that merely broke off proves nothing. */
-async function causeOfEnd(env: TourEnvironment, { eventId }: EventStream): Promise<string> {
+/**
+ * What the record says of the stream's end: one that merely broke off proves nothing. The stream runs
+ * through two points and each of them revokes; the slower one sees it reset by the other, so it is
+ * the transaction that is looked for, at whichever point.
+ */
+async function endOf(env: TourEnvironment, { eventId }: EventStream): Promise<string> {
+  const txn = (await decisionOf(env, eventId))?.txn;
+  if (txn === undefined) return 'closed, not recorded';
   const event = await env.findEvent(
-    ({ id, kind }) => kind === 'closure' && id === eventId,
+    (each) => each.kind === 'closure' && each.txn === txn && each.cause === 'revoked',
     RECORD_MS_MAX,
   );
-  return event?.kind === 'closure' ? event.cause : 'closed, not recorded';
+  return event ? 'revoked' : 'closed, not revoked';
 }
 
 /** Reads every account's whole year, over and over, until the stream ends; false when it never does. */
