@@ -486,7 +486,7 @@ export async function openBank(options: BankOptions = {}): Promise<Bank> {
     await resource.close();
     await workload.close();
     await bank.log.close().catch(() => {});
-    decision.dispose();
+    decision.release();
     await rm(folder, { recursive: true, force: true });
   };
   banks.add(bank);
