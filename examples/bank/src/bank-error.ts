@@ -6,6 +6,7 @@ export type BankErrorCode =
   | 'ERR_BANK_PARTNER'
   | 'ERR_BANK_REPOSITORY'
   | 'ERR_BANK_RESPONSE'
+  | 'ERR_BANK_TOKEN_REFUSED'
   | 'ERR_BANK_TOUR';
 
 /** A part of the example bank could not do its work; `code` is stable, the message is for people. */

@@ -9,7 +9,7 @@ export {
   type TokenAnswer,
   type TokenWish,
 } from './callers/obtain-token.ts';
-export { type Caller, openCaller, TokenRefused } from './callers/open-caller.ts';
+export { type Caller, openCaller } from './callers/open-caller.ts';
 export { loadPartner, PARTNERS, type Partner, type PartnerName } from './callers/partner.ts';
 export { runTraffic, type TrafficOptions, type TrafficSummary } from './callers/run-traffic.ts';
 export {
@@ -43,7 +43,10 @@ export { HEADER_LOG_FILE, type HeaderLogEntry } from './services/header-log.ts';
 export { type Journal, openJournal } from './services/journal.ts';
 export { openPayments, type PaymentsOptions } from './services/payments.ts';
 export type { Service } from './services/serve.ts';
-export { SERVICES, type ServiceDescription } from './services/services.ts';
+export {
+  SERVICES,
+  type ServiceDescription,
+} from './services/services.ts';
 export { openStatements, type StatementsOptions } from './services/statements.ts';
 export { AMBIGUOUS_TARGETS } from './tour/ambiguous-paths.ts';
 export { type PlayedScene, runTour, type TourOptions } from './tour/run-tour.ts';

@@ -337,3 +337,30 @@ test('an instance that broke is replaced, with every set that is alive', async (
     expect(one.decide(request(), entities()).reasons).toEqual(['all']);
   }
 });
+
+test('a call stack that ends inside of wasm denies, and the next call is as good as ever', async () => {
+  const set = await engine.load([OWNER_PERMIT], SCHEMA);
+  const messages = new Set<string>();
+  let attempts = 0;
+  // Down to the end of the stack, then deciding now and then on the way up until there is room.
+  const descend = (): number => {
+    let depth = 0;
+    try {
+      depth = descend() + 1;
+    } catch {
+      return 0;
+    }
+    if (depth % 25 !== 0 || attempts === 8) return depth;
+    attempts += 1;
+    try {
+      const answer = set.decide(request(), entities());
+      messages.add(answer.errors[0]?.message ?? answer.decision);
+    } catch {
+      messages.add('no room even for an answer');
+    }
+    return depth;
+  };
+  descend();
+  expect(set.decide(request(), entities())).toMatchObject({ decision: 'allow', errors: [] });
+  expect([...messages].join()).toContain('Maximum call stack size exceeded');
+});

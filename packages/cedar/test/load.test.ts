@@ -217,25 +217,20 @@ test('gives up after eight deaths', async () => {
   expect(problems.at(-1)?.message).toContain('gave up');
 });
 
-test('a policy that takes too long is refused, and the next call has a fresh worker', async () => {
-  await using impatient = newEngine(100);
+test('a policy that takes too long is found among others, and the next call has a fresh worker', async () => {
+  await using impatient = newEngine(500);
+  // Checked for each of 900 pairs of principal and resource: some seconds, while the other is quick.
+  const types = Array.from({ length: 30 }, (_, index) => `T${index}`).join(', ');
+  const schema = `entity ${types} { age?: Long }; action a appliesTo { principal: [${types}], resource: [${types}] };`;
+  const quick = { id: 'quick', text: 'permit (principal is T1, action, resource is T2);' };
   const slow = {
     id: 'slow',
-    text: `permit (principal, action, resource) when { [${'1,'.repeat(31_000)}1].isEmpty() };`,
+    text: `permit (principal, action, resource) when { ${'principal has age && '.repeat(400)}true };`,
   };
-  const problems = await impatient.validate([OWNER_PERMIT, slow], SCHEMA);
+  const problems = await impatient.validate([quick, slow], schema);
   expect(problems).toMatchObject([{ code: 'ERR_CEDAR_TOO_DEEP', policy: 'slow' }]);
-  expect(problems[0]?.message).toContain('no end within 100 ms');
-  expect(await impatient.validate([OWNER_PERMIT], SCHEMA)).toEqual([]);
-});
-
-test('policies that take too long together are validated one by one', async () => {
-  await using impatient = newEngine(80);
-  const many = Array.from({ length: 60 }, (_, index) => ({
-    id: `${index}`,
-    text: `permit (principal is User, action, resource) when { ${'principal has age && '.repeat(200)}${index === 7 ? 'principal.nope' : 'true'} };`,
-  }));
-  expect((await impatient.validate(many, SCHEMA)).map((each) => each.policy)).toEqual(['7']);
+  expect(problems[0]?.message).toContain('no end within 500 ms');
+  expect(await impatient.validate([quick], schema)).toEqual([]);
 });
 
 test('holds 64 sets; a disposed one makes room and answers deny', async () => {

@@ -1,1 +1,19 @@
-export {};
+export { type AdminClient, adminClient } from './admin-client.ts';
+export {
+  type Arguments,
+  type Command,
+  CommandError,
+  EXIT,
+  type Io,
+  type OptionSpec,
+  UsageError,
+} from './command-line/command.ts';
+export { runCommandLine } from './command-line/run-command-line.ts';
+export { commands } from './commands/registry.ts';
+export { type DataFolder, dataFolder, type PointFolder } from './data-folder.ts';
+export { type Child, type ChildSpec, startChild } from './demo/child-process.ts';
+export { type EventFinder, followEvents } from './demo/event-finder.ts';
+export { type RunningBank, type StartBankOptions, startExampleBank } from './demo/example-bank.ts';
+export { type ExampleBank, loadExampleBank } from './demo/load-example-bank.ts';
+export { tourEnvironment } from './demo/tour-environment.ts';
+export { nodeArguments, selfCommand } from './self.ts';

@@ -18,7 +18,7 @@ export interface LocalDecisionPoint extends DecisionPoint {
    */
   install(bundle: PolicyBundle): Promise<void>;
   /** Releases the bundle: every decision after is `policy-missing`. */
-  dispose(): void;
+  release(): void;
 }
 
 /**
@@ -34,13 +34,13 @@ export function createDecisionPoint({
   readonly facts?: FactStore;
 }): LocalDecisionPoint {
   let loaded: LoadedBundle | undefined;
-  let isDisposed = false;
+  let isReleased = false;
   let last: Promise<unknown> = Promise.resolve();
 
   async function swap(bundle: PolicyBundle): Promise<void> {
     const next = await loadBundle(bundle, engine);
     const previous = loaded;
-    if (isDisposed) next.policies.dispose();
+    if (isReleased) next.policies.dispose();
     else loaded = next;
     previous?.policies.dispose();
   }
@@ -60,8 +60,8 @@ export function createDecisionPoint({
       return evaluate({ ...request, context }, { loaded, facts });
     },
     cedarContext: (request) => cedarContext(request, facts.risk(request.subject.id)),
-    dispose() {
-      isDisposed = true;
+    release() {
+      isReleased = true;
       loaded?.policies.dispose();
       loaded = undefined;
     },

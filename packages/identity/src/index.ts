@@ -1,1 +1,19 @@
-export {};
+export { adminRoutes } from './admin-routes.ts';
+export { controlRoutes } from './control-routes.ts';
+export { IdentityError, type IdentityErrorCode } from './identity-error.ts';
+export type { Issuer } from './issuer/issuer.ts';
+export { issuerAdapter } from './issuer/issuer-adapter.ts';
+export { type Keyring, openKeyring } from './keyring.ts';
+export type { NewEvent, Recorder } from './new-event.ts';
+export {
+  type Identity,
+  type IdentityOptions,
+  type JoinToken,
+  openIdentity,
+} from './open-identity.ts';
+export type { Refusal, RefusalCode } from './refusal.ts';
+export type { Applied, Point, PointRegistration, RegisteredEntity } from './registry.ts';
+export type { Revocable, RevocationRequest, RevocationResult } from './revocations.ts';
+export type { ClientSession } from './sessions.ts';
+export type { PointKeys } from './svid-request.ts';
+export type { ControlPeer, HostNames, SvidGrant } from './svids.ts';

@@ -1,7 +1,7 @@
 import { LedgerError } from './ledger-error.ts';
 import type { LogDisk, LogEntries } from './log.ts';
 import type { MerkleFrontier } from './merkle/frontier.ts';
-import { toHashBytes } from './merkle/hash.ts';
+import { type HashText, toHashBytes } from './merkle/hash.ts';
 import { type Checkpoint, openCheckpoint } from './note/checkpoint.ts';
 import { parseVerifierKey } from './note/verifier-key.ts';
 import { EntryReader } from './segment/entry-reader.ts';
@@ -37,8 +37,14 @@ export type MirrorRefusal =
   | 'rollback'
   /** The entries do not end where the checkpoint does, or are too many or of a wrong size. */
   | 'extent'
-  /** Another run is being taken just now. */
+  /** Another run is being taken just now, or an older tree was compared less than a second ago. */
   | 'busy';
+
+/**
+ * Comparing an older checkpoint hashes up to a segment, a quarter of a second: no reason to show many, and whoever
+ * does must not keep the mirror's process busy.
+ */
+const PREFIX_INTERVAL_MS = 1000;
 
 /** A run was taken (or was held already), or it was not and nothing has changed. */
 export type MirrorOutcome =
@@ -65,7 +71,8 @@ export interface Mirror {
   checkpoint(): string | undefined;
   /**
    * Takes entries that continue the log and end where `checkpoint` ends; those that the mirror holds
-   * already may come again. On disk when it resolves to `taken`.
+   * already may come again. On disk when it resolves to `taken`. A run without entries asks how the
+   * log's checkpoint stands to the mirror: `taken` when they are the same, else why not, with the size held.
    *
    * @throws {LedgerError} `ERR_LEDGER_FAILED` after the disk failed once; `ERR_LEDGER_CLOSED`
    */
@@ -116,6 +123,8 @@ class FolderMirror implements Mirror {
   readonly #reader: EntryReader;
   #tree: MerkleFrontier;
   #state: TreeState;
+  /** The older tree that was compared last. */
+  #prefix: { readonly size: number; readonly root: HashText; readonly atMs: number } | undefined;
   /** The one run that is being taken. */
   #taking: Promise<unknown> | undefined;
   #failure: LedgerError | undefined;
@@ -186,7 +195,7 @@ class FolderMirror implements Mirror {
     if (checkpoint.origin !== this.origin) {
       return this.#refuse('signature', `found a checkpoint of '${checkpoint.origin}'`);
     }
-    if (checkpoint.size <= this.#state.size) return this.#takeHeld(start, entries, checkpoint);
+    if (checkpoint.size <= this.#state.size) return this.#takeHeld(entries, checkpoint);
     if (start > this.#state.size) {
       return this.#refuse('gap', `found entries from ${start}, expected ${this.#state.size}`);
     }
@@ -200,26 +209,31 @@ class FolderMirror implements Mirror {
   }
 
   /** Nothing new: the same tree as the mirror's, or an earlier one, or a contradiction. */
-  async #takeHeld(
-    start: number,
-    entries: readonly Uint8Array[],
-    checkpoint: Checkpoint,
-  ): Promise<MirrorOutcome> {
+  async #takeHeld(entries: readonly Uint8Array[], checkpoint: Checkpoint): Promise<MirrorOutcome> {
     const { size } = checkpoint;
-    const root =
-      size === this.#state.size
-        ? this.#tree.rootText()
-        : await rootOfPrefix(this.#disk, this.#store.spans, size);
+    const root = size === this.#state.size ? this.#tree.rootText() : await this.#rootOfPrefix(size);
+    if (root === undefined) return this.#refuse('busy', 'found too many older checkpoints shown');
     if (!isSameRoot(root, checkpoint)) {
       return this.#refuse('fork', `found another root of size ${size} than the one held`);
     }
-    if (size < this.#state.size && entries.length === 0 && start === size) {
+    if (size < this.#state.size && entries.length === 0) {
       return this.#refuse(
         'rollback',
         `found a log of ${size} entries, expected ${this.#state.size}`,
       );
     }
     return { kind: 'taken', size: this.#state.size };
+  }
+
+  async #rootOfPrefix(size: number): Promise<HashText | undefined> {
+    if (this.#prefix?.size === size) return this.#prefix.root;
+    const atMs = this.#now();
+    const sinceMs = atMs - (this.#prefix?.atMs ?? Number.NEGATIVE_INFINITY);
+    // A clock that went back does not lock the door.
+    if (sinceMs >= 0 && sinceMs < PREFIX_INTERVAL_MS) return undefined;
+    const root = await rootOfPrefix(this.#disk, this.#store.spans, size);
+    this.#prefix = { size, root, atMs };
+    return root;
   }
 
   async #takeNew(

@@ -79,7 +79,7 @@ test('loses nothing acknowledged whichever single call to the disk fails', async
       await requireWhole(disk, acknowledged);
     }
   }
-});
+}, 30_000);
 
 test('rejects everyone who waits when the signer fails, and recovers on reopening', async () => {
   const disk = new MemoryDisk();
@@ -124,7 +124,7 @@ test('drops a last frame torn at any byte, and nothing else', async () => {
     await again.close();
     expect(must(torn.files.get('00000000.log')).length).toBe(end === bytes.length ? end : whole);
   }
-});
+}, 30_000);
 
 test('starts a segment again whose header was torn at any byte', async () => {
   const disk = new MemoryDisk();
@@ -146,7 +146,7 @@ test('starts a segment again whose header was torn at any byte', async () => {
       );
     }
   }
-});
+}, 30_000);
 
 test('drops a last frame whose sectors were not written, after a power loss', async () => {
   const disk = new MemoryDisk();
@@ -194,7 +194,7 @@ test('refuses to open when anything but the unfinished end of the last segment i
       /^could not read log: .* in '0000000\d\.log' at offset \d+$/,
     );
   }
-});
+}, 30_000);
 
 test('refuses to open when a segment is missing, cut, or not the one before the next', async () => {
   const disk = new MemoryDisk();
@@ -253,4 +253,4 @@ test('holds after any sequence of commits, crashes and power losses', async () =
     ),
     { numRuns: 60 },
   );
-});
+}, 30_000);

@@ -1,4 +1,5 @@
-import { statSync } from 'node:fs';
+import { once } from 'node:events';
+import { appendFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type LogDisk,
@@ -7,6 +8,7 @@ import {
   openCheckpoint,
   openLog,
   rootAt,
+  verifyLog,
 } from '@countersign/ledger';
 import { afterEach, expect, test } from 'vitest';
 import { MemoryDisk } from './support/memory-disk.ts';
@@ -14,6 +16,7 @@ import {
   appendCommits,
   entry,
   fixedKey,
+  must,
   ORIGIN,
   openSample,
   signer,
@@ -271,4 +274,66 @@ test('signs with a key that is somewhere else', async () => {
   await log.durable(19);
   expect(openCheckpoint(log.checkpoint(), [verifier]).size).toBe(20);
   await log.close();
+});
+
+test('lets a listener throw without harm to the log, and not in silence', async () => {
+  const others = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException');
+  try {
+    const thrown = once(process, 'uncaughtException');
+    const log = await openSample(new MemoryDisk());
+    const seen: number[] = [];
+    log.onCommit(() => {
+      throw new Error('a bug in a listener');
+    });
+    log.onCommit((size) => seen.push(size));
+    await appendCommits(log, [1]);
+    expect(await thrown).toMatchObject([{ message: 'a bug in a listener' }, 'uncaughtException']);
+    expect([log.size, seen]).toEqual([1, [1]]);
+    await log.close();
+  } finally {
+    for (const each of others) process.on('uncaughtException', each);
+  }
+});
+
+test('gives no entry out of a frame that was damaged since', async () => {
+  const disk = new MemoryDisk();
+  const log = await openSample(disk, { segmentBytesMax: 900 });
+  await appendCommits(log, [3, 2, 4, 5, 6]);
+  const damage = (name: string) => {
+    const bytes = must(disk.files.get(name));
+    const at = bytes.length - 5;
+    bytes[at] = must(bytes[at]) ^ 1;
+  };
+  for (const [name, index] of [
+    ['00000000.log', 3],
+    ['00000001.log', 6],
+    [must([...disk.files.keys()].filter((each) => each.endsWith('.log')).at(-1)), log.size - 1],
+  ] as const) {
+    damage(name);
+    await expect(log.read(index, { count: 99, bytesMax: 1e6 })).rejects.toMatchObject({
+      code: 'ERR_LEDGER_CORRUPT',
+      location: { file: name },
+    });
+    damage(name);
+    expect((await log.read(index, { count: 1, bytesMax: 1 })).entries).toHaveLength(1);
+  }
+  await log.close();
+});
+
+test('cuts an unfinished write off a real file, and reads no further than a file goes', async () => {
+  const { folder, disk } = folderDisk();
+  expect(await disk.list()).toEqual([]);
+  const log = await openSample(disk);
+  await appendCommits(log, [3]);
+  await log.close();
+  const file = join(folder, '00000000.log');
+  const { size } = statSync(file);
+  appendFileSync(file, 'CSF1\0\0');
+  const again = await openSample(disk);
+  expect([again.size, again.droppedBytes, statSync(file).size]).toEqual([3, 6, size]);
+  await appendCommits(again, [2]);
+  await again.close();
+  expect((await verifyLog(disk, { verifiers: [verifier] })).problems).toEqual([]);
+  await expect(disk.readAt('vkey', 0, 10_000)).rejects.toMatchObject({ code: 'ERR_LEDGER_RANGE' });
 });

@@ -99,7 +99,7 @@ test('proves every leaf of every tree up to 130 leaves, and nothing else', () =>
       }
     }
   }
-});
+}, 30_000);
 
 test('proves that every tree up to 130 leaves continues every smaller one', () => {
   const tree = treeOf(130);
@@ -118,7 +118,7 @@ test('proves that every tree up to 130 leaves continues every smaller one', () =
       ).toThrow(LedgerError);
     }
   }
-});
+}, 30_000);
 
 test('proves leaves and growth of random larger trees', () => {
   const tree = treeOf(5000);

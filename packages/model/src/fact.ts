@@ -50,7 +50,8 @@ const schema = z.discriminatedUnion('kind', [
   /** A key that access tokens are signed with. */
   z.strictObject({
     kind: z.literal('issuer-key'),
-    issuer: z.string(),
+    /** A URL (RFC 8414 §2), so without white space: that keeps {@link factKey} unambiguous. */
+    issuer: z.string().regex(/^\S+$/),
     kid: z.string(),
     /** Public JWK. */
     jwk: z.record(z.string(), z.json()),

@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path';
 import { createCedarEngine } from '@countersign/cedar';
 import { type CheckOptions, checkRepository, initRepository } from '@countersign/policy';
 
-/** 2 November 2026, 10:00 UTC. */
-export const NOW_MS = Date.UTC(2026, 10, 2, 10);
+/** 1 February 2027, 10:00 UTC. */
+export const NOW_MS = Date.UTC(2027, 1, 1, 10);
 
 /** A repository in a temporary folder, as `initRepository` makes it, to be broken by a test. */
 export interface RepositoryFolder extends AsyncDisposable {
@@ -42,7 +42,7 @@ export async function repositoryFolder(): Promise<RepositoryFolder> {
     write,
     async edit(file, from, to) {
       const before = await read(file);
-      const after = before.replace(from, to);
+      const after = before.replace(from, () => to);
       if (after === before) throw new Error(`nothing to replace in ${file}: ${String(from)}`);
       await write(file, after);
     },

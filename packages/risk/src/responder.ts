@@ -8,7 +8,10 @@ import { type PlaybookStep, runPlaybooks } from './run-playbooks.ts';
 /** A fact of kind `risk`. */
 export type RiskFact = Extract<Fact, { kind: 'risk' }>;
 
-/** What a responder can do. Each must be idempotent: it is repeated when it fails half-way. */
+/**
+ * What a responder can do. Each must be idempotent, as it is repeated when it fails half-way, and must
+ * settle: the next signal of the same subject waits for it.
+ */
 export interface ResponderActions {
   revokeSession(session: string, reason: string): Promise<void> | void;
   disableSubject(subject: string, reason: string): Promise<void> | void;
@@ -181,17 +184,16 @@ class PlaybookResponder implements Responder {
       await log.failed(action, new Error('found no session in the signal, expected one'));
       return { action, playbook, outcome: 'impossible' };
     }
-    const run =
+    const [run, done, target] =
       action === 'revoke-session'
-        ? () => act.revokeSession(session ?? '', reason)
-        : () => act.disableSubject(subject, reason);
+        ? ([() => act.revokeSession(session ?? '', reason), 'session-revoked', session] as const)
+        : ([() => act.disableSubject(subject, reason), 'subject-disabled', subject] as const);
     const error = await attempt(run, this.#retry);
     if (error !== undefined) {
       await log.failed(action, error);
       return { action, playbook, outcome: 'failed' };
     }
-    const done = action === 'revoke-session' ? 'session-revoked' : 'subject-disabled';
-    await log.done(done, { target: session ?? subject, playbook });
+    await log.done(done, { target: target ?? subject, playbook });
     return { action, playbook, outcome: 'done' };
   }
 

@@ -86,7 +86,9 @@ export class ResponseRecord {
 
   async #write(event: EventDraft): Promise<boolean> {
     const { record, retry, signal } = this.#options;
-    const error = await attempt(() => record(event), retry);
+    // A log that was down a moment ago is asked once more, not waited for: containment comes first.
+    const patience = this.#failure === undefined ? retry : { ...retry, attemptsMax: 1 };
+    const error = await attempt(() => record(event), patience);
     if (error === undefined) return true;
     this.#failure ??= new RiskError(
       'ERR_RISK_RECORD_FAILED',

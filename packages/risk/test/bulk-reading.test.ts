@@ -25,7 +25,7 @@ function burst(factor: number, options: { session?: string; hours?: number } = {
   ];
 }
 
-describe('what a caller reads against what it usually reads', () => {
+describe('what a caller reads against what it usually reads', { timeout: 30_000 }, () => {
   test('raises risk-level-change to HIGH when a caller reads twenty times the usual', () => {
     const stage = trained();
     for (const one of burst(20, { session: 's-1' })) stage.read(one);
@@ -122,7 +122,17 @@ describe('what a caller reads against what it usually reads', () => {
   });
 });
 
-describe('explaining a score', () => {
+test('names the heaviest of more sessions than it keeps counters for', { timeout: 30_000 }, () => {
+  const stage = trained();
+  for (let i = 0; i < 4000; i++) {
+    const session = i % 4 === 0 ? `short-${i % 60}` : 'stolen';
+    stage.read({ subject: ALICE, at: NOON + i * 100, session, resource: `r${i}` });
+    if (stage.engine.score(ALICE).level === 'HIGH') break;
+  }
+  expect(stage.signals.at(-1)).toMatchObject({ level: 'HIGH', session: 'stolen' });
+});
+
+describe('explaining a score', { timeout: 30_000 }, () => {
   test('the contributions sum to exactly the evidence that the score is made of', () => {
     const stage = trained();
     for (const one of burst(8, { hours: 3 })) {
@@ -149,7 +159,7 @@ describe('explaining a score', () => {
   });
 });
 
-describe('who has no history', () => {
+describe('who has no history', { timeout: 30_000 }, () => {
   const newcomer = workload('newcomer');
 
   test('is unknown, never LOW, until it has 24 active hours of its own', () => {
@@ -203,7 +213,7 @@ describe('who has no history', () => {
   });
 });
 
-describe('what a baseline learns', () => {
+describe('what a baseline learns', { timeout: 30_000 }, () => {
   test('a burst of a week does not become normal by its volume', () => {
     const detections = [false, true].map((isPoisoned) => {
       const stage = trained();
@@ -255,7 +265,7 @@ describe('what a baseline learns', () => {
   });
 });
 
-describe('replayed traffic', () => {
+describe('replayed traffic', { timeout: 30_000 }, () => {
   test("teaches the baseline by its own times, raises nothing and is nobody's behaviour now", () => {
     const stage = trained();
     for (const one of burst(50)) stage.read({ ...one, replayed: true });

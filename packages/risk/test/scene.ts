@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Event, Signal } from '@countersign/model';
 import { createRiskEngine, type RiskEngine, type RiskEngineOptions } from '@countersign/risk';
 import { DAY, MONDAY, type ReadOptions, read, serviceReads, workload } from './traffic.ts';
@@ -51,7 +52,7 @@ let snapshot: Uint8Array | undefined;
 /** A scene in which four services have four weeks of history; ALICE makes 60 requests an hour. */
 export function trained(): Scene {
   if (snapshot === undefined) {
-    const stage = scene({}, TRAINED_UNTIL);
+    const stage = scene({ requestsMax: 2000 }, TRAINED_UNTIL);
     for (const [i, subject] of [ALICE, 'bob-app', 'carol-app', 'dave-app'].entries()) {
       const name = i === 0 ? subject : workload(subject);
       const perHour = [60, 20, 30, 10][i] ?? 10;
@@ -62,5 +63,10 @@ export function trained(): Scene {
     }
     snapshot = stage.engine.snapshot();
   }
-  return scene({ snapshot }, TRAINED_UNTIL);
+  return scene({ snapshot, requestsMax: 5000 }, TRAINED_UNTIL);
+}
+
+/** A short name for what an engine remembers, because comparing megabytes byte by byte is slow. */
+export function digest({ engine }: Scene): string {
+  return createHash('sha256').update(engine.snapshot()).digest('hex');
 }

@@ -53,19 +53,14 @@ export class PeerDispatcher extends Dispatcher {
     options: Dispatcher.DispatchOptions,
     handler: Dispatcher.DispatchHandler,
   ): boolean {
-    // A pool ignores the origin of a request: without this, a call to another host would reach this peer.
-    if (options.origin !== undefined && new URL(options.origin).origin !== this.#origin) {
-      throw new SdkError(
-        'ERR_SDK_ORIGIN_FOREIGN',
-        `could not call: found origin '${String(options.origin).slice(0, 200)}', expected '${this.#origin}'`,
-      );
-    }
-    const running = this.#running();
-    if (running.isBusy && running.pool.stats.queued >= QUEUE_MAX) {
-      throw new SdkError(
-        'ERR_SDK_LIMIT',
-        `could not call ${this.#origin}: found ${QUEUE_MAX} requests waiting, expected fewer`,
-      );
+    let running: RunningPool;
+    try {
+      running = this.#admit(options);
+    } catch (error) {
+      // As undici's own dispatchers do: who gave a handler hears of failures there.
+      if (!handler.onResponseError || !(error instanceof SdkError)) throw error;
+      handler.onResponseError(NEVER_STARTED, error);
+      return false;
     }
     const isReady = running.pool.dispatch(options, handler);
     running.isBusy = !isReady;
@@ -118,6 +113,25 @@ export class PeerDispatcher extends Dispatcher {
         return running.pool.destroy(error);
       }),
     );
+  }
+
+  /** @throws {SdkError} when the request must not or cannot go out */
+  #admit({ origin }: Dispatcher.DispatchOptions): RunningPool {
+    // A pool ignores the origin of a request: without this, a call to another host would reach this peer.
+    if (origin !== undefined && new URL(origin).origin !== this.#origin) {
+      throw new SdkError(
+        'ERR_SDK_ORIGIN_FOREIGN',
+        `could not call: found origin '${String(origin).slice(0, 200)}', expected '${this.#origin}'`,
+      );
+    }
+    const running = this.#running();
+    if (running.isBusy && running.pool.stats.queued >= QUEUE_MAX) {
+      throw new SdkError(
+        'ERR_SDK_LIMIT',
+        `could not call ${this.#origin}: found ${QUEUE_MAX} requests waiting, expected fewer`,
+      );
+    }
+    return running;
   }
 
   #running(): RunningPool {
@@ -201,6 +215,16 @@ export class PeerDispatcher extends Dispatcher {
   }
 }
 
+/** The controller of a request that was refused before it began: there is nothing to pause or abort. */
+const NEVER_STARTED: Dispatcher.DispatchController = Object.freeze({
+  aborted: true,
+  paused: false,
+  reason: null,
+  abort: () => undefined,
+  pause: () => undefined,
+  resume: () => undefined,
+});
+
 interface RunningPool {
   readonly pool: Pool;
   /** Whether undici said that requests have to wait. */
@@ -211,8 +235,9 @@ interface RunningPool {
 
 /** A socket must not outlive the certificates that it was opened with. */
 function endAt(socket: Socket, endMs: number, now: () => number): void {
+  // notAfter itself is still within (RFC 5280 §4.1.2.5).
   const cancel = atTime(
-    endMs,
+    endMs + 1,
     () =>
       socket.destroy(
         new SdkError(

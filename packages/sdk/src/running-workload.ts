@@ -121,10 +121,11 @@ export class RunningWorkload implements Workload {
   }
 
   #failed(error: Error): void {
-    this.#lastFailure = error;
-    this.#failures += 1;
     const nowMs = this.#ports.now();
     const leftMs = this.#identity.notAfterMs - nowMs;
+    // A try that the expiry overtook failed because of it; why the earlier ones did is what people want to know.
+    if (leftMs > 0 || !this.#lastFailure) this.#lastFailure = error;
+    this.#failures += 1;
     const backOffMs = Math.min(
       RETRY_MS.first * 2 ** Math.min(this.#failures - 1, 10),
       RETRY_MS.max,

@@ -72,6 +72,8 @@ class SqlFactLog implements FactLog {
   #sequence: number;
   #bytes = 0;
   #lastMs: number;
+  /** A change has its time and is not there yet: until it is, nobody gets a later one. */
+  #isCommitting = false;
   #tail: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
@@ -106,7 +108,7 @@ class SqlFactLog implements FactLog {
   }
 
   timestamp(): number {
-    this.#lastMs = Math.max(this.#now(), this.#lastMs);
+    if (!this.#isCommitting) this.#lastMs = Math.max(this.#now(), this.#lastMs);
     return this.#lastMs;
   }
 
@@ -159,16 +161,21 @@ class SqlFactLog implements FactLog {
     const bytes = this.#bytesAfter(rows);
     const sequence = this.#sequence + 1;
     let atMs = 0;
-    await this.#database.transaction(async (transaction) => {
-      await also?.(transaction);
-      atMs = this.timestamp();
-      // The primary key refuses the sequence when another process has written to the file.
-      const tables = transaction.tables<HistoryTables>();
-      for (const [position, { key, body }] of rows.entries()) {
-        const row = { sequence, position, at_ms: atMs, key, body };
-        await tables.insertInto('fact_history').values(row).execute();
-      }
-    });
+    try {
+      await this.#database.transaction(async (transaction) => {
+        await also?.(transaction);
+        atMs = this.timestamp();
+        this.#isCommitting = true;
+        // The primary key refuses the sequence when another process has written to the file.
+        const tables = transaction.tables<HistoryTables>();
+        for (const [position, { key, body }] of rows.entries()) {
+          const row = { sequence, position, at_ms: atMs, key, body };
+          await tables.insertInto('fact_history').values(row).execute();
+        }
+      });
+    } finally {
+      this.#isCommitting = false;
+    }
     // INVARIANT: memory follows the disk; what is read here has been committed.
     this.#sequence = sequence;
     for (const row of rows) {

@@ -23,9 +23,16 @@ export function sqliteDialect(sqlite: DatabaseSync): Dialect {
   return {
     createDriver: () => new SqliteDriver(sqlite),
     createQueryCompiler: () => new SqliteQueryCompiler(),
-    createAdapter: () => new SqliteAdapter(),
+    createAdapter: () => new WaitingAdapter(),
     createIntrospector: (db) => new SqliteIntrospector(db),
   };
+}
+
+/** Says that there are many connections, because Kysely would else wait for the only one by itself, without bound. */
+class WaitingAdapter extends SqliteAdapter {
+  override get supportsMultipleConnections(): boolean {
+    return true;
+  }
 }
 
 class SqliteDriver implements Driver {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Database, migrate, openDatabase } from '@countersign/state';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 
 const folder = mkdtempSync(join(tmpdir(), 'state-'));
 const opened: Database[] = [];
@@ -110,6 +110,25 @@ describe('openDatabase', () => {
     const seen: number[] = [];
     for await (const { id } of tables.selectFrom('word').selectAll().stream()) seen.push(id);
     expect(seen).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  test('ends a query on the database from inside its own transaction after 30 s', async () => {
+    const database = open();
+    await migrate(database, { room: 'words', migrations: [first] });
+    vi.useFakeTimers();
+    try {
+      const nested = database.transaction(async () => {
+        const inner = database.tables<Tables>().selectFrom('word').selectAll().execute();
+        await vi.advanceTimersByTimeAsync(29_999);
+        const settled = await Promise.race([inner.catch(() => 'ended'), Promise.resolve('waits')]);
+        expect(settled).toBe('waits');
+        await Promise.all([inner, vi.advanceTimersByTimeAsync(1)]);
+      });
+      await expect(nested).rejects.toMatchObject({ code: 'ERR_STATE_BUSY' });
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(await database.tables<Tables>().selectFrom('word').selectAll().execute()).toEqual([]);
   });
 
   test('refuses queries after it was closed, and closes twice', async () => {

@@ -115,6 +115,26 @@ describe('openFactLog', () => {
     expect(log.timestamp()).toBe(5001);
   });
 
+  test('gives nobody a later time than that of a change which is being kept', async () => {
+    let time = 0;
+    const { log } = await openLog(':memory:', () => ++time);
+    for (let round = 0; round < 20; round += 1) {
+      let isDone = false;
+      const appending = log.append({ puts: [risk('a', round), risk('b', round)] }).finally(() => {
+        isDone = true;
+      });
+      const seen: { sequence: number; atMs: number }[] = [];
+      while (!isDone) {
+        seen.push({ sequence: log.sequence, atMs: log.timestamp() });
+        await Promise.resolve();
+      }
+      const { sequence, atMs } = await appending;
+      const before = seen.filter((each) => each.sequence < sequence);
+      expect(before.length).toBeGreaterThan(0);
+      expect(Math.max(...before.map((each) => each.atMs))).toBeLessThanOrEqual(atMs);
+    }
+  });
+
   test('refuses a sequence that has not been reached', async () => {
     const { log } = await openLog();
     await log.append({ puts: [risk('a', 1)] });

@@ -233,6 +233,29 @@ describe('GET /v1/feed', () => {
       .toBe(0);
   });
 
+  test('refuses the 1,001st reader, and takes one again when another has gone', async () => {
+    const server = await start({ beatMilliseconds: 60_000 });
+    const port = Number(new URL(server.origin).port);
+    const sockets = await Promise.all(
+      Array.from({ length: 1000 }, async () => {
+        const socket = connect({ host: '127.0.0.1', port });
+        socket.on('error', () => {});
+        socket.write('GET /v1/feed HTTP/1.1\r\nHost: a\r\n\r\n');
+        await once(socket, 'data');
+        return socket;
+      }),
+    );
+    const status = async () => {
+      const answer = await request(`${server.origin}/v1/feed`, { dispatcher: agent });
+      answer.body.on('error', () => {}).destroy();
+      return answer.statusCode;
+    };
+    expect(await status()).toBe(503);
+    sockets[0]?.destroy();
+    await expect.poll(status).toBe(200);
+    for (const socket of sockets) socket.destroy();
+  });
+
   test('ends for every reader when the server closes', async () => {
     const server = await start();
     const feed = await open(server);

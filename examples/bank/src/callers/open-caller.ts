@@ -1,4 +1,5 @@
 import { Agent, type Dispatcher } from 'undici';
+import { BankError } from '../bank-error.ts';
 import { type ApiAnswer, type ApiRequest, callApi } from './call-api.ts';
 import type { BankEnvironment } from './environment.ts';
 import { type AccessToken, obtainToken, type TokenAnswer, type TokenWish } from './obtain-token.ts';
@@ -11,7 +12,7 @@ export interface Caller {
   readonly dispatcher: Dispatcher;
   /** Asks for a token each time. */
   obtainToken(wish: TokenWish): Promise<TokenAnswer>;
-  /** A token from before while it is good for five seconds more, else a new one; throws when refused. */
+  /** A token from before while it is good for five seconds more, else a new one; `ERR_BANK_TOKEN_REFUSED` when refused. */
   token(wish: TokenWish): Promise<AccessToken>;
   call(request: ApiRequest): Promise<ApiAnswer>;
   close(): Promise<void>;
@@ -26,7 +27,12 @@ export function openCaller(env: BankEnvironment, name?: PartnerName): Caller {
   const dispatcher = agentOf(env, partner);
   const kept = new Map<string, { token: AccessToken; untilMs: number }>();
   const ask = (wish: TokenWish): Promise<TokenAnswer> => {
-    if (!partner) throw new Error('a stranger asks for no token');
+    if (!partner) {
+      throw new BankError(
+        'ERR_BANK_PARTNER',
+        'could not ask for a token: a stranger has no client',
+      );
+    }
     return obtainToken(env, { partner, dispatcher, ...wish });
   };
   return {
@@ -38,7 +44,12 @@ export function openCaller(env: BankEnvironment, name?: PartnerName): Caller {
       const earlier = kept.get(key);
       if (earlier && earlier.untilMs > env.now()) return earlier.token;
       const answer = await ask(wish);
-      if (answer.kind === 'refused') throw new TokenRefused(answer.error);
+      if (answer.kind === 'refused') {
+        throw new BankError(
+          'ERR_BANK_TOKEN_REFUSED',
+          `could not get a token: the issuer answered '${answer.error}'`,
+        );
+      }
       const untilMs = env.now() + answer.token.expiresInSeconds * 1000 - MARGIN_MS;
       kept.set(key, { token: answer.token, untilMs });
       return answer.token;
@@ -46,17 +57,6 @@ export function openCaller(env: BankEnvironment, name?: PartnerName): Caller {
     call: (request) => callApi(env, { partner, dispatcher, ...request }),
     close: () => dispatcher.destroy(),
   };
-}
-
-/** The issuer gave no token; `error` is its word for why (RFC 6749 §5.2). */
-export class TokenRefused extends Error {
-  readonly error: string;
-
-  constructor(error: string) {
-    super(`could not get a token: the issuer answered '${error}'`);
-    this.name = 'TokenRefused';
-    this.error = error;
-  }
 }
 
 function agentOf(env: BankEnvironment, partner: Partner | undefined): Agent {

@@ -22,18 +22,20 @@ export interface UsualCaller {
   readonly partner: PartnerName;
   /** While it is at work. */
   readonly requestsPerMinute: number;
-  /** The share of the day's work that it does at night, 0 to 1. */
+  /** The chance that it is at work in an hour of a working day, 0 to 1. */
+  readonly workingShare: number;
+  /** How much less often it is at work in an hour of the night than in one of the day, 0 to 1. */
   readonly nightShare: number;
 }
 
 /** Who calls, and how much. */
 export const USUAL_CALLERS: readonly UsualCaller[] = [
-  { partner: 'ledgerly', requestsPerMinute: 9, nightShare: 0.15 },
-  { partner: 'harvest', requestsPerMinute: 6, nightShare: 0.5 },
-  { partner: 'pocketwise', requestsPerMinute: 5, nightShare: 0.1 },
+  { partner: 'ledgerly', requestsPerMinute: 30, workingShare: 0.12, nightShare: 0.25 },
+  { partner: 'harvest', requestsPerMinute: 6, workingShare: 0.4, nightShare: 0.45 },
+  { partner: 'pocketwise', requestsPerMinute: 24, workingShare: 0.12, nightShare: 0.2 },
 ];
 
-/** What all partners together ask for per second while they are at work: a third of a request. */
+/** What all partners together ask for per second while they are at work: one request. */
 export const USUAL_RATE_PER_SECOND =
   USUAL_CALLERS.reduce((sum, { requestsPerMinute }) => sum + requestsPerMinute, 0) / 60;
 
@@ -42,7 +44,7 @@ const ACCOUNT_OPERATIONS = [
   { share: 40, operation: 'GetAccountBalances', tail: '/balances', bytes: 470 },
   { share: 30, operation: 'GetAccountTransactions', tail: '/transactions', bytes: 8_400 },
   { share: 20, operation: 'GetAccount', tail: '', bytes: 440 },
-  { share: 10, operation: 'GetAccountStandingOrders', tail: '/standing-orders', bytes: 760 },
+  { share: 10, operation: 'GetAccountStandingOrders', tail: '/standing-orders', bytes: 910 },
 ] as const;
 
 /** Draws what a partner asks next: about its own accounts, mostly the first few of them. */

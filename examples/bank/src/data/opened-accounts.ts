@@ -14,5 +14,7 @@ export const OPENED_ACCOUNTS: Readonly<Record<string, readonly string[]>> = {
 /** The accounts open to a subject; none for anyone but the partners above. */
 export function openedTo(spiffeId: string): readonly string[] {
   const partner = /^spiffe:\/\/[^/]+\/partner\/([a-z0-9-]+)$/.exec(spiffeId)?.[1];
-  return (partner !== undefined && OPENED_ACCOUNTS[partner]) || [];
+  // A partner called 'constructor' has nothing opened to it.
+  if (partner === undefined || !Object.hasOwn(OPENED_ACCOUNTS, partner)) return [];
+  return OPENED_ACCOUNTS[partner] ?? [];
 }

@@ -5,7 +5,12 @@ import {
   encodeEvent,
   type OutcomeEvent,
 } from '@countersign/model';
-import { USUAL_CALLERS, type UsualRequest, usualRequest } from '../callers/usual.ts';
+import {
+  USUAL_CALLERS,
+  type UsualCaller,
+  type UsualRequest,
+  usualRequest,
+} from '../callers/usual.ts';
 import { type SeededRandom, seededRandom } from '../data/seeded-random.ts';
 import { workingStretches } from './working-hours.ts';
 
@@ -32,7 +37,7 @@ const CHUNK_EVENTS = 2_000;
  */
 export async function writeHistory(
   file: string,
-  { nowMs, seed }: { nowMs: number; seed: string },
+  { nowMs, seed = 'past week' }: { nowMs: number; seed?: string },
 ): Promise<WrittenHistory> {
   const fromMs = nowMs - WEEK_MS;
   const past = USUAL_CALLERS.flatMap((caller) => {
@@ -67,14 +72,15 @@ interface PastRequest extends UsualRequest {
 }
 
 function pastOf(
-  { partner, requestsPerMinute, nightShare }: (typeof USUAL_CALLERS)[number],
+  caller: UsualCaller,
   span: { fromMs: number; toMs: number },
   random: SeededRandom,
 ): PastRequest[] {
+  const { partner, requestsPerMinute } = caller;
   const past: PastRequest[] = [];
-  for (const { fromMs, toMs } of workingStretches({ ...span, nightShare }, random)) {
+  for (const { fromMs, toMs } of workingStretches(caller, span, random)) {
     // Some stretches are busier than others.
-    const perMs = (requestsPerMinute * Math.exp(0.3 * random.normal())) / 60_000;
+    const perMs = (requestsPerMinute * Math.exp(0.4 * random.normal())) / 60_000;
     let atMs = fromMs;
     for (;;) {
       atMs += Math.ceil(-Math.log(1 - random.next()) / perMs);

@@ -36,7 +36,8 @@ export function isMain(url: string): boolean {
 
 /**
  * Runs a service as this process: reads the arguments, listens, prints one JSON line when ready,
- * ends on SIGTERM or SIGINT. A service that cannot start says why on one line and exits with 1.
+ * ends on SIGTERM or SIGINT, and with `COUNTERSIGN_STOP_WITH_PARENT=1` when its standard input ends.
+ * A service that cannot start says why on one line and exits with 1.
  */
 export async function serve(
   name: string,
@@ -121,6 +122,10 @@ function endOnSignal(service: Service): void {
   };
   process.on('SIGTERM', end);
   process.on('SIGINT', end);
+  if (process.env['COUNTERSIGN_STOP_WITH_PARENT'] === '1') {
+    // Whoever started this process holds the other end: when it goes, however it went, so do we.
+    process.stdin.on('end', end).on('error', end).resume();
+  }
 }
 
 function print(stream: NodeJS.WriteStream, line: Record<string, string>): void {

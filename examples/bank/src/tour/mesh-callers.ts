@@ -4,6 +4,7 @@ import {
   createPrivateAuthority,
   createX509Authority,
   encodePem,
+  parseSpiffeId,
   softwareSigner,
 } from '@countersign/spiffe';
 import { Agent, type Dispatcher } from 'undici';
@@ -35,7 +36,8 @@ export async function foreignSvid(
   now: () => number,
 ): Promise<Credential> {
   const { signer, subject } = keys();
-  const { trustDomain, spiffeId } = options;
+  const { trustDomain } = options;
+  const spiffeId = parseSpiffeId(options.spiffeId);
   const authority = await createX509Authority({ trustDomain, signer, now });
   const { publicKey } = subject;
   const { chain } = await authority.issueSvid({ spiffeId, publicKey, ttlSeconds: 600 });
@@ -49,7 +51,7 @@ function keys() {
     signer: softwareSigner(authority),
     subject: {
       publicKey: createPublicKey(privateKey),
-      keyPem: privateKey.export({ format: 'pem', type: 'pkcs8' }),
+      keyPem: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
     },
   };
 }

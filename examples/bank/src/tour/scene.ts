@@ -14,7 +14,7 @@ export interface TourEnvironment extends BankEnvironment {
   readonly authorityUrl: string;
   /** DER in base64, as `trust.json` has them. */
   readonly x509Authorities: readonly string[];
-  /** One call to the operator's socket. */
+  /** One call to the operator's socket; being refused is an answer. */
   admin(
     method: 'GET' | 'POST' | 'DELETE',
     path: string,

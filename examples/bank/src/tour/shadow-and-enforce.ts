@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Event } from '@countersign/model';
+import { BankError } from '../bank-error.ts';
 import type { ApiAnswer } from '../callers/call-api.ts';
 import { AUDIENCES } from '../callers/environment.ts';
 import type { AccessToken } from '../callers/obtain-token.ts';
@@ -114,5 +115,8 @@ async function switchMode(env: TourEnvironment, from: string, to: string): Promi
   const file = join(env.repositoryFolder, 'surfaces', 'statements.yaml');
   const text = await readFile(file, 'utf8');
   await writeFile(file, text.replace(`mode: ${from}`, `mode: ${to}`));
-  await env.admin('POST', '/v1/apply', {});
+  const { status, body } = await env.admin('POST', '/v1/apply', {});
+  if (status < 300) return;
+  const { detail } = (body ?? {}) as { detail?: unknown };
+  throw new BankError('ERR_BANK_TOUR', `could not apply the repository: found ${status} ${detail}`);
 }

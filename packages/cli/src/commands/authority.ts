@@ -1,4 +1,4 @@
-import { runAuthority } from '../authority/run-authority.ts';
+import { resolve } from 'node:path';
 import type { Command } from '../command-line/command.ts';
 import { EXIT } from '../command-line/command.ts';
 import { untilStopped } from '../command-line/until-stopped.ts';
@@ -10,9 +10,20 @@ export const authorityCommand: Command = {
   summary: 'run the authority: identity, tokens, policy, facts, logs, risk',
   description:
     'Checks the repository, publishes it as a signed bundle, and serves enforcement points, OAuth clients and the operator\n(admin.sock in the data folder) until it is stopped. Prints one JSON line when it is ready.',
-  options: { repository: shared.repository, data: shared.data },
+  options: {
+    repository: shared.repository,
+    data: shared.data,
+    history: {
+      type: 'string',
+      value: 'FILE',
+      help: 'events of a past week (JSON lines, each replayed) to learn a first baseline from',
+    },
+  },
   async run(args, io) {
+    const { runAuthority } = await import('../authority/run-authority.ts');
+    const history = args.text('history');
     const authority = await runAuthority({
+      ...(history !== undefined && { historyFile: resolve(io.cwd, history) }),
       repositoryFolder: repositoryOf(args, io),
       dataRoot: dataOf(args, io),
       env: io.env,
@@ -20,7 +31,7 @@ export const authorityCommand: Command = {
       warn: (text) => io.err(`countersign authority: ${text}\n`),
     });
     io.out(`${JSON.stringify({ ready: true, ...authority.addresses })}\n`);
-    await untilStopped(io, authority.failed);
+    await untilStopped(io);
     await authority.close();
     return EXIT.ok;
   },

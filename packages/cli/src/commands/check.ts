@@ -1,9 +1,5 @@
-import { createCedarEngine } from '@countersign/cedar';
-import { checkRepository, type Problem } from '@countersign/policy';
 import type { Command } from '../command-line/command.ts';
-import { EXIT } from '../command-line/command.ts';
-import { policyTestRunner } from '../policy-tests.ts';
-import { print, repositoryOf, shared } from './options.ts';
+import { shared } from './options.ts';
 
 /** `countersign check` */
 export const checkCommand: Command = {
@@ -19,37 +15,5 @@ export const checkCommand: Command = {
     strict: { type: 'boolean', help: 'count warnings as errors' },
   },
   examples: ['countersign check', 'countersign check examples/bank/repository --json'],
-  async run(args, io) {
-    const folder = args.operands[0] ?? args.text('repository') ?? '.';
-    const engine = createCedarEngine();
-    try {
-      const { problems } = await checkRepository(
-        repositoryOf({ ...args, text: () => folder }, io),
-        { engine, now: io.now, runTests: policyTestRunner(engine) },
-      );
-      const errors = problems.filter(
-        (problem) => problem.severity === 'error' || args.flag('strict'),
-      ).length;
-      const summary = `${errors === 0 ? 'good' : 'not good'}: ${count(errors, 'error')}, ${count(problems.length - errors, 'warning')}`;
-      print(
-        io,
-        args,
-        { ok: errors === 0, errors, warnings: problems.length - errors, problems },
-        [...problems.map(problemText), summary].join('\n'),
-      );
-      return errors === 0 ? EXIT.ok : EXIT.negative;
-    } finally {
-      await engine.close();
-    }
-  },
+  run: async (args, io) => (await import('../check/run-check.ts')).runCheck(args, io),
 };
-
-/** A problem as a compiler would print it, with its mend on a line of its own. */
-export function problemText(problem: Problem): string {
-  const where = [problem.file, problem.line, problem.column].filter((part) => part !== undefined);
-  return `${where.join(':')}: ${problem.severity}: found ${problem.found}, expected ${problem.expected}\n    ${problem.mend}`;
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
-}

@@ -1,5 +1,5 @@
-import { resolve } from 'node:path';
-import { initRepository } from '@countersign/policy';
+import { readdir } from 'node:fs/promises';
+import { join, relative, resolve } from 'node:path';
 import type { Command } from '../command-line/command.ts';
 import { EXIT } from '../command-line/command.ts';
 import { print, shared } from './options.ts';
@@ -16,7 +16,13 @@ export const initCommand: Command = {
   examples: ['countersign init my-bank && countersign check my-bank'],
   async run(args, io) {
     const folder = resolve(io.cwd, args.operands[0] ?? '.');
-    const files = await initRepository(folder);
+    const { initRepository } = await import('@countersign/policy');
+    await initRepository(folder);
+    const files = (await readdir(folder, { recursive: true, withFileTypes: true }))
+      .filter((entry) => entry.isFile())
+      .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+      .filter((file) => !file.startsWith('.git/'))
+      .sort();
     print(
       io,
       args,

@@ -2,8 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Command } from '../command-line/command.ts';
 import { EXIT, UsageError } from '../command-line/command.ts';
 import { untilStopped } from '../command-line/until-stopped.ts';
-import { runPoint } from '../point/run-point.ts';
-import { dataOf, repositoryOf, shared } from './options.ts';
+import { dataOf, shared } from './options.ts';
 
 /** `countersign gateway` */
 export const gatewayCommand: Command = pointCommand(
@@ -30,7 +29,6 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
     description:
       "Runs the enforcement point of that name from countersign.yaml until it is stopped. The first start needs a join token\n(countersign join-token workload/countersign/<name>) and the authority's trust.json; later starts use what the data folder keeps,\nalso while the authority is away. Prints one JSON line when it serves.",
     options: {
-      repository: shared.repository,
       data: shared.data,
       trust: {
         type: 'string',
@@ -44,6 +42,7 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
       },
     },
     async run(args, io) {
+      const { runPoint } = await import('../point/run-point.ts');
       const [name] = args.operands;
       if (!name) throw new UsageError("found no name, expected one of countersign.yaml's points");
       const tokenFile = args.text('join-token-file');
@@ -54,7 +53,6 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
       const point = await runPoint({
         name,
         kind,
-        repositoryFolder: repositoryOf(args, io),
         dataRoot: dataOf(args, io),
         ...(trustFile !== undefined && { trustFile }),
         ...(joinToken !== undefined && { joinToken }),
@@ -62,7 +60,7 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
         warn: (text) => io.err(`countersign ${kind} ${name}: ${text}\n`),
       });
       io.out(`${JSON.stringify({ ready: true, name, listeners: point.listeners })}\n`);
-      await untilStopped(io, point.failed);
+      await untilStopped(io);
       await point.close();
       return EXIT.ok;
     },

@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 const READY_MS_MAX = 30_000;
 const STDERR_TAIL_CHARS = 2_000;
 
-/** What to run, and how it tells that it is ready: one JSON line with `"ready":true`. */
+/** What to run, and how it tells that it is ready: one JSON line with a `ready` that is true or a name. */
 export interface ChildSpec {
   readonly name: string;
   readonly command: readonly string[];
@@ -52,18 +52,20 @@ export async function startChild(spec: ChildSpec): Promise<Child> {
     child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
   });
   void exited.then(() => log.end());
+  const ended = (how: string): Error =>
+    new Error(`cannot start ${spec.name}: ${how}${tail ? `: ${tail.trim()}` : ''}`);
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      reject(ended(`not ready after ${READY_MS_MAX / 1000} s`));
+    }, READY_MS_MAX);
+  });
   const ready = await Promise.race([
     readyLine(child, (text) => log.write(text)),
-    exited.then((how) => {
-      throw new Error(`cannot start ${spec.name}: ${how}${tail ? `: ${tail.trim()}` : ''}`);
-    }),
-    timeLimit(READY_MS_MAX, () => {
-      child.kill('SIGKILL');
-      return new Error(
-        `cannot start ${spec.name}: not ready after ${READY_MS_MAX / 1000} s${tail ? `: ${tail.trim()}` : ''}`,
-      );
-    }),
-  ]);
+    exited.then((how) => Promise.reject(ended(how))),
+    tooLate,
+  ]).finally(() => clearTimeout(timer));
   return {
     name: spec.name,
     pid: child.pid ?? 0,
@@ -95,7 +97,7 @@ function readyLine(
         pending = pending.slice(end + 1);
         try {
           const value = JSON.parse(line);
-          if (value?.ready === true) {
+          if (value?.ready) {
             isReady = true;
             resolve(value);
             return;
@@ -105,11 +107,5 @@ function readyLine(
         }
       }
     });
-  });
-}
-
-function timeLimit(milliseconds: number, error: () => Error): Promise<never> {
-  return new Promise((_, reject) => {
-    setTimeout(() => reject(error()), milliseconds).unref();
   });
 }

@@ -1,26 +1,29 @@
+import { sign } from 'node:crypto';
 import { createLogPusher } from '@countersign/audit';
 import { createCedarEngine } from '@countersign/cedar';
-import { openReplica } from '@countersign/decision';
-import { createEnforcementPoint } from '@countersign/enforcement';
-import { ed25519NoteSigner, nodeDisk, openLog, verifierKey } from '@countersign/ledger';
-import type { Clock } from '@countersign/model';
-import { readPointConfig } from '@countersign/policy';
+import { openReplica, type Replica } from '@countersign/decision';
+import { createEnforcementPoint, type ListenerAddress } from '@countersign/enforcement';
+import { ed25519NoteSigner, type Log, nodeDisk, openLog, verifierKey } from '@countersign/ledger';
+import { type Clock, compactId, EVENT_VERSION, type Event, encodeEvent } from '@countersign/model';
+import type { PointConfig } from '@countersign/policy';
 import { connectWorkload } from '@countersign/sdk';
 import { followFeed } from '@countersign/state';
+import { request } from 'undici';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
 import { readTrustFile } from '../trust-file.ts';
 import { openPointKeys, publicBytes, publicJwk } from './point-keys.ts';
-import { recordAlarm } from './record-alarm.ts';
 
-const FIRST_BUNDLE_MS_MAX = 10_000;
+const FIRST_BUNDLE_MS_MAX = 20_000;
+const CLOSE_GRACE_MS = 3_000;
+const ANSWER_BYTES_MAX = 64 * 1024;
 
 /** What a point is started with. */
 export interface RunPointOptions {
   readonly name: string;
   readonly kind: 'gateway' | 'sidecar' | 'wrap';
-  readonly repositoryFolder: string;
   readonly dataRoot: string;
+  /** Default: `trust.json` in the data folder. */
   readonly trustFile?: string;
   readonly joinToken?: string;
   readonly now: Clock;
@@ -29,12 +32,198 @@ export interface RunPointOptions {
 
 /** An enforcement point that serves. */
 export interface RunningPoint {
-  readonly listeners: readonly {
-    readonly name: string;
-    readonly host: string;
-    readonly port: number;
-  }[];
-  /** Rejects when the point cannot go on: its log failed. */
-  readonly failed: Promise<never>;
+  readonly listeners: readonly ListenerAddress[];
   close(): Promise<void>;
+}
+
+/**
+ * Starts an enforcement point: its identity, its log, its replica of the authority's knowledge, and
+ * its listeners. What it listens on comes with the signed bundle. With the authority away it starts
+ * from what it kept.
+ *
+ * @throws {CommandError} when there is no bundle after 20 s, or the bundle names no such point
+ */
+export async function runPoint(options: RunPointOptions): Promise<RunningPoint> {
+  const { name, now, warn } = options;
+  const data = dataFolder(options.dataRoot);
+  const folder = data.point(name);
+  const trust = await readTrustFile(options.trustFile ?? data.trustFile);
+  const { trustDomain } = trust;
+  const spiffeId = `spiffe://${trustDomain}/workload/countersign/${name}`;
+  const authorityId = `spiffe://${trustDomain}/workload/countersign/authority`;
+  const origin = `${trustDomain}/${name}`;
+  const closers: (() => Promise<unknown> | unknown)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    const keys = await openPointKeys(folder.keys);
+    const log = await openLog({
+      origin,
+      signer: ed25519NoteSigner({ name: origin, privateKey: keys.log }),
+      disk: nodeDisk(folder.log),
+      now,
+    });
+    closers.push(() => log.close());
+    const alarm = (kind: string, detail: string): void => {
+      warn(`alarm ${kind}: ${detail}`);
+      appendAlarm(log, { alarm: kind, detail, at: now() }, warn);
+    };
+    const transactionJwk = publicJwk(keys.transaction);
+    const workload = await connectWorkload({
+      authorityUrl: trust.controlUrl,
+      authoritySpiffeId: authorityId,
+      x509Authorities: trust.x509Authorities,
+      trustDomain,
+      folder: folder.svid,
+      ...(options.joinToken !== undefined && { joinToken: options.joinToken }),
+      extra: {
+        logVerifierKey: verifierKey(origin, publicBytes(keys.log)),
+        transactionKey: transactionJwk,
+      },
+      onFailure: (error) => warn(error.message),
+      now,
+    });
+    closers.push(() => workload.close());
+    if (workload.spiffeId !== spiffeId) {
+      throw new CommandError(
+        `cannot start ${name}: the join token is for ${workload.spiffeId}, expected ${spiffeId}`,
+      );
+    }
+
+    const engine = createCedarEngine();
+    closers.push(() => engine.close());
+    const replica = await openReplica({
+      anchors: trust,
+      engine,
+      folder: folder.replica,
+      now,
+      onRefusal: (refusal, detail) =>
+        alarm(
+          refusal.startsWith('policy') ? 'bundle-refused' : 'feed-refused',
+          `${refusal}: ${detail}`,
+        ),
+    });
+    closers.push(() => replica.close());
+    const dispatcher = workload.dispatcherFor(trust.controlUrl, authorityId);
+    const follower = followFeed({
+      origin: trust.controlUrl,
+      dispatcher,
+      cursor: () => replica.cursor(),
+      accept: (line) => replica.accept(line),
+      onState: (state, detail) => {
+        if (state === 'disconnected') warn(`feed: ${detail}`);
+      },
+    });
+    closers.push(() => follower.close());
+    const pusher = createLogPusher({
+      log,
+      name,
+      now,
+      post: async (path, body) => {
+        const answer = await request(`${trust.controlUrl}${path}`, {
+          dispatcher,
+          method: 'POST',
+          headers: { 'content-type': 'application/octet-stream' },
+          body,
+        });
+        return { status: answer.statusCode, json: JSON.parse(await bounded(answer.body)) };
+      },
+      onTrouble: (trouble) => {
+        if (trouble?.attempts === 1) warn(`log not collected: ${trouble.code}: ${trouble.detail}`);
+      },
+    });
+    // After the point: what it records while it closes is still offered to the collector.
+    closers.push(() => pusher.close());
+
+    const config = await configOf(name, options.kind, replica);
+    const point = createEnforcementPoint({
+      name,
+      spiffeId,
+      trustDomain,
+      config,
+      replica,
+      log,
+      workload,
+      transactionSigner: {
+        kid: transactionJwk.kid,
+        jwk: transactionJwk,
+        sign: (message) => sign(null, message, keys.transaction),
+      },
+      dataFolder: data.root,
+      now,
+      onAlarm: ({ alarm: kind, detail, count }) =>
+        alarm(kind, count > 1 ? `${detail} (${count} times)` : detail),
+    });
+    const listeners = await point.listen();
+    closers.push(() => point.close({ graceMs: CLOSE_GRACE_MS }));
+    return { listeners, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The point's part of the bundle; the first bundle may still be on its way. */
+async function configOf(
+  name: string,
+  kind: PointConfig['kind'],
+  replica: Replica,
+): Promise<PointConfig> {
+  await new Promise<void>((resolve) => {
+    if (replica.point.bundle) return resolve();
+    const timer = setTimeout(done, FIRST_BUNDLE_MS_MAX);
+    const unsubscribe = replica.onChange(() => replica.point.bundle && done());
+    function done(): void {
+      clearTimeout(timer);
+      unsubscribe();
+      resolve();
+    }
+  });
+  const { bundle } = replica.point;
+  if (!bundle) {
+    throw new CommandError(
+      `cannot start ${name}: no policy bundle came in ${FIRST_BUNDLE_MS_MAX / 1000} s; is the authority running?`,
+    );
+  }
+  const config = bundle.points.find((point) => point.name === name);
+  if (config?.kind !== kind) {
+    const names = bundle.points.map((point) => `${point.kind} ${point.name}`).join(', ');
+    throw new CommandError(`cannot start ${kind} ${name}: the bundle has ${names}`);
+  }
+  return config;
+}
+
+/** An alarm goes to the log when the log still takes it; the warning was given in any case. */
+function appendAlarm(
+  log: Log,
+  { alarm, detail, at }: { alarm: string; detail: string; at: number },
+  warn: (text: string) => void,
+): void {
+  const event: Event = {
+    v: EVENT_VERSION,
+    id: compactId(),
+    at,
+    origin: log.origin,
+    seq: log.nextIndex,
+    kind: 'alarm',
+    alarm,
+    detail: detail.slice(0, 1000),
+  };
+  try {
+    log.append(encodeEvent(event));
+  } catch (error) {
+    warn(`the alarm was not recorded: ${(error as Error).message}`);
+  }
+}
+
+async function bounded(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.byteLength;
+    if (size > ANSWER_BYTES_MAX) throw new Error('answer of the collector is over 64 KiB');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
 }

@@ -86,7 +86,8 @@ export class FrameBuilder {
     writeUint64(frame, options.firstIndex, 8);
     frame.writeUInt32BE(this.#count, 16);
     frame.writeUInt32BE(checkpoint.length, 20);
-    writeUint64(frame, Math.floor(options.writtenAtMs), 24);
+    // A clock gone mad must not stop the log: this number decides nothing.
+    writeUint64(frame, Math.max(0, Math.floor(options.writtenAtMs) || 0), 24);
     frame.writeUInt32BE(crc32(frame.subarray(FRAME_HEADER_BYTES)), 32);
     frame.writeUInt32BE(crc32(frame.subarray(0, 36)), 36);
     return frame;

@@ -106,7 +106,6 @@ async function readLastSegment(
     if (part.kind === 'torn') {
       if (part.offset === 0) return undefined;
       droppedBytes = bytes.length - part.offset;
-      await disk.truncate(file, part.offset);
     } else if (part.kind === 'header') {
       frontier = frontierOf(part.header, place);
       frames = new FrameIndex(part.header.headerBytes);
@@ -125,6 +124,8 @@ async function readLastSegment(
     }
   }
   requireSigned(frontier, checkpoint, { file, offset: checkpointOffset }, options);
+  // Only now: nothing is cut off a file that turned out to be somebody else's.
+  if (droppedBytes > 0) await disk.truncate(file, bytes.length - droppedBytes);
   return { span: { file, firstIndex }, frames, frontier, checkpoint, droppedBytes };
 }
 

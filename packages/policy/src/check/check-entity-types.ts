@@ -54,7 +54,7 @@ export function checkEntityTypes(
       const path = ['parents', index, 'type'];
       if (!checkType(parent.type, path, place) || allowed?.has(parent.type) !== false) continue;
       report.error(place(path), {
-        found: `a ${type} in a ${parent.type}`,
+        found: `${type} in ${parent.type}`,
         expected: `a parent of type ${listOf(allowed)}`,
         mend: `declare 'entity ${type} in [${[...allowed, parent.type].join(', ')}]' in policies/schema.cedarschema`,
       });

@@ -1,12 +1,13 @@
-import { isIP } from 'node:net';
 import { listOf, quote } from '../document/describe.ts';
 import type { Place } from '../document/report.ts';
 import { didYouMean } from '../document/suggest.ts';
-import type { HostPort, ListenerConfig, PointConfig, RouteConfig } from '../repository.ts';
+import type { ListenerConfig, PointConfig, RouteConfig } from '../repository.ts';
+import { checkAddresses } from './check-addresses.ts';
 import type { CheckedSurface, CheckedSurfaces } from './check-surfaces.ts';
 import { readAuthorities } from './read-certificates.ts';
 import type { WrittenConfig, WrittenPoint } from './read-config.ts';
 import type { CheckContext } from './repository-source.ts';
+import { resolveVia } from './resolve-via.ts';
 
 type WrittenListener = WrittenPoint['value']['listeners'][number];
 type WrittenRoute = WrittenListener['routes'][number];
@@ -117,74 +118,11 @@ function resolveRoute(route: WrittenRoute, options: RouteOptions): RouteConfig |
   }
   const { surface, basePath } = { surface: route.surface, basePath: entry.basePath };
   if (route.via === undefined) return { surface, prefix: basePath };
-  const via = resolveVia({ ...route, via: route.via }, options);
-  return via && { surface, prefix: basePath, via };
-}
-
-function resolveVia(
-  route: WrittenRoute & { readonly via: string },
-  options: RouteOptions,
-): RouteConfig['via'] {
-  const { config, point, place, context } = options;
-  const refuse = (found: string, expected: string, mend: string) => {
-    context.report.error(place('via'), { found, expected, mend });
-    return undefined;
-  };
-  if (!config.pointNames.has(route.via)) {
-    const mend = didYouMean(route.via, config.pointNames, `add the point, or remove 'via'`);
-    return refuse(`point ${quote(route.via)}`, `one of ${listOf(config.pointNames)}`, mend);
-  }
-  const target = config.points.find(({ name }) => name === route.via);
-  if (!target) return undefined;
-  const routing = target.value.listeners.filter(({ routes }) =>
-    routes.some(({ surface }) => surface === route.surface),
+  const via = resolveVia(
+    { surface, via: route.via },
+    { config: options.config, point: options.point, report, place: place('via') },
   );
-  const reached = routing.find(({ tls }) => tls === 'required');
-  if (!reached) {
-    return routing.length === 0
-      ? refuse(
-          `point '${route.via}', which does not route '${route.surface}'`,
-          'a point that routes the same surface',
-          `add '- { surface: ${route.surface} }' to a listener of '${route.via}'`,
-        )
-      : refuse(
-          `point '${route.via}', which routes '${route.surface}' with 'tls: off' only`,
-          'a listener with TLS: the next point must prove who it is',
-          `remove 'tls: off' there`,
-        );
-  }
-  const loop = loopFrom(point.name, route, config);
-  if (loop) {
-    return refuse(
-      `the loop ${loop.join(' -> ')}`,
-      'a way that ends at the surface',
-      "remove a 'via'",
-    );
-  }
-  return {
-    point: target.name,
-    address: reached.address,
-    spiffeId: `spiffe://${config.trustDomain}/workload/countersign/${target.name}`,
-  };
-}
-
-/** The points of a loop, when following `via` for this surface comes back to where it began. */
-function loopFrom(
-  start: string,
-  route: WrittenRoute,
-  config: WrittenConfig,
-): readonly string[] | undefined {
-  const way = [start];
-  let next = route.via;
-  while (next !== undefined) {
-    way.push(next);
-    if (way.indexOf(next) < way.length - 1) return way;
-    const point = config.points.find(({ name }) => name === next);
-    next = point?.value.listeners
-      .flatMap(({ routes }) => routes)
-      .find(({ surface }) => surface === route.surface)?.via;
-  }
-  return undefined;
+  return via && { surface, prefix: basePath, via };
 }
 
 /** Whether one raw prefix begins another, by whole segments; '' begins everything. */
@@ -194,16 +132,19 @@ function overlap(a: string, b: string): boolean {
 
 function checkRouted(
   config: WrittenConfig,
-  { surfaces }: CheckedSurfaces,
+  known: CheckedSurfaces,
   { report }: CheckContext,
 ): void {
   if (!config.document || config.points.length < config.pointNames.size) return;
+  const { names } = known;
   const routed = new Set(
     config.points.flatMap(({ value }) =>
       value.listeners.flatMap(({ routes }) => routes.map(({ surface }) => surface)),
     ),
   );
-  for (const { surface, document } of surfaces) {
+  // A mistyped route has been told of, and most likely means the surface that now seems left out.
+  if ([...routed].some((name) => !names.has(name))) return;
+  for (const { surface, document } of known.surfaces) {
     if (routed.has(surface.name)) continue;
     report.warn(document.at(['name']), {
       found: `surface '${surface.name}', which no listener routes`,
@@ -211,44 +152,6 @@ function checkRouted(
       mend: `add '- { surface: ${surface.name} }' to a listener`,
     });
   }
-}
-
-/** Two sockets cannot share an address; port 0 lets the system choose and never collides. */
-function checkAddresses(config: WrittenConfig, { report }: CheckContext): void {
-  const taken: { address: HostPort; who: string }[] = [];
-  const take = (address: HostPort, who: string, place: Place) => {
-    const other = taken.find((known) => collide(known.address, address));
-    if (other) {
-      report.error(place, {
-        found: `${address.host}:${address.port} a second time`,
-        expected: `an address of its own: ${other.who} listens there`,
-        mend: 'change one of the two ports',
-      });
-    }
-    taken.push({ address, who });
-  };
-  const { document, authority } = config;
-  if (document && authority) {
-    take(authority.control, 'the authority (control)', document.at(['authority', 'control']));
-    take(authority.issuer, 'the authority (issuer)', document.at(['authority', 'issuer']));
-  }
-  for (const point of config.points) {
-    for (const [index, { name, address }] of point.value.listeners.entries()) {
-      take(address, `${point.name}/${name}`, at(point, 'listeners', index, 'address'));
-    }
-  }
-}
-
-function collide(a: HostPort, b: HostPort): boolean {
-  if (a.port !== b.port || a.port === 0) return false;
-  const [left, right] = [hostName(a.host), hostName(b.host)];
-  // A wildcard takes the port on every address of the machine.
-  return left === right || left === '*' || right === '*';
-}
-
-function hostName(host: string): string {
-  if (host === '0.0.0.0' || (isIP(host) === 6 && /^[0:]+$/.test(host))) return '*';
-  return host.toLowerCase() === 'localhost' ? '127.0.0.1' : host.toLowerCase();
 }
 
 function at(point: WrittenPoint, ...path: PropertyKey[]): Place {

@@ -2,6 +2,7 @@ import type { CedarEngine, CedarProblem, PolicySource } from '@countersign/cedar
 import { placesOf } from '../document/position.ts';
 import { readText } from '../document/read-text.ts';
 import type { Place } from '../document/report.ts';
+import { suggest } from '../document/suggest.ts';
 import type { ComposedSchema } from '../schema/schema-text.ts';
 import { type CheckContext, createNameRegister } from './repository-source.ts';
 
@@ -19,9 +20,10 @@ export interface WrittenPolicy extends PolicySource {
 export async function readPolicies(
   files: readonly string[],
   options: { readonly context: CheckContext; readonly engine: CedarEngine },
-): Promise<readonly WrittenPolicy[]> {
+): Promise<{ readonly policies: readonly WrittenPolicy[]; readonly isWhole: boolean }> {
   const { context, engine } = options;
   const names = createNameRegister('policy', context.report);
+  const errorsBefore = context.report.errorCount;
   const policies: WrittenPolicy[] = [];
   for (const file of files) {
     const text = await readText(file, context);
@@ -46,7 +48,8 @@ export async function readPolicies(
       },
     );
   }
-  return policies;
+  // Not whole: an id that nothing has may belong to a policy that could not be read.
+  return { policies, isWhole: context.report.errorCount === errorsBefore };
 }
 
 /** Validates policies against the schema, and the schema itself. */
@@ -58,16 +61,18 @@ export async function validatePolicies(
     readonly schema: ComposedSchema;
     /** The hand-written part; empty when there is none. */
     readonly handWritten: string;
+    /** Names that policies may mean, as Cedar writes them: entity types and actions. */
+    readonly names: readonly string[];
   },
 ): Promise<void> {
-  const { context, engine, schema, handWritten } = options;
+  const { context, engine, schema, handWritten, names } = options;
   const byId = new Map(policies.map((policy) => [policy.id, policy]));
   const schemaPlace = placesOf(SCHEMA_FILE, handWritten);
   const sources = policies.map(({ id, text }) => ({ id, text }));
   for (const problem of onceAPlace(await engine.validate(sources, schema.text))) {
     const policy = problem.policy === undefined ? undefined : byId.get(problem.policy);
     if (policy) {
-      report(problem, policy.at(problem.start ?? 0), context);
+      report(withSuggestion(problem, names), policy.at(problem.start ?? 0), context);
     } else {
       const origin = problem.start === undefined ? undefined : schema.originOf(problem.start);
       const file = handWritten === '' ? 'surfaces' : SCHEMA_FILE;
@@ -76,19 +81,37 @@ export async function validatePolicies(
   }
 }
 
+/** Cedar proposes names by its own measure, which prefers short ones to near ones. */
+function withSuggestion(problem: CedarProblem, names: readonly string[]): CedarProblem {
+  const unknown = /^(?:for policy `[^`]*`, )?unrecognized (?:action|entity type) `([^`]+)`/.exec(
+    problem.message,
+  )?.[1];
+  const near = unknown === undefined ? undefined : suggest(unknown, names);
+  return near === undefined ? problem : { ...problem, help: `did you mean '${near}'?` };
+}
+
+function isError({ severity }: CedarProblem): boolean {
+  return severity === 'error';
+}
+
 /** Cedar says the same of a place for every action that the policy covers: once is enough. */
 function onceAPlace(problems: readonly CedarProblem[]): readonly CedarProblem[] {
-  const byPlace = new Map<string, { problem: CedarProblem; count: number }>();
+  const byPlace = new Map<string, { problem: CedarProblem; messages: Set<string> }>();
   for (const problem of problems) {
     const key = JSON.stringify([problem.policy, problem.start, problem.severity, problem.help]);
     const known = byPlace.get(key);
-    if (known) known.count += 1;
-    else byPlace.set(key, { problem, count: 1 });
+    if (known) known.messages.add(problem.message);
+    else byPlace.set(key, { problem, messages: new Set([problem.message]) });
   }
-  return [...byPlace.values()].map(({ problem, count }) =>
-    count === 1
+  const faulty = new Set(problems.filter(isError).map(({ policy }) => policy));
+  // That a policy applies to nothing follows from what is wrong with it.
+  const said = [...byPlace.values()].filter(
+    ({ problem }) => isError(problem) || !faulty.has(problem.policy),
+  );
+  return said.map(({ problem, messages }) =>
+    messages.size === 1
       ? problem
-      : { ...problem, message: `${problem.message} (and ${count - 1} more here)` },
+      : { ...problem, message: `${problem.message} (and ${messages.size - 1} more here)` },
   );
 }
 

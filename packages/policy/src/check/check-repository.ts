@@ -1,13 +1,17 @@
 import { resolve } from 'node:path';
 import type { CedarEngine } from '@countersign/cedar';
-import type { Clock } from '@countersign/model';
+import type { Clock, Surface } from '@countersign/model';
 import { readText } from '../document/read-text.ts';
 import { createReport } from '../document/report.ts';
+import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
 import type { BankConfig, PointConfig, Problem, Repository } from '../repository.ts';
+import { attributeTypes } from '../schema/attribute-types.ts';
 import { entityVocabulary } from '../schema/entity-vocabulary.ts';
 import { composeSchema } from '../schema/generate-schema.ts';
+import { checkAttributes } from './check-attributes.ts';
 import { checkEntities } from './check-entities.ts';
 import { checkEntityTypes } from './check-entity-types.ts';
+import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
 import { checkPlaybooks } from './check-playbooks.ts';
 import { checkPoints } from './check-points.ts';
@@ -70,18 +74,22 @@ export async function checkRepository(
     defaultTtlSeconds: config.authority?.accessTokenTtl ?? 300,
   });
   const entities = await checkEntities(files.entities, context);
+  checkHierarchy({ registrations: identities, entities }, report);
   const playbooks = await checkPlaybooks(files.playbooks, context);
 
   const handWritten = files.hasSchema ? ((await readText(SCHEMA_FILE, context)) ?? '') : '';
   const schema = composeSchema(plain, handWritten);
-  const policies = await readPolicies(files.policies, { context, engine });
+  const { policies, ...read } = await readPolicies(files.policies, { context, engine });
   const tests = await readPolicyTests(files.tests, context);
   // With operations missing, every policy that names one would be blamed for it.
   if (known.isWhole) {
     const vocabulary = entityVocabulary(plain, handWritten);
-    checkEntityTypes({ registrations: identities, entities }, vocabulary, report);
-    await validatePolicies(policies, { context, engine, schema, handWritten });
-    checkPolicyTests(tests, { surfaces: plain, policies }, context);
+    const written = { registrations: identities, entities };
+    checkEntityTypes(written, vocabulary, report);
+    checkAttributes(written, { vocabulary, types: attributeTypes(plain, handWritten) }, report);
+    const names = [...vocabulary.keys(), ...actionNames(plain)];
+    await validatePolicies(policies, { context, engine, schema, handWritten, names });
+    checkPolicyTests(tests, { surfaces: plain, ...(read.isWhole && { policies }) }, context);
   }
 
   const bank = bankConfig(config, points, context.folder);
@@ -98,6 +106,15 @@ export async function checkRepository(
   };
   if (runTest) await runPolicyTests(tests, { repository, runTest, context });
   return { ...(!report.hasErrors && { repository }), problems: report.problems() };
+}
+
+/** `Accounts::Action::"GetAccount"`, as Cedar writes it. */
+function actionNames(surfaces: readonly Surface[]): string[] {
+  return surfaces.flatMap(({ namespace, operations }) =>
+    [...ACTION_GROUPS, ...operations.map(({ id }) => id)].map(
+      (id) => `${namespace}::Action::"${id}"`,
+    ),
+  );
 }
 
 function bankConfig(

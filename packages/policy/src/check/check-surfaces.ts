@@ -43,8 +43,12 @@ export async function checkSurfaces(
     const document = await readSource(file, context, { bytesMax: API_BYTES_MAX });
     if (document && isApiDescription(document.value)) continue;
     const shape = document && checkShape(document, surfaceShape, context);
-    const rawName = isMapping(document?.value) ? document.value['name'] : undefined;
-    if (typeof rawName === 'string') names.add(rawName);
+    const raw = isMapping(document?.value) ? document.value : {};
+    if (typeof raw['name'] === 'string') names.add(raw['name']);
+    // What a faulty surface names is not left over, either.
+    const named = shape?.openapi ?? raw['openapi'];
+    const api = typeof named === 'string' ? inside(dirname(file), named) : undefined;
+    if (api !== undefined) described.add(api);
     if (!document || !shape) {
       isWhole = false;
       continue;
@@ -53,8 +57,6 @@ export async function checkSurfaces(
     const isNew =
       nameRegister.take(shape.name, document.at(['name'])) &&
       namespaceRegister.take(namespace, document.at(['name']));
-    const api = inside(dirname(file), shape.openapi);
-    if (api !== undefined) described.add(api);
     const operations = await readOperations({ document, shape, namespace, api }, context);
     if (!operations || !isNew) isWhole = false;
     if (isNew)

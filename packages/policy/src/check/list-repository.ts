@@ -23,7 +23,7 @@ const API_DESCRIPTION = /\.openapi\.(yaml|json)$/;
 
 /** Lists what a repository holds; a file that nobody reads is a warning, because its author thinks otherwise. */
 export async function listRepository(folder: string, report: Report): Promise<RepositoryFiles> {
-  const list = async (name: string, accept: RegExp, ignore: RegExp = /^$/) => {
+  const list = async (name: string, accept: RegExp, ignore: RegExp, ending: string) => {
     const files = await filesIn(folder, name, report);
     for (const file of files) {
       if (accept.test(file) || ignore.test(file)) continue;
@@ -31,7 +31,7 @@ export async function listRepository(folder: string, report: Report): Promise<Re
         { file: `${name}/${file}` },
         {
           found: `${quote(file)}, which nothing reads`,
-          expected: `names that match ${accept.source} in '${name}'`,
+          expected: `names that end in ${ending}`,
           mend: 'rename or move it',
         },
       );
@@ -40,20 +40,26 @@ export async function listRepository(folder: string, report: Report): Promise<Re
   };
   const besides = /^(README\.md|\..*)$/;
   const yaml = /\.yaml$/;
-  const surfaces = await list('surfaces', /\.(yaml|openapi\.json)$/, besides);
+  const surfaces = await list(
+    'surfaces',
+    /\.(yaml|openapi\.json)$/,
+    besides,
+    '.yaml or .openapi.json',
+  );
   const policies = await list(
     'policies',
     /\.cedar$/,
     /^(README\.md|\..*|schema\.cedarschema|tests)$/,
+    '.cedar',
   );
   return {
     surfaces: surfaces.filter((file) => !API_DESCRIPTION.test(file)),
     apiDescriptions: surfaces.filter((file) => API_DESCRIPTION.test(file)),
     policies,
-    tests: await list('policies/tests', yaml, besides),
-    identities: await list('identities', yaml, besides),
-    entities: await list('entities', yaml, besides),
-    playbooks: await list('playbooks', yaml, besides),
+    tests: await list('policies/tests', yaml, besides, '.yaml'),
+    identities: await list('identities', yaml, besides, '.yaml'),
+    entities: await list('entities', yaml, besides, '.yaml'),
+    playbooks: await list('playbooks', yaml, besides, '.yaml'),
     hasSchema: (await filesIn(folder, 'policies', report)).includes(SCHEMA_FILE),
   };
 }

@@ -57,18 +57,19 @@ export async function readPolicyTests(
 /** Checks what tests name: surfaces, operations, policies. Warns of an enforcing surface that none asks about. */
 export function checkPolicyTests(
   tests: readonly Located<PolicyTest>[],
-  known: Pick<Repository, 'surfaces' | 'policies'>,
+  /** `policies` only when all of them could be read. */
+  known: Pick<Repository, 'surfaces'> & { readonly policies?: readonly { readonly id: string }[] },
   { report }: CheckContext,
 ): void {
   const surfaces = new Map(known.surfaces.map((surface) => [surface.name, surface]));
-  const policies = new Set(known.policies.map(({ id }) => id));
+  const policies = known.policies?.map(({ id }) => id);
   const asked = new Set<string>();
   for (const { value, document, path } of tests) {
     const refuse = (
       key: readonly PropertyKey[],
       what: string,
       word: string,
-      words: Iterable<string>,
+      words: readonly string[],
     ) =>
       report.error(document.at([...path, ...key]), {
         found: `${what} ${quote(word)}`,
@@ -79,12 +80,12 @@ export function checkPolicyTests(
     const surface = surfaces.get(request.surface);
     asked.add(request.surface);
     if (!surface) {
-      refuse(['request', 'surface'], 'surface', request.surface, surfaces.keys());
+      refuse(['request', 'surface'], 'surface', request.surface, [...surfaces.keys()]);
     } else if (!surface.operations.some(({ id }) => id === request.action)) {
       const ids = surface.operations.map(({ id }) => id);
       refuse(['request', 'action'], 'action', request.action, ids);
     }
-    if (policy !== undefined && !policies.has(policy))
+    if (policy !== undefined && policies?.includes(policy) === false)
       refuse(['policy'], 'policy', policy, policies);
   }
   for (const { name, mode } of known.surfaces) {

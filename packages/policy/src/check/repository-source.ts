@@ -40,7 +40,7 @@ export function createNameRegister(what: string, report: Report) {
       }
       report.error(place, {
         found: `${what} '${name}' a second time`,
-        expected: `one of that name; the first is at ${first.file}:${first.line ?? 1}`,
+        expected: `it once; the first is at ${first.file}:${first.line ?? 1}`,
         mend: 'rename or remove one of the two',
       });
       return false;

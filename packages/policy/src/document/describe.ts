@@ -4,15 +4,24 @@ const SHOWN_MAX = 60;
 export function describe(value: unknown): string {
   if (value === undefined || value === null) return 'nothing';
   if (typeof value === 'string') return quote(value);
-  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (Array.isArray(value))
+    return value.length === 0 ? 'an empty list' : `a list of ${value.length}`;
   if (typeof value === 'object') return 'a mapping';
   return `${String(value)} (a ${typeof value})`;
 }
 
-/** Text in single quotes, cut to a line, with control characters made visible. */
+/** Text in single quotes, cut to a line. */
 export function quote(text: string): string {
-  const line = text.replace(/\p{C}/gu, (character) => JSON.stringify(character).slice(1, -1));
+  const line = visible(text);
   return line.length > SHOWN_MAX ? `'${line.slice(0, SHOWN_MAX)}…'` : `'${line}'`;
+}
+
+/** Text with control characters written out: a report is read in a terminal, which would obey them. */
+export function visible(text: string): string {
+  return text.replace(/\p{C}/gu, (character) => {
+    const escaped = JSON.stringify(character).slice(1, -1);
+    return escaped === character ? `\\u{${character.codePointAt(0)?.toString(16)}}` : escaped;
+  });
 }
 
 /** Names for a sentence: `a, b and c`, cut after twelve. */

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { open, realpath } from 'node:fs/promises';
 import { isAbsolute, join, normalize, sep } from 'node:path';
 import { describe } from './describe.ts';
 import type { Place, Report } from './report.ts';
@@ -24,7 +24,7 @@ export async function readText(
   },
 ): Promise<string | undefined> {
   const { folder, report, bytesMax = TEXT_BYTES_MAX, from = { file } } = options;
-  const bytes = await readBounded(join(folder, file), bytesMax);
+  const bytes = await readBounded(file, { folder, bytesMax });
   if (typeof bytes === 'string') {
     report.error(from, {
       found: `${describe(file)} ${bytes}`,
@@ -55,8 +55,14 @@ export function inside(base: string, named: string): string | undefined {
 }
 
 /** The bytes, or what is wrong in a few words. Reads at most one byte beyond the bound. */
-async function readBounded(path: string, bytesMax: number): Promise<Uint8Array | string> {
+async function readBounded(
+  file: string,
+  { folder, bytesMax }: { readonly folder: string; readonly bytesMax: number },
+): Promise<Uint8Array | string> {
   try {
+    const [root, path] = await Promise.all([realpath(folder), realpath(join(folder, file))]);
+    // What stands elsewhere is not reviewed with the repository, and may be anything of this machine.
+    if (!path.startsWith(`${root}${sep}`)) return 'is a link that leads out of the repository';
     await using handle = await open(path, 'r');
     const stat = await handle.stat();
     // A pipe or a device would block or never end.

@@ -1,4 +1,5 @@
 import type { Problem } from '../repository.ts';
+import { visible } from './describe.ts';
 
 /** How many problems one check reports; more are counted, not listed. */
 export const PROBLEMS_MAX = 500;
@@ -31,12 +32,21 @@ export interface Report {
 /** An empty report. */
 export function createReport(): Report {
   const problems: Problem[] = [];
+  const told = new Set<string>();
   let leftOut = 0;
   let errorCount = 0;
-  const add = (severity: Problem['severity'], place: Place, words: Words) => {
+  const add = (severity: Problem['severity'], place: Place, { found, expected, mend }: Words) => {
+    const words = { found: visible(found), expected: visible(expected), mend: visible(mend) };
+    // Something shared (a parameter that many operations refer to) is at fault once.
+    const key = JSON.stringify([severity, place, words]);
+    if (told.has(key)) return;
     if (severity === 'error') errorCount += 1;
-    if (problems.length === PROBLEMS_MAX) leftOut += 1;
-    else problems.push({ severity, ...place, ...words });
+    if (problems.length === PROBLEMS_MAX) {
+      leftOut += 1;
+    } else {
+      told.add(key);
+      problems.push({ severity, ...place, ...words });
+    }
   };
   return {
     get hasErrors() {

@@ -1,5 +1,6 @@
 import {
   type Document,
+  type ErrorCode,
   isAlias,
   isMap,
   isNode,
@@ -10,7 +11,7 @@ import {
   visit,
 } from 'yaml';
 import { placesOf } from './position.ts';
-import type { Place, Report } from './report.ts';
+import type { Place, Report, Words } from './report.ts';
 
 /** Aliases in one document. More is a mistake or a bomb. */
 export const ALIASES_MAX = 100;
@@ -40,24 +41,14 @@ export function parseSource(
   report: Report,
 ): SourceDocument | undefined {
   const place = placesOf(file, text);
-  const refuse = (offset: number | undefined, found: string) =>
-    report.error(offset === undefined ? { file } : place(offset), {
-      found,
-      expected: 'YAML 1.2 with unique keys, one document a file',
-      mend: 'correct the line; quote text that holds special characters',
-    });
   try {
-    // 'silent' keeps warnings in `document.warnings` instead of the process's output.
+    // stringKeys: `200:` in an API description is text, as its reader takes it.
     const document = parseDocument(text, { version: '1.2', stringKeys: true, logLevel: 'error' });
-    for (const fault of [...document.errors, ...document.warnings].slice(0, 20)) {
-      refuse(fault.pos[0], firstLine(fault.message));
+    const faults = [...faultsOf(document)];
+    for (const { offset, words } of faults.slice(0, FAULTS_SHOWN_MAX)) {
+      report.error(place(offset), words);
     }
-    // `%YAML 1.1` would turn `on` and `no` into booleans behind the reader's back.
-    if (document.directives.yaml.version !== '1.2') refuse(0, 'a %YAML directive');
-    const aliases = countAliases(document);
-    if (aliases > ALIASES_MAX) refuse(undefined, `${aliases} aliases`);
-    if (document.errors.length > 0) return undefined;
-    if (aliases > ALIASES_MAX) return undefined;
+    if (faults.length > 0) return undefined;
     const value: unknown = document.toJS({ maxAliasCount: ALIASES_MAX });
     return {
       file,
@@ -66,28 +57,81 @@ export function parseSource(
       atKey: (path) => place(offsetOf(document, path, 'key')),
     };
   } catch (error) {
-    // The parser throws for what it cannot represent: exhausted aliases, nesting beyond the stack.
-    refuse(
-      undefined,
-      firstLine(error instanceof Error ? error.message : 'a text that cannot be parsed'),
-    );
+    // The parser throws for what it cannot represent: aliases that multiply, nesting beyond the stack.
+    const message =
+      error instanceof Error ? firstLine(error.message) : 'a text that cannot be parsed';
+    report.error({ file }, yamlWords(message));
     return undefined;
   }
 }
 
-function firstLine(message: string): string {
-  return (message.split('\n')[0] ?? '').replace(/ at line \d+, column \d+:?$/, '');
+const FAULTS_SHOWN_MAX = 20;
+
+function* faultsOf(document: Document.Parsed): Generator<{ offset: number; words: Words }> {
+  for (const { code, message, pos } of [...document.errors, ...document.warnings]) {
+    yield { offset: pos[0], words: WORDS_BY_CODE[code] ?? yamlWords(firstLine(message)) };
+  }
+  // `%YAML 1.1` would turn `on` and `no` into booleans behind the reader's back.
+  if (document.directives.yaml.version !== '1.2') {
+    yield {
+      offset: 0,
+      words: {
+        found: `a directive for YAML ${document.directives.yaml.version}`,
+        expected: 'YAML 1.2',
+        mend: 'remove the line that begins with %YAML',
+      },
+    };
+  }
+  yield* aliasFaults(document);
 }
 
-function countAliases(document: Document.Parsed): number {
+function aliasFaults(document: Document.Parsed): { offset: number; words: Words }[] {
+  const faults: { offset: number; words: Words }[] = [];
   let count = 0;
   visit(document, {
-    Alias: () => {
+    Alias: (_, alias) => {
       count += 1;
-      return count > ALIASES_MAX ? visit.BREAK : undefined;
+      const offset = alias.range?.[0] ?? 0;
+      if (count > ALIASES_MAX) {
+        const found = `more than ${ALIASES_MAX} aliases`;
+        faults.push({ offset, words: { ...yamlWords(found), mend: 'write the values out' } });
+        return visit.BREAK;
+      }
+      if (!alias.resolve(document)) {
+        const found = `alias '*${alias.source.slice(0, 60)}' of an anchor that does not stand before it`;
+        faults.push({ offset, words: { ...yamlWords(found), mend: 'write the value out' } });
+      }
+      return undefined;
     },
   });
-  return count;
+  return faults;
+}
+
+const EXPECTED = 'YAML 1.2 with unique keys, one document a file';
+
+const WORDS_BY_CODE: Partial<Record<ErrorCode, Words>> = {
+  DUPLICATE_KEY: {
+    found: 'a key that stands twice in one mapping',
+    expected: EXPECTED,
+    mend: 'remove or rename one of the two',
+  },
+  MULTIPLE_DOCS: {
+    found: 'a second document',
+    expected: EXPECTED,
+    mend: "put it into a file of its own, or remove the '---'",
+  },
+};
+
+function yamlWords(found: string): Words {
+  return {
+    found,
+    expected: EXPECTED,
+    mend: 'correct the line; quote text that holds special characters',
+  };
+}
+
+function firstLine(message: string): string {
+  return (message.split('\n')[0] ?? '').replace(/ at line \d+, column \d+:?$/, '');
 }
 
 function offsetOf(document: Document.Parsed, path: Path, part: 'key' | 'value'): number {

@@ -1,3 +1,5 @@
+import { afterAnnotations, lexSchema, type SchemaToken } from './lex-schema.ts';
+
 /** One declaration of a hand-written Cedar schema. */
 export interface Declaration {
   /** '' outside of namespaces. */
@@ -21,10 +23,6 @@ export interface EntityHeader {
   readonly restAt: number;
 }
 
-const HEADER =
-  /^((?:\s*@\w+(?:\("(?:[^"\\]|\\.)*"\))?)*\s*)entity\s+([\w\s,]+?)\s*(?:\bin\s+(\[[\w\s:,]*\]|[\w:]+)\s*)?(?==|\{|;|\btags\b)/;
-const ENUM = /^(?:\s*@\w+(?:\("(?:[^"\\]|\\.)*"\))?)*\s*entity\s+([\w\s,]+?)\s+enum\b/;
-
 /**
  * Splits a Cedar schema into declarations, without judging them: what is malformed comes out as a
  * declaration of its own, unchanged, for Cedar to complain about at its place.
@@ -35,6 +33,7 @@ export function splitDeclarations(source: string): readonly Declaration[] {
   const text = blankComments(source);
   const declarations: Declaration[] = [];
   let namespace = '';
+  let openedAt = 0;
   let at = 0;
   while (at < text.length) {
     at += /^\s*/.exec(text.slice(at))?.[0].length ?? 0;
@@ -42,6 +41,7 @@ export function splitDeclarations(source: string): readonly Declaration[] {
     const opening = namespace === '' ? openingNamespace(text, at) : undefined;
     if (opening) {
       namespace = opening.name;
+      openedAt = at;
       at = opening.end;
     } else if (text[at] === '}' && namespace !== '') {
       namespace = '';
@@ -52,6 +52,11 @@ export function splitDeclarations(source: string): readonly Declaration[] {
       at = end;
     }
   }
+  if (namespace !== '') {
+    // Never closed: its opening stands alone, so that Cedar misses the end and says so.
+    const opening = text.slice(openedAt, text.indexOf('{', openedAt) + 1);
+    declarations.push({ namespace: '', start: openedAt, text: opening, entityNames: [] });
+  }
   return declarations;
 }
 
@@ -59,27 +64,49 @@ function declarationOf(
   text: string,
   place: { readonly namespace: string; readonly start: number },
 ): Declaration {
-  const enumerated = ENUM.exec(text);
-  if (enumerated) return { ...place, text, entityNames: namesIn(enumerated[1]) };
-  const header = HEADER.exec(text);
-  if (!header) return { ...place, text, entityNames: [] };
+  const tokens = lexSchema(text);
+  const first = afterAnnotations(tokens, 0);
+  if (tokens[first]?.text !== 'entity') return { ...place, text, entityNames: [] };
+  const names = listAt(tokens, first + 1);
+  if (names.list.length === 0) return { ...place, text, entityNames: [] };
+  let next = names.next;
+  if (tokens[next]?.text === 'enum') return { ...place, text, entityNames: names.list };
+  let parents: readonly string[] = [];
+  if (tokens[next]?.text === 'in') {
+    const isBracketed = tokens[next + 1]?.text === '[';
+    const found = listAt(tokens, next + (isBracketed ? 2 : 1));
+    if (found.list.length === 0 && !isBracketed) return { ...place, text, entityNames: [] };
+    parents = found.list;
+    next = found.next;
+    if (isBracketed) next += tokens[next]?.text === ']' ? 1 : tokens.length;
+  }
+  const rest = tokens[next];
+  // What follows a header. Anything else is malformed, and Cedar's to complain of.
+  if (!rest || !['=', '{', ';', 'tags'].includes(rest.text))
+    return { ...place, text, entityNames: [] };
+  const annotations = text.slice(0, tokens[first]?.start);
   return {
     ...place,
     text,
-    entityNames: namesIn(header[2]),
-    entity: {
-      annotations: header[1] ?? '',
-      parents: namesIn(header[3]?.replace(/[[\]]/g, '')),
-      restAt: header[0].length,
-    },
+    entityNames: names.list,
+    entity: { annotations, parents, restAt: rest.start },
   };
 }
 
-function namesIn(list: string | undefined): string[] {
-  return (list ?? '')
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '');
+/** Names separated by commas, and the index after them; a comma may end the list. */
+function listAt(
+  tokens: readonly SchemaToken[],
+  start: number,
+): { readonly list: readonly string[]; readonly next: number } {
+  const list: string[] = [];
+  let next = start;
+  while (/^\w/.test(tokens[next]?.text ?? '')) {
+    list.push(tokens[next]?.text ?? '');
+    next += 1;
+    if (tokens[next]?.text !== ',') break;
+    next += 1;
+  }
+  return { list, next };
 }
 
 function openingNamespace(text: string, at: number): { name: string; end: number } | undefined {

@@ -3,7 +3,7 @@ import { kebab, scope, subjectName, typeName, words } from './scalars.ts';
 
 const uid = z.strictObject({
   type: typeName.meta({ description: "an entity type; the surface's namespace may be left out" }),
-  id: z.string().max(2048),
+  id: z.string().max(2048).meta({ description: 'the id of the entity, as text' }),
 });
 
 const instant = z.iso
@@ -30,7 +30,14 @@ const request = z
     surface: kebab('the surface', 'accounts'),
     action: words('an operationId of the surface', 'GetAccount'),
     resource: z
-      .strictObject({ ...uid.shape, parents: z.array(uid).max(20).default([]) })
+      .strictObject({
+        ...uid.shape,
+        parents: z
+          .array(uid)
+          .max(20)
+          .default([])
+          .meta({ description: 'what it is in, beside the surface' }),
+      })
       .optional()
       .meta({ description: 'the entity asked about; by default the surface' }),
     scopes: z.array(scope).max(200).default([]).meta({ description: "the token's scopes" }),

@@ -17,8 +17,14 @@ const FAMILY = 'volume';
 
 /** Below this many active hours a subject's own history does not suffice. */
 const HISTORY_HOURS_MIN = 24;
-/** Behaviour with more evidence against it than this teaches nothing. */
+/**
+ * Behaviour teaches in full up to the first, a quarter up to the second, where MEDIUM begins, and
+ * nothing above. One sharp gate locks itself shut where traffic is spiky: what it keeps out makes the
+ * spread too small, so that more is kept out (on real counts it was closed for half of the hours).
+ */
 const GATE_NATS = 1;
+const GATE_SHUT_NATS = 4;
+const GATE_AJAR_SHARE = 0.25;
 // How far from the expected a window may teach, in deviations: an outlier teaches its direction, not
 // its size. A newcomer is held to its peers instead, who differ among each other by much more.
 const TAUGHT_Z_MAX = 3;
@@ -121,14 +127,13 @@ class BulkReadingProfile implements FeatureProfile {
   #learn = (window: number, startMs: number, amounts: readonly number[]): void => {
     const atMs = startMs + windowAt(window).ms - 1;
     const nats = this.#otherNats + this.#parts.evidence.nats(atMs);
-    if (nats > GATE_NATS && this.hasHistory) return;
-    this.#teach(window, startMs, amounts);
+    this.#teach(window, startMs, amounts, this.hasHistory ? taughtShare(nats) : 1);
   };
 
   /** History is gated by itself alone: what happens now says nothing about it. */
   #learnReplayed = (window: number, startMs: number, amounts: readonly number[]): void => {
-    if (this.hasHistory && this.#ownNats(window, startMs, amounts) > GATE_NATS) return;
-    this.#teach(window, startMs, amounts);
+    const nats = this.hasHistory ? this.#ownNats(window, startMs, amounts) : 0;
+    this.#teach(window, startMs, amounts, taughtShare(nats));
   };
 
   #ownNats(window: number, startMs: number, amounts: readonly number[]): number {
@@ -142,10 +147,11 @@ class BulkReadingProfile implements FeatureProfile {
     return worst;
   }
 
-  #teach(window: number, startMs: number, amounts: readonly number[]): void {
+  #teach(window: number, startMs: number, amounts: readonly number[], share: number): void {
+    if (share === 0) return;
     const hour = hourOfWeek(startMs);
     const taught = amounts.map((amount, measure) => this.#clipped(window, measure, hour, amount));
-    const weight = windowAt(window).teaches;
+    const weight = share * windowAt(window).teaches;
     if (this.#baseline(0).weight === 0 && window === 0) this.#peers.join();
     this.#peers.teach(window, taught, { weight, memberWeight: this.#baseline(window).weight });
     this.#baseline(window).teach(taught, hour, weight);
@@ -219,6 +225,10 @@ class BulkReadingProfile implements FeatureProfile {
 }
 
 function ignore(): void {}
+
+function taughtShare(nats: number): number {
+  return nats <= GATE_NATS ? 1 : nats <= GATE_SHUT_NATS ? GATE_AJAR_SHARE : 0;
+}
 
 function baselinesOver(learned: Float32Array): readonly Baseline[] {
   return WINDOWS.map(

@@ -22,6 +22,7 @@ export interface PrivateAuthority {
   issueServerCertificate(request: ServerCertificateRequest): Promise<IssuedCertificate>;
 }
 
+/** What a client certificate is to say. */
 export interface ClientCertificateRequest {
   /** 1 to 64 characters (RFC 5280 appendix A.1). */
   readonly commonName: string;
@@ -32,6 +33,7 @@ export interface ClientCertificateRequest {
   readonly ttlSeconds: number;
 }
 
+/** What a server certificate is to say. */
 export interface ServerCertificateRequest {
   /** At least one name in `dnsNames` or `ipAddresses`. */
   readonly dnsNames?: readonly string[];
@@ -40,6 +42,7 @@ export interface ServerCertificateRequest {
   readonly ttlSeconds: number;
 }
 
+/** What a private authority is made of. */
 export interface PrivateAuthorityOptions {
   readonly commonName: string;
   readonly organization?: string;

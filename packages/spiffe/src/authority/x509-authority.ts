@@ -52,6 +52,7 @@ export interface X509Authority {
   }): Promise<IssuedCertificate>;
 }
 
+/** What an SVID is to say. */
 export interface SvidRequest {
   readonly spiffeId: SpiffeId;
   /** EC P-256. */
@@ -63,6 +64,7 @@ export interface SvidRequest {
   readonly ipAddresses?: readonly string[];
 }
 
+/** What an authority is made of. */
 export interface X509AuthorityOptions {
   readonly trustDomain: string;
   readonly signer: CaSigner;

@@ -1,7 +1,9 @@
 import { Buffer } from 'node:buffer';
 import { constants } from 'node:crypto';
 import type { Server, TlsOptions } from 'node:tls';
+import { ECDSA_WITH_SHA256, EMPTY_NAME } from '../authority/certificate-template.ts';
 import { encodePem } from '../certificate/pem.ts';
+import { derBitString, derSequence, derTime } from '../der/der-writer.ts';
 
 /** A certificate chain with its key, as TLS takes them. */
 export interface TlsIdentity {
@@ -17,6 +19,7 @@ export interface TlsIdentity {
  */
 export type ClientCertificates = 'request' | 'require';
 
+/** How a server presents itself and what it asks of its clients. */
 export interface ServerTls {
   /** Read once now, and again by {@link renewServerTls}. */
   readonly svid: () => TlsIdentity;
@@ -60,14 +63,32 @@ export function renewServerTls(server: Pick<Server, 'setSecureContext'>, tls: Se
   server.setSecureContext(secureContextOf(tls));
 }
 
-function secureContextOf({ svid, clientAuthorities }: ServerTls): TlsOptions {
+function secureContextOf({ svid, clientAuthorities = [] }: ServerTls): TlsOptions {
   const { chain, keyPem } = svid();
   return {
     ...TLS_13_ONLY,
     cert: encodePem(chain),
     key: keyPem,
-    ...(clientAuthorities && clientAuthorities.length > 0
-      ? { ca: clientAuthorities.map((der) => Buffer.from(encodePem([der]))) }
-      : {}),
+    // Even without any: else Node would load the public web's authorities and judge by them.
+    ca: clientAuthorities.map((der) => encodePem([der])),
+    ...(clientAuthorities.length > 0 ? { crl: FOREIGN_REVOCATION_LIST } : {}),
   };
 }
+
+/**
+ * A revocation list of nobody, with which OpenSSL finds every client's own missing, so that Node's verdict is always
+ * "no". It has to be: when it is "yes", Node 24.21 (and 26.8) looks at the certificate once more and thereby loses the
+ * intermediates that the client sent (nodejs/node#65579), and a good partner with an intermediate would be refused.
+ */
+const FOREIGN_REVOCATION_LIST = [
+  '-----BEGIN X509 CRL-----',
+  Buffer.from(
+    // RFC 5280 §5.1, as short as it gets; nobody ever verifies its signature.
+    derSequence(
+      derSequence(ECDSA_WITH_SHA256, EMPTY_NAME, derTime(0)),
+      ECDSA_WITH_SHA256,
+      derBitString(Uint8Array.of(0)),
+    ),
+  ).toString('base64'),
+  '-----END X509 CRL-----',
+].join('\n');

@@ -3,6 +3,7 @@ import { SpiffeError } from '../spiffe-error.ts';
 import { peerChain } from './peer-chain.ts';
 import type { ClientCertificates } from './server-tls-options.ts';
 
+/** How the clients of one server are verified. */
 export interface PeerVerification<Peer> {
   readonly clientCertificates: ClientCertificates;
   /** Called once a connection with what the client showed, never with an empty chain; throws to refuse. */
@@ -40,9 +41,13 @@ export function verifyPeers<Peer>(
       }
       peers.set(socket, verify(chain, socket));
     } catch (error) {
-      socket.destroy();
-      if (!(error instanceof SpiffeError)) throw error;
-      onRefused?.(error, socket);
+      try {
+        if (!(error instanceof SpiffeError)) throw error;
+        onRefused?.(error, socket);
+      } finally {
+        // Also when the verifier or whoever records it is broken: fail closed, then loud.
+        socket.destroy();
+      }
     }
   });
   return { of: (socket) => peers.get(socket) };

@@ -33,7 +33,9 @@ export function coreClient(call: NextHop): CoreClient {
       return bodyOf<{ accounts: AccountMaster[] }>(answer).accounts;
     },
     postings: async (number, query, incoming) => {
-      const words = new URLSearchParams(Object.entries(query).map(([k, v]) => [k, String(v)]));
+      const words = new URLSearchParams(
+        Object.entries(query).map(([name, value]): [string, string] => [name, String(value)]),
+      );
       const path = `/core/accounts/${number}/postings?${words}`;
       return bodyOf(await call({ method: 'GET', path, incoming }));
     },

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Account, type Bank, generateBank, type Posting } from '../../data/generate-bank.ts';
 import { openJournal } from '../journal.ts';
@@ -54,6 +54,7 @@ export async function openLedger(options: {
   seed: string;
 }): Promise<Ledger> {
   const { folder, now, seed } = options;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const bank = generateBank({ seed, untilMs: beginning(folder, now) });
   const journal = await openJournal<JournalLine>(join(folder, JOURNAL_FILE));
   const books = new Map([...bank.postings].map(([id, postings]) => [id, [...postings]]));

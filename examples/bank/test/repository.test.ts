@@ -1,0 +1,135 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type CedarEngine, createCedarEngine } from '@countersign/cedar';
+import { createDecisionPoint } from '@countersign/decision';
+import { OPENED_ACCOUNTS, prepareBank, REPOSITORY_SOURCE } from '@countersign/example-bank';
+import { type Fact, parseFact } from '@countersign/model';
+import {
+  buildBundle,
+  checkRepository,
+  type Repository,
+  type RunPolicyTest,
+} from '@countersign/policy';
+import { decodePem, verifyClientCertificate } from '@countersign/spiffe';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parse } from 'yaml';
+
+const now = (): number => Date.now();
+let folder: string;
+let target: string;
+let engine: CedarEngine;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'bank-repository-'));
+  target = join(folder, 'repository');
+  engine = await createCedarEngine();
+  const prepared = await prepareBank({ source: REPOSITORY_SOURCE, target, now });
+  expect(prepared).toEqual({
+    repositoryFolder: target,
+    partnerFolder: join(folder, 'partners'),
+    isNew: true,
+  });
+});
+afterAll(async () => {
+  await engine.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test('the prepared repository has no problem, and decides as its tests say', async () => {
+  let asked = 0;
+  const point = createDecisionPoint({ engine });
+  const runTest: RunPolicyTest = async ({ request, risk }, repository) => {
+    if (!point.bundle) {
+      const { trustDomain } = repository.config;
+      await point.install(buildBundle(repository, { trustDomain, sequence: 1, now }));
+    }
+    const facts = [...factsOf(repository), ...riskFact(request.subject.id, risk)];
+    point.facts.replace(facts, { sequence: 1, asOfMs: now() });
+    asked += 1;
+    return point.decide(request);
+  };
+  const { problems, repository } = await checkRepository(target, { engine, now, runTest });
+  expect(problems).toEqual([]);
+  expect(asked).toBeGreaterThanOrEqual(20);
+  point.release();
+  expect(repository?.surfaces.map(({ name, mode }) => `${name} ${mode}`).sort()).toEqual([
+    'accounts enforce',
+    'core enforce',
+    'payments enforce',
+    'statements shadow',
+  ]);
+});
+
+function factsOf({ registrations, entities }: Repository): Fact[] {
+  const subjects = registrations.map(({ subject, client: _, ...rest }) =>
+    parseFact({ kind: 'subject', ...rest, id: subject.id }),
+  );
+  return [...subjects, ...entities.map((entity) => parseFact({ kind: 'entity', ...entity }))];
+}
+
+function riskFact(subject: string, level: 'LOW' | 'MEDIUM' | 'HIGH' | 'unknown'): Fact[] {
+  if (level === 'unknown') return [];
+  return [parseFact({ kind: 'risk', subject, level, score: 90, reasons: [], atMs: now() })];
+}
+
+test('what was opened to partners is what policies are told', () => {
+  const partners: { id: string; attributes: { accounts: { __entity: { id: string } }[] } }[] =
+    parse(readFileSync(join(target, 'identities', 'partners.yaml'), 'utf8'));
+  const told = partners.map(({ id, attributes }) => [
+    id.replace('partner/', ''),
+    attributes.accounts.map(({ __entity }) => __entity.id),
+  ]);
+  expect(Object.fromEntries(told)).toEqual(OPENED_ACCOUNTS);
+});
+
+test('partners’ certificates are good by their own authority, and carry no SPIFFE ID', () => {
+  const authorities = decodePem(readFileSync(join(target, 'trust', 'partner-ca.pem'), 'utf8'));
+  for (const partner of ['ledgerly', 'harvest', 'tempo']) {
+    const pem = readFileSync(join(target, 'trust', `${partner}.pem`), 'utf8');
+    const chain = decodePem(pem);
+    expect(verifyClientCertificate(chain, { authorities, now }).thumbprint).toMatch(/^[\w-]{43}$/);
+    expect(Buffer.from(chain[0] ?? []).toString('latin1')).not.toContain('spiffe://');
+  }
+});
+
+test('private keys are the partners’, readable by nobody else, and not in the repository', () => {
+  for (const file of ['ledgerly/key.pem', 'pocketwise/client-key.pem', 'pocketwise/dpop-key.pem']) {
+    expect(statSync(join(folder, 'partners', file)).mode & 0o777).toBe(0o600);
+  }
+  const written = readFileSync(join(target, 'identities', 'partners.yaml'), 'utf8');
+  expect(written).toContain('"kty":"EC"');
+  expect(written).not.toMatch(/"d":|PRIVATE KEY/);
+});
+
+test('preparing again keeps edits and keys', async () => {
+  const file = join(target, 'surfaces', 'statements.yaml');
+  const edited = readFileSync(file, 'utf8').replace('mode: shadow', 'mode: enforce');
+  const key = readFileSync(join(folder, 'partners', 'ledgerly', 'key.pem'), 'utf8');
+  const certificate = readFileSync(join(target, 'trust', 'ledgerly.pem'), 'utf8');
+  writeFileSync(file, edited);
+  const again = await prepareBank({ source: REPOSITORY_SOURCE, target, now });
+  expect(again.isNew).toBe(false);
+  expect(readFileSync(file, 'utf8')).toBe(edited);
+  expect(readFileSync(join(folder, 'partners', 'ledgerly', 'key.pem'), 'utf8')).toBe(key);
+  expect(readFileSync(join(target, 'trust', 'ledgerly.pem'), 'utf8')).toBe(certificate);
+  const { problems } = await checkRepository(target, { engine, now });
+  expect(problems).toEqual([]);
+});
+
+test('certificates that end within a day are made again', async () => {
+  const before = readFileSync(join(target, 'trust', 'ledgerly.pem'), 'utf8');
+  const later = (): number => Date.now() + 89.5 * 86_400_000;
+  await prepareBank({ source: REPOSITORY_SOURCE, target, now: later });
+  expect(readFileSync(join(target, 'trust', 'ledgerly.pem'), 'utf8')).not.toBe(before);
+  const later2 = (): number => Date.now() + 89.6 * 86_400_000;
+  const renewed = readFileSync(join(target, 'trust', 'ledgerly.pem'), 'utf8');
+  await prepareBank({ source: REPOSITORY_SOURCE, target, now: later2 });
+  expect(readFileSync(join(target, 'trust', 'ledgerly.pem'), 'utf8')).toBe(renewed);
+});
+
+test('a folder without countersign.yaml is no repository', async () => {
+  const source = join(folder, 'partners');
+  await expect(prepareBank({ source, target: join(folder, 'x'), now })).rejects.toMatchObject({
+    code: 'ERR_BANK_REPOSITORY',
+  });
+});

@@ -1,0 +1,17 @@
+/** The closed list of what the audit room cannot do. */
+export type AuditErrorCode =
+  | 'ERR_AUDIT_PUSH_MALFORMED'
+  | 'ERR_AUDIT_POINT_UNKNOWN'
+  | 'ERR_AUDIT_CLOSED'
+  | 'ERR_AUDIT_POST_TIMEOUT';
+
+/** Something that could not be collected or pushed; `code` is stable, the message is for people. */
+export class AuditError extends Error {
+  readonly code: AuditErrorCode;
+
+  constructor(code: AuditErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'AuditError';
+    this.code = code;
+  }
+}

@@ -1,0 +1,178 @@
+import { join } from 'node:path';
+import { type LogEntries, type Mirror, nodeDisk, openMirror } from '@countersign/ledger';
+import type { Event } from '@countersign/model';
+import { throttleAlarms } from './alarm-throttle.ts';
+import { AuditError } from './audit-error.ts';
+import type {
+  Collector,
+  CollectorAlarmKind,
+  CollectorOptions,
+  PointRegistration,
+  PushOutcome,
+  PushRefusal,
+} from './collector.ts';
+import { readEvents } from './read-events.ts';
+
+/** A name becomes a folder: nothing that a path could be made of. */
+const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+const READ_BYTES_MAX = 1024 * 1024;
+const READ_COUNT_MAX = 4096;
+
+/** Which refusals are worth a person's attention; the others are part of ordinary pushing. */
+const ALARMS: Partial<Record<PushRefusal, CollectorAlarmKind>> = {
+  fork: 'log-fork',
+  gap: 'log-gap',
+  rollback: 'log-rollback',
+  signature: 'log-foreign',
+};
+
+/**
+ * Opens a collector. Mirrors open when their point first pushes or is asked for; one that cannot be
+ * opened, or whose disk fails, raises an alarm and refuses (`unavailable`) until the collector is opened anew.
+ */
+export async function openCollector(options: CollectorOptions): Promise<Collector> {
+  return new MirrorCollector(options);
+}
+
+interface Held {
+  readonly registration: PointRegistration;
+  readonly mirror: Promise<Mirror>;
+  /** The push that is being taken: one at a time, so that events keep their order. */
+  taking: Promise<unknown> | undefined;
+}
+
+class MirrorCollector implements Collector {
+  readonly #options: CollectorOptions;
+  readonly #alarm: (name: string, alarm: CollectorAlarmKind, detail: string) => void;
+  readonly #held = new Map<string, Held>();
+  #isClosed = false;
+
+  constructor(options: CollectorOptions) {
+    this.#options = options;
+    this.#alarm = throttleAlarms(options);
+  }
+
+  point(name: string): PointRegistration | undefined {
+    return NAME.test(name) ? this.#options.points(name) : undefined;
+  }
+
+  async accept(name: string, push: LogEntries): Promise<PushOutcome> {
+    if (this.#isClosed) return refuse('unavailable', 'found the collector closed');
+    const held = this.#hold(name);
+    if (held === undefined) return refuse('unknown', `found no point '${name.slice(0, 64)}'`);
+    if (held.taking !== undefined) return refuse('busy', 'found another push being taken');
+    const taking = this.#take(name, held, push);
+    held.taking = taking;
+    try {
+      return await taking;
+    } finally {
+      held.taking = undefined;
+    }
+  }
+
+  async size(name: string): Promise<number | undefined> {
+    return (await this.#mirror(name))?.size;
+  }
+
+  async checkpoint(name: string): Promise<string | undefined> {
+    return (await this.#mirror(name))?.checkpoint();
+  }
+
+  async *events(name: string, from: number): AsyncGenerator<readonly Event[], void, undefined> {
+    const mirror = await this.#mirror(name);
+    if (mirror === undefined) {
+      throw new AuditError(
+        'ERR_AUDIT_POINT_UNKNOWN',
+        `could not read events: found no mirror of '${name}'`,
+      );
+    }
+    for (let index = from; index < mirror.size; ) {
+      const bounds = { count: READ_COUNT_MAX, bytesMax: READ_BYTES_MAX };
+      const { start, entries } = await mirror.read(index, bounds);
+      yield readEvents(entries, { origin: mirror.origin, start }).events;
+      index += entries.length;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const { mirror, taking } of this.#held.values()) {
+      await taking?.catch(() => undefined);
+      await mirror.then((opened) => opened.close()).catch(() => undefined);
+    }
+    this.#held.clear();
+  }
+
+  async #take(name: string, held: Held, push: LogEntries): Promise<PushOutcome> {
+    let before = 0;
+    let outcome: PushOutcome;
+    try {
+      const mirror = await held.mirror;
+      before = mirror.size;
+      outcome = await mirror.take(push);
+    } catch (error) {
+      this.#alarm(name, 'mirror-failed', messageOf(error));
+      return refuse('unavailable', 'found a mirror that failed');
+    }
+    if (outcome.kind === 'refused') {
+      const alarm = ALARMS[outcome.code];
+      if (alarm !== undefined) this.#alarm(name, alarm, outcome.detail);
+      return outcome;
+    }
+    if (outcome.size > before) await this.#publish(name, held, before, push);
+    return outcome;
+  }
+
+  async #publish(name: string, held: Held, before: number, push: LogEntries): Promise<void> {
+    const { events, unreadable } = readEvents(push.entries.slice(before - push.start), {
+      origin: held.registration.origin,
+      start: before,
+    });
+    const [first] = unreadable;
+    if (first !== undefined) {
+      const found = `found ${unreadable.length} entries that are no events of this log, the first at ${first.index}: ${first.detail}`;
+      this.#alarm(name, 'event-unreadable', found);
+    }
+    if (events.length === 0) return;
+    try {
+      await this.#options.onEvents(name, events);
+    } catch (error) {
+      // The entries are taken: refusing the push now would say otherwise.
+      this.#alarm(name, 'events-unprocessed', `from entry ${before}: ${messageOf(error)}`);
+    }
+  }
+
+  async #mirror(name: string): Promise<Mirror | undefined> {
+    if (this.#isClosed) return undefined;
+    return this.#hold(name)?.mirror.catch(() => undefined);
+  }
+
+  #hold(name: string): Held | undefined {
+    const registration = this.point(name);
+    if (registration === undefined) return undefined;
+    const known = this.#held.get(name);
+    // A point registered anew under the same name is another log: it does not get the old one's mirror,
+    // and its folder stays the old one's until a person moves it away.
+    const isSame =
+      known?.registration.verifierKey === registration.verifierKey &&
+      known.registration.origin === registration.origin;
+    if (known !== undefined && isSame) return known;
+    const { origin, verifierKey } = registration;
+    const disk = nodeDisk(join(this.#options.folder, name));
+    const mirror = (known?.mirror.then((old) => old.close()) ?? Promise.resolve())
+      .catch(() => undefined)
+      .then(() => openMirror({ origin, verifierKey, disk, now: this.#options.now }));
+    mirror.catch((error) => this.#alarm(name, 'mirror-failed', messageOf(error)));
+    const held: Held = { registration, mirror, taking: undefined };
+    this.#held.set(name, held);
+    return held;
+  }
+}
+
+function refuse(code: PushRefusal, detail: string): PushOutcome {
+  return { kind: 'refused', code, detail };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,231 @@
+import {
+  type LogDisk,
+  type LogReport,
+  type NoteVerifier,
+  nodeDisk,
+  type TreeHead,
+  type VerifiedEntry,
+  verifyLog,
+} from '@countersign/ledger';
+import { decodeEvent, type Event, type EventKind } from '@countersign/model';
+
+/** What kinds of fault a record can have beside those of its log. */
+export type RecordProblemCode =
+  /** The entry is no event of the contract. */
+  | 'event-unreadable'
+  /** Its `seq` is not its index. */
+  | 'event-sequence'
+  /** Its `origin` is not the log's. */
+  | 'event-origin'
+  /** An outcome or closure whose decision does not stand before it. */
+  | 'decision-missing'
+  /** A decision that stands after its outcome: the request was answered first. */
+  | 'decision-late'
+  /** A request reached the resource although it was refused. */
+  | 'denial-not-enforced';
+
+/** One fault, where it is. */
+export interface RecordProblem {
+  readonly code: RecordProblemCode;
+  readonly index: number;
+  readonly file: string;
+  readonly detail: string;
+}
+
+/** An exchange whose record ends early; a crash leaves such, and so does one that is still going on. */
+export interface UnfinishedExchange {
+  /** The events' id. */
+  readonly id: string;
+  /** Where its last event stands. */
+  readonly index: number;
+  readonly missing: 'outcome' | 'closure';
+}
+
+/** What a verifier of a record found. It is sound when both lists of problems are empty. */
+export interface RecordReport {
+  /** What the log's own verifier found. */
+  readonly log: LogReport;
+  readonly counts: Readonly<Record<EventKind, number>>;
+  /** In order; at most 1000. */
+  readonly problems: readonly RecordProblem[];
+  readonly problemsOmitted: number;
+  /** Not faults. In order; at most 1000. */
+  readonly unfinished: readonly UnfinishedExchange[];
+  readonly unfinishedOmitted: number;
+}
+
+/** What a verifier of a record brings along; see `VerifyLogOptions`. */
+export interface VerifyRecordOptions {
+  readonly verifiers: readonly NoteVerifier[];
+  readonly atLeast?: TreeHead;
+}
+
+const LISTED_MAX = 1000;
+/** Finished exchanges that a closure may still follow, when an answer broke off: normally within seconds. */
+const FINISHED_MAX = 100_000;
+
+/**
+ * Verifies a point's log, or the collector's mirror of it, from the files alone: the log as `verifyLog`
+ * does, then that it tells a story that can be true. Entries that the log's verifier could not prove are not
+ * looked at. Holds the ids of unfinished exchanges and of the last 100,000 finished ones in memory; where
+ * a closure comes later than that, the log is read a second time.
+ *
+ * @param record the log's folder, or a disk
+ */
+export async function verifyRecord(
+  record: string | LogDisk,
+  options: VerifyRecordOptions,
+): Promise<RecordReport> {
+  const reader = new RecordReader();
+  const disk = typeof record === 'string' ? nodeDisk(record) : record;
+  const log = await verifyLog(disk, { ...options, onEntry: (entry) => reader.read(entry) });
+  if (reader.hasLateClosures) {
+    await verifyLog(disk, { ...options, onEntry: (entry) => reader.resolveLateClosure(entry) });
+  }
+  return reader.report(log);
+}
+
+class RecordReader {
+  readonly #counts: Record<EventKind, number> = {
+    authentication: 0,
+    decision: 0,
+    outcome: 0,
+    closure: 0,
+    administration: 0,
+    signal: 0,
+    alarm: 0,
+  };
+  readonly #problems: RecordProblem[] = [];
+  #problemCount = 0;
+  /** Where each origin was first seen: a sound record has one. */
+  readonly #origins = new Map<string, VerifiedEntry>();
+  /** Decisions without outcome, and outcomes whose closure is to come, by the events' id. */
+  readonly #open = new Map<string, UnfinishedExchange & { readonly isRefused: boolean }>();
+  /** Ids of exchanges that have their outcome, the oldest first. */
+  readonly #finished = new Set<string>();
+  /** Closures of exchanges that are neither open nor among the finished that are remembered. */
+  readonly #lateClosures = new Map<string, VerifiedEntry>();
+  /** Ids of outcomes that no decision stood before, while one may still come. */
+  readonly #orphans = new Map<string, number>();
+
+  read(entry: VerifiedEntry): void {
+    let event: Event;
+    try {
+      event = decodeEvent(entry.bytes);
+    } catch (error) {
+      this.#problem('event-unreadable', entry, error instanceof Error ? error.message : 'no event');
+      return;
+    }
+    this.#counts[event.kind]++;
+    if (event.seq !== entry.index) {
+      this.#problem('event-sequence', entry, `found seq ${event.seq}`);
+    }
+    if (!this.#origins.has(event.origin) && this.#origins.size < LISTED_MAX) {
+      this.#origins.set(event.origin, entry);
+    }
+    if (event.kind === 'decision') this.#decision(event, entry);
+    else if (event.kind === 'outcome') this.#outcome(event, entry);
+    else if (event.kind === 'closure') this.#closure(event, entry);
+  }
+
+  get hasLateClosures(): boolean {
+    return this.#lateClosures.size > 0;
+  }
+
+  /** Second reading: does a decision stand before one of those closures? */
+  resolveLateClosure(entry: VerifiedEntry): void {
+    const decision = decisionOf(entry);
+    const closure = decision && this.#lateClosures.get(decision.id);
+    if (decision && closure && entry.index < closure.index) this.#lateClosures.delete(decision.id);
+  }
+
+  report(log: LogReport): RecordReport {
+    for (const closure of this.#lateClosures.values()) {
+      this.#problem('decision-missing', closure, 'found a closure without a decision before it');
+    }
+    for (const [origin, entry] of this.#origins) {
+      if (origin === log.origin) continue;
+      this.#problem(
+        'event-origin',
+        entry,
+        `found '${origin}', expected '${log.origin}', here first`,
+      );
+    }
+    const unfinished = [...this.#open.values()]
+      .sort((a, b) => a.index - b.index)
+      .map(({ id, index, missing }) => ({ id, index, missing }));
+    return {
+      log,
+      counts: { ...this.#counts },
+      problems: this.#problems.toSorted((a, b) => a.index - b.index),
+      problemsOmitted: this.#problemCount - this.#problems.length,
+      unfinished: unfinished.slice(0, LISTED_MAX),
+      unfinishedOmitted: Math.max(0, unfinished.length - LISTED_MAX),
+    };
+  }
+
+  #decision(event: Event & { kind: 'decision' }, entry: VerifiedEntry): void {
+    const { id, enforced, effect } = event;
+    const outcomeIndex = this.#orphans.get(id);
+    if (outcomeIndex !== undefined) {
+      const what = enforced && event.stateChanging ? 'an enforced state-changing' : 'a';
+      const found = `found ${what} decision after its outcome at ${outcomeIndex}`;
+      this.#problem('decision-late', entry, found);
+      return;
+    }
+    const isRefused = enforced && effect !== 'permit';
+    this.#open.set(id, { id, index: entry.index, missing: 'outcome', isRefused });
+  }
+
+  #outcome(event: Event & { kind: 'outcome' }, entry: VerifiedEntry): void {
+    const { id } = event;
+    const decision = this.#open.get(id);
+    if (decision === undefined || decision.missing !== 'outcome') {
+      this.#problem('decision-missing', entry, `found an outcome without a decision before it`);
+      if (this.#orphans.size < LISTED_MAX) this.#orphans.set(id, entry.index);
+      return;
+    }
+    if (decision.isRefused && event.forwarded) {
+      const found = `found a request forwarded that was refused at ${decision.index}`;
+      this.#problem('denial-not-enforced', entry, found);
+    }
+    // An answer of unknown length gets its closure when it ends.
+    const awaitsClosure =
+      event.forwarded &&
+      event.bytes === undefined &&
+      event.status > 0 &&
+      event.failure === undefined;
+    if (awaitsClosure) {
+      this.#open.set(id, { ...decision, index: entry.index, missing: 'closure' });
+      return;
+    }
+    this.#open.delete(id);
+    this.#finished.add(id);
+    if (this.#finished.size > FINISHED_MAX) {
+      for (const oldest of this.#finished) {
+        this.#finished.delete(oldest);
+        break;
+      }
+    }
+  }
+
+  #closure(event: Event & { kind: 'closure' }, entry: VerifiedEntry): void {
+    // An answer that broke off has a closure too, though its outcome told its length.
+    if (this.#open.delete(event.id) || this.#finished.delete(event.id)) return;
+    this.#lateClosures.set(event.id, entry);
+  }
+
+  #problem(code: RecordProblemCode, entry: VerifiedEntry, detail: string): void {
+    if (this.#problemCount++ >= LISTED_MAX) return;
+    this.#problems.push({ code, index: entry.index, file: entry.file, detail });
+  }
+}
+
+function decisionOf(entry: VerifiedEntry): (Event & { kind: 'decision' }) | undefined {
+  try {
+    const event = decodeEvent(entry.bytes);
+    return event.kind === 'decision' ? event : undefined;
+  } catch {
+    return undefined;
+  }
+}

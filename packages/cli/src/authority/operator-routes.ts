@@ -1,0 +1,99 @@
+import type { Collector } from '@countersign/audit';
+import type { Identity } from '@countersign/identity';
+import type { Log } from '@countersign/ledger';
+import type { Problem } from '@countersign/policy';
+import type { RiskEngine } from '@countersign/risk';
+import type { BundleStore, FactLog } from '@countersign/state';
+import type { FastifyPluginAsync } from 'fastify';
+import type { EventStream } from './event-stream.ts';
+import type { Publication } from './publish-bundle.ts';
+
+/** What the routes read and do. */
+export interface OperatorRoutesOptions {
+  readonly trustDomain: string;
+  readonly identity: Identity;
+  readonly collector: Collector;
+  readonly bundles: BundleStore;
+  readonly factLog: FactLog;
+  readonly log: Log;
+  readonly stream: EventStream;
+  readonly risk: RiskEngine;
+  /** SPIFFE IDs that have the feed open now. */
+  readonly connected: () => ReadonlySet<string>;
+  /** Checks the repository anew and publishes it, or tells what is wrong with it. */
+  readonly apply: () => Promise<Publication | readonly Problem[]>;
+}
+
+/**
+ * What the composition adds to the operator's socket: `GET /v1/status`, `POST /v1/apply`,
+ * `GET /v1/events?replay=true` (endless JSON lines), `GET /v1/risk/<SPIFFE ID>`.
+ */
+export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsync {
+  const { identity, collector, bundles, factLog, log, stream, risk } = options;
+  return async (app) => {
+    app.get('/v1/status', async () => {
+      const connected = options.connected();
+      const points = identity.points().map(async ({ name, spiffeId }) => ({
+        name,
+        spiffeId,
+        connected: connected.has(spiffeId),
+        logSize: (await collector.size(name)) ?? 0,
+      }));
+      const current = bundles.current();
+      return {
+        trustDomain: options.trustDomain,
+        bundleSequence: current?.sequence ?? 0,
+        policyVersion: current?.version ?? '',
+        factSequence: factLog.sequence,
+        logSize: log.size,
+        points: await Promise.all(points),
+      };
+    });
+
+    app.post('/v1/apply', async (_request, reply) => {
+      const result = await options.apply();
+      if (!isProblems(result)) return result;
+      return reply
+        .code(422)
+        .type('application/problem+json')
+        .send({
+          title: 'the repository has errors; nothing was published',
+          status: 422,
+          detail: result
+            .map(
+              ({ file, line, found, expected }) =>
+                `${file}:${line ?? ''} found ${found}, expected ${expected}`,
+            )
+            .join('; ')
+            .slice(0, 4000),
+          problems: result,
+        });
+    });
+
+    app.get<{ Querystring: { replay?: string } }>('/v1/events', async (request, reply) => {
+      reply.hijack();
+      const { raw } = reply;
+      const ended = new AbortController();
+      raw.on('close', () => ended.abort());
+      raw.writeHead(200, { 'content-type': 'application/x-ndjson' });
+      const replay = request.query.replay === 'true';
+      for await (const event of stream.follow({ replay, signal: ended.signal })) {
+        if (!raw.write(`${JSON.stringify(event)}\n`)) {
+          await new Promise<void>((resolve) => {
+            raw.once('drain', resolve);
+            raw.once('close', resolve);
+          });
+        }
+      }
+      raw.end();
+    });
+
+    app.get<{ Params: { '*': string } }>('/v1/risk/*', async (request) =>
+      risk.score(request.params['*']),
+    );
+  };
+}
+
+function isProblems(result: Publication | readonly Problem[]): result is readonly Problem[] {
+  return Array.isArray(result);
+}

@@ -1,0 +1,27 @@
+import type { Command } from '../command-line/command.ts';
+import { shared } from './options.ts';
+
+/** `countersign ledger verify` */
+export const ledgerVerifyCommand: Command = {
+  name: 'ledger verify',
+  summary: 'prove the logs, or tell where they are not as they were written',
+  operands: '[LOG-FOLDER]',
+  operandsMax: 1,
+  description:
+    "Reads every byte: frames, entries, each checkpoint's signature and root; then the events (sequence, each outcome after its\ndecision); then that a point's own log still holds what the authority collected. Without an operand, all logs of the data folder.\nOffline: it asks no process and writes nothing. An auditor brings the keys along with --vkey.",
+  options: {
+    data: shared.data,
+    vkey: {
+      type: 'string',
+      multiple: true,
+      value: 'KEY|FILE',
+      help: 'trust these verifier keys only (default: those that the authority registered)',
+    },
+    json: shared.json,
+  },
+  examples: [
+    'countersign ledger verify --data data',
+    'countersign ledger verify data/points/edge/log --vkey edge.vkey',
+  ],
+  run: async (args, io) => (await import('../record/run-verify.ts')).runVerify(args, io),
+};

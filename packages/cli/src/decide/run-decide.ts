@@ -1,0 +1,119 @@
+import { createCedarEngine } from '@countersign/cedar';
+import { checkRepository } from '@countersign/policy';
+import { problemText } from '../check/problem-text.ts';
+import {
+  type Arguments,
+  CommandError,
+  EXIT,
+  type Io,
+  UsageError,
+} from '../command-line/command.ts';
+import { dataOf, print, repositoryOf } from '../commands/options.ts';
+import { requestOf } from './ask.ts';
+import { decideRecorded } from './decide-recorded.ts';
+import { explain } from './explain.ts';
+import { repositoryDecisionPoint } from './repository-decision-point.ts';
+
+/** Decides what was typed, or a recorded event again, and explains. */
+export async function runDecide(args: Arguments, io: Io): Promise<number> {
+  const event = args.text('event');
+  return event === undefined ? await decideTyped(args, io) : await decideEvent(event, args, io);
+}
+
+async function decideTyped(args: Arguments, io: Io): Promise<number> {
+  const engine = createCedarEngine();
+  try {
+    const { repository, problems } = await checkRepository(repositoryOf(args, io), {
+      engine,
+      now: io.now,
+    });
+    if (!repository) {
+      io.err(`${problems.map(problemText).join('\n')}\n`);
+      throw new CommandError('cannot decide: the repository has errors');
+    }
+    const need = (name: string): string => {
+      const value = args.text(name);
+      if (value === undefined) throw new UsageError(`found no --${name}, expected one`);
+      return value;
+    };
+    const optional = (name: string): Record<string, string> => {
+      const value = args.text(name);
+      return value === undefined ? {} : { [name]: value };
+    };
+    const request = requestOf(
+      {
+        subject: need('subject'),
+        surface: need('surface'),
+        action: need('action'),
+        parameters: args.texts('param'),
+        scopes: args.texts('scope'),
+        keyProof: args.text('proof') ?? 'mtls',
+        ...optional('caller'),
+        ...optional('transaction'),
+        ...optional('ip'),
+        ...optional('acr'),
+      },
+      repository,
+      io.now(),
+    );
+    const level = args.text('risk');
+    if (level !== undefined && level !== 'LOW' && level !== 'MEDIUM' && level !== 'HIGH') {
+      throw new UsageError(`found risk '${level}', expected LOW, MEDIUM or HIGH`);
+    }
+    const point = await repositoryDecisionPoint(repository, {
+      engine,
+      now: io.now,
+      risks: level ? [{ subject: request.subject.id, level }] : [],
+    });
+    const operation = repository.surfaces
+      .find(({ name }) => name === request.surface)
+      ?.operations.find(({ id }) => id === request.action);
+    const missing = operation?.scopes.filter((scope) => !request.scopes.includes(scope)) ?? [];
+    const decided = point.decide(request);
+    // An enforcement point asks for the operation's scopes before it asks the policies.
+    const decision =
+      missing.length > 0
+        ? {
+            ...decided,
+            effect: 'deny' as const,
+            reason: 'scope-insufficient' as const,
+            policies: [],
+          }
+        : decided;
+    const { bundle } = point;
+    if (!bundle) throw new CommandError('cannot decide: no bundle');
+    const context = point.cedarContext(request);
+    print(
+      io,
+      args,
+      { request, decision, context, missingScopes: missing },
+      explain(request, decision, { bundle, context }),
+    );
+    return decision.effect === 'permit' ? EXIT.ok : EXIT.negative;
+  } finally {
+    await engine.close();
+  }
+}
+
+async function decideEvent(id: string, args: Arguments, io: Io): Promise<number> {
+  const engine = createCedarEngine();
+  try {
+    const { event, again, isSame } = await decideRecorded(id, {
+      dataRoot: dataOf(args, io),
+      engine,
+    });
+    const was = `${event.effect} ${event.reason}`;
+    const text = [
+      isSame ? 'SAME' : 'DIFFERENT',
+      '',
+      `  event     ${event.id} in ${event.origin} at ${event.seq}, ${new Date(event.at).toISOString()}`,
+      `  recorded  ${was}  ${(event.policies ?? []).join(', ')}`,
+      `  again     ${again.effect} ${again.reason}  ${again.policies.join(', ')}`,
+      `  under     policy ${event.policyVersion}, facts ${event.factSequence}`,
+    ].join('\n');
+    print(io, args, { same: isSame, event, again }, text);
+    return isSame ? EXIT.ok : EXIT.negative;
+  } finally {
+    await engine.close();
+  }
+}

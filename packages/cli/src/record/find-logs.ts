@@ -1,0 +1,80 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { dataFolder } from '../data-folder.ts';
+
+/** One log in a data folder. */
+export interface FoundLog {
+  /** `authority`, `edge`, `edge (collected)`. */
+  readonly name: string;
+  readonly folder: string;
+  /** The verifier key that goes with it, and who says so. */
+  readonly key?: { readonly text: string; readonly from: 'the authority' | 'the log itself' };
+  /** The authority's copy of the same log. */
+  readonly mirror?: string;
+}
+
+/** The logs in a data folder: the authority's own, the points' own, and the collected copies. */
+export async function findLogs(root: string): Promise<readonly FoundLog[]> {
+  const data = dataFolder(root);
+  const found: FoundLog[] = [];
+  const own = await keyIn(data.authorityLog);
+  if (own)
+    found.push({
+      name: 'authority',
+      folder: data.authorityLog,
+      key: { text: own, from: 'the log itself' },
+    });
+  const mirrored = await foldersIn(data.mirrors);
+  for (const name of await foldersIn(join(root, 'points'))) {
+    const folder = data.point(name).log;
+    const mirror = mirrored.includes(name) ? join(data.mirrors, name) : undefined;
+    // The key that the point registered when it enrolled; the file beside the log could be anybody's.
+    const registered = mirror && (await keyIn(mirror));
+    const text = registered ?? (await keyIn(folder));
+    if (text === undefined) continue;
+    found.push({
+      name,
+      folder,
+      key: { text, from: registered ? 'the authority' : 'the log itself' },
+      ...(mirror && { mirror }),
+    });
+  }
+  for (const name of mirrored) {
+    const folder = join(data.mirrors, name);
+    const text = await keyIn(folder);
+    if (text)
+      found.push({ name: `${name} (collected)`, folder, key: { text, from: 'the authority' } });
+  }
+  return found;
+}
+
+/** A single log's folder, named by hand. */
+export async function logIn(folder: string): Promise<FoundLog> {
+  const text = await keyIn(folder);
+  const name = basename(folder) === 'log' ? basename(dirname(folder)) : basename(folder);
+  return {
+    name,
+    folder,
+    ...(text !== undefined && { key: { text, from: 'the log itself' as const } }),
+  };
+}
+
+async function foldersIn(folder: string): Promise<readonly string[]> {
+  try {
+    const entries = await readdir(folder, { withFileTypes: true });
+    return entries
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name)
+      .sort();
+  } catch {
+    return [];
+  }
+}
+
+async function keyIn(folder: string): Promise<string | undefined> {
+  try {
+    return (await readFile(join(folder, 'vkey'), 'utf8')).trim();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,40 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { type Arguments, CommandError, EXIT, type Io } from '../command-line/command.ts';
+import { dataOf, print } from '../commands/options.ts';
+import { findLogs, logIn } from './find-logs.ts';
+import { type LogVerdict, verifyOne } from './verify-logs.ts';
+
+/** Verifies the logs of a data folder, or one, and tells what was found. */
+export async function runVerify(args: Arguments, io: Io): Promise<number> {
+  const [operand] = args.operands;
+  const logs = operand ? [await logIn(resolve(io.cwd, operand))] : await findLogs(dataOf(args, io));
+  if (logs.length === 0)
+    throw new CommandError(`cannot verify: found no log in ${dataOf(args, io)}`);
+  const keys = await Promise.all(args.texts('vkey').map(readKey));
+  const verdicts: LogVerdict[] = [];
+  for (const log of logs) verdicts.push(await verifyOne(log, keys));
+  const ok = verdicts.every((verdict) => verdict.ok);
+  print(io, args, { ok, logs: verdicts }, verdicts.flatMap(verdictLines).join('\n'));
+  return ok ? EXIT.ok : EXIT.negative;
+}
+
+async function readKey(text: string): Promise<string> {
+  return text.includes('+') ? text : (await readFile(text, 'utf8')).trim();
+}
+
+function verdictLines(verdict: LogVerdict): readonly string[] {
+  const counts = Object.entries(verdict.events)
+    .filter(([, count]) => count > 0)
+    .map(([kind, count]) => `${count} ${kind}`)
+    .join(', ');
+  return [
+    `${verdict.ok ? 'good' : 'BAD '}  ${verdict.name}: ${verdict.size} entries under ${verdict.checkpoints} checkpoints; key from ${verdict.keyFrom}`,
+    ...(counts ? [`      ${counts}`] : []),
+    ...(verdict.unfinished > 0
+      ? [`      ${verdict.unfinished} unfinished (a crash cut them, or they go on)`]
+      : []),
+    ...verdict.notes.map((note) => `      note: ${note}`),
+    ...verdict.problems.map((problem) => `      ${problem}`),
+  ];
+}

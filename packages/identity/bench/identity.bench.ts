@@ -1,0 +1,42 @@
+/** SVIDs and access tokens per second of CPU, the client's share included. Run from the root: see the README. */
+import { partner, post, registration, startAuthority, svidRequest } from '../test/authority.ts';
+
+const authority = await startAuthority();
+const someone = await partner('ledgerly');
+await authority.identity.applyRegistrations(
+  [
+    registration('workload/a'),
+    registration('partner/ledgerly', {
+      certificates: [someone.thumbprint],
+      client: { id: 'ledgerly' },
+    }),
+  ],
+  [],
+);
+
+async function perSecond(name: string, count: number, run: () => Promise<unknown>) {
+  const start = process.cpuUsage();
+  for (let index = 0; index < count; index += 1) await run();
+  const { user, system } = process.cpuUsage(start);
+  console.log(`${name}: ${Math.round(count / ((user + system) / 1e6))} per second of CPU`);
+}
+
+const peer = { spiffeId: 'spiffe://bank.example/workload/a', thumbprint: 'A'.repeat(43) };
+await perSecond('SVIDs renewed (key generation and request included)', 1000, async () => {
+  const granted = await authority.identity.renew({ request: await svidRequest() }, peer);
+  if (!granted.isGranted) throw new Error(granted.code);
+});
+const form = {
+  grant_type: 'client_credentials',
+  client_id: 'ledgerly',
+  scope: 'accounts',
+  resource: 'https://api.bank.example/accounts',
+};
+await perSecond('tokens by mTLS, each on a new connection', 200, async () => {
+  const { status } = await post(authority, `${authority.issuerUrl}/token`, {
+    client: someone.tls,
+    form,
+  });
+  if (status !== 200) throw new Error(`found ${status}`);
+});
+await authority.close();

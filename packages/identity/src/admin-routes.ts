@@ -1,0 +1,77 @@
+import type { FastifyPluginAsync } from 'fastify';
+import { z } from 'zod';
+import { JOIN_TOKEN_TTL_SECONDS_MAX } from './join-tokens.ts';
+import type { Identity } from './open-identity.ts';
+import { answerProblems, problem } from './problem.ts';
+import type { Refusal } from './refusal.ts';
+import { REVOCABLE } from './revocations.ts';
+
+const joinTokenShape = z.strictObject({
+  spiffeId: z.string().max(2048),
+  ttlSeconds: z.number().int().min(1).max(JOIN_TOKEN_TTL_SECONDS_MAX).optional(),
+});
+const revocationShape = z.strictObject({
+  target: z.enum(REVOCABLE),
+  value: z.string().min(1).max(2048),
+  reason: z.string().min(1).max(1000),
+});
+
+/**
+ * What the operator asks of the authority, for a unix socket that only the operator can open:
+ * `POST /v1/join-tokens`, `GET /v1/sessions`, `GET /v1/subjects`, `GET /v1/points`, `POST /v1/revocations`,
+ * `DELETE /v1/revocations/<target>/<value>` (the value percent-encoded).
+ *
+ * @param options `by` names the operator in the record
+ */
+export function adminRoutes(options: {
+  readonly identity: Identity;
+  readonly by: string;
+}): FastifyPluginAsync {
+  const { identity, by } = options;
+  return async (app) => {
+    answerProblems(app);
+
+    app.post('/v1/join-tokens', async (request, reply) => {
+      const { spiffeId, ttlSeconds } = joinTokenShape.parse(request.body);
+      const made = await identity.createJoinToken({
+        spiffeId,
+        by,
+        ...(ttlSeconds !== undefined && { ttlSeconds }),
+      });
+      if (!made.isGranted) return refused(reply, made);
+      const { joinToken, expiresAtMs } = made;
+      return reply.code(201).send({ joinToken, spiffeId, expiresAtMs });
+    });
+
+    app.get('/v1/sessions', () => identity.sessions());
+    app.get('/v1/subjects', async () => identity.subjects());
+    app.get('/v1/points', async () => identity.points());
+
+    app.post('/v1/revocations', async (request, reply) => {
+      const { target, value, reason } = revocationShape.parse(request.body);
+      const result = await identity.revoke({ target, value, reason, by });
+      if (!result.isGranted) return refused(reply, result);
+      return reply.code(201).send({ target, value, reason, untilMs: result.untilMs });
+    });
+
+    // A wildcard: a SPIFFE ID may be longer than what Fastify takes as a named parameter.
+    app.delete<{ Params: { target: string; '*': string } }>(
+      '/v1/revocations/:target/*',
+      async (request, reply) => {
+        const target = z.enum(REVOCABLE).parse(request.params.target);
+        const result = await identity.reinstate({ target, value: request.params['*'], by });
+        return result.isGranted ? reply.code(204).send() : refused(reply, result);
+      },
+    );
+  };
+}
+
+/** The operator is told why. */
+function refused(
+  reply: Parameters<typeof problem>[0],
+  { code, detail }: Refusal,
+): ReturnType<typeof problem> {
+  const status = code === 'subject-disabled' ? 409 : 404;
+  const title = status === 409 ? 'Conflict' : 'Not Found';
+  return problem(reply, { status, title, detail: `${code}: ${detail}` });
+}

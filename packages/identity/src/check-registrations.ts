@@ -1,0 +1,125 @@
+import type { Registration } from '@countersign/model';
+import { parseSpiffeId } from '@countersign/spiffe';
+import { IdentityError } from './identity-error.ts';
+import type { PointRegistration } from './registry.ts';
+
+const TOKEN_TTL_SECONDS_MAX = 300;
+/** SHA-256 in base64url. */
+const THUMBPRINT = /^[A-Za-z0-9_-]{43}$/;
+const POINT_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
+/** RFC 6749 appendix A.1, without what would need care in a log or a path. */
+const CLIENT_ID = /^[A-Za-z0-9._~-]{1,128}$/;
+/** RFC 6749 §3.3 */
+const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
+
+/**
+ * Refuses registrations that contradict each other, before anything of them is kept.
+ *
+ * @throws {IdentityError} `ERR_IDENTITY_REGISTRATION`
+ */
+export function checkRegistrations(
+  registrations: readonly Registration[],
+  trustDomain: string,
+): void {
+  const subjects = new Set<string>();
+  const clients = new Set<string>();
+  const certificates = new Map<string, string>();
+  for (const registration of registrations) {
+    const { id } = registration.subject;
+    const { path } = inTrustDomain(id, trustDomain);
+    if (path.startsWith('/workload/countersign/')) {
+      throw refused(id, 'a name that is reserved for Countersign itself', 'another');
+    }
+    if (subjects.has(id)) throw refused(id, 'it twice', 'it once');
+    subjects.add(id);
+    for (const thumbprint of registration.certificates) {
+      if (!THUMBPRINT.test(thumbprint)) {
+        throw refused(id, 'a certificate that is no SHA-256 in base64url', 'one');
+      }
+      // One certificate is one subject, or the edge could not say who is calling.
+      const other = certificates.get(thumbprint);
+      if (other !== undefined) throw refused(id, `a certificate of '${other}'`, 'one of its own');
+      certificates.set(thumbprint, id);
+    }
+    if (registration.client === undefined) continue;
+    if (clients.has(registration.client.id)) {
+      throw refused(id, `client '${registration.client.id}' twice`, 'it once');
+    }
+    clients.add(registration.client.id);
+    checkClient(registration, registration.client);
+  }
+}
+
+/**
+ * Refuses points that contradict each other.
+ *
+ * @throws {IdentityError} `ERR_IDENTITY_REGISTRATION`
+ */
+export function checkPoints(points: readonly PointRegistration[]): void {
+  const names = new Set<string>();
+  for (const { name } of points) {
+    if (!POINT_NAME.test(name) || name === 'authority') {
+      throw refused(name, 'that name', 'lower-case kebab, not authority');
+    }
+    if (names.has(name)) throw refused(name, 'it twice', 'it once');
+    names.add(name);
+  }
+}
+
+function checkClient(
+  { subject: { id }, certificates }: Registration,
+  client: NonNullable<Registration['client']>,
+): void {
+  if (!CLIENT_ID.test(client.id)) throw refused(id, 'a client id', CLIENT_ID.source);
+  const { authentication, binding, jwks = [], tokenTtlSeconds } = client;
+  if ((authentication === 'tls_client_auth' || binding === 'mtls') && certificates.length === 0) {
+    throw refused(id, 'a client that shows a certificate, and none registered', 'one or more');
+  }
+  if (authentication === 'private_key_jwt' && jwks.length === 0) {
+    throw refused(id, 'a client of private_key_jwt without keys', 'one or more');
+  }
+  for (const jwk of jwks) {
+    const isSigning = (jwk['kty'] === 'EC' && jwk['crv'] === 'P-256') || jwk['kty'] === 'RSA';
+    if (!isSigning || 'd' in jwk) {
+      throw refused(id, 'a client key of another kind', 'public P-256 (ES256) or RSA (PS256)');
+    }
+  }
+  if (client.audiences.length === 0) throw refused(id, 'a client without audiences', 'one or more');
+  for (const audience of client.audiences) {
+    // RFC 8707 §2: an absolute URI without fragment.
+    if (!URL.canParse(audience) || audience.includes('#')) {
+      throw refused(id, `audience '${audience}'`, 'an absolute URI without fragment');
+    }
+  }
+  for (const scope of client.scopes) {
+    if (!SCOPE.test(scope)) throw refused(id, 'a scope with a forbidden character', 'none');
+  }
+  const isWhole = Number.isInteger(tokenTtlSeconds);
+  if (!isWhole || tokenTtlSeconds < 1 || tokenTtlSeconds > TOKEN_TTL_SECONDS_MAX) {
+    throw refused(id, `tokens of ${tokenTtlSeconds} s`, `1 to ${TOKEN_TTL_SECONDS_MAX}`);
+  }
+}
+
+function inTrustDomain(id: string, trustDomain: string): { path: string } {
+  let parsed: ReturnType<typeof parseSpiffeId>;
+  try {
+    parsed = parseSpiffeId(id);
+  } catch (cause) {
+    throw new IdentityError(
+      'ERR_IDENTITY_REGISTRATION',
+      `could not register '${id.slice(0, 200)}': expected a SPIFFE ID`,
+      { cause },
+    );
+  }
+  if (parsed.trustDomain !== trustDomain || parsed.path === '') {
+    throw refused(id, 'a foreign or empty name', `spiffe://${trustDomain}/<path>`);
+  }
+  return parsed;
+}
+
+function refused(what: string, found: string, expected: string): IdentityError {
+  return new IdentityError(
+    'ERR_IDENTITY_REGISTRATION',
+    `could not register '${what.slice(0, 200)}': found ${found}, expected ${expected}`,
+  );
+}

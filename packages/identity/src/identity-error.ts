@@ -1,0 +1,23 @@
+/** The closed list of what can go wrong in this room. Refusals of callers are values, not these. */
+export type IdentityErrorCode =
+  /** The passphrase is too short, or does not open the keys. */
+  | 'ERR_IDENTITY_PASSPHRASE'
+  /** A key file is missing, broken, of the wrong kind, or readable by others than its owner. */
+  | 'ERR_IDENTITY_KEY'
+  /** Options that cannot be served: a life out of bounds, an issuer that is no plain https origin. */
+  | 'ERR_IDENTITY_OPTIONS'
+  /** Registrations or points that contradict each other or name foreign subjects. */
+  | 'ERR_IDENTITY_REGISTRATION'
+  /** Too many operations wait. */
+  | 'ERR_IDENTITY_BUSY';
+
+/** Keys, options or registrations are unusable; `code` is stable, the message is for people. */
+export class IdentityError extends Error {
+  readonly code: IdentityErrorCode;
+
+  constructor(code: IdentityErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'IdentityError';
+    this.code = code;
+  }
+}

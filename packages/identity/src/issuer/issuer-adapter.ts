@@ -1,0 +1,120 @@
+import type { Clock } from '@countersign/model';
+import type { Database } from '@countersign/state';
+import type { Adapter, AdapterFactory, AdapterPayload } from 'oidc-provider';
+import { errors } from 'oidc-provider';
+import type { IdentityTables } from '../tables.ts';
+
+/** Rows without an end of their own are kept for a day. */
+const TTL_SECONDS = 86_400;
+/** Ended rows removed with each new one: more than one goes out for each that comes in. */
+const CLEANUP_ROWS = 10;
+
+type Row = IdentityTables['issuer_row'];
+
+/**
+ * Keeps what `oidc-provider` must remember in the authority's database; clients come from the
+ * registrations instead, as they are at the moment.
+ *
+ * @param clientMetadata what the provider knows of a client; undefined for one that is not registered
+ */
+export function issuerAdapter(
+  database: Database,
+  options: {
+    readonly now: Clock;
+    readonly clientMetadata: (id: string) => AdapterPayload | undefined;
+  },
+): AdapterFactory {
+  const { now, clientMetadata } = options;
+  const tables = () => database.tables<IdentityTables>();
+  const findBy = async (model: string, column: 'id' | 'uid' | 'user_code', value: string) => {
+    const row = await tables()
+      .selectFrom('issuer_row')
+      .select('payload')
+      .where('model', '=', model)
+      .where(column, '=', value)
+      .where('expires_ms', '>', now())
+      .executeTakeFirst();
+    return row === undefined ? undefined : (JSON.parse(row.payload) as AdapterPayload);
+  };
+  const write = async (row: Row): Promise<void> => {
+    const nowMs = now();
+    const written = await database.transaction(async (transaction) => {
+      const rows = transaction.tables<IdentityTables>();
+      await rows
+        .deleteFrom('issuer_row')
+        .where(({ eb, refTuple, selectFrom }) =>
+          eb(
+            refTuple('model', 'id'),
+            'in',
+            selectFrom('issuer_row')
+              .select(['model', 'id'])
+              .where('expires_ms', '<=', nowMs)
+              .limit(CLEANUP_ROWS)
+              .$asTuple('model', 'id'),
+          ),
+        )
+        .execute();
+      return rows
+        .insertInto('issuer_row')
+        .values(row)
+        .onConflict((conflict) => {
+          const update = conflict.columns(['model', 'id']).doUpdateSet(row);
+          // The provider looks first and writes then; of two that looked at once only one may write.
+          return row.model === 'ReplayDetection'
+            ? update.where('issuer_row.expires_ms', '<=', nowMs)
+            : update;
+        })
+        .returning('id')
+        .executeTakeFirst();
+    });
+    if (written === undefined) {
+      throw new errors.InvalidRequest('the assertion or proof was used before');
+    }
+  };
+
+  return (model: string): Adapter => ({
+    async upsert(id, payload, expiresIn) {
+      await write({
+        model,
+        id,
+        payload: JSON.stringify(payload),
+        grant_id: payload.grantId ?? null,
+        uid: payload.uid ?? null,
+        user_code: payload.userCode ?? null,
+        expires_ms: now() + (expiresIn ?? TTL_SECONDS) * 1000,
+      });
+    },
+    find: async (id) => (model === 'Client' ? clientMetadata(id) : findBy(model, 'id', id)),
+    findByUid: (uid) => findBy(model, 'uid', uid),
+    findByUserCode: (userCode) => findBy(model, 'user_code', userCode),
+    async consume(id) {
+      await database.transaction(async (transaction) => {
+        const rows = transaction.tables<IdentityTables>();
+        const row = await rows
+          .selectFrom('issuer_row')
+          .select('payload')
+          .where('model', '=', model)
+          .where('id', '=', id)
+          .executeTakeFirst();
+        if (row === undefined) return;
+        const payload = { ...JSON.parse(row.payload), consumed: Math.floor(now() / 1000) };
+        await rows
+          .updateTable('issuer_row')
+          .set({ payload: JSON.stringify(payload) })
+          .where('model', '=', model)
+          .where('id', '=', id)
+          .execute();
+      });
+    },
+    async destroy(id) {
+      await tables()
+        .deleteFrom('issuer_row')
+        .where('model', '=', model)
+        .where('id', '=', id)
+        .execute();
+    },
+    async revokeByGrantId(grantId) {
+      await tables().deleteFrom('issuer_row').where('grant_id', '=', grantId).execute();
+    },
+  });
+}

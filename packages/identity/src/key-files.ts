@@ -1,0 +1,146 @@
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { IdentityError } from './identity-error.ts';
+
+/** The authority's keys by name, and of which kind each is. The file is `<name>.pem`. */
+const KINDS = {
+  ca: 'ec',
+  'access-tokens': 'ec',
+  facts: 'ed25519',
+  policy: 'ed25519',
+  log: 'ed25519',
+} as const;
+const NAMES = Object.keys(KINDS) as (keyof typeof KINDS)[];
+
+const PASSPHRASE_LENGTH_MIN = 16;
+
+/** Private keys, decrypted. */
+export interface AuthorityKeys {
+  readonly ca: KeyObject;
+  readonly accessTokens: KeyObject;
+  readonly facts: KeyObject;
+  readonly policy: KeyObject;
+  readonly log: KeyObject;
+}
+
+/** Reads the keys of a folder, or makes the folder with all of them. */
+export async function openKeyFiles({
+  folder,
+  passphrase,
+}: {
+  readonly folder: string;
+  readonly passphrase: string;
+}): Promise<AuthorityKeys> {
+  if (passphrase.length < PASSPHRASE_LENGTH_MIN) {
+    throw new IdentityError(
+      'ERR_IDENTITY_PASSPHRASE',
+      `could not open keys: found a passphrase of ${passphrase.length} characters, expected at least ${PASSPHRASE_LENGTH_MIN}`,
+    );
+  }
+  if (await isAbsentOrEmpty(folder)) await makeKeyFiles(folder, passphrase);
+  // A key that is missing among others is never made anew: it would silently be another authority.
+  const read = (name: keyof typeof KINDS) => readKeyFile(folder, name, passphrase);
+  return {
+    ca: await read('ca'),
+    accessTokens: await read('access-tokens'),
+    facts: await read('facts'),
+    policy: await read('policy'),
+    log: await read('log'),
+  };
+}
+
+async function isAbsentOrEmpty(folder: string): Promise<boolean> {
+  try {
+    return (await readdir(folder)).length === 0;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return true;
+    throw error;
+  }
+}
+
+/** All of them in a folder beside, which takes the name at the end: a crash leaves no half of a keyring. */
+async function makeKeyFiles(folder: string, passphrase: string): Promise<void> {
+  const target = resolve(folder);
+  await mkdir(dirname(target), { recursive: true, mode: 0o700 });
+  const made = await mkdtemp(`${target}.new-`);
+  try {
+    for (const name of NAMES) {
+      const { privateKey } =
+        KINDS[name] === 'ec'
+          ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+          : generateKeyPairSync('ed25519');
+      const pem = privateKey.export({
+        type: 'pkcs8',
+        format: 'pem',
+        cipher: 'aes-256-cbc',
+        passphrase,
+      });
+      const file = await open(join(made, `${name}.pem`), 'wx', 0o600);
+      try {
+        await file.writeFile(pem);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+    }
+    await rename(made, target);
+  } catch (error) {
+    await rm(made, { recursive: true, force: true });
+    throw error;
+  }
+  const parent = await open(dirname(target), 'r');
+  try {
+    await parent.sync();
+  } finally {
+    await parent.close();
+  }
+}
+
+async function readKeyFile(
+  folder: string,
+  name: keyof typeof KINDS,
+  passphrase: string,
+): Promise<KeyObject> {
+  const file = join(folder, `${name}.pem`);
+  let pem: string;
+  try {
+    const { mode } = await stat(file);
+    if ((mode & 0o077) !== 0) {
+      throw keyError(file, `mode ${(mode & 0o777).toString(8)}, expected 600`);
+    }
+    pem = await readFile(file, 'utf8');
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) throw keyError(file, 'none, expected it beside the other keys');
+    throw error;
+  }
+  if (!pem.startsWith('-----BEGIN ENCRYPTED PRIVATE KEY-----')) {
+    throw keyError(file, 'no encrypted PKCS#8 key, expected one');
+  }
+  let key: KeyObject;
+  try {
+    key = createPrivateKey({ key: pem, format: 'pem', passphrase });
+  } catch (cause) {
+    throw new IdentityError(
+      'ERR_IDENTITY_PASSPHRASE',
+      `could not open key '${file}': the passphrase is not the one it was encrypted with, or the file is broken`,
+      { cause },
+    );
+  }
+  const { namedCurve } = key.asymmetricKeyDetails ?? {};
+  if (
+    key.asymmetricKeyType !== KINDS[name] ||
+    (KINDS[name] === 'ec' && namedCurve !== 'prime256v1')
+  ) {
+    throw keyError(file, `a key of kind ${key.asymmetricKeyType}, expected ${KINDS[name]}`);
+  }
+  return key;
+}
+
+function keyError(file: string, found: string): IdentityError {
+  return new IdentityError('ERR_IDENTITY_KEY', `could not open key '${file}': found ${found}`);
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}

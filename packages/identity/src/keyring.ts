@@ -1,0 +1,84 @@
+import { createHash, createPublicKey, type KeyObject, sign } from 'node:crypto';
+import { type CaSigner, softwareSigner } from '@countersign/spiffe';
+import { localSigner, type StatementSigner } from '@countersign/state';
+import { openKeyFiles } from './key-files.ts';
+
+/** The authority's keys, apart from each other. What comes out signs; the keys themselves stay inside. */
+export interface Keyring {
+  /** P-256: X.509-SVIDs. */
+  readonly ca: CaSigner;
+  /** Ed25519: facts. */
+  readonly facts: StatementSigner;
+  /** Ed25519: policy bundles. */
+  readonly policy: StatementSigner;
+  /** Ed25519: checkpoints of the authority's own log. */
+  readonly log: {
+    /** 32 bytes. */
+    readonly publicKey: Uint8Array;
+    sign(message: Uint8Array): Uint8Array;
+  };
+  /** P-256: access tokens. The private half goes to the issuer of this room only. */
+  readonly accessTokens: {
+    readonly kid: string;
+    /** `kty`, `crv`, `x`, `y`, `kid`, `alg`, `use`. */
+    readonly publicJwk: Readonly<Record<string, string>>;
+  };
+}
+
+/** Private JWKs for the issuer, which `oidc-provider` takes in no other form. */
+const accessTokenKeys = new WeakMap<Keyring, KeyObject>();
+
+/**
+ * Opens the keys in a folder, and makes them there when the folder does not exist yet or is empty.
+ *
+ * Each key is a file of its own, mode 0600, PKCS#8 encrypted with PBES2 (aes-256-cbc). Node derives with
+ * 2,048 rounds of PBKDF2, so the strength is the passphrase's: take a random one.
+ *
+ * @param options `passphrase` at least 16 characters
+ * @throws {IdentityError} `ERR_IDENTITY_PASSPHRASE` when it is too short or not the one,
+ *   `ERR_IDENTITY_KEY` when a file is missing, broken or readable by others
+ * @see RFC 8018 §6.2
+ */
+export async function openKeyring(options: {
+  readonly folder: string;
+  readonly passphrase: string;
+}): Promise<Keyring> {
+  const keys = await openKeyFiles(options);
+  const { ca, accessTokens } = keys;
+  const tokenJwk = publicJwkOf(accessTokens);
+  const keyring: Keyring = Object.freeze({
+    ca: softwareSigner({ privateKey: ca, publicKey: createPublicKey(ca) }),
+    facts: localSigner(keys.facts, publicJwkOf(keys.facts).kid),
+    policy: localSigner(keys.policy, publicJwkOf(keys.policy).kid),
+    log: Object.freeze({
+      publicKey: Buffer.from(publicJwkOf(keys.log).x, 'base64url'),
+      sign: (message: Uint8Array) => sign(null, message, keys.log),
+    }),
+    accessTokens: Object.freeze({
+      kid: tokenJwk.kid,
+      publicJwk: Object.freeze({ ...tokenJwk, alg: 'ES256', use: 'sig' }),
+    }),
+  });
+  accessTokenKeys.set(keyring, accessTokens);
+  return keyring;
+}
+
+/** The private JWK that signs access tokens; not exported from the room. */
+export function accessTokenPrivateJwk(keyring: Keyring): Record<string, unknown> {
+  const key = accessTokenKeys.get(keyring);
+  if (key === undefined) throw new Error('broken invariant: a keyring is made by openKeyring');
+  return { ...key.export({ format: 'jwk' }), ...keyring.accessTokens.publicJwk };
+}
+
+/** The RFC 7638 thumbprint of a public JWK of kind EC or OKP: SHA-256, base64url. */
+export function jwkThumbprint(jwk: Readonly<Record<string, unknown>>): string {
+  const { crv, kty, x, y } = jwk;
+  // RFC 7638 §3.3, RFC 8037 §2: the required members and no others, in lexicographic order.
+  const members = kty === 'EC' ? { crv, kty, x, y } : { crv, kty, x };
+  return createHash('sha256').update(JSON.stringify(members)).digest('base64url');
+}
+
+function publicJwkOf(key: KeyObject): Record<string, string> & { kid: string; x: string } {
+  const jwk = createPublicKey(key).export({ format: 'jwk' }) as Record<string, string>;
+  return { ...jwk, x: String(jwk['x']), kid: jwkThumbprint(jwk) };
+}

@@ -1,0 +1,303 @@
+import type { KeyObject } from 'node:crypto';
+import type { Clock, Fact, Registration } from '@countersign/model';
+import { createX509Authority, type X509Authority, type X509Svid } from '@countersign/spiffe';
+import { type Database, type FactLog, migrate, type TrustAnchors } from '@countersign/state';
+import { IdentityError } from './identity-error.ts';
+import { createIssuer, type Issuer } from './issuer/issuer.ts';
+import { createToken, JOIN_TOKEN_TTL_SECONDS, JOIN_TOKEN_TTL_SECONDS_MAX } from './join-tokens.ts';
+import type { Keyring } from './keyring.ts';
+import type { Recorder } from './new-event.ts';
+import { type Refusal, refusal } from './refusal.ts';
+import {
+  type Applied,
+  type Point,
+  type PointRegistration,
+  type RegisteredEntity,
+  Registry,
+} from './registry.ts';
+import {
+  FOREVER_MS,
+  type RevocationRequest,
+  type RevocationResult,
+  Revocations,
+} from './revocations.ts';
+import { Serial } from './serial.ts';
+import { type ClientSession, liveSessions } from './sessions.ts';
+import { type ControlPeer, type HostNames, type SvidGrant, Svids } from './svids.ts';
+import { type IdentityTables, migrations } from './tables.ts';
+
+/** Who is registered, which credentials they get, and which sessions they hold. */
+export interface Identity {
+  /** The SPIFFE ID of the authority itself. */
+  readonly authorityId: string;
+  /** What points and workloads are given beforehand. */
+  readonly trustAnchors: TrustAnchors;
+  readonly issuer: Issuer;
+  /**
+   * Makes the bank's subjects and entities these and no others, in one change of facts.
+   *
+   * @throws {IdentityError} `ERR_IDENTITY_REGISTRATION` when they contradict each other; nothing is changed
+   */
+  applyRegistrations(
+    registrations: readonly Registration[],
+    entities: readonly RegisteredEntity[],
+    options?: { readonly by?: string },
+  ): Promise<Applied>;
+  /** Makes the enforcement points these and no others; their transaction keys follow. */
+  registerPoints(points: readonly PointRegistration[]): Promise<Applied>;
+  points(): readonly Point[];
+  subjects(): readonly Extract<Fact, { kind: 'subject' }>[];
+  /** For a registered, enabled subject; `ttlSeconds` 1 to 86,400, 600 if not said. */
+  createJoinToken(request: {
+    readonly spiffeId: string;
+    readonly ttlSeconds?: number;
+    readonly by: string;
+  }): Promise<JoinToken | Refusal>;
+  /** The first SVID, for the subject of the join token. */
+  enrol(request: {
+    readonly joinToken: string;
+    readonly request: string;
+  }): Promise<SvidGrant | Refusal>;
+  /** The next SVID, for the subject of the peer's SVID. */
+  renew(
+    request: { readonly request: string },
+    peer: ControlPeer | undefined,
+  ): Promise<SvidGrant | Refusal>;
+  /** An SVID for the authority's own listeners, for one hour whatever `svidTtlSeconds` says. */
+  issueOwnSvid(publicKey: KeyObject, names?: HostNames): Promise<X509Svid>;
+  /** Sessions that have not ended, the newest first, at most 10,000. */
+  sessions(): Promise<readonly ClientSession[]>;
+  /** Ends it at every enforcement point; what it would take to get it back is refused too. */
+  revoke(request: RevocationRequest): Promise<RevocationResult>;
+  reinstate(request: Omit<RevocationRequest, 'reason'>): Promise<RevocationResult>;
+  isRevoked(target: RevocationRequest['target'], value: string): boolean;
+  /** Removes facts that have done their time; to be called now and then. */
+  sweep(): Promise<void>;
+}
+
+/** A token for one enrolment; shown once. */
+export interface JoinToken {
+  readonly isGranted: true;
+  readonly joinToken: string;
+  readonly spiffeId: string;
+  readonly expiresAtMs: number;
+}
+
+/** What the room needs of the outside. */
+export interface IdentityOptions {
+  readonly database: Database;
+  readonly factLog: FactLog;
+  readonly keyring: Keyring;
+  readonly options: {
+    /** 10 to 86,400. */
+    readonly svidTtlSeconds: number;
+    /** 1 to 300; a client's own limit may be lower. */
+    readonly accessTokenTtlSeconds: number;
+    /** An https origin: no path, no query. */
+    readonly issuerUrl: string;
+    /** Host names and addresses for the SVIDs of some subjects; none if not said. */
+    readonly hostNamesOf?: (spiffeId: string) => HostNames;
+  };
+  readonly now: Clock;
+  /** Writes to the authority's log; everything issued or refused goes there before the answer leaves. */
+  readonly record: Recorder;
+  /** From 0 to below 1: spreads renewals. */
+  readonly random?: () => number;
+}
+
+/** Ten years; the certificate stands in every `trust.json`. */
+const AUTHORITY_SECONDS = 10 * 365 * 86_400;
+const ISSUER_KEY_MILLISECONDS = 400 * 86_400_000;
+
+/**
+ * Opens the room: its tables, the X.509 authority, the issuer, and the facts about both.
+ *
+ * @throws {IdentityError} `ERR_IDENTITY_OPTIONS`
+ * @throws {SpiffeError} when the kept authority certificate is expired or not of the keyring's key
+ */
+export async function openIdentity(options: IdentityOptions): Promise<Identity> {
+  const { database, factLog, keyring, now, record } = options;
+  const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl, hostNamesOf } = options.options;
+  checkOptions(options.options);
+  await migrate(database, { room: 'identity', migrations });
+  const authority = await openAuthority(options);
+  await publishKeys(options, authority);
+  const registry = new Registry(database, factLog);
+  await registry.load();
+  const tables = () => database.tables<IdentityTables>();
+  const revocations = new Revocations({
+    factLog,
+    tables,
+    record,
+    now,
+    tokenTtlSecondsMax: accessTokenTtlSeconds,
+  });
+  // What changes who is registered or revoked, and what is granted by it, runs one at a time.
+  const serial = new Serial();
+  const svids = new Svids({
+    database,
+    factLog,
+    registry,
+    revocations,
+    authority,
+    record,
+    serial,
+    now,
+    svidTtlSeconds,
+    hostNamesOf: hostNamesOf ?? (() => ({})),
+    random: options.random ?? Math.random,
+  });
+  const issuer = createIssuer({
+    database,
+    registry,
+    revocations,
+    keyring,
+    record,
+    now,
+    issuerUrl,
+    accessTokenTtlSeconds,
+  });
+  return {
+    authorityId: registry.authorityId,
+    trustAnchors: {
+      trustDomain: factLog.trustDomain,
+      x509Authorities: [Buffer.from(authority.certificate).toString('base64')],
+      factKeys: [keyring.facts.publicJwk],
+      policyKeys: [keyring.policy.publicJwk],
+    },
+    issuer,
+    applyRegistrations: (registrations, entities, { by = 'system' } = {}) =>
+      serial.run(async () => {
+        const applied = await registry.apply(registrations, entities);
+        await record({
+          kind: 'administration',
+          action: 'registrations-applied',
+          by,
+          detail: { ...applied },
+        });
+        return applied;
+      }),
+    registerPoints: (points) => serial.run(() => registry.registerPoints(points)),
+    points: () => registry.points(),
+    subjects: () => registry.subjects(),
+    createJoinToken: (request) =>
+      serial.run(async () => {
+        const { spiffeId, ttlSeconds = JOIN_TOKEN_TTL_SECONDS, by } = request;
+        if (!isWithin(ttlSeconds, 1, JOIN_TOKEN_TTL_SECONDS_MAX)) {
+          throw optionsError(
+            `a join token of ${ttlSeconds} s`,
+            `1 to ${JOIN_TOKEN_TTL_SECONDS_MAX}`,
+          );
+        }
+        const subject = registry.subject(spiffeId);
+        if (subject === undefined) return refusal('subject-unregistered', `found ${spiffeId}`);
+        if (!subject.enabled) return refusal('subject-disabled', `found ${spiffeId}`);
+        const made = await createToken(database, { spiffeId, ttlSeconds, nowMs: now() });
+        await record({
+          kind: 'administration',
+          action: 'join-token-created',
+          by,
+          target: spiffeId,
+          detail: { expiresAtMs: made.expiresAtMs },
+        });
+        return { isGranted: true, spiffeId, ...made };
+      }),
+    enrol: (request) => svids.enrol(request),
+    renew: (request, peer) => svids.renew(request, peer),
+    issueOwnSvid: (publicKey, names = {}) => serial.run(() => svids.issueOwn(publicKey, names)),
+    sessions: () => liveSessions(database, now()),
+    revoke: (request) => serial.run(() => revocations.revoke(request)),
+    reinstate: (request) => serial.run(() => revocations.reinstate(request)),
+    isRevoked: (target, value) => revocations.covers(target, value),
+    sweep: () =>
+      serial.run(async () => {
+        const removes = revocations.expired();
+        if (removes.length > 0) await factLog.append({ removes });
+      }),
+  };
+}
+
+function checkOptions(options: IdentityOptions['options']): void {
+  const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl } = options;
+  if (!isWithin(svidTtlSeconds, 10, 86_400)) {
+    throw optionsError(`SVIDs of ${svidTtlSeconds} s`, '10 to 86400');
+  }
+  if (!isWithin(accessTokenTtlSeconds, 1, 300)) {
+    throw optionsError(`access tokens of ${accessTokenTtlSeconds} s`, '1 to 300');
+  }
+  const url = URL.parse(issuerUrl);
+  if (url?.protocol !== 'https:' || url.origin !== issuerUrl) {
+    throw optionsError(`issuer '${issuerUrl}'`, 'an https origin without path');
+  }
+}
+
+function isWithin(value: number, min: number, max: number): boolean {
+  return Number.isInteger(value) && value >= min && value <= max;
+}
+
+function optionsError(found: string, expected: string): IdentityError {
+  return new IdentityError(
+    'ERR_IDENTITY_OPTIONS',
+    `could not serve identity: found ${found}, expected ${expected}`,
+  );
+}
+
+/** The certificate of the X.509 authority is made once and kept: points and workloads pin it. */
+async function openAuthority({
+  database,
+  factLog: { trustDomain },
+  keyring: { ca: signer },
+  now,
+}: IdentityOptions): Promise<X509Authority> {
+  const tables = database.tables<IdentityTables>();
+  const row = await tables.selectFrom('authority_certificate').select('der').executeTakeFirst();
+  if (row !== undefined) {
+    return createX509Authority({ trustDomain, signer, certificate: row.der, now });
+  }
+  const authority = await createX509Authority({
+    trustDomain,
+    signer,
+    validitySeconds: AUTHORITY_SECONDS,
+    now,
+  });
+  await tables
+    .insertInto('authority_certificate')
+    .values({ id: 1, der: authority.certificate })
+    .execute();
+  return authority;
+}
+
+/** What enforcement points verify SVIDs and tokens with. */
+async function publishKeys(
+  { factLog, keyring, options: { issuerUrl }, now }: IdentityOptions,
+  authority: X509Authority,
+): Promise<void> {
+  const { trustDomain } = factLog;
+  const { kid, publicJwk } = keyring.accessTokens;
+  const bundle: Fact = {
+    kind: 'trust-bundle',
+    trustDomain,
+    x509Authorities: [Buffer.from(authority.certificate).toString('base64')],
+  };
+  const known = factLog.get(`issuer-key ${issuerUrl} ${kid}`);
+  const isFresh =
+    known?.kind === 'issuer-key' && known.notAfterMs > now() + ISSUER_KEY_MILLISECONDS / 2;
+  const issuerKey: Fact = {
+    kind: 'issuer-key',
+    issuer: issuerUrl,
+    kid,
+    jwk: { ...publicJwk },
+    notAfterMs: Math.min(now() + ISSUER_KEY_MILLISECONDS, FOREVER_MS),
+  };
+  const isBundleKnown =
+    JSON.stringify(factLog.get(`trust-bundle ${trustDomain}`)) === JSON.stringify(bundle);
+  const stale = factLog
+    .all()
+    .flatMap((fact) =>
+      fact.kind === 'issuer-key' && (fact.kid !== kid || fact.issuer !== issuerUrl)
+        ? [`issuer-key ${fact.issuer} ${fact.kid}`]
+        : [],
+    );
+  const puts = [...(isBundleKnown ? [] : [bundle]), ...(isFresh ? [] : [issuerKey])];
+  if (puts.length + stale.length > 0) await factLog.append({ puts, removes: stale });
+}

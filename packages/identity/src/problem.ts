@@ -1,0 +1,40 @@
+import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
+import { z } from 'zod';
+import { IdentityError } from './identity-error.ts';
+
+/** Answers with a problem document (RFC 9457 §3). */
+export function problem(
+  reply: FastifyReply,
+  {
+    status,
+    title,
+    detail,
+  }: { readonly status: number; readonly title: string; readonly detail: string },
+): FastifyReply {
+  return reply
+    .code(status)
+    .type('application/problem+json')
+    .send(JSON.stringify({ title, status, detail }));
+}
+
+/** Makes problem documents of whatever the routes of `app` throw; nothing inside is shown. */
+export function answerProblems(app: FastifyInstance): void {
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    if (error instanceof z.ZodError) {
+      const detail = z.prettifyError(error).slice(0, 1000);
+      return problem(reply, { status: 400, title: 'Bad Request', detail });
+    }
+    if (error instanceof IdentityError && error.code === 'ERR_IDENTITY_BUSY') {
+      const detail = 'too many requests wait; try again';
+      return problem(reply, { status: 503, title: 'Service Unavailable', detail });
+    }
+    const status = error.statusCode ?? 500;
+    // Fastify's own refusals: no JSON, too large, another media type.
+    if (status < 500) {
+      return problem(reply, { status, title: 'Bad Request', detail: error.message });
+    }
+    request.log.error(error);
+    const detail = 'the request was not carried out';
+    return problem(reply, { status: 500, title: 'Internal Server Error', detail });
+  });
+}

@@ -1,0 +1,64 @@
+/** Why a workload got no SVID, or an operator's request was not carried out. */
+export type RefusalCode =
+  | 'request-malformed'
+  | 'request-signature'
+  | 'request-audience'
+  | 'request-time'
+  | 'request-replayed'
+  | 'request-subject'
+  | 'request-extra'
+  | 'join-token-unknown'
+  | 'join-token-expired'
+  | 'join-token-used'
+  | 'peer-missing'
+  | 'peer-expired'
+  | 'certificate-revoked'
+  | 'subject-unregistered'
+  | 'subject-disabled'
+  | 'subject-revoked'
+  | 'log-key-changed'
+  | 'not-found';
+
+/** A request that was not carried out: an answer, not an error. */
+export interface Refusal {
+  readonly isGranted: false;
+  readonly code: RefusalCode;
+  /** For the bank's people and its log; not for the caller. */
+  readonly detail: string;
+}
+
+/** Makes a {@link Refusal}. */
+export function refusal(code: RefusalCode, detail: string): Refusal {
+  return { isGranted: false, code, detail };
+}
+
+/** What a caller is told: nothing that helps to guess a join token or to learn who is registered. */
+export const PUBLIC_ANSWERS: Readonly<
+  Record<RefusalCode, { readonly status: number; readonly title: string; readonly detail: string }>
+> = (() => {
+  const badRequest = (detail: string) => ({ status: 400, title: 'Bad Request', detail });
+  const unauthorized = (detail: string) => ({ status: 401, title: 'Unauthorized', detail });
+  const forbidden = (detail: string) => ({ status: 403, title: 'Forbidden', detail });
+  const token = unauthorized('the join token is not good: unknown, used or expired');
+  const subject = forbidden('this subject gets no SVID: unregistered, disabled or revoked');
+  return {
+    'request-malformed': badRequest('the request is no JWS as svid-request+jwt demands'),
+    'request-signature': badRequest('the request is not signed by the key that it carries'),
+    'request-audience': badRequest('the request is for another trust domain'),
+    'request-time': badRequest('the request was not made within the last 60 seconds'),
+    'request-replayed': badRequest('the request was made before'),
+    'request-subject': forbidden('an SVID is renewed for the same SPIFFE ID only'),
+    'request-extra': forbidden('this subject may not register keys, or not these'),
+    'join-token-unknown': token,
+    'join-token-expired': token,
+    'join-token-used': token,
+    'peer-missing': unauthorized('renewing takes a valid SVID'),
+    'peer-expired': unauthorized('renewing takes a valid SVID'),
+    'certificate-revoked': forbidden('this SVID is revoked'),
+    'subject-unregistered': subject,
+    'subject-disabled': subject,
+    'subject-revoked': subject,
+    'log-key-changed': forbidden('the log of this point is verified with another key'),
+    'not-found': { status: 404, title: 'Not Found', detail: 'there is no such thing' },
+  };
+})();

@@ -1,0 +1,259 @@
+import { isDeepStrictEqual } from 'node:util';
+import {
+  type ClientRegistration,
+  type EntityUid,
+  type Fact,
+  factKey,
+  parseFact,
+  type Registration,
+} from '@countersign/model';
+import type { Database, FactEdit, FactLog, Transaction } from '@countersign/state';
+import { checkPoints, checkRegistrations } from './check-registrations.ts';
+import type { IdentityTables } from './tables.ts';
+
+/** An entity that policies ask about and that is no subject. */
+export interface RegisteredEntity {
+  readonly uid: EntityUid;
+  readonly attributes: Readonly<Record<string, unknown>>;
+  readonly parents: readonly EntityUid[];
+}
+
+/** An enforcement point as the bank's repository names it. */
+export interface PointRegistration {
+  readonly name: string;
+  /** The surfaces that it may mint transaction tokens for. */
+  readonly surfaces: readonly string[];
+}
+
+/** An enforcement point, and what it registered itself. */
+export interface Point extends PointRegistration {
+  readonly spiffeId: string;
+  /** The C2SP verifier key of its log, from its first enrolment on. */
+  readonly logVerifierKey?: string;
+}
+
+/** How many subjects and entities an application of the repository changed. */
+export interface Applied {
+  readonly puts: number;
+  readonly removes: number;
+  /** The fact sequence after it. */
+  readonly sequence: number;
+}
+
+/** Who is registered: in memory, behind the facts and rows that say the same. */
+export class Registry {
+  readonly #database: Database;
+  readonly #factLog: FactLog;
+  readonly #trustDomain: string;
+  #registrations: ReadonlyMap<string, Registration> = new Map();
+  #clients: ReadonlyMap<string, ClientOf> = new Map();
+  #points: ReadonlyMap<string, Point> = new Map();
+
+  constructor(database: Database, factLog: FactLog) {
+    this.#database = database;
+    this.#factLog = factLog;
+    this.#trustDomain = factLog.trustDomain;
+  }
+
+  /** Reads what was applied before, and registers the authority's own subject. */
+  async load(): Promise<void> {
+    const tables = this.#database.tables<IdentityTables>();
+    const registrations = await tables.selectFrom('registration').select('body').execute();
+    this.#setRegistrations(registrations.map(({ body }) => JSON.parse(body) as Registration));
+    const points = await tables.selectFrom('point').selectAll().execute();
+    this.#setPoints(
+      points.map(({ name, surfaces, log_verifier_key }) => ({
+        name,
+        surfaces: JSON.parse(surfaces) as string[],
+        ...(log_verifier_key !== null && { logVerifierKey: log_verifier_key }),
+      })),
+    );
+    const own = subjectFactOf(ownRegistration(this.authorityId));
+    if (this.#factLog.get(factKey(own)) === undefined) await this.#factLog.append({ puts: [own] });
+  }
+
+  /** The SPIFFE ID of the authority itself. */
+  get authorityId(): string {
+    return this.pointId('authority');
+  }
+
+  pointId(name: string): string {
+    return `spiffe://${this.#trustDomain}/workload/countersign/${name}`;
+  }
+
+  /** The subject's fact, when it is registered: what enforcement points see of it. */
+  subject(id: string): Extract<Fact, { kind: 'subject' }> | undefined {
+    const fact = this.#factLog.get(`subject ${id}`);
+    return fact?.kind === 'subject' ? fact : undefined;
+  }
+
+  client(id: string): ClientOf | undefined {
+    return this.#clients.get(id);
+  }
+
+  /** Every subject: the bank's, the points, the authority. */
+  subjects(): readonly Extract<Fact, { kind: 'subject' }>[] {
+    return this.#factLog.all().filter((fact) => fact.kind === 'subject');
+  }
+
+  point(spiffeId: string): Point | undefined {
+    return this.#points.get(spiffeId);
+  }
+
+  points(): readonly Point[] {
+    return [...this.#points.values()];
+  }
+
+  /** Makes the bank's subjects and entities these, and no others. */
+  async apply(
+    registrations: readonly Registration[],
+    entities: readonly RegisteredEntity[],
+  ): Promise<Applied> {
+    checkRegistrations(registrations, this.#trustDomain);
+    const edit = this.#difference(
+      [...registrations.map(subjectFactOf), ...entities.map(entityFactOf)],
+      (fact) => fact.kind === 'entity' || (fact.kind === 'subject' && !this.#isOwn(fact.id)),
+    );
+    const rows = registrations.map((registration) => ({
+      id: registration.subject.id,
+      body: JSON.stringify(registration),
+    }));
+    await this.#commit(edit, async (transaction) => {
+      const tables = transaction.tables<IdentityTables>();
+      await tables.deleteFrom('registration').execute();
+      for (const row of rows) await tables.insertInto('registration').values(row).execute();
+    });
+    this.#setRegistrations(registrations);
+    return this.#applied(edit);
+  }
+
+  /** Makes the enforcement points these, and no others; what a point registered itself stays. */
+  async registerPoints(points: readonly PointRegistration[]): Promise<Applied> {
+    checkPoints(points);
+    const ids = new Set(points.map(({ name }) => this.pointId(name)));
+    const surfacesOf = new Map(points.map(({ name, surfaces }) => [this.pointId(name), surfaces]));
+    const keys = this.#factLog.all().flatMap((fact) => {
+      const surfaces = fact.kind === 'transaction-key' && surfacesOf.get(fact.holder);
+      return surfaces ? [{ ...fact, surfaces: [...surfaces] }] : [];
+    });
+    const edit = this.#difference(
+      [...[...ids].map((id) => subjectFactOf(ownRegistration(id))), ...keys],
+      (fact) =>
+        fact.kind === 'transaction-key' ||
+        (fact.kind === 'subject' && this.#isOwn(fact.id) && fact.id !== this.authorityId),
+    );
+    const next = points.map(({ name, surfaces }) => {
+      const logVerifierKey = this.#points.get(this.pointId(name))?.logVerifierKey;
+      return { name, surfaces, ...(logVerifierKey !== undefined && { logVerifierKey }) };
+    });
+    await this.#commit(edit, async (transaction) => {
+      const tables = transaction.tables<IdentityTables>();
+      await tables.deleteFrom('point').execute();
+      for (const { name, surfaces, logVerifierKey } of next) {
+        const row = { name, surfaces: JSON.stringify(surfaces) };
+        await tables
+          .insertInto('point')
+          .values({ ...row, log_verifier_key: logVerifierKey ?? null })
+          .execute();
+      }
+    });
+    this.#setPoints(next);
+    return this.#applied(edit);
+  }
+
+  /** After the row was written. */
+  noteLogVerifierKey(spiffeId: string, logVerifierKey: string): void {
+    const point = this.#points.get(spiffeId);
+    if (point === undefined) return;
+    this.#points = new Map(this.#points).set(spiffeId, { ...point, logVerifierKey });
+  }
+
+  #isOwn(id: string): boolean {
+    return id.startsWith(this.pointId(''));
+  }
+
+  /** What to put and remove so that of the facts that `isOurs` picks exactly `wanted` are left. */
+  #difference(wanted: readonly Fact[], isOurs: (fact: Fact) => boolean): Required<FactEdit> {
+    const puts = wanted
+      .map((fact) => parseFact(fact))
+      .filter((fact) => !isDeepStrictEqual(this.#factLog.get(factKey(fact)), fact));
+    const keys = new Set(wanted.map(factKey));
+    const removes = this.#factLog
+      .all()
+      .filter(isOurs)
+      .map(factKey)
+      .filter((key) => !keys.has(key));
+    return { puts, removes };
+  }
+
+  async #commit(
+    edit: Required<FactEdit>,
+    rows: (transaction: Transaction) => Promise<void>,
+  ): Promise<void> {
+    if (edit.puts.length + edit.removes.length === 0) await this.#database.transaction(rows);
+    else await this.#factLog.append(edit, { also: rows });
+  }
+
+  #applied({ puts, removes }: Required<FactEdit>): Applied {
+    return { puts: puts.length, removes: removes.length, sequence: this.#factLog.sequence };
+  }
+
+  #setRegistrations(registrations: readonly Registration[]): void {
+    this.#registrations = new Map(registrations.map((each) => [each.subject.id, each]));
+    this.#clients = new Map(
+      [...this.#registrations.values()].flatMap((registration) =>
+        registration.client
+          ? [[registration.client.id, { registration, client: registration.client }]]
+          : [],
+      ),
+    );
+  }
+
+  #setPoints(points: readonly (PointRegistration & { readonly logVerifierKey?: string })[]): void {
+    this.#points = new Map(
+      points.map((point) => {
+        const spiffeId = this.pointId(point.name);
+        return [spiffeId, { ...point, spiffeId }];
+      }),
+    );
+  }
+}
+
+/** An OAuth client and the subject that it is. */
+export interface ClientOf {
+  readonly client: ClientRegistration;
+  readonly registration: Registration;
+}
+
+function ownRegistration(id: string): Registration {
+  return {
+    subject: { kind: 'workload', id },
+    owner: 'countersign',
+    enabled: true,
+    attributes: {},
+    parents: [],
+    certificates: [],
+  };
+}
+
+function subjectFactOf(registration: Registration): Fact {
+  const { subject, enabled, owner, attributes, parents, certificates } = registration;
+  return plain({
+    kind: 'subject',
+    id: subject.id,
+    enabled,
+    owner,
+    attributes,
+    parents,
+    certificates,
+  });
+}
+
+function entityFactOf({ uid, attributes, parents }: RegisteredEntity): Fact {
+  return plain({ kind: 'entity', uid, attributes, parents });
+}
+
+/** As JSON will say it: without undefined members, so that it compares with what was kept. */
+function plain(fact: object): Fact {
+  return parseFact(JSON.parse(JSON.stringify(fact)));
+}

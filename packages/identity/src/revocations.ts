@@ -1,0 +1,168 @@
+import { type Clock, factKey } from '@countersign/model';
+import type { FactLog } from '@countersign/state';
+import type { Kysely } from 'kysely';
+import type { Recorder } from './new-event.ts';
+import { type Refusal, refusal } from './refusal.ts';
+import type { IdentityTables } from './tables.ts';
+
+/** What can be revoked. */
+export const REVOCABLE = ['session', 'token', 'subject', 'certificate'] as const;
+/** One of {@link REVOCABLE}. */
+export type Revocable = (typeof REVOCABLE)[number];
+
+/** One thing to revoke. */
+export interface RevocationRequest {
+  readonly target: Revocable;
+  /** The session's id, the token's jti, the SPIFFE ID, or the certificate's SHA-256 in base64url. */
+  readonly value: string;
+  readonly reason: string;
+  /** Who does it: a SPIFFE ID, `local:uid=<n>`, `playbook:<name>`, `system`. */
+  readonly by: string;
+}
+
+/** What became of it. */
+export type RevocationResult = Refusal | { readonly isGranted: true; readonly untilMs: number };
+
+/** The end of JavaScript's time (ECMA-262 §21.4.1.1): a revocation that stands until it is taken back. */
+export const FOREVER_MS = 8_640_000_000_000_000;
+
+/** SHA-256 in base64url. */
+const THUMBPRINT = /^[A-Za-z0-9_-]{43}$/;
+
+/** Revokes and reinstates; the callers run these one at a time. */
+export class Revocations {
+  readonly #factLog: FactLog;
+  readonly #tables: () => Kysely<IdentityTables>;
+  readonly #record: Recorder;
+  readonly #now: Clock;
+  readonly #tokenTtlSecondsMax: number;
+
+  constructor(options: {
+    readonly factLog: FactLog;
+    readonly tables: () => Kysely<IdentityTables>;
+    readonly record: Recorder;
+    readonly now: Clock;
+    readonly tokenTtlSecondsMax: number;
+  }) {
+    this.#factLog = options.factLog;
+    this.#tables = options.tables;
+    this.#record = options.record;
+    this.#now = options.now;
+    this.#tokenTtlSecondsMax = options.tokenTtlSecondsMax;
+  }
+
+  /** Whether it is revoked now. */
+  covers(target: Revocable, value: string): boolean {
+    const fact = this.#factLog.get(`revocation ${target} ${value}`);
+    return fact?.kind === 'revocation' && fact.untilMs > this.#now();
+  }
+
+  async revoke({ target, value, reason, by }: RevocationRequest): Promise<RevocationResult> {
+    const nowMs = this.#now();
+    const untilMs = await this.#endOf(target, value);
+    if (untilMs === undefined)
+      return refusal('not-found', `found no ${target} '${value}' that could be used`);
+    await this.#factLog.append(
+      { puts: [{ kind: 'revocation', target, value, reason, atMs: nowMs, untilMs }] },
+      {
+        also: async (transaction) => {
+          if (target !== 'session') return;
+          await transaction
+            .tables<IdentityTables>()
+            .updateTable('session')
+            .set({ revoked_ms: nowMs, revoked_reason: reason })
+            .where('id', '=', value)
+            .execute();
+        },
+      },
+    );
+    const detail = { reason, untilMs };
+    await this.#record({
+      kind: 'administration',
+      action: `${target}-revoked`,
+      by,
+      target: value,
+      detail,
+    });
+    return { isGranted: true, untilMs };
+  }
+
+  async reinstate({
+    target,
+    value,
+    by,
+  }: Omit<RevocationRequest, 'reason'>): Promise<RevocationResult> {
+    const key = `revocation ${target} ${value}`;
+    const fact = this.#factLog.get(key);
+    if (fact?.kind !== 'revocation') {
+      return refusal('not-found', `found no revocation of ${target} '${value}'`);
+    }
+    // Before: giving trust back is not done when it cannot be recorded.
+    await this.#record({
+      kind: 'administration',
+      action: `${target}-reinstated`,
+      by,
+      target: value,
+    });
+    await this.#factLog.append(
+      { removes: [key] },
+      {
+        also: async (transaction) => {
+          if (target !== 'session') return;
+          await transaction
+            .tables<IdentityTables>()
+            .updateTable('session')
+            .set({ revoked_ms: null, revoked_reason: null })
+            .where('id', '=', value)
+            .execute();
+        },
+      },
+    );
+    return { isGranted: true, untilMs: this.#now() };
+  }
+
+  /** Keys of facts that have done their time: revocations of what has ended, keys that expired. */
+  expired(): readonly string[] {
+    const nowMs = this.#now();
+    return this.#factLog.all().flatMap((fact) => {
+      const endMs =
+        fact.kind === 'revocation'
+          ? fact.untilMs
+          : fact.kind === 'transaction-key'
+            ? fact.notAfterMs
+            : FOREVER_MS;
+      return endMs <= nowMs ? [factKey(fact)] : [];
+    });
+  }
+
+  /** When what is revoked would end by itself; nothing when there is no such thing. */
+  async #endOf(target: Revocable, value: string): Promise<number | undefined> {
+    const nowMs = this.#now();
+    switch (target) {
+      case 'session': {
+        const row = await this.#tables()
+          .selectFrom('session')
+          .select('ends_ms')
+          .where('id', '=', value)
+          .where('ends_ms', '>', nowMs)
+          .executeTakeFirst();
+        return row?.ends_ms;
+      }
+      case 'token':
+        // Tokens are not kept; none lives longer than this. A minute for clocks that differ.
+        return nowMs + (this.#tokenTtlSecondsMax + 60) * 1000;
+      case 'subject':
+        // One that is not registered is refused everywhere already; most likely the name is misspelt.
+        return this.#factLog.get(`subject ${value}`) && FOREVER_MS;
+      default: {
+        if (!THUMBPRINT.test(value)) return undefined;
+        const row = await this.#tables()
+          .selectFrom('svid')
+          .select('not_after_ms')
+          .where('thumbprint', '=', value)
+          .executeTakeFirst();
+        return row?.not_after_ms ?? FOREVER_MS;
+      }
+    }
+  }
+}

@@ -1,0 +1,183 @@
+import { type Clock, compactId } from '@countersign/model';
+import type { Database, Transaction } from '@countersign/state';
+import type { ExpressionBuilder } from 'kysely';
+import type { IdentityTables } from './tables.ts';
+
+/** How long a client's session lives. */
+export const SESSION_MILLISECONDS = 8 * 3_600_000;
+/** Sessions of one client at once: each new DPoP key is one. Then one that is idle makes room, or none is started. */
+const SESSIONS_PER_CLIENT_MAX = 1000;
+/** No access token lives longer; a minute more, for clocks that differ. */
+const TOKEN_MILLISECONDS_MAX = 360_000;
+/** Ended sessions removed with each new one. */
+const CLEANUP_ROWS = 100;
+
+/** A session of an OAuth client: all tokens for one key, from the first one on, for 8 hours. */
+export interface ClientSession {
+  readonly id: string;
+  readonly clientId: string;
+  /** SPIFFE ID. */
+  readonly subject: string;
+  readonly binding: 'mtls' | 'dpop';
+  /** The certificate's SHA-256 or the DPoP key's RFC 7638 thumbprint, base64url. */
+  readonly thumbprint: string;
+  readonly startedAtMs: number;
+  readonly endsAtMs: number;
+  readonly lastTokenAtMs: number;
+  readonly revokedAtMs?: number;
+  readonly revokedReason?: string;
+}
+
+/** Whose session, by which key. */
+export type SessionKey = Pick<ClientSession, 'clientId' | 'subject' | 'binding' | 'thumbprint'>;
+
+/** The session to issue under, or why there is none. */
+export type SessionResult =
+  | { readonly kind: 'session'; readonly session: ClientSession; readonly isNew: boolean }
+  | { readonly kind: 'revoked'; readonly session: ClientSession }
+  | { readonly kind: 'too-many' };
+
+/**
+ * Finds the session of a key, or starts one, in which a token of `ttlSeconds` still ends.
+ *
+ * A client whose session is revoked gets none until that session's end: not with the same certificate,
+ * and, since it makes up its DPoP keys itself, not with any DPoP key.
+ */
+export async function resolveSession(
+  database: Database,
+  key: SessionKey,
+  { ttlSeconds, now }: { readonly ttlSeconds: number; readonly now: Clock },
+): Promise<SessionResult> {
+  return database.transaction(async (transaction) => {
+    const nowMs = now();
+    const tables = transaction.tables<IdentityTables>();
+    const live = () =>
+      tables
+        .selectFrom('session')
+        .where('client_id', '=', key.clientId)
+        .where('ends_ms', '>', nowMs);
+    const isSameKey = ({ and, eb }: ExpressionBuilder<IdentityTables, 'session'>) =>
+      and([eb('binding', '=', key.binding), eb('thumbprint', '=', key.thumbprint)]);
+
+    const revoked = await live()
+      .selectAll()
+      .where('revoked_ms', 'is not', null)
+      .where((each) => (key.binding === 'dpop' ? each.eb('binding', '=', 'dpop') : isSameKey(each)))
+      .executeTakeFirst();
+    if (revoked) return { kind: 'revoked', session: sessionOf(revoked) };
+
+    // INVARIANT: no token outlives its session, so a revocation that ends with it misses none.
+    const known = await live()
+      .selectAll()
+      .where(isSameKey)
+      .where('subject', '=', key.subject)
+      .where('ends_ms', '>=', nowMs + ttlSeconds * 1000)
+      .executeTakeFirst();
+    if (known) {
+      await tables
+        .updateTable('session')
+        .set({ last_token_ms: nowMs })
+        .where('id', '=', known.id)
+        .execute();
+      const session = sessionOf({ ...known, last_token_ms: nowMs });
+      return { kind: 'session', session, isNew: false };
+    }
+
+    const { count } = await live()
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .executeTakeFirstOrThrow();
+    if (count >= SESSIONS_PER_CLIENT_MAX && !(await makeRoom(transaction, key.clientId, nowMs))) {
+      return { kind: 'too-many' };
+    }
+    const session: ClientSession = {
+      ...key,
+      id: compactId(),
+      startedAtMs: nowMs,
+      endsAtMs: nowMs + SESSION_MILLISECONDS,
+      lastTokenAtMs: nowMs,
+    };
+    await tables.insertInto('session').values(rowOf(session)).execute();
+    await removeEnded(transaction, nowMs);
+    return { kind: 'session', session, isNew: true };
+  });
+}
+
+/** Forgets the session of a client that has been without a token longest, when its last token has ended. */
+async function makeRoom(
+  transaction: Transaction,
+  clientId: string,
+  nowMs: number,
+): Promise<boolean> {
+  const { numDeletedRows } = await transaction
+    .tables<IdentityTables>()
+    .deleteFrom('session')
+    .where('id', '=', (idle) =>
+      idle
+        .selectFrom('session')
+        .select('id')
+        .where('client_id', '=', clientId)
+        .where('revoked_ms', 'is', null)
+        .where('last_token_ms', '<', nowMs - TOKEN_MILLISECONDS_MAX)
+        .orderBy('last_token_ms')
+        .limit(1),
+    )
+    .executeTakeFirstOrThrow();
+  return numDeletedRows === 1n;
+}
+
+async function removeEnded(transaction: Transaction, nowMs: number): Promise<void> {
+  await transaction
+    .tables<IdentityTables>()
+    .deleteFrom('session')
+    .where('id', 'in', (ended) =>
+      ended.selectFrom('session').select('id').where('ends_ms', '<=', nowMs).limit(CLEANUP_ROWS),
+    )
+    .execute();
+}
+
+/** Sessions that have not ended, the newest first, at most 10,000. */
+export async function liveSessions(
+  database: Database,
+  nowMs: number,
+): Promise<readonly ClientSession[]> {
+  const rows = await database
+    .tables<IdentityTables>()
+    .selectFrom('session')
+    .selectAll()
+    .where('ends_ms', '>', nowMs)
+    .orderBy('started_ms', 'desc')
+    .orderBy('id')
+    .limit(10_000)
+    .execute();
+  return rows.map(sessionOf);
+}
+
+function sessionOf(row: IdentityTables['session']): ClientSession {
+  return {
+    id: row.id,
+    clientId: row.client_id,
+    subject: row.subject,
+    binding: row.binding,
+    thumbprint: row.thumbprint,
+    startedAtMs: row.started_ms,
+    endsAtMs: row.ends_ms,
+    lastTokenAtMs: row.last_token_ms,
+    ...(row.revoked_ms !== null && { revokedAtMs: row.revoked_ms }),
+    ...(row.revoked_reason !== null && { revokedReason: row.revoked_reason }),
+  };
+}
+
+function rowOf(session: ClientSession): IdentityTables['session'] {
+  return {
+    id: session.id,
+    client_id: session.clientId,
+    subject: session.subject,
+    binding: session.binding,
+    thumbprint: session.thumbprint,
+    started_ms: session.startedAtMs,
+    ends_ms: session.endsAtMs,
+    last_token_ms: session.lastTokenAtMs,
+    revoked_ms: null,
+    revoked_reason: null,
+  };
+}

@@ -1,0 +1,341 @@
+import { createHash } from 'node:crypto';
+import type { Clock, Fact } from '@countersign/model';
+import {
+  certificateThumbprint,
+  parseSpiffeId,
+  type X509Authority,
+  type X509Svid,
+} from '@countersign/spiffe';
+import type { Database, FactLog, Transaction } from '@countersign/state';
+import { consumeToken, findToken } from './join-tokens.ts';
+import type { Recorder } from './new-event.ts';
+import { type Refusal, refusal } from './refusal.ts';
+import type { Registry } from './registry.ts';
+import type { Revocations } from './revocations.ts';
+import type { Serial } from './serial.ts';
+import {
+  type PointKeys,
+  REQUEST_AGE_SECONDS_MAX,
+  type SvidRequest,
+  verifySvidRequest,
+} from './svid-request.ts';
+import type { IdentityTables } from './tables.ts';
+
+/** An SVID, and when to come for the next one. */
+export interface SvidGrant {
+  readonly isGranted: true;
+  readonly spiffeId: string;
+  /** DER in base64, leaf first. */
+  readonly chain: readonly string[];
+  /** DER in base64: the X.509 authorities of the trust domain. */
+  readonly authorities: readonly string[];
+  readonly notAfterMs: number;
+  readonly renewAfterMs: number;
+}
+
+/** Who is at the other end of a control connection, by its SVID, verified. */
+export interface ControlPeer {
+  readonly spiffeId: string;
+  /** SHA-256 over the leaf's DER, base64url. */
+  readonly thumbprint: string;
+}
+
+/** Names and addresses that an SVID carries beside its SPIFFE ID. */
+export interface HostNames {
+  readonly dnsNames?: readonly string[];
+  readonly ipAddresses?: readonly string[];
+}
+
+interface SvidsOptions {
+  readonly database: Database;
+  readonly factLog: FactLog;
+  readonly registry: Registry;
+  readonly revocations: Revocations;
+  readonly authority: X509Authority;
+  readonly record: Recorder;
+  readonly serial: Serial;
+  readonly now: Clock;
+  readonly svidTtlSeconds: number;
+  readonly hostNamesOf: (spiffeId: string) => HostNames;
+  readonly random: () => number;
+}
+
+const CLEANUP_ROWS = 100;
+const OWN_TTL_SECONDS = 3600;
+
+/** What a check found: a request that may be granted, for whom, and what granting it uses up. */
+interface Grantable {
+  readonly request: SvidRequest;
+  readonly spiffeId: string;
+  readonly via: 'join-token' | 'renewal';
+  readonly consume: (transaction: Transaction) => Promise<void>;
+}
+
+/** Or why not, and to whom, if that is proved. */
+interface Refused {
+  readonly request: Refusal;
+  readonly spiffeId?: string;
+}
+
+type Checked = Grantable | Refused;
+
+function isGrantable(checked: Checked): checked is Grantable {
+  return checked.request.isGranted;
+}
+
+/** Grants SVIDs against join tokens and older SVIDs. */
+export class Svids {
+  readonly #options: SvidsOptions;
+
+  constructor(options: SvidsOptions) {
+    this.#options = options;
+  }
+
+  /** The first SVID, against a join token. */
+  async enrol(asked: { joinToken: string; request: string }): Promise<SvidGrant | Refusal> {
+    const { joinToken } = asked;
+    const { database, now } = this.#options;
+    const consume = (transaction: Transaction) =>
+      consumeToken(transaction, { joinToken, nowMs: now() });
+    return this.#checkThenGrant(async () => {
+      const token = await findToken(database, { joinToken, nowMs: now() });
+      if (!token.isGranted) return { request: token };
+      const { spiffeId } = token;
+      const request = await this.#verify(asked.request, spiffeId);
+      if (!request.isGranted) return { request, spiffeId };
+      return { request, spiffeId, via: 'join-token', consume };
+    });
+  }
+
+  /** The next SVID, against the current one. */
+  async renew(
+    asked: { request: string },
+    peer: ControlPeer | undefined,
+  ): Promise<SvidGrant | Refusal> {
+    if (peer === undefined) return this.#refuse(refusal('peer-missing', 'found no SVID'));
+    const { spiffeId, thumbprint } = peer;
+    return this.#checkThenGrant(async () => {
+      const request = this.#options.revocations.covers('certificate', thumbprint)
+        ? refusal('certificate-revoked', `found ${thumbprint}`)
+        : await this.#verify(asked.request, spiffeId);
+      if (!request.isGranted) return { request, spiffeId };
+      return { request, spiffeId, via: 'renewal', consume: async () => {} };
+    });
+  }
+
+  /**
+   * Checks at once, so that a flood of bad requests keeps nobody waiting, and again when it is its turn: of
+   * two requests with one token the second must see that it is used.
+   */
+  async #checkThenGrant(check: () => Promise<Checked>): Promise<SvidGrant | Refusal> {
+    const early = await check();
+    if (!isGrantable(early)) return this.#refuse(early.request, early.spiffeId);
+    return this.#options.serial.run(async () => {
+      const checked = await check();
+      if (!isGrantable(checked)) return this.#refuse(checked.request, checked.spiffeId);
+      return this.#grant(checked);
+    });
+  }
+
+  /** An SVID for the authority itself, which asks nobody; for an hour, however short those of others are. */
+  async issueOwn(publicKey: SvidRequest['publicKey'], names: HostNames): Promise<X509Svid> {
+    const { registry, authority } = this.#options;
+    const svid = await authority.issueSvid({
+      spiffeId: parseSpiffeId(registry.authorityId),
+      publicKey,
+      ttlSeconds: OWN_TTL_SECONDS,
+      ...names,
+    });
+    await this.#options.database.transaction((transaction) => this.#keep(transaction, svid));
+    await this.#recordIssue(svid, 'own');
+    return svid;
+  }
+
+  async #verify(jws: string, spiffeId: string): Promise<SvidRequest | Refusal> {
+    const { factLog, registry, revocations, database, now } = this.#options;
+    const { trustDomain } = factLog;
+    const subject = registry.subject(spiffeId);
+    if (subject === undefined) return refusal('subject-unregistered', `found ${spiffeId}`);
+    if (!subject.enabled) return refusal('subject-disabled', `found ${spiffeId}`);
+    if (revocations.covers('subject', spiffeId)) {
+      return refusal('subject-revoked', `found ${spiffeId}`);
+    }
+    const request = await verifySvidRequest(jws, { trustDomain, nowMs: now() });
+    if (!request.isGranted) return request;
+    if (request.subject !== undefined && request.subject !== spiffeId) {
+      return refusal('request-subject', `found '${request.subject}', expected '${spiffeId}'`);
+    }
+    const seen = await database
+      .tables<IdentityTables>()
+      .selectFrom('svid_request')
+      .select('hash')
+      .where('hash', '=', hashOf(spiffeId, request.id))
+      .executeTakeFirst();
+    if (seen !== undefined) return refusal('request-replayed', `found jti '${request.id}'`);
+    return (request.extra && this.#refuseExtra(spiffeId, request.extra)) ?? request;
+  }
+
+  #refuseExtra(spiffeId: string, extra: PointKeys): Refusal | undefined {
+    const point = this.#options.registry.point(spiffeId);
+    if (point === undefined) return refusal('request-extra', `${spiffeId} is no point`);
+    const { logVerifierKey } = extra;
+    // A second key would let a stolen point begin another log under its name (invariant 6).
+    if (
+      logVerifierKey !== undefined &&
+      point.logVerifierKey !== undefined &&
+      point.logVerifierKey !== logVerifierKey
+    ) {
+      const known = `expected '${point.logVerifierKey}'`;
+      return refusal('log-key-changed', `found '${logVerifierKey}', ${known}`);
+    }
+    return undefined;
+  }
+
+  async #grant({ request, spiffeId, via, consume }: Grantable): Promise<SvidGrant> {
+    const { authority, registry, factLog, database, svidTtlSeconds, now, random } = this.#options;
+    const svid = await authority.issueSvid({
+      spiffeId: parseSpiffeId(spiffeId),
+      publicKey: request.publicKey,
+      ttlSeconds: svidTtlSeconds,
+      ...this.#options.hostNamesOf(spiffeId),
+    });
+    const nowMs = now();
+    const logVerifierKey = request.extra?.logVerifierKey;
+    const rows = async (transaction: Transaction) => {
+      await consume(transaction);
+      await noteRequest(transaction, { spiffeId, request, nowMs });
+      await this.#keep(transaction, svid);
+      if (logVerifierKey === undefined) return;
+      await transaction
+        .tables<IdentityTables>()
+        .updateTable('point')
+        .set({ log_verifier_key: logVerifierKey })
+        .where('name', '=', registry.point(spiffeId)?.name ?? '')
+        .execute();
+    };
+    const key = this.#transactionKeyFact(spiffeId, request.extra, svid.notAfterMs);
+    if (key === undefined) await database.transaction(rows);
+    else await factLog.append({ puts: [key] }, { also: rows });
+    if (logVerifierKey !== undefined) registry.noteLogVerifierKey(spiffeId, logVerifierKey);
+    // INVARIANT: nothing leaves that is not in the log.
+    await this.#recordIssue(svid, via);
+    // SPIRE's rule: at half of the life, a tenth of it earlier or later.
+    const halfMs = ((svid.notAfterMs - nowMs) / 2) * (0.9 + random() * 0.2);
+    return {
+      isGranted: true,
+      spiffeId,
+      chain: svid.chain.map(base64Of),
+      authorities: [base64Of(authority.certificate)],
+      notAfterMs: svid.notAfterMs,
+      renewAfterMs: Math.round(nowMs + halfMs),
+    };
+  }
+
+  #transactionKeyFact(
+    spiffeId: string,
+    extra: PointKeys | undefined,
+    notAfterMs: number,
+  ): Fact | undefined {
+    const jwk = extra?.transactionKey;
+    const point = this.#options.registry.point(spiffeId);
+    if (jwk === undefined || point === undefined) return undefined;
+    const { kid } = jwk;
+    const surfaces = [...point.surfaces];
+    return { kind: 'transaction-key', kid, jwk, holder: spiffeId, surfaces, notAfterMs };
+  }
+
+  async #keep(transaction: Transaction, svid: X509Svid): Promise<void> {
+    const tables = transaction.tables<IdentityTables>();
+    await tables
+      .deleteFrom('svid')
+      .where('thumbprint', 'in', (ended) =>
+        ended
+          .selectFrom('svid')
+          .select('thumbprint')
+          .where('not_after_ms', '<=', this.#options.now())
+          .limit(CLEANUP_ROWS),
+      )
+      .execute();
+    await tables
+      .insertInto('svid')
+      .values({
+        thumbprint: thumbprintOf(svid),
+        spiffe_id: svid.spiffeId.uri,
+        serial: svid.serialHex,
+        not_after_ms: svid.notAfterMs,
+      })
+      .execute();
+  }
+
+  async #recordIssue(svid: X509Svid, via: string): Promise<void> {
+    await this.#options.record({
+      kind: 'administration',
+      action: 'svid-issued',
+      by: via === 'own' ? 'system' : svid.spiffeId.uri,
+      target: svid.spiffeId.uri,
+      detail: {
+        via,
+        serial: svid.serialHex,
+        thumbprint: thumbprintOf(svid),
+        notAfterMs: svid.notAfterMs,
+      },
+    });
+  }
+
+  async #refuse(refused: Refusal, subject?: string): Promise<Refusal> {
+    const { code, detail } = refused;
+    await this.#options.record({
+      kind: 'authentication',
+      result: 'refused',
+      reason: code,
+      detail: detail.slice(0, 1000),
+      listener: 'control',
+      ...(subject !== undefined && { subject }),
+    });
+    if (code === 'log-key-changed') {
+      const alarm = `${subject}: ${detail}`.slice(0, 1000);
+      await this.#options.record({ kind: 'alarm', alarm: 'log-key-changed', detail: alarm });
+    }
+    return refused;
+  }
+}
+
+/** A request is good for a minute either way; so long its id is kept. */
+async function noteRequest(
+  transaction: Transaction,
+  options: { readonly spiffeId: string; readonly request: SvidRequest; readonly nowMs: number },
+): Promise<void> {
+  const { spiffeId, request, nowMs } = options;
+  const tables = transaction.tables<IdentityTables>();
+  await tables
+    .deleteFrom('svid_request')
+    .where('hash', 'in', (old) =>
+      old
+        .selectFrom('svid_request')
+        .select('hash')
+        .where('expires_ms', '<', nowMs)
+        .limit(CLEANUP_ROWS),
+    )
+    .execute();
+  await tables
+    .insertInto('svid_request')
+    .values({
+      hash: hashOf(spiffeId, request.id),
+      expires_ms: request.madeAtMs + (REQUEST_AGE_SECONDS_MAX + 1) * 1000,
+    })
+    .execute();
+}
+
+function hashOf(spiffeId: string, id: string): string {
+  return createHash('sha256').update(`${spiffeId}\n${id}`).digest('base64url');
+}
+
+function thumbprintOf({ chain }: X509Svid): string {
+  const [leaf] = chain;
+  if (leaf === undefined) throw new Error('broken invariant: an issued chain has a leaf');
+  return certificateThumbprint(leaf);
+}
+
+function base64Of(der: Uint8Array): string {
+  return Buffer.from(der).toString('base64');
+}

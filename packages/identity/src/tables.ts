@@ -1,0 +1,89 @@
+import type { Migration } from '@countersign/state';
+
+/** The rows of this room. Times are milliseconds since the epoch. */
+export interface IdentityTables {
+  /** What the bank registered; `body` is a `Registration` as JSON. Its subject is also a fact. */
+  registration: { id: string; body: string };
+  /** Enforcement points, and the key that each one's log is verified with, fixed at first enrolment. */
+  point: { name: string; surfaces: string; log_verifier_key: string | null };
+  /** DER of the authority's own X.509 certificate. */
+  authority_certificate: { id: number; der: Uint8Array };
+  /** One-time tokens by SHA-256; the token itself is nowhere. */
+  join_token: { hash: string; spiffe_id: string; expires_ms: number; used_ms: number | null };
+  /** Requests for SVIDs that were granted, so that none is granted twice. */
+  svid_request: { hash: string; expires_ms: number };
+  /** SVIDs that are still valid. */
+  svid: { thumbprint: string; spiffe_id: string; serial: string; not_after_ms: number };
+  /** Sessions of OAuth clients. */
+  session: {
+    id: string;
+    client_id: string;
+    subject: string;
+    /** `x5t#S256` or `jkt` and its value: the key that the session's tokens are bound to. */
+    binding: 'mtls' | 'dpop';
+    thumbprint: string;
+    started_ms: number;
+    ends_ms: number;
+    /** When the last token was issued under it. */
+    last_token_ms: number;
+    revoked_ms: number | null;
+    revoked_reason: string | null;
+  };
+  /** What `oidc-provider` keeps, by its model and id; `payload` is JSON. */
+  issuer_row: {
+    model: string;
+    id: string;
+    payload: string;
+    grant_id: string | null;
+    uid: string | null;
+    user_code: string | null;
+    expires_ms: number;
+  };
+}
+
+/** The schema of this room. */
+export const migrations: readonly Migration[] = [
+  {
+    name: '0001-identity',
+    statements: [
+      'create table registration (id text primary key, body text not null) strict',
+      `create table point (
+         name text primary key, surfaces text not null, log_verifier_key text
+       ) strict`,
+      'create table authority_certificate (id integer primary key check (id = 1), der blob not null) strict',
+      `create table join_token (
+         hash text primary key, spiffe_id text not null, expires_ms integer not null, used_ms integer
+       ) strict`,
+      'create index join_token_expires on join_token (expires_ms)',
+      'create table svid_request (hash text primary key, expires_ms integer not null) strict',
+      'create index svid_request_expires on svid_request (expires_ms)',
+      `create table svid (
+         thumbprint text primary key, spiffe_id text not null, serial text not null,
+         not_after_ms integer not null
+       ) strict`,
+      'create index svid_not_after on svid (not_after_ms)',
+      `create table session (
+         id text primary key, client_id text not null, subject text not null,
+         binding text not null check (binding in ('mtls', 'dpop')), thumbprint text not null,
+         started_ms integer not null, ends_ms integer not null, last_token_ms integer not null,
+         revoked_ms integer, revoked_reason text
+       ) strict`,
+      'create index session_client on session (client_id, ends_ms, last_token_ms)',
+      'create index session_ends on session (ends_ms)',
+    ],
+  },
+  {
+    name: '0002-issuer',
+    statements: [
+      `create table issuer_row (
+         model text not null, id text not null, payload text not null,
+         grant_id text, uid text, user_code text, expires_ms integer not null,
+         primary key (model, id)
+       ) strict`,
+      'create index issuer_row_expires on issuer_row (expires_ms)',
+      'create index issuer_row_grant on issuer_row (grant_id) where grant_id is not null',
+      'create index issuer_row_uid on issuer_row (uid) where uid is not null',
+      'create index issuer_row_user_code on issuer_row (user_code) where user_code is not null',
+    ],
+  },
+];

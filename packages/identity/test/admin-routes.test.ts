@@ -1,0 +1,172 @@
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { adminRoutes } from '@countersign/identity';
+import { type FastifyInstance, fastify } from 'fastify';
+import { Client } from 'undici';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import {
+  id,
+  last,
+  registration,
+  startAuthority,
+  svidRequest,
+  type TestAuthority,
+} from './authority.ts';
+
+let authority: TestAuthority;
+let app: FastifyInstance;
+let client: Client;
+let folder: string;
+const alice = id('human/alice');
+
+beforeEach(async () => {
+  authority = await startAuthority();
+  await authority.identity.applyRegistrations(
+    [registration('human/alice'), registration('human/off', { enabled: false })],
+    [],
+  );
+  folder = mkdtempSync(join(tmpdir(), 'admin-'));
+  const path = join(folder, 'admin.sock');
+  app = fastify();
+  await app.register(adminRoutes({ identity: authority.identity, by: 'local:uid=0' }));
+  await app.listen({ path });
+  chmodSync(path, 0o600);
+  client = new Client('http://localhost', { socketPath: path });
+});
+afterEach(async () => {
+  await client.destroy();
+  await app.close();
+  await authority.close();
+  rmSync(folder, { recursive: true });
+});
+
+async function call(method: 'GET' | 'POST' | 'DELETE', path: string, json?: unknown) {
+  const { statusCode, headers, body } = await client.request({
+    method,
+    path,
+    ...(json !== undefined && {
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(json),
+    }),
+  });
+  const text = await body.text();
+  return {
+    status: statusCode,
+    type: String(headers['content-type']),
+    body: text ? JSON.parse(text) : undefined,
+  };
+}
+
+describe('the admin socket', () => {
+  test('makes a join token that enrols', async () => {
+    const { status, body } = await call('POST', '/v1/join-tokens', { spiffeId: alice });
+    expect([status, body]).toEqual([
+      201,
+      { joinToken: expect.any(String), spiffeId: alice, expiresAtMs: expect.any(Number) },
+    ]);
+    expect(last(authority, 'administration')).toEqual({
+      kind: 'administration',
+      action: 'join-token-created',
+      by: 'local:uid=0',
+      target: alice,
+      detail: { expiresAtMs: body.expiresAtMs },
+    });
+    expect(JSON.stringify(authority.events)).not.toContain(body.joinToken);
+    const { joinToken } = body;
+    const granted = await authority.identity.enrol({ joinToken, request: await svidRequest() });
+    expect(granted.isGranted).toBe(true);
+  });
+
+  test.each([
+    ['an unknown subject', { spiffeId: id('human/nobody') }, 404],
+    ['a disabled subject', { spiffeId: id('human/off') }, 409],
+    ['more than a day', { spiffeId: alice, ttlSeconds: 86_401 }, 400],
+    ['no time at all', { spiffeId: alice, ttlSeconds: 0 }, 400],
+    ['a field too many', { spiffeId: alice, admin: true }, 400],
+    ['nobody', {}, 400],
+  ])('makes no join token for %s', async (_, json, status) => {
+    const answer = await call('POST', '/v1/join-tokens', json);
+    expect([answer.status, answer.type, answer.body.status]).toEqual([
+      status,
+      expect.stringContaining('application/problem+json'),
+      status,
+    ]);
+  });
+
+  test('lists subjects, points and sessions', async () => {
+    await authority.identity.registerPoints([{ name: 'edge', surfaces: ['a'] }]);
+    const { body: subjects } = await call('GET', '/v1/subjects');
+    expect(subjects.map(({ id: name }: { id: string }) => name).sort()).toEqual(
+      [
+        alice,
+        id('human/off'),
+        id('workload/countersign/authority'),
+        id('workload/countersign/edge'),
+      ].sort(),
+    );
+    expect((await call('GET', '/v1/points')).body).toEqual([
+      { name: 'edge', surfaces: ['a'], spiffeId: id('workload/countersign/edge') },
+    ]);
+    expect((await call('GET', '/v1/sessions')).body).toEqual([]);
+  });
+
+  test('revokes a subject, and takes it back', async () => {
+    const revoked = await call('POST', '/v1/revocations', {
+      target: 'subject',
+      value: alice,
+      reason: 'left',
+    });
+    expect([revoked.status, revoked.body]).toEqual([
+      201,
+      { target: 'subject', value: alice, reason: 'left', untilMs: 8_640_000_000_000_000 },
+    ]);
+    expect(authority.identity.isRevoked('subject', alice)).toBe(true);
+    expect(authority.factLog.get(`revocation subject ${alice}`)).toMatchObject({ reason: 'left' });
+    const path = `/v1/revocations/subject/${encodeURIComponent(alice)}`;
+    expect((await call('DELETE', path)).status).toBe(204);
+    expect(authority.identity.isRevoked('subject', alice)).toBe(false);
+    expect(last(authority, 'administration')).toMatchObject({
+      action: 'subject-reinstated',
+      by: 'local:uid=0',
+      target: alice,
+    });
+    expect((await call('DELETE', path)).status).toBe(404);
+  });
+
+  test('takes back the revocation of a name as long as names get', async () => {
+    const path = `human/${'a'.repeat(2000)}`;
+    const value = id(path);
+    await authority.identity.applyRegistrations([registration(path)], []);
+    await authority.identity.revoke({ target: 'subject', value, reason: 'x', by: 'test' });
+    const url = `/v1/revocations/subject/${encodeURIComponent(value)}`;
+    expect((await call('DELETE', url)).status).toBe(204);
+  });
+
+  test.each([
+    ['a session that is not there', { target: 'session', value: 'x', reason: 'y' }, 404],
+    [
+      'a subject that is misspelt',
+      { target: 'subject', value: id('human/alcie'), reason: 'y' },
+      404,
+    ],
+    [
+      'a certificate by its hex',
+      { target: 'certificate', value: 'ab'.repeat(32), reason: 'y' },
+      404,
+    ],
+    ['something else', { target: 'device', value: 'x', reason: 'y' }, 400],
+    ['without reason', { target: 'subject', value: alice }, 400],
+  ])('does not revoke %s', async (_, json, status) => {
+    expect((await call('POST', '/v1/revocations', json)).status).toBe(status);
+  });
+
+  test('shows nothing of what went wrong inside', async () => {
+    authority.failRecording(true);
+    const { status, body } = await call('POST', '/v1/join-tokens', { spiffeId: alice });
+    expect([status, JSON.stringify(body)]).toEqual([
+      500,
+      expect.not.stringContaining('log is gone'),
+    ]);
+  });
+});

@@ -1,0 +1,116 @@
+// The provider asks for all of this by name; our grants reach only a part of it.
+import { issuerAdapter } from '@countersign/identity';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { startAuthority, type TestAuthority } from './authority.ts';
+
+let nowMs: number;
+let authority: TestAuthority;
+let adapterOf: ReturnType<typeof issuerAdapter>;
+
+beforeEach(async () => {
+  nowMs = 1_800_000_000_000;
+  authority = await startAuthority();
+  adapterOf = issuerAdapter(authority.database, {
+    now: () => nowMs,
+    clientMetadata: (id) => (id === 'known' ? { client_id: id } : undefined),
+  });
+});
+
+afterEach(() => authority.close());
+
+const rows = async () =>
+  (
+    await authority.database
+      .tables<{ issuer_row: { id: string } }>()
+      .selectFrom('issuer_row')
+      .select('id')
+      .execute()
+  ).length;
+
+describe('the rows of the issuer', () => {
+  test('are found until their last moment and not after', async () => {
+    const grants = adapterOf('Grant');
+    await grants.upsert('a', { jti: 'a' }, 10);
+    nowMs += 9_999;
+    expect(await grants.find('a')).toEqual({ jti: 'a' });
+    nowMs += 1;
+    expect(await grants.find('a')).toBeUndefined();
+  });
+
+  test('of one model are not those of another', async () => {
+    await adapterOf('Grant').upsert('a', { jti: 'a' }, 10);
+    expect(await adapterOf('Session').find('a')).toBeUndefined();
+  });
+
+  test('replace what was there', async () => {
+    const grants = adapterOf('Grant');
+    await grants.upsert('a', { jti: 'a' }, 10);
+    await grants.upsert('a', { jti: 'b' }, 20);
+    nowMs += 15_000;
+    expect(await grants.find('a')).toEqual({ jti: 'b' });
+  });
+
+  test('are found by uid and by user code', async () => {
+    await adapterOf('Session').upsert('a', { uid: 'u' }, 10);
+    await adapterOf('DeviceCode').upsert('b', { userCode: 'c' }, 10);
+    expect(await adapterOf('Session').findByUid('u')).toEqual({ uid: 'u' });
+    expect(await adapterOf('DeviceCode').findByUserCode('c')).toEqual({ userCode: 'c' });
+    expect(await adapterOf('DeviceCode').findByUid('u')).toBeUndefined();
+  });
+
+  test('say when they were consumed', async () => {
+    const codes = adapterOf('AuthorizationCode');
+    await codes.upsert('a', { jti: 'a' }, 10);
+    await codes.consume('a');
+    await codes.consume('unknown');
+    expect(await codes.find('a')).toEqual({ jti: 'a', consumed: 1_800_000_000 });
+  });
+
+  test('go one by one, or all of a grant', async () => {
+    await adapterOf('Grant').upsert('g', { jti: 'g' }, 10);
+    await adapterOf('AccessToken').upsert('a', { grantId: 'g' }, 10);
+    await adapterOf('RefreshToken').upsert('r', { grantId: 'g' }, 10);
+    await adapterOf('AccessToken').revokeByGrantId('g');
+    expect(await rows()).toBe(1);
+    await adapterOf('Grant').destroy('g');
+    expect(await rows()).toBe(0);
+  });
+
+  test('that have ended go, ten with each new one', async () => {
+    for (let index = 0; index < 25; index += 1) {
+      await adapterOf('Grant').upsert(`g${index}`, {}, 10);
+    }
+    nowMs += 10_000;
+    const counts: number[] = [];
+    for (let index = 0; index < 3; index += 1) {
+      await adapterOf('Grant').upsert(`new${index}`, {}, 10);
+      counts.push(await rows());
+    }
+    expect(counts).toEqual([16, 7, 3]);
+  });
+
+  test('that end by nothing end after a day', async () => {
+    await adapterOf('Grant').upsert('g', {});
+    nowMs += 86_400_000 - 1;
+    expect(await adapterOf('Grant').find('g')).toEqual({});
+    nowMs += 1;
+    expect(await adapterOf('Grant').find('g')).toBeUndefined();
+  });
+
+  test('let a jti in once while it is remembered', async () => {
+    const replays = adapterOf('ReplayDetection');
+    await replays.upsert('j', { jti: 'j' }, 10);
+    await expect(replays.upsert('j', { jti: 'j' }, 10)).rejects.toMatchObject({
+      error: 'invalid_request',
+    });
+    nowMs += 10_000;
+    await replays.upsert('j', { jti: 'j' }, 10);
+  });
+
+  test('hold no clients: those are the registered ones', async () => {
+    const clients = adapterOf('Client');
+    await clients.upsert('stranger', { client_id: 'stranger' });
+    expect(await clients.find('stranger')).toBeUndefined();
+    expect(await clients.find('known')).toEqual({ client_id: 'known' });
+  });
+});

@@ -1,0 +1,13 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+
+test('the example of the README runs', () => {
+  const readme = readFileSync('packages/risk/README.md', 'utf8');
+  const example = /```ts\n([\s\S]+?)```/.exec(readme)?.[1] ?? '';
+  const flags = ['--conditions=@countersign/source', '--input-type=module-typescript'];
+  const output = execFileSync(process.execPath, [...flags, '--eval', example], {
+    encoding: 'utf8',
+  });
+  expect(output).toContain("level: 'unknown'");
+});
