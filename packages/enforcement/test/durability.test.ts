@@ -156,7 +156,7 @@ test('facts that are too old refuse everything, and facts that are renewed serve
 test('without a policy everything is refused', async () => {
   const bank = await openBank();
   const as = await bank.partner('ledgerly');
-  bank.decision.dispose();
+  bank.decision.release();
   const token = bank.token({ cnf: { 'x5t#S256': as.thumbprint } });
   const got = await bank.call({ as, token });
   const { decision } = await bank.record(got.problem.eventId);

@@ -216,7 +216,7 @@ test('stale facts, missing policy and expired certificates change nothing', asyn
   const as = await bank.partner('brief', 40);
   bank.skewMs = 3_600_000;
   expect((await bank.call({ as })).status).toBe(200);
-  bank.decision.dispose();
+  bank.decision.release();
 });
 
 test('a surface that enforces is not served over a plain listener', async () => {
