@@ -76,16 +76,19 @@ async function profileGateway(
   const profileFolder = join(folder, 'profile');
   mkdirSync(profileFolder, { recursive: true });
   const running = await startArrangements(folder, { profileFolder });
+  const window = { start: 0, end: 0 };
   try {
     const arrangement = running.all.find(({ name }) => name === 'C');
     if (!arrangement) throw new Error('broken invariant: there is an arrangement C');
     await once(arrangement, running, { shim, seconds: WARM_UP_SECONDS });
+    window.start = monotonicMicroseconds();
     const { cpuMicroseconds } = await once(arrangement, running, { shim, seconds });
+    window.end = monotonicMicroseconds();
     progress(`profiled: ${cpuMicroseconds.toFixed(1)} µs`);
   } finally {
     await running.stop();
   }
-  return readGatewayProfile(profileFolder);
+  return readGatewayProfile(profileFolder, window);
 }
 
 async function once(
@@ -105,6 +108,10 @@ async function once(
     seconds,
     cpu: OTHER_CPU,
   });
+}
+
+function monotonicMicroseconds(): number {
+  return Number(process.hrtime.bigint() / 1000n);
 }
 
 /** wrk takes no client certificate by itself. */
