@@ -13,7 +13,7 @@ import {
 import { nodeDisk, openLog } from '@countersign/ledger';
 import type { Clock } from '@countersign/model';
 import { checkRepository, type HostPort, type Problem, type Repository } from '@countersign/policy';
-import { type ServerTls, serverTlsOptions } from '@countersign/spiffe';
+import { encodePem, type ServerTls, serverTlsOptions } from '@countersign/spiffe';
 import { feedRoutes, openBundleStore, openDatabase, openFactLog } from '@countersign/state';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { policyTestRunner } from '../check/policy-tests.ts';
@@ -31,6 +31,8 @@ import { openRiskLoop } from './risk-loop.ts';
 
 const OWN_SVID_SECONDS = 3600;
 const SWEEP_EVERY_MS = 60_000;
+/** `sun_path` of Linux is 108 bytes with its end; Node would cut a longer one and listen elsewhere. */
+const SOCKET_PATH_BYTES_MAX = 107;
 
 /** What an authority is started with. */
 export interface RunAuthorityOptions {
@@ -69,6 +71,11 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     // What was opened last is closed first: nothing is closed under something that uses it.
     for (const closer of closers.splice(0).reverse()) await closer();
   };
+  if (Buffer.byteLength(folder.adminSocket) > SOCKET_PATH_BYTES_MAX) {
+    throw new CommandError(
+      `cannot serve the operator at ${folder.adminSocket}: found ${Buffer.byteLength(folder.adminSocket)} bytes, expected at most ${SOCKET_PATH_BYTES_MAX}; take a data folder with a shorter path`,
+    );
+  }
   try {
     const engine = createCedarEngine();
     closers.push(() => engine.close());
@@ -214,6 +221,11 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     await writeFile(
       folder.trustFile,
       `${JSON.stringify({ ...identity.trustAnchors, controlUrl: `https://${config.authority.control.host}:${config.authority.control.port}` }, undefined, 2)}\n`,
+    );
+    // The same authorities for curl, openssl and whoever else reads no JSON.
+    await writeFile(
+      folder.trustPemFile,
+      encodePem(identity.trustAnchors.x509Authorities.map((text) => Buffer.from(text, 'base64'))),
     );
     const own = await openOwnSvid(identity, {
       names: {

@@ -42,6 +42,6 @@ export function eventLine(event: Event, { colour }: { colour: boolean }): string
 }
 
 /** `spiffe://bank.example/partner/ledgerly` is `partner/ledgerly` to a reader. */
-function shortName(id: string): string {
+export function shortName(id: string): string {
   return id.replace(/^spiffe:\/\/[^/]+\//, '');
 }
