@@ -23,7 +23,8 @@ import { dataFolder } from '../data-folder.ts';
 import { readPassphrase } from '../passphrase.ts';
 import { controlPeers } from './control-peer.ts';
 import { createEventStream } from './event-stream.ts';
-import { operatorRoutes } from './operator-routes.ts';
+import { needsRestart } from './needs-restart.ts';
+import { type Applied, operatorRoutes } from './operator-routes.ts';
 import { createRecorder } from './own-record.ts';
 import { openOwnSvid } from './own-svid.ts';
 import { type Publication, publishBundle } from './publish-bundle.ts';
@@ -209,10 +210,12 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
 
     const operator = `local:uid=${process.getuid?.() ?? 0}`;
     let applying: Promise<unknown> = Promise.resolve();
-    const apply = (): Promise<Publication | readonly Problem[]> => {
+    const apply = (): Promise<Applied | readonly Problem[]> => {
       const done = applying.then(async () => {
         const next = await check();
-        return next.repository ? await publish(next.repository, operator) : next.problems;
+        if (!next.repository) return next.problems;
+        const publication = await publish(next.repository, operator);
+        return { ...publication, restart: needsRestart(config, next.repository.config) };
       });
       applying = done.catch(() => undefined);
       return done;

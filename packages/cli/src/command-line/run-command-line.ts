@@ -92,7 +92,7 @@ function parse(command: Command, words: readonly string[]): Arguments {
       ]),
     );
     ({ values, positionals: operands } = parseArgs({
-      args: [...words],
+      args: protectIds(words, command),
       options,
       allowPositionals: true,
       strict: true,
@@ -112,6 +112,23 @@ function parse(command: Command, words: readonly string[]): Arguments {
     texts: (name) => (values[name] as string[] | undefined) ?? [],
     flag: (name) => values[name] === true,
   };
+}
+
+/**
+ * Ids are base64url and one in 64 begins with `-`: such a word is a value or an operand, whatever it looks
+ * like. No option of ours is as long.
+ */
+function protectIds(words: readonly string[], { options }: Command): string[] {
+  const kept: string[] = [];
+  const operands: string[] = [];
+  for (const [index, word] of words.entries()) {
+    if (word === '--') return [...kept, '--', ...operands, ...words.slice(index + 1)];
+    const last = kept.at(-1) ?? '';
+    if (!/^-[A-Za-z0-9_-]{20,}$/.test(word) || word.slice(2) in options) kept.push(word);
+    else if (options[last.slice(2)]?.type === 'string') kept[kept.length - 1] = `${last}=${word}`;
+    else operands.push(word);
+  }
+  return operands.length > 0 ? [...kept, '--', ...operands] : kept;
 }
 
 /** What `parseArgs` found wrong, in our words. */

@@ -1,6 +1,6 @@
 import type { Problem } from '@countersign/policy';
 import { type AdminClient, AdminRefusal, adminClient } from '../admin-client.ts';
-import type { Publication } from '../authority/publish-bundle.ts';
+import type { Applied } from '../authority/operator-routes.ts';
 import { problemText } from '../check/problem-text.ts';
 import type { Arguments, Command, Io } from '../command-line/command.ts';
 import { EXIT, UsageError } from '../command-line/command.ts';
@@ -25,7 +25,8 @@ async function trustDomainOf(client: AdminClient): Promise<string> {
 export const statusCommand: Command = {
   name: 'status',
   summary: 'tell how a running authority and its points are',
-  description: 'Asks the authority that runs on this data folder: versions, points, logs, risk.',
+  description:
+    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected. Exit code 1 when a point is away.',
   options: { data: shared.data, json: shared.json },
   async run(args, io) {
     const status = await authorityOf(args, io).call<AuthorityStatus>('GET', '/v1/status');
@@ -46,7 +47,7 @@ export const statusCommand: Command = {
         ...points,
       ].join('\n'),
     );
-    return EXIT.ok;
+    return status.points.every(({ connected }) => connected) ? EXIT.ok : EXIT.negative;
   },
 };
 
@@ -73,9 +74,9 @@ export const applyCommand: Command = {
     'The authority checks its repository again. With errors nothing changes and they are listed; without, it\nsigns a new bundle when the content differs, and every point takes it within moments.',
   options: { data: shared.data, json: shared.json },
   async run(args, io) {
-    let result: Publication;
+    let result: Applied;
     try {
-      result = await authorityOf(args, io).call<Publication>('POST', '/v1/apply');
+      result = await authorityOf(args, io).call<Applied>('POST', '/v1/apply');
     } catch (error) {
       const problems = problemsOf(error);
       if (!problems) throw error;
@@ -91,7 +92,14 @@ export const applyCommand: Command = {
       io,
       args,
       result,
-      `${result.published ? 'published' : 'unchanged'}: sequence ${result.sequence}, version ${result.version}`,
+      [
+        `${result.published ? 'published' : 'unchanged'}: sequence ${result.sequence}, version ${result.version}`,
+        ...(result.restart.length > 0
+          ? [
+              `restart ${result.restart.join(', ')}: listeners, routes and the authority's settings are read at the start`,
+            ]
+          : []),
+      ].join('\n'),
     );
     return EXIT.ok;
   },

@@ -26,7 +26,7 @@ export async function runEvents(args: Arguments, io: Io): Promise<number> {
     if (!fits(event)) return;
     const line = args.flag('json')
       ? JSON.stringify(event)
-      : eventLine(event, { colour: isColoured });
+      : eventLine(event, { colour: isColoured, isDated: !args.flag('follow') });
     if (line !== undefined) io.out(`${line}\n`);
   };
   const dataRoot = dataOf(args, io);
