@@ -27,6 +27,8 @@ export const LIMITS = {
   upstreamSockets: 64,
   /** Requests to one upstream that are sent or wait for a socket; above it `overloaded`. Streams count. */
   upstreamRequests: 1024,
+  /** How long one end of an upgraded socket may go on when the other has ended; then both are closed. */
+  halfCloseMs: 1_000,
   /** Characters of an access token, a transaction token or a DPoP proof; above it malformed. */
   tokenCharacters: 8192,
   /** Verified tokens kept; the least recently used one goes, and is verified again if it comes back. */
