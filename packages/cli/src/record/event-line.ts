@@ -49,5 +49,5 @@ export function eventLine(
 
 /** `spiffe://bank.example/partner/ledgerly` is `partner/ledgerly` to a reader. */
 export function shortName(id: string): string {
-  return id.replace(/^spiffe:\/\/[^/]+\//, '');
+  return id.replace(/^spiffe:\/\/[^/]+\/(workload\/countersign\/)?/, '');
 }
