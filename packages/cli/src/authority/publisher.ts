@@ -1,7 +1,9 @@
 import type { Identity, Keyring } from '@countersign/identity';
 import type { Clock, Playbook } from '@countersign/model';
-import type { Problem, Repository } from '@countersign/policy';
+import type { BankConfig, Problem, Repository } from '@countersign/policy';
 import type { BundleStore } from '@countersign/state';
+import { needsRestart } from './needs-restart.ts';
+import type { Applied } from './operator-routes.ts';
 import type { Recorder } from './own-record.ts';
 import { pointRegistrations } from './point-registrations.ts';
 import { type Publication, publishBundle } from './publish-bundle.ts';
@@ -10,8 +12,11 @@ import { type Publication, publishBundle } from './publish-bundle.ts';
 export interface Publisher {
   /** Registrations first, so that no bundle talks of subjects that nobody knows. */
   publish(repository: Repository, by: string): Promise<Publication>;
-  /** Checks the repository anew and publishes it; with errors, tells them and changes nothing. */
-  apply(by: string): Promise<Publication | readonly Problem[]>;
+  /**
+   * Checks the repository anew and publishes it; with errors, tells them and changes nothing. `started` is
+   * the configuration that the running processes were started with.
+   */
+  apply(by: string, started: BankConfig): Promise<Applied | readonly Problem[]>;
 }
 
 /** What publishing needs. */
@@ -51,10 +56,12 @@ export function createPublisher(options: PublisherOptions): Publisher {
   let last: Promise<unknown> = Promise.resolve();
   return {
     publish,
-    apply(by) {
+    apply(by, started) {
       const applied = last.then(async () => {
         const { repository, problems } = await check();
-        return repository ? await publish(repository, by) : problems;
+        if (!repository) return problems;
+        const publication = await publish(repository, by);
+        return { ...publication, restart: needsRestart(started, repository.config) };
       });
       last = applied.catch(() => undefined);
       return applied;

@@ -9,6 +9,7 @@ import {
 import { nodeDisk, openLog } from '@countersign/ledger';
 import type { Clock } from '@countersign/model';
 import { type BankConfig, checkRepository, type Repository } from '@countersign/policy';
+import { encodePem } from '@countersign/spiffe';
 import { openBundleStore, openDatabase, openFactLog } from '@countersign/state';
 import { policyTestRunner } from '../check/policy-tests.ts';
 import { problemText } from '../check/problem-text.ts';
@@ -28,6 +29,8 @@ import { serveIssuer } from './serve-issuer.ts';
 import { serveOperator } from './serve-operator.ts';
 
 const SWEEP_EVERY_MS = 60_000;
+/** `sun_path` of Linux is 108 bytes with its end; Node would cut a longer one and listen elsewhere. */
+const SOCKET_PATH_BYTES_MAX = 107;
 
 /** What an authority is started with. */
 export interface RunAuthorityOptions {
@@ -61,6 +64,12 @@ export interface RunningAuthority {
 export async function runAuthority(options: RunAuthorityOptions): Promise<RunningAuthority> {
   const { now, warn } = options;
   const folder = dataFolder(options.dataRoot);
+  const adminBytes = Buffer.byteLength(folder.adminSocket);
+  if (adminBytes > SOCKET_PATH_BYTES_MAX) {
+    throw new CommandError(
+      `cannot serve the operator at ${folder.adminSocket}: found ${adminBytes} bytes, expected at most ${SOCKET_PATH_BYTES_MAX}; take a data folder with a shorter path`,
+    );
+  }
   const closers = createClosers();
   try {
     const engine = createCedarEngine();
@@ -149,6 +158,11 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const controlUrl = `https://${control.host}:${control.port}`;
     const trust = { ...identity.trustAnchors, controlUrl };
     await writeFile(folder.trustFile, `${JSON.stringify(trust, undefined, 2)}\n`);
+    // The same authorities for curl, openssl and whoever else reads no JSON.
+    await writeFile(
+      folder.trustPemFile,
+      encodePem(trust.x509Authorities.map((text) => Buffer.from(text, 'base64'))),
+    );
     const own = await openOwnSvid(identity, {
       names: hostNames([control.host, issuer.host]),
       warn,
@@ -165,7 +179,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const by = `local:uid=${process.getuid?.() ?? 0}`;
     const operator = await serveOperator(folder.adminSocket, {
       connected: () => controlListener.connected(),
-      apply: () => publisher.apply(by),
+      apply: () => publisher.apply(by, config),
       risk: risk.engine,
       ...{ by, trustDomain, identity, collector, bundles, factLog, log, stream },
     });
