@@ -232,6 +232,17 @@ describe('what is open is decided again', () => {
   });
 });
 
+test('a short request that shadow let in ends by itself when its surface turns to enforce', async () => {
+  const { bank, as } = await open({ surface: { mode: 'shadow' } });
+  const answer = Promise.withResolvers<ServerResponse>();
+  bank.resource.handler = (_request, response) => answer.resolve(response);
+  const got = bank.call({ as });
+  const response = await answer.promise;
+  await bank.publish({ mode: 'enforce' });
+  response.end('done');
+  expect((await got).body).toBe('done');
+});
+
 describe('time ends what is open', () => {
   test('a stream when its token does', async () => {
     const { bank, as } = await open();

@@ -87,17 +87,28 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
   return channel;
 }
 
-/** Registers a request that shadow let through: it ends only when its surface is enforced. */
+/** A request that shadow let through. */
+export interface WatchedChannel extends Channel {
+  /** From now on it ends when its surface is enforced; what is short is left to end by itself. */
+  startStreaming(): void;
+}
+
+/** Registers a request that shadow let through: as a stream it ends when its surface is enforced. */
 export function openWatchedChannel(
   exchange: Exchange,
   { surface }: SurfaceRoute,
   context: PointContext,
-): Channel {
-  const channel: Channel = {
+): WatchedChannel {
+  let isStreaming = false;
+  const channel: WatchedChannel = {
     kind: exchange.isUpgrade ? 'upgrade' : 'exchange',
     connection: exchange.connection,
     surface: surface.name,
+    startStreaming: () => {
+      isStreaming = true;
+    },
     recheck() {
+      if (!isStreaming) return undefined;
       const now = context.point().bundle?.surfaces.find(({ name }) => name === surface.name);
       return now?.mode === 'enforce'
         ? { cause: 'policy-changed', detail: 'the surface is enforced now' }
