@@ -7,10 +7,16 @@ const COLOURS = { good: '\u001b[32m', bad: '\u001b[31m', warn: '\u001b[33m', dim
  * One readable line for an event, or nothing for those that a viewer of decisions need not see
  * (an outcome says little that its decision did not).
  */
-export function eventLine(event: Event, { colour }: { colour: boolean }): string | undefined {
+export function eventLine(
+  event: Event,
+  { colour, isDated = false }: { readonly colour: boolean; readonly isDated?: boolean },
+): string | undefined {
   const paint = (tone: keyof typeof COLOURS, text: string): string =>
     colour ? `${COLOURS[tone]}${text}${RESET}` : text;
-  const time = new Date(event.at).toISOString().slice(11, 23);
+  const time = new Date(event.at)
+    .toISOString()
+    .slice(isDated ? 0 : 11, 23)
+    .replace('T', ' ');
   const point = (event.origin.split('/').at(-1) ?? '').padEnd(10);
   const head = `${paint('dim', time)}  ${point}`;
   switch (event.kind) {
@@ -42,6 +48,6 @@ export function eventLine(event: Event, { colour }: { colour: boolean }): string
 }
 
 /** `spiffe://bank.example/partner/ledgerly` is `partner/ledgerly` to a reader. */
-function shortName(id: string): string {
-  return id.replace(/^spiffe:\/\/[^/]+\//, '');
+export function shortName(id: string): string {
+  return id.replace(/^spiffe:\/\/[^/]+\/(workload\/countersign\/)?/, '');
 }
