@@ -77,7 +77,10 @@ async function compare(folder: string, { seconds, rounds, shim, ...outer }: Sett
 }
 
 /** A gateway of its own: a profiler that watches would be in the comparison. */
-async function profileGateway(folder: string, { seconds, shim }: Setting): Promise<GatewayProfile> {
+async function profileGateway(
+  folder: string,
+  { seconds, shim, ...outer }: Setting,
+): Promise<GatewayProfile> {
   const profileFolder = join(folder, 'profile');
   mkdirSync(profileFolder, { recursive: true });
   const window = { start: 0, end: 0 };
