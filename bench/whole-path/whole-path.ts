@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import {
   type Arrangement,
   type Arrangements,
+  MEASURED_CPU,
   OTHER_CPU,
   startArrangements,
 } from './arrangements.ts';
+import { type Calibration, calibrate } from './calibrate.ts';
 import { type Cleanup, createCleanup, runOnSignals } from './cleanup.ts';
 import { type GatewayProfile, readGatewayProfile } from './gateway-profile.ts';
 import { type Load, load } from './load.ts';
@@ -32,12 +34,15 @@ export async function wholePath(options: WholePathOptions): Promise<void> {
   cleanup.add(() => rmSync(folder, { recursive: true, force: true }));
   try {
     const setting = { ...options, shim: compileShim(folder), cleanup };
+    const before = calibrate(MEASURED_CPU);
     const measured = options.isProfileOnly ? [] : await compare(join(folder, 'compared'), setting);
+    const calibrations: Calibration[] = [before, calibrate(MEASURED_CPU)];
     const profile = await profileGateway(join(folder, 'profiled'), setting);
     const report: Report = {
       date: new Date().toISOString().slice(0, 10),
       node: process.version,
       seconds: options.seconds,
+      calibrations,
       arrangements: measured,
       profile,
     };
