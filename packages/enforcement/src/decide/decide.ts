@@ -21,6 +21,8 @@ export interface Ruling {
   };
   /** Absent when a rule before the policy refused. */
   readonly decision?: Decision;
+  /** What the policy was asked with, for the record; there when `decision` is. */
+  readonly context?: ReturnType<DecisionPoint['cedarContext']>;
 }
 
 /**
@@ -35,7 +37,10 @@ export function decide(
   const before = precondition({ identity, description, surface }, point, request.timeMs);
   if (before) return { effect: 'deny', refusal: before };
   const decision = point.decide(request);
-  if (decision.effect === 'permit') return { effect: 'permit', decision };
+  // INVARIANT: in the same turn as the decision. A fact that came in between would be recorded as
+  // what was decided by, and the decision could not be made again.
+  const context = point.cedarContext(request);
+  if (decision.effect === 'permit') return { effect: 'permit', decision, context };
   // A reason of permit with another effect would be a bug of the decision point: fail closed.
   const reason = decision.reason === 'policy-permits' ? 'policy-error' : decision.reason;
   const { challenge } = decision;
@@ -43,6 +48,7 @@ export function decide(
     effect: decision.effect,
     refusal: { reason, ...(challenge && { challenge }) },
     decision,
+    context,
   };
 }
 
