@@ -21,6 +21,8 @@ export interface Ruling {
   };
   /** Absent when a rule before the policy refused. */
   readonly decision?: Decision;
+  /** What the policy was asked with, for the record; there when `decision` is. */
+  readonly context?: ReturnType<DecisionPoint['cedarContext']>;
 }
 
 /**
@@ -35,12 +37,15 @@ export function decide(
   const before = precondition({ identity, description, surface }, point, request.timeMs);
   if (before) return { effect: 'deny', refusal: before };
   const decision = point.decide(request);
+  // INVARIANT: in the same turn as the decision. A fact that came in between would be recorded as
+  // what was decided by, and the decision could not be made again.
+  const context = point.cedarContext(request);
   if (decision.effect === 'permit') {
     // A permit under a condition that nobody keeps is no permit.
     const unkept = decision.obligations.find(({ kind }) => kind !== 'notify');
-    if (!unkept) return { effect: 'permit', decision };
+    if (!unkept) return { effect: 'permit', decision, context };
     const detail = `obligation '${unkept.kind}' cannot be kept here`;
-    return { effect: 'deny', refusal: { reason: 'policy-error', detail }, decision };
+    return { effect: 'deny', refusal: { reason: 'policy-error', detail }, decision, context };
   }
   // A reason of permit with another effect would be a bug of the decision point: fail closed.
   const reason = decision.reason === 'policy-permits' ? 'policy-error' : decision.reason;
@@ -49,6 +54,7 @@ export function decide(
     effect: decision.effect,
     refusal: { reason, ...(challenge && { challenge }) },
     decision,
+    context,
   };
 }
 
