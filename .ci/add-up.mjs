@@ -15,11 +15,13 @@ for (const file of files) {
       if (suite.status === 'failed' && suite.assertionResults.length === 0) failed += 1;
     }
   } catch (error) {
-    console.log(`no report in ${file}: ${error.message}`);
+    process.stdout.write(`no report in ${file}: ${error.message}\n`);
     failed += 1;
   }
 }
 // A step that failed without a failing test (types, lint, a crash) counts as one failure.
 if (failed === 0) failed = Number(failedSteps);
-console.log(`\n${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}`);
+process.stdout.write(
+  `\n${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}\n`,
+);
 process.exit(failed === 0 && passed > 0 ? 0 : 1);

@@ -12,7 +12,9 @@ const command = join(folder, 'node_modules/.bin/countersign');
 
 beforeAll(async () => {
   await run('npm', ['run', 'build'], { cwd: root });
-  const packages = globSync('packages/*/package.json', { cwd: root }).map((file) => join(root, file, '..'));
+  const packages = globSync('packages/*/package.json', { cwd: root }).map((file) =>
+    join(root, file, '..'),
+  );
   const packed = join(folder, 'packed');
   await run('mkdir', ['-p', packed]);
   await run('npm', ['pack', '--pack-destination', packed, ...packages], { cwd: root });
@@ -50,7 +52,10 @@ test.each(['sdk', 'cedar', 'ledger', 'spiffe'])(
   },
 );
 
-test.each(['cli', 'sdk', 'cedar', 'ledger', 'spiffe'])('publint finds nothing in %s', async (room) => {
-  const { stdout } = await run('npx', ['publint', `packages/${room}`], { cwd: root });
-  expect(stdout).not.toMatch(/\b(error|Errors?:)/i);
-});
+test.each(['cli', 'sdk', 'cedar', 'ledger', 'spiffe'])(
+  'publint finds nothing in %s',
+  async (room) => {
+    const { stdout } = await run('npx', ['publint', `packages/${room}`], { cwd: root });
+    expect(stdout).not.toMatch(/\b(error|Errors?:)/i);
+  },
+);

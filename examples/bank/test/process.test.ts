@@ -6,7 +6,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { JOURNAL_FILE, SERVICES } from '@countersign/example-bank';
 import { Agent, request } from 'undici';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, test, vi } from 'vitest';
+
+// Starting a process takes seconds where others build at the same time.
+vi.setConfig({ testTimeout: 60_000 });
 
 const folder = mkdtempSync(join(tmpdir(), 'bank-process-'));
 const children: ChildProcess[] = [];

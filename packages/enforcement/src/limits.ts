@@ -11,7 +11,7 @@ export const LIMITS = {
   targetCharacters: 4096,
   /** Path segments; above it `path-ambiguous`. */
   pathSegments: 64,
-  /** How long a caller may take to send a head; then the connection closes. */
+  /** How long a caller may take for a handshake, and to send a head; then the connection closes. */
   headersTimeoutMs: 10_000,
   /** How long a caller may take to send a whole request; then the connection closes. */
   requestTimeoutMs: 300_000,
@@ -27,6 +27,8 @@ export const LIMITS = {
   upstreamSockets: 64,
   /** Requests to one upstream that are sent or wait for a socket; above it `overloaded`. Streams count. */
   upstreamRequests: 1024,
+  /** How long one end of an upgraded socket may go on when the other has ended; then both are closed. */
+  halfCloseMs: 1_000,
   /** Characters of an access token, a transaction token or a DPoP proof; above it malformed. */
   tokenCharacters: 8192,
   /** Verified tokens kept; the least recently used one goes, and is verified again if it comes back. */

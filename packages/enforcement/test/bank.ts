@@ -7,7 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { type CedarEngine, createCedarEngine } from '@countersign/cedar';
-import { createDecisionPoint, type LocalDecisionPoint } from '@countersign/decision';
+import {
+  createDecisionPoint,
+  type LocalDecisionPoint,
+  type ReplicaChange,
+} from '@countersign/decision';
 import {
   createEnforcementPoint,
   type EnforcementPoint,
@@ -156,6 +160,14 @@ export interface CallOptions {
   readonly token?: string | undefined;
   readonly scheme?: string;
   readonly listener?: 'partners' | 'mesh';
+  /** Another server than the bank's own point. */
+  readonly at?: Elsewhere;
+}
+
+export interface Elsewhere {
+  readonly port: number;
+  /** SPIFFE ID. */
+  readonly expect: string;
 }
 
 /** A listening bank: real TLS, real log, real decisions, and a resource that notes what it sees. */
@@ -185,7 +197,11 @@ export interface Bank {
   token(claims?: Record<string, unknown>, options?: TokenOptions): string;
   txnToken(claims?: Record<string, unknown>, options?: TokenOptions): string;
   call(options: CallOptions): Promise<Got>;
-  tls(options: { as?: Presented | undefined; listener?: 'partners' | 'mesh' }): Promise<TLSSocket>;
+  tls(options: {
+    as?: Presented | undefined;
+    listener?: 'partners' | 'mesh';
+    at?: Elsewhere;
+  }): Promise<TLSSocket>;
   /** All durable events. */
   events(): Promise<Event[]>;
   /** The events of one id, by kind. */
@@ -256,7 +272,7 @@ export async function openBank(options: BankOptions = {}): Promise<Bank> {
       : []),
   ];
   const config = { name: 'edge', kind: 'gateway', listeners } as const;
-  const changed = new Set<() => void>();
+  const changed = new Set<(change: ReplicaChange) => void>();
   let sequence = 0;
   let surface: Surface = { ...ACCOUNTS, ...options.surface };
 
@@ -273,12 +289,13 @@ export async function openBank(options: BankOptions = {}): Promise<Bank> {
       { trustDomain: TRUST_DOMAIN, sequence: ++sequence, now },
     );
     await decision.install(bundle);
-    for (const listener of changed) listener();
+    for (const listener of changed) listener({ kind: 'bundle', bundle });
   }
 
   function change(puts: readonly Fact[], removes: readonly string[] = []): void {
-    decision.facts.apply({ sequence: decision.facts.sequence + 1, atMs: now(), puts, removes });
-    for (const listener of changed) listener();
+    const step = { sequence: decision.facts.sequence + 1, atMs: now(), puts, removes };
+    decision.facts.apply(step);
+    for (const listener of changed) listener({ kind: 'facts', change: step });
   }
 
   const disk = gateDisk(nodeDisk(join(folder, 'log')));
@@ -445,11 +462,11 @@ export async function openBank(options: BankOptions = {}): Promise<Bank> {
     );
   };
   bank.call = (call) => callBank(bank, call);
-  bank.tls = async ({ as, listener = 'partners' }) => {
+  bank.tls = async ({ as, listener = 'partners', at }) => {
     const socket = tlsConnect({
       host: '127.0.0.1',
-      port: bank.ports[listener],
-      ...clientTls(bank, as),
+      port: at?.port ?? bank.ports[listener],
+      ...clientTls(bank, as, at?.expect),
     });
     socket.on('error', () => {});
     await once(socket, 'secureConnect');
@@ -486,7 +503,7 @@ export async function openBank(options: BankOptions = {}): Promise<Bank> {
     await resource.close();
     await workload.close();
     await bank.log.close().catch(() => {});
-    decision.dispose();
+    decision.release();
     await rm(folder, { recursive: true, force: true });
   };
   banks.add(bank);
@@ -517,10 +534,10 @@ export function jws(
   return `${input}.${signature.toString('base64url')}`;
 }
 
-function clientTls(bank: Bank, as: Presented | undefined): ConnectionOptions {
+function clientTls(bank: Bank, as: Presented | undefined, expect = POINT_ID): ConnectionOptions {
   return {
     ...clientTlsOptions({
-      expect: POINT_ID,
+      expect,
       authorities: [bank.authority.certificate],
       now: Date.now,
     }),
@@ -530,7 +547,7 @@ function clientTls(bank: Bank, as: Presented | undefined): ConnectionOptions {
 
 function callBank(bank: Bank, options: CallOptions): Promise<Got> {
   const { method = 'GET', path = '/accounts-api/accounts/22289', listener = 'partners' } = options;
-  const port = bank.ports[listener];
+  const port = options.at?.port ?? bank.ports[listener];
   const headers: string[] = Array.isArray(options.headers)
     ? [...options.headers]
     : ['Host', `127.0.0.1:${port}`, ...flat(options.headers as Record<string, string> | undefined)];
@@ -552,7 +569,7 @@ function callBank(bank: Bank, options: CallOptions): Promise<Got> {
       headers,
       setHost: false,
       agent: false,
-      ...clientTls(bank, options.as),
+      ...clientTls(bank, options.as, options.at?.expect),
     } as RequestOptions);
     outgoing.on('information', ({ statusCode, rawHeaders }) => {
       information.push({ status: statusCode, raw: rawHeaders });

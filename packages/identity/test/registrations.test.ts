@@ -231,3 +231,13 @@ describe('openIdentity', () => {
     await openIdentity(await opening({ [name]: value }));
   });
 });
+
+test('refuses the 1,001st operation that would wait', async () => {
+  const results = await Promise.allSettled(
+    Array.from({ length: 1001 }, () => authority.identity.sweep()),
+  );
+  expect(results.filter(({ status }) => status === 'rejected')).toMatchObject([
+    { reason: { code: 'ERR_IDENTITY_BUSY' } },
+  ]);
+  await authority.identity.sweep();
+});

@@ -60,5 +60,5 @@ function printable(event: Event): Event {
 
 /** `spiffe://bank.example/partner/ledgerly` is `partner/ledgerly` to a reader. */
 export function shortName(id: string): string {
-  return id.replace(/^spiffe:\/\/[^/]+\//, '');
+  return id.replace(/^spiffe:\/\/[^/]+\/(workload\/countersign\/)?/, '');
 }

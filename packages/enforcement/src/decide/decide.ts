@@ -35,7 +35,13 @@ export function decide(
   const before = precondition({ identity, description, surface }, point, request.timeMs);
   if (before) return { effect: 'deny', refusal: before };
   const decision = point.decide(request);
-  if (decision.effect === 'permit') return { effect: 'permit', decision };
+  if (decision.effect === 'permit') {
+    // A permit under a condition that nobody keeps is no permit.
+    const unkept = decision.obligations.find(({ kind }) => kind !== 'notify');
+    if (!unkept) return { effect: 'permit', decision };
+    const detail = `obligation '${unkept.kind}' cannot be kept here`;
+    return { effect: 'deny', refusal: { reason: 'policy-error', detail }, decision };
+  }
   // A reason of permit with another effect would be a bug of the decision point: fail closed.
   const reason = decision.reason === 'policy-permits' ? 'policy-error' : decision.reason;
   const { challenge } = decision;

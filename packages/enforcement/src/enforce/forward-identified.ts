@@ -22,7 +22,7 @@ export async function forwardIdentified(verdict: Verdict, context: PointContext)
   const token = await transactionTokenOf(verdict, context);
   const channel = openExchangeChannel(verdict, context);
   // The caller may have left, and facts may have changed, while the decision went to disk.
-  const fault = channel.recheck(context.now());
+  const fault = channel.recheckFully(context.now());
   if (fault) {
     context.channels.remove(channel);
     exchange.cut(fault.cause, fault.detail);
@@ -108,7 +108,12 @@ function createObserver(
       } catch {
         return unrecordable();
       }
-      if (!isLengthKnown || verdict.exchange.isUpgrade) channel.startStreaming();
+      if (!isLengthKnown || verdict.exchange.isUpgrade) {
+        channel.startStreaming();
+        // What changed before it was a stream reached it only half.
+        const fault = channel.recheckFully(now());
+        if (fault) verdict.exchange.cut(fault.cause, fault.detail);
+      }
       return undefined;
     },
     async onFailure(failure, detail, wasSent) {

@@ -82,7 +82,11 @@ export function createListener(options: ListenerOptions): Listener {
     alpn: ['http/1.1'],
   };
   const server: Server | HttpsServer = isSecure
-    ? createHttpsServer({ ...HTTP_OPTIONS, ...serverTlsOptions(serverTls) })
+    ? createHttpsServer({
+        ...HTTP_OPTIONS,
+        ...serverTlsOptions(serverTls),
+        handshakeTimeout: LIMITS.headersTimeoutMs,
+      })
     : createHttpServer(HTTP_OPTIONS);
   server.maxConnections = LIMITS.connections;
   // Node would cut the list off there and say nothing; we count the fields instead.

@@ -131,8 +131,9 @@ function openTunnel(
   }
   endTogether(client, resource, 'client-abort', finish);
   endTogether(resource, client, 'upstream-reset', finish);
-  const permission = observer.onHead(101, undefined);
-  void Promise.resolve(permission).then((instead) => {
+  // Not at once: the observer may cut the exchange off, and must then find the tunnel.
+  const permission = Promise.resolve().then(() => observer.onHead(101, undefined));
+  void permission.then((instead) => {
     if (isOver) return;
     if (!instead) return start();
     isOver = true;
@@ -144,10 +145,10 @@ function openTunnel(
   return { cut: finish };
 }
 
-/** How long the other end may take to get what was still on its way when one end closed. */
-const FLUSH_MS = 5_000;
-
-/** An end that was announced is complete, once the other side has everything; any other is a break. */
+/**
+ * An end that was announced is complete, once the other side has everything; any other is a break.
+ * Half an end is not kept: a WebSocket closes both ways (RFC 6455 §7.1.1).
+ */
 function endTogether(
   one: Duplex,
   other: Duplex,
@@ -155,10 +156,12 @@ function endTogether(
   finish: (cause: EndCause, detail?: string) => void,
 ): void {
   one.on('error', (error: Error) => finish(broken, error.message));
+  one.on('end', () => {
+    setTimeout(() => finish('complete'), LIMITS.halfCloseMs).unref();
+  });
   one.on('close', () => {
-    if (!one.readableEnded) return finish(broken);
-    if (other.destroyed || other.writableFinished) return finish('complete');
-    other.end(() => finish('complete'));
-    setTimeout(() => finish('complete'), FLUSH_MS).unref();
+    if (!one.readableEnded) finish(broken);
+    else if (other.destroyed || other.writableFinished) finish('complete');
+    else other.end(() => finish('complete'));
   });
 }

@@ -71,8 +71,7 @@ export function createRelay(
       case 'streaming':
       case 'ending':
         if (isComplete && state === 'ending') return finish('complete');
-        control?.abort();
-        return finish('client-abort', 'the caller left');
+        return breakOff('client-abort', 'the caller left');
       case 'over':
         return undefined;
     }
@@ -83,6 +82,12 @@ export function createRelay(
     state = 'over';
     observer.onEnd(cause, bytes, detail);
     done();
+  }
+
+  /** The state first: aborting comes back as an error of the resource, which it is not. */
+  function breakOff(cause: EndCause, detail?: string): void {
+    finish(cause, detail);
+    control?.abort();
   }
 
   function failBeforeHead(failure: ForwardFailure, detail: string): void {
@@ -156,9 +161,8 @@ export function createRelay(
       void Promise.resolve(permission).then((instead) => {
         if (state !== 'held') return;
         if (!instead) return release(status, message, rawHeaders);
-        control?.abort();
         downstream.answer(instead);
-        finish('complete');
+        breakOff('complete');
       });
     },
     data(chunk) {
@@ -193,8 +197,7 @@ export function createRelay(
         downstream.abort();
         return failBeforeHead(cause === 'complete' ? 'shutdown' : cause, detail);
       }
-      control?.abort();
-      finish(cause, detail);
+      breakOff(cause, detail);
       downstream.abort();
     },
   };
