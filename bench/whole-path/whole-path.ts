@@ -8,6 +8,7 @@ import {
   OTHER_CPU,
   startArrangements,
 } from './arrangements.ts';
+import { type Cleanup, createCleanup, runOnSignals } from './cleanup.ts';
 import { type GatewayProfile, readGatewayProfile } from './gateway-profile.ts';
 import { type Load, load } from './load.ts';
 import { medians, type Report, reportText } from './report.ts';
@@ -26,12 +27,13 @@ const WARM_UP_SECONDS = 3;
 /** Measures the whole way of a request beside nginx, in interleaved rounds, and prints medians. */
 export async function wholePath(options: WholePathOptions): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-'));
+  const cleanup = createCleanup();
+  runOnSignals(cleanup);
+  cleanup.add(() => rmSync(folder, { recursive: true, force: true }));
   try {
-    const shim = compileShim(folder);
-    const measured = options.isProfileOnly
-      ? []
-      : await compare(join(folder, 'compared'), shim, options);
-    const profile = await profileGateway(join(folder, 'profiled'), shim, options);
+    const setting = { ...options, shim: compileShim(folder), cleanup };
+    const measured = options.isProfileOnly ? [] : await compare(join(folder, 'compared'), setting);
+    const profile = await profileGateway(join(folder, 'profiled'), setting);
     const report: Report = {
       date: new Date().toISOString().slice(0, 10),
       node: process.version,
@@ -43,13 +45,20 @@ export async function wholePath(options: WholePathOptions): Promise<void> {
       options.isJson ? `${JSON.stringify(report, null, 2)}\n` : reportText(report),
     );
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    await cleanup.run();
   }
 }
 
-async function compare(folder: string, shim: string, { seconds, rounds }: WholePathOptions) {
-  const running = await startArrangements(folder);
+interface Setting extends WholePathOptions {
+  /** Gives wrk its client certificate. */
+  readonly shim: string;
+  readonly cleanup: Cleanup;
+}
+
+async function compare(folder: string, { seconds, rounds, shim, ...outer }: Setting) {
+  const cleanup = createCleanup(outer.cleanup);
   try {
+    const running = await startArrangements(folder, { cleanup });
     const found = new Map<Arrangement, Load[]>(running.all.map((each) => [each, []]));
     for (const each of running.all) await once(each, running, { shim, seconds: WARM_UP_SECONDS });
     for (let round = 0; round < rounds; round++) {
@@ -63,29 +72,32 @@ async function compare(folder: string, shim: string, { seconds, rounds }: WholeP
     }
     return [...found].map(([arrangement, loads]) => medians(arrangement, loads));
   } finally {
-    await running.stop();
+    await cleanup.run();
   }
 }
 
 /** A gateway of its own: a profiler that watches would be in the comparison. */
 async function profileGateway(
   folder: string,
-  shim: string,
-  { seconds }: WholePathOptions,
+  { seconds, shim, ...outer }: Setting,
 ): Promise<GatewayProfile> {
   const profileFolder = join(folder, 'profile');
   mkdirSync(profileFolder, { recursive: true });
-  const running = await startArrangements(folder, { profileFolder });
+  const window = { start: 0, end: 0 };
+  const cleanup = createCleanup(outer.cleanup);
   try {
+    const running = await startArrangements(folder, { cleanup, profileFolder });
     const arrangement = running.all.find(({ name }) => name === 'C');
     if (!arrangement) throw new Error('broken invariant: there is an arrangement C');
     await once(arrangement, running, { shim, seconds: WARM_UP_SECONDS });
+    window.start = monotonicMicroseconds();
     const { cpuMicroseconds } = await once(arrangement, running, { shim, seconds });
+    window.end = monotonicMicroseconds();
     progress(`profiled: ${cpuMicroseconds.toFixed(1)} µs`);
   } finally {
-    await running.stop();
+    await cleanup.run();
   }
-  return readGatewayProfile(profileFolder);
+  return readGatewayProfile(profileFolder, window);
 }
 
 async function once(
@@ -105,6 +117,10 @@ async function once(
     seconds,
     cpu: OTHER_CPU,
   });
+}
+
+function monotonicMicroseconds(): number {
+  return Number(process.hrtime.bigint() / 1000n);
 }
 
 /** wrk takes no client certificate by itself. */
