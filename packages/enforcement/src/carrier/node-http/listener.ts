@@ -82,7 +82,12 @@ export function createListener(options: ListenerOptions): Listener {
     alpn: ['http/1.1'],
   };
   const server: Server | HttpsServer = isSecure
-    ? createHttpsServer({ ...HTTP_OPTIONS, ...serverTlsOptions(serverTls) })
+    ? createHttpsServer({
+        ...HTTP_OPTIONS,
+        ...serverTlsOptions(serverTls),
+        // Node's own is two minutes: connections that say nothing would fill the listener.
+        handshakeTimeout: LIMITS.handshakeTimeoutMs,
+      })
     : createHttpServer(HTTP_OPTIONS);
   server.maxConnections = LIMITS.connections;
   // Node would cut the list off there and say nothing; we count the fields instead.
