@@ -2,10 +2,12 @@ import { generateKeyPairSync } from 'node:crypto';
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createServer, type Server } from 'node:tls';
+import { createCedarEngine } from '@countersign/cedar';
 import type { RunningBank } from '@countersign/cli';
 import { AUDIENCES, type Caller, makePayment, openCaller } from '@countersign/example-bank';
 import { openKeyring } from '@countersign/identity';
 import type { AlarmEvent, Event } from '@countersign/model';
+import { buildBundle, checkRepository } from '@countersign/policy';
 import {
   createX509Authority,
   parseSpiffeId,
@@ -42,7 +44,11 @@ let ledgerly: Caller;
 beforeAll(async () => {
   const longer = { find: /factsMaxAge: 30s/, put: 'factsMaxAge: 1h' };
   await prepareBank(data, [
-    { file: 'surfaces/accounts.yaml', find: /factsMaxAge: 60s/, put: `factsMaxAge: ${LIMIT_SECONDS}s` },
+    {
+      file: 'surfaces/accounts.yaml',
+      find: /factsMaxAge: 60s/,
+      put: `factsMaxAge: ${LIMIT_SECONDS}s`,
+    },
     { file: 'surfaces/payments.yaml', ...longer },
     { file: 'surfaces/core.yaml', ...longer },
     // Nothing here is about credentials that end.
@@ -89,7 +95,9 @@ describe('with the authority killed', () => {
       return answer.status === 200 ? undefined : answer;
     }, LIMIT_MS);
     const servedMs = Date.now() - killedMs;
-    console.log(`accounts refused ${(servedMs / 1000).toFixed(1)} s after the authority was killed`);
+    console.log(
+      `accounts refused ${(servedMs / 1000).toFixed(1)} s after the authority was killed`,
+    );
     expect(refused.status).toBe(503);
     expect(refused.headers['retry-after']).toMatch(/^\d+$/);
     expect((await ledgerly.call(follow)).status).toBe(200);
@@ -174,7 +182,10 @@ describe('what lies in a point’s replica is believed only when the authority s
 
   beforeAll(async () => {
     for (const name of POINTS) cpSync(replicaOf(name), join(earlier, name), { recursive: true });
-    const before = await bank.admin.call<{ factSequence: number; bundleSequence: number }>('GET', '/v1/status');
+    const before = await bank.admin.call<{ factSequence: number; bundleSequence: number }>(
+      'GET',
+      '/v1/status',
+    );
     await bank.admin.call('POST', '/v1/revocations', {
       target: 'subject',
       value: 'spiffe://bank.example/partner/tempo',
@@ -201,37 +212,42 @@ describe('what lies in a point’s replica is believed only when the authority s
   test('facts that are older, of another key, of another trust domain or signed as policy: an alarm, and no service', async () => {
     const keys = await keyring();
     const stranger = localSigner(generateKeyPairSync('ed25519').privateKey, keys.facts.kid);
-    const snapshotOf = async (name: string, signer: StatementSigner, trustDomain = 'bank.example') =>
+    const snapshotOf = async (
+      name: string,
+      signer: StatementSigner,
+      trustDomain = 'bank.example',
+    ) =>
       `${JSON.stringify({
         facts: await signStatement(
           { ...heldFacts(name), trustDomain, atMs: Date.now(), sequence: 1_000_000 },
           { type: FACTS_TYPE, signer },
         ),
       })}\n`;
-    const faults: Readonly<Record<(typeof POINTS)[number], [string, () => Promise<void> | void]>> = {
-      edge: [
-        'sequence-older',
-        () => {
-          // Signed by the right key, and true once: a session that was revoked would be good again.
-          for (const file of ['facts.ndjson', 'beat.ndjson']) {
-            cpSync(join(earlier, 'edge', file), join(replicaOf('edge'), file));
-          }
-        },
-      ],
-      payments: [
-        'signature-invalid',
-        async () => replaceFacts('payments', await snapshotOf('payments', stranger)),
-      ],
-      accounts: [
-        'trust-domain-foreign',
-        async () =>
-          replaceFacts('accounts', await snapshotOf('accounts', keys.facts, 'other.example')),
-      ],
-      core: [
-        'signature-invalid',
-        async () => replaceFacts('core', await snapshotOf('core', keys.policy)),
-      ],
-    };
+    const faults: Readonly<Record<(typeof POINTS)[number], [string, () => Promise<void> | void]>> =
+      {
+        edge: [
+          'sequence-older',
+          () => {
+            // Signed by the right key, and true once: a session that was revoked would be good again.
+            for (const file of ['facts.ndjson', 'beat.ndjson']) {
+              cpSync(join(earlier, 'edge', file), join(replicaOf('edge'), file));
+            }
+          },
+        ],
+        payments: [
+          'signature-invalid',
+          async () => replaceFacts('payments', await snapshotOf('payments', stranger)),
+        ],
+        accounts: [
+          'trust-domain-foreign',
+          async () =>
+            replaceFacts('accounts', await snapshotOf('accounts', keys.facts, 'other.example')),
+        ],
+        core: [
+          'signature-invalid',
+          async () => replaceFacts('core', await snapshotOf('core', keys.policy)),
+        ],
+      };
     const kept = join(data, 'kept');
     for (const name of POINTS) cpSync(replicaOf(name), join(kept, name), { recursive: true });
     for (const name of POINTS) await faults[name][1]();
@@ -259,18 +275,13 @@ describe('what lies in a point’s replica is believed only when the authority s
   test('a bundle that is older, of another key, of another trust domain or signed as facts: an alarm, and no start', async () => {
     const keys = await keyring();
     const stranger = localSigner(generateKeyPairSync('ed25519').privateKey, keys.policy.kid);
-    const bundleOf = async (name: string, signer: StatementSigner, change: object = {}) =>
-      `${JSON.stringify({
-        policy: await signStatement(
-          { ...heldBundle(name, keys.policy), sequence: 1_000_000, ...change },
-          { type: POLICY_TYPE, signer },
-        ),
-      })}\n`;
+    const bundleOf = async (name: string, signer: StatementSigner) =>
+      policyLine({ ...heldBundle(name, keys.policy), sequence: 1_000_000 }, signer);
     const put = (name: string, line: string) =>
       writeFileSync(join(replicaOf(name), 'policy.ndjson'), line);
     put('edge', readFileSync(join(earlier, 'edge', 'policy.ndjson'), 'utf8'));
     put('payments', await bundleOf('payments', stranger));
-    put('accounts', await bundleOf('accounts', keys.policy, { trustDomain: 'other.example' }));
+    put('accounts', await foreignBundle(keys.policy));
     put('core', await bundleOf('core', keys.facts));
     const refusals = {
       edge: 'sequence-older',
@@ -320,12 +331,35 @@ function heldFacts(name: string): Record<string, unknown> {
   const [first = ''] = readFileSync(join(replicaOf(name), 'facts.ndjson'), 'utf8').split('\n');
   const [, payload = ''] = String(JSON.parse(first).facts).split('.');
   const held = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'));
-  return { ...held, kind: 'snapshot', facts: held.facts ?? held.puts, puts: undefined, removes: undefined };
+  return {
+    ...held,
+    kind: 'snapshot',
+    facts: held.facts ?? held.puts,
+    puts: undefined,
+    removes: undefined,
+  };
 }
 
 function heldBundle(name: string, { publicJwk }: StatementSigner): object {
   const line = JSON.parse(readFileSync(join(replicaOf(name), 'policy.ndjson'), 'utf8'));
   return verifyStatement(line.policy, { type: POLICY_TYPE, keys: [publicJwk] }) as object;
+}
+
+async function policyLine(bundle: object, signer: StatementSigner): Promise<string> {
+  return `${JSON.stringify({ policy: await signStatement(bundle, { type: POLICY_TYPE, signer }) })}\n`;
+}
+
+/** The same repository as another bank would sign it, if it had our policy key. */
+async function foreignBundle(signer: StatementSigner): Promise<string> {
+  const engine = createCedarEngine();
+  try {
+    const { repository } = await checkRepository(bank.repositoryFolder, { engine, now: Date.now });
+    if (!repository) throw new Error('the working copy has errors');
+    const options = { trustDomain: 'other.example', sequence: 1_000_000, now: Date.now };
+    return await policyLine(buildBundle(repository, options), signer);
+  } finally {
+    await engine.close();
+  }
 }
 
 function replaceFacts(name: string, line: string): void {
@@ -342,7 +376,12 @@ function keyring() {
 
 /** One request without any credentials, to whichever surface the point fronts. */
 async function knock(name: (typeof POINTS)[number]): Promise<{ status: number; id: string }> {
-  const path = { edge: READ, payments: '/payments-api/domestic-payments/x', accounts: READ, core: '/core/accounts/22289' }[name];
+  const path = {
+    edge: READ,
+    payments: '/payments-api/domestic-payments/x',
+    accounts: READ,
+    core: '/core/accounts/22289',
+  }[name];
   const dispatcher = new Agent({ connect: { rejectUnauthorized: false, minVersion: 'TLSv1.3' } });
   try {
     const answer = await request(`https://127.0.0.1:${bank.ports[name]}${path}`, { dispatcher });
@@ -406,4 +445,3 @@ async function listenAs(
     close: () => new Promise((resolve) => void server.close(() => resolve())),
   };
 }
-

@@ -40,7 +40,8 @@ test('npm start plays every scene as expected, says so in one line of JSON, and 
   expect(unexpected).toEqual([]);
   expect(summary).toMatchObject({ failed: 0, passed: summary.scenes.length });
   expect(summary.passed).toBeGreaterThanOrEqual(17);
-  for (const scene of summary.scenes) expect(scene).toMatchObject({ got: scene.expected, ok: true });
+  for (const scene of summary.scenes)
+    expect(scene).toMatchObject({ got: scene.expected, ok: true });
   expect(ended.code).toBe(0);
 });
 
@@ -56,7 +57,11 @@ test('all logs prove good to somebody who asks no process', async () => {
   expect({ code, ok }).toEqual({ code: 0, ok: true });
   const names = logs.map(({ name }: { name: string }) => name);
   expect(names).toEqual(
-    expect.arrayContaining(['authority', ...POINTS, ...POINTS.map((name) => `${name} (collected)`)]),
+    expect.arrayContaining([
+      'authority',
+      ...POINTS,
+      ...POINTS.map((name) => `${name} (collected)`),
+    ]),
   );
 });
 

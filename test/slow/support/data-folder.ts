@@ -36,7 +36,8 @@ export function makeFolder(name: string): TestFolder {
         }
       }
       await until(() => processes().length === 0, 10_000).catch(() => undefined);
-      if (!process.env['KEEP_TEST_DATA']) rmSync(path, { recursive: true, force: true, maxRetries: 5 });
+      if (!process.env['KEEP_TEST_DATA'])
+        rmSync(path, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 }
