@@ -41,6 +41,8 @@ export const LIMITS = {
   actors: 5,
   /** Clock skew allowed to issuers and proofs. Certificates get none. */
   clockSkewMs: 5_000,
+  /** How far the authority's clock may be ahead of ours; beyond it `facts-stale`. */
+  factsAheadMs: 60_000,
   /** How old a DPoP proof may be. */
   proofAgeMs: 60_000,
   /** DPoP proofs remembered; when full, further proofs are refused (`authentication-throttled`). */

@@ -9,6 +9,7 @@ import {
 } from '@countersign/model';
 import type { Identity } from '../authenticate/identity.ts';
 import type { Description } from '../describe/describe.ts';
+import { LIMITS } from '../limits.ts';
 
 /** The answer to one access request, whoever gave it: the policy, or a rule that stands before it. */
 export interface Ruling {
@@ -93,6 +94,10 @@ export function staleness(
   nowMs: number,
 ): string | undefined {
   const ageMs = nowMs - facts.asOfMs;
+  // A clock that was set back would keep facts young for as long as it is wrong.
+  if (ageMs < -LIMITS.factsAheadMs) {
+    return `facts are ${Math.round(-ageMs / 1000)} s ahead of our clock, expected at most ${LIMITS.factsAheadMs / 1000}`;
+  }
   return ageMs > surface.factsMaxAgeSeconds * 1000
     ? `facts are ${Math.round(ageMs / 1000)} s old, expected at most ${surface.factsMaxAgeSeconds}`
     : undefined;
