@@ -132,10 +132,11 @@ export const joinTokenCommand: Command = {
   async run(args, io) {
     const [subject] = args.operands;
     if (!subject) throw new UsageError('found no subject, expected one');
+    const ttlSeconds = wholeNumber(args, 'ttl', { min: 1, max: 86_400 }) ?? 600;
     const client = authorityOf(args, io);
     const answer = await client.call<{ joinToken: string }>('POST', '/v1/join-tokens', {
       spiffeId: subjectUri(subject, await trustDomainOf(client)),
-      ttlSeconds: wholeNumber(args, 'ttl', { min: 1, max: 86_400 }) ?? 600,
+      ttlSeconds,
     });
     print(io, args, answer, answer.joinToken);
     return EXIT.ok;

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { Command } from '../command-line/command.ts';
-import { EXIT, UsageError } from '../command-line/command.ts';
+import { CommandError, EXIT, UsageError } from '../command-line/command.ts';
 import { untilStopped } from '../command-line/until-stopped.ts';
 import { dataOf, listenerLines, printReady, shared } from './options.ts';
 
@@ -47,7 +48,7 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
       if (!name) throw new UsageError("found no name, expected one of countersign.yaml's points");
       const tokenFile = args.text('join-token-file');
       const joinToken = tokenFile
-        ? (await readFile(tokenFile, 'utf8')).trim()
+        ? await readToken(resolve(io.cwd, tokenFile))
         : io.env['COUNTERSIGN_JOIN_TOKEN'];
       const trustFile = args.text('trust');
       const point = await runPoint({
@@ -65,4 +66,12 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
       return EXIT.ok;
     },
   };
+}
+
+async function readToken(file: string): Promise<string> {
+  try {
+    return (await readFile(file, 'utf8')).trim();
+  } catch (cause) {
+    throw new CommandError(`cannot read the join token: no file ${file}`, { cause });
+  }
 }

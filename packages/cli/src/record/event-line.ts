@@ -8,9 +8,10 @@ const COLOURS = { good: '\u001b[32m', bad: '\u001b[31m', warn: '\u001b[33m', dim
  * (an outcome says little that its decision did not).
  */
 export function eventLine(
-  event: Event,
+  recorded: Event,
   { colour, isDated = false }: { readonly colour: boolean; readonly isDated?: boolean },
 ): string | undefined {
+  const event = printable(recorded);
   const paint = (tone: keyof typeof COLOURS, text: string): string =>
     colour ? `${COLOURS[tone]}${text}${RESET}` : text;
   const time = new Date(event.at)
@@ -45,6 +46,16 @@ export function eventLine(
     default:
       return undefined;
   }
+}
+
+/**
+ * Events hold what callers sent as they sent it, which a terminal would obey: control characters, and
+ * formatting ones that turn a line around, are shown as U+FFFD.
+ */
+function printable(event: Event): Event {
+  return JSON.parse(JSON.stringify(event), (_, value) =>
+    typeof value === 'string' ? value.replaceAll(/[\p{Cc}\p{Cf}]/gu, '\uFFFD') : value,
+  );
 }
 
 /** `spiffe://bank.example/partner/ledgerly` is `partner/ledgerly` to a reader. */

@@ -72,6 +72,15 @@ export function headerValue(raw: readonly string[], lowerName: string): string |
   return undefined;
 }
 
+/** Names and values alternating, as a list of both. */
+export function fieldPairs(raw: readonly string[]): [string, string][] {
+  const list: [string, string][] = [];
+  for (let index = 0; index < raw.length; index += 2) {
+    list.push([raw[index] as string, raw[index + 1] as string]);
+  }
+  return list;
+}
+
 /** Body bytes of an answer as its head tells them (RFC 9112 §6.3); undefined when it does not. */
 export function bodyBytes(
   method: string,

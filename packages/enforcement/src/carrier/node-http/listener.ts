@@ -85,7 +85,8 @@ export function createListener(options: ListenerOptions): Listener {
     ? createHttpsServer({
         ...HTTP_OPTIONS,
         ...serverTlsOptions(serverTls),
-        handshakeTimeout: LIMITS.headersTimeoutMs,
+        // Node's own is two minutes: connections that say nothing would fill the listener.
+        handshakeTimeout: LIMITS.handshakeTimeoutMs,
       })
     : createHttpServer(HTTP_OPTIONS);
   server.maxConnections = LIMITS.connections;

@@ -168,8 +168,10 @@ export function createRelay(
       else if (state === 'streaming') write(chunk);
     },
     end(rawTrailers) {
-      if (state === 'held') heldTrailers = endToEndHeaders(rawTrailers);
-      else if (state === 'streaming') complete(endToEndHeaders(rawTrailers));
+      // What must not leave in the head must not leave in the trailers either (RFC 9110 §6.5.1).
+      const trailers = endToEndHeaders(rawTrailers, { strip: plan.answerHeadersStripped });
+      if (state === 'held') heldTrailers = trailers;
+      else if (state === 'streaming') complete(trailers);
     },
     fail(failure, detail) {
       switch (state) {
