@@ -32,6 +32,7 @@ export function medians({ name, label }: Arrangement, rounds: readonly Load[]): 
   return {
     name,
     label,
+    requests: median((load) => load.requests),
     requestsPerSecond: median((load) => load.requestsPerSecond),
     cpuMicroseconds: median((load) => load.cpuMicroseconds),
     besideMicroseconds: median((load) => load.besideMicroseconds),
