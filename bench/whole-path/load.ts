@@ -4,6 +4,8 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 const TICKS_PER_SECOND = 100; // sysconf(_SC_CLK_TCK) on Linux
+const SETTLE_POLL_MS = 250;
+const SETTLE_POLLS_MAX = 80;
 
 /** What one run of the load gave. */
 export interface Load {
@@ -12,7 +14,10 @@ export interface Load {
   readonly cpuMicroseconds: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** Answers other than 2xx and 3xx, and connections that broke or timed out. */
   readonly failures: number;
+  /** CPU of processes beside the measured ones (the authority collects the log), microseconds per request. */
+  readonly besideMicroseconds: number;
 }
 
 /** How to load one arrangement. */
@@ -23,13 +28,18 @@ export interface LoadOptions {
   readonly keyFile: string;
   readonly shim: string;
   readonly pids: readonly number[];
+  readonly besidePids: readonly number[];
   readonly seconds: number;
   readonly cpu: number;
 }
 
-/** Runs wrk with 64 connections and a client certificate, and reads what the processes used. */
+/**
+ * Runs wrk with 64 connections and a client certificate, and reads what the processes used until they
+ * are idle again: what is still written and collected after the last answer is part of the cost.
+ */
 export async function load(options: LoadOptions): Promise<Load> {
   const before = cpuSeconds(options.pids);
+  const besideBefore = cpuSeconds(options.besidePids);
   const { stdout } = await run(
     'taskset',
     [
@@ -45,15 +55,34 @@ export async function load(options: LoadOptions): Promise<Load> {
       },
     },
   );
-  const used = cpuSeconds(options.pids) - before;
+  await settled([...options.pids, ...options.besidePids]);
   const requests = Number(/(\d+) requests in/.exec(stdout)?.[1] ?? 0);
+  const perRequest = (seconds: number) =>
+    requests === 0 ? Number.NaN : (seconds * 1e6) / requests;
+  const broken = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(
+    stdout,
+  );
   return {
     requestsPerSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1] ?? 0),
-    cpuMicroseconds: requests === 0 ? Number.NaN : (used * 1e6) / requests,
+    cpuMicroseconds: perRequest(cpuSeconds(options.pids) - before),
+    besideMicroseconds: perRequest(cpuSeconds(options.besidePids) - besideBefore),
     p50Ms: milliseconds(/50%\s+([\d.]+)(us|ms|s)/.exec(stdout)),
     p99Ms: milliseconds(/99%\s+([\d.]+)(us|ms|s)/.exec(stdout)),
-    failures: Number(/Non-2xx or 3xx responses: (\d+)/.exec(stdout)?.[1] ?? 0),
+    failures:
+      Number(/Non-2xx or 3xx responses: (\d+)/.exec(stdout)?.[1] ?? 0) +
+      (broken?.slice(1).reduce((sum, count) => sum + Number(count), 0) ?? 0),
   };
+}
+
+/** Resolves when the processes used at most a tick in the last quarter of a second, or after 20 s. */
+async function settled(pids: readonly number[]): Promise<void> {
+  let before = cpuSeconds(pids);
+  for (let poll = 0; poll < SETTLE_POLLS_MAX; poll++) {
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_POLL_MS));
+    const now = cpuSeconds(pids);
+    if (now - before <= 1 / TICKS_PER_SECOND) return;
+    before = now;
+  }
 }
 
 function cpuSeconds(pids: readonly number[]): number {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { waitForPort } from './wait-for-port.ts';
 
@@ -19,7 +19,7 @@ export interface Nginx {
 
 /** The protected resource of the benchmark: answers 1,024 bytes of JSON to anything. */
 export function upstreamConfig(port: number): string {
-  const body = JSON.stringify({ data: 'x'.repeat(1012) });
+  const body = JSON.stringify({ data: 'x'.repeat(1013) });
   return `server { listen 127.0.0.1:${port}; keepalive_requests 100000000;
     location / { default_type application/json; return 200 '${body}'; } }`;
 }
@@ -81,19 +81,25 @@ http { access_log off; client_body_temp_path ${folder}/body; proxy_temp_path ${f
     ['-c', String(cpu), 'nginx', '-p', folder, '-c', file],
     { stdio: ['ignore', 'ignore', 'inherit'] },
   );
-  await waitForPort(port);
-  return {
-    pids: () => workersOf(child.pid ?? 0),
-    stop: () =>
-      new Promise((resolve) => {
-        child.once('exit', () => resolve());
-        child.kill('SIGTERM');
-      }),
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+    child.once('error', () => resolve());
+  });
+  const stop = async () => {
+    child.kill('SIGTERM');
+    await exited;
   };
+  try {
+    const ended = exited.then(() => Promise.reject(new Error('nginx ended at its start')));
+    await Promise.race([waitForPort(port), ended]);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { pids: () => workersOf(child.pid ?? 0), stop };
 }
 
 function workersOf(master: number): readonly number[] {
-  const { readFileSync } = process.getBuiltinModule('node:fs');
   return readFileSync(`/proc/${master}/task/${master}/children`, 'utf8')
     .trim()
     .split(' ')

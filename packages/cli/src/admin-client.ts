@@ -3,9 +3,22 @@ import { CommandError } from './command-line/command.ts';
 
 const ANSWER_BYTES_MAX = 32 * 1024 * 1024;
 
+/** The authority answered, and said no. */
+export class AdminRefusal extends CommandError {
+  readonly status: number;
+  /** The problem document, as it came. */
+  readonly body: unknown;
+
+  constructor(message: string, { status, body }: { status: number; body: unknown }) {
+    super(message);
+    this.status = status;
+    this.body = body;
+  }
+}
+
 /** Talks to a running authority over its unix socket: who may open the file is the operator. */
 export interface AdminClient {
-  /** @throws {CommandError} when no authority answers, or it answers with a problem */
+  /** @throws {CommandError} when no authority answers; {@link AdminRefusal} when it answers with a problem */
   call<T = unknown>(method: string, path: string, body?: unknown): Promise<T>;
   /** The lines of a stream of JSON, until it ends or `signal` aborts. */
   lines(path: string, options: { signal: AbortSignal }): AsyncIterable<unknown>;
@@ -23,7 +36,8 @@ export function adminClient(socketPath: string): AdminClient {
       }
       const value = text === '' ? undefined : JSON.parse(text);
       const status = answer.statusCode ?? 0;
-      if (status >= 400) throw new CommandError(problemText(value, status));
+      if (status >= 400)
+        throw new AdminRefusal(problemText(value, status), { status, body: value });
       return value as T;
     },
     async *lines(path, { signal }) {
@@ -75,6 +89,6 @@ function open(
 }
 
 function problemText(value: unknown, status: number): string {
-  const problem = (value ?? {}) as { title?: string; detail?: string; problems?: unknown[] };
+  const problem = (value ?? {}) as { title?: string; detail?: string };
   return [problem.title ?? `status ${status}`, problem.detail].filter(Boolean).join(': ');
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 export interface DataFolder {
   readonly root: string;
   readonly trustFile: string;
+  readonly trustPemFile: string;
   readonly stateFile: string;
   readonly keysFolder: string;
   readonly passphraseFile: string;
@@ -28,6 +29,7 @@ export function dataFolder(root: string): DataFolder {
   return {
     root,
     trustFile: join(root, 'trust.json'),
+    trustPemFile: join(root, 'trust.pem'),
     stateFile: join(authority, 'state.db'),
     keysFolder: join(authority, 'keys'),
     passphraseFile: join(authority, 'passphrase'),

@@ -1,4 +1,5 @@
 export { type AdminClient, adminClient } from './admin-client.ts';
+export { createEventStream, type EventStream } from './authority/event-stream.ts';
 export {
   type Arguments,
   type Command,
@@ -16,4 +17,6 @@ export { type EventFinder, followEvents } from './demo/event-finder.ts';
 export { type RunningBank, type StartBankOptions, startExampleBank } from './demo/example-bank.ts';
 export { type ExampleBank, loadExampleBank } from './demo/load-example-bank.ts';
 export { tourEnvironment } from './demo/tour-environment.ts';
+export { type ReadPassphraseOptions, readPassphrase } from './passphrase.ts';
+export { eventLine } from './record/event-line.ts';
 export { nodeArguments, selfCommand } from './self.ts';

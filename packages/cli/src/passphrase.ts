@@ -3,16 +3,23 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CommandError } from './command-line/command.ts';
 
+/** Where a passphrase may come from, first to last. */
+export interface ReadPassphraseOptions {
+  /** What `authority.passphraseFile` names. */
+  readonly configuredFile: string | undefined;
+  /** Where one is made when there is none. */
+  readonly defaultFile: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
 /**
  * The passphrase of the keys at rest: from the file that the configuration names, from
  * COUNTERSIGN_PASSPHRASE, or made once beside the keys, which protects a copy of the keys folder
  * and not a copy of the whole data folder; `isMade` lets the caller say so.
  */
-export async function readPassphrase(options: {
-  readonly configuredFile: string | undefined;
-  readonly defaultFile: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
-}): Promise<{ passphrase: string; isMade: boolean }> {
+export async function readPassphrase(
+  options: ReadPassphraseOptions,
+): Promise<{ passphrase: string; isMade: boolean }> {
   const { configuredFile, defaultFile, env } = options;
   if (configuredFile !== undefined) {
     const text = (await readFile(configuredFile, 'utf8')).trim();

@@ -1,5 +1,5 @@
 import { isAbsolute, resolve } from 'node:path';
-import type { DecisionPoint } from '@countersign/decision';
+import type { DecisionPoint, ReplicaChange } from '@countersign/decision';
 import type { Log } from '@countersign/ledger';
 import { compactId } from '@countersign/model';
 import type { PointConfig } from '@countersign/policy';
@@ -14,6 +14,7 @@ import { createPeerVerifier } from './carrier/node-http/peer-verifier.ts';
 import { createUpstreams } from './carrier/node-http/upstreams.ts';
 import { type ChannelRegistry, createChannelRegistry } from './channels/channel-registry.ts';
 import { openConnectionChannel } from './channels/connection-channel.ts';
+import { reachOfChange } from './channels/reach-of-change.ts';
 import { compileSurfaceRoutes, type ListenerRoutes } from './describe/surface-routes.ts';
 import { createTransactionMinter, type TransactionSigner } from './enforce/transaction-minter.ts';
 import { EnforcementError } from './enforcement-error.ts';
@@ -47,7 +48,7 @@ export interface EnforcementPointOptions {
 /** What an enforcement point needs of a replica: the decision point, and word of every change. */
 export interface Knowledge {
   readonly point: DecisionPoint;
-  onChange(listener: () => void): () => void;
+  onChange(listener: (change: ReplicaChange) => void): () => void;
 }
 
 /** Something is wrong with the point itself. */
@@ -180,7 +181,9 @@ export function createEnforcementPoint(options: EnforcementPointOptions): Enforc
   });
 
   // Facts and policy reach what is open, not only what comes.
-  const unsubscribe = replica.onChange(() => void channels.recheck(now()));
+  const unsubscribe = replica.onChange((change) => {
+    channels.recheck(now(), reachOfChange(change));
+  });
   let sweeper: NodeJS.Timeout | undefined;
   let state: 'new' | 'listening' | 'closed' = 'new';
 

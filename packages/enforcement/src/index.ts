@@ -1,4 +1,5 @@
 export type { Channel, ChannelFault, ChannelRegistry } from './channels/channel-registry.ts';
+export type { Reach } from './channels/reach-of-change.ts';
 export {
   compileOperationRoutes,
   type OperationMatch,

@@ -7,7 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { type CedarEngine, createCedarEngine } from '@countersign/cedar';
-import { createDecisionPoint, type LocalDecisionPoint } from '@countersign/decision';
+import {
+  createDecisionPoint,
+  type LocalDecisionPoint,
+  type ReplicaChange,
+} from '@countersign/decision';
 import {
   createEnforcementPoint,
   type EnforcementPoint,
@@ -268,7 +272,7 @@ export async function openBank(options: BankOptions = {}): Promise<Bank> {
       : []),
   ];
   const config = { name: 'edge', kind: 'gateway', listeners } as const;
-  const changed = new Set<() => void>();
+  const changed = new Set<(change: ReplicaChange) => void>();
   let sequence = 0;
   let surface: Surface = { ...ACCOUNTS, ...options.surface };
 
@@ -285,12 +289,13 @@ export async function openBank(options: BankOptions = {}): Promise<Bank> {
       { trustDomain: TRUST_DOMAIN, sequence: ++sequence, now },
     );
     await decision.install(bundle);
-    for (const listener of changed) listener();
+    for (const listener of changed) listener({ kind: 'bundle', bundle });
   }
 
   function change(puts: readonly Fact[], removes: readonly string[] = []): void {
-    decision.facts.apply({ sequence: decision.facts.sequence + 1, atMs: now(), puts, removes });
-    for (const listener of changed) listener();
+    const step = { sequence: decision.facts.sequence + 1, atMs: now(), puts, removes };
+    decision.facts.apply(step);
+    for (const listener of changed) listener({ kind: 'facts', change: step });
   }
 
   const disk = gateDisk(nodeDisk(join(folder, 'log')));

@@ -162,6 +162,50 @@ describe('what is open is decided again', () => {
     expect(closure).toMatchObject({ cause: 'policy-changed', detail: 'policy-forbids no-risk' });
   });
 
+  test('also when that happened between its decision and its head', async () => {
+    const { bank, as } = await open();
+    bank.resource.handler = (_request, response) => {
+      const atMs = bank.now();
+      bank.change([
+        { kind: 'risk', subject: LEDGERLY, level: 'HIGH', score: 99, reasons: [], atMs },
+      ]);
+      response.write('data: 1\n\n');
+    };
+    const got = bank.call({ as, token: bank.token(bound(as)), path: '/accounts-api/events' });
+    await expect(got).rejects.toMatchObject({ code: 'ECONNRESET' });
+    const closure = await bank.event((event) => event.kind === 'closure');
+    expect(closure).toMatchObject({ cause: 'policy-changed' });
+  });
+
+  test('and not for facts that cannot concern it', async () => {
+    let decided = 0;
+    const { bank, as } = await open({
+      rebuild: (options) => {
+        const { point } = options.replica;
+        const counting = Object.create(point, {
+          decide: {
+            value: (request: Parameters<typeof point.decide>[0]) => {
+              decided++;
+              return point.decide(request);
+            },
+          },
+        });
+        return { ...options, replica: { ...options.replica, point: counting } };
+      },
+    });
+    await openStream(bank, as, bank.token(bound(as)));
+    const before = decided;
+    const atMs = bank.now();
+    bank.change([{ kind: 'risk', subject: PAYMENTS, level: 'HIGH', score: 99, reasons: [], atMs }]);
+    bank.change([revocation(bank, 'session', 'session-2')], [`risk ${PAYMENTS}`]);
+    expect(decided).toBe(before);
+    bank.change([], [`risk ${LEDGERLY}`]);
+    expect(decided).toBe(before + 1);
+    const uid = { type: 'Accounts::Account', id: '1' };
+    bank.change([{ kind: 'entity', uid, attributes: {}, parents: [] }]);
+    expect(decided).toBe(before + 2);
+  });
+
   test('when the policy itself changes', async () => {
     const { bank, as } = await open();
     const { socket } = await openStream(bank, as, bank.token(bound(as)));
@@ -186,6 +230,17 @@ describe('what is open is decided again', () => {
     const closure = await bank.event((event) => event.kind === 'closure');
     expect(closure).toMatchObject({ cause: 'policy-changed' });
   });
+});
+
+test('a short request that shadow let in ends by itself when its surface turns to enforce', async () => {
+  const { bank, as } = await open({ surface: { mode: 'shadow' } });
+  const answer = Promise.withResolvers<ServerResponse>();
+  bank.resource.handler = (_request, response) => answer.resolve(response);
+  const got = bank.call({ as });
+  const response = await answer.promise;
+  await bank.publish({ mode: 'enforce' });
+  response.end('done');
+  expect((await got).body).toBe('done');
 });
 
 describe('time ends what is open', () => {

@@ -94,6 +94,27 @@ test('with a decision point that permits everything, what no policy permits is s
   expect((await bank.call({ as, token, path: '/accounts-api/secrets/1' })).status).toBe(200);
 });
 
+test('a permit with an obligation that this point cannot keep is refused', async () => {
+  const bank = await openBank({
+    rebuild: (options) => {
+      const { point } = options.replica;
+      const conditional = Object.create(point, {
+        decide: {
+          value: (request: Parameters<typeof point.decide>[0]) => ({
+            ...point.decide(request),
+            obligations: [{ kind: 'mask', fields: ['iban'] }],
+          }),
+        },
+      });
+      return { ...options, replica: { ...options.replica, point: conditional } };
+    },
+  });
+  const as = await bank.partner('ledgerly');
+  const got = await bank.call({ as, token: bank.token({ cnf: { 'x5t#S256': as.thumbprint } }) });
+  const { decision } = await bank.record(got.problem.eventId);
+  expect([got.status, decision?.effect, decision?.reason]).toEqual([403, 'deny', 'policy-error']);
+});
+
 test('with word of changes kept from the point, a revoked stream stays open', async () => {
   const bank = await openBank({
     rebuild: (options) => ({

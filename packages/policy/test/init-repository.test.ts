@@ -6,8 +6,13 @@ import { repositoryFolder } from './repository-folder.ts';
 
 test('a new repository has nothing wrong with it', async () => {
   await using repository = await repositoryFolder();
+  await repository.remove('.');
+  await initRepository(repository.folder);
   const { repository: checked, problems } = await repository.check();
   expect(problems).toEqual([]);
+  expect(checked?.config.points.map(({ name, kind }) => [name, kind])).toEqual([
+    ['edge', 'gateway'],
+  ]);
   expect(checked?.surfaces.map(({ name, namespace }) => [name, namespace])).toEqual([
     ['accounts', 'Accounts'],
   ]);

@@ -7,7 +7,27 @@ import { type CheckOptions, checkRepository, initRepository } from '@countersign
 /** 1 February 2027, 10:00 UTC. */
 export const NOW_MS = Date.UTC(2027, 1, 1, 10);
 
-/** A repository in a temporary folder, as `initRepository` makes it, to be broken by a test. */
+/** One sidecar: the smallest configuration, which the tests break by line and word. */
+const SIDECAR_CONFIG = `trustDomain: bank.example
+
+authority:
+  control: 127.0.0.1:7401 # enforcement points and workloads, with their SVIDs
+  issuer: 127.0.0.1:7402 # OAuth clients
+  issuerUrl: https://localhost:7402
+  svidTtl: 1h
+  accessTokenTtl: 5m
+
+points:
+  accounts: # beside the accounts API
+    kind: sidecar
+    listeners:
+      - name: mesh
+        address: 127.0.0.1:8451
+        routes:
+          - { surface: accounts }
+`;
+
+/** A repository in a temporary folder, as `initRepository` makes it but for its point, to be broken by a test. */
 export interface RepositoryFolder extends AsyncDisposable {
   readonly folder: string;
   write(file: string, text: string | Uint8Array): Promise<void>;
@@ -31,6 +51,7 @@ export function sharedEngine(): ReturnType<typeof createCedarEngine> {
 export async function repositoryFolder(): Promise<RepositoryFolder> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-policy-'));
   await initRepository(folder);
+  await writeFile(join(folder, 'countersign.yaml'), SIDECAR_CONFIG);
   const read = (file: string) => readFile(join(folder, file), 'utf8');
   const write = async (file: string, text: string | Uint8Array) => {
     await mkdir(dirname(join(folder, file)), { recursive: true });

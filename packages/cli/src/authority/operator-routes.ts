@@ -8,6 +8,12 @@ import type { FastifyPluginAsync } from 'fastify';
 import type { EventStream } from './event-stream.ts';
 import type { Publication } from './publish-bundle.ts';
 
+/** What applying the repository came to. */
+export interface Applied extends Publication {
+  /** Processes that must be restarted to take what the new configuration says of them. */
+  readonly restart: readonly string[];
+}
+
 /** What the routes read and do. */
 export interface OperatorRoutesOptions {
   readonly trustDomain: string;
@@ -21,7 +27,7 @@ export interface OperatorRoutesOptions {
   /** SPIFFE IDs that have the feed open now. */
   readonly connected: () => ReadonlySet<string>;
   /** Checks the repository anew and publishes it, or tells what is wrong with it. */
-  readonly apply: () => Promise<Publication | readonly Problem[]>;
+  readonly apply: () => Promise<Applied | readonly Problem[]>;
 }
 
 /**
@@ -94,6 +100,6 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
   };
 }
 
-function isProblems(result: Publication | readonly Problem[]): result is readonly Problem[] {
+function isProblems(result: Applied | readonly Problem[]): result is readonly Problem[] {
   return Array.isArray(result);
 }

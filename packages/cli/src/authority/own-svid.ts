@@ -3,6 +3,9 @@ import type { Server } from 'node:tls';
 import type { HostNames, Identity } from '@countersign/identity';
 import { renewServerTls, type ServerTls, type TlsIdentity } from '@countersign/spiffe';
 
+/** The life of the authority's own SVID, which identity sets. */
+const OWN_SVID_MS = 3_600_000;
+
 /** The authority's own SVID, renewed at half of its life. */
 export interface OwnSvid {
   current(): TlsIdentity;
@@ -14,11 +17,7 @@ export interface OwnSvid {
 /** Issues the first SVID and renews it until closed; a renewal that fails is warned of and tried again. */
 export async function openOwnSvid(
   identity: Identity,
-  options: {
-    readonly names: HostNames;
-    readonly ttlSeconds: number;
-    readonly warn: (text: string) => void;
-  },
+  options: { readonly names: HostNames; readonly warn: (text: string) => void },
 ): Promise<OwnSvid> {
   const issue = async (): Promise<TlsIdentity> => {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -27,18 +26,15 @@ export async function openOwnSvid(
   };
   let current = await issue();
   const renewals: (() => void)[] = [];
-  const timer = setInterval(
-    () => {
-      issue().then(
-        (renewed) => {
-          current = renewed;
-          for (const renew of renewals) renew();
-        },
-        (error: Error) => options.warn(`cannot renew the authority's own SVID: ${error.message}`),
-      );
-    },
-    (options.ttlSeconds * 1000) / 2,
-  );
+  const timer = setInterval(() => {
+    issue().then(
+      (renewed) => {
+        current = renewed;
+        for (const renew of renewals) renew();
+      },
+      (error: Error) => options.warn(`cannot renew the authority's own SVID: ${error.message}`),
+    );
+  }, OWN_SVID_MS / 2);
   timer.unref();
   return {
     current: () => current,

@@ -13,6 +13,7 @@ import type { FactLog } from '@countersign/state';
 import type { Recorder } from './own-record.ts';
 
 const KEEP_EVERY_MS = 15_000;
+const REVIEW_EVERY_MS = 30_000;
 const LEARNED_AT_ONCE = 200;
 
 /** Behaviour scored: collected events in, signals out, answered by playbooks. */
@@ -98,6 +99,11 @@ export async function openRiskLoop(options: RiskLoopOptions): Promise<RiskLoop> 
     keeping = keep().catch((error: Error) => warn(`cannot keep the risk state: ${error.message}`));
   }, KEEP_EVERY_MS);
   timer.unref();
+  // Evidence fades by time alone: a level also falls when nothing happens.
+  const reviewer = setInterval(() => {
+    for (const signal of engine.review()) answer(signal);
+  }, REVIEW_EVERY_MS);
+  reviewer.unref();
 
   let isLearning = false;
   let waiting: [string, readonly Event[], number][] = [];
@@ -149,6 +155,7 @@ export async function openRiskLoop(options: RiskLoopOptions): Promise<RiskLoop> 
     },
     async close() {
       clearInterval(timer);
+      clearInterval(reviewer);
       await Promise.all(answering);
       await keeping;
       await keep();

@@ -1,36 +1,36 @@
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
-import { createServer as createHttps } from 'node:https';
-import type { Server as TlsServer } from 'node:tls';
-import { collectorRoutes, openCollector } from '@countersign/audit';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { createCedarEngine } from '@countersign/cedar';
 import {
-  adminRoutes,
-  controlRoutes,
   type Recorder as IdentityRecorder,
+  type Keyring,
   openIdentity,
   openKeyring,
 } from '@countersign/identity';
 import { nodeDisk, openLog } from '@countersign/ledger';
 import type { Clock } from '@countersign/model';
-import { checkRepository, type HostPort, type Problem, type Repository } from '@countersign/policy';
-import { type ServerTls, serverTlsOptions } from '@countersign/spiffe';
-import { feedRoutes, openBundleStore, openDatabase, openFactLog } from '@countersign/state';
-import Fastify, { type FastifyInstance } from 'fastify';
+import { type BankConfig, checkRepository, type Repository } from '@countersign/policy';
+import { encodePem } from '@countersign/spiffe';
+import { openBundleStore, openDatabase, openFactLog } from '@countersign/state';
 import { policyTestRunner } from '../check/policy-tests.ts';
 import { problemText } from '../check/problem-text.ts';
+import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
-import { dataFolder } from '../data-folder.ts';
+import { type DataFolder, dataFolder } from '../data-folder.ts';
 import { readPassphrase } from '../passphrase.ts';
-import { controlPeers } from './control-peer.ts';
+import { collectLogs } from './collect-logs.ts';
 import { createEventStream } from './event-stream.ts';
-import { operatorRoutes } from './operator-routes.ts';
-import { createRecorder } from './own-record.ts';
+import { createRecorder, type Recorder } from './own-record.ts';
 import { openOwnSvid } from './own-svid.ts';
-import { type Publication, publishBundle } from './publish-bundle.ts';
-import { openRiskLoop } from './risk-loop.ts';
+import { hostNames, pointHostNames } from './point-registrations.ts';
+import { createPublisher } from './publisher.ts';
+import { openRiskLoop, type RiskLoop } from './risk-loop.ts';
+import { serveControl } from './serve-control.ts';
+import { serveIssuer } from './serve-issuer.ts';
+import { serveOperator } from './serve-operator.ts';
 
-const OWN_SVID_SECONDS = 3600;
 const SWEEP_EVERY_MS = 60_000;
+/** `sun_path` of Linux is 108 bytes with its end; Node would cut a longer one and listen elsewhere. */
+const SOCKET_PATH_BYTES_MAX = 107;
 
 /** What an authority is started with. */
 export interface RunAuthorityOptions {
@@ -64,14 +64,16 @@ export interface RunningAuthority {
 export async function runAuthority(options: RunAuthorityOptions): Promise<RunningAuthority> {
   const { now, warn } = options;
   const folder = dataFolder(options.dataRoot);
-  const closers: (() => Promise<unknown> | unknown)[] = [];
-  const close = async (): Promise<void> => {
-    // What was opened last is closed first: nothing is closed under something that uses it.
-    for (const closer of closers.splice(0).reverse()) await closer();
-  };
+  const adminBytes = Buffer.byteLength(folder.adminSocket);
+  if (adminBytes > SOCKET_PATH_BYTES_MAX) {
+    throw new CommandError(
+      `cannot serve the operator at ${folder.adminSocket}: found ${adminBytes} bytes, expected at most ${SOCKET_PATH_BYTES_MAX}; take a data folder with a shorter path`,
+    );
+  }
+  const closers = createClosers();
   try {
     const engine = createCedarEngine();
-    closers.push(() => engine.close());
+    closers.add(() => engine.close());
     const check = (): ReturnType<typeof checkRepository> =>
       checkRepository(options.repositoryFolder, {
         engine,
@@ -80,38 +82,27 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       });
     const { repository, problems } = await check();
     for (const problem of problems) warn(problemText(problem));
-    if (!repository)
+    if (!repository) {
       throw new CommandError('cannot start the authority: the repository has errors');
+    }
     const { config } = repository;
     const { trustDomain } = config;
-
-    await mkdir(folder.keysFolder, { recursive: true, mode: 0o700 });
-    const secret = await readPassphrase({
-      configuredFile: config.authority.passphraseFile,
-      defaultFile: folder.passphraseFile,
-      env: options.env,
-    });
-    if (secret.isMade)
-      warn(
-        `the keys' passphrase lies beside them in ${folder.passphraseFile}; name another place with authority.passphraseFile`,
-      );
-    const keyring = await openKeyring({ folder: folder.keysFolder, passphrase: secret.passphrase });
+    const keyring = await openKeys(config, folder, options);
 
     const origin = `${trustDomain}/authority`;
-    const log = await openLog({
-      origin,
-      signer: { name: origin, ...keyring.log },
-      disk: nodeDisk(folder.authorityLog),
-      now,
-    });
-    closers.push(() => log.close());
+    const signer = { name: origin, ...keyring.log };
+    const log = await openLog({ origin, signer, disk: nodeDisk(folder.authorityLog), now });
+    closers.add(() => log.close());
     const stream = createEventStream();
     const record = createRecorder({ log, now, publish: (events) => stream.publish(events) });
 
     const database = openDatabase({ file: folder.stateFile });
-    closers.push(() => database.close());
+    closers.add(() => database.close());
     const factLog = await openFactLog(database, { trustDomain, now });
     const bundles = await openBundleStore(database);
+    const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl } = config.authority;
+    // The configuration as last applied: a new listener's name is in its point's next SVID.
+    let applied = config;
     const identity = await openIdentity({
       database,
       factLog,
@@ -119,267 +110,136 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       now,
       record: record as IdentityRecorder,
       options: {
-        svidTtlSeconds: config.authority.svidTtlSeconds,
-        accessTokenTtlSeconds: config.authority.accessTokenTtlSeconds,
-        issuerUrl: config.authority.issuerUrl,
-        hostNamesOf: (spiffeId) => pointNames(spiffeId, repository),
+        svidTtlSeconds,
+        accessTokenTtlSeconds,
+        issuerUrl,
+        hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied),
       },
     });
 
+    const { playbooks } = repository;
+    const snapshotFile = folder.riskSnapshot;
     const risk = await openRiskLoop({
-      snapshotFile: folder.riskSnapshot,
+      snapshotFile,
       identity,
       factLog,
       record,
-      playbooks: repository.playbooks,
+      playbooks,
       now,
       warn,
     });
-    closers.push(() => risk.close());
-    const pointNamesOf = (): readonly string[] => identity.points().map(({ name }) => name);
-    const collector = await openCollector({
+    closers.add(() => risk.close());
+    const collector = await collectLogs({
       folder: folder.mirrors,
-      now,
-      points: (name) => {
-        const point = identity.points().find((each) => each.name === name);
-        return point?.logVerifierKey === undefined
-          ? undefined
-          : {
-              origin: `${trustDomain}/${name}`,
-              verifierKey: point.logVerifierKey,
-              spiffeId: point.spiffeId,
-            };
-      },
-      onEvents: (name, events) => {
-        stream.publish(events);
-        risk.observe(name, events, (events.at(-1)?.seq ?? -1) + 1);
-      },
-      onAlarm: ({ name, alarm, detail }) => {
-        record({ kind: 'alarm', alarm, detail: `${name}: ${detail}`.slice(0, 1000) }).catch(
-          () => undefined,
-        );
-        warn(`alarm ${alarm}: ${name}: ${detail}`);
-      },
+      ...{ trustDomain, identity, stream, risk, record, now, warn },
     });
-    closers.push(() => collector.close());
+    closers.add(() => collector.close());
 
-    const publish = async (next: Repository, by: string): Promise<Publication> => {
-      await identity.registerPoints(pointsOf(next));
-      await identity.applyRegistrations(next.registrations, next.entities, { by });
-      const publication = await publishBundle(next, { bundles, signer: keyring.policy, now });
-      risk.setPlaybooks(next.playbooks);
-      if (publication.published) {
-        const { sequence, version } = publication;
-        await record({
-          kind: 'administration',
-          action: 'bundle-published',
-          by,
-          target: version,
-          detail: { sequence },
-        });
-      }
-      return publication;
-    };
-    await publish(repository, 'system');
+    const publisher = createPublisher({
+      check: async () => {
+        const checked = await check();
+        if (checked.repository) applied = checked.repository.config;
+        return checked;
+      },
+      setPlaybooks: (next) => risk.setPlaybooks(next),
+      ...{ identity, bundles, keyring, record, now },
+    });
+    await publisher.publish(repository, 'system');
     if (options.historyFile !== undefined && risk.isNew) {
-      // Beside the start, not before it: nobody waits for a baseline to be served.
-      const learned = risk
-        .learn(options.historyFile)
-        .then((events) =>
-          record({
-            kind: 'administration',
-            action: 'baseline-replayed',
-            by: 'system',
-            detail: { events },
-          }),
-        )
-        .catch((error: Error) =>
-          warn(`cannot learn from ${options.historyFile}: ${error.message}`),
-        );
-      closers.push(() => learned);
+      const learned = learnHistory(options.historyFile, { risk, record, warn });
+      closers.add(() => learned);
     }
-    await risk.catchUp(collector, pointNamesOf());
+    await risk.catchUp(
+      collector,
+      identity.points().map(({ name }) => name),
+    );
 
-    const operator = `local:uid=${process.getuid?.() ?? 0}`;
-    let applying: Promise<unknown> = Promise.resolve();
-    const apply = (): Promise<Publication | readonly Problem[]> => {
-      const done = applying.then(async () => {
-        const next = await check();
-        return next.repository ? await publish(next.repository, operator) : next.problems;
-      });
-      applying = done.catch(() => undefined);
-      return done;
-    };
-
+    const { control, issuer } = config.authority;
+    const controlUrl = `https://${control.host}:${control.port}`;
+    const trust = { ...identity.trustAnchors, controlUrl };
+    await writeFile(folder.trustFile, `${JSON.stringify(trust, undefined, 2)}\n`);
+    // The same authorities for curl, openssl and whoever else reads no JSON.
     await writeFile(
-      folder.trustFile,
-      `${JSON.stringify({ ...identity.trustAnchors, controlUrl: `https://${config.authority.control.host}:${config.authority.control.port}` }, undefined, 2)}\n`,
+      folder.trustPemFile,
+      encodePem(trust.x509Authorities.map((text) => Buffer.from(text, 'base64'))),
     );
     const own = await openOwnSvid(identity, {
-      names: {
-        dnsNames: ['localhost'],
-        ipAddresses: [config.authority.control.host, config.authority.issuer.host].filter(
-          isAddress,
-        ),
-      },
-      ttlSeconds: OWN_SVID_SECONDS,
+      names: hostNames([control.host, issuer.host]),
       warn,
     });
-    closers.push(() => own.close());
-    const tls: ServerTls = { svid: own.current, clientCertificates: 'request' };
-    const peers = controlPeers({
-      trustDomain,
-      authorities: () =>
-        identity.trustAnchors.x509Authorities.map((text) => Buffer.from(text, 'base64')),
-      now,
+    closers.add(() => own.close());
+    const controlListener = await serveControl({
+      address: control,
+      factSigner: keyring.facts,
+      ...{ own, identity, collector, factLog, bundles, now },
     });
-
-    const readers = new Map<string, number>();
-    const control = Fastify({ https: serverTlsOptions(tls), forceCloseConnections: true });
-    own.keepFresh(control.server as unknown as TlsServer, tls);
-    const isPoint = (spiffeId: string): boolean =>
-      identity.points().some((point) => point.spiffeId === spiffeId) &&
-      !identity.isRevoked('subject', spiffeId);
-    await control.register(
-      controlRoutes({ identity, peer: (request) => peers(request.raw.socket) }),
-    );
-    await control.register(
-      collectorRoutes({ collector, peer: (request) => peers(request.raw.socket)?.spiffeId }),
-    );
-    control.addHook('onRequest', async (request) => {
-      if (!request.url.startsWith('/v1/feed')) return;
-      const id = peers(request.raw.socket)?.spiffeId;
-      if (id === undefined) return;
-      readers.set(id, (readers.get(id) ?? 0) + 1);
-      request.raw.socket.once('close', () => readers.set(id, (readers.get(id) ?? 1) - 1));
+    closers.add(() => controlListener.close());
+    const issuerListener = await serveIssuer(identity.issuer, { address: issuer, own });
+    closers.add(() => issuerListener.close());
+    const by = `local:uid=${process.getuid?.() ?? 0}`;
+    const operator = await serveOperator(folder.adminSocket, {
+      connected: () => controlListener.connected(),
+      apply: () => publisher.apply(by, config),
+      risk: risk.engine,
+      ...{ by, trustDomain, identity, collector, bundles, factLog, log, stream },
     });
-    await control.register(
-      feedRoutes({
-        factLog,
-        bundles,
-        factSigner: keyring.facts,
-        authorize: (request) => {
-          const peer = peers(request.raw.socket);
-          return (
-            peer !== undefined &&
-            isPoint(peer.spiffeId) &&
-            !identity.isRevoked('certificate', peer.thumbprint)
-          );
-        },
-      }),
-    );
-    await control.listen({ ...config.authority.control });
-    closers.push(() => control.close());
-
-    const issuer = createHttps(serverTlsOptions(tls), (request, response) =>
-      identity.issuer.handler(request, response),
-    );
-    own.keepFresh(issuer, tls);
-    await listenOn(issuer, config.authority.issuer);
-    closers.push(
-      () =>
-        new Promise((resolve) => {
-          issuer.close(resolve);
-          issuer.closeAllConnections();
-        }),
-    );
-
-    const admin = Fastify({ forceCloseConnections: true });
-    await admin.register(adminRoutes({ identity, by: operator }));
-    await admin.register(
-      operatorRoutes({
-        trustDomain,
-        identity,
-        collector,
-        bundles,
-        factLog,
-        log,
-        stream,
-        risk: risk.engine,
-        connected: () => new Set([...readers].filter(([, open]) => open > 0).map(([id]) => id)),
-        apply,
-      }),
-    );
-    await listenPrivately(admin, folder.adminSocket);
-    closers.push(() => admin.close());
+    closers.add(() => operator.close());
 
     const sweeper = setInterval(() => {
       identity.sweep().catch((error: Error) => warn(`sweep failed: ${error.message}`));
     }, SWEEP_EVERY_MS);
     sweeper.unref();
-    closers.push(() => clearInterval(sweeper));
-
+    closers.add(() => clearInterval(sweeper));
     await record({ kind: 'administration', action: 'authority-started', by: 'system' });
-    closers.push(() =>
+    closers.add(() =>
       record({ kind: 'administration', action: 'authority-stopped', by: 'system' }),
     );
 
     return {
       repository,
-      addresses: {
-        control: `https://${config.authority.control.host}:${config.authority.control.port}`,
-        issuer: config.authority.issuerUrl,
-        admin: folder.adminSocket,
-      },
+      addresses: { control: controlUrl, issuer: issuerUrl, admin: folder.adminSocket },
       async createJoinToken(spiffeId) {
         const made = await identity.createJoinToken({ spiffeId, by: 'system' });
-        if (!made.isGranted)
-          throw new CommandError(`cannot make a join token for ${spiffeId}: ${made.code}`);
-        return made.joinToken;
+        if (made.isGranted) return made.joinToken;
+        throw new CommandError(`cannot make a join token for ${spiffeId}: ${made.code}`);
       },
-      close,
+      close: closers.closeAll,
     };
   } catch (error) {
-    await close();
+    await closers.closeAll();
     throw error;
   }
 }
 
-/** A point may mint transaction tokens for the surfaces that it fronts. */
-function pointsOf({
-  config,
-}: Repository): readonly { name: string; surfaces: readonly string[] }[] {
-  return config.points.map(({ name, listeners }) => ({
-    name,
-    surfaces: [...new Set(listeners.flatMap(({ routes }) => routes.map(({ surface }) => surface)))],
-  }));
-}
-
-/** Partners know an edge by its host name: the SVIDs of points name it. */
-function pointNames(
-  spiffeId: string,
-  { config }: Repository,
-): { dnsNames?: readonly string[]; ipAddresses?: readonly string[] } {
-  const point = config.points.find(
-    ({ name }) => spiffeId === `spiffe://${config.trustDomain}/workload/countersign/${name}`,
-  );
-  if (!point) return {};
-  const hosts = [...new Set(point.listeners.map(({ address }) => address.host))];
-  return {
-    dnsNames: ['localhost', ...hosts.filter((host) => !isAddress(host) && host !== 'localhost')],
-    ipAddresses: hosts.filter(isAddress),
-  };
-}
-
-function isAddress(host: string): boolean {
-  return /^[\d.]+$/.test(host) || host.includes(':');
-}
-
-function listenOn(server: import('node:net').Server, { host, port }: HostPort): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port }, () => resolve());
+async function openKeys(
+  config: BankConfig,
+  folder: DataFolder,
+  { env, warn }: Pick<RunAuthorityOptions, 'env' | 'warn'>,
+): Promise<Keyring> {
+  await mkdir(folder.keysFolder, { recursive: true, mode: 0o700 });
+  const { passphrase, isMade } = await readPassphrase({
+    configuredFile: config.authority.passphraseFile,
+    defaultFile: folder.passphraseFile,
+    env,
   });
+  if (isMade) {
+    warn(
+      `the keys' passphrase lies beside them in ${folder.passphraseFile}; name another place with authority.passphraseFile`,
+    );
+  }
+  return openKeyring({ folder: folder.keysFolder, passphrase });
 }
 
-/** The file's mode is the operator's authentication: it must be right from the first moment. */
-async function listenPrivately(app: FastifyInstance, path: string): Promise<void> {
-  await rm(path, { force: true });
-  const before = process.umask(0o177);
+/** Beside the start, not before it: nobody waits for a baseline to be served. */
+async function learnHistory(
+  file: string,
+  { risk, record, warn }: { risk: RiskLoop; record: Recorder; warn: (text: string) => void },
+): Promise<void> {
   try {
-    await app.listen({ path });
-  } finally {
-    process.umask(before);
+    const events = await risk.learn(file);
+    const detail = { events };
+    await record({ kind: 'administration', action: 'baseline-replayed', by: 'system', detail });
+  } catch (error) {
+    warn(`cannot learn from ${file}: ${error instanceof Error ? error.message : error}`);
   }
-  await chmod(path, 0o600);
 }

@@ -20,7 +20,9 @@ export async function runCommandLine(
 ): Promise<number> {
   const [first] = words;
   if (first === undefined || first === '--help' || first === '-h' || first === 'help') {
-    const named = first === 'help' ? findCommand(words.slice(1), commands) : undefined;
+    const asked = first === 'help' ? words.slice(1) : [];
+    const named = findCommand(asked, commands);
+    if (asked.length > 0 && !named) return unknownCommand(asked, commands, io);
     const page = named ? commandHelp(named.command) : overview(commands, version);
     (first === undefined ? io.err : io.out)(page);
     return first === undefined ? EXIT.usage : EXIT.ok;
@@ -30,18 +32,10 @@ export async function runCommandLine(
     return EXIT.ok;
   }
   const found = findCommand(words, commands);
-  if (!found) {
-    const near = nearest(
-      first,
-      commands.map((command) => command.name.split(' ')[0] ?? ''),
-    );
-    io.err(
-      `countersign: unknown command '${words.slice(0, 2).join(' ')}'${near ? `; did you mean '${near}'?` : ''}; see 'countersign --help'\n`,
-    );
-    return EXIT.usage;
-  }
+  if (!found) return unknownCommand(words, commands, io);
   const { command, rest } = found;
-  if (rest.includes('--help') || rest.includes('-h')) {
+  const options = rest.slice(0, rest.includes('--') ? rest.indexOf('--') : undefined);
+  if (options.includes('--help') || options.includes('-h')) {
     io.out(commandHelp(command));
     return EXIT.ok;
   }
@@ -59,6 +53,20 @@ export async function runCommandLine(
     io.err(`countersign ${command.name}: ${error instanceof Error ? error.stack : error}\n`);
     return EXIT.failed;
   }
+}
+
+/** Names what was probably meant: a command, or those that a first word alone begins. */
+function unknownCommand(words: readonly string[], commands: readonly Command[], io: Io): number {
+  const [first = '', second = ''] = words;
+  const names = commands.map(({ name }) => name);
+  const begun = names.filter((name) => name.startsWith(`${first} `));
+  const typed = second === '' || second.startsWith('-') ? first : `${first} ${second}`;
+  const near =
+    begun.length > 0 ? begun.join(' or ') : (nearest(typed, names) ?? nearest(first, names));
+  io.err(
+    `countersign: unknown command '${typed}'${near ? `; did you mean '${near}'?` : ''}; see 'countersign --help'\n`,
+  );
+  return EXIT.usage;
 }
 
 function findCommand(
@@ -84,14 +92,15 @@ function parse(command: Command, words: readonly string[]): Arguments {
       ]),
     );
     ({ values, positionals: operands } = parseArgs({
-      args: [...words],
+      args: protectIds(words, command),
       options,
       allowPositionals: true,
       strict: true,
     }));
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`${message.split('. ')[0]}; see 'countersign ${command.name} --help'`);
+    throw new UsageError(
+      `${optionFault(error, command)}; see 'countersign ${command.name} --help'`,
+    );
   }
   const most = command.operandsMax ?? 0;
   if (operands.length > most) {
@@ -103,6 +112,44 @@ function parse(command: Command, words: readonly string[]): Arguments {
     texts: (name) => (values[name] as string[] | undefined) ?? [],
     flag: (name) => values[name] === true,
   };
+}
+
+/**
+ * Ids are base64url and one in 64 begins with `-`: such a word is a value or an operand, whatever it looks
+ * like. No option of ours is as long.
+ */
+function protectIds(words: readonly string[], { options }: Command): string[] {
+  const kept: string[] = [];
+  const operands: string[] = [];
+  for (const [index, word] of words.entries()) {
+    if (word === '--') return [...kept, '--', ...operands, ...words.slice(index + 1)];
+    const last = kept.at(-1) ?? '';
+    if (!/^-[A-Za-z0-9_-]{20,}$/.test(word) || word.slice(2) in options) kept.push(word);
+    else if (options[last.slice(2)]?.type === 'string') kept[kept.length - 1] = `${last}=${word}`;
+    else operands.push(word);
+  }
+  return operands.length > 0 ? [...kept, '--', ...operands] : kept;
+}
+
+/** What `parseArgs` found wrong, in our words. */
+function optionFault(error: unknown, { options }: Command): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const [, quoted = ''] = /'(?:-\w, )?(--?[^\s'=]+)/.exec(message) ?? [];
+  const code = (error as { code?: string }).code;
+  if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
+    const near = nearest(
+      quoted,
+      [...Object.keys(options), 'help'].map((name) => `--${name}`),
+    );
+    return `found option '${quoted}', expected ${near ? `'${near}'?` : 'one of this command'}`;
+  }
+  if (code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE') {
+    const spec = options[quoted.slice(2)];
+    return spec?.type === 'boolean'
+      ? `found a value for '${quoted}', expected none`
+      : `found no value for '${quoted}', expected ${spec?.value ?? 'one'}`;
+  }
+  return message.split('. ')[0] ?? message;
 }
 
 /** Errors of our rooms carry a stable code; their message was written for people. */

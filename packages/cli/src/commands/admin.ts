@@ -1,7 +1,11 @@
-import type { AdminClient } from '../admin-client.ts';
-import { adminClient } from '../admin-client.ts';
+import type { Problem } from '@countersign/policy';
+import { type AdminClient, AdminRefusal, adminClient } from '../admin-client.ts';
+import type { Applied } from '../authority/operator-routes.ts';
+import { problemText } from '../check/problem-text.ts';
 import type { Arguments, Command, Io } from '../command-line/command.ts';
 import { EXIT, UsageError } from '../command-line/command.ts';
+import { nearest } from '../command-line/nearest.ts';
+import { wholeNumber } from '../command-line/words.ts';
 import { dataFolder } from '../data-folder.ts';
 import { dataOf, print, shared } from './options.ts';
 
@@ -21,7 +25,8 @@ async function trustDomainOf(client: AdminClient): Promise<string> {
 export const statusCommand: Command = {
   name: 'status',
   summary: 'tell how a running authority and its points are',
-  description: 'Asks the authority that runs on this data folder: versions, points, logs, risk.',
+  description:
+    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected. Exit code 1 when a point is away.',
   options: { data: shared.data, json: shared.json },
   async run(args, io) {
     const status = await authorityOf(args, io).call<AuthorityStatus>('GET', '/v1/status');
@@ -42,7 +47,7 @@ export const statusCommand: Command = {
         ...points,
       ].join('\n'),
     );
-    return EXIT.ok;
+    return status.points.every(({ connected }) => connected) ? EXIT.ok : EXIT.negative;
   },
 };
 
@@ -69,20 +74,42 @@ export const applyCommand: Command = {
     'The authority checks its repository again. With errors nothing changes and they are listed; without, it\nsigns a new bundle when the content differs, and every point takes it within moments.',
   options: { data: shared.data, json: shared.json },
   async run(args, io) {
-    const result = await authorityOf(args, io).call<{
-      published: boolean;
-      sequence: number;
-      version: string;
-    }>('POST', '/v1/apply');
+    let result: Applied;
+    try {
+      result = await authorityOf(args, io).call<Applied>('POST', '/v1/apply');
+    } catch (error) {
+      const problems = problemsOf(error);
+      if (!problems) throw error;
+      print(
+        io,
+        args,
+        { published: false, problems },
+        [...problems.map(problemText), 'nothing was published'].join('\n'),
+      );
+      return EXIT.negative;
+    }
     print(
       io,
       args,
       result,
-      `${result.published ? 'published' : 'unchanged'}: sequence ${result.sequence}, version ${result.version}`,
+      [
+        `${result.published ? 'published' : 'unchanged'}: sequence ${result.sequence}, version ${result.version}`,
+        ...(result.restart.length > 0
+          ? [
+              `restart ${result.restart.join(', ')}: listeners, routes and the authority's settings are read at the start`,
+            ]
+          : []),
+      ].join('\n'),
     );
     return EXIT.ok;
   },
 };
+
+/** The repository's problems, when that is why the authority refused. */
+function problemsOf(error: unknown): readonly Problem[] | undefined {
+  if (!(error instanceof AdminRefusal) || error.status !== 422) return undefined;
+  return (error.body as { problems?: readonly Problem[] } | undefined)?.problems;
+}
 
 /** `countersign join-token` */
 export const joinTokenCommand: Command = {
@@ -95,16 +122,21 @@ export const joinTokenCommand: Command = {
   options: {
     data: shared.data,
     json: shared.json,
-    ttl: { type: 'string', value: 'SECONDS', help: 'how long it is good (default 600)' },
+    ttl: {
+      type: 'string',
+      value: 'SECONDS',
+      help: 'how long it is good, up to a day (default 600)',
+    },
   },
   examples: ['countersign join-token workload/countersign/edge > edge.token'],
   async run(args, io) {
     const [subject] = args.operands;
     if (!subject) throw new UsageError('found no subject, expected one');
+    const ttlSeconds = wholeNumber(args, 'ttl', { min: 1, max: 86_400 }) ?? 600;
     const client = authorityOf(args, io);
     const answer = await client.call<{ joinToken: string }>('POST', '/v1/join-tokens', {
       spiffeId: subjectUri(subject, await trustDomainOf(client)),
-      ttlSeconds: Number(args.text('ttl') ?? 600),
+      ttlSeconds,
     });
     print(io, args, answer, answer.joinToken);
     return EXIT.ok;
@@ -155,9 +187,13 @@ export const revokeCommand: Command = {
   async run(args, io) {
     const [target, value] = args.operands;
     if (!target || !(REVOCABLE as readonly string[]).includes(target) || !value) {
+      const near = target && !value ? undefined : nearest(target ?? '', REVOCABLE);
       throw new UsageError(
-        `found '${args.operands.join(' ')}', expected ${REVOCABLE.join('|')} and a value`,
+        `found '${args.operands.join(' ')}', expected ${REVOCABLE.join('|')} and a value${near && near !== target ? `; did you mean '${near}'?` : ''}`,
       );
+    }
+    if (!args.flag('reinstate') && !args.text('reason')) {
+      throw new UsageError('found no --reason, expected why it is revoked');
     }
     const client = authorityOf(args, io);
     const name = target === 'subject' ? subjectUri(value, await trustDomainOf(client)) : value;
@@ -167,7 +203,6 @@ export const revokeCommand: Command = {
       return EXIT.ok;
     }
     const reason = args.text('reason');
-    if (!reason) throw new UsageError('found no --reason, expected why it is revoked');
     await client.call('POST', '/v1/revocations', { target, value: name, reason });
     print(io, args, { revoked: true, target, value: name }, `revoked ${target} ${name}`);
     return EXIT.ok;

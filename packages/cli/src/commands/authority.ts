@@ -1,15 +1,16 @@
 import { resolve } from 'node:path';
+import type { RunningAuthority } from '../authority/run-authority.ts';
 import type { Command } from '../command-line/command.ts';
 import { EXIT } from '../command-line/command.ts';
 import { untilStopped } from '../command-line/until-stopped.ts';
-import { dataOf, repositoryOf, shared } from './options.ts';
+import { dataOf, printReady, repositoryOf, shared } from './options.ts';
 
 /** `countersign authority` */
 export const authorityCommand: Command = {
   name: 'authority',
   summary: 'run the authority: identity, tokens, policy, facts, logs, risk',
   description:
-    'Checks the repository, publishes it as a signed bundle, and serves enforcement points, OAuth clients and the operator\n(admin.sock in the data folder) until it is stopped. Prints one JSON line when it is ready.',
+    'Checks the repository, publishes it as a signed bundle, and serves enforcement points, OAuth clients and the operator\n(admin.sock in the data folder) until it is stopped. Tells when it is ready: in a pipe by one JSON line.',
   options: {
     repository: shared.repository,
     data: shared.data,
@@ -30,9 +31,22 @@ export const authorityCommand: Command = {
       now: io.now,
       warn: (text) => io.err(`countersign authority: ${text}\n`),
     });
-    io.out(`${JSON.stringify({ ready: true, ...authority.addresses })}\n`);
+    printReady(io, authority.addresses, authorityLines(authority.addresses));
     await untilStopped(io);
     await authority.close();
     return EXIT.ok;
   },
 };
+
+/** Where an authority is reached, for people. */
+export function authorityLines({
+  control,
+  issuer,
+  admin,
+}: RunningAuthority['addresses']): string[] {
+  return [
+    `${'control'.padEnd(18)}  ${control}`,
+    `${'issuer'.padEnd(18)}  ${issuer}`,
+    `${'operator'.padEnd(18)}  ${admin}`,
+  ];
+}

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import type { ListenerAddress } from '@countersign/enforcement';
 import type { Arguments, Io, OptionSpec } from '../command-line/command.ts';
 
 /** Options that several commands share, so that they read and mean the same everywhere. */
@@ -26,6 +27,27 @@ export function repositoryOf(args: Arguments, io: Io): string {
 /** The data folder, absolute. */
 export function dataOf(args: Arguments, io: Io): string {
   return resolve(io.cwd, args.text('data') ?? io.env['COUNTERSIGN_DATA'] ?? 'data');
+}
+
+/**
+ * Tells that a process is ready: to a person as text, to a pipe (a supervisor, a journal) as one JSON
+ * line.
+ */
+export function printReady(
+  io: Io,
+  value: { readonly [name: string]: unknown },
+  lines: readonly string[],
+): void {
+  const line = `${JSON.stringify({ ready: true, ...value })}\n`;
+  io.out(io.isTerminal ? `${[...lines, 'ready; Ctrl-C stops'].join('\n')}\n` : line);
+}
+
+/** Where the listeners of a point listen, for people. */
+export function listenerLines(name: string, listeners: readonly ListenerAddress[]): string[] {
+  return listeners.map(({ name: listener, host, port, tls }) => {
+    const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+    return `${`${name}/${listener}`.padEnd(18)}  ${tls === 'off' ? 'http' : 'https'}://${address}`;
+  });
 }
 
 /** One JSON value on a line of its own, or the text for people. */

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { Command } from '../command-line/command.ts';
-import { EXIT, UsageError } from '../command-line/command.ts';
+import { CommandError, EXIT, UsageError } from '../command-line/command.ts';
 import { untilStopped } from '../command-line/until-stopped.ts';
-import { dataOf, shared } from './options.ts';
+import { dataOf, listenerLines, printReady, shared } from './options.ts';
 
 /** `countersign gateway` */
 export const gatewayCommand: Command = pointCommand(
@@ -27,7 +28,7 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
     operands: '<name>',
     operandsMax: 1,
     description:
-      "Runs the enforcement point of that name from countersign.yaml until it is stopped. The first start needs a join token\n(countersign join-token workload/countersign/<name>) and the authority's trust.json; later starts use what the data folder keeps,\nalso while the authority is away. Prints one JSON line when it serves.",
+      "Runs the enforcement point of that name from countersign.yaml until it is stopped. The first start needs a join token\n(countersign join-token workload/countersign/<name>) and the authority's trust.json; later starts use what the data folder keeps,\nalso while the authority is away. Tells when it serves: in a pipe by one JSON line.",
     options: {
       data: shared.data,
       trust: {
@@ -47,7 +48,7 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
       if (!name) throw new UsageError("found no name, expected one of countersign.yaml's points");
       const tokenFile = args.text('join-token-file');
       const joinToken = tokenFile
-        ? (await readFile(tokenFile, 'utf8')).trim()
+        ? await readToken(resolve(io.cwd, tokenFile))
         : io.env['COUNTERSIGN_JOIN_TOKEN'];
       const trustFile = args.text('trust');
       const point = await runPoint({
@@ -59,10 +60,18 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
         now: io.now,
         warn: (text) => io.err(`countersign ${kind} ${name}: ${text}\n`),
       });
-      io.out(`${JSON.stringify({ ready: true, name, listeners: point.listeners })}\n`);
+      printReady(io, { name, listeners: point.listeners }, listenerLines(name, point.listeners));
       await untilStopped(io);
       await point.close();
       return EXIT.ok;
     },
   };
+}
+
+async function readToken(file: string): Promise<string> {
+  try {
+    return (await readFile(file, 'utf8')).trim();
+  } catch (cause) {
+    throw new CommandError(`cannot read the join token: no file ${file}`, { cause });
+  }
 }

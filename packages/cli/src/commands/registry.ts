@@ -13,6 +13,7 @@ import { demoCommand } from './demo.ts';
 import { initCommand } from './init.ts';
 import { ledgerVerifyCommand } from './ledger-verify.ts';
 import { gatewayCommand, sidecarCommand, wrapCommand } from './point.ts';
+import { eventsCommand, shadowReportCommand } from './record.ts';
 import { startCommand } from './start.ts';
 
 /** Every command, in the order of the help page. */
@@ -30,6 +31,8 @@ export const commands: readonly Command[] = [
   statusCommand,
   sessionListCommand,
   revokeCommand,
+  eventsCommand,
+  shadowReportCommand,
   ledgerVerifyCommand,
   demoCommand,
 ];

@@ -3,7 +3,8 @@ import { EXIT } from '../command-line/command.ts';
 import { untilStopped } from '../command-line/until-stopped.ts';
 import { dataFolder } from '../data-folder.ts';
 import type { RunningPoint } from '../point/run-point.ts';
-import { dataOf, repositoryOf, shared } from './options.ts';
+import { authorityLines } from './authority.ts';
+import { dataOf, listenerLines, printReady, repositoryOf, shared } from './options.ts';
 
 /** `countersign start` */
 export const startCommand: Command = {
@@ -25,31 +26,35 @@ export const startCommand: Command = {
       now: io.now,
       warn,
     });
-    const points: RunningPoint[] = [];
+    const points: { name: string; point: RunningPoint }[] = [];
     try {
       const { trustDomain, points: configured } = authority.repository.config;
       for (const { name, kind } of configured) {
         const joinToken = await authority.createJoinToken(
           `spiffe://${trustDomain}/workload/countersign/${name}`,
         );
-        points.push(
-          await runPoint({
-            name,
-            kind,
-            dataRoot,
-            trustFile: dataFolder(dataRoot).trustFile,
-            joinToken,
-            now: io.now,
-            warn,
-          }),
-        );
+        const point = await runPoint({
+          name,
+          kind,
+          dataRoot,
+          trustFile: dataFolder(dataRoot).trustFile,
+          joinToken,
+          now: io.now,
+          warn,
+        });
+        points.push({ name, point });
       }
-      io.out(
-        `${JSON.stringify({ ready: true, ...authority.addresses, listeners: points.flatMap(({ listeners }) => listeners) })}\n`,
+      printReady(
+        io,
+        { ...authority.addresses, listeners: points.flatMap(({ point }) => point.listeners) },
+        [
+          ...authorityLines(authority.addresses),
+          ...points.flatMap(({ name, point }) => listenerLines(name, point.listeners)),
+        ],
       );
       await untilStopped(io);
     } finally {
-      for (const point of points.reverse()) await point.close();
+      for (const { point } of points.reverse()) await point.close();
       await authority.close();
     }
     return EXIT.ok;

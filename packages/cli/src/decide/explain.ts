@@ -25,7 +25,7 @@ export function explain(
   for (const { policy, message } of decision.errors) {
     lines.push('', `  error in ${policy || 'the request'}: ${message}`);
   }
-  lines.push('', `  policy ${decision.policyVersion}, ${decision.microseconds} µs`);
+  lines.push('', `  policy ${decision.policyVersion}`);
   return lines.join('\n');
 }
 

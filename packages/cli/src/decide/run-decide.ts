@@ -9,7 +9,7 @@ import {
   UsageError,
 } from '../command-line/command.ts';
 import { dataOf, print, repositoryOf } from '../commands/options.ts';
-import { requestOf } from './ask.ts';
+import { requestOf, type TypedQuestion } from './ask.ts';
 import { decideRecorded } from './decide-recorded.ts';
 import { explain } from './explain.ts';
 import { repositoryDecisionPoint } from './repository-decision-point.ts';
@@ -21,6 +21,31 @@ export async function runDecide(args: Arguments, io: Io): Promise<number> {
 }
 
 async function decideTyped(args: Arguments, io: Io): Promise<number> {
+  const need = (name: string): string => {
+    const value = args.text(name);
+    if (value === undefined) throw new UsageError(`found no --${name}, expected one`);
+    return value;
+  };
+  const optional = (name: string): Record<string, string> => {
+    const value = args.text(name);
+    return value === undefined ? {} : { [name]: value };
+  };
+  const question: TypedQuestion = {
+    subject: need('subject'),
+    surface: need('surface'),
+    action: need('action'),
+    parameters: args.texts('param'),
+    scopes: args.texts('scope'),
+    keyProof: args.text('proof') ?? 'mtls',
+    ...optional('caller'),
+    ...optional('transaction'),
+    ...optional('ip'),
+    ...optional('acr'),
+  };
+  const level = args.text('risk');
+  if (level !== undefined && level !== 'LOW' && level !== 'MEDIUM' && level !== 'HIGH') {
+    throw new UsageError(`found risk '${level}', expected LOW, MEDIUM or HIGH`);
+  }
   const engine = createCedarEngine();
   try {
     const { repository, problems } = await checkRepository(repositoryOf(args, io), {
@@ -31,35 +56,7 @@ async function decideTyped(args: Arguments, io: Io): Promise<number> {
       io.err(`${problems.map(problemText).join('\n')}\n`);
       throw new CommandError('cannot decide: the repository has errors');
     }
-    const need = (name: string): string => {
-      const value = args.text(name);
-      if (value === undefined) throw new UsageError(`found no --${name}, expected one`);
-      return value;
-    };
-    const optional = (name: string): Record<string, string> => {
-      const value = args.text(name);
-      return value === undefined ? {} : { [name]: value };
-    };
-    const request = requestOf(
-      {
-        subject: need('subject'),
-        surface: need('surface'),
-        action: need('action'),
-        parameters: args.texts('param'),
-        scopes: args.texts('scope'),
-        keyProof: args.text('proof') ?? 'mtls',
-        ...optional('caller'),
-        ...optional('transaction'),
-        ...optional('ip'),
-        ...optional('acr'),
-      },
-      repository,
-      io.now(),
-    );
-    const level = args.text('risk');
-    if (level !== undefined && level !== 'LOW' && level !== 'MEDIUM' && level !== 'HIGH') {
-      throw new UsageError(`found risk '${level}', expected LOW, MEDIUM or HIGH`);
-    }
+    const request = requestOf(question, repository, io.now());
     const point = await repositoryDecisionPoint(repository, {
       engine,
       now: io.now,

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Arguments, CommandError, EXIT, type Io } from '../command-line/command.ts';
 import { untilStopped } from '../command-line/until-stopped.ts';
+import { wholeNumber } from '../command-line/words.ts';
+import { eventLine } from '../record/event-line.ts';
 import { type EventFinder, followEvents } from './event-finder.ts';
 import { type RunningBank, startExampleBank } from './example-bank.ts';
-import { eventLine } from './live-view.ts';
 import { type ExampleBank, loadExampleBank } from './load-example-bank.ts';
 import { tourEnvironment } from './tour-environment.ts';
 
@@ -13,6 +14,7 @@ const RATE_PER_SECOND = 4;
 
 /** Runs the example bank and shows it, or plays the tour once. */
 export async function runDemo(args: Arguments, io: Io): Promise<number> {
+  const rate = wholeNumber(args, 'rate', { min: 1, max: 1000 }) ?? RATE_PER_SECOND;
   const bank = await loadExampleBank();
   const given = args.text('data');
   const dataRoot =
@@ -29,7 +31,7 @@ export async function runDemo(args: Arguments, io: Io): Promise<number> {
     const finder = followEvents(running.admin, events.signal);
     return args.flag('once')
       ? await playOnce({ running, bank, finder, isJson, io })
-      : await show({ running, bank, finder, isJson, args, io });
+      : await show({ running, bank, finder, isJson, rate, io });
   } finally {
     events.abort();
     await running.stop();
@@ -80,8 +82,8 @@ async function playOnce({ running, bank, finder, isJson, io }: Playing): Promise
   return failed === 0 ? EXIT.ok : EXIT.negative;
 }
 
-async function show(playing: Playing & { readonly args: Arguments }): Promise<number> {
-  const { running, bank, finder, isJson, args, io } = playing;
+async function show(playing: Playing & { readonly rate: number }): Promise<number> {
+  const { running, bank, finder, isJson, rate, io } = playing;
   finder.onEvent((event) => {
     const line = isJson ? JSON.stringify(event) : eventLine(event, { colour: !io.env['NO_COLOR'] });
     if (line !== undefined) io.out(`${line}\n`);
@@ -89,7 +91,7 @@ async function show(playing: Playing & { readonly args: Arguments }): Promise<nu
   const traffic = new AbortController();
   const env = tourEnvironment(running, { finder, now: io.now });
   const flowing = bank.runTraffic(env, {
-    ratePerSecond: Number(args.text('rate') ?? RATE_PER_SECOND),
+    ratePerSecond: rate,
     signal: traffic.signal,
   });
   const end = await Promise.race([untilStopped(io), running.broken]);

@@ -9,6 +9,7 @@ import type { PointConfig } from '@countersign/policy';
 import { connectWorkload } from '@countersign/sdk';
 import { followFeed } from '@countersign/state';
 import { request } from 'undici';
+import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
 import { readTrustFile } from '../trust-file.ts';
@@ -52,10 +53,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
   const spiffeId = `spiffe://${trustDomain}/workload/countersign/${name}`;
   const authorityId = `spiffe://${trustDomain}/workload/countersign/authority`;
   const origin = `${trustDomain}/${name}`;
-  const closers: (() => Promise<unknown> | unknown)[] = [];
-  const close = async (): Promise<void> => {
-    for (const closer of closers.splice(0).reverse()) await closer();
-  };
+  const closers = createClosers();
   try {
     const keys = await openPointKeys(folder.keys);
     const log = await openLog({
@@ -64,7 +62,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       disk: nodeDisk(folder.log),
       now,
     });
-    closers.push(() => log.close());
+    closers.add(() => log.close());
     const alarm = (kind: string, detail: string): void => {
       warn(`alarm ${kind}: ${detail}`);
       appendAlarm(log, { alarm: kind, detail, at: now() }, warn);
@@ -84,7 +82,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       onFailure: (error) => warn(error.message),
       now,
     });
-    closers.push(() => workload.close());
+    closers.add(() => workload.close());
     if (workload.spiffeId !== spiffeId) {
       throw new CommandError(
         `cannot start ${name}: the join token is for ${workload.spiffeId}, expected ${spiffeId}`,
@@ -92,7 +90,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
     }
 
     const engine = createCedarEngine();
-    closers.push(() => engine.close());
+    closers.add(() => engine.close());
     const replica = await openReplica({
       anchors: trust,
       engine,
@@ -104,7 +102,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
           `${refusal}: ${detail}`,
         ),
     });
-    closers.push(() => replica.close());
+    closers.add(() => replica.close());
     const dispatcher = workload.dispatcherFor(trust.controlUrl, authorityId);
     const follower = followFeed({
       origin: trust.controlUrl,
@@ -115,7 +113,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
         if (state === 'disconnected') warn(`feed: ${detail}`);
       },
     });
-    closers.push(() => follower.close());
+    closers.add(() => follower.close());
     const pusher = createLogPusher({
       log,
       name,
@@ -134,7 +132,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       },
     });
     // After the point: what it records while it closes is still offered to the collector.
-    closers.push(() => pusher.close());
+    closers.add(() => pusher.close());
 
     const config = await configOf(name, options.kind, replica);
     const point = createEnforcementPoint({
@@ -156,10 +154,10 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
         alarm(kind, count > 1 ? `${detail} (${count} times)` : detail),
     });
     const listeners = await point.listen();
-    closers.push(() => point.close({ graceMs: CLOSE_GRACE_MS }));
-    return { listeners, close };
+    closers.add(() => point.close({ graceMs: CLOSE_GRACE_MS }));
+    return { listeners, close: closers.closeAll };
   } catch (error) {
-    await close();
+    await closers.closeAll();
     throw error;
   }
 }

@@ -20,7 +20,15 @@ export async function runVerify(args: Arguments, io: Io): Promise<number> {
 }
 
 async function readKey(text: string): Promise<string> {
-  return text.includes('+') ? text : (await readFile(text, 'utf8')).trim();
+  if (text.includes('+')) return text;
+  try {
+    return (await readFile(text, 'utf8')).trim();
+  } catch (cause) {
+    throw new CommandError(
+      `cannot read vkey ${text}: found no such file, expected a key or a file with one`,
+      { cause },
+    );
+  }
 }
 
 function verdictLines(verdict: LogVerdict): readonly string[] {

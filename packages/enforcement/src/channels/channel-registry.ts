@@ -1,4 +1,5 @@
 import type { Connection, EndCause } from '../exchange.ts';
+import type { Reach } from './reach-of-change.ts';
 
 /** Something open that must end when what it rests on ends. */
 export interface Channel {
@@ -14,7 +15,7 @@ export interface Channel {
   /** The connection that it goes over, or is. */
   readonly connection: Connection;
   /** Whether it still stands; asked when knowledge changed. The answer says why not. */
-  recheck(nowMs: number): ChannelFault | undefined;
+  recheck(nowMs: number, reach: Reach): ChannelFault | undefined;
   /** Whether its time is over; asked a few times a second. */
   sweep(nowMs: number): ChannelFault | undefined;
   /** Ends it: a reset, never a clean end. */
@@ -35,7 +36,7 @@ export interface ChannelRegistry {
   add(channel: Channel): void;
   remove(channel: Channel): void;
   /** Asks every channel whether it still stands and ends those that do not; returns how many. */
-  recheck(nowMs: number): number;
+  recheck(nowMs: number, reach: Reach): number;
   /** Ends what has expired; returns how many. */
   sweep(nowMs: number): number;
   /** Ends those that match; returns how many. */
@@ -79,7 +80,7 @@ export function createChannelRegistry(): ChannelRegistry {
     list: () => [...exchanges, ...connections],
     add: (channel) => void setOf(channel).add(channel),
     remove: (channel) => void setOf(channel).delete(channel),
-    recheck: (nowMs) => closeFaulty((channel) => channel.recheck(nowMs)),
+    recheck: (nowMs, reach) => closeFaulty((channel) => channel.recheck(nowMs, reach)),
     sweep: (nowMs) => closeFaulty((channel) => channel.sweep(nowMs)),
     closeWhere: (matches, cause, detail) =>
       closeFaulty((channel) => (matches(channel) ? { cause, detail } : undefined)),

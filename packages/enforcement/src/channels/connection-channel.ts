@@ -1,3 +1,4 @@
+import { type Fact, factKey } from '@countersign/model';
 import { checkSubject } from '../authenticate/standing.ts';
 import type { OpenConnection } from '../carrier/node-http/listener.ts';
 import type { PeerVerifier } from '../carrier/node-http/peer-verifier.ts';
@@ -19,6 +20,8 @@ export function openConnectionChannel(
   const known = peer.kind === 'svid' || peer.kind === 'partner' ? peer : undefined;
   const isObeying = () => context.routes(connection.listener).isEnforcing;
 
+  let verifiedBy = peer.kind === 'svid' ? bundleOf(peer.id, context) : undefined;
+
   const channel: Channel = {
     kind: 'connection',
     connection,
@@ -34,9 +37,12 @@ export function openConnectionChannel(
         known.kind === 'svid' ? known.id : facts.subjectOfCertificate(known.thumbprint);
       const fault = subject && checkSubject(subject, 'peer-unregistered', facts, nowMs);
       if (fault) return { cause: 'revoked', detail: fault.detail };
-      // The authority that vouched for it may be withdrawn.
-      const again = known.kind === 'svid' ? verifier.again(chain) : known;
-      return again.kind === known.kind
+      if (known.kind !== 'svid') return undefined;
+      // The authority that vouched for it may be withdrawn; looked at only when the bundle moved.
+      const bundle = bundleOf(known.id, context);
+      if (bundle === verifiedBy) return undefined;
+      verifiedBy = bundle;
+      return verifier.again(chain).kind === 'svid'
         ? undefined
         : { cause: 'revoked', detail: 'its certificate does not verify any more' };
     },
@@ -57,4 +63,11 @@ export function openConnectionChannel(
   };
   context.channels.add(channel);
   return () => context.channels.remove(channel);
+}
+
+/** The fact that holds the bundle of an SVID's trust domain. */
+function bundleOf(spiffeId: string, context: PointContext): Fact | undefined {
+  const trustDomain = spiffeId.split('/')[2] ?? '';
+  const key = factKey({ kind: 'trust-bundle', trustDomain, x509Authorities: [] });
+  return context.point().facts.get(key);
 }

@@ -1,13 +1,16 @@
-import { checkStanding } from '../authenticate/standing.ts';
+import { type Credentials, checkStanding } from '../authenticate/standing.ts';
 import { staleness } from '../decide/decide.ts';
 import type { SurfaceRoute } from '../describe/surface-routes.ts';
 import type { Exchange } from '../exchange.ts';
 import type { PointContext } from '../point-context.ts';
 import type { Verdict } from '../verdict.ts';
 import type { Channel, ChannelFault } from './channel-registry.ts';
+import { REACHES_ALL, type Reach } from './reach-of-change.ts';
 
 /** A permitted request in flight. */
 export interface ExchangeChannel extends Channel {
+  /** Whether it still stands and is still permitted, if anything changed since it was decided. */
+  recheckFully(nowMs: number): ChannelFault | undefined;
   /** From now on it lasts as long as it likes, so time and staleness end it too. */
   startStreaming(): void;
 }
@@ -21,9 +24,17 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
   }
   const { peer } = connection;
   const certificate = peer.kind === 'svid' || peer.kind === 'partner' ? peer.thumbprint : undefined;
+  const { subject } = identity;
+  const asked = request;
+  const credentials: Credentials = {
+    subject: subject.id,
+    actors: identity.actors,
+    ...(identity.tokenId && { tokenId: identity.tokenId }),
+    ...(identity.session && { session: identity.session.id }),
+    ...(identity.caller && { caller: identity.caller.id }),
+    ...(certificate && { certificate }),
+  };
   let isStreaming = false;
-  // Facts are asked again only when they, or the policy, have moved since the decision was made.
-  let judgedBy = knowledgeOf(verdict);
 
   const channel: ExchangeChannel = {
     kind: exchange.isUpgrade ? 'upgrade' : 'exchange',
@@ -36,31 +47,22 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
     startStreaming: () => {
       isStreaming = true;
     },
-    recheck(nowMs): ChannelFault | undefined {
-      const known = knowledge(context);
-      if (known === judgedBy) return undefined;
-      judgedBy = known;
+    recheck(nowMs, reach): ChannelFault | undefined {
       const point = context.point();
       const surface = point.bundle?.surfaces.find(({ name }) => name === route.surface.name);
       if (!surface) return { cause: 'policy-changed', detail: 'the surface is gone' };
       if (surface.mode === 'shadow') return undefined;
-      const fault = checkStanding(
-        {
-          subject: identity.subject.id,
-          actors: identity.actors,
-          ...(identity.tokenId && { tokenId: identity.tokenId }),
-          ...(identity.session && { session: identity.session.id }),
-          ...(identity.caller && { caller: identity.caller.id }),
-          ...(certificate && { certificate }),
-        },
-        point.facts,
-        nowMs,
-      );
+      const fault = checkStanding(credentials, point.facts, nowMs);
       if (fault) return { cause: 'revoked', detail: `${fault.reason}: ${fault.detail}` };
-      const decision = point.decide({ ...request, timeMs: nowMs });
-      if (decision.effect === 'permit') return undefined;
-      const policies = decision.policies.join(' ');
-      return { cause: 'policy-changed', detail: `${decision.reason} ${policies}`.trim() };
+      return isStreaming && isReached(reach) ? decideAgain(nowMs) : undefined;
+    },
+    recheckFully(nowMs) {
+      const { bundle, facts } = context.point();
+      const { decision } = verdict.ruling;
+      if (facts.sequence === decision?.factSequence && bundle?.version === decision.policyVersion) {
+        return undefined;
+      }
+      return channel.recheck(nowMs, REACHES_ALL) ?? decideAgain(nowMs);
     },
     sweep(nowMs) {
       if (!isStreaming) return undefined;
@@ -70,21 +72,43 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
     },
     close: (cause, detail) => exchange.cut(cause, detail),
   };
+  function isReached({ decisions }: Reach): boolean {
+    return decisions === 'all' || decisions.has(subject.id);
+  }
+
+  function decideAgain(nowMs: number): ChannelFault | undefined {
+    const decision = context.point().decide({ ...asked, timeMs: nowMs });
+    if (decision.effect === 'permit') return undefined;
+    const policies = decision.policies.join(' ');
+    return { cause: 'policy-changed', detail: `${decision.reason} ${policies}`.trim() };
+  }
+
   context.channels.add(channel);
   return channel;
 }
 
-/** Registers a request that shadow let through: it ends only when its surface is enforced. */
+/** A request that shadow let through. */
+export interface WatchedChannel extends Channel {
+  /** From now on it ends when its surface is enforced; what is short is left to end by itself. */
+  startStreaming(): void;
+}
+
+/** Registers a request that shadow let through: as a stream it ends when its surface is enforced. */
 export function openWatchedChannel(
   exchange: Exchange,
   { surface }: SurfaceRoute,
   context: PointContext,
-): Channel {
-  const channel: Channel = {
+): WatchedChannel {
+  let isStreaming = false;
+  const channel: WatchedChannel = {
     kind: exchange.isUpgrade ? 'upgrade' : 'exchange',
     connection: exchange.connection,
     surface: surface.name,
+    startStreaming: () => {
+      isStreaming = true;
+    },
     recheck() {
+      if (!isStreaming) return undefined;
       const now = context.point().bundle?.surfaces.find(({ name }) => name === surface.name);
       return now?.mode === 'enforce'
         ? { cause: 'policy-changed', detail: 'the surface is enforced now' }
@@ -95,14 +119,4 @@ export function openWatchedChannel(
   };
   context.channels.add(channel);
   return channel;
-}
-
-/** What a decision rests on: one policy version and one state of the facts. */
-function knowledge(context: PointContext): string {
-  const { bundle, facts } = context.point();
-  return `${facts.sequence} ${bundle?.version ?? ''}`;
-}
-
-function knowledgeOf({ ruling }: Verdict): string {
-  return `${ruling.decision?.factSequence} ${ruling.decision?.policyVersion}`;
 }

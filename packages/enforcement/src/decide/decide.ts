@@ -41,7 +41,13 @@ export function decide(
   // INVARIANT: in the same turn as the decision. A fact that came in between would be recorded as
   // what was decided by, and the decision could not be made again.
   const context = point.cedarContext(request);
-  if (decision.effect === 'permit') return { effect: 'permit', decision, context };
+  if (decision.effect === 'permit') {
+    // A permit under a condition that nobody keeps is no permit.
+    const unkept = decision.obligations.find(({ kind }) => kind !== 'notify');
+    if (!unkept) return { effect: 'permit', decision, context };
+    const detail = `obligation '${unkept.kind}' cannot be kept here`;
+    return { effect: 'deny', refusal: { reason: 'policy-error', detail }, decision, context };
+  }
   // A reason of permit with another effect would be a bug of the decision point: fail closed.
   const reason = decision.reason === 'policy-permits' ? 'policy-error' : decision.reason;
   const { challenge } = decision;

@@ -19,10 +19,11 @@ const STRIPPED_AT_EDGE: ReadonlySet<string> = new Set(['countersign-event-id', '
 export async function forwardIdentified(verdict: Verdict, context: PointContext): Promise<void> {
   const { exchange, route } = verdict;
   invariant(route, 'only a routed request is permitted');
-  const token = await transactionTokenOf(verdict, context);
+  const minted = transactionTokenOf(verdict, context);
+  const token = typeof minted === 'string' ? minted : await minted;
   const channel = openExchangeChannel(verdict, context);
   // The caller may have left, and facts may have changed, while the decision went to disk.
-  const fault = channel.recheck(context.now());
+  const fault = channel.recheckFully(context.now());
   if (fault) {
     context.channels.remove(channel);
     exchange.cut(fault.cause, fault.detail);
@@ -49,7 +50,7 @@ export async function forwardIdentified(verdict: Verdict, context: PointContext)
 }
 
 /** One token per transaction: minted where it comes in, passed on unmodified from there. */
-async function transactionTokenOf(verdict: Verdict, context: PointContext): Promise<string> {
+function transactionTokenOf(verdict: Verdict, context: PointContext): Promise<string> | string {
   const { identity, description, exchange, route, transactionId, transactionToken } = verdict;
   if (identity.kind === 'identity' && identity.transaction && transactionToken) {
     return transactionToken;
@@ -108,7 +109,12 @@ function createObserver(
       } catch {
         return unrecordable();
       }
-      if (!isLengthKnown || verdict.exchange.isUpgrade) channel.startStreaming();
+      if (!isLengthKnown || verdict.exchange.isUpgrade) {
+        channel.startStreaming();
+        // What changed before it was a stream reached it only half.
+        const fault = channel.recheckFully(now());
+        if (fault) verdict.exchange.cut(fault.cause, fault.detail);
+      }
       return undefined;
     },
     async onFailure(failure, detail, wasSent) {

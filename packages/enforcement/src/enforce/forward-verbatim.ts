@@ -1,4 +1,5 @@
 import { openWatchedChannel } from '../channels/exchange-channel.ts';
+import { REACHES_ALL } from '../channels/reach-of-change.ts';
 import type { SurfaceRoute } from '../describe/surface-routes.ts';
 import { EnforcementError } from '../enforcement-error.ts';
 import type { Exchange } from '../exchange.ts';
@@ -44,6 +45,12 @@ export function forwardVerbatim(
     {
       onHead(status, bytes) {
         isLengthKnown = bytes !== undefined;
+        if (!isLengthKnown || exchange.isUpgrade) {
+          channel.startStreaming();
+          // The surface may have been switched to enforce while this was on its way.
+          const fault = channel.recheck(context.now(), REACHES_ALL);
+          if (fault) exchange.cut(fault.cause, fault.detail);
+        }
         const nowMs = context.now();
         record((verdict) => outcomeEvent(verdict, { status, bytes, forwarded: true, nowMs }));
         return undefined;

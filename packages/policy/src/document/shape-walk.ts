@@ -19,7 +19,11 @@ function* layersOf(shape: unknown): Generator<z.ZodType> {
   let layer: unknown = shape;
   while (layer instanceof z.ZodType) {
     yield layer;
-    if (layer instanceof z.ZodDefault || layer instanceof z.ZodOptional)
+    if (
+      layer instanceof z.ZodDefault ||
+      layer instanceof z.ZodPrefault ||
+      layer instanceof z.ZodOptional
+    )
       layer = layer.def.innerType;
     else if (layer instanceof z.ZodPipe) layer = layer.def.in;
     else return;

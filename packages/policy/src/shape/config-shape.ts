@@ -59,12 +59,12 @@ const authority = z
       min: '2s',
       max: '24h',
       example: '1h',
-    }).default(3600),
+    }).prefault('1h'),
     accessTokenTtl: duration('the life of an access token', {
       min: '1s',
       max: '5m',
       example: '5m',
-    }).default(300),
+    }).prefault('5m'),
     passphraseFile: filePath(
       'the passphrase of the keys at rest',
       '/run/secrets/passphrase',

@@ -53,7 +53,7 @@ export const surfaceShape = z
       min: '1s',
       max: '24h',
       example: '60s',
-    }).default(60),
+    }).prefault('60s'),
     evidenceLevel: z
       .enum(EVIDENCE_LEVELS)
       .default('E1')

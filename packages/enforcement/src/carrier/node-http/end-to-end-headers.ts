@@ -17,16 +17,23 @@ const NOTHING: ReadonlySet<string> = new Set();
  * `Connection` names. Order, case and number of the others stay.
  *
  * @param keep lower-case names of hop-by-hop fields to leave in
+ * @param strip lower-case names to take out as well
+ * @param before fields to begin with
  */
 export function endToEndHeaders(
   raw: readonly string[],
   {
     keep = NOTHING,
     strip = NOTHING,
-  }: { readonly keep?: ReadonlySet<string>; readonly strip?: ReadonlySet<string> } = {},
+    before = [],
+  }: {
+    readonly keep?: ReadonlySet<string>;
+    readonly strip?: ReadonlySet<string>;
+    readonly before?: readonly string[];
+  } = {},
 ): string[] {
   const nominated = nominatedFields(raw);
-  const headers: string[] = [];
+  const headers: string[] = [...before];
   for (let index = 0; index < raw.length; index += 2) {
     const name = raw[index] as string;
     const lower = name.toLowerCase();

@@ -131,8 +131,9 @@ function openTunnel(
   }
   endTogether(client, resource, 'client-abort', finish);
   endTogether(resource, client, 'upstream-reset', finish);
-  const permission = observer.onHead(101, undefined);
-  void Promise.resolve(permission).then((instead) => {
+  // Not at once: the observer may cut the exchange off, and must then find the tunnel.
+  const permission = Promise.resolve().then(() => observer.onHead(101, undefined));
+  void permission.then((instead) => {
     if (isOver) return;
     if (!instead) return start();
     isOver = true;

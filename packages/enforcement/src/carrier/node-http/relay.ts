@@ -109,10 +109,8 @@ export function createRelay(
       return;
     }
     state = 'streaming';
-    downstream.head(status, message, [
-      ...plan.answerHeaders,
-      ...endToEndHeaders(rawHeaders, { strip: plan.answerHeadersStripped }),
-    ]);
+    const { answerHeaders: before, answerHeadersStripped: strip } = plan;
+    downstream.head(status, message, endToEndHeaders(rawHeaders, { strip, before }));
     for (const chunk of heldChunks.splice(0)) write(chunk);
     if (heldTrailers) complete(heldTrailers);
     else control?.resume();

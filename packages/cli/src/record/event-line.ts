@@ -7,10 +7,17 @@ const COLOURS = { good: '\u001b[32m', bad: '\u001b[31m', warn: '\u001b[33m', dim
  * One readable line for an event, or nothing for those that a viewer of decisions need not see
  * (an outcome says little that its decision did not).
  */
-export function eventLine(event: Event, { colour }: { colour: boolean }): string | undefined {
+export function eventLine(
+  recorded: Event,
+  { colour, isDated = false }: { readonly colour: boolean; readonly isDated?: boolean },
+): string | undefined {
+  const event = printable(recorded);
   const paint = (tone: keyof typeof COLOURS, text: string): string =>
     colour ? `${COLOURS[tone]}${text}${RESET}` : text;
-  const time = new Date(event.at).toISOString().slice(11, 23);
+  const time = new Date(event.at)
+    .toISOString()
+    .slice(isDated ? 0 : 11, 23)
+    .replace('T', ' ');
   const point = (event.origin.split('/').at(-1) ?? '').padEnd(10);
   const head = `${paint('dim', time)}  ${point}`;
   switch (event.kind) {
@@ -41,7 +48,17 @@ export function eventLine(event: Event, { colour }: { colour: boolean }): string
   }
 }
 
+/**
+ * Events hold what callers sent as they sent it, which a terminal would obey: control characters, and
+ * formatting ones that turn a line around, are shown as U+FFFD.
+ */
+function printable(event: Event): Event {
+  return JSON.parse(JSON.stringify(event), (_, value) =>
+    typeof value === 'string' ? value.replaceAll(/[\p{Cc}\p{Cf}]/gu, '\uFFFD') : value,
+  );
+}
+
 /** `spiffe://bank.example/partner/ledgerly` is `partner/ledgerly` to a reader. */
-function shortName(id: string): string {
-  return id.replace(/^spiffe:\/\/[^/]+\//, '');
+export function shortName(id: string): string {
+  return id.replace(/^spiffe:\/\/[^/]+\/(workload\/countersign\/)?/, '');
 }

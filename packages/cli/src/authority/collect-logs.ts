@@ -1,0 +1,40 @@
+import { type Collector, openCollector } from '@countersign/audit';
+import type { Identity } from '@countersign/identity';
+import type { Clock } from '@countersign/model';
+import type { EventStream } from './event-stream.ts';
+import type { Recorder } from './own-record.ts';
+import type { RiskLoop } from './risk-loop.ts';
+
+/** Collects the points' logs: what comes is shown live and scored; what is wrong is an alarm. */
+export function collectLogs(options: {
+  readonly folder: string;
+  readonly trustDomain: string;
+  readonly identity: Identity;
+  readonly stream: EventStream;
+  readonly risk: RiskLoop;
+  readonly record: Recorder;
+  readonly now: Clock;
+  readonly warn: (text: string) => void;
+}): Promise<Collector> {
+  const { folder, trustDomain, identity, stream, risk, record, now, warn } = options;
+  return openCollector({
+    folder,
+    now,
+    points: (name) => {
+      const point = identity.points().find((each) => each.name === name);
+      if (point?.logVerifierKey === undefined) return undefined;
+      const { logVerifierKey: verifierKey, spiffeId } = point;
+      return { origin: `${trustDomain}/${name}`, verifierKey, spiffeId };
+    },
+    onEvents: (name, events) => {
+      stream.publish(events);
+      risk.observe(name, events, (events.at(-1)?.seq ?? -1) + 1);
+    },
+    onAlarm: ({ name, alarm, detail }) => {
+      warn(`alarm ${alarm}: ${name}: ${detail}`);
+      record({ kind: 'alarm', alarm, detail: `${name}: ${detail}`.slice(0, 1000) }).catch(
+        (error: Error) => warn(`the alarm was not recorded: ${error.message}`),
+      );
+    },
+  });
+}

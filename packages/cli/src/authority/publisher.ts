@@ -1,0 +1,70 @@
+import type { Identity, Keyring } from '@countersign/identity';
+import type { Clock, Playbook } from '@countersign/model';
+import type { BankConfig, Problem, Repository } from '@countersign/policy';
+import type { BundleStore } from '@countersign/state';
+import { needsRestart } from './needs-restart.ts';
+import type { Applied } from './operator-routes.ts';
+import type { Recorder } from './own-record.ts';
+import { pointRegistrations } from './point-registrations.ts';
+import { type Publication, publishBundle } from './publish-bundle.ts';
+
+/** Puts what a bank wrote into force. */
+export interface Publisher {
+  /** Registrations first, so that no bundle talks of subjects that nobody knows. */
+  publish(repository: Repository, by: string): Promise<Publication>;
+  /**
+   * Checks the repository anew and publishes it; with errors, tells them and changes nothing. `started` is
+   * the configuration that the running processes were started with.
+   */
+  apply(by: string, started: BankConfig): Promise<Applied | readonly Problem[]>;
+}
+
+/** What publishing needs. */
+export interface PublisherOptions {
+  readonly check: () => Promise<{
+    readonly repository?: Repository;
+    readonly problems: readonly Problem[];
+  }>;
+  readonly identity: Identity;
+  readonly bundles: BundleStore;
+  readonly keyring: Keyring;
+  readonly record: Recorder;
+  readonly setPlaybooks: (playbooks: readonly Playbook[]) => void;
+  readonly now: Clock;
+}
+
+/** Makes a publisher; one publication at a time. */
+export function createPublisher(options: PublisherOptions): Publisher {
+  const { check, identity, bundles, keyring, record, now } = options;
+  const publish = async (repository: Repository, by: string): Promise<Publication> => {
+    await identity.registerPoints(pointRegistrations(repository.config));
+    await identity.applyRegistrations(repository.registrations, repository.entities, { by });
+    const publication = await publishBundle(repository, { bundles, signer: keyring.policy, now });
+    options.setPlaybooks(repository.playbooks);
+    if (publication.published) {
+      const { sequence, version: target } = publication;
+      await record({
+        kind: 'administration',
+        action: 'bundle-published',
+        by,
+        target,
+        detail: { sequence },
+      });
+    }
+    return publication;
+  };
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    publish,
+    apply(by, started) {
+      const applied = last.then(async () => {
+        const { repository, problems } = await check();
+        if (!repository) return problems;
+        const publication = await publish(repository, by);
+        return { ...publication, restart: needsRestart(started, repository.config) };
+      });
+      last = applied.catch(() => undefined);
+      return applied;
+    },
+  };
+}

@@ -1,0 +1,82 @@
+import type { Server as TlsServer } from 'node:tls';
+import { type Collector, collectorRoutes } from '@countersign/audit';
+import { controlRoutes, type Identity } from '@countersign/identity';
+import type { Clock } from '@countersign/model';
+import type { HostPort } from '@countersign/policy';
+import { type ServerTls, serverTlsOptions } from '@countersign/spiffe';
+import {
+  type BundleStore,
+  type FactLog,
+  feedRoutes,
+  type StatementSigner,
+} from '@countersign/state';
+import Fastify from 'fastify';
+import { controlPeers } from './control-peer.ts';
+import type { OwnSvid } from './own-svid.ts';
+
+/** The listener of enforcement points and workloads. */
+export interface ControlListener {
+  /** SPIFFE IDs that have the feed open now. */
+  connected(): ReadonlySet<string>;
+  close(): Promise<void>;
+}
+
+/** What it serves. */
+export interface ControlListenerOptions {
+  readonly address: HostPort;
+  readonly own: OwnSvid;
+  readonly identity: Identity;
+  readonly collector: Collector;
+  readonly factLog: FactLog;
+  readonly bundles: BundleStore;
+  readonly factSigner: StatementSigner;
+  readonly now: Clock;
+}
+
+/** Serves enrolment and renewal, the feed, and the collection of logs; each route asks who the peer is. */
+export async function serveControl(options: ControlListenerOptions): Promise<ControlListener> {
+  const { address, own, identity, collector, factLog, bundles, factSigner, now } = options;
+  const peer = controlPeers({
+    trustDomain: identity.trustAnchors.trustDomain,
+    authorities: () =>
+      identity.trustAnchors.x509Authorities.map((text) => Buffer.from(text, 'base64')),
+    now,
+  });
+  const tls: ServerTls = { svid: own.current, clientCertificates: 'request' };
+  const app = Fastify({ https: serverTlsOptions(tls), forceCloseConnections: true });
+  own.keepFresh(app.server as unknown as TlsServer, tls);
+
+  const readers = new Map<string, number>();
+  const count = (id: string, by: number): void => void readers.set(id, (readers.get(id) ?? 0) + by);
+  const isPoint = (id: string): boolean =>
+    identity.points().some(({ spiffeId }) => spiffeId === id) && !identity.isRevoked('subject', id);
+
+  await app.register(controlRoutes({ identity, peer: ({ raw }) => peer(raw.socket) }));
+  await app.register(collectorRoutes({ collector, peer: ({ raw }) => peer(raw.socket)?.spiffeId }));
+  app.addHook('onRequest', async ({ url, raw: { socket } }) => {
+    const id = url.startsWith('/v1/feed') ? peer(socket)?.spiffeId : undefined;
+    if (id === undefined) return;
+    count(id, 1);
+    socket.once('close', () => count(id, -1));
+  });
+  await app.register(
+    feedRoutes({
+      factLog,
+      bundles,
+      factSigner,
+      authorize: ({ raw }) => {
+        const reader = peer(raw.socket);
+        return (
+          reader !== undefined &&
+          isPoint(reader.spiffeId) &&
+          !identity.isRevoked('certificate', reader.thumbprint)
+        );
+      },
+    }),
+  );
+  await app.listen({ ...address });
+  return {
+    connected: () => new Set([...readers].filter(([, open]) => open > 0).map(([id]) => id)),
+    close: () => app.close(),
+  };
+}

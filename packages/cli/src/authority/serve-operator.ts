@@ -1,0 +1,24 @@
+import { chmod, rm } from 'node:fs/promises';
+import { adminRoutes } from '@countersign/identity';
+import Fastify from 'fastify';
+import { type OperatorRoutesOptions, operatorRoutes } from './operator-routes.ts';
+
+/** Serves the operator on a unix socket: who may open the file is the operator. */
+export async function serveOperator(
+  path: string,
+  options: OperatorRoutesOptions & { readonly by: string },
+): Promise<{ close(): Promise<void> }> {
+  const app = Fastify({ forceCloseConnections: true });
+  await app.register(adminRoutes({ identity: options.identity, by: options.by }));
+  await app.register(operatorRoutes(options));
+  await rm(path, { force: true });
+  // The mode is the authentication: it must be right from the first moment.
+  const before = process.umask(0o177);
+  try {
+    await app.listen({ path });
+  } finally {
+    process.umask(before);
+  }
+  await chmod(path, 0o600);
+  return { close: () => app.close() };
+}

@@ -1,0 +1,55 @@
+import { nodeDisk, parseVerifierKey, verifiedEntries } from '@countersign/ledger';
+import { decodeEvent, type Event } from '@countersign/model';
+import { CommandError } from '../command-line/command.ts';
+import { type FoundLog, findLogs } from './find-logs.ts';
+
+/**
+ * The events of all logs in a data folder, oldest first: each log once (a point's own, or the authority's
+ * copy where that is all there is), every entry proven by a signed checkpoint.
+ *
+ * @throws {CommandError} when there is no log
+ * @throws {LedgerError} `ERR_LEDGER_CORRUPT` at the first damage, naming its place
+ */
+export async function* recordedEvents(
+  dataRoot: string,
+  { sinceMs = 0 }: { readonly sinceMs?: number } = {},
+): AsyncGenerator<Event, void, undefined> {
+  const logs = eachOnce(await findLogs(dataRoot));
+  if (logs.length === 0) throw new CommandError(`cannot read events: found no log in ${dataRoot}`);
+  const heads: { event: Event; rest: AsyncGenerator<Event, void, undefined> }[] = [];
+  try {
+    for (const log of logs) {
+      const rest = eventsOf(log, sinceMs);
+      const { value } = await rest.next();
+      if (value) heads.push({ event: value, rest });
+    }
+    while (heads.length > 0) {
+      // A dozen logs at most: looking at each head is cheaper than a heap would be to read.
+      const oldest = heads.reduce((least, head) => (head.event.at < least.event.at ? head : least));
+      yield oldest.event;
+      const { value } = await oldest.rest.next();
+      if (value) oldest.event = value;
+      else heads.splice(heads.indexOf(oldest), 1);
+    }
+  } finally {
+    for (const { rest } of heads) await rest.return();
+  }
+}
+
+/** A point's own log holds what its copy holds and perhaps more; a machine may have either, or both. */
+function eachOnce(logs: readonly FoundLog[]): readonly FoundLog[] {
+  const own = new Set(logs.flatMap(({ mirror }) => (mirror === undefined ? [] : [mirror])));
+  return logs.filter(({ folder }) => !own.has(folder));
+}
+
+async function* eventsOf(
+  { folder, key }: FoundLog,
+  sinceMs: number,
+): AsyncGenerator<Event, void, undefined> {
+  if (!key) return;
+  const verifiers = [parseVerifierKey(key.text)];
+  for await (const { bytes } of verifiedEntries(nodeDisk(folder), { verifiers })) {
+    const event = decodeEvent(bytes);
+    if (event.at >= sinceMs) yield event;
+  }
+}

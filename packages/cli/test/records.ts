@@ -1,0 +1,82 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { join } from 'node:path';
+import { ed25519NoteSigner, nodeDisk, openLog, verifierKey } from '@countersign/ledger';
+import { type Event, encodeEvent } from '@countersign/model';
+
+/** 1 February 2027, 10:00 UTC. */
+export const START_MS = Date.UTC(2027, 1, 1, 10);
+
+type Body = Event extends infer E
+  ? E extends Event
+    ? Omit<E, 'v' | 'origin' | 'seq'>
+    : never
+  : never;
+
+/** What `writeLog` made. */
+export interface WrittenLog {
+  readonly folder: string;
+  readonly vkey: string;
+  readonly events: readonly Event[];
+  readonly privateKey: KeyObject;
+}
+
+/** Writes events to the log of a point in a data folder, each under a checkpoint of its own. */
+export async function writeLog(
+  dataRoot: string,
+  name: string,
+  bodies: readonly Body[],
+): Promise<WrittenLog> {
+  const folder = join(dataRoot, 'points', name, 'log');
+  const origin = `bank.example/${name}`;
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const log = await openLog({
+    origin,
+    signer: ed25519NoteSigner({ name: origin, privateKey }),
+    disk: nodeDisk(folder),
+    now: () => START_MS,
+  });
+  const events = bodies.map((body, seq) => ({ v: 1, origin, seq, ...body }) as Event);
+  for (const event of events) await log.durable(log.append(encodeEvent(event)));
+  await log.close();
+  return { folder, vkey: verifierKey(origin, privateKey), events, privateKey };
+}
+
+/** A decision and its outcome. */
+export function exchange(
+  id: string,
+  atMs: number,
+  decision: Partial<Extract<Event, { kind: 'decision' }>> = {},
+): Body[] {
+  const surface = decision.surface ?? 'accounts';
+  const mode = decision.mode ?? 'enforce';
+  const isPermitted = (decision.effect ?? 'permit') === 'permit';
+  const forwarded = isPermitted || mode === 'shadow';
+  return [
+    {
+      kind: 'decision',
+      id,
+      at: atMs,
+      effect: 'permit',
+      enforced: isPermitted || mode === 'enforce',
+      reason: 'policy-permits',
+      surface,
+      mode,
+      action: 'GetAccount',
+      method: 'GET',
+      subject: 'spiffe://bank.example/partner/example',
+      policyVersion: 'v',
+      factSequence: 1,
+      ...decision,
+    },
+    {
+      kind: 'outcome',
+      id,
+      at: atMs + 1,
+      surface,
+      mode,
+      status: forwarded ? 200 : 403,
+      bytes: 10,
+      forwarded,
+    },
+  ];
+}

@@ -1,0 +1,255 @@
+import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createCedarEngine } from '@countersign/cedar';
+import { createDecisionPoint, type DecisionPoint } from '@countersign/decision';
+import { createEnforcementPoint, type Exchange } from '@countersign/enforcement';
+import { ed25519NoteSigner, nodeDisk, openLog } from '@countersign/ledger';
+import type { Decision, Fact, Surface } from '@countersign/model';
+import { buildBundle, generateSchema } from '@countersign/policy';
+import type { Workload } from '@countersign/sdk';
+import { createX509Authority, encodePem, softwareSigner } from '@countersign/spiffe';
+
+// What the five verbs cost a request, without network: a verified token from its cache, a route out of
+// many, a decision, a transaction token minted, two events that are durable before the answer leaves.
+// Run: node --conditions=@countersign/source packages/enforcement/bench/handle.bench.ts [folder]
+
+const SECONDS = 3;
+const IN_FLIGHT = 64;
+const TRUST_DOMAIN = 'bank.example';
+const POINT_ID = `spiffe://${TRUST_DOMAIN}/workload/countersign/edge`;
+const PARTNER = `spiffe://${TRUST_DOMAIN}/partner/ledgerly`;
+const THUMBPRINT = 'x'.repeat(43);
+
+const folder = mkdtempSync(join(process.argv[2] ?? tmpdir(), 'countersign-bench-'));
+const issuer = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const transaction = generateKeyPairSync('ed25519');
+const authority = await createX509Authority({
+  trustDomain: TRUST_DOMAIN,
+  signer: softwareSigner(generateKeyPairSync('ec', { namedCurve: 'P-256' })),
+  now: Date.now,
+});
+const surface: Surface = {
+  name: 'accounts',
+  namespace: 'Accounts',
+  title: 'Accounts',
+  owner: 'bench',
+  criticality: 'high',
+  regulations: [],
+  dataClasses: [],
+  mode: 'enforce',
+  upstream: { kind: 'unix', path: 'none.sock' },
+  audience: 'https://api.bank.example/accounts',
+  factsMaxAgeSeconds: 86_400,
+  evidenceLevel: 'E1',
+  identityHeaders: ['X-Customer-Id'],
+  operations: Array.from({ length: 100 }, (_, index) => ({
+    id: `Operation${index}`,
+    method: index % 2 ? 'POST' : 'GET',
+    path: `/group${index >> 1}/{AccountId}/items/{ItemId}`,
+    parameters: [
+      { name: 'AccountId', entityType: 'Account' },
+      { name: 'ItemId', entityType: 'Item' },
+    ],
+    scopes: ['accounts'],
+    isStateChanging: index % 2 === 1,
+  })),
+};
+const config = {
+  name: 'edge',
+  kind: 'gateway',
+  listeners: [
+    {
+      name: 'partners',
+      address: { host: '127.0.0.1', port: 0 },
+      tls: 'required',
+      clientAuthoritiesPem: [encodePem([authority.certificate])],
+      routes: [{ surface: 'accounts', prefix: '/accounts-api' }],
+    },
+  ],
+} as const;
+const engine = createCedarEngine();
+const real = createDecisionPoint({ engine });
+const jwk = (key: KeyObject) => key.export({ format: 'jwk' }) as Record<string, string>;
+const puts: Fact[] = [
+  {
+    kind: 'subject',
+    id: PARTNER,
+    enabled: true,
+    owner: 'bench',
+    attributes: {},
+    parents: [],
+    certificates: [THUMBPRINT],
+  },
+  {
+    kind: 'issuer-key',
+    issuer: 'https://issuer',
+    kid: 'k',
+    jwk: jwk(issuer.publicKey),
+    notAfterMs: Date.now() + 86_400_000,
+  },
+];
+real.facts.apply({ sequence: 1, atMs: Date.now(), puts, removes: [] });
+await real.install(
+  buildBundle(
+    {
+      config: { points: [config] } as unknown as Parameters<typeof buildBundle>[0]['config'],
+      surfaces: [surface],
+      policies: [
+        {
+          id: 'all',
+          text: '@id("all") permit (principal is Partner, action, resource);',
+          file: 'all.cedar',
+        },
+      ],
+      schema: generateSchema([surface]),
+    },
+    { trustDomain: TRUST_DOMAIN, sequence: 1, now: Date.now },
+  ),
+);
+const permit: Decision = {
+  effect: 'permit',
+  reason: 'policy-permits',
+  policies: ['all'],
+  errors: [],
+  obligations: [],
+  policyVersion: real.bundle?.version ?? '',
+  factSequence: 1,
+  microseconds: 1,
+};
+/** The point's own work alone: a decision that costs nothing. */
+const free: DecisionPoint = Object.create(real, { decide: { value: () => permit } });
+
+const seconds = Math.floor(Date.now() / 1000);
+const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+const input = `${part({ alg: 'ES256', typ: 'at+jwt', kid: 'k' })}.${part({
+  iss: 'https://issuer',
+  aud: surface.audience,
+  sub: PARTNER,
+  jti: 'j',
+  sid: 's',
+  scope: 'accounts payments',
+  iat: seconds,
+  exp: seconds + 3600,
+  cnf: { 'x5t#S256': THUMBPRINT },
+})}`;
+const signature = sign('sha256', Buffer.from(input), {
+  key: issuer.privateKey,
+  dsaEncoding: 'ieee-p1363',
+});
+const token = `${input}.${signature.toString('base64url')}`;
+
+async function measure(name: string, point: DecisionPoint, index: number): Promise<void> {
+  const origin = `bench.example/${name.replaceAll(/\W+/g, '-')}-${index}`;
+  const log = await openLog({
+    origin,
+    signer: ed25519NoteSigner({
+      name: origin,
+      privateKey: generateKeyPairSync('ed25519').privateKey,
+    }),
+    disk: nodeDisk(join(folder, String(index))),
+    now: Date.now,
+  });
+  const enforcement = createEnforcementPoint({
+    name: 'edge',
+    spiffeId: POINT_ID,
+    trustDomain: TRUST_DOMAIN,
+    config,
+    replica: { point, onChange: () => () => {} },
+    log,
+    // No connection is made, so nobody looks at it.
+    workload: {
+      spiffeId: POINT_ID,
+      chain: [],
+      keyPem: '',
+      notAfterMs: 0,
+      authorities: [],
+      onRotate: () => () => {},
+    } as unknown as Workload,
+    transactionSigner: {
+      kid: 't',
+      jwk: {},
+      sign: (bytes) => sign(null, bytes, transaction.privateKey),
+    },
+    dataFolder: folder,
+    now: Date.now,
+    onAlarm: ({ alarm, detail }) => console.error(alarm, detail),
+  });
+  let done = 0;
+  const one = (method: string, at: number): Promise<void> =>
+    new Promise((resolve) => {
+      const exchange: Exchange = {
+        head: {
+          method,
+          target: `/accounts-api/group${at % 50}/22289/items/7?page=1`,
+          rawHeaders: HEADERS,
+        },
+        connection: CONNECTION,
+        isUpgrade: false,
+        isGone: false,
+        answer({ status, body }) {
+          throw new Error(`${status} ${body}`);
+        },
+        forward(_plan, observer) {
+          void Promise.resolve(observer.onHead(200, 1024)).then(() => {
+            observer.onEnd('complete', 1024);
+            done++;
+            resolve();
+          });
+        },
+        cut: () => {},
+      };
+      void enforcement.handle(exchange);
+    });
+  const run = async (method: string, milliseconds: number) => {
+    const end = performance.now() + milliseconds;
+    const lane = async (lane: number) => {
+      for (let at = lane; performance.now() < end; at++) await one(method, at);
+    };
+    await Promise.all(Array.from({ length: IN_FLIGHT }, (_, index) => lane(index)));
+  };
+  for (const method of ['GET', 'POST']) {
+    await run(method, 1000);
+    done = 0;
+    const cpu = process.cpuUsage();
+    const started = performance.now();
+    await run(method, SECONDS * 1000);
+    const { user, system } = process.cpuUsage(cpu);
+    const elapsed = (performance.now() - started) / 1000;
+    console.log(
+      `${name}, ${method}: ${Math.round(done / elapsed)} requests/s, ${((user + system) / done).toFixed(1)} µs CPU a request`,
+    );
+  }
+  await enforcement.close({ graceMs: 0 });
+  await log.close();
+}
+
+const CONNECTION: Exchange['connection'] = {
+  listener: 'partners',
+  isSecure: true,
+  ip: '127.0.0.1',
+  peer: { kind: 'partner', thumbprint: THUMBPRINT, notAfterMs: Date.now() + 86_400_000 },
+  isOwnAuthority: () => true,
+};
+const HEADERS = [
+  'Host',
+  'api.bank.example',
+  'User-Agent',
+  'bench/1',
+  'Accept',
+  'application/json',
+  'Accept-Encoding',
+  'gzip',
+  'X-Request-Id',
+  '0123456789',
+  'X-Forwarded-For',
+  '10.0.0.1',
+  'Authorization',
+  `Bearer ${token}`,
+];
+
+await measure('without the decision', free, 0);
+await measure('with the decision', real, 1);
+await engine.close();
+rmSync(folder, { recursive: true });

@@ -1,0 +1,32 @@
+import type { ReplicaChange } from '@countersign/decision';
+
+/**
+ * How far a change of knowledge reaches into what is open. Whether everything still stands is asked
+ * of every channel, because that costs a few lookups; deciding again costs more and is asked where
+ * the answer can have changed.
+ */
+export interface Reach {
+  /** Whose open requests must be decided again: everybody's, or these subjects'. */
+  readonly decisions: 'all' | ReadonlySet<string>;
+}
+
+/** Everything is asked again. */
+export const REACHES_ALL: Reach = { decisions: 'all' };
+
+/** The reach of a change that a replica took. */
+export function reachOfChange(change: ReplicaChange): Reach {
+  if (change.kind === 'bundle' || change.change === 'snapshot') return REACHES_ALL;
+  const subjects = new Set<string>();
+  for (const fact of change.change.puts) {
+    // Policies follow attributes and parents from entity to entity, so these may concern anybody.
+    if (fact.kind === 'subject' || fact.kind === 'entity') return REACHES_ALL;
+    // A risk is asked for in the context of its own subject's requests, and nowhere else.
+    if (fact.kind === 'risk') subjects.add(fact.subject);
+  }
+  for (const key of change.change.removes) {
+    const [kind, subject = ''] = key.split(' ');
+    if (kind === 'subject' || kind === 'entity') return REACHES_ALL;
+    if (kind === 'risk') subjects.add(subject);
+  }
+  return { decisions: subjects };
+}
