@@ -141,7 +141,10 @@ export function createListener(options: ListenerOptions): Listener {
   server.on('upgrade', takeSocket);
   server.on('connect', takeSocket);
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    answerUnreadable(error, socket);
+    // A handshake that failed or never ended: whatever is written there waits for it for ever, and the
+    // connection with it. Node leaves ending it to whoever listens here.
+    if (connections.has(socket)) answerUnreadable(error, socket);
+    else socket.destroy();
   });
 
   return {
