@@ -1,9 +1,11 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { commands } from '@countersign/cli';
+import { LIMITS } from '@countersign/enforcement';
 import { DENIAL_REASONS } from '@countersign/model';
 import { jsonSchemas } from '@countersign/policy';
 import { describe, expect, test } from 'vitest';
 import { commandsPage } from '../scripts/commands-page.ts';
+import { limitsPage } from '../scripts/limits-page.ts';
 import { yamlPage } from '../scripts/yaml-page.ts';
 
 const root = new URL('../../../', import.meta.url);
@@ -17,6 +19,9 @@ describe('the pages that are made are current; packages/cli/scripts/write-refere
   });
   test('yaml.md', () => {
     expect(page('yaml')).toBe(yamlPage(jsonSchemas()));
+  });
+  test('limits.md', () => {
+    expect(page('limits')).toBe(limitsPage(LIMITS, read('packages/enforcement/src/limits.ts')));
   });
 });
 

@@ -10,7 +10,7 @@ import {
   feedRoutes,
   type StatementSigner,
 } from '@countersign/state';
-import Fastify from 'fastify';
+import Fastify, { type FastifyRequest } from 'fastify';
 import { controlPeers } from './control-peer.ts';
 import type { OwnSvid } from './own-svid.ts';
 
@@ -53,25 +53,27 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
 
   await app.register(controlRoutes({ identity, peer: ({ raw }) => peer(raw.socket) }));
   await app.register(collectorRoutes({ collector, peer: ({ raw }) => peer(raw.socket)?.spiffeId }));
-  app.addHook('onRequest', async ({ url, raw: { socket } }) => {
-    const id = url.startsWith('/v1/feed') ? peer(socket)?.spiffeId : undefined;
+  const feedReader = ({ raw }: FastifyRequest): string | undefined => {
+    const reader = peer(raw.socket);
+    const isAllowed =
+      reader !== undefined &&
+      isPoint(reader.spiffeId) &&
+      !identity.isRevoked('certificate', reader.thumbprint);
+    return isAllowed ? reader.spiffeId : undefined;
+  };
+  app.addHook('onRequest', async (request, reply) => {
+    const id = request.url.startsWith('/v1/feed') ? feedReader(request) : undefined;
     if (id === undefined) return;
     count(id, 1);
-    socket.once('close', () => count(id, -1));
+    // With the answer, not with the connection: a feed that the authority ended may leave it open.
+    reply.raw.once('close', () => count(id, -1));
   });
   await app.register(
     feedRoutes({
       factLog,
       bundles,
       factSigner,
-      authorize: ({ raw }) => {
-        const reader = peer(raw.socket);
-        return (
-          reader !== undefined &&
-          isPoint(reader.spiffeId) &&
-          !identity.isRevoked('certificate', reader.thumbprint)
-        );
-      },
+      authorize: (request) => feedReader(request) !== undefined,
     }),
   );
   await app.listen({ ...address });

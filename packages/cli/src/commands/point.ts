@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from '../command-line/command.ts';
-import { CommandError, EXIT, UsageError } from '../command-line/command.ts';
+import { EXIT, UsageError } from '../command-line/command.ts';
 import { untilStopped } from '../command-line/until-stopped.ts';
 import { dataOf, listenerLines, printReady, shared } from './options.ts';
 
@@ -46,9 +46,10 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
       const { runPoint } = await import('../point/run-point.ts');
       const [name] = args.operands;
       if (!name) throw new UsageError("found no name, expected one of countersign.yaml's points");
+      const warn = (text: string): void => io.err(`countersign ${kind} ${name}: ${text}\n`);
       const tokenFile = args.text('join-token-file');
       const joinToken = tokenFile
-        ? await readToken(resolve(io.cwd, tokenFile))
+        ? await readToken(resolve(io.cwd, tokenFile), warn)
         : io.env['COUNTERSIGN_JOIN_TOKEN'];
       const trustFile = args.text('trust');
       const point = await runPoint({
@@ -58,7 +59,7 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
         ...(trustFile !== undefined && { trustFile }),
         ...(joinToken !== undefined && { joinToken }),
         now: io.now,
-        warn: (text) => io.err(`countersign ${kind} ${name}: ${text}\n`),
+        warn,
       });
       printReady(io, { name, listeners: point.listeners }, listenerLines(name, point.listeners));
       await untilStopped(io);
@@ -68,10 +69,13 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
   };
 }
 
-async function readToken(file: string): Promise<string> {
+/** The file may be gone after the first start, which used the token up: a unit file can go on naming it. */
+async function readToken(file: string, warn: (text: string) => void): Promise<string | undefined> {
   try {
     return (await readFile(file, 'utf8')).trim();
-  } catch (cause) {
-    throw new CommandError(`cannot read the join token: no file ${file}`, { cause });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    warn(`no join token at ${file}: going on with the SVID that is kept, if there is one`);
+    return undefined;
   }
 }

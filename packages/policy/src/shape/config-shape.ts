@@ -56,7 +56,7 @@ const authority = z
         examples: ['https://login.bank.example'],
       }),
     svidTtl: duration("the life of a workload's certificate", {
-      min: '2s',
+      min: '10s',
       max: '24h',
       example: '1h',
     }).prefault('1h'),
