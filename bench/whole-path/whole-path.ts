@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import {
   type Arrangement,
   type Arrangements,
+  MEASURED_CPU,
   OTHER_CPU,
   startArrangements,
 } from './arrangements.ts';
+import { type Calibration, calibrate } from './calibrate.ts';
 import { type Cleanup, createCleanup, runOnSignals } from './cleanup.ts';
 import { type GatewayProfile, readGatewayProfile } from './gateway-profile.ts';
 import { type Load, load } from './load.ts';
@@ -22,7 +24,10 @@ export interface WholePathOptions {
   readonly isProfileOnly: boolean;
 }
 
-const WARM_UP_SECONDS = 3;
+const WARM_UP_SECONDS = 4;
+/** V8 goes on compiling for thousands of requests; on a busy machine they take a while. */
+const WARM_UP_REQUESTS = 10_000;
+const WARM_UP_RUNS_MAX = 6;
 
 /** Measures the whole way of a request beside nginx, in interleaved rounds, and prints medians. */
 export async function wholePath(options: WholePathOptions): Promise<void> {
@@ -32,12 +37,15 @@ export async function wholePath(options: WholePathOptions): Promise<void> {
   cleanup.add(() => rmSync(folder, { recursive: true, force: true }));
   try {
     const setting = { ...options, shim: compileShim(folder), cleanup };
+    const before = calibrate(MEASURED_CPU);
     const measured = options.isProfileOnly ? [] : await compare(join(folder, 'compared'), setting);
+    const calibrations: Calibration[] = [before, calibrate(MEASURED_CPU)];
     const profile = await profileGateway(join(folder, 'profiled'), setting);
     const report: Report = {
       date: new Date().toISOString().slice(0, 10),
       node: process.version,
       seconds: options.seconds,
+      calibrations,
       arrangements: measured,
       profile,
     };
@@ -60,7 +68,7 @@ async function compare(folder: string, { seconds, rounds, shim, ...outer }: Sett
   try {
     const running = await startArrangements(folder, { cleanup });
     const found = new Map<Arrangement, Load[]>(running.all.map((each) => [each, []]));
-    for (const each of running.all) await once(each, running, { shim, seconds: WARM_UP_SECONDS });
+    for (const each of running.all) await warmUp(each, running, shim);
     for (let round = 0; round < rounds; round++) {
       for (const [arrangement, loads] of found) {
         const result = await once(arrangement, running, { shim, seconds });
@@ -89,7 +97,7 @@ async function profileGateway(
     const running = await startArrangements(folder, { cleanup, profileFolder });
     const arrangement = running.all.find(({ name }) => name === 'C');
     if (!arrangement) throw new Error('broken invariant: there is an arrangement C');
-    await once(arrangement, running, { shim, seconds: WARM_UP_SECONDS });
+    await warmUp(arrangement, running, shim);
     window.start = monotonicMicroseconds();
     const { cpuMicroseconds } = await once(arrangement, running, { shim, seconds });
     window.end = monotonicMicroseconds();
@@ -98,6 +106,17 @@ async function profileGateway(
     await cleanup.run();
   }
   return readGatewayProfile(profileFolder, window);
+}
+
+async function warmUp(
+  arrangement: Arrangement,
+  running: Arrangements,
+  shim: string,
+): Promise<void> {
+  let requests = 0;
+  for (let run = 0; run < WARM_UP_RUNS_MAX && requests < WARM_UP_REQUESTS; run++) {
+    requests += (await once(arrangement, running, { shim, seconds: WARM_UP_SECONDS })).requests;
+  }
 }
 
 async function once(

@@ -1,7 +1,7 @@
 import { sign } from 'node:crypto';
 import { createLogPusher } from '@countersign/audit';
 import { createCedarEngine } from '@countersign/cedar';
-import { openReplica, type Replica } from '@countersign/decision';
+import { openReplica, type RefusalCode, type Replica } from '@countersign/decision';
 import { createEnforcementPoint, type ListenerAddress } from '@countersign/enforcement';
 import { ed25519NoteSigner, type Log, nodeDisk, openLog, verifierKey } from '@countersign/ledger';
 import { type Clock, compactId, EVENT_VERSION, type Event, encodeEvent } from '@countersign/model';
@@ -14,9 +14,12 @@ import { CommandError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
 import { readTrustFile } from '../trust-file.ts';
 import { openPointKeys, publicBytes, publicJwk } from './point-keys.ts';
+import { throttleRepeats } from './throttle-repeats.ts';
 
 const FIRST_BUNDLE_MS_MAX = 20_000;
 const CLOSE_GRACE_MS = 3_000;
+/** The feed beats every second, and each beat of a wrong feed is refused. */
+const REFUSALS_EVERY_MS = 60_000;
 const ANSWER_BYTES_MAX = 64 * 1024;
 
 /** What a point is started with. */
@@ -96,11 +99,15 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       engine,
       folder: folder.replica,
       now,
-      onRefusal: (refusal, detail) =>
-        alarm(
-          refusal.startsWith('policy') ? 'bundle-refused' : 'feed-refused',
-          `${refusal}: ${detail}`,
-        ),
+      onRefusal: throttleRepeats<RefusalCode>({
+        everyMs: REFUSALS_EVERY_MS,
+        now,
+        tell: (refusal, detail, count) =>
+          alarm(
+            refusal.startsWith('policy') ? 'bundle-refused' : 'feed-refused',
+            `${refusal}: ${detail}${count > 1 ? ` (${count} times)` : ''}`,
+          ),
+      }),
     });
     closers.add(() => replica.close());
     const dispatcher = workload.dispatcherFor(trust.controlUrl, authorityId);
