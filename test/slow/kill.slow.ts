@@ -31,7 +31,7 @@ const PARTS = [
 ] as const;
 const KILLS_EACH = Number(process.env['KILLS'] ?? 10);
 /** Parts that die at the same moment. */
-const AT_ONCE = 3;
+const AT_ONCE = 4;
 const READ = '/accounts-api/accounts/22289';
 
 /** One answer that a client has in hand. */
