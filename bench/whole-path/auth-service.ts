@@ -23,6 +23,9 @@ createServer(async (request, response) => {
   }
 }).listen(port, '127.0.0.1', () => process.stdout.write('{"ready":true}\n'));
 
+// Its end tells that the benchmark is gone, however it went.
+process.stdin.resume().once('end', () => process.exit());
+
 function stillGood(token: string): JWTPayload | undefined {
   const payload = verified.get(token);
   return payload && Number(payload.exp) * 1000 > Date.now() ? payload : undefined;

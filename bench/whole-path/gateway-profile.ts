@@ -44,20 +44,26 @@ const AREAS: readonly (readonly [RegExp, string])[] = [
   [/^node:internal\/fs|^node:fs/, '5 record: log'],
   [/^node:/, 'carrier: node http, tls, net'],
 ];
-const FUNCTIONS = 25;
+const FUNCTIONS = 80;
 
-/** Reads the profile of the gateway's main thread: the largest file in the folder. */
-export function readGatewayProfile(folder: string): GatewayProfile {
+/** Reads the profile of the gateway's main thread within a window: microseconds of the monotonic clock. */
+export function readGatewayProfile(
+  folder: string,
+  window: { readonly start: number; readonly end: number },
+): GatewayProfile {
   const profiles = readdirSync(folder)
     .filter((name) => name.endsWith('.cpuprofile'))
     .map((name): CpuProfile => JSON.parse(readFileSync(join(folder, name), 'utf8')))
     .toSorted((a, b) => busyMicroseconds(b) - busyMicroseconds(a));
   const [main] = profiles;
   if (!main) throw new Error(`no CPU profile in ${folder}`);
-  return summarise(main);
+  return summarise(main, window);
 }
 
-function summarise(profile: CpuProfile): GatewayProfile {
+function summarise(
+  profile: CpuProfile,
+  window: { readonly start: number; readonly end: number },
+): GatewayProfile {
   const frames = new Map(profile.nodes.map((frame) => [frame.id, frame]));
   const parents = new Map<number, number>();
   for (const { id, children = [] } of profile.nodes) {
@@ -66,16 +72,23 @@ function summarise(profile: CpuProfile): GatewayProfile {
   const areas = new Map<string, number>();
   const functions = new Map<string, number>();
   let total = 0;
+  // V8 counts from the same clock as process.hrtime, so starting up can be left out.
+  let at = profile.startTime;
   for (const [index, id] of profile.samples.entries()) {
     const frame = frames.get(id);
     const microseconds = profile.timeDeltas[index] ?? 0;
+    at += microseconds;
+    if (at < window.start || at > window.end) continue;
     if (!frame || frame.callFrame.functionName === '(idle)') continue;
     total += microseconds;
     add(areas, areaOf(frame, frames, parents), microseconds);
     const { functionName, url } = frame.callFrame;
+    // Cedar's functions in wasm have no names: one line for all.
     add(
       functions,
-      `${functionName || '(anonymous)'} ${url.replace(/^.*\/(?:packages|node_modules)\//, '')}`,
+      url.startsWith('wasm:')
+        ? '(wasm)'
+        : `${functionName || '(anonymous)'} ${url.replace(/^.*\/(?:packages|node_modules)\//, '')}`,
       microseconds,
     );
   }

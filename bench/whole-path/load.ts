@@ -9,6 +9,7 @@ const SETTLE_POLLS_MAX = 80;
 
 /** What one run of the load gave. */
 export interface Load {
+  readonly requests: number;
   readonly requestsPerSecond: number;
   /** CPU of the measured processes, microseconds per request: the column that noise moves least. */
   readonly cpuMicroseconds: number;
@@ -63,6 +64,7 @@ export async function load(options: LoadOptions): Promise<Load> {
     stdout,
   );
   return {
+    requests,
     requestsPerSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1] ?? 0),
     cpuMicroseconds: perRequest(cpuSeconds(options.pids) - before),
     besideMicroseconds: perRequest(cpuSeconds(options.besidePids) - besideBefore),

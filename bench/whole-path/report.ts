@@ -1,4 +1,5 @@
 import type { Arrangement } from './arrangements.ts';
+import type { Calibration } from './calibrate.ts';
 import type { GatewayProfile } from './gateway-profile.ts';
 import type { Load } from './load.ts';
 
@@ -14,6 +15,8 @@ export interface Report {
   readonly date: string;
   readonly node: string;
   readonly seconds: number;
+  /** Before and after the rounds. */
+  readonly calibrations: readonly Calibration[];
   readonly arrangements: readonly Measured[];
   readonly profile: GatewayProfile;
 }
@@ -29,6 +32,7 @@ export function medians({ name, label }: Arrangement, rounds: readonly Load[]): 
   return {
     name,
     label,
+    requests: median((load) => load.requests),
     requestsPerSecond: median((load) => load.requestsPerSecond),
     cpuMicroseconds: median((load) => load.cpuMicroseconds),
     besideMicroseconds: median((load) => load.besideMicroseconds),
@@ -40,10 +44,15 @@ export function medians({ name, label }: Arrangement, rounds: readonly Load[]): 
 }
 
 /** The report as two small tables. */
-export function reportText({ arrangements, profile, seconds, date, node }: Report): string {
+export function reportText(report: Report): string {
+  const { arrangements, calibrations, profile, seconds, date, node } = report;
   const of = (name: string) => arrangements.find((each) => each.name === name);
   const lines = [
     `${date}, node ${node}, ${arrangements[0]?.rounds.length} rounds of ${seconds} s, medians`,
+    ...calibrations.map(
+      (each) =>
+        `the processor: Ed25519 signature ${each.ed25519SignMicroseconds.toFixed(0)} µs, ES256 verification ${each.es256VerifyMicroseconds.toFixed(0)} µs`,
+    ),
     '',
     '| | arrangement | requests/s | p50 ms | p99 ms | CPU µs/request | × A (CPU) | × B (CPU) | × A (req/s) | × B (req/s) | failures |',
     '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',

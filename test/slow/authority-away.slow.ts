@@ -2,10 +2,12 @@ import { generateKeyPairSync } from 'node:crypto';
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createServer, type Server } from 'node:tls';
+import { createCedarEngine } from '@countersign/cedar';
 import type { RunningBank } from '@countersign/cli';
 import { AUDIENCES, type Caller, makePayment, openCaller } from '@countersign/example-bank';
 import { openKeyring } from '@countersign/identity';
 import type { AlarmEvent, Event } from '@countersign/model';
+import { buildBundle, checkRepository } from '@countersign/policy';
 import {
   createX509Authority,
   parseSpiffeId,
@@ -273,18 +275,13 @@ describe('what lies in a point’s replica is believed only when the authority s
   test('a bundle that is older, of another key, of another trust domain or signed as facts: an alarm, and no start', async () => {
     const keys = await keyring();
     const stranger = localSigner(generateKeyPairSync('ed25519').privateKey, keys.policy.kid);
-    const bundleOf = async (name: string, signer: StatementSigner, change: object = {}) =>
-      `${JSON.stringify({
-        policy: await signStatement(
-          { ...heldBundle(name, keys.policy), sequence: 1_000_000, ...change },
-          { type: POLICY_TYPE, signer },
-        ),
-      })}\n`;
+    const bundleOf = async (name: string, signer: StatementSigner) =>
+      policyLine({ ...heldBundle(name, keys.policy), sequence: 1_000_000 }, signer);
     const put = (name: string, line: string) =>
       writeFileSync(join(replicaOf(name), 'policy.ndjson'), line);
     put('edge', readFileSync(join(earlier, 'edge', 'policy.ndjson'), 'utf8'));
     put('payments', await bundleOf('payments', stranger));
-    put('accounts', await bundleOf('accounts', keys.policy, { trustDomain: 'other.example' }));
+    put('accounts', await foreignBundle(keys.policy));
     put('core', await bundleOf('core', keys.facts));
     const refusals = {
       edge: 'sequence-older',
@@ -346,6 +343,23 @@ function heldFacts(name: string): Record<string, unknown> {
 function heldBundle(name: string, { publicJwk }: StatementSigner): object {
   const line = JSON.parse(readFileSync(join(replicaOf(name), 'policy.ndjson'), 'utf8'));
   return verifyStatement(line.policy, { type: POLICY_TYPE, keys: [publicJwk] }) as object;
+}
+
+async function policyLine(bundle: object, signer: StatementSigner): Promise<string> {
+  return `${JSON.stringify({ policy: await signStatement(bundle, { type: POLICY_TYPE, signer }) })}\n`;
+}
+
+/** The same repository as another bank would sign it, if it had our policy key. */
+async function foreignBundle(signer: StatementSigner): Promise<string> {
+  const engine = createCedarEngine();
+  try {
+    const { repository } = await checkRepository(bank.repositoryFolder, { engine, now: Date.now });
+    if (!repository) throw new Error('the working copy has errors');
+    const options = { trustDomain: 'other.example', sequence: 1_000_000, now: Date.now };
+    return await policyLine(buildBundle(repository, options), signer);
+  } finally {
+    await engine.close();
+  }
 }
 
 function replaceFacts(name: string, line: string): void {

@@ -116,7 +116,8 @@ test('one changed bit anywhere in any log is found', async () => {
     const { code, logs } = await verifyLogs(copy);
     expect(code).toBe(0);
     const missed: unknown[] = [];
-    for (const { name, folder: log } of logs) {
+    let asUnfinished = 0;
+    for (const { name, folder: log, size } of logs) {
       const segments = readdirSync(log).filter((file) => /^\d+\.log$/.test(file));
       for (let round = 0; round < 3; round++) {
         const file = join(log, segments[Math.floor(random() * segments.length)] ?? '');
@@ -129,13 +130,19 @@ test('one changed bit anywhere in any log is found', async () => {
         };
         flip();
         const found = await verifyLogs(copy);
-        const bad = found.logs.filter(({ ok }) => !ok).map((each) => each.name);
-        if (found.code !== 1 || !bad.includes(name)) {
-          missed.push({ name, file, offset, of: bytes.length, bit, bad });
+        const verdict = found.logs.find((each) => each.name === name);
+        // The very last write of a log looks, when it is damaged, like one that a crash cut off, and is
+        // told as that. Where somebody else holds its checkpoint, as of a point's own log, it is a fault.
+        const isOwn = POINTS.some((point) => point === name);
+        const isCut = !isOwn && (verdict?.notes.length ?? 0) > 0 && (verdict?.size ?? size) < size;
+        if (isCut) asUnfinished++;
+        else if (found.code !== 1 || verdict?.ok !== false) {
+          missed.push({ name, file, offset, of: bytes.length, bit, verdict });
         }
         flip();
       }
     }
+    console.log(`${logs.length * 3} bits, of which ${asUnfinished} in a last write`);
     expect(missed).toEqual([]);
     expect((await verifyLogs(copy)).code).toBe(0);
   } finally {

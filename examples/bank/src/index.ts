@@ -1,5 +1,5 @@
 export { BankError, type BankErrorCode } from './bank-error.ts';
-export { type ApiAnswer, type ApiRequest, callApi } from './callers/call-api.ts';
+export { type ApiAnswer, type ApiRequest, authorization, callApi } from './callers/call-api.ts';
 export { AUDIENCES, type BankEnvironment } from './callers/environment.ts';
 export { type EventStream, followEvents } from './callers/follow-events.ts';
 export { makePayment, type PaymentAnswers } from './callers/make-payment.ts';

@@ -3,14 +3,14 @@ import { LIMITS } from './limits.ts';
 import { checkText, type ValueWalk, walkValue } from './values.ts';
 
 /**
- * Everything that policies can see of one request: its three entities, what these and the context
- * name, what the policies name, and all ancestors, transitively.
+ * Everything that policies can see of one request: its three entities, what the context and the policies
+ * name, where policies look that far also what attributes name, and all ancestors, transitively.
  *
  * @returns the entities, each once, or why the request cannot be decided
  */
 export function entitySlice(
   request: CedarRequest,
-  literals: readonly CedarUid[],
+  looked: { readonly literals: readonly CedarUid[]; readonly isNested: boolean },
   source: EntitySource,
 ): readonly CedarEntity[] | { readonly refusal: string } {
   const slice: CedarEntity[] = [];
@@ -25,13 +25,15 @@ export function entitySlice(
     queue.push(uid);
   };
   const walk: ValueWalk = { valuesLeft: LIMITS.values, onUid: visit };
+  const ignore = () => {};
 
   let refusal = walkValue(request.context, 'context', walk);
   for (const uid of [request.principal, request.action, request.resource]) {
     refusal ??= checkText(uid.type, 'request') ?? checkText(uid.id, 'request');
     visit(uid);
   }
-  for (const uid of literals) visit(uid);
+  for (const uid of looked.literals) visit(uid);
+  if (!looked.isNested) walk.onUid = ignore; // from here on attributes are walked
 
   for (let next = queue.pop(); next && !refusal; next = queue.pop()) {
     const entity = source.get(next);

@@ -23,7 +23,10 @@ export function loadPolicySet(
       { effect, annotations: new Map(annotations) },
     ]),
   );
-  const literals = parsed.flatMap((policy) => policy.entityLiterals);
+  const looked = {
+    literals: parsed.flatMap((policy) => policy.entityLiterals),
+    isNested: parsed.some((policy) => policy.hasNestedLookUps),
+  };
   let name: string | undefined = store.add({ policies: sources, schema });
 
   return {
@@ -45,7 +48,7 @@ export function loadPolicySet(
   };
 
   function decideIn(set: string, request: CedarRequest, source: EntitySource): CedarAnswer {
-    const slice = entitySlice(request, literals, source);
+    const slice = entitySlice(request, looked, source);
     if ('refusal' in slice) return refused(slice.refusal);
     return toAnswer(store.authorize(set, request, slice), policies);
   }

@@ -5,7 +5,7 @@ import { LIMITS } from './limits.ts';
 export interface ValueWalk {
   valuesLeft: number;
   /** Called for every entity that a value may name. */
-  readonly onUid: (uid: CedarUid) => void;
+  onUid: (uid: CedarUid) => void;
 }
 
 /**

@@ -137,6 +137,41 @@ test('the slice holds entities that a policy looks into, not those it compares w
   }
 });
 
+test('entities that attributes name are looked up only where a policy looks into them', async () => {
+  const alice = user('alice', { boss: ref('User', 'bob'), teams: [ref('Team', 'x')] }, 'low');
+  const world = () => entities(alice, user('bob', { age: 60 }, 'bosses'), team('low', 'top'));
+  const asked = async (condition: string) => {
+    const text = `permit (principal, action, resource) when { ${condition} };`;
+    const set = await engine.load([{ id: 'p', text }], SCHEMA);
+    const found = world();
+    const { decision } = set.decide(request({ context: { friend: ref('User', 'dan') } }), found);
+    set.dispose();
+    expect(found.asked).toContain('Team::top');
+    expect(found.asked).toContain('User::dan');
+    expect(decision).toBe('allow');
+    return found.asked.includes('User::bob');
+  };
+  for (const condition of [
+    'principal has boss && principal.boss == User::"bob"',
+    'principal has teams && principal.teams.contains(Team::"x")',
+    'principal in Team::"top" && !(context.friend has age)',
+    'principal has teams && !(context.friend in principal.teams)',
+    'principal has boss && [principal.boss, principal].contains(principal)',
+  ].map((each) => (each.includes('friend') ? `context has friend && ${each}` : each))) {
+    expect([condition, await asked(condition)]).toEqual([condition, false]);
+  }
+  for (const condition of [
+    'principal has boss && principal.boss has age && principal.boss.age == 60',
+    'principal has boss && principal.boss in Team::"bosses"',
+    'principal has boss && principal.boss is User in Team::"bosses"',
+    'principal has boss && (if principal in Team::"top" then principal.boss else principal) in Team::"bosses"',
+    'principal has boss && {a: principal.boss}.a in Team::"bosses"',
+    'principal has boss && !(principal.boss.hasTag("none"))',
+  ]) {
+    expect([condition, await asked(condition)]).toEqual([condition, true]);
+  }
+});
+
 test('tags are seen', async () => {
   const set = await engine.load(
     [
@@ -241,7 +276,12 @@ test('strings and extension objects of the schema are both read', async () => {
 });
 
 test('1,000 entities are taken and one more denies', async () => {
-  const set = await engine.load([OWNER_PERMIT], SCHEMA);
+  // Attributes are followed only where a policy looks into what they name.
+  const looksIn = {
+    id: 'boss',
+    text: 'forbid (principal, action, resource) when { principal has boss && principal.boss has age };',
+  };
+  const set = await engine.load([OWNER_PERMIT, looksIn], SCHEMA);
   // Alice, her vault and the teams that her attribute names; flat, so that Cedar is quick about it.
   const world = (teams: number) => {
     const ids = Array.from({ length: teams }, (_, index) => `t${index}`);

@@ -1,10 +1,13 @@
 import type { CedarEngine } from '@countersign/cedar';
+import type { AccessRequest } from '@countersign/model';
 import type { PolicyBundle } from '@countersign/policy';
 import { cedarContext } from './cedar-context.ts';
 import type { DecisionPoint } from './decision-point.ts';
 import { evaluate } from './evaluate.ts';
 import { createFactStore, type FactStore } from './fact-store.ts';
 import { type LoadedBundle, loadBundle } from './load-bundle.ts';
+
+type CedarContext = ReturnType<typeof cedarContext>;
 
 /** A decision point whose knowledge is put in by hand; a replica does it from the feed. */
 export interface LocalDecisionPoint extends DecisionPoint {
@@ -35,6 +38,8 @@ export function createDecisionPoint({
 }): LocalDecisionPoint {
   let loaded: LoadedBundle | undefined;
   let isReleased = false;
+  // The record keeps the context that was decided on; it asks right after, with the same request.
+  let lastContext: { request: AccessRequest; risk: string; context: CedarContext } | undefined;
   let last: Promise<unknown> = Promise.resolve();
 
   async function swap(bundle: PolicyBundle): Promise<void> {
@@ -43,6 +48,14 @@ export function createDecisionPoint({
     if (isReleased) next.policies.dispose();
     else loaded = next;
     previous?.policies.dispose();
+  }
+
+  function contextOf(request: AccessRequest): CedarContext {
+    const risk = facts.risk(request.subject.id);
+    if (lastContext?.request !== request || lastContext.risk !== risk) {
+      lastContext = { request, risk, context: cedarContext(request, risk) };
+    }
+    return lastContext.context;
   }
 
   return {
@@ -56,10 +69,9 @@ export function createDecisionPoint({
       return installing;
     },
     decide(request) {
-      const context = () => cedarContext(request, facts.risk(request.subject.id));
-      return evaluate({ ...request, context }, { loaded, facts });
+      return evaluate({ ...request, context: () => contextOf(request) }, { loaded, facts });
     },
-    cedarContext: (request) => cedarContext(request, facts.risk(request.subject.id)),
+    cedarContext: contextOf,
     release() {
       isReleased = true;
       loaded?.policies.dispose();

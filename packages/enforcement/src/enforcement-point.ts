@@ -138,7 +138,7 @@ export function createEnforcementPoint(options: EnforcementPointOptions): Enforc
       edgeListeners: new Set(config.listeners.filter(isEdge).map((listener) => listener.name)),
       accessTokens: createVerifiedTokens(),
       transactionTokens: createVerifiedTokens(),
-      proofs: createProofMemory(),
+      proofs: createProofMemory(now()),
       throttle: createFailureThrottle(),
     },
   };

@@ -28,7 +28,8 @@ export async function handle(exchange: Exchange, context: PointContext): Promise
   }
   try {
     const verdict = await judge(exchange, route, context); //   1 authenticate, 2 describe, 3 decide
-    await recordDecision(verdict, context); //                   5 record, and wait if it may write
+    const isOnDisk = recordDecision(verdict, context); //        5 record, and wait if it may write
+    if (isOnDisk) await isOnDisk;
     if (verdict.ruling.effect === 'permit') {
       await forwardIdentified(verdict, context); //              4 enforce; the outcome is recorded
     } else {
@@ -62,7 +63,9 @@ async function judge(
   const surface = surfaceRoute?.surface;
   const fields = readHeaderFields(exchange.head.rawHeaders);
 
-  const identity = await authenticate(exchange, fields, surface?.audience, context.authentication);
+  const found = authenticate(exchange, fields, surface?.audience, context.authentication);
+  // Known tokens are judged at once: nothing is awaited that needs no waiting.
+  const identity = found instanceof Promise ? await found : found;
   const description = surfaceRoute ? describe(exchange.head, fields, surfaceRoute) : UNROUTED;
   const verdict = {
     eventId: compactId(),

@@ -11,7 +11,9 @@ export const LIMITS = {
   targetCharacters: 4096,
   /** Path segments; above it `path-ambiguous`. */
   pathSegments: 64,
-  /** How long a caller may take for a handshake, and to send a head; then the connection closes. */
+  /** How long a caller may take for the TLS handshake; then the connection closes. */
+  handshakeTimeoutMs: 10_000,
+  /** How long a caller may take to send a head; then the connection closes. */
   headersTimeoutMs: 10_000,
   /** How long a caller may take to send a whole request; then the connection closes. */
   requestTimeoutMs: 300_000,
@@ -39,6 +41,8 @@ export const LIMITS = {
   actors: 5,
   /** Clock skew allowed to issuers and proofs. Certificates get none. */
   clockSkewMs: 5_000,
+  /** How far the authority's clock may be ahead of ours; beyond it `facts-stale`. */
+  factsAheadMs: 60_000,
   /** How old a DPoP proof may be. */
   proofAgeMs: 60_000,
   /** DPoP proofs remembered; when full, further proofs are refused (`authentication-throttled`). */

@@ -385,6 +385,28 @@ describe('DPoP (RFC 9449)', () => {
     );
   });
 
+  test('a proof from before the point started may have been used then, and is not taken', async () => {
+    const own = await openBank();
+    const startedSeconds = Math.floor(own.now() / 1000);
+    const token = own.token({ cnf: { jkt } });
+    const htu = `https://127.0.0.1:${own.ports.partners}${path}`;
+    const ask = async (iat: number) =>
+      (
+        await own.call({
+          token,
+          scheme: 'DPoP',
+          path,
+          headers: { DPoP: proof(token, { iat, htu }) },
+        })
+      ).status;
+    expect(await ask(startedSeconds - 5)).toBe(401);
+    expect(await ask(startedSeconds)).toBe(200);
+    // Once it has run for as long as proofs are good, only their age counts.
+    own.later(LIMITS.proofAgeMs + 10_000);
+    expect(await ask(startedSeconds + 15)).toBe(200);
+    await own.close();
+  });
+
   const rows: [string, string, (token: string) => string][] = [
     ['another typ', 'dpop-invalid', (token) => proof(token, {}, { header: { typ: 'JWT' } })],
     ['no jwk', 'dpop-invalid', (token) => proof(token, {}, { header: { jwk: undefined } })],

@@ -148,6 +148,35 @@ describe('a request goes on byte by byte', () => {
     await exchange(`${head}\r\n3\r\nabc\r\n0\r\n\r\n`);
     expect(resource.received).toBe(`${head}${HOP}\r\n3\r\nabc\r\n0\r\n\r\n`);
   });
+
+  test('a chunked body keeps its trailers', async () => {
+    const head =
+      'POST /accounts-api/accounts/1/debits HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n';
+    const body = '\r\n3\r\nabc\r\n0\r\nX-Sum: 7\r\nx-sum: 8\r\n\r\n';
+    await exchange(`${head}${body}`);
+    expect(resource.received).toBe(`${head}${HOP}${body}`);
+  });
+
+  test('a caller that waits for 100 Continue hears it from the resource, and from nobody else', async () => {
+    const head =
+      'POST /accounts-api/accounts/1/debits HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n';
+    resource.answer = 'HTTP/1.1 100 Continue\r\n\r\n';
+    const socket = connect({ host: '127.0.0.1', port: bank.ports.plain });
+    socket.write(`${head}\r\n`);
+    const [continued] = (await once(socket, 'data')) as [Buffer];
+    expect(continued.toString()).toBe('HTTP/1.1 100 Continue\r\n\r\n');
+    expect(resource.received).toBe(`${head}${HOP}\r\n`);
+    resource.answer = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+    socket.write('END');
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toMatch(/^HTTP\/1.1 200 OK\r\n/);
+    expect(resource.received).toBe(`${head}${HOP}\r\nEND`);
+    socket.destroy();
+
+    // A resource that does not want the body says so at once.
+    resource.answer = 'HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nok';
+    expect(await exchange(`${head}\r\n`)).toMatch(/^HTTP\/1.1 417 Expectation Failed\r\n/);
+  });
 });
 
 test('an answer comes back byte by byte', async () => {

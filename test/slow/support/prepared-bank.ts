@@ -10,15 +10,27 @@ export interface Edit {
   readonly put: string;
 }
 
-/** Makes the working copy of the bank's repository in a data folder and edits it. */
+const WRITTEN_PORTS = [7401, 7402, 8443, 8444, 8451, 8452, 8453];
+
+/**
+ * Makes the working copy of the bank's repository in a data folder and edits it. Its ports become
+ * others than the written ones, which a demo beside the tests takes while a killed part is away.
+ */
 export async function prepareBank(data: string, edits: readonly Edit[]): Promise<void> {
   const bank = await loadExampleBank();
   const repository = join(data, 'repository');
   await bank.prepareBank({ source: bank.REPOSITORY_SOURCE, target: repository, now: Date.now });
-  for (const { file, find, put } of edits) {
+  // Below the range from which the system gives ports to connections.
+  const base = 20_000 + Math.floor(Math.random() * 1_000) * 10;
+  const ports = WRITTEN_PORTS.map((port, index) => ({
+    file: 'countersign.yaml',
+    find: new RegExp(`:${port}\\b`, 'g'),
+    put: `:${base + index}`,
+  }));
+  for (const { file, find, put } of [...ports, ...edits]) {
     const path = join(repository, file);
     const text = readFileSync(path, 'utf8');
-    if (!find.test(text)) throw new Error(`found no ${find} in ${file}`);
+    if (text.search(find) === -1) throw new Error(`found no ${find} in ${file}`);
     writeFileSync(path, text.replace(find, put));
   }
 }

@@ -120,9 +120,13 @@ function endOnSignal(service: Service): void {
       () => process.exit(1),
     );
   };
+  const isChild = process.env['COUNTERSIGN_STOP_WITH_PARENT'] === '1';
   process.on('SIGTERM', end);
-  process.on('SIGINT', end);
-  if (process.env['COUNTERSIGN_STOP_WITH_PARENT'] === '1') {
+  process.on('SIGINT', () => {
+    // Ctrl-C reaches a whole process group: whoever started this process ends it when it is its turn.
+    if (!isChild) end();
+  });
+  if (isChild) {
     // Whoever started this process holds the other end: when it goes, however it went, so do we.
     process.stdin.on('end', end).on('error', end).resume();
   }

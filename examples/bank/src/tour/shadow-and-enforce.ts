@@ -94,9 +94,13 @@ export const enforceStops: Scene = {
       await switchMode(env, 'shadow', 'enforce');
       try {
         const untilMs = env.now() + APPLY_MS_MAX;
-        while ((await stranger.call({ origin, path })).status === 200 && env.now() < untilMs) {
-          await sleep(100);
-        }
+        // What is in flight when the mode changes was permitted by nobody, and is cut off: asked again.
+        const isServed = () =>
+          stranger.call({ origin, path }).then(
+            ({ status }) => status === 200,
+            () => true,
+          );
+        while ((await isServed()) && env.now() < untilMs) await sleep(100);
         const calls = await badCalls(env, { ledgerly, harvest, stranger });
         const token = await ledgerly.token(statementsWish);
         const good = await ledgerly.call({ origin, path, token });

@@ -24,6 +24,8 @@ export interface ParsedPolicy {
   readonly effect: 'permit' | 'forbid';
   readonly annotations: readonly (readonly [name: string, value: string])[];
   readonly entityLiterals: readonly CedarUid[];
+  /** Whether it may look into entities that only other entities' attributes name. */
+  readonly hasNestedLookUps: boolean;
 }
 
 /** What the worker says; after `died` it is not to be used again. */

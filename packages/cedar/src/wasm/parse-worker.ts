@@ -4,6 +4,7 @@ import type { PolicySet as WasmPolicySet } from '@cedar-policy/cedar-wasm/nodejs
 import type { CedarProblem, PolicySource } from '../engine.ts';
 import { entityLiterals } from './entity-literals.ts';
 import { instantiateCedarWasm } from './instance.ts';
+import { hasNestedLookUps } from './nested-look-ups.ts';
 import {
   type ParsedPolicy,
   type ParseJob,
@@ -79,6 +80,7 @@ function parsePolicy({ id, text }: PolicySource): ParsedPolicy | CedarProblem[] 
     effect: answer.json.effect,
     annotations: readAnnotations(answer.json.annotations ?? {}),
     entityLiterals: entityLiterals(answer.json),
+    hasNestedLookUps: hasNestedLookUps(answer.json),
   };
 }
 

@@ -3,7 +3,8 @@ import type { Io } from './command.ts';
 /**
  * The io of this process. `stop` aborts on the first SIGINT or SIGTERM, and, for a process that
  * was started with `COUNTERSIGN_STOP_WITH_PARENT=1`, when its standard input ends: a parent that
- * was killed leaves no child behind. A second signal ends the process at once.
+ * was killed leaves no child behind. Such a child leaves SIGINT to its parent: Ctrl-C reaches both, and
+ * the parent ends its children in the order that they need. A second signal ends the process at once.
  */
 export function processIo(): Io {
   const controller = new AbortController();
@@ -11,9 +12,12 @@ export function processIo(): Io {
     if (controller.signal.aborted) process.exit(130);
     controller.abort(new Error(why));
   };
-  process.on('SIGINT', () => stop('SIGINT'));
+  const isChild = process.env['COUNTERSIGN_STOP_WITH_PARENT'] === '1';
+  process.on('SIGINT', () => {
+    if (!isChild) stop('SIGINT');
+  });
   process.on('SIGTERM', () => stop('SIGTERM'));
-  if (process.env['COUNTERSIGN_STOP_WITH_PARENT'] === '1') {
+  if (isChild) {
     process.stdin.on('end', () => stop('the parent ended'));
     process.stdin.on('error', () => stop('the parent ended'));
     process.stdin.resume();

@@ -7,6 +7,10 @@ export const demoCommand: Command = {
   description:
     'Starts the example bank (authority, edge gateway, sidecars, a wrap, services) as processes of their own on loopback, makes\ntraffic and shows each decision as it happens, until interrupted: a readable view in a terminal, JSON lines in a pipe.\n--once plays the tour and ends: exit code 0 only when every scene went as expected.',
   options: {
+    tour: {
+      type: 'boolean',
+      help: 'play the tour beside the traffic: a stolen token, a bulk reader and others are refused',
+    },
     once: { type: 'boolean', help: 'play the tour once and end' },
     json: { type: 'boolean', help: 'print JSON lines also in a terminal' },
     data: {

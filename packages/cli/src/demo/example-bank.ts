@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@countersign/model';
 import { type AdminClient, adminClient } from '../admin-client.ts';
@@ -99,8 +100,10 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
     specs.set(name, async () => ({
       name,
       command: selfCommand([kind, name, '--data', dataRoot]),
-      env: await tokenWhenNew(folder.point(name).svid, () =>
-        joinToken(`workload/countersign/${name}`),
+      env: await tokenWhenNeeded(
+        folder.point(name).svid,
+        () => joinToken(`workload/countersign/${name}`),
+        now,
       ),
       logFile: logFile(name),
     }));
@@ -109,7 +112,7 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
     const name = `${service.name}-api`;
     const svid = join(dataRoot, 'services', service.name, 'svid');
     const identityOf = (path: string | undefined): Promise<Record<string, string>> =>
-      path === undefined ? Promise.resolve({}) : tokenWhenNew(svid, () => joinToken(path));
+      path === undefined ? Promise.resolve({}) : tokenWhenNeeded(svid, () => joinToken(path), now);
     specs.set(name, async () => ({
       name,
       command: [
@@ -174,14 +177,28 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
   };
 }
 
-/** A join token only where no SVID is kept yet; one that is kept is renewed by itself. */
-async function tokenWhenNew(
+/** How much life a kept SVID must have left for its holder to start with it and renew it. */
+const SVID_LEFT_MS_MIN = 15_000;
+
+/** A join token only where no SVID is kept that a start could still renew. */
+async function tokenWhenNeeded(
   svidFolder: string,
   make: () => Promise<string>,
+  now: Clock,
 ): Promise<Record<string, string>> {
-  const { existsSync, readdirSync } = process.getBuiltinModule('node:fs');
-  if (existsSync(svidFolder) && readdirSync(svidFolder).length > 0) return {};
+  const endMs = await keptUntilMs(svidFolder);
+  if (endMs !== undefined && endMs - now() > SVID_LEFT_MS_MIN) return {};
   return { COUNTERSIGN_JOIN_TOKEN: await make() };
+}
+
+/** When the SVID in a folder ends; a file that cannot be read is as good as none. */
+async function keptUntilMs(svidFolder: string): Promise<number | undefined> {
+  try {
+    const { notAfterMs } = JSON.parse(await readFile(join(svidFolder, 'svid.json'), 'utf8'));
+    return typeof notAfterMs === 'number' ? notAfterMs : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function callArguments(

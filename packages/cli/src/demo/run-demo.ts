@@ -1,6 +1,7 @@
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { PlayedScene } from '@countersign/example-bank';
 import { type Arguments, CommandError, EXIT, type Io } from '../command-line/command.ts';
 import { untilStopped } from '../command-line/until-stopped.ts';
 import { wholeNumber } from '../command-line/words.ts';
@@ -31,7 +32,7 @@ export async function runDemo(args: Arguments, io: Io): Promise<number> {
     const finder = followEvents(running.admin, events.signal);
     return args.flag('once')
       ? await playOnce({ running, bank, finder, isJson, io })
-      : await show({ running, bank, finder, isJson, rate, io });
+      : await show({ running, bank, finder, isJson, rate, withTour: args.flag('tour'), io });
   } finally {
     events.abort();
     await running.stop();
@@ -60,10 +61,7 @@ async function playOnce({ running, bank, finder, isJson, io }: Playing): Promise
   const played = await Promise.race([
     bank.runTour(env, {
       scenes: bank.SCENES,
-      onPlayed: ({ scene, got, ok, milliseconds }) => {
-        const line = `${ok ? 'ok    ' : 'FAILED'}  ${scene.name.padEnd(28)}  ${scene.title}\n        expected ${scene.expected}; got ${got}  (${milliseconds} ms)`;
-        (isJson ? io.err : io.out)(`${line}\n`);
-      },
+      onPlayed: (played) => (isJson ? io.err : io.out)(sceneLines(played)),
     }),
     broken,
     interrupted,
@@ -82,8 +80,10 @@ async function playOnce({ running, bank, finder, isJson, io }: Playing): Promise
   return failed === 0 ? EXIT.ok : EXIT.negative;
 }
 
-async function show(playing: Playing & { readonly rate: number }): Promise<number> {
-  const { running, bank, finder, isJson, rate, io } = playing;
+async function show(
+  playing: Playing & { readonly rate: number; readonly withTour: boolean },
+): Promise<number> {
+  const { running, bank, finder, isJson, rate, withTour, io } = playing;
   finder.onEvent((event) => {
     const line = isJson ? JSON.stringify(event) : eventLine(event, { colour: !io.env['NO_COLOR'] });
     if (line !== undefined) io.out(`${line}\n`);
@@ -94,7 +94,19 @@ async function show(playing: Playing & { readonly rate: number }): Promise<numbe
     ratePerSecond: rate,
     signal: traffic.signal,
   });
-  const end = await Promise.race([untilStopped(io), running.broken]);
+  const stopped = untilStopped(io);
+  if (withTour) {
+    // Beside the traffic: what is refused is seen among what is permitted.
+    bank
+      .runTour(env, {
+        scenes: bank.SCENES,
+        onPlayed: (played) => {
+          if (!io.stop.aborted) (isJson ? io.err : io.out)(sceneLines(played));
+        },
+      })
+      .catch((error: Error) => io.err(`the tour broke off: ${error.message}\n`));
+  }
+  const end = await Promise.race([stopped, running.broken]);
   traffic.abort();
   await flowing;
   if (end) {
@@ -104,6 +116,10 @@ async function show(playing: Playing & { readonly rate: number }): Promise<numbe
     return EXIT.failed;
   }
   return EXIT.ok;
+}
+
+function sceneLines({ scene, got, ok, milliseconds }: PlayedScene): string {
+  return `${ok ? 'ok    ' : 'FAILED'}  ${scene.name.padEnd(28)}  ${scene.title}\n        expected ${scene.expected}; got ${got}  (${milliseconds} ms)\n`;
 }
 
 function whatRuns({ children, ports, dataRoot }: RunningBank): string {

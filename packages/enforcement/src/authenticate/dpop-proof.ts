@@ -60,6 +60,8 @@ export async function checkDpopProof(
   if (ageMs > LIMITS.proofAgeMs || ageMs < -LIMITS.clockSkewMs) {
     return invalid('iat is outside the window'); // (11)
   }
+  // A restart forgets which proofs were used: those from before it count as used. iat is in whole seconds.
+  if (issuedAtMs + 1000 <= memory.sinceMs) return invalid('iat is before this point started');
   if (claims['ath'] !== expected.tokenDigest) return invalid('ath is not the hash of the token'); // (12)
   // Last: a proof that fails elsewhere must not use up the honest one's jti.
   switch (memory.remember(thumbprint, jti, expected.nowMs)) {

@@ -2,6 +2,8 @@ import { LIMITS } from '../limits.ts';
 
 /** Proofs seen, so that none is taken twice (RFC 9449 §11.1). Of this point only. */
 export interface ProofMemory {
+  /** From when on it remembers: a proof from before may have been used already. */
+  readonly sinceMs: number;
   /**
    * Remembers a proof until it is too old to be accepted anyway.
    *
@@ -16,13 +18,14 @@ interface Generation {
 }
 
 /** An empty memory; bounds: {@link LIMITS}.proofs and {@link LIMITS}.proofsOfOneKey in a window. */
-export function createProofMemory(): ProofMemory {
+export function createProofMemory(sinceMs: number): ProofMemory {
   // Two generations, each as long as a proof can be good: what is in neither is too old to pass.
   const windowMs = LIMITS.proofAgeMs + 2 * LIMITS.clockSkewMs;
   let current = generation();
   let previous = generation();
   let startedMs = 0;
   return {
+    sinceMs,
     remember(key, jti, nowMs) {
       if (nowMs - startedMs >= windowMs) {
         previous = nowMs - startedMs < 2 * windowMs ? current : generation();

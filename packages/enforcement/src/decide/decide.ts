@@ -9,6 +9,7 @@ import {
 } from '@countersign/model';
 import type { Identity } from '../authenticate/identity.ts';
 import type { Description } from '../describe/describe.ts';
+import { LIMITS } from '../limits.ts';
 
 /** The answer to one access request, whoever gave it: the policy, or a rule that stands before it. */
 export interface Ruling {
@@ -21,6 +22,8 @@ export interface Ruling {
   };
   /** Absent when a rule before the policy refused. */
   readonly decision?: Decision;
+  /** What the policy was asked with, for the record; there when `decision` is. */
+  readonly context?: ReturnType<DecisionPoint['cedarContext']>;
 }
 
 /**
@@ -35,12 +38,15 @@ export function decide(
   const before = precondition({ identity, description, surface }, point, request.timeMs);
   if (before) return { effect: 'deny', refusal: before };
   const decision = point.decide(request);
+  // INVARIANT: in the same turn as the decision. A fact that came in between would be recorded as
+  // what was decided by, and the decision could not be made again.
+  const context = point.cedarContext(request);
   if (decision.effect === 'permit') {
     // A permit under a condition that nobody keeps is no permit.
     const unkept = decision.obligations.find(({ kind }) => kind !== 'notify');
-    if (!unkept) return { effect: 'permit', decision };
+    if (!unkept) return { effect: 'permit', decision, context };
     const detail = `obligation '${unkept.kind}' cannot be kept here`;
-    return { effect: 'deny', refusal: { reason: 'policy-error', detail }, decision };
+    return { effect: 'deny', refusal: { reason: 'policy-error', detail }, decision, context };
   }
   // A reason of permit with another effect would be a bug of the decision point: fail closed.
   const reason = decision.reason === 'policy-permits' ? 'policy-error' : decision.reason;
@@ -49,6 +55,7 @@ export function decide(
     effect: decision.effect,
     refusal: { reason, ...(challenge && { challenge }) },
     decision,
+    context,
   };
 }
 
@@ -87,6 +94,10 @@ export function staleness(
   nowMs: number,
 ): string | undefined {
   const ageMs = nowMs - facts.asOfMs;
+  // A clock that was set back would keep facts young for as long as it is wrong.
+  if (ageMs < -LIMITS.factsAheadMs) {
+    return `facts are ${Math.round(-ageMs / 1000)} s ahead of our clock, expected at most ${LIMITS.factsAheadMs / 1000}`;
+  }
   return ageMs > surface.factsMaxAgeSeconds * 1000
     ? `facts are ${Math.round(ageMs / 1000)} s old, expected at most ${surface.factsMaxAgeSeconds}`
     : undefined;

@@ -19,7 +19,8 @@ const STRIPPED_AT_EDGE: ReadonlySet<string> = new Set(['countersign-event-id', '
 export async function forwardIdentified(verdict: Verdict, context: PointContext): Promise<void> {
   const { exchange, route } = verdict;
   invariant(route, 'only a routed request is permitted');
-  const token = await transactionTokenOf(verdict, context);
+  const minted = transactionTokenOf(verdict, context);
+  const token = typeof minted === 'string' ? minted : await minted;
   const channel = openExchangeChannel(verdict, context);
   // The caller may have left, and facts may have changed, while the decision went to disk.
   const fault = channel.recheckFully(context.now());
@@ -49,7 +50,7 @@ export async function forwardIdentified(verdict: Verdict, context: PointContext)
 }
 
 /** One token per transaction: minted where it comes in, passed on unmodified from there. */
-async function transactionTokenOf(verdict: Verdict, context: PointContext): Promise<string> {
+function transactionTokenOf(verdict: Verdict, context: PointContext): Promise<string> | string {
   const { identity, description, exchange, route, transactionId, transactionToken } = verdict;
   if (identity.kind === 'identity' && identity.transaction && transactionToken) {
     return transactionToken;

@@ -24,8 +24,8 @@ export interface TransactionSubject {
 
 /** Mints the one token of a transaction, where it comes in. */
 export interface TransactionMinter {
-  /** @param id the `txn` claim */
-  mint(id: string, subject: TransactionSubject): Promise<string>;
+  /** Synchronous when the signer is. @param id the `txn` claim */
+  mint(id: string, subject: TransactionSubject): Promise<string> | string;
 }
 
 /** A fresh transaction id. */
@@ -38,11 +38,11 @@ export function createTransactionMinter(
 ): TransactionMinter {
   const header = part({ alg: 'EdDSA', kid: signer.kid, typ: 'txntoken+jwt' });
   return {
-    async mint(id, subject) {
+    mint(id, subject) {
       const input = `${header}.${part(claims(id, subject, { trustDomain, spiffeId }))}`;
+      const token = (signature: Uint8Array) => `${input}.${base64url(signature)}`;
       const signature = signer.sign(Buffer.from(input, 'latin1'));
-      const bytes = signature instanceof Uint8Array ? signature : await signature;
-      return `${input}.${Buffer.from(bytes).toString('base64url')}`;
+      return signature instanceof Uint8Array ? token(signature) : signature.then(token);
     },
   };
 }
@@ -82,6 +82,10 @@ function claims(
       }),
     },
   };
+}
+
+function base64url({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString('base64url');
 }
 
 function part(value: unknown): string {

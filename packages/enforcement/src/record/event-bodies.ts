@@ -31,8 +31,8 @@ export function authenticationEvent(verdict: Verdict): Body<'authentication'> | 
 
 /** The decision event of a verdict. */
 export function decisionEvent(verdict: Verdict, point: DecisionPoint): Body<'decision'> {
-  const { ruling, description, request, route } = verdict;
-  const { decision, refusal } = ruling;
+  const { ruling, description, route } = verdict;
+  const { decision, refusal, context } = ruling;
   const detail = refusal?.detail;
   const nowMs = verdict.arrivedMs;
   return {
@@ -48,8 +48,7 @@ export function decisionEvent(verdict: Verdict, point: DecisionPoint): Body<'dec
       resource: { type: description.resource.type, id: description.resource.id },
       resourceParents: description.resource.parents.map(({ type, id }) => ({ type, id })),
     }),
-    ...(request &&
-      decision && { context: point.cedarContext(request) as Body<'decision'>['context'] }),
+    ...(context && { context: context as Body<'decision'>['context'] }),
     ...(decision && {
       policies: [...decision.policies],
       microseconds: decision.microseconds,

@@ -6,9 +6,10 @@ import { authenticationEvent, decisionEvent, isEnforced, isStateChanging } from 
  * The fifth verb's first half: the decision enters the log. A request that may change state waits
  * here until that is on disk; its refusal waits with the outcome. In shadow nothing waits.
  *
- * @throws {EnforcementError} `ERR_ENFORCEMENT_LOG_UNAVAILABLE`
+ * @returns nothing to wait for, or a promise that resolves when the decision is on disk
+ * @throws {EnforcementError} `ERR_ENFORCEMENT_LOG_UNAVAILABLE`, or rejects with it
  */
-export async function recordDecision(verdict: Verdict, context: PointContext): Promise<void> {
+export function recordDecision(verdict: Verdict, context: PointContext): Promise<void> | undefined {
   const { recorder } = context;
   count(verdict, context);
   const authentication = authenticationEvent(verdict);
@@ -16,8 +17,9 @@ export async function recordDecision(verdict: Verdict, context: PointContext): P
   const index = recorder.append(decisionEvent(verdict, context.point()));
   // INVARIANT: a state-changing request reaches its resource only when its decision is on disk.
   if (isEnforced(verdict) && verdict.ruling.effect === 'permit' && isStateChanging(verdict)) {
-    await recorder.durable(index);
+    return recorder.durable(index);
   }
+  return undefined;
 }
 
 function count(verdict: Verdict, { counters }: PointContext): void {

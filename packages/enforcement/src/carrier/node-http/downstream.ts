@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Answer } from '../../exchange.ts';
+import { fieldPairs } from './end-to-end-headers.ts';
 
 /** The way back to a caller, by an HTTP response or on a bare socket. */
 export interface Downstream {
@@ -44,7 +45,7 @@ export function responseDownstream(response: ServerResponse): Downstream {
     write: (chunk) => response.write(chunk),
     onDrain: (listener) => void response.once('drain', listener),
     end(rawTrailers) {
-      if (rawTrailers.length > 0) response.addTrailers(pairs(rawTrailers));
+      if (rawTrailers.length > 0) response.addTrailers(fieldPairs(rawTrailers));
       response.end();
     },
     answer({ status, headers, body }) {
@@ -109,12 +110,4 @@ export function headBytes(status: number, message: string, raw: readonly string[
   for (let index = 0; index < raw.length; index += 2)
     head += `${raw[index]}: ${raw[index + 1]}\r\n`;
   return `${head}\r\n`;
-}
-
-function pairs(raw: readonly string[]): [string, string][] {
-  const list: [string, string][] = [];
-  for (let index = 0; index < raw.length; index += 2) {
-    list.push([raw[index] as string, raw[index + 1] as string]);
-  }
-  return list;
 }

@@ -17,16 +17,23 @@ const NOTHING: ReadonlySet<string> = new Set();
  * `Connection` names. Order, case and number of the others stay.
  *
  * @param keep lower-case names of hop-by-hop fields to leave in
+ * @param strip lower-case names to take out as well
+ * @param before fields to begin with
  */
 export function endToEndHeaders(
   raw: readonly string[],
   {
     keep = NOTHING,
     strip = NOTHING,
-  }: { readonly keep?: ReadonlySet<string>; readonly strip?: ReadonlySet<string> } = {},
+    before = [],
+  }: {
+    readonly keep?: ReadonlySet<string>;
+    readonly strip?: ReadonlySet<string>;
+    readonly before?: readonly string[];
+  } = {},
 ): string[] {
   const nominated = nominatedFields(raw);
-  const headers: string[] = [];
+  const headers: string[] = [...before];
   for (let index = 0; index < raw.length; index += 2) {
     const name = raw[index] as string;
     const lower = name.toLowerCase();
@@ -63,6 +70,15 @@ export function headerValue(raw: readonly string[], lowerName: string): string |
     if (name.length === lowerName.length && name.toLowerCase() === lowerName) return raw[index + 1];
   }
   return undefined;
+}
+
+/** Names and values alternating, as a list of both. */
+export function fieldPairs(raw: readonly string[]): [string, string][] {
+  const list: [string, string][] = [];
+  for (let index = 0; index < raw.length; index += 2) {
+    list.push([raw[index] as string, raw[index + 1] as string]);
+  }
+  return list;
 }
 
 /** Body bytes of an answer as its head tells them (RFC 9112 §6.3); undefined when it does not. */

@@ -85,7 +85,8 @@ export function createListener(options: ListenerOptions): Listener {
     ? createHttpsServer({
         ...HTTP_OPTIONS,
         ...serverTlsOptions(serverTls),
-        handshakeTimeout: LIMITS.headersTimeoutMs,
+        // Node's own is two minutes: connections that say nothing would fill the listener.
+        handshakeTimeout: LIMITS.handshakeTimeoutMs,
       })
     : createHttpServer(HTTP_OPTIONS);
   server.maxConnections = LIMITS.connections;
@@ -140,7 +141,10 @@ export function createListener(options: ListenerOptions): Listener {
   server.on('upgrade', takeSocket);
   server.on('connect', takeSocket);
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    answerUnreadable(error, socket);
+    // A handshake that failed or never ended: whatever is written there waits for it for ever, and the
+    // connection with it. Node leaves ending it to whoever listens here.
+    if (connections.has(socket)) answerUnreadable(error, socket);
+    else socket.destroy();
   });
 
   return {

@@ -109,10 +109,8 @@ export function createRelay(
       return;
     }
     state = 'streaming';
-    downstream.head(status, message, [
-      ...plan.answerHeaders,
-      ...endToEndHeaders(rawHeaders, { strip: plan.answerHeadersStripped }),
-    ]);
+    const { answerHeaders: before, answerHeadersStripped: strip } = plan;
+    downstream.head(status, message, endToEndHeaders(rawHeaders, { strip, before }));
     for (const chunk of heldChunks.splice(0)) write(chunk);
     if (heldTrailers) complete(heldTrailers);
     else control?.resume();
@@ -170,8 +168,10 @@ export function createRelay(
       else if (state === 'streaming') write(chunk);
     },
     end(rawTrailers) {
-      if (state === 'held') heldTrailers = endToEndHeaders(rawTrailers);
-      else if (state === 'streaming') complete(endToEndHeaders(rawTrailers));
+      // What must not leave in the head must not leave in the trailers either (RFC 9110 §6.5.1).
+      const trailers = endToEndHeaders(rawTrailers, { strip: plan.answerHeadersStripped });
+      if (state === 'held') heldTrailers = trailers;
+      else if (state === 'streaming') complete(trailers);
     },
     fail(failure, detail) {
       switch (state) {

@@ -2,7 +2,7 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage } from
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import type { ForwardPlan } from '../../exchange.ts';
 import { LIMITS } from '../../limits.ts';
-import { endToEndHeaders } from './end-to-end-headers.ts';
+import { endToEndHeaders, fieldPairs } from './end-to-end-headers.ts';
 import type { Relay } from './relay.ts';
 import { hasBody } from './request-body.ts';
 import { upstreamFailure } from './upstream-failure.ts';
@@ -63,7 +63,10 @@ export function sendVerbatim(
       if (outgoing.destroyed || outgoing.writableEnded) return;
       if (!outgoing.write(chunk)) request.pause();
     });
-    request.on('end', () => outgoing.end());
+    request.on('end', () => {
+      if (request.rawTrailers.length > 0) outgoing.addTrailers(fieldPairs(request.rawTrailers));
+      outgoing.end();
+    });
     outgoing.on('drain', () => request.resume());
     // An answer that comes early leaves the rest of the body to be read and dropped.
     outgoing.on('close', () => request.resume());
