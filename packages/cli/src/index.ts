@@ -18,6 +18,7 @@ export { type RunningBank, type StartBankOptions, startExampleBank } from './dem
 export { type ExampleBank, loadExampleBank } from './demo/load-example-bank.ts';
 export { tourEnvironment } from './demo/tour-environment.ts';
 export { type ReadPassphraseOptions, readPassphrase } from './passphrase.ts';
+export { followAuthority } from './point/follow-authority.ts';
 export { throttleRepeats } from './point/throttle-repeats.ts';
 export { eventLine } from './record/event-line.ts';
 export { nodeArguments, selfCommand } from './self.ts';

@@ -7,12 +7,12 @@ import { ed25519NoteSigner, type Log, nodeDisk, openLog, verifierKey } from '@co
 import { type Clock, compactId, EVENT_VERSION, type Event, encodeEvent } from '@countersign/model';
 import type { PointConfig } from '@countersign/policy';
 import { connectWorkload } from '@countersign/sdk';
-import { followFeed } from '@countersign/state';
 import { request } from 'undici';
 import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
 import { readTrustFile } from '../trust-file.ts';
+import { followAuthority } from './follow-authority.ts';
 import { openPointKeys, publicBytes, publicJwk } from './point-keys.ts';
 import { throttleRepeats } from './throttle-repeats.ts';
 
@@ -111,11 +111,9 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
     });
     closers.add(() => replica.close());
     const dispatcher = workload.dispatcherFor(trust.controlUrl, authorityId);
-    const follower = followFeed({
+    const follower = followAuthority(replica, {
       origin: trust.controlUrl,
       dispatcher,
-      cursor: () => replica.cursor(),
-      accept: (line) => replica.accept(line),
       onState: (state, detail) => {
         if (state === 'disconnected') warn(`feed: ${detail}`);
       },
