@@ -27,11 +27,11 @@ export interface OperatorRoutesOptions {
   /** SPIFFE IDs that have the feed open now. */
   readonly connected: () => ReadonlySet<string>;
   /** Checks the repository anew and publishes it, or tells what is wrong with it. */
-  readonly apply: () => Promise<Applied | readonly Problem[]>;
+  readonly apply: (options: { readonly again: boolean }) => Promise<Applied | readonly Problem[]>;
 }
 
 /**
- * What the composition adds to the operator's socket: `GET /v1/status`, `POST /v1/apply`,
+ * What the composition adds to the operator's socket: `GET /v1/status`, `POST /v1/apply?again=true`,
  * `GET /v1/events?replay=true` (endless JSON lines), `GET /v1/risk/<SPIFFE ID>`.
  */
 export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsync {
@@ -56,8 +56,8 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
       };
     });
 
-    app.post('/v1/apply', async (_request, reply) => {
-      const result = await options.apply();
+    app.post<{ Querystring: { again?: string } }>('/v1/apply', async (request, reply) => {
+      const result = await options.apply({ again: request.query.again === 'true' });
       if (!isProblems(result)) return result;
       return reply
         .code(422)

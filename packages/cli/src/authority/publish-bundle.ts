@@ -15,21 +15,25 @@ export interface Publication {
   readonly version: string;
 }
 
-/** Signs the repository's bundle and puts it in force, unless it is in force already. */
+/**
+ * Signs the repository's bundle and puts it in force, unless it is in force already; `again` does it
+ * all the same, with the next sequence.
+ */
 export async function publishBundle(
   repository: Repository,
   options: {
     readonly bundles: BundleStore;
     readonly signer: StatementSigner;
     readonly now: Clock;
+    readonly again?: boolean;
   },
 ): Promise<Publication> {
-  const { bundles, signer, now } = options;
+  const { bundles, signer, now, again = false } = options;
   const { trustDomain } = repository.config;
   const current = bundles.current();
   const sequence = (current?.sequence ?? 0) + 1;
   const bundle = buildBundle(repository, { trustDomain, sequence, now });
-  if (current?.version === bundle.version && isSignedBy(current.jws, signer)) {
+  if (!again && current?.version === bundle.version && isSignedBy(current.jws, signer)) {
     return { published: false, sequence: current.sequence, version: current.version };
   }
   const jws = await signBundle(bundle, signer);

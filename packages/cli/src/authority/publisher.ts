@@ -14,9 +14,12 @@ export interface Publisher {
   publish(repository: Repository, by: string): Promise<Publication>;
   /**
    * Checks the repository anew and publishes it; with errors, tells them and changes nothing. `started` is
-   * the configuration that the running processes were started with.
+   * the configuration that the running processes were started with; `again` publishes what is in force already, too.
    */
-  apply(by: string, started: BankConfig): Promise<Applied | readonly Problem[]>;
+  apply(
+    by: string,
+    options: { readonly started: BankConfig; readonly again: boolean },
+  ): Promise<Applied | readonly Problem[]>;
 }
 
 /** What publishing needs. */
@@ -36,10 +39,15 @@ export interface PublisherOptions {
 /** Makes a publisher; one publication at a time. */
 export function createPublisher(options: PublisherOptions): Publisher {
   const { check, identity, bundles, keyring, record, now } = options;
-  const publish = async (repository: Repository, by: string): Promise<Publication> => {
+  const publish = async (
+    repository: Repository,
+    by: string,
+    again = false,
+  ): Promise<Publication> => {
     await identity.registerPoints(pointRegistrations(repository.config));
     await identity.applyRegistrations(repository.registrations, repository.entities, { by });
-    const publication = await publishBundle(repository, { bundles, signer: keyring.policy, now });
+    const signer = keyring.policy;
+    const publication = await publishBundle(repository, { bundles, signer, now, again });
     options.setPlaybooks(repository.playbooks);
     if (publication.published) {
       const { sequence, version: target } = publication;
@@ -55,12 +63,12 @@ export function createPublisher(options: PublisherOptions): Publisher {
   };
   let last: Promise<unknown> = Promise.resolve();
   return {
-    publish,
-    apply(by, started) {
+    publish: (repository, by) => publish(repository, by),
+    apply(by, { started, again }) {
       const applied = last.then(async () => {
         const { repository, problems } = await check();
         if (!repository) return problems;
-        const publication = await publish(repository, by);
+        const publication = await publish(repository, by, again);
         return { ...publication, restart: needsRestart(started, repository.config) };
       });
       last = applied.catch(() => undefined);

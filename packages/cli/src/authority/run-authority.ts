@@ -179,7 +179,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const by = `local:uid=${process.getuid?.() ?? 0}`;
     const operator = await serveOperator(folder.adminSocket, {
       connected: () => controlListener.connected(),
-      apply: () => publisher.apply(by, config),
+      apply: ({ again }) => publisher.apply(by, { started: config, again }),
       risk: risk.engine,
       ...{ by, trustDomain, identity, collector, bundles, factLog, log, stream },
     });

@@ -72,11 +72,19 @@ export const applyCommand: Command = {
   summary: 'make a running authority publish the repository as it is now',
   description:
     'The authority checks its repository again. With errors nothing changes and they are listed; without, it\nsigns a new bundle when the content differs, and every point takes it within moments.',
-  options: { data: shared.data, json: shared.json },
+  options: {
+    data: shared.data,
+    json: shared.json,
+    again: {
+      type: 'boolean',
+      help: 'publish also what is in force already: after a restore, until points take it',
+    },
+  },
   async run(args, io) {
+    const path = `/v1/apply${args.flag('again') ? '?again=true' : ''}`;
     let result: Applied;
     try {
-      result = await authorityOf(args, io).call<Applied>('POST', '/v1/apply');
+      result = await authorityOf(args, io).call<Applied>('POST', path);
     } catch (error) {
       const problems = problemsOf(error);
       if (!problems) throw error;
