@@ -90,9 +90,16 @@ describe('with the authority killed', () => {
     await bank.restart('payments');
     expect((await ledgerly.call(follow)).status).toBe(200);
 
-    const refused = await until(async () => {
+    const first = await until(async () => {
       const answer = await read();
       return answer.status === 200 ? undefined : answer;
+    }, LIMIT_MS);
+    expect(first.status).toBe(503);
+    // Each hop has its own copy of the facts, and an inner one may be the first to refuse.
+    const refused = await until(async () => {
+      const answer = await read();
+      const own = await durable('edge', answer.eventId);
+      return own.some((event) => event.kind === 'decision' && event.effect === 'deny') && answer;
     }, LIMIT_MS);
     const servedMs = Date.now() - killedMs;
     console.log(
