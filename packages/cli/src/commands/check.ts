@@ -14,6 +14,6 @@ export const checkCommand: Command = {
     json: shared.json,
     strict: { type: 'boolean', help: 'count warnings as errors' },
   },
-  examples: ['countersign check', 'countersign check examples/bank/repository --json'],
+  examples: ['countersign check', 'countersign check my-bank --json'],
   run: async (args, io) => (await import('../check/run-check.ts')).runCheck(args, io),
 };
