@@ -47,7 +47,7 @@ test('a child is ready when it says so, and stops when it is asked to', async ()
   const command = [
     process.execPath,
     '-e',
-    "process.stdin.resume(); console.log(JSON.stringify({ ready: true, port: 1 })); process.on('SIGTERM', () => process.exit(0))",
+    "process.on('SIGTERM', () => process.exit(0)); process.stdin.resume(); console.log(JSON.stringify({ ready: true, port: 1 }))",
   ];
   const child = await startChild({
     name: 'api',
