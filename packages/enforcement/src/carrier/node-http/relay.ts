@@ -109,10 +109,17 @@ export function createRelay(
       return;
     }
     state = 'streaming';
-    downstream.head(status, message, [
-      ...plan.answerHeaders,
-      ...endToEndHeaders(rawHeaders, { strip: plan.answerHeadersStripped }),
-    ]);
+    try {
+      downstream.head(status, message, [
+        ...plan.answerHeaders,
+        ...endToEndHeaders(rawHeaders, { strip: plan.answerHeadersStripped }),
+      ]);
+    } catch (error) {
+      // A head that Node will not write is the resource's fault: it ends this exchange, not the point.
+      breakOff('upstream-reset', error instanceof Error ? error.message : 'a head');
+      downstream.abort();
+      return;
+    }
     for (const chunk of heldChunks.splice(0)) write(chunk);
     if (heldTrailers) complete(heldTrailers);
     else control?.resume();
