@@ -129,3 +129,14 @@ describe('a resource answers oddly', () => {
     expect(await send(GET, 'Connection: close')).toMatch(expected);
   });
 });
+
+test('a caller who offers another protocol beside websocket gets no tunnel for it', async () => {
+  const agreed = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n';
+  await open('enforce', agreed);
+  const got = await send(GET, UPGRADE, 'Upgrade: h2c, websocket', 'HTTP2-Settings: AAMAAABk');
+  expect(got).toMatch(/^HTTP\/1.1 502 /);
+  expect(resource.received).toMatch(/^Upgrade: websocket\r$/m);
+  expect(resource.received).not.toMatch(/^Upgrade:.*h2c/im);
+  const outcome = await bank.event((event) => event.kind === 'outcome');
+  expect(outcome).toMatchObject({ status: 502, failure: 'upstream-reset' });
+});
