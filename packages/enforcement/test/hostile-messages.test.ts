@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { LIMITS } from '@countersign/enforcement';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type Bank, openBank, type Presented } from './bank.ts';
 
@@ -139,4 +140,18 @@ test('a caller who offers another protocol beside websocket gets no tunnel for i
   expect(resource.received).not.toMatch(/^Upgrade:.*h2c/im);
   const outcome = await bank.event((event) => event.kind === 'outcome');
   expect(outcome).toMatchObject({ status: 502, failure: 'upstream-reset' });
+});
+
+test('a connection may ask ahead only so far', async () => {
+  await open('enforce', OK);
+  bank.disk.hold(); // no refusal leaves meanwhile
+  const socket = await bank.tls({});
+  const closed = once(socket, 'close');
+  socket.write(`${GET}\r\nHost: a\r\n\r\n`.repeat(LIMITS.pipelinedRequests));
+  while (bank.point.stats().exchanges < LIMITS.pipelinedRequests) await new Promise(setImmediate);
+  expect(socket.destroyed).toBe(false);
+  socket.write(`${GET}\r\nHost: a\r\n\r\n`.repeat(500));
+  await closed;
+  expect(bank.point.stats().exchanges).toBe(LIMITS.pipelinedRequests);
+  bank.disk.open();
 });
