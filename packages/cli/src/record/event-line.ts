@@ -1,4 +1,5 @@
 import type { Event } from '@countersign/model';
+import { printable } from './printable.ts';
 
 const RESET = '\u001b[0m';
 const COLOURS = { good: '\u001b[32m', bad: '\u001b[31m', warn: '\u001b[33m', dim: '\u001b[2m' };
@@ -6,11 +7,16 @@ const COLOURS = { good: '\u001b[32m', bad: '\u001b[31m', warn: '\u001b[33m', dim
 /**
  * One readable line for an event, or nothing for those that a viewer of decisions need not see
  * (an outcome says little that its decision did not).
+ *
+ * Much in an event is the word of strangers, and none of it reaches the terminal as a command.
  */
 export function eventLine(
-  event: Event,
+  recorded: Event,
   { colour, isDated = false }: { readonly colour: boolean; readonly isDated?: boolean },
 ): string | undefined {
+  const event: Event = JSON.parse(JSON.stringify(recorded), (_name, value: unknown) =>
+    typeof value === 'string' ? printable(value) : value,
+  );
   const paint = (tone: keyof typeof COLOURS, text: string): string =>
     colour ? `${COLOURS[tone]}${text}${RESET}` : text;
   const time = new Date(event.at)
