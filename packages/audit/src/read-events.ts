@@ -8,7 +8,8 @@ export interface ReadEvents {
 
 /**
  * Reads log entries as events of the log they stand in. An event that names another origin or index than
- * its own is as bad as none: its writer could be speaking for somebody else.
+ * its own is as bad as none: its writer could be speaking for somebody else. So is one that says it was
+ * replayed: what a point logs happened there, and a point must not teach for anybody what is usual.
  */
 export function readEvents(
   entries: readonly Uint8Array[],
@@ -21,7 +22,9 @@ export function readEvents(
     try {
       const event = decodeEvent(entry);
       const isInPlace = event.origin === place.origin && event.seq === index;
-      if (isInPlace) events.push(event);
+      if (isInPlace && event.replayed) {
+        unreadable.push({ index, detail: 'found a replayed event, expected what happened' });
+      } else if (isInPlace) events.push(event);
       else {
         const detail = `found an event of '${event.origin}' with seq ${event.seq}, expected '${place.origin}' and ${index}`;
         unreadable.push({ index, detail });

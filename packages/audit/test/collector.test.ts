@@ -218,15 +218,16 @@ test('mirrors entries that are no events of this log, and raises an alarm', asyn
   await appendEvents(log, [
     { ...decision('b'), origin: 'bank.example/points/another' },
     { ...decision('c'), seq: 77 },
+    { ...decision('e'), replayed: true },
     decision('d'),
   ]);
   expect(await collector.accept('gateway', await runFrom(log, 0))).toEqual({
     kind: 'taken',
-    size: 7,
+    size: 8,
   });
-  expect(events.map(([, event]) => event.seq)).toEqual([0, 1, 6]);
+  expect(events.map(([, event]) => event.seq)).toEqual([0, 1, 7]);
   expect(alarms).toMatchObject([{ alarm: 'event-unreadable', name: 'gateway', atMs: NOW }]);
-  expect(alarms[0]?.detail).toMatch(/^found 4 entries .* the first at 2: /);
+  expect(alarms[0]?.detail).toMatch(/^found 5 entries .* the first at 2: /);
 });
 
 test('keeps what it took when the consumer throws, and says so', async () => {

@@ -125,5 +125,5 @@ test('control characters of a request never reach the terminal', () => {
     action: undefined,
     resource: { type: 't', id: 'a\u001b[2Jb\nc' },
   } as unknown as Event;
-  expect(eventLine(event, { colour: false })).toContain('a\uFFFD[2Jb\uFFFDc');
+  expect(eventLine(event, { colour: false })).toContain('a\\u{1b}[2Jb\\u{a}c');
 });

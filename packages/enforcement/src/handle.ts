@@ -20,13 +20,13 @@ import type { Verdict } from './verdict.ts';
  */
 export async function handle(exchange: Exchange, context: PointContext): Promise<void> {
   context.counters.exchanges++;
-  const { method, target } = exchange.head;
-  const route = context.routes(exchange.connection.listener).find(method, target);
-  if (typeof route === 'object' && route.surface.mode === 'shadow') {
-    observe(exchange, route, context);
-    return;
-  }
   try {
+    const { method, target } = exchange.head;
+    const route = context.routes(exchange.connection.listener).find(method, target);
+    if (typeof route === 'object' && route.surface.mode === 'shadow') {
+      observe(exchange, route, context);
+      return;
+    }
     const verdict = await judge(exchange, route, context); //   1 authenticate, 2 describe, 3 decide
     const isOnDisk = recordDecision(verdict, context); //        5 record, and wait if it may write
     if (isOnDisk) await isOnDisk;

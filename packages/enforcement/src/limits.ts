@@ -25,6 +25,8 @@ export const LIMITS = {
   upstreamHeadTimeoutMs: 60_000,
   /** How long connecting to the resource may take; then 502. */
   upstreamConnectTimeoutMs: 5_000,
+  /** Requests of one connection that wait for their answers; one more ends the connection. */
+  pipelinedRequests: 64,
   /** Sockets to one upstream. */
   upstreamSockets: 64,
   /** Requests to one upstream that are sent or wait for a socket; above it `overloaded`. Streams count. */

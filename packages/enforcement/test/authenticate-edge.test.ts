@@ -407,6 +407,24 @@ describe('DPoP (RFC 9449)', () => {
     await own.close();
   });
 
+  test('strangers at the same address cannot lock it out', async () => {
+    bank.later(LIMITS.failureWindowMs);
+    const token = dpopToken();
+    expect((await call(token, proof(token))).status).toBe(200);
+    for (let attempt = 0; attempt <= LIMITS.failures; attempt++) {
+      await bank.call({ token: `${bank.token().slice(0, -4)}AAAA` });
+    }
+    const stranger = await bank.call({ token: dpopToken() });
+    await expectRefused(stranger, 429, 'authentication-throttled');
+    expect((await call(token, proof(token))).status).toBe(200);
+    // Proofs that fail are counted all the same.
+    for (let attempt = 0; attempt < LIMITS.failures; attempt++) {
+      await call(token, proof(token, { htm: 'POST' }));
+    }
+    await expectRefused(await call(token, proof(token)), 429, 'authentication-throttled');
+    bank.later(LIMITS.failureWindowMs);
+  });
+
   const rows: [string, string, (token: string) => string][] = [
     ['another typ', 'dpop-invalid', (token) => proof(token, {}, { header: { typ: 'JWT' } })],
     ['no jwk', 'dpop-invalid', (token) => proof(token, {}, { header: { jwk: undefined } })],

@@ -430,11 +430,16 @@ test('one request more than a resource may have in flight is refused as overload
   const token = bank.token({ cnf: { 'x5t#S256': as.thumbprint } });
   await bank.call({ as, token }); // verified from here on
   bank.resource.handler = () => {};
-  const socket = await bank.tls({ as });
   const one = `GET /accounts-api/accounts/1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\n\r\n`;
-  socket.write(one.repeat(LIMITS.upstreamRequests + 1));
+  const each = LIMITS.pipelinedRequests;
+  const sockets = [];
+  for (let sent = 0; sent <= LIMITS.upstreamRequests; sent += each) {
+    const socket = await bank.tls({ as });
+    socket.write(one.repeat(Math.min(each, LIMITS.upstreamRequests + 1 - sent)));
+    sockets.push(socket);
+  }
   const outcome = await bank.event((event) => event.kind === 'outcome' && event.status === 503);
   expect(outcome).toMatchObject({ failure: 'overloaded', forwarded: false });
   expect(bank.point.channels.counts().exchange).toBe(LIMITS.upstreamRequests);
-  socket.destroy();
+  for (const socket of sockets) socket.destroy();
 });

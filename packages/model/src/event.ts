@@ -89,8 +89,11 @@ const outcome = z.object({
   session: z.string().max(128).optional(),
   txn: z.string().max(128).optional(),
   mode: z.enum(SURFACE_MODES).optional(),
-  /** The status that the caller gets, or 0 when it gets none (the exchange broke off). */
-  status: z.number().int().min(0).max(599),
+  /**
+   * The status that the caller gets, or 0 when it gets none (the exchange broke off). Some resources
+   * answer beyond 599 (RFC 9110 §15), and what they answered must not be missing from the record.
+   */
+  status: z.number().int().min(0).max(999),
   /** Body bytes; absent when the length was not known before the answer left: see the closure. */
   bytes: z.number().int().nonnegative().optional(),
   /** Whether the request reached the protected resource. */

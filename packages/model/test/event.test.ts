@@ -114,7 +114,7 @@ function refusal(message: RegExp) {
 
 describe('the borders of fields', () => {
   test.each([
-    ['outcome', 'status', [0, 599], [-1, 600, 200.5, '200']],
+    ['outcome', 'status', [0, 999], [-1, 1000, 200.5, '200']],
     ['outcome', 'bytes', [0, Number.MAX_SAFE_INTEGER], [-1, 1.5]],
     ['outcome', 'milliseconds', [0, 0.5], [-0.5, Number.NaN]],
     ['outcome', 'session', ['', 's'.repeat(128)], ['s'.repeat(129)]],

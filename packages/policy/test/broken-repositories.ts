@@ -439,6 +439,19 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     ],
   },
   {
+    claim: 'a resource behind a surface that enforces and behind one in shadow',
+    breaks: async (r) => {
+      await addSurface(r, {
+        'mode: shadow': 'mode: enforce',
+      });
+      await append(CONFIG, '          - { surface: cards }\n')(r);
+    },
+    says: [
+      "policies/tests warning: no test about surface 'cards', which enforces; tests that say who may and who may not; write policies/tests/cards.yaml",
+      "surfaces/accounts.yaml:10:11 warning: '127.0.0.1:9001' behind a surface in mode shadow, and behind 'cards', which enforces; one mode before one resource: shadow passes on whatever comes, also to what 'cards' protects; set 'mode: enforce' here too, or give the two resources of their own",
+    ],
+  },
+  {
     claim: 'an enforcing surface without TLS',
     breaks: async (r) => {
       await r.edit(SURFACE, 'mode: shadow', 'mode: enforce');

@@ -1,5 +1,6 @@
 import type { AccessRequest, Decision } from '@countersign/model';
 import type { PolicyBundle } from '@countersign/policy';
+import { printable } from '../record/printable.ts';
 
 /** A decision for a reader: what was asked, what was answered, and why. */
 export function explain(
@@ -14,8 +15,8 @@ export function explain(
     `  subject   ${request.subject.id}`,
     ...(request.caller ? [`  caller    ${request.caller.id}`] : []),
     `  action    ${request.surface} ${request.action}`,
-    `  resource  ${request.resource.type}::"${request.resource.id}"`,
-    `  context   ${JSON.stringify(context)}`,
+    `  resource  ${request.resource.type}::"${printable(request.resource.id)}"`,
+    `  context   ${printable(JSON.stringify(context))}`,
     '',
     because(decision, bundle),
   ];

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 
-const READY_MS_MAX = 30_000;
+const READY_MS_MAX = 60_000;
 const STDERR_TAIL_CHARS = 2_000;
 
 /** What to run, and how it tells that it is ready: one JSON line with a `ready` that is true or a name. */
@@ -30,7 +30,7 @@ export interface Child {
 /**
  * Starts a process and waits until it says that it is ready.
  *
- * @throws {Error} when it ends first or says nothing for 30 s, with the end of what it printed
+ * @throws {Error} when it ends first or says nothing for 60 s, with the end of what it printed
  */
 export async function startChild(spec: ChildSpec): Promise<Child> {
   mkdirSync(dirname(spec.logFile), { recursive: true });

@@ -1,4 +1,5 @@
 import type { Event } from '@countersign/model';
+import { printable } from './printable.ts';
 
 const RESET = '\u001b[0m';
 const COLOURS = { good: '\u001b[32m', bad: '\u001b[31m', warn: '\u001b[33m', dim: '\u001b[2m' };
@@ -6,12 +7,14 @@ const COLOURS = { good: '\u001b[32m', bad: '\u001b[31m', warn: '\u001b[33m', dim
 /**
  * One readable line for an event, or nothing for those that a viewer of decisions need not see
  * (an outcome says little that its decision did not).
+ *
+ * Much in an event is the word of strangers, and none of it reaches the terminal as a command.
  */
 export function eventLine(
   recorded: Event,
   { colour, isDated = false }: { readonly colour: boolean; readonly isDated?: boolean },
 ): string | undefined {
-  const event = printable(recorded);
+  const event = printableEvent(recorded);
   const paint = (tone: keyof typeof COLOURS, text: string): string =>
     colour ? `${COLOURS[tone]}${text}${RESET}` : text;
   const time = new Date(event.at)
@@ -48,13 +51,10 @@ export function eventLine(
   }
 }
 
-/**
- * Events hold what callers sent as they sent it, which a terminal would obey: control characters, and
- * formatting ones that turn a line around, are shown as U+FFFD.
- */
-function printable(event: Event): Event {
+/** Events hold what callers sent as they sent it, which a terminal would obey. */
+function printableEvent(event: Event): Event {
   return JSON.parse(JSON.stringify(event), (_, value) =>
-    typeof value === 'string' ? value.replaceAll(/[\p{Cc}\p{Cf}]/gu, '\uFFFD') : value,
+    typeof value === 'string' ? printable(value) : value,
   );
 }
 

@@ -121,7 +121,8 @@ function judge(
   };
   if (!token.proofKey) return identity;
   if (fields.dpop === undefined) return stop(refused('dpop-invalid', 'no DPoP field'));
-  const throttled = throttleKey(exchange.connection);
+  // By the key too: strangers who share the address have no token for it, so they cannot lock it out.
+  const throttled = `${throttleKey(exchange.connection)} ${token.proofKey}`;
   if (context.throttle.isThrottled(throttled, nowMs)) {
     return stop(refused('authentication-throttled', `too many failures from ${throttled}`));
   }

@@ -2,8 +2,8 @@ import { LIMITS } from '../limits.ts';
 
 /**
  * Counts failed verifications by peer, because a signature that fails costs as much as a good one.
- * Only tokens that were not verified before pass here, so a peer that shares an address with an
- * attacker keeps what it has.
+ * Only tokens that were not verified before pass here, and proofs under a name of their own (address
+ * and key): a peer that shares an address with an attacker keeps what it has.
  */
 export interface FailureThrottle {
   isThrottled(peer: string, nowMs: number): boolean;

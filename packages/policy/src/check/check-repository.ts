@@ -17,6 +17,7 @@ import { checkPlaybooks } from './check-playbooks.ts';
 import { checkPoints } from './check-points.ts';
 import { readPolicies, SCHEMA_FILE, validatePolicies } from './check-policies.ts';
 import { checkSurfaces } from './check-surfaces.ts';
+import { checkUpstreams } from './check-upstreams.ts';
 import { listRepository } from './list-repository.ts';
 import {
   checkPolicyTests,
@@ -55,6 +56,7 @@ export async function checkRepository(
   const files = await listRepository(context.folder, report);
   const config = await readConfig(context);
   const { surfaces, ...known } = await checkSurfaces(files, context);
+  checkUpstreams(surfaces, report);
   const points = await checkPoints(config, { surfaces, ...known }, context);
   // By name, so that the schema and with it the bundle's version do not depend on file names.
   const plain = surfaces

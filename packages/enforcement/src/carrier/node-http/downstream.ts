@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Answer } from '../../exchange.ts';
-import { fieldPairs } from './end-to-end-headers.ts';
+import { bodyBytes, fieldPairs, withoutIdleTrailer } from './end-to-end-headers.ts';
 
 /** The way back to a caller, by an HTTP response or on a bare socket. */
 export interface Downstream {
@@ -40,7 +40,11 @@ export function responseDownstream(response: ServerResponse): Downstream {
     },
     head(status, message, rawHeaders) {
       response.sendDate = false; // the resource's own, or none
-      response.writeHead(status, message, rawHeaders as string[]);
+      const { method = '', httpVersion } = response.req;
+      const isChunked =
+        httpVersion === '1.1' && bodyBytes(method, status, rawHeaders) === undefined;
+      const headers = withoutIdleTrailer(rawHeaders, isChunked);
+      response.writeHead(status, reasonPhrase(message), headers as string[]);
     },
     write: (chunk) => response.write(chunk),
     onDrain: (listener) => void response.once('drain', listener),
@@ -110,4 +114,9 @@ export function headBytes(status: number, message: string, raw: readonly string[
   for (let index = 0; index < raw.length; index += 2)
     head += `${raw[index]}: ${raw[index + 1]}\r\n`;
   return `${head}\r\n`;
+}
+
+/** RFC 9112 §4: what is no byte of ISO-8859-1 was none on the wire either; Node would throw at it. */
+function reasonPhrase(message: string): string {
+  return message.replaceAll(/[^\t\x20-\x7e\x80-\xff]/g, '?');
 }

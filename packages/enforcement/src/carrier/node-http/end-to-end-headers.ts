@@ -63,6 +63,15 @@ function nominatedFields(raw: readonly string[]): Set<string> | undefined {
   return nominated;
 }
 
+/**
+ * Header fields as Node takes them for a message without chunks: it throws at `Trailer` there. Such a
+ * field announces what cannot come (RFC 9110 §6.5.1), so nobody misses it.
+ */
+export function withoutIdleTrailer(raw: readonly string[], isChunked: boolean): readonly string[] {
+  if (isChunked || headerValue(raw, 'trailer') === undefined) return raw;
+  return raw.filter((_, index) => raw[index - (index % 2)]?.toLowerCase() !== 'trailer');
+}
+
 /** The value of a field, by lower-case name; the first when there are several. */
 export function headerValue(raw: readonly string[], lowerName: string): string | undefined {
   for (let index = 0; index < raw.length; index += 2) {

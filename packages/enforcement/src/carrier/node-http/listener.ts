@@ -125,10 +125,19 @@ export function createListener(options: ListenerOptions): Listener {
 
   const ownNames = ownNamesOf(workload, () => server.address() as AddressInfo | null);
 
+  const unanswered = new WeakMap<Duplex, number>();
   const take = (request: IncomingMessage, response: ServerResponse) => {
-    const connection = connections.get(request.socket);
-    if (!connection) return request.socket.destroy();
-    return onExchange(requestExchange(request, response, connection, upstreams));
+    const { socket } = request;
+    const connection = connections.get(socket);
+    const count = (unanswered.get(socket) ?? 0) + 1;
+    // Node reads on while answers are being made: one caller could queue any number here.
+    if (!connection || socket.destroyed || count > LIMITS.pipelinedRequests) {
+      socket.destroy();
+      return;
+    }
+    unanswered.set(socket, count);
+    response.once('close', () => unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1));
+    onExchange(requestExchange(request, response, connection, upstreams));
   };
   server.on('request', take);
   server.on('checkContinue', take);

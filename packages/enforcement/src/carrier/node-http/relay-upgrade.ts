@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { EndCause, ForwardObserver, ForwardPlan } from '../../exchange.ts';
 import { LIMITS } from '../../limits.ts';
 import { headBytes, socketDownstream } from './downstream.ts';
-import { endToEndHeaders, headerValue } from './end-to-end-headers.ts';
+import { endToEndHeaders } from './end-to-end-headers.ts';
 import { createRelay } from './relay.ts';
 import { openRequest, relayAnswer } from './send-verbatim.ts';
 import { upstreamFailure } from './upstream-failure.ts';
@@ -71,6 +71,12 @@ export function relayUpgrade(
       resource.destroy();
       return;
     }
+    // RFC 9110 §7.8: what was not offered must not be agreed to.
+    if (plan.manner === 'identified' && agreed.headers.upgrade?.toLowerCase() !== 'websocket') {
+      resource.destroy();
+      relay.fail('upstream-reset', 'the resource agreed to another protocol than websocket');
+      return;
+    }
     relay.handOver();
     tunnel = openTunnel({ agreed, resource, earlyAnswer, client, early }, plan, observer, done);
   });
@@ -78,11 +84,14 @@ export function relayUpgrade(
   return { cut: (cause, detail) => (tunnel ?? relay).cut(cause, detail) };
 }
 
-/** Identified headers have lost the hop-by-hop fields that make this a handshake; these are ours. */
+/**
+ * Identified headers have lost the hop-by-hop fields that make this a handshake; these are ours. No
+ * protocol is offered but the one that was judged: a caller who also offers `h2c` would get a tunnel
+ * through which whole requests pass that nobody decided.
+ */
 function handshakeHeaders(plan: ForwardPlan): readonly string[] {
   if (plan.manner === 'verbatim') return plan.headers;
-  const protocol = headerValue(plan.headers, 'upgrade') ?? 'websocket';
-  return [...endToEndHeaders(plan.headers), 'Connection', 'Upgrade', 'Upgrade', protocol];
+  return [...endToEndHeaders(plan.headers), 'Connection', 'Upgrade', 'Upgrade', 'websocket'];
 }
 
 interface Ends {

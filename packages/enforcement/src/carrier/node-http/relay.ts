@@ -110,7 +110,14 @@ export function createRelay(
     }
     state = 'streaming';
     const { answerHeaders: before, answerHeadersStripped: strip } = plan;
-    downstream.head(status, message, endToEndHeaders(rawHeaders, { strip, before }));
+    try {
+      downstream.head(status, message, endToEndHeaders(rawHeaders, { strip, before }));
+    } catch (error) {
+      // A head that Node will not write is the resource's fault: it ends this exchange, not the point.
+      breakOff('upstream-reset', error instanceof Error ? error.message : 'a head');
+      downstream.abort();
+      return;
+    }
     for (const chunk of heldChunks.splice(0)) write(chunk);
     if (heldTrailers) complete(heldTrailers);
     else control?.resume();

@@ -2,7 +2,12 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage } from
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import type { ForwardPlan } from '../../exchange.ts';
 import { LIMITS } from '../../limits.ts';
-import { endToEndHeaders, fieldPairs } from './end-to-end-headers.ts';
+import {
+  endToEndHeaders,
+  fieldPairs,
+  headerValue,
+  withoutIdleTrailer,
+} from './end-to-end-headers.ts';
 import type { Relay } from './relay.ts';
 import { hasBody } from './request-body.ts';
 import { upstreamFailure } from './upstream-failure.ts';
@@ -89,7 +94,7 @@ export function relayAnswer(answer: IncomingMessage, relay: Relay): void {
   });
 }
 
-/** Opens a request of Node's client with the header lines exactly as given. */
+/** Opens a request of Node's client with the header lines as given, but for an idle `Trailer`. */
 export function openRequest(
   request: IncomingMessage,
   headers: readonly string[],
@@ -97,10 +102,11 @@ export function openRequest(
   more: RequestOptions,
 ): ClientRequest {
   const { target } = upstream;
+  const isChunked = /chunked/i.test(headerValue(headers, 'transfer-encoding') ?? '');
   const options: RequestOptions = {
     method: request.method,
     path: request.url,
-    headers,
+    headers: withoutIdleTrailer(headers, isChunked),
     setHost: false,
     maxHeaderSize: LIMITS.headBytes * 4,
     ...(target.kind === 'unix'
