@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { commands, dataFolder, type Io, runCommandLine } from '@countersign/cli';
 import { ed25519NoteSigner, nodeDisk, openLog } from '@countersign/ledger';
-import { encodeEvent } from '@countersign/model';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 let root: string;
@@ -14,9 +13,22 @@ beforeEach(async () => {
 afterEach(() => rm(root, { recursive: true, force: true }));
 
 const ORIGIN = 'bank.example/edge';
+const DENIED = {
+  kind: 'decision',
+  effect: 'deny',
+  enforced: true,
+  reason: 'policy-none-permits',
+  surface: 'accounts',
+  action: 'GetAccount',
+  policyVersion: '',
+  factSequence: 0,
+};
 
-/** Writes the log of the point `edge` with one event, and gives what `countersign events` shows of it. */
-async function shown(event: Record<string, unknown>, isTerminal = false): Promise<string> {
+/** Writes the log of the point `edge` with these events, and gives what `countersign events` shows of it. */
+async function shown(
+  events: readonly (Record<string, unknown> | string)[],
+  isTerminal = false,
+): Promise<string> {
   const log = await openLog({
     origin: ORIGIN,
     signer: ed25519NoteSigner({
@@ -26,8 +38,11 @@ async function shown(event: Record<string, unknown>, isTerminal = false): Promis
     disk: nodeDisk(dataFolder(root).point('edge').log),
     now: Date.now,
   });
-  const written = { v: 1, id: 'a', at: 1, origin: ORIGIN, seq: 0, ...event };
-  await log.durable(log.append(encodeEvent(written as Parameters<typeof encodeEvent>[0])));
+  for (const event of events) {
+    const place = { v: 1, id: 'a', at: 1, origin: ORIGIN, seq: log.nextIndex };
+    const text = typeof event === 'string' ? event : JSON.stringify({ ...place, ...event });
+    await log.durable(log.append(Buffer.from(text)));
+  }
   await log.close();
   let text = '';
   const write = (more: string) => {
@@ -49,14 +64,8 @@ async function shown(event: Record<string, unknown>, isTerminal = false): Promis
 test('what a stranger wrote into a token cannot draw on the terminal nor forge a line', async () => {
   const detail =
     "issuer '\u001b]0;x\u0007\u001b[2K\r\u009b31m\nFORGED permit\u202e\u2028' is not known";
-  const text = await shown({
-    kind: 'authentication',
-    result: 'refused',
-    reason: 'token-issuer',
-    detail,
-    listener: 'partners',
-    ip: '127.0.0.1',
-  });
+  const common = { kind: 'authentication', result: 'refused', listener: 'partners' };
+  const text = await shown([{ ...common, reason: 'token-issuer', detail, ip: '127.0.0.1' }]);
   expect(text).toContain(
     "issuer '\\u{1b}]0;x\\u{7}\\u{1b}[2K\\u{d}\\u{9b}31m\\u{a}FORGED permit\\u{202e}\\u{2028}' is not known\n",
   );
@@ -64,20 +73,25 @@ test('what a stranger wrote into a token cannot draw on the terminal nor forge a
 });
 
 test('nor can a path, while our own colours stay', async () => {
-  const text = await shown(
-    {
-      kind: 'decision',
-      effect: 'deny',
-      enforced: true,
-      reason: 'policy-none-permits',
-      surface: 'accounts',
-      action: 'GetAccount',
-      resource: { type: 'Accounts::Account', id: '\u009b31mé' },
-      policyVersion: '',
-      factSequence: 0,
-    },
-    true,
-  );
+  const resource = { type: 'Accounts::Account', id: '\u009b31mé' };
+  const text = await shown([{ ...DENIED, resource }], true);
   expect(text).toContain('GetAccount \\u{9b}31mé');
   expect(text).toContain('\u001b[31mdeny');
+});
+
+test('an entry that is no event of its log is an alarm, and hides nothing that follows', async () => {
+  const text = await shown([
+    'no event',
+    { ...DENIED, origin: 'bank.example/core', subject: 'spiffe://bank.example/partner/framed' },
+    { ...DENIED, seq: 7 },
+    { ...DENIED, action: 'TheLast' },
+  ]);
+  const lines = text.trimEnd().split('\n');
+  expect(lines).toHaveLength(4);
+  for (const line of lines.slice(0, 3)) expect(line).toMatch(/ edge +ALARM +event-unreadable /);
+  expect(lines[1]).toContain(
+    "found an event of 'bank.example/core' with seq 1, expected 'bank.example/edge' and 1",
+  );
+  expect(text).not.toContain('framed');
+  expect(lines[3]).toMatch(/ edge +deny .* accounts TheLast /);
 });

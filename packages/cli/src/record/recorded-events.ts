@@ -1,11 +1,12 @@
 import { nodeDisk, parseVerifierKey, verifiedEntries } from '@countersign/ledger';
-import { decodeEvent, type Event } from '@countersign/model';
+import { decodeEvent, EVENT_VERSION, type Event, ModelError } from '@countersign/model';
 import { CommandError } from '../command-line/command.ts';
 import { type FoundLog, findLogs } from './find-logs.ts';
 
 /**
  * The events of all logs in a data folder, oldest first: each log once (a point's own, or the authority's
- * copy where that is all there is), every entry proven by a signed checkpoint.
+ * copy where that is all there is), every entry proven by a signed checkpoint. An entry that is no event of
+ * its own log comes as an alarm: one point that writes such must not hide what all the others wrote.
  *
  * @throws {CommandError} when there is no log
  * @throws {LedgerError} `ERR_LEDGER_CORRUPT` at the first damage, naming its place
@@ -47,9 +48,30 @@ async function* eventsOf(
   sinceMs: number,
 ): AsyncGenerator<Event, void, undefined> {
   if (!key) return;
-  const verifiers = [parseVerifierKey(key.text)];
-  for await (const { bytes } of verifiedEntries(nodeDisk(folder), { verifiers })) {
-    const event = decodeEvent(bytes);
-    if (event.at >= sinceMs) yield event;
+  const verifier = parseVerifierKey(key.text);
+  const { name: origin } = verifier;
+  let at = 0;
+  for await (const entry of verifiedEntries(nodeDisk(folder), { verifiers: [verifier] })) {
+    const event = eventOf(entry, { origin, at });
+    at = event.at;
+    if (at >= sinceMs) yield event;
   }
+}
+
+function eventOf(
+  { index: seq, bytes }: { readonly index: number; readonly bytes: Uint8Array },
+  { origin, at }: { readonly origin: string; readonly at: number },
+): Event {
+  let detail: string;
+  try {
+    const event = decodeEvent(bytes);
+    // Its writer could be speaking for somebody else.
+    if (event.origin === origin && event.seq === seq) return event;
+    detail = `found an event of '${event.origin}' with seq ${event.seq}, expected '${origin}' and ${seq}`;
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    detail = error.message;
+  }
+  const common = { v: EVENT_VERSION, id: 'unreadable', at, origin, seq } as const;
+  return { ...common, kind: 'alarm', alarm: 'event-unreadable', detail: detail.slice(0, 1000) };
 }
