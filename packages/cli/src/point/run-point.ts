@@ -17,6 +17,8 @@ import { openPointKeys, publicBytes, publicJwk } from './point-keys.ts';
 import { throttleRepeats } from './throttle-repeats.ts';
 
 const FIRST_BUNDLE_MS_MAX = 20_000;
+/** For an authority that neither answers nor refuses: then the bundle that is kept says where to listen. */
+const NEWER_BUNDLE_MS_MAX = 5_000;
 const CLOSE_GRACE_MS = 3_000;
 /** The feed beats every second, and each beat of a wrong feed is refused. */
 const REFUSALS_EVERY_MS = 60_000;
@@ -111,14 +113,29 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
     });
     closers.add(() => replica.close());
     const dispatcher = workload.dispatcherFor(trust.controlUrl, authorityId);
-    const follower = followAuthority(replica, {
-      origin: trust.controlUrl,
-      dispatcher,
-      onState: (state, detail) => {
-        if (state === 'disconnected') warn(`feed: ${detail}`);
+    const heard = Promise.withResolvers<void>();
+    let isClosing = false;
+    const accept: Replica['accept'] = async (line) => {
+      const result = await replica.accept(line);
+      if (line.startsWith('{"policy"')) heard.resolve();
+      return result;
+    };
+    const follower = followAuthority(
+      { accept },
+      {
+        origin: trust.controlUrl,
+        dispatcher,
+        onState: (state, detail) => {
+          if (state !== 'disconnected') return;
+          heard.resolve();
+          if (!isClosing) warn(`feed: ${detail}`);
+        },
       },
+    );
+    closers.add(() => {
+      isClosing = true;
+      return follower.close();
     });
-    closers.add(() => follower.close());
     const pusher = createLogPusher({
       log,
       name,
@@ -139,7 +156,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
     // After the point: what it records while it closes is still offered to the collector.
     closers.add(() => pusher.close());
 
-    const config = await configOf(name, options.kind, replica);
+    const config = await configOf(name, { kind: options.kind, replica, heard: heard.promise });
     const point = createEnforcementPoint({
       name,
       spiffeId,
@@ -167,22 +184,27 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
   }
 }
 
-/** The point's part of the bundle; the first bundle may still be on its way. */
+/**
+ * The point's part of the bundle in force. One that is kept may be of before the restart, so the feed is
+ * listened to first, until it named the bundle in force or `heard` says that the authority is away; and the
+ * first bundle of all may still be on its way.
+ */
 async function configOf(
   name: string,
-  kind: PointConfig['kind'],
-  replica: Replica,
+  options: {
+    readonly kind: PointConfig['kind'];
+    readonly replica: Replica;
+    readonly heard: Promise<void>;
+  },
 ): Promise<PointConfig> {
-  await new Promise<void>((resolve) => {
-    if (replica.point.bundle) return resolve();
-    const timer = setTimeout(done, FIRST_BUNDLE_MS_MAX);
-    const unsubscribe = replica.onChange(() => replica.point.bundle && done());
-    function done(): void {
-      clearTimeout(timer);
-      unsubscribe();
-      resolve();
-    }
-  });
+  const { kind, replica, heard } = options;
+  if (replica.point.bundle) await atMost(NEWER_BUNDLE_MS_MAX, heard);
+  else {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const unsubscribe = replica.onChange(() => replica.point.bundle && resolve());
+    await atMost(FIRST_BUNDLE_MS_MAX, promise);
+    unsubscribe();
+  }
   const { bundle } = replica.point;
   if (!bundle) {
     throw new CommandError(
@@ -195,6 +217,15 @@ async function configOf(
     throw new CommandError(`cannot start ${kind} ${name}: the bundle has ${names}`);
   }
   return config;
+}
+
+/** Resolves with the promise, or when the time is over. */
+async function atMost(milliseconds: number, promise: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, milliseconds);
+  });
+  await Promise.race([promise, over]).finally(() => clearTimeout(timer));
 }
 
 /** An alarm goes to the log when the log still takes it; the warning was given in any case. */
