@@ -496,6 +496,22 @@ describe('a changed certificate', () => {
     );
   });
 
+  test('has no second spelling of its signature: unused bits are malformed', () => {
+    const bundles = new Map([[TRUST_DOMAIN, [root.der]]]);
+    // An ECDSA signature is random: about half of them end in a zero bit.
+    for (let attempt = 0; attempt < 16; attempt += 1) {
+      const changed = Uint8Array.from(leafOf(root).der);
+      // BIT STRING, its length, no unused bits, SEQUENCE of r and s (RFC 5480 appendix A): all short forms.
+      const at = changed.findLastIndex(
+        (byte, index) => byte === 0x03 && index + 2 + (changed[index + 1] ?? 0) === changed.length,
+      );
+      changed[at + 2] = 1;
+      expect(codeOf(() => verifyX509Svid([changed], { bundles, now: Date.now }))).toBe(
+        'ERR_SPIFFE_CERTIFICATE_MALFORMED',
+      );
+    }
+  });
+
   test('cut off, made longer or wholly random is malformed', () => {
     const { der } = leafOf(root);
     const bundles = new Map([[TRUST_DOMAIN, [root.der]]]);

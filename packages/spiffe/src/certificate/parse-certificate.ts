@@ -69,6 +69,9 @@ export function parseCertificate(der: Uint8Array): Certificate {
   const tbs = certificate.read(DER_TAG.sequence);
   const algorithm = certificate.read(DER_TAG.sequence);
   const signature = readBitString(certificate.read(DER_TAG.bitString), 'signature');
+  // A signature is whole octets; other counts of unused bits would give one certificate several thumbprints.
+  if (signature.unusedBits !== 0)
+    throw malformed('certificate', 'a signature of odd bits', 'octets');
   certificate.end();
 
   const fields = new DerReader(tbs.content, 'certificate');
