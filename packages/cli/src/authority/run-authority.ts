@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { createCedarEngine } from '@countersign/cedar';
 import {
   type Recorder as IdentityRecorder,
@@ -220,6 +220,7 @@ async function openKeys(
   const { passphrase, isMade } = await readPassphrase({
     configuredFile: config.authority.passphraseFile,
     defaultFile: folder.passphraseFile,
+    hasKeys: (await readdir(folder.keysFolder)).length > 0,
     env,
   });
   if (isMade) {
