@@ -52,6 +52,14 @@ describe('check', () => {
     });
   });
 
+  test('of a file asks for its folder', async () => {
+    const { code, err } = await countersign(['check', 'bank/countersign.yaml'], {
+      cwd: folder.path,
+    });
+    expect(code).toBe(EXIT.usage);
+    expect(err).toContain("found file 'bank/countersign.yaml', expected the repository's folder");
+  });
+
   test('tells file, line, what was found and expected, and how to mend it', async () => {
     await using broken = await temporaryFolder();
     await countersign(['init'], { cwd: broken.path });

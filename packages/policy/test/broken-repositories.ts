@@ -69,7 +69,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     claim: 'a folder without countersign.yaml',
     breaks: (r) => r.remove(CONFIG),
     says: [
-      "countersign.yaml error: 'countersign.yaml' does not exist; a file of at most 1048576 bytes that can be read; put the file there, or name another",
+      "countersign.yaml error: 'countersign.yaml' does not exist; a file of at most 1048576 bytes that can be read; name the repository's folder with -C; 'countersign init DIR' makes one",
     ],
   },
   {
@@ -746,6 +746,26 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     },
     says: [
       "identities/partners.yaml:13:18 error: 2 certificates in 'trust/two.pem'; one: the caller's own, without its authorities; keep only the first",
+    ],
+  },
+  {
+    claim: "an authority in the place of a caller's certificate",
+    breaks: async (r) => {
+      await r.write('trust/ca.pem', AUTHORITY_PEM);
+      await append(PARTNERS, '  certificates: [trust/ca.pem]\n')(r);
+    },
+    says: [
+      "identities/partners.yaml:13:18 error: 'CN=Partner test CA' in 'trust/ca.pem', which is an authority; the caller's own certificate: listeners refuse one with basicConstraints CA:TRUE; list its authority under 'clientAuthorities' of a listener, and here what it signed",
+    ],
+  },
+  {
+    claim: 'a private key that nothing names',
+    breaks: async (r) => {
+      await r.write('trust/partner.key', '-----BEGIN EC PRIVATE KEY-----\n');
+      await r.write('trust/partner.der', Uint8Array.of(0x30, 0xff, 0xfe));
+    },
+    says: [
+      'trust/partner.key error: a private key; certificates only: whoever reads the repository would have the key; take the key out, and replace it: it is no secret any more',
     ],
   },
   {

@@ -1,7 +1,8 @@
+import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { createCedarEngine } from '@countersign/cedar';
 import { checkRepository } from '@countersign/policy';
-import { type Arguments, EXIT, type Io } from '../command-line/command.ts';
+import { type Arguments, EXIT, type Io, UsageError } from '../command-line/command.ts';
 import { print } from '../commands/options.ts';
 import { policyTestRunner } from './policy-tests.ts';
 import { problemText } from './problem-text.ts';
@@ -9,6 +10,9 @@ import { problemText } from './problem-text.ts';
 /** Checks a repository and prints every problem; the exit code says whether there was an error. */
 export async function runCheck(args: Arguments, io: Io): Promise<number> {
   const folder = args.operands[0] ?? args.text('repository') ?? '.';
+  if ((await stat(resolve(io.cwd, folder)).catch(() => undefined))?.isFile()) {
+    throw new UsageError(`found file '${folder}', expected the repository's folder`);
+  }
   const engine = createCedarEngine();
   try {
     const { problems } = await checkRepository(resolve(io.cwd, folder), {

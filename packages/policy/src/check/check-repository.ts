@@ -16,6 +16,7 @@ import { checkIdentities } from './check-identities.ts';
 import { checkPlaybooks } from './check-playbooks.ts';
 import { checkPoints } from './check-points.ts';
 import { readPolicies, SCHEMA_FILE, validatePolicies } from './check-policies.ts';
+import { checkPrivateKeys } from './check-private-keys.ts';
 import { checkSurfaces } from './check-surfaces.ts';
 import { checkUpstreams } from './check-upstreams.ts';
 import { listRepository } from './list-repository.ts';
@@ -78,6 +79,7 @@ export async function checkRepository(
   const entities = await checkEntities(files.entities, context);
   checkHierarchy({ registrations: identities, entities }, report);
   const playbooks = await checkPlaybooks(files.playbooks, context);
+  await checkPrivateKeys(context);
 
   const handWritten = files.hasSchema ? ((await readText(SCHEMA_FILE, context)) ?? '') : '';
   const schema = composeSchema(plain, handWritten);

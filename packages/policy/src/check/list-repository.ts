@@ -64,7 +64,8 @@ export async function listRepository(folder: string, report: Report): Promise<Re
   };
 }
 
-async function filesIn(folder: string, name: string, report: Report): Promise<string[]> {
+/** The names in a folder of the repository, sorted; none when it is not there. */
+export async function filesIn(folder: string, name: string, report: Report): Promise<string[]> {
   let names: string[];
   try {
     names = await readdir(join(folder, name));

@@ -1,7 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { quote } from '../document/describe.ts';
 import { inside, readText, TEXT_BYTES_MAX } from '../document/read-text.ts';
-import type { Place } from '../document/report.ts';
+import { createReport, type Place } from '../document/report.ts';
 import type { CheckContext } from './repository-source.ts';
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
@@ -39,6 +39,14 @@ export async function readThumbprint(named: string, options: Options): Promise<s
     });
     return undefined;
   }
+  if (certificate.ca) {
+    options.report.error(options.from, {
+      found: `${oneLine(certificate.subject)} in ${quote(named)}, which is an authority`,
+      expected: "the caller's own certificate: listeners refuse one with basicConstraints CA:TRUE",
+      mend: "list its authority under 'clientAuthorities' of a listener, and here what it signed",
+    });
+    return undefined;
+  }
   return createHash('sha256').update(certificate.raw).digest('base64url');
 }
 
@@ -54,6 +62,23 @@ export async function readAuthorities(file: string, options: Options): Promise<r
     });
     return [];
   });
+}
+
+/** What to say of a private key in the repository, wherever it was found. */
+export const PRIVATE_KEY_WORDS = {
+  expected: 'certificates only: whoever reads the repository would have the key',
+  mend: 'take the key out, and replace it: it is no secret any more',
+} as const;
+
+/** What was found, where a file is named. */
+export function privateKeyIn(file: string): string {
+  return `a private key in ${quote(file)}`;
+}
+
+/** Whether a file is PEM with a private key; one that cannot be read as text holds none that we know of. */
+export async function holdsPrivateKey(file: string, folder: string): Promise<boolean> {
+  const text = await readText(file, { folder, report: createReport() });
+  return text !== undefined && PRIVATE_KEY.test(text);
 }
 
 async function readCertificates(
@@ -76,11 +101,8 @@ async function readCertificates(
   const text = await readText(file, { folder, report, from, bytesMax: TEXT_BYTES_MAX });
   if (text === undefined) return undefined;
   if (PRIVATE_KEY.test(text)) {
-    return refuse(
-      `a private key in ${quote(named)}`,
-      'certificates only: whoever reads the repository would have the key',
-      'take the key out, and replace it: it is no secret any more',
-    );
+    report.error(from, { found: privateKeyIn(named), ...PRIVATE_KEY_WORDS });
+    return undefined;
   }
   const blocks = text.match(CERTIFICATE) ?? [];
   if (blocks.length === 0 || blocks.length > CERTIFICATES_MAX) {

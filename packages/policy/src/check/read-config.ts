@@ -34,7 +34,8 @@ const POINT_NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 
 /** Reads `countersign.yaml`. */
 export async function readConfig(context: CheckContext): Promise<WrittenConfig> {
-  const document = await readSource(CONFIG_FILE, context);
+  const mend = "name the repository's folder with -C; 'countersign init DIR' makes one";
+  const document = await readSource(CONFIG_FILE, context, { mend });
   if (!document) {
     return { document, trustDomain: 'unknown', points: [], pointNames: new Set() };
   }

@@ -21,7 +21,7 @@ export interface Located<T> {
 export async function readSource(
   file: string,
   context: CheckContext,
-  options: { readonly bytesMax?: number; readonly from?: Place } = {},
+  options: { readonly bytesMax?: number; readonly from?: Place; readonly mend?: string } = {},
 ): Promise<SourceDocument | undefined> {
   const text = await readText(file, { ...context, ...options });
   return text === undefined ? undefined : parseSource(text, file, context.report);

@@ -21,15 +21,18 @@ export async function readText(
     readonly report: Report;
     readonly bytesMax?: number;
     readonly from?: Place;
+    /** What to do when it cannot be read. */
+    readonly mend?: string;
   },
 ): Promise<string | undefined> {
   const { folder, report, bytesMax = TEXT_BYTES_MAX, from = { file } } = options;
+  const { mend = 'put the file there, or name another' } = options;
   const bytes = await readBounded(file, { folder, bytesMax });
   if (typeof bytes === 'string') {
     report.error(from, {
       found: `${describe(file)} ${bytes}`,
       expected: `a file of at most ${bytesMax} bytes that can be read`,
-      mend: 'put the file there, or name another',
+      mend,
     });
     return undefined;
   }
