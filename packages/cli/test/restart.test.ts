@@ -43,6 +43,24 @@ test("a listener's address that is taken can be changed, and the next start list
   expect(JSON.parse(started.out).listeners).toMatchObject([{ name: 'partners', port: free }]);
 });
 
+test("the authority's address that is taken is told with its key", async () => {
+  await edit([[/issuer: \S+/, `issuer: 127.0.0.1:${portOf(taken)}`]]);
+  const { code, err } = await startAndStop();
+  expect(code).toBe(EXIT.failed);
+  expect(err).toMatch(
+    /: cannot listen on 127\.0\.0\.1:\d+ \(authority\.issuer\): found EADDRINUSE, expected a free address; .+ countersign\.yaml\n$/,
+  );
+});
+
+test('a point without a way in is told how to get a join token', async () => {
+  const words = ['gateway', 'other', '--trust', 'data/trust.json', '-d', 'other'];
+  const { code, err } = await countersign(words, { cwd: folder.path });
+  expect(code).toBe(EXIT.failed);
+  expect(err).toMatch(
+    /no join token, expected either; make one on .+: countersign join-token workload\/countersign\/other\n$/,
+  );
+});
+
 async function startAndStop(): Promise<Ran> {
   const stop = new AbortController();
   return countersign(['start', '-C', 'bank'], {

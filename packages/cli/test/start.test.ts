@@ -105,6 +105,9 @@ test('join-token makes tokens for registered subjects only', async () => {
   const refused = await onData('join-token', 'workload/nobody');
   expect([refused.code, refused.out]).toEqual([EXIT.failed, '']);
   expect(refused.err).toMatch(/^countersign join-token: Not Found: subject-unregistered: /);
+  expect(refused.err).toMatch(
+    /; points are workload\/countersign\/<name>, other subjects stand in /,
+  );
 });
 
 test('revoke and reinstate, and what was never there is refused', async () => {
@@ -206,7 +209,7 @@ test('the record of all this verifies', async () => {
 test('another authority does not start on the same folder', async () => {
   const { code, out, err } = await countersign(['authority', '-C', bank, '-d', data]);
   expect([code, out]).toEqual([EXIT.failed, '']);
-  expect(err).toContain('found another writer holding its lock');
+  expect(err).toContain(`'${data}/authority/log': found another writer holding its lock`);
 });
 
 test('a data folder whose socket would have too long a path is refused', async () => {

@@ -12,6 +12,7 @@ import {
 } from '@countersign/state';
 import Fastify, { type FastifyRequest } from 'fastify';
 import { controlPeers } from './control-peer.ts';
+import { listenError } from './listen-error.ts';
 import type { OwnSvid } from './own-svid.ts';
 
 /** The listener of enforcement points and workloads. */
@@ -76,7 +77,12 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
       authorize: (request) => feedReader(request) !== undefined,
     }),
   );
-  await app.listen({ ...address });
+  try {
+    await app.listen({ ...address });
+  } catch (cause) {
+    await app.close();
+    throw listenError('authority.control', { address, cause });
+  }
   return {
     connected: () => new Set([...readers].filter(([, open]) => open > 0).map(([id]) => id)),
     close: () => app.close(),

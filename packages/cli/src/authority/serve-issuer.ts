@@ -2,6 +2,7 @@ import { createServer } from 'node:https';
 import type { Issuer } from '@countersign/identity';
 import type { HostPort } from '@countersign/policy';
 import { type ServerTls, serverTlsOptions } from '@countersign/spiffe';
+import { listenError } from './listen-error.ts';
 import type { OwnSvid } from './own-svid.ts';
 
 /** Serves the OAuth endpoints; clients may bring certificates of authorities that are not ours. */
@@ -15,7 +16,7 @@ export async function serveIssuer(
   );
   own.keepFresh(server, tls);
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (cause) => reject(listenError('authority.issuer', { address, cause })));
     server.listen({ ...address }, resolve);
   });
   return {

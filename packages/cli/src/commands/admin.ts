@@ -3,7 +3,7 @@ import { type AdminClient, AdminRefusal, adminClient } from '../admin-client.ts'
 import type { Applied } from '../authority/operator-routes.ts';
 import { problemText } from '../check/problem-text.ts';
 import type { Arguments, Command, Io } from '../command-line/command.ts';
-import { EXIT, UsageError } from '../command-line/command.ts';
+import { CommandError, EXIT, UsageError } from '../command-line/command.ts';
 import { nearest } from '../command-line/nearest.ts';
 import { wholeNumber } from '../command-line/words.ts';
 import { dataFolder } from '../data-folder.ts';
@@ -142,10 +142,16 @@ export const joinTokenCommand: Command = {
     if (!subject) throw new UsageError('found no subject, expected one');
     const ttlSeconds = wholeNumber(args, 'ttl', { min: 1, max: 86_400 }) ?? 600;
     const client = authorityOf(args, io);
-    const answer = await client.call<{ joinToken: string }>('POST', '/v1/join-tokens', {
-      spiffeId: subjectUri(subject, await trustDomainOf(client)),
-      ttlSeconds,
-    });
+    const spiffeId = subjectUri(subject, await trustDomainOf(client));
+    const answer = await client
+      .call<{ joinToken: string }>('POST', '/v1/join-tokens', { spiffeId, ttlSeconds })
+      .catch((error: unknown) => {
+        if (!(error instanceof AdminRefusal) || error.status !== 404) throw error;
+        throw new CommandError(
+          `${error.message}; points are workload/countersign/<name>, other subjects stand in identities/ of the repository that is applied`,
+          { cause: error },
+        );
+      });
     print(io, args, answer, answer.joinToken);
     return EXIT.ok;
   },

@@ -56,7 +56,7 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
         name,
         kind,
         dataRoot: dataOf(args, io),
-        ...(trustFile !== undefined && { trustFile }),
+        ...(trustFile !== undefined && { trustFile: resolve(io.cwd, trustFile) }),
         ...(joinToken !== undefined && { joinToken }),
         now: io.now,
         warn,

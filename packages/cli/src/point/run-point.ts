@@ -6,7 +6,7 @@ import { createEnforcementPoint, type ListenerAddress } from '@countersign/enfor
 import { ed25519NoteSigner, type Log, nodeDisk, openLog, verifierKey } from '@countersign/ledger';
 import { type Clock, compactId, EVENT_VERSION, type Event, encodeEvent } from '@countersign/model';
 import type { PointConfig } from '@countersign/policy';
-import { connectWorkload } from '@countersign/sdk';
+import { connectWorkload, SdkError } from '@countersign/sdk';
 import { request } from 'undici';
 import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
@@ -86,6 +86,8 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       },
       onFailure: (error) => warn(error.message),
       now,
+    }).catch((error: unknown) => {
+      throw withJoinTokenAdvice(error, name);
     });
     closers.add(() => workload.close());
     if (workload.spiffeId !== spiffeId) {
@@ -217,6 +219,16 @@ async function configOf(
     throw new CommandError(`cannot start ${kind} ${name}: the bundle has ${names}`);
   }
   return config;
+}
+
+/** How to get in, where a join token is what is missing or not good. */
+function withJoinTokenAdvice(error: unknown, name: string): unknown {
+  if (!(error instanceof SdkError)) return error;
+  if (error.code !== 'ERR_SDK_NO_IDENTITY' && error.status !== 401) return error;
+  return new CommandError(
+    `${error.message}; make one on the authority's host: countersign join-token workload/countersign/${name}`,
+    { cause: error },
+  );
 }
 
 /** Resolves with the promise, or when the time is over. */

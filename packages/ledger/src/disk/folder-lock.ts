@@ -28,7 +28,7 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
     if ((cause as { errcode?: number }).errcode !== SQLITE_BUSY) throw cause;
     throw new LedgerError(
       'ERR_LEDGER_LOCKED',
-      'could not take log folder: found another writer holding its lock',
+      `could not take log folder '${folder}': found another writer holding its lock, expected one process a folder`,
       { cause },
     );
   }

@@ -227,7 +227,7 @@ function listen(server: Server, { name, address }: ListenerConfig): Promise<Addr
       reject(
         new EnforcementError(
           'ERR_ENFORCEMENT_LISTEN_FAILED',
-          `could not open listener '${name}': found ${cause.code} at ${address.host}:${address.port}, expected a free address`,
+          `could not open listener '${name}': found ${cause.code} at ${address.host}:${address.port}, expected a free address; stop what listens there, or change the listener's address`,
           { cause },
         ),
       );
