@@ -6,7 +6,7 @@ import type { EntityView } from '../entity/entity-view.ts';
 import { createJsonParser } from '../json/create-json-parser.ts';
 import type { Schema } from '../schema/schema.ts';
 import { CedarRecord } from '../value/cedar-record.ts';
-import { actionViews } from './action-view.ts';
+import { ActionView, actionEntities } from './action-view.ts';
 import type { CedarAnswer } from './answer.ts';
 import { askAll, askIndexed } from './ask-policies.ts';
 import { PolicyIndex } from './policy-index.ts';
@@ -39,7 +39,9 @@ export function createPolicySet(
   const compiled = indexed.map((policy) => policy.compiled);
   const index = new PolicyIndex(indexed, schema);
   const parser = createJsonParser(schema);
-  const view = schema ? actionViews(schema) : (entities: EntityView) => entities;
+  const actions = schema && actionEntities(schema);
+  const view = (entities: EntityView): EntityView =>
+    actions ? new ActionView(actions, entities) : entities;
 
   function parse(request: CedarRequest | Request, options: AuthorizeOptions): Request {
     return isParsed(request) ? request : parser.parseRequest(request, options);
