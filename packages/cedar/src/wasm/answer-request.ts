@@ -6,7 +6,12 @@ import { policyToCedarJson } from '../est/to-cedar-json.ts';
 import { checkSchemaText } from '../text/check-text.ts';
 import { parsePolicy } from '../text/parse-policy.ts';
 import { toProblem } from './problems.ts';
-import type { ThreadReply, ThreadRequest, ThreadSource, ValidationGroup } from './thread-request.ts';
+import type {
+  ThreadReply,
+  ThreadRequest,
+  ThreadSource,
+  ValidationGroup,
+} from './thread-request.ts';
 
 /** The functions of cedar-wasm; all synchronous. */
 export type CedarWasm = Pick<
@@ -67,7 +72,9 @@ function resolveSchemaText(
   if (checked.type === 'failure') return { problems: checked.errors.map(invalid) };
   // Only Cedar syntax can be resolved.
   const text =
-    typeof argument === 'string' ? ({ type: 'success', text: argument } as const) : cedar.schemaToText(argument);
+    typeof argument === 'string'
+      ? ({ type: 'success', text: argument } as const)
+      : cedar.schemaToText(argument);
   if (text.type === 'failure') return { problems: text.errors.map(invalid) };
   const resolved = cedar.schemaToJsonWithResolvedTypes(text.text);
   if (resolved.type === 'failure') return { problems: resolved.errors.map(invalid) };
