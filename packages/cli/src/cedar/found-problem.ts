@@ -5,12 +5,14 @@ import { placesIn } from './place.ts';
 import type { TextFile } from './text-file.ts';
 
 /** Something wrong, and in which file; offsets count in that file's text. */
-export interface FoundProblem extends CedarProblem {
+export interface FoundProblem extends Omit<CedarProblem, 'code'> {
+  /** A stable code of the cedar room. */
+  readonly code: string;
   readonly file?: TextFile;
 }
 
 /** A problem as `--json` prints it. */
-export interface PrintedProblem extends Omit<CedarProblem, 'start' | 'end'> {
+export interface PrintedProblem extends Omit<FoundProblem, 'file' | 'start' | 'end'> {
   readonly file?: string;
   readonly line?: number;
   readonly column?: number;

@@ -55,6 +55,24 @@ function after(word: string, state: State, open: Bracket[]): State | undefined {
   }
 }
 
+/** Where an element of the text's outermost list starts; the text is JSON. */
+export function elementStart(text: string, index: number): number | undefined {
+  let depth = 0;
+  let count = -1;
+  let position = 0;
+  while (position < text.length) {
+    position += lengthOf(BLANK, text, position);
+    const length = lengthOf(WORD, text, position);
+    const word = text.slice(position, position + length);
+    if (word === ']' || word === '}') depth -= 1;
+    else if (depth === 1 && word === ',') count += 1;
+    else if (depth === 1 && count === index - 1) return position;
+    if (word === '[' || word === '{') depth += 1;
+    position += Math.max(1, length);
+  }
+  return undefined;
+}
+
 function closed(open: Bracket[]): State {
   open.pop();
   return 'next';

@@ -1,7 +1,7 @@
 import type { CedarEngine, CedarProblem, PolicySource, TemplateLink } from '@countersign/cedar';
 import type { FoundProblem } from './found-problem.ts';
 import type { PolicyFiles } from './policy-files.ts';
-import { readLinks } from './read-links.ts';
+import { linksIn } from './read-links.ts';
 import type { TextFile } from './text-file.ts';
 
 /** Where a policy, template or link comes from. */
@@ -61,7 +61,7 @@ export async function policySources(
     }
   }
   for (const file of files.links) {
-    const read = readLinks(file);
+    const read = linksIn(file);
     problems.push(...read.problems);
     for (const link of read.links) {
       if (claim(link.id, { file, kind: 'link', idFrom: 'link', template: link.template })) {

@@ -1,0 +1,1 @@
+export async function runExplain(): Promise<number> { return 3; }

@@ -1,0 +1,1 @@
+export async function runFilter(): Promise<number> { return 3; }

@@ -1,0 +1,1 @@
+export async function runWho(): Promise<number> { return 3; }
