@@ -12,7 +12,7 @@ export interface RequestParserOptions {
    * False to take any principal, resource and types within the context; a context is then still read by its
    * type, and the action must be declared. True unless given. Without a schema it changes nothing.
    */
-  readonly validate?: boolean;
+  readonly validateRequest?: boolean;
 }
 
 /** @throws {Refusal} */
@@ -72,7 +72,7 @@ export function typedRequestParser(schema: Schema, types: TypedParsers): Request
   return (json, options) => {
     if (!isPlainObject(json)) throw new Refusal(describe(json), 'an object');
     const { type, id } = readTypeAndIdAt('action', json, 'an action');
-    if (options?.validate === false) {
+    if (options?.validateRequest === false) {
       const { uid, context } = findAction(schema, type, id);
       return parseLeniently(json, uid, lenient.record(context));
     }
