@@ -20,14 +20,13 @@ export function excerpt(
   const from = Math.max(lineStart, start - 4 * WIDTH_MAX);
   const to = Math.min(lineEnd, start + 4 * WIDTH_MAX);
   const until = Math.min(Math.max(end, start), to);
-  const before = lastColumns(shown(text.slice(from, start)), BEFORE_MAX);
-  const isCutBefore = from > lineStart || before.isCut;
-  const left = `${isCutBefore ? '…' : ''}${before.text}`;
+  const before = shown(text.slice(from, start));
   const marked = shown(text.slice(start, until));
-  const rest = firstColumns(
-    `${marked}${shown(text.slice(until, to))}`.trimEnd(),
-    WIDTH_MAX - widthOf(left),
-  );
+  const after = shown(text.slice(until, to)).trimEnd();
+  const isShort = widthOf(before) + widthOf(marked) + widthOf(after) <= WIDTH_MAX;
+  const near = lastColumns(before, isShort ? WIDTH_MAX : BEFORE_MAX);
+  const left = `${from > lineStart || near.isCut ? '…' : ''}${near.text}`;
+  const rest = firstColumns(`${marked}${after}`, WIDTH_MAX - widthOf(left));
   const isCutAfter = to < lineEnd || rest.isCut;
   const carets = Math.max(1, Math.min(widthOf(marked), widthOf(rest.text)));
   return [

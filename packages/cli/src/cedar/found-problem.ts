@@ -30,9 +30,9 @@ export function problemText({ severity, message, help, policy, file, start, end 
     (part) => part !== undefined,
   );
   const whose = policy === undefined ? '' : ` policy '${printable(policy)}':`;
-  const lines = [
-    `${where.length > 0 ? `${where.join(':')}: ` : ''}${severity}:${whose} ${printable(message)}`,
-  ];
+  // The validator names the policy as well.
+  const what = printable(message.replace(`for policy \`${policy}\`, `, ''));
+  const lines = [`${where.length > 0 ? `${where.join(':')}: ` : ''}${severity}:${whose} ${what}`];
   if (file && place && start !== undefined) {
     const number = String(place.line).padStart(5);
     const [line, mark] = excerpt(file.text, { start, end: end ?? start });
