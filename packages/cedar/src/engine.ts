@@ -4,6 +4,7 @@ import type { CedarErrorCode } from './cedar-error.ts';
 export type CedarJson =
   | string
   | number
+  | bigint
   | boolean
   | readonly CedarJson[]
   | { readonly [key: string]: CedarJson };
