@@ -32,3 +32,10 @@ export { parseUidText } from './text/parse-uid-text.ts';
 export { printUid, printValue } from './value/print-value.ts';
 export { parseExactJson as parseCedarJson } from './vectors/exact-json.ts';
 export { readLinks } from './vectors/read-vector-test.ts';
+export {
+  type RunVectorsOptions,
+  runVectors,
+  type VectorMismatch,
+  type VectorReport,
+} from './vectors/run-vectors.ts';
+export type { VectorAnswer } from './vectors/vector-test.ts';

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { parseExactJson } from '../../src/vectors/exact-json.ts';
 import { readVectorTest } from '../../src/vectors/read-vector-test.ts';
-import { splitByPosition } from '../../src/vectors/split-by-position.ts';
+import { splitPolicies } from '../../src/text/split-policies.ts';
 import type { VectorAnswer, VectorTest } from '../../src/vectors/vector-test.ts';
 import { recordOf } from '../fuzz/generate/value.ts';
 import { withExactNumbers } from '../fuzz/oracle.ts';
@@ -50,14 +50,20 @@ export function officialAnswers(
 }
 
 function preparse(test: VectorTest, text: string): string | undefined {
-  const { policies, templates, templateIds } = splitByPosition(text);
+  const { policies } = splitPolicies(text, { ids: 'position' });
+  const texts = (isTemplate: boolean) =>
+    recordOf(
+      policies
+        .filter((each) => each.isTemplate === isTemplate)
+        .map((each) => [each.id, each.text] as const),
+    );
   if (typeof test.links === 'string') throw new Error('cannot read links from another file here');
   const answer = cedar.preparsePolicySet('vectors', {
-    staticPolicies: recordOf(policies.map((each) => [each.id, each.text])),
-    templates: recordOf(templates.map((each) => [each.id, each.text])),
+    staticPolicies: texts(false),
+    templates: texts(true),
     templateLinks: (test.links ?? []).map(({ id, template, values }) => ({
       newId: id,
-      templateId: templateIds.get(template) ?? template,
+      templateId: template,
       values: values as { [slot: string]: { type: string; id: string } },
     })),
   });

@@ -60,7 +60,6 @@ export function makePolicies(
 function policyIds(random: Random, count: number): readonly string[] {
   if (random.chance(0.8)) return Array.from({ length: count }, (_, index) => `policy${index}`);
   const odd = [
-    '',
     '__proto__',
     '😀',
     '10',

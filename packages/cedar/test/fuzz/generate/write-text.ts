@@ -22,11 +22,11 @@ export function isIdentifier(name: string): boolean {
 /** A Cedar string literal: what must be escaped is, and now and then what need not be. */
 export function quote(text: string, random?: Random): string {
   let quoted = '"';
-  for (const character of text) quoted += escape(character, random);
+  for (const character of text) quoted += escaped(character, random);
   return `${quoted}"`;
 }
 
-function escape(character: string, random: Random | undefined): string {
+function escaped(character: string, random: Random | undefined): string {
   const code = character.codePointAt(0) ?? 0;
   switch (character) {
     case '"':
