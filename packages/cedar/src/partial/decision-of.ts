@@ -3,7 +3,7 @@ import { ERROR, TRUE } from './outcomes.ts';
 import { outcomesOf, type Partial } from './partial.ts';
 
 export interface Finding {
-  readonly policy: Pick<LinkedPolicy, 'effect'>;
+  readonly policy: LinkedPolicy;
   readonly partial: Partial;
 }
 

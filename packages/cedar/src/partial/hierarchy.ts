@@ -12,11 +12,12 @@ import {
   BOOLEAN,
   ERROR,
   FALSE,
+  OTHER,
   type Outcomes,
   outcomesOfAnd,
   TRUE,
 } from './outcomes.ts';
-import { attempt, outcomesOf, type Partial, settle, shapeOfPartial, toExpression } from './partial.ts';
+import { attempt, mayFail, outcomesOf, type Partial, settle, shapeOfPartial, toExpression } from './partial.ts';
 import { isEntityShape, type Shape } from './shape.ts';
 
 /** `left in right`. */
@@ -25,6 +26,7 @@ export function membership(
   [left, right]: readonly [Partial, Partial],
   environment: Environment,
 ): Partial {
+  if (right.kind === 'failed' && !mayFail(left)) return right;
   if (left.kind === 'known' && right.kind === 'known') {
     const { value } = left;
     const isMember = attempt(() => isIn(value, right.value, node, environment.entities));
@@ -60,15 +62,11 @@ export function typeTest(
   const outcomes = outcomesWith([operand], outcomesOfTypeTest(operand.shape, entityType));
   if (within === undefined || (outcomes & TRUE) === 0) return settle(test, outcomes, BOOLEAN_SHAPE);
   const right = recur(within);
-  if (outcomes === TRUE)
-    return membership(asMembership(node, within), [operand, right], environment);
-  // When it comes to `within`, the operand was evaluated and is of the type.
-  const member: Partial = {
-    ...operand,
-    outcomes: TRUE,
-    shape: { kind: 'entity', name: entityType },
-  };
-  const inside = membership(asMembership(node, within), [member, right], environment);
+  const place = asMembership(node, within);
+  if (outcomes === TRUE) return membership(place, [operand, right], environment);
+  // When it comes to `within`, the operand has a value, of this type.
+  const shape: Shape = { kind: 'entity', name: entityType };
+  const inside = membership(place, [{ ...operand, outcomes: OTHER, shape }, right], environment);
   return settle(
     { ...test, within: toExpression(right, within.span) },
     outcomesOfAnd(outcomes, outcomesOf(inside)),

@@ -1,41 +1,12 @@
 import type { LinkedPolicy } from '../ast/linked-policy.ts';
 import type { PolicyError } from '../authorize/answer.ts';
-import type { PolicySet } from '../authorize/policy-set.ts';
-import type { EntityView } from '../entity/entity-view.ts';
 import { decisionOf, type Finding } from './decision-of.ts';
 import type { Environment } from './environment.ts';
 import { interpretPolicy } from './interpret-policy.ts';
 import { ERROR, TRUE } from './outcomes.ts';
 import type { PartialAnswer, ResidualPolicy } from './partial-answer.ts';
-import type { PartialRequest } from './partial-request.ts';
-import { partialEnvironment } from './partial-environment.ts';
 
-/** Choices of an {@link evaluatePartially}. */
-export interface PartialOptions {
-  /** Whether a forbid that fails to evaluate denies, as `AuthorizeOptions.strict`. */
-  readonly strict?: boolean;
-}
-
-/**
- * Evaluates as far as what is known goes.
- *
- * Completions are the complete requests that agree with what is known and, with a schema, conform to it,
- * asked of the same entities; what an unknown principal, action or resource turns out to be may come with an
- * entity of its own that was not there before. For each of them every policy does what the answer says:
- * satisfied, falsified, failed with this error, or whatever its residual comes to ({@link completeResidual}).
- *
- * @throws {CedarDataError} `ERR_CEDAR_REQUEST_INVALID` for what no completion could be
- */
-export function evaluatePartially(
-  set: PolicySet,
-  request: PartialRequest,
-  entities: EntityView,
-  { strict = false }: PartialOptions = {},
-): PartialAnswer {
-  return evaluateIn(set.policies, partialEnvironment(set, request, entities), { strict });
-}
-
-/** The same in an environment that was made before. */
+/** What can be said of policies in an environment of which some is unknown. */
 export function evaluateIn(
   policies: readonly LinkedPolicy[],
   environment: Environment,
