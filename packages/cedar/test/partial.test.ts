@@ -101,11 +101,12 @@ describe('for every completion', () => {
       fc.property(
         policyText,
         worlds.world,
+        worlds.world,
         worlds.request,
         worlds.request,
         mask,
         fc.context(),
-        (text, world, known, other, unknown, log) => {
+        (text, world, otherWorld, known, other, unknown, log) => {
           const policy = policyOf(text);
           const uid = (name: 'principal' | 'action' | 'resource') =>
             unknown[name] === 'known'
@@ -128,14 +129,20 @@ describe('for every completion', () => {
             resource: unknown.resource === 'known' ? known.resource : other.resource,
             context: completed(known.context, other.context, paths),
           };
-          const expected = fully(policy, completion, entities);
+          const own = ['principal', 'action', 'resource'] as const;
+          const added = own
+            .filter((name) => unknown[name] !== 'known')
+            .map((name) => otherWorld.get(other[name].key))
+            .filter((entity) => entity !== undefined);
+          const completeView = worlds.viewOf(new Map([...worlds.worldOf(added), ...world]));
+          const expected = fully(policy, completion, completeView);
           log.log(JSON.stringify(partial, (_, value) => typeof value === 'bigint' ? `${value}n` : value));
           if (partial.kind !== 'open') {
             expect(outcome(partial)).toBe(expected);
             return;
           }
           expect(partial.outcomes & bitOf(expected)).not.toBe(0);
-          const environment = completeEnvironment(completion, { entities, schema: undefined });
+          const environment = completeEnvironment(completion, { entities: completeView, schema: undefined });
           expect(outcome(truth(interpret(partial.expression, environment), partial.expression))).toBe(expected);
         },
       ),

@@ -137,7 +137,7 @@ const { bool, any } = fc.letrec<{
 
 const scopeOf = (name: 'principal' | 'resource') =>
   fc.oneof(
-    { weight: 4, arbitrary: fc.constant(name) },
+    { weight: 30, arbitrary: fc.constant(name) },
     uidText.map((uid) => `${name} == ${uid}`),
     uidText.map((uid) => `${name} in ${uid}`),
     fc.constantFrom(...TYPES).map((type) => `${name} is ${type}`),
@@ -145,8 +145,7 @@ const scopeOf = (name: 'principal' | 'resource') =>
   );
 
 const actionScope = fc.constantFrom(
-  'action',
-  'action',
+  ...Array.from({ length: 12 }, () => 'action'),
   'action == Action::"read"',
   'action in Action::"all"',
   'action in [Action::"write", Action::"all"]',

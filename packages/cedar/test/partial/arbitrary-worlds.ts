@@ -102,10 +102,6 @@ export const world: fc.Arbitrary<World> = fc
     worldOf([READ, ...entities.filter((entity): entity is Entity => entity !== undefined)]),
   );
 
-/** What the entity of a completion may bring of its own. */
-export const ownEntity = (of: EntityUid) =>
-  entityAt(ORDER.findIndex((each) => each.equals(of)));
-
 export function worldOf(entities: readonly Entity[]): World {
   return new Map(entities.map((entity) => [entity.uid.key, entity]));
 }
