@@ -10,15 +10,15 @@ export function askIndexed(index: PolicyIndex, frame: Frame): Verdict {
   const files = index.filesFor(frame.action, principal.type, resource.type);
   askFor(files.any, frame, verdict);
   if (files.equal.size > 0) {
-    const equal = files.equal.get(principal.key);
+    const equal = files.equal.get(principal);
     if (equal) askFor(equal, frame, verdict);
   }
   if (files.within.size > 0) {
     // `in` is reflexive.
-    const own = files.within.get(principal.key);
+    const own = files.within.get(principal);
     if (own) askFor(own, frame, verdict);
     frame.view.someAncestor(principal, (key) => {
-      const within = files.within.get(key);
+      const within = files.within.getByKey(key);
       if (within) askFor(within, frame, verdict);
       return false;
     });
@@ -30,14 +30,14 @@ function askFor(files: ResourceFiles, frame: Frame, verdict: Verdict): void {
   const { resource } = frame;
   verdict.ask(files.any, frame);
   if (files.equal.size > 0) {
-    const equal = files.equal.get(resource.key);
+    const equal = files.equal.get(resource);
     if (equal) verdict.ask(equal, frame);
   }
   if (files.within.size > 0) {
-    const own = files.within.get(resource.key);
+    const own = files.within.get(resource);
     if (own) verdict.ask(own, frame);
     frame.view.someAncestor(resource, (key) => {
-      const within = files.within.get(key);
+      const within = files.within.getByKey(key);
       if (within) verdict.ask(within, frame);
       return false;
     });

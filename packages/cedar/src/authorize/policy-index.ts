@@ -4,23 +4,27 @@ import type { CompiledPolicy } from '../compile/compile-policy.ts';
 import { compileActionScope, targetUid } from '../compile/compile-scope.ts';
 import type { Schema } from '../schema/schema.ts';
 import type { EntityUid } from '../value/entity-uid.ts';
+import { UidMap } from './uid-map.ts';
 
 /** Policies whose principal fits, by what they ask of the resource. */
 export interface ResourceFiles {
   /** Any resource will do. */
   readonly any: readonly CompiledPolicy[];
-  /** `resource == E`, by the key of E. */
-  readonly equal: ReadonlyMap<string, readonly CompiledPolicy[]>;
-  /** `resource in E`, by the key of E. */
-  readonly within: ReadonlyMap<string, readonly CompiledPolicy[]>;
+  /** `resource == E`, by E. */
+  readonly equal: UidMap<readonly CompiledPolicy[]>;
+  /** `resource in E`, by E. */
+  readonly within: UidMap<readonly CompiledPolicy[]>;
 }
 
 /** The policies that may apply to one action, principal type and resource type, by what they ask of the principal. */
 export interface PolicyFiles {
   readonly any: ResourceFiles;
-  readonly equal: ReadonlyMap<string, ResourceFiles>;
-  readonly within: ReadonlyMap<string, ResourceFiles>;
+  readonly equal: UidMap<ResourceFiles>;
+  readonly within: UidMap<ResourceFiles>;
 }
+
+/** Files by the principal's type, then the resource's. */
+type ActionFiles = Map<string, Map<string, PolicyFiles>>;
 
 /** Files ready at once; beyond, all are made anew as they are asked for. */
 const FILES_MAX = 4096;
@@ -41,9 +45,9 @@ export class PolicyIndex {
   // What scopes name. All other names are alike: no file tells them apart.
   readonly #principalTypes: ReadonlySet<string>;
   readonly #resourceTypes: ReadonlySet<string>;
-  readonly #actionKeys: ReadonlySet<string>;
   // Owned by `filesFor`: filled as requests come, at most FILES_MAX, then started anew.
-  readonly #files = new Map<string, Map<string, Map<string, PolicyFiles>>>();
+  readonly #actions = new UidMap<ActionFiles>();
+  readonly #otherActions: ActionFiles = new Map();
   #fileCount = 0;
 
   constructor(policies: readonly IndexedPolicy[], schema: Schema | undefined) {
@@ -51,29 +55,21 @@ export class PolicyIndex {
     this.#schema = schema;
     this.#principalTypes = new Set(policies.flatMap(({ ast }) => typesOf(ast.principal)));
     this.#resourceTypes = new Set(policies.flatMap(({ ast }) => typesOf(ast.resource)));
-    this.#actionKeys = new Set([
-      ...policies.flatMap(({ ast }) => keysOf(ast.action)),
-      ...(schema?.actions.keys() ?? []),
-    ]);
+    const named = policies.flatMap(({ ast }) => actionsOf(ast.action));
+    const declared = [...(schema?.actions.values() ?? [])].map(({ uid }) => uid);
+    for (const uid of [...named, ...declared]) this.#actions.set(uid, new Map());
   }
 
   /** The policies that may apply to an action and two types. */
   filesFor(action: EntityUid, principalType: string, resourceType: string): PolicyFiles {
-    const found = this.#files.get(action.key)?.get(principalType)?.get(resourceType);
-    return found ?? this.#commonFiles(action, principalType, resourceType);
-  }
-
-  /** Names that no scope has share a file, so that a caller cannot fill the index with names of their own. */
-  #commonFiles(action: EntityUid, principalType: string, resourceType: string): PolicyFiles {
-    const actionKey = this.#actionKeys.has(action.key) ? action.key : '';
-    const ofPrincipal = this.#principalTypes.has(principalType) ? principalType : '';
-    const ofResource = this.#resourceTypes.has(resourceType) ? resourceType : '';
-    const known = this.#files.get(actionKey)?.get(ofPrincipal)?.get(ofResource);
+    const ofAction = this.#actions.get(action) ?? this.#otherActions;
+    const found = ofAction.get(principalType)?.get(resourceType);
+    if (found) return found;
+    // Types that no scope names share a file, so that a caller cannot fill the index with types of their own.
+    const principal = this.#principalTypes.has(principalType) ? principalType : '';
+    const resource = this.#resourceTypes.has(resourceType) ? resourceType : '';
+    const known = ofAction.get(principal)?.get(resource);
     if (known) return known;
-    if (this.#fileCount >= FILES_MAX) {
-      this.#files.clear();
-      this.#fileCount = 0;
-    }
     const files = fileBy(
       this.#policies.filter(
         ({ ast }) =>
@@ -82,10 +78,16 @@ export class PolicyIndex {
           mayHaveType(ast.resource, resourceType),
       ),
     );
-    const byPrincipal = getOrPut(this.#files, actionKey, () => new Map());
-    getOrPut(byPrincipal, ofPrincipal, () => new Map()).set(ofResource, files);
+    if (this.#fileCount >= FILES_MAX) this.#clear();
     this.#fileCount += 1;
+    getOrPut(ofAction, principal, () => new Map()).set(resource, files);
     return files;
+  }
+
+  #clear(): void {
+    this.#fileCount = 0;
+    this.#otherActions.clear();
+    for (const files of this.#actions.values()) files.clear();
   }
 
   #mayHaveAction(constraint: ActionConstraint, action: EntityUid): boolean {
@@ -142,63 +144,69 @@ function typesOf(constraint: ScopeConstraint): readonly string[] {
   }
 }
 
-function keysOf(constraint: ActionConstraint): readonly string[] {
+function actionsOf(constraint: ActionConstraint): readonly EntityUid[] {
   switch (constraint.kind) {
     case 'any':
       return [];
     case 'equals':
-      return [constraint.uid.key];
+      return [constraint.uid];
     case 'in':
-      return constraint.uids.map((uid) => uid.key);
+      return constraint.uids;
   }
 }
 
 function fileBy(policies: readonly IndexedPolicy[]): PolicyFiles {
-  const groups = groupByTarget(policies, 'principal');
-  return {
-    any: fileByResource(groups.any),
-    equal: mapValues(groups.equal, fileByResource),
-    within: mapValues(groups.within, fileByResource),
-  };
+  return groupByTarget(policies, 'principal', fileByResource);
 }
 
 function fileByResource(policies: readonly IndexedPolicy[]): ResourceFiles {
-  const groups = groupByTarget(policies, 'resource');
-  const compiledOf = (group: readonly IndexedPolicy[]) => group.map(({ compiled }) => compiled);
-  return {
-    any: compiledOf(groups.any),
-    equal: mapValues(groups.equal, compiledOf),
-    within: mapValues(groups.within, compiledOf),
-  };
+  return groupByTarget(policies, 'resource', (group) => group.map(({ compiled }) => compiled));
 }
 
-function groupByTarget(policies: readonly IndexedPolicy[], name: 'principal' | 'resource') {
-  const groups = {
-    any: [] as IndexedPolicy[],
-    equal: new Map<string, IndexedPolicy[]>(),
-    within: new Map<string, IndexedPolicy[]>(),
-  };
+/** Sorts policies by what their scope asks of one variable, and finishes each group. */
+function groupByTarget<T>(
+  policies: readonly IndexedPolicy[],
+  name: 'principal' | 'resource',
+  finish: (group: readonly IndexedPolicy[]) => T,
+): { readonly any: T; readonly equal: UidMap<T>; readonly within: UidMap<T> } {
+  const any: IndexedPolicy[] = [];
+  const equal = new Map<string, Group>();
+  const within = new Map<string, Group>();
   for (const policy of policies) {
     const constraint = policy.ast[name];
     switch (constraint.kind) {
       case 'any':
       case 'is':
-        groups.any.push(policy);
+        any.push(policy);
         break;
       case 'equals':
-        getOrPut(groups.equal, targetUid(constraint.target).key, () => []).push(policy);
+        addTo(equal, targetUid(constraint.target), policy);
         break;
       case 'in':
       case 'isIn':
-        getOrPut(groups.within, targetUid(constraint.target).key, () => []).push(policy);
+        addTo(within, targetUid(constraint.target), policy);
         break;
     }
   }
-  return groups;
+  return { any: finish(any), equal: finished(equal, finish), within: finished(within, finish) };
 }
 
-function mapValues<K, V, W>(map: ReadonlyMap<K, V>, change: (value: V) => W): ReadonlyMap<K, W> {
-  return new Map([...map].map(([key, value]) => [key, change(value)]));
+interface Group {
+  readonly uid: EntityUid;
+  readonly policies: IndexedPolicy[];
+}
+
+function addTo(groups: Map<string, Group>, uid: EntityUid, policy: IndexedPolicy): void {
+  getOrPut(groups, uid.key, () => ({ uid, policies: [] })).policies.push(policy);
+}
+
+function finished<T>(
+  groups: ReadonlyMap<string, Group>,
+  finish: (group: readonly IndexedPolicy[]) => T,
+): UidMap<T> {
+  const map = new UidMap<T>();
+  for (const { uid, policies } of groups.values()) map.set(uid, finish(policies));
+  return map;
 }
 
 function getOrPut<K, V>(map: Map<K, V>, key: K, make: () => V): V {
