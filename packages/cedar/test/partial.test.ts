@@ -7,9 +7,9 @@ import { compilePolicy } from '../src/compile/compile-policy.ts';
 import { Frame } from '../src/compile/frame.ts';
 import type { EntityView } from '../src/entity/entity-view.ts';
 import { interpret } from '../src/partial/interpret.ts';
-import { truth } from '../src/partial/logic.ts';
 import { interpretPolicy } from '../src/partial/interpret-policy.ts';
-import { openContext, ContextFault } from '../src/partial/open-context.ts';
+import { truth } from '../src/partial/logic.ts';
+import { ContextFault, openContext } from '../src/partial/open-context.ts';
 import { ERROR, FALSE, TRUE } from '../src/partial/outcomes.ts';
 import type { Partial } from '../src/partial/partial.ts';
 import { completeEnvironment, partialEnvironment } from '../src/partial/partial-environment.ts';
@@ -119,7 +119,12 @@ describe('for every completion', () => {
           const partial = interpretPolicy(
             policy,
             partialEnvironment(
-              { principal: uid('principal'), action: uid('action'), resource: uid('resource'), context },
+              {
+                principal: uid('principal'),
+                action: uid('action'),
+                resource: uid('resource'),
+                context,
+              },
               { entities, schema: undefined },
             ),
           );
@@ -136,14 +141,23 @@ describe('for every completion', () => {
             .filter((entity) => entity !== undefined);
           const completeView = worlds.viewOf(new Map([...worlds.worldOf(added), ...world]));
           const expected = fully(policy, completion, completeView);
-          log.log(JSON.stringify(partial, (_, value) => typeof value === 'bigint' ? `${value}n` : value));
+          log.log(
+            JSON.stringify(partial, (_, value) =>
+              typeof value === 'bigint' ? `${value}n` : value,
+            ),
+          );
           if (partial.kind !== 'open') {
             expect(outcome(partial)).toBe(expected);
             return;
           }
           expect(partial.outcomes & bitOf(expected)).not.toBe(0);
-          const environment = completeEnvironment(completion, { entities: completeView, schema: undefined });
-          expect(outcome(truth(interpret(partial.expression, environment), partial.expression))).toBe(expected);
+          const environment = completeEnvironment(completion, {
+            entities: completeView,
+            schema: undefined,
+          });
+          expect(
+            outcome(truth(interpret(partial.expression, environment), partial.expression)),
+          ).toBe(expected);
         },
       ),
       { seed: SEED, numRuns: RUNS },
@@ -164,7 +178,8 @@ function withoutPaths(context: CedarRecord, paths: Paths): CedarRecord {
     const [name = '', inner] = path;
     const value = fields.get(name);
     if (inner === undefined) fields.delete(name);
-    else if (value instanceof CedarRecord) fields.set(name, withoutPaths(value, [{ path: [inner] }]));
+    else if (value instanceof CedarRecord)
+      fields.set(name, withoutPaths(value, [{ path: [inner] }]));
     else fields.delete(name);
   }
   return CedarRecord.of([...fields]);

@@ -8,16 +8,16 @@ import { type BinaryNode, openBinary } from './binary.ts';
 import { outcomesWith } from './eager.ts';
 import { type Environment, isSettled, type Recur } from './environment.ts';
 import { mayBeIn } from './may-be-in.ts';
+import { BOOLEAN, ERROR, FALSE, OTHER, type Outcomes, outcomesOfAnd, TRUE } from './outcomes.ts';
 import {
-  BOOLEAN,
-  ERROR,
-  FALSE,
-  OTHER,
-  type Outcomes,
-  outcomesOfAnd,
-  TRUE,
-} from './outcomes.ts';
-import { attempt, mayFail, outcomesOf, type Partial, settle, shapeOfPartial, toExpression } from './partial.ts';
+  attempt,
+  mayFail,
+  outcomesOf,
+  type Partial,
+  settle,
+  shapeOfPartial,
+  toExpression,
+} from './partial.ts';
 import { isEntityShape, type Shape } from './shape.ts';
 
 /** `left in right`. */

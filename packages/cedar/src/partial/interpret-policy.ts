@@ -1,6 +1,6 @@
-import type { Condition } from '../ast/policy.ts';
 import type { Expression } from '../ast/expression.ts';
 import type { LinkedPolicy } from '../ast/linked-policy.ts';
+import type { Condition } from '../ast/policy.ts';
 import type { Environment } from './environment.ts';
 import { interpret } from './interpret.ts';
 import { truth } from './logic.ts';

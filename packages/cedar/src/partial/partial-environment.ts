@@ -29,7 +29,8 @@ export function partialEnvironment(
       principal: variableOf(principal),
       action: variableOf(action),
       resource: variableOf(resource),
-      context: context instanceof CedarRecord ? known(context) : { kind: 'unknown', shape: context },
+      context:
+        context instanceof CedarRecord ? known(context) : { kind: 'unknown', shape: context },
     },
     entities,
     schema,

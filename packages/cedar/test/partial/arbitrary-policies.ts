@@ -16,15 +16,7 @@ const join =
     parts.join(separator);
 
 const { bool, any } = fc.letrec<{
-  [kind in
-    | 'any'
-    | 'bool'
-    | 'long'
-    | 'string'
-    | 'entity'
-    | 'set'
-    | 'record'
-    | 'extension']: string;
+  [kind in 'any' | 'bool' | 'long' | 'string' | 'entity' | 'set' | 'record' | 'extension']: string;
 }>((tie) => {
   const depth = { depthSize: 'small', withCrossShrink: true, maxDepth: 5 } as const;
   const holder = fc.oneof(
@@ -141,7 +133,9 @@ const scopeOf = (name: 'principal' | 'resource') =>
     uidText.map((uid) => `${name} == ${uid}`),
     uidText.map((uid) => `${name} in ${uid}`),
     fc.constantFrom(...TYPES).map((type) => `${name} is ${type}`),
-    fc.tuple(fc.constantFrom(...TYPES), uidText).map(([type, uid]) => `${name} is ${type} in ${uid}`),
+    fc
+      .tuple(fc.constantFrom(...TYPES), uidText)
+      .map(([type, uid]) => `${name} is ${type} in ${uid}`),
   );
 
 const actionScope = fc.constantFrom(

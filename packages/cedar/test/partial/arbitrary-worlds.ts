@@ -1,11 +1,11 @@
 import fc from 'fast-check';
+import type { Request } from '../../src/authorize/request.ts';
+import type { Entity, EntityView } from '../../src/entity/entity-view.ts';
 import { CedarRecord } from '../../src/value/cedar-record.ts';
 import { CedarSet } from '../../src/value/cedar-set.ts';
 import { EntityUid } from '../../src/value/entity-uid.ts';
 import { Datetime, Decimal, Duration, IpAddress } from '../../src/value/extension.ts';
 import type { Value } from '../../src/value/value.ts';
-import type { Request } from '../../src/authorize/request.ts';
-import type { Entity, EntityView } from '../../src/entity/entity-view.ts';
 import { IDS, TYPES } from './arbitrary-policies.ts';
 
 export const uid = fc
@@ -73,9 +73,9 @@ export type World = ReadonlyMap<string, Entity>;
 const ORDER = TYPES.flatMap((type) => IDS.map((id) => new EntityUid(type, id)));
 
 const tags = fc.option(
-  fc.array(fc.tuple(fc.constantFrom('', 'x', 'y'), value), { maxLength: 2 }).map(
-    (entries) => new Map(entries),
-  ),
+  fc
+    .array(fc.tuple(fc.constantFrom('', 'x', 'y'), value), { maxLength: 2 })
+    .map((entries) => new Map(entries)),
   { nil: undefined },
 );
 
@@ -110,7 +110,8 @@ export function worldOf(entities: readonly Entity[]): World {
 export function viewOf(world: World): EntityView {
   const ancestors = (of: EntityUid): ReadonlySet<string> => {
     const keys = new Set(world.get(of.key)?.parents.map((parent) => parent.key));
-    for (const key of keys) for (const parent of world.get(key)?.parents ?? []) keys.add(parent.key);
+    for (const key of keys)
+      for (const parent of world.get(key)?.parents ?? []) keys.add(parent.key);
     return keys;
   };
   return {
