@@ -6,6 +6,7 @@ import type { CedarErrorCode } from './cedar-error.ts';
 export type CedarJson =
   | string
   | number
+  | bigint
   | boolean
   | readonly CedarJson[]
   | { readonly [key: string]: CedarJson };

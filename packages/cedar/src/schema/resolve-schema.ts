@@ -1,5 +1,6 @@
 import { CedarError } from '../cedar-error.ts';
 import { EntityUid } from '../value/entity-uid.ts';
+import { isActionType } from './is-action-type.ts';
 import type { ActionType, EntityType, Schema } from './schema.ts';
 import { TypeResolver } from './type-resolver.ts';
 
@@ -128,11 +129,6 @@ function refuseUndeclaredTypes({ entityTypes, actions }: Schema, types: TypeReso
     if (entityTypes.has(name) || isActionType(name)) continue;
     throw invalid(`found entity type '${name}', expected one that the schema declares`);
   }
-}
-
-/** Whether entities of a type are actions: its last name is `Action`. */
-export function isActionType(name: string): boolean {
-  return name === 'Action' || name.endsWith('::Action');
 }
 
 function fields(json: unknown, where: string): JsonFields {
