@@ -16,4 +16,12 @@ export type {
   SchemaSource,
   SplitPolicy,
 } from './engine.ts';
+export { createEntityStore, type EntityStoreOptions } from './entity/create-entity-store.ts';
+export { entitiesFrom } from './entity/entities-from.ts';
+export type { EntityChange, EntityStore } from './entity/entity-store.ts';
+export type { Entity, EntityView } from './entity/entity-view.ts';
+export { layer } from './entity/layer.ts';
+export { CedarRecord, Layout } from './value/cedar-record.ts';
+export { EntityUid, type UidCell } from './value/entity-uid.ts';
+export type { Value } from './value/value.ts';
 export type { ParseThread, StartParseThread } from './wasm/parse-thread.ts';
