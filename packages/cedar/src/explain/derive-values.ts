@@ -19,7 +19,7 @@ export function deriveValues(
   path: readonly string[],
   now: Value | undefined,
 ): readonly Value[] {
-  const values: Value[] = [];
+  const values: Value[] = isPath(residual, path) ? [...BOOLEANS] : [];
   const visit = (node: Expression): void => {
     values.push(...valuesAt(node, path, now));
     partsOf(node).forEach(visit);

@@ -37,9 +37,7 @@ export function seenValue(value: Value, depth = 0): SeenValue {
 
 function seenText(text: string): SeenValue {
   const more = text.length - SEEN_LIMITS.textLength;
-  return more > 0
-    ? [text.slice(0, SEEN_LIMITS.textLength).toWellFormed(), { __more: more }]
-    : text;
+  return more > 0 ? [text.slice(0, SEEN_LIMITS.textLength).toWellFormed(), { __more: more }] : text;
 }
 
 function seenObject(value: ObjectValue, depth: number): SeenValue {

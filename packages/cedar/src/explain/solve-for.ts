@@ -90,11 +90,13 @@ function stepBackCall(
   const one = constantOf(first);
   const other = constantOf(second);
   if (name === 'durationSince' && target instanceof Duration) {
-    if (one instanceof Datetime) return step(second, as(Datetime, subtractLongs(one.ms, target.ms)));
+    if (one instanceof Datetime)
+      return step(second, as(Datetime, subtractLongs(one.ms, target.ms)));
     if (other instanceof Datetime) return step(first, as(Datetime, addLongs(other.ms, target.ms)));
   }
   if (name === 'offset' && target instanceof Datetime) {
-    if (one instanceof Datetime) return step(second, as(Duration, subtractLongs(target.ms, one.ms)));
+    if (one instanceof Datetime)
+      return step(second, as(Duration, subtractLongs(target.ms, one.ms)));
     if (other instanceof Duration) {
       return step(first, as(Datetime, subtractLongs(target.ms, other.ms)));
     }
