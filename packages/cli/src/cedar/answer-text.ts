@@ -1,6 +1,11 @@
 import type { CedarAnswer } from '@countersign/cedar';
 import { printable } from '../record/printable.ts';
-import { type FoundProblem, type PrintedProblem, problemJson, problemText } from './found-problem.ts';
+import {
+  type FoundProblem,
+  type PrintedProblem,
+  problemJson,
+  problemText,
+} from './found-problem.ts';
 import { type LoadedPolicies, placed } from './open-policies.ts';
 import { placesIn } from './place.ts';
 
@@ -28,7 +33,7 @@ export function answerLines(
   return [
     decision.toUpperCase(),
     '',
-    because(answer, loaded),
+    because(answer, loaded, strict),
     ...reasons.map((id) => `  ${whereIs(id, loaded)}`),
     ...errorsOf(answer, loaded).flatMap((error) => ['', problemText(error)]),
     ...(erroredForbids.length > 0 ? ['', forbidNote(erroredForbids, strict)] : []),
@@ -45,12 +50,37 @@ export function whereIs(id: string, { sources }: LoadedPolicies): string {
   return `${printable(id)}  (${printable(file.name)}${line}${of})`;
 }
 
-function because({ decision, reasons, erroredForbids }: CedarAnswer, { set }: LoadedPolicies): string {
+/** Where a span of a policy's own text is, in files. */
+export function placeIn(
+  policy: string,
+  { start, end }: { readonly start: number; readonly end: number },
+  loaded: LoadedPolicies,
+): Pick<PrintedProblem, 'file' | 'line' | 'column'> {
+  const [found] = placed(
+    [{ code: 'ERR_CEDAR_POLICY_INVALID', severity: 'error', policy, message: '', start, end }],
+    loaded,
+  );
+  const { file, line, column } = found ? problemJson(found) : {};
+  return {
+    ...(file !== undefined && { file }),
+    ...(line !== undefined && { line }),
+    ...(column !== undefined && { column }),
+  };
+}
+
+function because(
+  { decision, reasons, erroredForbids }: CedarAnswer,
+  { set }: LoadedPolicies,
+  strict: boolean,
+): string {
   if (decision === 'allow') return 'Permitted by:';
   if (reasons.length > 0) return 'Forbidden by:';
-  if (erroredForbids.length > 0) return 'Denied: a forbid could not be evaluated, or no policy permits it.';
+  if (strict && erroredForbids.length > 0) return 'A forbid could not be evaluated, which denies.';
   const count = set.ids.length;
-  return count === 1 ? 'The only policy does not permit it.' : `None of the ${count} policies permits it.`;
+  if (count === 0) return 'There is no policy that could permit it.';
+  return count === 1
+    ? 'The only policy does not permit it.'
+    : `None of the ${count} policies permits it.`;
 }
 
 function forbidNote(ids: readonly string[], strict: boolean): string {

@@ -13,7 +13,8 @@ export function entityNamed(text: string, where: string): CedarUid {
   if (uid) return uid;
   const [, type, id] = /^((?:[a-zA-Z_][a-zA-Z0-9_]*::)+)([^"'\\]+)$/.exec(text) ?? [];
   // The commonest cause by far: a shell takes the quotes away that no other quotes protect.
-  const mend = type && id ? `; did you mean '${type}"${printable(id)}"', both quotes included?` : '';
+  const mend =
+    type && id ? `; did you mean '${type}"${printable(id)}"', both quotes included?` : '';
   throw new UsageError(
     `found ${where} '${printable(text.slice(0, 200))}', expected an entity such as 'User::"alice"'${mend}`,
   );

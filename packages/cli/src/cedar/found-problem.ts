@@ -24,7 +24,15 @@ export interface PrintedProblem extends Omit<FoundProblem, 'file' | 'start' | 'e
  * A problem as a compiler would print it: place, what is wrong, the line with a mark, how to mend it. What comes
  * from files is not obeyed by a terminal.
  */
-export function problemText({ severity, message, help, policy, file, start, end }: FoundProblem): string {
+export function problemText({
+  severity,
+  message,
+  help,
+  policy,
+  file,
+  start,
+  end,
+}: FoundProblem): string {
   const place = start === undefined || !file ? undefined : placesIn(file.text)(start);
   const where = [file && printable(file.name), place?.line, place?.column].filter(
     (part) => part !== undefined,

@@ -78,7 +78,10 @@ async function annotatedId(text: string, engine: CedarEngine): Promise<string | 
   return policies[0]?.id;
 }
 
-function takenTwice(id: string, { origin, other }: { origin: Origin; other: Origin }): FoundProblem {
+function takenTwice(
+  id: string,
+  { origin, other }: { origin: Origin; other: Origin },
+): FoundProblem {
   return {
     code: 'ERR_CEDAR_POLICY_INVALID',
     severity: 'error',

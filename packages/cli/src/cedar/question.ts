@@ -49,7 +49,10 @@ async function contextOf(args: Arguments, io: Io): Promise<Context> {
   if (given === undefined) return {};
   const value = given.trimStart().startsWith('{')
     ? parseJsonOption(given, '--context')
-    : parseJsonFile({ name: given, text: await readText(given, { what: 'context', io }) }, 'context');
+    : parseJsonFile(
+        { name: given, text: await readText(given, { what: 'context', io }) },
+        'context',
+      );
   if (!isObject(value)) throw new UsageError('found a context that is no object, expected {…}');
   return value as Context;
 }

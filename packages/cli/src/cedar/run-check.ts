@@ -47,7 +47,10 @@ async function policyProblems(
 }
 
 /** The schema by itself; nothing when there is none, or it has faults, which were told with the policies'. */
-async function schemaOf({ schema }: OpenPolicies, engine: CedarEngine): Promise<Schema | undefined> {
+async function schemaOf(
+  { schema }: OpenPolicies,
+  engine: CedarEngine,
+): Promise<Schema | undefined> {
   if (!schema) return undefined;
   try {
     return (await engine.load([], schema.text)).schema;

@@ -1,1 +1,3 @@
-export async function runFilter(): Promise<number> { return 3; }
+export async function runFilter(): Promise<number> {
+  return 3;
+}

@@ -26,7 +26,8 @@ const SHOWN_MAX = { mismatches: 100, ids: 12 } as const;
 /** Runs tests of the official format; the exit code says whether all came out as expected. */
 export async function runCedarVectors(args: Arguments, io: Io): Promise<number> {
   const [path] = args.operands;
-  if (path === undefined) throw new UsageError('found no PATH, expected a test or a folder of them');
+  if (path === undefined)
+    throw new UsageError('found no PATH, expected a test or a folder of them');
   const root = args.text('root') ?? '.';
   for (const each of [path, root]) await requirePath(each, io);
   const report = await withEngine((engine) =>

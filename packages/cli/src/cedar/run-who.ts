@@ -1,1 +1,3 @@
-export async function runWho(): Promise<number> { return 3; }
+export async function runWho(): Promise<number> {
+  return 3;
+}

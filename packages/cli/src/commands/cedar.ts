@@ -102,6 +102,12 @@ export const cedarExplainCommand: Command = {
       value: 'NAME[=VALUE,…]',
       help: 'a context attribute that can be raised, and to what; repeat for each',
     },
+    lower: {
+      type: 'string',
+      multiple: true,
+      value: 'NAME[=VALUE,…]',
+      help: 'the same of one that gets better as it falls: a risk',
+    },
     strict: cedar.strict,
     json: shared.json,
   },
@@ -173,9 +179,15 @@ export const cedarVectorsCommand: Command = {
   description:
     'Runs a test file, or every test in a folder and below: policies, requests and the expected decision, reasons and errors of\neach; schema and entities may be absent; links of templates stand in the test or beside the policies (x.links.json beside\nx.cedar). Prints {"tests", "requests", "mismatches": [{"test", "request", "expected", "got"}]}. Exit code 0 only without mismatch.',
   options: {
-    root: { type: 'string', value: 'DIR', help: 'what the paths in tests are relative to (default: .)' },
+    root: {
+      type: 'string',
+      value: 'DIR',
+      help: 'what the paths in tests are relative to (default: .)',
+    },
     json: shared.json,
   },
-  examples: ['countersign cedar vectors cedar-integration-tests/tests --root cedar-integration-tests'],
+  examples: [
+    'countersign cedar vectors cedar-integration-tests/tests --root cedar-integration-tests',
+  ],
   run: async (args, io) => (await import('../cedar/run-vectors.ts')).runCedarVectors(args, io),
 };
