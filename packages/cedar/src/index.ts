@@ -67,3 +67,11 @@ export {
   type VectorReport,
 } from './vectors/run-vectors.ts';
 export type { VectorAnswer } from './vectors/vector-test.ts';
+export type { SqlMapping } from './filter/mapping.ts';
+export {
+  type FilterPolicy,
+  type SqlFilter,
+  type SqlOptions,
+  type SqlRefusal,
+  toSql,
+} from './filter/to-sql.ts';

@@ -85,7 +85,7 @@ export async function loadPolicies(
 
 /** Problems of the engine, each in the file where it is. */
 export function placed(
-  problems: CedarError['problems'],
+  problems: readonly FoundProblem[],
   { sources, schema }: OpenPolicies,
 ): readonly FoundProblem[] {
   return problems.map((problem) => inItsFile(problem, { sources, schema }));

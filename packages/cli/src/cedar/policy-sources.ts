@@ -1,4 +1,4 @@
-import type { CedarEngine, CedarProblem, PolicySource, TemplateLink } from '@countersign/cedar';
+import type { CedarEngine, PolicySource, TemplateLink } from '@countersign/cedar';
 import type { FoundProblem } from './found-problem.ts';
 import type { PolicyFiles } from './policy-files.ts';
 import { linksIn } from './read-links.ts';
@@ -94,7 +94,7 @@ function takenTwice(
 
 /** A problem that the engine found in a text of its own, in the file where that text is. */
 export function inItsFile(
-  problem: CedarProblem,
+  problem: FoundProblem,
   { sources, schema }: { readonly sources: PolicySources; readonly schema: TextFile | undefined },
 ): FoundProblem {
   const { policy, start, end } = problem;

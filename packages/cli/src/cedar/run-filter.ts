@@ -1,3 +1,114 @@
-export async function runFilter(): Promise<number> {
-  return 3;
+import {
+  evaluatePartially,
+  type FilterPolicy,
+  type PartialAnswer,
+  type PolicySet,
+  type SqlFilter,
+  type SqlMapping,
+  type SqlRefusal,
+  toSql,
+} from '@countersign/cedar';
+import { type Arguments, EXIT, type Io, UsageError } from '../command-line/command.ts';
+import { oneOf } from '../command-line/words.ts';
+import { printable } from '../record/printable.ts';
+import { placeIn } from './answer-text.ts';
+import { loadEntities } from './entities-file.ts';
+import { exactJson } from './exact-json.ts';
+import { type FoundProblem, problemText } from './found-problem.ts';
+import { parseJsonFile } from './json.ts';
+import { type LoadedPolicies, loadPolicies, placed, withEngine } from './open-policies.ts';
+import { readQuestion } from './question.ts';
+import { readText } from './read-text.ts';
+
+/** Turns policies into the condition that selects the rows somebody may have; a refusal is a negative answer. */
+export async function runFilter(args: Arguments, io: Io): Promise<number> {
+  const entityType = required(args, 'resource-type', 'the type of the resources');
+  const dialect = oneOf('--dialect', required(args, 'dialect', 'postgres or sqlite'), [
+    'postgres',
+    'sqlite',
+  ]);
+  const name = required(args, 'table', 'a file that tells how entities are stored');
+  const { principal, action, context } = await readQuestion(args, io);
+  if (!principal) throw new UsageError('found no --principal, expected one');
+  if (!action) throw new UsageError('found no --action, expected one');
+  const text = await readText(name, { what: 'mapping', io });
+  const mapping = parseJsonFile({ name, text }, 'mapping') as SqlMapping;
+  return await withEngine(async (engine) => {
+    const loaded = await loadPolicies(args, io, { engine, what: 'filter' });
+    const { set } = loaded;
+    const entities = await loadEntities(args, io, set.schema);
+    const strict = args.flag('strict');
+    const request = { principal, action, resource: { type: entityType }, context };
+    const partial = evaluatePartially(set, request, entities, { strict });
+    const found = toSql(filterPolicies(partial, set), {
+      dialect,
+      entityType,
+      mapping,
+      entities,
+      strict,
+      alias: args.text('alias') ?? 'resource',
+      ...(set.schema && { schema: set.schema }),
+    });
+    if (args.flag('json')) io.out(`${exactJson(filterJson(found, loaded))}\n`);
+    else io.out(`${filterText(found, loaded)}\n`);
+    return found.kind === 'filter' ? EXIT.ok : EXIT.negative;
+  });
+}
+
+function required(args: Arguments, name: string, what: string): string {
+  const value = args.text(name);
+  if (value === undefined) throw new UsageError(`found no --${name}, expected ${what}`);
+  return value;
+}
+
+/** Every policy that may apply to some row: what is left of it, or what is certain of it in every row. */
+function filterPolicies(answer: PartialAnswer, set: PolicySet): readonly FilterPolicy[] {
+  const span = { start: 0, end: 0 };
+  const effectOf = (id: string) => set.policy(id)?.effect ?? 'forbid';
+  return [
+    ...answer.residuals,
+    ...answer.satisfied.map((id) => ({
+      id,
+      effect: effectOf(id),
+      condition: { kind: 'literal' as const, span, value: true },
+    })),
+    ...answer.errored.map(({ policy, message }) => ({
+      id: policy,
+      effect: effectOf(policy),
+      condition: { kind: 'error' as const, span, message },
+    })),
+  ];
+}
+
+function filterJson(found: SqlFilter | SqlRefusal, loaded: LoadedPolicies): unknown {
+  if (found.kind === 'filter') return found;
+  return {
+    ...found,
+    refusals: found.refusals.map(({ policy, span, message }) => ({
+      policy,
+      message,
+      ...(span && placeIn(policy, span, loaded)),
+    })),
+  };
+}
+
+function filterText(found: SqlFilter | SqlRefusal, loaded: LoadedPolicies): string {
+  if (found.kind === 'refused') {
+    return [...placed(problemsOf(found), loaded).map(problemText), 'refused: no filter'].join('\n');
+  }
+  const { sql, parameters } = found;
+  return [
+    printable(sql),
+    ...parameters.map((value, index) => `-- ${index + 1}: ${printable(exactJson(value))}`),
+  ].join('\n');
+}
+
+function problemsOf({ code, refusals }: SqlRefusal): FoundProblem[] {
+  return refusals.map(({ policy, span, message }) => ({
+    code,
+    severity: 'error' as const,
+    ...(policy !== '' && { policy }),
+    message,
+    ...span,
+  }));
 }

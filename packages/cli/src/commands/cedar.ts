@@ -131,6 +131,11 @@ export const cedarFilterCommand: Command = {
     context: cedar.context,
     dialect: { type: 'string', value: 'NAME', help: 'postgres or sqlite' },
     table: { type: 'string', value: 'FILE', help: 'how entities are stored, JSON' },
+    alias: {
+      type: 'string',
+      value: 'NAME',
+      help: 'what the statement calls the row (default: resource)',
+    },
     entities: cedar.entities,
     schema: cedar.schema,
     strict: cedar.strict,
