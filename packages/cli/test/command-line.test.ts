@@ -35,7 +35,7 @@ describe.each(commands.map(({ name }) => name))('countersign %s', (name) => {
     const operands = Array.from({ length: (command?.operandsMax ?? 0) + 1 }, (_, at) => `w${at}`);
     const { code, err } = await countersign([...name.split(' '), ...operands]);
     expect(code).toBe(EXIT.usage);
-    expect(err).toMatch(/found operand 'w\d', expected at most \d\n$/);
+    expect(err).toMatch(/found operand 'w\d+', expected at most \d+\n$/);
   });
 });
 

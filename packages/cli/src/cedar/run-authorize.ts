@@ -1,8 +1,8 @@
 import { type Arguments, EXIT, type Io } from '../command-line/command.ts';
-import { print } from '../commands/options.ts';
 import { answerJson, answerLines } from './answer-text.ts';
 import { loadEntities } from './entities-file.ts';
 import { loadPolicies, withEngine } from './open-policies.ts';
+import { printAnswer } from './print-answer.ts';
 import { readRequest } from './question.ts';
 
 /** Decides one request and tells why; the exit code is the decision. */
@@ -18,7 +18,10 @@ export async function runAuthorize(args: Arguments, io: Io): Promise<number> {
     // A question that the schema does not admit has no answer: it is told as such and not as a deny.
     const request = loaded.set.parseRequest(asked, options);
     const answer = loaded.set.authorize(request, entities, options);
-    print(io, args, answerJson(answer, loaded), answerLines(answer, loaded, options).join('\n'));
+    printAnswer(io, args, {
+      json: answerJson(answer, loaded),
+      lines: answerLines(answer, loaded, options),
+    });
     return answer.decision === 'allow' ? EXIT.ok : EXIT.negative;
   });
 }

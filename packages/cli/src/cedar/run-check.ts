@@ -1,12 +1,12 @@
 import { type CedarEngine, CedarError, type Schema } from '@countersign/cedar';
 import { type Arguments, EXIT, type Io } from '../command-line/command.ts';
-import { print } from '../commands/options.ts';
 import { printable } from '../record/printable.ts';
 import { entitiesIn, readEntitiesFile } from './entities-file.ts';
 import { type FoundProblem, problemJson, problemText } from './found-problem.ts';
 import { type OpenPolicies, openPolicies, placed, withEngine } from './open-policies.ts';
 import { placesIn } from './place.ts';
 import type { PolicySources } from './policy-sources.ts';
+import { printAnswer } from './print-answer.ts';
 
 /** Checks policies, schema and entities and prints every problem; the exit code says whether there was an error. */
 export async function runCedarCheck(args: Arguments, io: Io): Promise<number> {
@@ -22,18 +22,18 @@ export async function runCedarCheck(args: Arguments, io: Io): Promise<number> {
     const errors = problems.filter(({ severity }) => severity === 'error').length;
     const warnings = problems.length - errors;
     const policies = policyRows(open.sources);
+    const templates = policies.filter(({ kind }) => kind === 'template').length;
     const summary = [
       `${errors === 0 ? 'good' : 'not good'}: ${count(errors, 'error')}, ${count(warnings, 'warning')}`,
-      ` in ${count(policies.length, 'policy', 'policies')}`,
+      ` in ${count(policies.length - templates, 'policy', 'policies')}`,
+      ...(templates > 0 ? [`, ${count(templates, 'template')}`] : []),
       ...(found?.store ? [`, ${count(found.store.size, 'entity', 'entities')}`] : []),
       open.schema ? '' : '; without a schema nothing was validated',
     ].join('');
-    print(
-      io,
-      args,
-      { ok: errors === 0, errors, warnings, policies, problems: problems.map(problemJson) },
-      [...problems.map(problemText), ...idNote(open.sources), summary].join('\n'),
-    );
+    printAnswer(io, args, {
+      json: { ok: errors === 0, errors, warnings, policies, problems: problems.map(problemJson) },
+      lines: [...problems.map(problemText), ...idNote(open.sources), summary],
+    });
     return errors === 0 ? EXIT.ok : EXIT.negative;
   });
 }

@@ -1,9 +1,9 @@
 import { explain } from '@countersign/cedar';
 import { type Arguments, EXIT, type Io } from '../command-line/command.ts';
-import { print } from '../commands/options.ts';
 import { loadEntities } from './entities-file.ts';
 import { explanationJson, explanationLines } from './explanation-text.ts';
 import { loadPolicies, withEngine } from './open-policies.ts';
+import { printAnswer } from './print-answer.ts';
 import { readRequest } from './question.ts';
 import { raisableAttributes } from './raise-option.ts';
 
@@ -22,12 +22,10 @@ export async function runExplain(args: Arguments, io: Io): Promise<number> {
     // Refuses what the schema does not admit: there would be nothing to explain.
     set.parseRequest(request, options);
     const explanation = explain(set, request, entities, { ...options, raise });
-    print(
-      io,
-      args,
-      explanationJson(explanation, loaded),
-      explanationLines(explanation, loaded, options).join('\n'),
-    );
+    printAnswer(io, args, {
+      json: explanationJson(explanation, loaded),
+      lines: explanationLines(explanation, loaded, options),
+    });
     return explanation.decision === 'allow' ? EXIT.ok : EXIT.negative;
   });
 }

@@ -13,10 +13,10 @@ import { oneOf } from '../command-line/words.ts';
 import { printable } from '../record/printable.ts';
 import { placeIn } from './answer-text.ts';
 import { loadEntities } from './entities-file.ts';
-import { exactJson } from './exact-json.ts';
 import { type FoundProblem, problemText } from './found-problem.ts';
 import { parseJsonFile } from './json.ts';
 import { type LoadedPolicies, loadPolicies, placed, withEngine } from './open-policies.ts';
+import { exactJson, printAnswer } from './print-answer.ts';
 import { readQuestion } from './question.ts';
 import { readText } from './read-text.ts';
 
@@ -49,8 +49,7 @@ export async function runFilter(args: Arguments, io: Io): Promise<number> {
       alias: args.text('alias') ?? 'resource',
       ...(set.schema && { schema: set.schema }),
     });
-    if (args.flag('json')) io.out(`${exactJson(filterJson(found, loaded))}\n`);
-    else io.out(`${filterText(found, loaded)}\n`);
+    printAnswer(io, args, { json: filterJson(found, loaded), lines: filterLines(found, loaded) });
     return found.kind === 'filter' ? EXIT.ok : EXIT.negative;
   });
 }
@@ -92,15 +91,15 @@ function filterJson(found: SqlFilter | SqlRefusal, loaded: LoadedPolicies): unkn
   };
 }
 
-function filterText(found: SqlFilter | SqlRefusal, loaded: LoadedPolicies): string {
+function filterLines(found: SqlFilter | SqlRefusal, loaded: LoadedPolicies): readonly string[] {
   if (found.kind === 'refused') {
-    return [...placed(problemsOf(found), loaded).map(problemText), 'refused: no filter'].join('\n');
+    return [...placed(problemsOf(found), loaded).map(problemText), 'refused: no filter'];
   }
   const { sql, parameters } = found;
   return [
     printable(sql),
     ...parameters.map((value, index) => `-- ${index + 1}: ${printable(exactJson(value))}`),
-  ].join('\n');
+  ];
 }
 
 function problemsOf({ code, refusals }: SqlRefusal): FoundProblem[] {

@@ -13,9 +13,9 @@ import {
   type Io,
   UsageError,
 } from '../command-line/command.ts';
-import { print } from '../commands/options.ts';
 import { printable } from '../record/printable.ts';
 import { withEngine } from './open-policies.ts';
+import { printAnswer } from './print-answer.ts';
 import { ENTITIES_BYTES_MAX, readText } from './read-text.ts';
 
 /** How often a run tells how far it is. */
@@ -42,7 +42,7 @@ export async function runCedarVectors(args: Arguments, io: Io): Promise<number> 
   if (report.tests === 0) {
     throw new CommandError(`cannot run vectors: found no test in '${printable(path)}'`);
   }
-  print(io, args, report, reportText(report));
+  printAnswer(io, args, { json: report, lines: reportLines(report) });
   return report.mismatches.length === 0 ? EXIT.ok : EXIT.negative;
 }
 
@@ -75,14 +75,14 @@ function progress(
   };
 }
 
-function reportText({ tests, requests, mismatches }: VectorReport): string {
+function reportLines({ tests, requests, mismatches }: VectorReport): readonly string[] {
   const bad = mismatches.length;
   const more = bad - SHOWN_MAX.mismatches;
   return [
     ...mismatches.slice(0, SHOWN_MAX.mismatches).flatMap(mismatchLines),
     ...(more > 0 ? [`and ${more} more; --json lists all`] : []),
     `${bad === 0 ? 'good' : 'not good'}: ${tests} tests, ${requests} requests, ${bad} ${bad === 1 ? 'mismatch' : 'mismatches'}`,
-  ].join('\n');
+  ];
 }
 
 function mismatchLines({ test, request, expected, got }: VectorMismatch): readonly string[] {
