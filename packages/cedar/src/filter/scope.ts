@@ -1,4 +1,4 @@
-import type { EntityView } from '../entity/entity-view.ts';
+import type { Entity, EntityView } from '../entity/entity-view.ts';
 import type { Schema } from '../schema/schema.ts';
 import type { EntityUid } from '../value/entity-uid.ts';
 import type { Dialect } from './dialect.ts';
@@ -9,8 +9,8 @@ import { Untranslatable } from './untranslatable.ts';
 
 /** Entities in memory, from which a filter takes what its tables do not tell. */
 export interface FilterEntities extends EntityView {
-  /** Every entity of a type below another, direct or not, itself not counted. */
-  descendants?(ancestor: EntityUid, type: string): Iterable<EntityUid>;
+  /** The entities that are in another, itself not counted. An `EntityStore` has it. */
+  descendants?(uid: EntityUid): Iterable<Entity>;
 }
 
 /** What is certain at some place of an expression: predicates that hold in every row that comes there. */

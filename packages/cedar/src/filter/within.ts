@@ -217,6 +217,9 @@ function stepDown(type: string, table: Table, below: Sql, scope: Scope): Sql {
   return sql`SELECT ${identifier(alias, 'child')} FROM (${union}) AS ${identifier(alias)} JOIN ${below} ON ${isChild}`;
 }
 
+/** Entities of any type that are looked at for one target. */
+const WALK_MAX = 1_000_000;
+
 /** Of entities in memory: all that are below the targets, as a list. */
 function isBelowInMemory(member: EntityTerm, targets: Targets, scope: Scope): Predicate {
   const { type } = member;
@@ -230,9 +233,11 @@ function isBelowInMemory(member: EntityTerm, targets: Targets, scope: Scope): Pr
   }
   const found = new Map<string, EntityUid>();
   for (const target of targets) {
-    for (const uid of scope.entities.descendants(target, type)) {
-      found.set(uid.key, uid);
-      if (found.size > LIST_MAX) {
+    let walked = 0;
+    for (const { uid } of scope.entities.descendants(target)) {
+      walked += 1;
+      if (uid.type === type) found.set(uid.key, uid);
+      if (found.size > LIST_MAX || walked > WALK_MAX) {
         return refuse(`found more than ${LIST_MAX} entities of ${type} below ${target}`);
       }
     }
