@@ -76,7 +76,10 @@ function entities(size: number, random: Random): readonly CedarEntity[] {
     ...numbers.map((user) => bare(view('user', user))),
     ...numbers.map((group) => bare(uid('Group', group))),
     ...numbers.map((group) =>
-      bare(view('group', group), (members.get(group) ?? []).map((user) => view('user', user))),
+      bare(
+        view('group', group),
+        (members.get(group) ?? []).map((user) => view('user', user)),
+      ),
     ),
     ...numbers.map((document) => ({
       uid: uid('Document', document),

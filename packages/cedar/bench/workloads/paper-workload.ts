@@ -16,7 +16,9 @@ export interface PaperApplication {
   readonly dereferenced: readonly string[];
   entities(size: number, random: Random): readonly CedarEntity[];
   /** For each action the types it applies to. Contexts are empty. */
-  readonly actions: { readonly [action: string]: { readonly principal: string; readonly resource: string } };
+  readonly actions: {
+    readonly [action: string]: { readonly principal: string; readonly resource: string };
+  };
 }
 
 /** `hierarchies` worlds of the given size, each with `requests` questions about entities that exist. */
