@@ -1,6 +1,7 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
 import type { Samples } from '../sample.ts';
 import type { Answer, Engine, Mode } from './engine.ts';
 
@@ -44,7 +45,7 @@ export async function program(
 }
 
 /** One command at a time. */
-function asker(name: string, child: ChildProcessWithoutNullStreams) {
+function asker(name: string, child: ChildProcessByStdio<Writable, Readable, null>) {
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return async (command: object): Promise<unknown> => {
     child.stdin.write(`${JSON.stringify(command)}\n`);

@@ -68,7 +68,7 @@ function plainEntity(entity: CedarEntity, byUid: ReadonlyMap<string, CedarEntity
   };
 }
 
-function plainRecord(record: { readonly [name: string]: CedarJson }): {
+export function plainRecord(record: { readonly [name: string]: CedarJson }): {
   readonly [name: string]: unknown;
 } {
   return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, plain(value)]));

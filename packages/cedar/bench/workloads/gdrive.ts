@@ -1,6 +1,6 @@
 import type { CedarEntity, CedarUid } from '@countersign/cedar';
 import { CONNECTION_PROBABILITY, type PaperApplication } from './paper-workload.ts';
-import type { Random } from './workload.ts';
+import { type Random, reference } from './workload.ts';
 
 /**
  * Files in folders. Whom something is shared with is a hierarchy of views: what user u may view is below
@@ -60,9 +60,9 @@ function entities(size: number, random: Random): readonly CedarEntity[] {
     return {
       uid: uid('User', user),
       attrs: {
-        view: { __entity: view('user', user) },
-        documents: some(size).map((document) => ({ __entity: uid('Document', document) })),
-        folders: some(size).map((folder) => ({ __entity: uid('Folder', folder) })),
+        view: reference(view('user', user)),
+        documents: some(size).map((document) => reference(uid('Document', document))),
+        folders: some(size).map((folder) => reference(uid('Folder', folder))),
       },
       parents: groups.map((group) => uid('Group', group)),
     };

@@ -1,6 +1,6 @@
 import type { CedarEntity, CedarUid } from '@countersign/cedar';
 import { CONNECTION_PROBABILITY, type PaperApplication } from './paper-workload.ts';
-import type { Random } from './workload.ts';
+import { type Random, reference } from './workload.ts';
 
 const REPOSITORY_ROLES = ['readers', 'triagers', 'writers', 'maintainers', 'admins'] as const;
 const ORGANIZATION_ROLES = ['readers', 'writers', 'admins'] as const;
@@ -78,7 +78,7 @@ function entities(size: number, random: Random): readonly CedarEntity[] {
       {
         uid: uid('Repository', repository),
         attrs: {
-          owner: { __entity: uid('Organization', random.below(size)) },
+          owner: reference(uid('Organization', random.below(size))),
           ...references(REPOSITORY_ROLES, (role) => repositoryRole(repository, role)),
         },
         parents: [],
@@ -104,7 +104,7 @@ function entities(size: number, random: Random): readonly CedarEntity[] {
 }
 
 function references<Role extends string>(roles: readonly Role[], of: (role: Role) => CedarUid) {
-  return Object.fromEntries(roles.map((role) => [role, { __entity: of(role) }]));
+  return Object.fromEntries(roles.map((role) => [role, reference(of(role))]));
 }
 
 function uid(type: string, index: number): CedarUid {

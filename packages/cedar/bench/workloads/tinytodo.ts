@@ -1,6 +1,6 @@
 import type { CedarEntity, CedarUid } from '@countersign/cedar';
 import { CONNECTION_PROBABILITY, type PaperApplication } from './paper-workload.ts';
-import type { Random } from './workload.ts';
+import { type Random, reference } from './workload.ts';
 
 const APPLICATION: CedarUid = { type: 'Application', id: 'TinyTodo' };
 const TASKS_MAX = 50;
@@ -75,9 +75,9 @@ function entities(size: number, random: Random): readonly CedarEntity[] {
         uid: uid('List', list),
         attrs: {
           name: `list-${list}`,
-          owner: { __entity: uid('User', random.below(size)) },
-          readers: { __entity: uid('Team', random.below(size)) },
-          editors: { __entity: uid('Team', random.below(size)) },
+          owner: reference(uid('User', random.below(size))),
+          readers: reference(uid('Team', random.below(size))),
+          editors: reference(uid('Team', random.below(size))),
           tasks: Array.from({ length: random.below(TASKS_MAX + 1) }, () => ({
             id: random.below(1_000_000),
             name: `task-${random.below(1_000_000)}`,

@@ -1,4 +1,10 @@
-import type { CedarEntity, CedarRequest, CedarUid, PolicySource } from '@countersign/cedar';
+import type {
+  CedarEntity,
+  CedarJson,
+  CedarRequest,
+  CedarUid,
+  PolicySource,
+} from '@countersign/cedar';
 
 /** What every engine is measured on: the same policies, entities and requests. */
 export interface Workload {
@@ -42,6 +48,11 @@ export function world(
 /** `Type::"id"`; ids of the workloads hold nothing that needs an escape. */
 export function uidText(uid: CedarUid): string {
   return `${uid.type}::"${uid.id}"`;
+}
+
+/** A reference in Cedar's JSON form. */
+export function reference({ type, id }: CedarUid): CedarJson {
+  return { __entity: { type, id } };
 }
 
 function reachable(
