@@ -8,10 +8,14 @@ export const LIMITS = {
   policyLength: 65_536,
   /** UTF-16 units of one `.cedar` file, and of a schema. */
   fileLength: 1_048_576,
+  /** UTF-16 units of all policies of one set. */
+  totalLength: 16_777_216,
   /** Brackets open at once in a policy or a schema. */
   nesting: 64,
   /** `&&`, `||`, `+`, `-`, `*` and `if` in one policy. */
   operators: 500,
+  /** Levels of an expression's tree, and accesses in one chain. */
+  depth: 600,
   policies: 10_000,
   policyIdLength: 256,
   /** Levels of a value in the context or in an attribute. */

@@ -1,0 +1,63 @@
+/** Words that name nothing: no variable, no type, no attribute without quotes. */
+const RESERVED: ReadonlySet<string> = new Set([
+  'true',
+  'false',
+  'if',
+  'then',
+  'else',
+  'in',
+  'is',
+  'like',
+  'has',
+  '__cedar',
+]);
+
+export function isReserved(word: string): boolean {
+  return RESERVED.has(word);
+}
+
+const IDENTIFIER = /^[_a-zA-Z][_a-zA-Z0-9]*$/;
+
+/** Whether a name can be written without quotes, as in `.name` and `has name`. */
+export function isIdentifier(name: string): boolean {
+  return IDENTIFIER.test(name) && !RESERVED.has(name);
+}
+
+/** Operators that are written like methods and have one argument. */
+export const OPERATOR_METHODS = [
+  'contains',
+  'containsAll',
+  'containsAny',
+  'getTag',
+  'hasTag',
+] as const;
+
+/** Extension functions: `ip("…")`. */
+export const EXTENSION_FUNCTIONS: ReadonlySet<string> = new Set([
+  'ip',
+  'decimal',
+  'datetime',
+  'duration',
+]);
+
+/** Extension methods: `….isInRange(…)`. */
+export const EXTENSION_METHODS: ReadonlySet<string> = new Set([
+  'isIpv4',
+  'isIpv6',
+  'isLoopback',
+  'isMulticast',
+  'isInRange',
+  'lessThan',
+  'lessThanOrEqual',
+  'greaterThan',
+  'greaterThanOrEqual',
+  'offset',
+  'durationSince',
+  'toDate',
+  'toTime',
+  'toMilliseconds',
+  'toSeconds',
+  'toMinutes',
+  'toHours',
+  'toDays',
+]);
