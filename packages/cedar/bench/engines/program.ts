@@ -16,14 +16,9 @@ import type { Answer, Engine, Mode } from './engine.ts';
  */
 export async function program(
   name: string,
-  {
-    command,
-    args,
-    path,
-    modes,
-  }: { command: string; args: readonly string[]; path: string; modes: readonly Mode[] },
+  { command, path, modes }: { command: string; path: string; modes: readonly Mode[] },
 ): Promise<Engine> {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(command, [], { stdio: ['pipe', 'pipe', 'inherit'] });
   const ask = asker(name, child);
   await ask({ op: 'load', path });
   return {
