@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
 
@@ -40,14 +39,12 @@ export function describeMachine(now: Date): Machine {
   };
 }
 
+/** As installed: not every package exports its package.json. */
 function versionOf(name: string): string {
-  // Not every package exports its package.json; the folder above its entry has it.
-  const entry = createRequire(import.meta.url).resolve(name);
-  const folder = entry.slice(0, entry.lastIndexOf(name) + name.length);
-  const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
-    version: string;
-  };
-  return version;
+  const lock = JSON.parse(
+    readFileSync(join(import.meta.dirname, '../../../package-lock.json'), 'utf8'),
+  ) as { packages: { [path: string]: { version?: string } } };
+  return lock.packages[`node_modules/${name}`]?.version ?? 'unknown';
 }
 
 function printed(command: string, ...args: readonly string[]): string {

@@ -1,4 +1,5 @@
 import type { Row } from './compare.ts';
+import type { Mode } from './engines/engine.ts';
 import type { Machine } from './machine.ts';
 import type { Memory } from './memory.ts';
 
@@ -23,6 +24,8 @@ export interface Aim {
 
 export const OURS = 'countersign';
 
+const MODES: readonly Mode[] = ['parsed', 'context', 'objects', 'text'];
+
 /** The results as Markdown: what each engine needs, and in brackets how many times what ours needs in the same mode. */
 export function markdown(results: Results): string {
   const { machine, settings, rows, memory, skipped, aims } = results;
@@ -34,8 +37,8 @@ export function markdown(results: Results): string {
     `${Object.entries(machine.versions)
       .map(([peer, version]) => `${peer} ${version}`)
       .join('; ')}.`,
-    `${settings.seconds} s for each engine and mode, in ${settings.rounds} rounds, engines in turn.`,
-    MODES,
+    `${settings.seconds} s for each engine and mode, in turn, rounds: ${settings.rounds}.`,
+    HOW_MEASURED,
     ...families.flatMap((family) => {
       const ofFamily = rows.filter(({ workload }) => workload.startsWith(`${family}-`));
       return [
@@ -66,7 +69,7 @@ export function markdown(results: Results): string {
   ].join('\n\n');
 }
 
-const MODES = `Modes: \`parsed\`: entities and request are resident; \`context\`: entities are resident, the request is JSON values;
+const HOW_MEASURED = `Modes: \`parsed\`: entities and request are resident; \`context\`: entities are resident, the request is JSON values;
 \`objects\`: the request and the entities it needs are JSON values; \`text\`: the same as JSON text.`;
 
 const DIFFERENCES = `- cedar-wasm keeps no entities: it has no resident mode. Policies and schema are parsed beforehand, requests validated.
@@ -83,7 +86,10 @@ export function table(
   figure: 'p50Ns' | 'singleP99Ns',
 ): string {
   const sizes = [...new Set(rows.map(({ workload }) => workload.slice(family.length + 1)))];
-  const kinds = [...new Set(rows.map(({ engine, mode }) => `${engine} ${mode}`))];
+  const kinds = MODES.flatMap((mode) => {
+    const engines = rows.filter((row) => row.mode === mode).map((row) => row.engine);
+    return [...new Set(engines)].map((engine) => `${engine} ${mode}`);
+  });
   const find = (kind: string, size: string) =>
     rows.find(
       ({ engine, mode, workload }) =>

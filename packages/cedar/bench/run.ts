@@ -29,6 +29,7 @@ const isShort = seconds < 0.5;
 const modes: readonly Mode[] = isShort
   ? ['parsed', 'objects']
   : ['parsed', 'context', 'objects', 'text'];
+const tooLong = isShort ? 'this run is short' : 'a decision takes too long to measure many';
 const cache = join(import.meta.dirname, '../../../.cache/bench');
 const started = new Date();
 mkdirSync(cache, { recursive: true });
@@ -71,7 +72,7 @@ async function measure(workload: Workload): Promise<readonly Row[]> {
     for (const { name, policiesMax, make } of peers()) {
       const count = workload.policies.length;
       if (count <= policiesMax) engines.push(await make(workload));
-      else skipped.push(`${name} at ${count} policies: a decision takes too long to measure many`);
+      else skipped.push(`${name} at ${count} policies: ${tooLong}`);
     }
     return await compare(workload, engines, { seconds, rounds, modes });
   } finally {
