@@ -1,14 +1,24 @@
 // Puts entities into one store and tells what this process grew by. Run by memory.ts with --expose-gc.
-import { createEntityStore } from '@countersign/cedar';
+import { createCedarEngine, createEntityStore, EntityUid } from '@countersign/cedar';
+import { startNodeThread } from '@countersign/cedar/node';
 
 const USERS_PER_GROUP = 100;
 const count = Number(process.argv[2]);
 
+const SCHEMA = `
+entity Tenant, Group;
+entity User in [Group] = { tenant: Tenant, level: Long, mail: String, isActive: Bool };
+action read appliesTo { principal: User, resource: User };
+`;
+
+const engine = createCedarEngine({ startThread: startNodeThread });
+const { parseEntity } = await engine.load([], SCHEMA);
+await engine.close();
 const store = createEntityStore();
 const before = residentBytes();
 const start = performance.now();
 for (let index = 0; index < count; index += 1) {
-  store.put({
+  const entity = parseEntity({
     uid: { type: 'User', id: `user-${index}` },
     attrs: {
       tenant: { __entity: { type: 'Tenant', id: `tenant-${index % 50}` } },
@@ -18,11 +28,12 @@ for (let index = 0; index < count; index += 1) {
     },
     parents: [{ type: 'Group', id: `group-${Math.floor(index / USERS_PER_GROUP)}` }],
   });
+  store.put(entity);
 }
 const milliseconds = Math.round(performance.now() - start);
 const grown = residentBytes() - before;
-const last = { type: 'User', id: `user-${count - 1}` };
-if (store.get(last) === undefined) throw new Error('could not measure: found the store empty');
+if (store.find(new EntityUid('User', `user-${count - 1}`)) === undefined)
+  throw new Error('could not measure: found the store empty');
 
 process.stdout.write(
   JSON.stringify({

@@ -17,11 +17,10 @@ export async function countersign(workload: Workload): Promise<Engine> {
   const engine = createCedarEngine({ startThread: startNodeThread });
   const set = await engine.load(workload.policies, workload.schema);
   await engine.close();
-  const options = set.schema === undefined ? {} : { schema: set.schema };
-  const nothing = createEntityStore(options);
+  const nothing = createEntityStore();
   const questions = workload.worlds.flatMap((world) => {
-    const store = createEntityStore(options);
-    for (const entity of world.entities) store.put(entity);
+    const store = createEntityStore();
+    store.putAll(world.entities.map(set.parseEntity));
     return world.questions.map(({ request, entities }) => ({
       store,
       parsed: set.parseRequest(request),
@@ -36,7 +35,7 @@ export async function countersign(workload: Workload): Promise<Engine> {
     return question;
   };
   const withEntities = (request: CedarRequest, entities: readonly CedarEntity[]): CedarAnswer =>
-    set.authorize(request, layer(nothing, entities, set.schema));
+    set.authorize(request, layer(nothing, entities.map(set.parseEntity)));
   const parsed = (index: number) => {
     const question = at(index);
     return set.authorize(question.parsed, question.store);
