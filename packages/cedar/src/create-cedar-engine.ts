@@ -68,10 +68,10 @@ export function createCedarEngine({
       const worst = problems.find((problem) => problem.severity === 'error');
       if (worst) throw refusal(worst, problems);
       if (isClosed) throw closed();
-      const schema =
+      const resolved =
         checked.resolvedSchema === undefined ? undefined : resolveSchema(checked.resolvedSchema);
       return createPolicySet(
-        { policies: checked.policies, schema },
+        { policies: checked.policies, schema: resolved },
         { isIndexed: options.isIndexed !== false },
       );
     },
