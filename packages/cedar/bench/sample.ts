@@ -11,19 +11,18 @@ const BATCH_MS = 0.5;
 const SINGLES_MAX = 20_000;
 
 /**
- * Calls `decide` with 0, 1, … count-1, 0, … for about the given time: first a turn unmeasured, then in batches,
- * then one by one. A batch is a whole number of turns, so that all batches hold the same questions.
+ * Calls `decide` with 0, 1, … count-1, 0, …: first unmeasured, then for about the given time in batches and one
+ * by one. A batch is a whole number of turns, so that all batches hold the same questions.
  */
 export function sample(
   decide: (index: number) => unknown,
-  { count, seconds }: { count: number; seconds: number },
+  { count, seconds, warmUpSeconds }: { count: number; seconds: number; warmUpSeconds: number },
 ): Samples {
   const turn = () => {
     for (let index = 0; index < count; index += 1) keep(decide(index));
   };
   turn();
-  // The compiler of the running engine is still busy after one turn; a tenth of the time is for it alone.
-  until(seconds * 0.1, 0, turn);
+  until(warmUpSeconds, 0, turn);
   const started = performance.now();
   turn();
   const turnMs = performance.now() - started;
@@ -33,7 +32,7 @@ export function sample(
   );
 
   const batchNs: number[] = [];
-  until(seconds * 0.55, 3, () => {
+  until(seconds * 0.6, 3, () => {
     const start = performance.now();
     for (let done = 0; done < turns; done += 1) turn();
     batchNs.push(((performance.now() - start) * 1e6) / (turns * count));
@@ -41,7 +40,7 @@ export function sample(
 
   const overheadNs = clockOverheadNs();
   const singleNs: number[] = [];
-  const end = performance.now() + seconds * 350;
+  const end = performance.now() + seconds * 400;
   while (singleNs.length < count || (singleNs.length < SINGLES_MAX && performance.now() < end)) {
     const index = singleNs.length % count;
     const start = performance.now();
