@@ -7,7 +7,11 @@ export type CedarErrorCode =
   | 'ERR_CEDAR_SCHEMA_INVALID'
   /** Nested too deeply, too long, or so made that parsing it crashed or did not end in time. */
   | 'ERR_CEDAR_TOO_DEEP'
-  /** More calls waiting, or more sets alive, than the engine holds. */
+  /** Entities that contradict each other, or are in themselves by way of others. */
+  | 'ERR_CEDAR_ENTITIES_INVALID'
+  /** A change of an entity that is not there. */
+  | 'ERR_CEDAR_ENTITY_UNKNOWN'
+  /** More calls waiting, sets alive or entities than there is room for. */
   | 'ERR_CEDAR_OVERLOADED'
   | 'ERR_CEDAR_CLOSED'
   /** The worker could not be started at all. */

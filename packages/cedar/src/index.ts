@@ -1,7 +1,9 @@
+export type { TemplateLink } from './ast/policy.ts';
+export type { CedarAnswer } from './authorize/answer.ts';
+export type { AuthorizeOptions, PolicyFacts, PolicySet } from './authorize/policy-set.ts';
 export { CedarError, type CedarErrorCode } from './cedar-error.ts';
 export { type CedarEngineOptions, createCedarEngine } from './create-cedar-engine.ts';
 export type {
-  CedarAnswer,
   CedarEngine,
   CedarEntity,
   CedarJson,
@@ -9,7 +11,17 @@ export type {
   CedarRequest,
   CedarUid,
   EntitySource,
-  PolicyFacts,
-  PolicySet,
+  LoadOptions,
   PolicySource,
+  SchemaSource,
+  SplitPolicy,
 } from './engine.ts';
+export { createEntityStore, type EntityStoreOptions } from './entity/create-entity-store.ts';
+export { entitiesFrom } from './entity/entities-from.ts';
+export type { EntityChange, EntityStore } from './entity/entity-store.ts';
+export type { Entity, EntityView } from './entity/entity-view.ts';
+export { layer } from './entity/layer.ts';
+export { CedarRecord, Layout } from './value/cedar-record.ts';
+export { EntityUid, type UidCell } from './value/entity-uid.ts';
+export type { Value } from './value/value.ts';
+export type { ParseThread, StartParseThread } from './wasm/parse-thread.ts';

@@ -24,10 +24,12 @@ export const LIMITS = {
   values: 100_000,
   /** Entities in reach of one request. */
   entities: 1_000,
-  /** Sets alive in one engine. */
-  sets: 64,
-  /** Calls that wait for the worker. */
+  /** Calls of one engine that wait for the thread. */
   waitingCalls: 64,
-  /** Policies per call that may end the worker before the call is given up. */
+  /** Policies that the thread parses for one answer: a few milliseconds' work. */
+  parseGroup: 32,
+  /** Policies that it validates for one answer; each time it reads the schema anew. */
+  validationGroup: 128,
+  /** Policies per call that may end the thread before the call is given up. */
   workerDeaths: 8,
 } as const;

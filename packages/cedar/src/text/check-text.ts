@@ -4,17 +4,17 @@ import { LIMITS } from '../limits.ts';
 import { lex, type Token } from './lex.ts';
 
 /**
- * What can be said of policies and templates before anybody reads them: how many, their ids, their sizes.
- * Quick, whatever is in them.
+ * Whether policies and templates are few and short enough to be read at all. Quick, whatever is in them.
+ *
+ * @param count how many they are together with links
  */
-export function checkPolicySources(sources: readonly PolicySource[]): readonly CedarProblem[] {
-  if (sources.length > LIMITS.policies) {
-    return [
-      problem(
-        'ERR_CEDAR_TOO_DEEP',
-        `found ${sources.length} policies, expected at most ${LIMITS.policies}`,
-      ),
-    ];
+export function checkPolicySources(
+  sources: readonly PolicySource[],
+  count: number,
+): readonly CedarProblem[] {
+  if (count > LIMITS.policies) {
+    const message = `found ${count} policies, expected at most ${LIMITS.policies}`;
+    return [problem('ERR_CEDAR_TOO_DEEP', message)];
   }
   const length = sources.reduce((sum, { text }) => sum + text.length, 0);
   if (length > LIMITS.totalLength) {
@@ -25,16 +25,22 @@ export function checkPolicySources(sources: readonly PolicySource[]): readonly C
       ),
     ];
   }
-  const seen = new Set<string>();
-  const problems: CedarProblem[] = [];
-  for (const { id, text } of sources) {
-    const invalidId = checkPolicyId(id, seen);
-    if (invalidId) problems.push({ ...problem('ERR_CEDAR_POLICY_INVALID', invalidId), policy: id });
-    seen.add(id);
+  return sources.flatMap(({ id, text }) => {
     const tooLong = checkPolicyLength(text);
-    if (tooLong) problems.push({ ...tooLong, policy: id });
-  }
-  return problems;
+    return tooLong ? [{ ...tooLong, policy: id }] : [];
+  });
+}
+
+/** Whether policies, templates and links have ids that can name them, each once. */
+export function checkPolicyIds(named: readonly { readonly id: string }[]): readonly CedarProblem[] {
+  const seen = new Set<string>();
+  return named.flatMap(({ id }) => {
+    const message = checkPolicyId(id, seen);
+    seen.add(id);
+    return message === undefined
+      ? []
+      : [{ ...problem('ERR_CEDAR_POLICY_INVALID', message), policy: id }];
+  });
 }
 
 /** Why an id cannot name a policy; `seen` holds those that are taken. */
@@ -89,16 +95,18 @@ export function checkTokens(tokens: readonly Token[]): CedarProblem[] {
   return deep ? [deep] : [];
 }
 
-/** What can be said of a schema before a parser sees it: size and nesting. */
+export function checkSchemaLength(schema: string): readonly CedarProblem[] {
+  if (schema.length <= LIMITS.fileLength) return [];
+  return [
+    problem(
+      'ERR_CEDAR_TOO_DEEP',
+      `found a schema of ${schema.length} characters, expected at most ${LIMITS.fileLength}`,
+    ),
+  ];
+}
+
+/** What can be said of a schema before a parser sees it, in either syntax. */
 export function checkSchemaText(schema: string): readonly CedarProblem[] {
-  if (schema.length > LIMITS.fileLength) {
-    return [
-      problem(
-        'ERR_CEDAR_TOO_DEEP',
-        `found a schema of ${schema.length} characters, expected at most ${LIMITS.fileLength}`,
-      ),
-    ];
-  }
   if (!schema.isWellFormed()) {
     return [problem('ERR_CEDAR_SCHEMA_INVALID', 'found half a surrogate pair, expected Unicode')];
   }

@@ -4,7 +4,7 @@ import { LONG_MAX, longOf } from '../value/long.ts';
 import type { Token } from './lex.ts';
 import { Refusal, type TokenCursor } from './token-cursor.ts';
 import { unescapePattern, unescapeString } from './unescape.ts';
-import { EXTENSION_FUNCTIONS, EXTENSION_METHODS, OPERATOR_METHODS } from './words.ts';
+import { EXTENSION_FUNCTIONS, EXTENSION_METHODS, isOperatorMethod } from './words.ts';
 
 // The grammar of Cedar 4.5's expressions, from the weakest binding to the strongest. Spans are those of the
 // official engine, which sees them in evaluation errors: all nodes of one chain (`a && b && c`, `a.b.c()`)
@@ -197,12 +197,11 @@ function methodCall(
   { name, args, span }: { name: string; args: readonly Expression[]; span: Span },
 ): Expression {
   const [argument] = args;
-  const operator = OPERATOR_METHODS.find((each) => each === name);
-  if (operator) {
+  if (isOperatorMethod(name)) {
     if (!argument || args.length !== 1) {
       throw new Refusal(`found ${args.length} arguments of \`${name}\`, expected one`, span);
     }
-    return { kind: 'binary', span, operator, left: receiver, right: argument };
+    return { kind: 'binary', span, operator: name, left: receiver, right: argument };
   }
   if (name === 'isEmpty') {
     if (argument) {

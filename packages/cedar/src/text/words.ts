@@ -23,14 +23,12 @@ export function isIdentifier(name: string): boolean {
   return IDENTIFIER.test(name) && !RESERVED.has(name);
 }
 
-/** Operators that are written like methods and have one argument. */
-export const OPERATOR_METHODS = [
-  'contains',
-  'containsAll',
-  'containsAny',
-  'getTag',
-  'hasTag',
-] as const;
+const OPERATOR_METHODS = ['contains', 'containsAll', 'containsAny', 'getTag', 'hasTag'] as const;
+
+/** Whether this is an operator that is written like a method and has one argument. */
+export function isOperatorMethod(name: string): name is (typeof OPERATOR_METHODS)[number] {
+  return OPERATOR_METHODS.some((each) => each === name);
+}
 
 /** Extension functions: `ip("…")`. */
 export const EXTENSION_FUNCTIONS: ReadonlySet<string> = new Set([
