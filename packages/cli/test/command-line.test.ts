@@ -46,6 +46,14 @@ test('lists every command', async () => {
   for (const { name, summary } of commands) expect(lines).toContain(`${name}  ${summary}`);
 });
 
+test('lists the commands that one word begins', async () => {
+  const asked = await countersign(['cedar', '--help']);
+  expect([asked.code, asked.err]).toEqual([EXIT.ok, '']);
+  expect(asked.out).toContain('\n  cedar check      ');
+  expect(asked.out).not.toContain('ledger verify');
+  expect(await countersign(['cedar'])).toEqual({ code: EXIT.usage, out: '', err: asked.out });
+});
+
 test('shows the list on standard error when nothing is asked', async () => {
   const { code, out, err } = await countersign([]);
   expect([code, out]).toEqual([EXIT.usage, '']);
@@ -58,6 +66,7 @@ test.each([
   [['ledger'], "unknown command 'ledger'; did you mean 'ledger verify'?"],
   [['ledger', '--data', 'x'], "unknown command 'ledger'; did you mean 'ledger verify'?"],
   [['ledger', 'verfy'], "unknown command 'ledger verfy'; did you mean 'ledger verify'?"],
+  [['cedar', 'chekc'], "unknown command 'cedar chekc'; did you mean 'cedar check'?"],
   [['session', 'show'], "unknown command 'session show'; did you mean 'session list'?"],
   [['frobnicate'], "unknown command 'frobnicate'"],
 ])('does not know %j', async (words, said) => {

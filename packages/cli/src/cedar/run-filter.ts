@@ -4,7 +4,6 @@ import {
   type PartialAnswer,
   type PolicySet,
   type SqlFilter,
-  type SqlMapping,
   type SqlRefusal,
   toSql,
 } from '@countersign/cedar';
@@ -14,11 +13,10 @@ import { printable } from '../record/printable.ts';
 import { placeIn } from './answer-text.ts';
 import { loadEntities } from './entities-file.ts';
 import { type FoundProblem, problemText } from './found-problem.ts';
-import { parseJsonFile } from './json.ts';
+import { readMapping } from './mapping-file.ts';
 import { type LoadedPolicies, loadPolicies, placed, withEngine } from './open-policies.ts';
 import { exactJson, printAnswer } from './print-answer.ts';
 import { readQuestion } from './question.ts';
-import { readText } from './read-text.ts';
 
 /** Turns policies into the condition that selects the rows somebody may have; a refusal is a negative answer. */
 export async function runFilter(args: Arguments, io: Io): Promise<number> {
@@ -31,8 +29,7 @@ export async function runFilter(args: Arguments, io: Io): Promise<number> {
   const { principal, action, context } = await readQuestion(args, io);
   if (!principal) throw new UsageError('found no --principal, expected one');
   if (!action) throw new UsageError('found no --action, expected one');
-  const text = await readText(name, { what: 'mapping', io });
-  const mapping = parseJsonFile({ name, text }, 'mapping') as SqlMapping;
+  const mapping = await readMapping(name, io);
   return await withEngine(async (engine) => {
     const loaded = await loadPolicies(args, io, { engine, what: 'filter' });
     const { set } = loaded;

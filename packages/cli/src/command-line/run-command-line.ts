@@ -18,7 +18,7 @@ export async function runCommandLine(
   words: readonly string[],
   { commands, version, io }: { commands: readonly Command[]; version: string; io: Io },
 ): Promise<number> {
-  const [first] = words;
+  const [first, second] = words;
   if (first === undefined || first === '--help' || first === '-h' || first === 'help') {
     const asked = first === 'help' ? words.slice(1) : [];
     const named = findCommand(asked, commands);
@@ -30,6 +30,11 @@ export async function runCommandLine(
   if (first === '--version' || first === '-v' || first === 'version') {
     io.out(`${version}\n`);
     return EXIT.ok;
+  }
+  const group = commands.filter(({ name }) => name.startsWith(`${first} `));
+  if (group.length > 1 && (second === undefined || second === '--help' || second === '-h')) {
+    (second === undefined ? io.err : io.out)(overview(group, version));
+    return second === undefined ? EXIT.usage : EXIT.ok;
   }
   const found = findCommand(words, commands);
   if (!found) return unknownCommand(words, commands, io);
@@ -62,7 +67,7 @@ function unknownCommand(words: readonly string[], commands: readonly Command[], 
   const begun = names.filter((name) => name.startsWith(`${first} `));
   const typed = second === '' || second.startsWith('-') ? first : `${first} ${second}`;
   const near =
-    begun.length > 0 ? begun.join(' or ') : (nearest(typed, names) ?? nearest(first, names));
+    nearest(typed, names) ?? (begun.length > 0 ? begun.join("' or '") : nearest(first, names));
   io.err(
     `countersign: unknown command '${typed}'${near ? `; did you mean '${near}'?` : ''}; see 'countersign --help'\n`,
   );

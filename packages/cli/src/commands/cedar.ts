@@ -43,14 +43,14 @@ const request = {
 const operands = { operands: '[POLICIES…]', operandsMax: 10_000 } as const;
 
 const POLICIES =
-  'Policies may stand as operands or after --policies, as files or folders (every .cedar below it, and .links.json for\ntemplates). A policy is called by its @id, or policy0, policy1, … by its place among all of them.';
+  'Policies stand as operands or after --policies, as files or folders (every .cedar below, and .links.json: links of templates).\nA policy is called by its @id; without one policy0, policy1, … by its place among all of them.';
 
 /** `countersign cedar check` */
 export const cedarCheckCommand: Command = {
   name: 'cedar check',
   summary: 'tell all that is wrong with Cedar policies, a schema and entities',
   ...operands,
-  description: `Parses everything, validates policies against the schema and entities by it, and reports every problem at once: file, line,\ncolumn, the line itself with a mark, how to mend it. ${POLICIES}\nExit code 0 without errors, 1 with some; warnings are told and count as none.`,
+  description: `Parses everything, validates policies against the schema and entities by it, and reports every problem at once: file, line,\ncolumn, the line itself with a mark, how to mend it.\n${POLICIES}\nExit code 0 without errors, 1 with some; warnings are told and count as none.`,
   options: {
     policies: cedar.policies,
     schema: cedar.schema,
@@ -69,7 +69,7 @@ export const cedarAuthorizeCommand: Command = {
   name: 'cedar authorize',
   summary: 'decide one request under Cedar policies',
   ...operands,
-  description: `Answers as the official Cedar engine does: decision, the policies that determined it, and those that failed to evaluate.\nPolicies are not validated against the schema: that is for cedar check. ${POLICIES}\nExit code 0 for allow, 1 for deny, 2 for wrong usage, 3 when the question could not be asked.`,
+  description: `Answers as the official Cedar engine does: decision, the policies that determined it, and those that failed to evaluate.\nPolicies are not validated against the schema: that is for cedar check.\n${POLICIES}\nExit code 0 for allow, 1 for deny, 2 for wrong usage, 3 when the question could not be asked.`,
   options: {
     policies: cedar.policies,
     ...request,
@@ -90,7 +90,7 @@ export const cedarExplainCommand: Command = {
   name: 'cedar explain',
   summary: 'tell why a request is allowed or denied, clause by clause, and what would turn it',
   ...operands,
-  description: `For each policy that could have applied: which clause held and which failed, where it stands, and the values it saw. With\n--raise, for a denied request: the least change of the named context attributes that would have it allowed. Exit code as for\ncedar authorize. ${POLICIES}`,
+  description: `For each policy that could have applied: which clause held and which failed, where it stands, and the values it saw. With\n--raise, for a denied request: the least change of the named context attributes that would have it allowed. Exit code as for\ncedar authorize.\n${POLICIES}`,
   options: {
     policies: cedar.policies,
     ...request,
@@ -122,7 +122,7 @@ export const cedarFilterCommand: Command = {
   name: 'cedar filter',
   summary: 'turn policies into the SQL condition that selects the rows somebody may have',
   ...operands,
-  description: `For one principal and action, with the resource left open: a WHERE condition with parameters that selects exactly the rows\nthat the policies allow. What has no faithful SQL is refused, naming policy and place, and never approximated: exit code 1.\nThe mapping file tells how entities are stored: docs/start/cedar.md. ${POLICIES}`,
+  description: `For one principal and action, with the resource left open: a WHERE condition with parameters that selects exactly the rows\nthat the policies allow. What has no faithful SQL is refused, naming policy and place, and never approximated: exit code 1.\nThe mapping file tells how entities are stored: docs/start/cedar.md.\n${POLICIES}`,
   options: {
     policies: cedar.policies,
     principal: cedar.principal,
@@ -152,7 +152,7 @@ export const cedarWhoCommand: Command = {
   name: 'cedar who',
   summary: 'list who may do it, on what one may do it, or what one may do',
   ...operands,
-  description: `Of principal, action and resource, name two: the third is looked for among the entities of the file (actions: in the schema).\nOne page at a time: --cursor goes on where the page before ended. ${POLICIES}\nExit code 0 when something was found, 1 when nothing was.`,
+  description: `Of principal, action and resource, name two: the third is looked for among the entities of the file (actions: in the schema).\nOne page at a time: --cursor goes on where the page before ended.\n${POLICIES}\nExit code 0 when something was found, 1 when nothing was.`,
   options: {
     policies: cedar.policies,
     principal: cedar.principal,
