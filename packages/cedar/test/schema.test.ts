@@ -303,8 +303,10 @@ function typeOf(type: RandomType): SchemaType {
           type.attributes.map(([name, each, required]) => [name, { type: typeOf(each), required }]),
         ),
       };
-    default:
+    case 'entity':
       return type;
+    default:
+      return { kind: type.kind };
   }
 }
 
