@@ -68,11 +68,12 @@ export function createCedarEngine({
       const worst = problems.find((problem) => problem.severity === 'error');
       if (worst) throw refusal(worst, problems);
       if (isClosed) throw closed();
-      return createPolicySet({
-        policies: checked.policies,
-        schema:
-          checked.resolvedSchema === undefined ? undefined : resolveSchema(checked.resolvedSchema),
-      });
+      const resolved =
+        checked.resolvedSchema === undefined ? undefined : resolveSchema(checked.resolvedSchema);
+      return createPolicySet(
+        { policies: checked.policies, schema: resolved },
+        { isIndexed: options.isIndexed !== false },
+      );
     },
     async close() {
       isClosed = true;

@@ -73,6 +73,11 @@ export interface LoadOptions {
   readonly links?: readonly TemplateLink[];
   /** Whether policies must fit the schema; `strict` unless said otherwise. Without a schema nothing is checked. */
   readonly validation?: 'strict' | 'off';
+  /**
+   * Whether policies are found through an index, which is so unless said otherwise. Without it the scope of every
+   * policy is looked at, with the same answer: for tests of the index.
+   */
+  readonly isIndexed?: boolean;
 }
 
 /** A schema in Cedar syntax, or in JSON as text or as an object; without one nothing is checked against it. */

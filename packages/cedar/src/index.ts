@@ -24,6 +24,7 @@ export { layer } from './entity/layer.ts';
 export { CedarRecord, Layout } from './value/cedar-record.ts';
 export { EntityUid, type UidCell } from './value/entity-uid.ts';
 export type { Value } from './value/value.ts';
+
 export {
   type RunVectorsOptions,
   runVectors,
@@ -32,4 +33,5 @@ export {
   type VectorReport,
 } from './vectors/run-vectors.ts';
 export type { VectorAnswer } from './vectors/vector-test.ts';
+
 export type { ParseThread, StartParseThread } from './wasm/parse-thread.ts';

@@ -63,6 +63,7 @@ export function createPolicySet(
       }
     },
     parseRequest: (request, options = NO_OPTIONS) => parser.parseRequest(request, options),
+    parseEntity: parser.parseEntity,
     view,
   };
 }

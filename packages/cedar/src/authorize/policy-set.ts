@@ -1,6 +1,6 @@
 import type { LinkedPolicy } from '../ast/linked-policy.ts';
-import type { CedarRequest } from '../engine.ts';
-import type { EntityView } from '../entity/entity-view.ts';
+import type { CedarEntity, CedarRequest } from '../engine.ts';
+import type { Entity, EntityView } from '../entity/entity-view.ts';
 import type { Schema } from '../schema/schema.ts';
 import type { CedarAnswer } from './answer.ts';
 import type { Request } from './request.ts';
@@ -50,6 +50,12 @@ export interface PolicySet {
    * @throws {CedarDataError} `ERR_CEDAR_REQUEST_INVALID`
    */
   parseRequest(request: CedarRequest, options?: Pick<AuthorizeOptions, 'validateRequest'>): Request;
+  /**
+   * Parses an entity, with a schema as the schema says: for a store, a layer or `entitiesFrom`.
+   *
+   * @throws {CedarDataError} `ERR_CEDAR_ENTITY_INVALID`
+   */
+  parseEntity(entity: CedarEntity): Entity;
   /** The view that policies have of entities: with a schema, its actions lie over them. */
   view(entities: EntityView): EntityView;
 }

@@ -3,10 +3,7 @@ import { join } from 'node:path';
 import { createCedarEngine, runVectors } from '@countersign/cedar';
 import { startNodeThread } from '@countersign/cedar/node';
 import { afterAll, expect, test } from 'vitest';
-import {
-  officialData,
-  unpackOfficialSuite,
-} from '../vectors/official-suite.ts';
+import { officialData, unpackOfficialSuite } from '../vectors/official-suite.ts';
 import { vectorFiles } from '../vectors/vector-files.ts';
 
 const engine = createCedarEngine({ startThread: startNodeThread });
