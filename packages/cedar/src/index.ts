@@ -21,6 +21,7 @@ export { entitiesFrom } from './entity/entities-from.ts';
 export type { EntityChange, EntityStore } from './entity/entity-store.ts';
 export type { Entity, EntityView } from './entity/entity-view.ts';
 export { layer } from './entity/layer.ts';
+export type { PolicyJson } from './est/cedar-json.ts';
 export { type ExplainOptions, explain } from './explain/explain.ts';
 export type {
   ClauseExplanation,
@@ -49,6 +50,7 @@ export type {
   UnknownAttribute,
   UnknownEntity,
 } from './partial/partial-request.ts';
+export { residualToCedarJson } from './partial/residual-to-cedar-json.ts';
 export { CedarRecord, Layout } from './value/cedar-record.ts';
 export { EntityUid, type UidCell } from './value/entity-uid.ts';
 export type { Value } from './value/value.ts';
