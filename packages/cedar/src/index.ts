@@ -37,6 +37,8 @@ export {
   type RaiseFinding,
 } from './explain/raise-finding.ts';
 export { SEEN_LIMITS, type SeenValue } from './explain/seen-value.ts';
+export { CedarDataError, type CedarDataErrorCode } from './json/cedar-data-error.ts';
+export { createJsonParser, type JsonParser } from './json/create-json-parser.ts';
 export {
   type Completion,
   completeAnswer,
