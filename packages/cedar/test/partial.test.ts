@@ -458,13 +458,15 @@ describe('the official engine', () => {
         const { completion, entities, set, sources } = make();
         const { response } = officially(completion, sources, entities);
         const ours = evaluatePartially(set, completion, viewOf(entities));
+        const theirs = response.diagnostics.errors
+          .map(({ error, policyId }) => ({
+            policy: policyId,
+            message: withoutBlame(error.message),
+          }))
+          .sort((one, other) => (one.policy < other.policy ? -1 : 1));
         expect(
-          ours.errored.map(({ message, policy }) => ({ error: message, policyId: policy })),
-        ).toEqual(
-          response.diagnostics.errors
-            .map(({ error, policyId }) => ({ error: error.message, policyId }))
-            .sort((one, other) => (one.policyId < other.policyId ? -1 : 1)),
-        );
+          ours.errored.map(({ message, policy }) => ({ policy, message: withoutBlame(message) })),
+        ).toEqual(theirs);
         expect(ours.decision).toBe(response.decision);
         const reasons = new Set(response.diagnostics.reason);
         expect([...reasons].filter((id) => !ours.satisfied.includes(id))).toEqual([]);
@@ -483,7 +485,7 @@ describe('the official engine', () => {
         for (const residual of answer.residuals) {
           const json = residualToCedarJson(residual);
           // A certain error has no name in Cedar.
-          if (JSON.stringify(json, withBigints).includes('{"error":[')) continue;
+          if (hasBigint(json) || JSON.stringify(json).includes('{"error":[')) continue;
           count += 1;
           const { response } = officially(completion, [{ id: residual.id, json }], after);
           const whole = { request: completion, entities: viewOf(after) };
@@ -526,8 +528,9 @@ function hasBigint(json: unknown): boolean {
   return typeof json === 'object' && json !== null && Object.values(json).some(hasBigint);
 }
 
-function withBigints(_: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? `${value}` : value;
+/** Which of several members of a set is blamed depends on their order, which sets do not have. */
+function withoutBlame(message: string): string {
+  return message.replace(/(any_entity_type`\), got) .*/, '$1');
 }
 
 type OfficialCall = wasm.AuthorizationCall;
