@@ -1,9 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createCedarEngine } from '@countersign/cedar';
+import { createCedarEngine, runVectors } from '@countersign/cedar';
 import { startNodeThread } from '@countersign/cedar/node';
 import { afterAll, expect, test } from 'vitest';
-import { runVectors } from '../src/vectors/run-vectors.ts';
 import { officialAnswers } from './vectors/official-answers.ts';
 import { vectorFiles } from './vectors/vector-files.ts';
 

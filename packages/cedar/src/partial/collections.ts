@@ -1,12 +1,13 @@
 import type { Expression } from '../ast/expression.ts';
 import { CedarRecord } from '../value/cedar-record.ts';
 import { CedarSet } from '../value/cedar-set.ts';
+import { compareText } from '../value/compare-text.ts';
 import type { Value } from '../value/value.ts';
 import { interpretEach, outcomesWith } from './eager.ts';
 import type { Recur } from './environment.ts';
 import { OTHER } from './outcomes.ts';
 import { known, type Partial, settle, toExpression } from './partial.ts';
-import type { OpenField, OpenRecord } from './shape.ts';
+import type { OpenField } from './shape.ts';
 
 /** `[a, b, …]`: an element that fails is an error even where its value would not matter. */
 export function set(node: Extract<Expression, { kind: 'set' }>, recur: Recur): Partial {
@@ -28,30 +29,36 @@ export function set(node: Extract<Expression, { kind: 'set' }>, recur: Recur): P
   );
 }
 
-/** `{a: …, b: …}` */
+/** `{a: …, b: …}`: fields are evaluated in the order of their names, as the official engine does. */
 export function record(node: Extract<Expression, { kind: 'record' }>, recur: Recur): Partial {
+  const written = node.fields.toSorted(([one], [other]) => compareText(one, other));
   const evaluated = interpretEach(
-    node.fields.map(([, value]) => value),
+    written.map(([, value]) => value),
     recur,
   );
   if (evaluated.kind === 'failed') return evaluated;
   const partials = evaluated.operands;
-  const fields = node.fields.map(([name], index) => [name, partials[index] as Partial] as const);
   const values = valuesOf(partials);
   if (values) {
-    return known(CedarRecord.of(fields.map(([name], index) => [name, values[index] as Value])));
+    return known(CedarRecord.of(written.map(([name], index) => [name, values[index] as Value])));
   }
+  const fields = written.map(([name, { span }], index) => ({
+    name,
+    span,
+    partial: partials[index] as Partial,
+  }));
   return settle(
     {
       kind: 'record',
       span: node.span,
-      fields: fields.map(([name, value], index) => [
-        name,
-        toExpression(value, node.fields[index]?.[1].span ?? node.span),
-      ]),
+      fields: fields.map(({ name, partial, span }) => [name, toExpression(partial, span)]),
     },
     outcomesWith(partials, OTHER),
-    openRecord(fields),
+    {
+      kind: 'openRecord',
+      hasRest: false,
+      fields: new Map(fields.map(({ name, partial }) => [name, fieldOfLiteral(partial)])),
+    },
   );
 }
 
@@ -62,14 +69,6 @@ function valuesOf(partials: readonly Partial[]): readonly Value[] | undefined {
     values.push(partial.value);
   }
   return values;
-}
-
-function openRecord(fields: readonly (readonly [string, Partial])[]): OpenRecord {
-  return {
-    kind: 'openRecord',
-    hasRest: false,
-    fields: new Map(fields.map(([name, partial]) => [name, fieldOfLiteral(partial)])),
-  };
 }
 
 function fieldOfLiteral(partial: Partial): OpenField {

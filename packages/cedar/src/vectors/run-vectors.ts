@@ -99,7 +99,9 @@ async function runFile(
     mismatches: test.requests.flatMap((request) => {
       const got = 'error' in loaded ? loaded : answer(request, loaded);
       const { description, expected } = request;
-      return isAsExpected(expected, got) ? [] : [{ test: file, request: description, expected, got }];
+      return isAsExpected(expected, got)
+        ? []
+        : [{ test: file, request: description, expected, got }];
     }),
   };
 }

@@ -4,6 +4,7 @@ import type { CedarProblem } from '../engine.ts';
 import { firstDifference } from '../est/first-difference.ts';
 import { policyToCedarJson } from '../est/to-cedar-json.ts';
 import { checkSchemaText } from '../text/check-text.ts';
+import { duplicateKey } from '../text/duplicate-key.ts';
 import { parsePolicy } from '../text/parse-policy.ts';
 import { toProblem } from './problems.ts';
 import type {
@@ -67,6 +68,12 @@ function resolveSchemaText(
     argument = schemaArgument(schema);
   } catch (error) {
     return { problems: [invalid({ message: String(error) })] };
+  }
+  const twice = typeof argument === 'string' ? undefined : duplicateKey(schema);
+  if (twice) {
+    const { text, start, end } = twice;
+    const problem = invalid({ message: `found the key ${text} twice, expected every key once` });
+    return { problems: [{ ...problem, start, end }] };
   }
   const checked = cedar.checkParseSchema(argument);
   if (checked.type === 'failure') return { problems: checked.errors.map(invalid) };

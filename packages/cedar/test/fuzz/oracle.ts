@@ -10,7 +10,8 @@ type CedarWasm = typeof import('@cedar-policy/cedar-wasm/nodejs');
 export interface Oracle {
   /** One outcome for each request. */
   ask(world: World): readonly Outcome[];
-  schemaToJson(schema: string): unknown;
+  /** The schema's JSON, all names in full. */
+  resolve(schema: string): unknown;
 }
 
 export function oracleOf(cedar: CedarWasm): Oracle {
@@ -51,8 +52,8 @@ export function oracleOf(cedar: CedarWasm): Oracle {
         return toOutcome(answer, texts);
       });
     },
-    schemaToJson(schema) {
-      const answer = cedar.schemaToJson(schema);
+    resolve(schema) {
+      const answer = cedar.schemaToJsonWithResolvedTypes(schema);
       if (answer.type === 'failure') throw new Error(said(answer.errors));
       return answer.json;
     },

@@ -1,21 +1,31 @@
+import type { CedarEntity, CedarJson, CedarRequest, CedarUid } from '@countersign/cedar';
 import fc from 'fast-check';
-import type { Request } from '../../src/authorize/request.ts';
-import type { Entity, EntityView } from '../../src/entity/entity-view.ts';
-import { CedarRecord } from '../../src/value/cedar-record.ts';
-import { CedarSet } from '../../src/value/cedar-set.ts';
-import { EntityUid } from '../../src/value/entity-uid.ts';
-import { Datetime, Decimal, Duration, IpAddress } from '../../src/value/extension.ts';
-import type { Value } from '../../src/value/value.ts';
 import { IDS, TYPES } from './arbitrary-policies.ts';
 
-export const uid = fc
-  .tuple(fc.constantFrom(...TYPES), fc.constantFrom(...IDS))
-  .map(([type, id]) => new EntityUid(type, id));
+// Requests and entities for the policies of `arbitrary-policies.ts`: some attributes missing, some of a wrong
+// type, some entities missing though others name them.
 
-const action = fc.constantFrom('read', 'write').map((id) => new EntityUid('Action', id));
+export type Attributes = { readonly [name: string]: CedarJson };
 
-const { value, attributes } = fc.letrec<{ value: Value; attributes: CedarRecord }>((tie) => {
-  const often = (typed: fc.Arbitrary<Value>) =>
+const uid: fc.Arbitrary<CedarUid> = fc.record({
+  type: fc.constantFrom(...TYPES),
+  id: fc.constantFrom(...IDS),
+});
+const reference = uid.map((of): CedarJson => ({ __entity: { ...of } }));
+
+const extension = (fn: string, arg: string): CedarJson => ({ __extn: { fn, arg } });
+
+/** Leaves out what is undefined. */
+export function compact(attributes: {
+  readonly [name: string]: CedarJson | undefined;
+}): Attributes {
+  return Object.fromEntries(
+    Object.entries(attributes).filter((each): each is [string, CedarJson] => each[1] !== undefined),
+  );
+}
+
+const { attributes, value } = fc.letrec<{ value: CedarJson; attributes: Attributes }>((tie) => {
+  const often = (typed: fc.Arbitrary<CedarJson>) =>
     fc.option(fc.oneof({ depthSize: 'small' }, { weight: 6, arbitrary: typed }, tie('value')), {
       nil: undefined,
       freq: 4,
@@ -25,104 +35,82 @@ const { value, attributes } = fc.letrec<{ value: Value; attributes: CedarRecord 
     value: fc.oneof(
       { depthSize: 'small', maxDepth: 3 },
       fc.boolean(),
-      fc.constantFrom<Value>(0, 1, 2, 9223372036854775807n),
+      fc.constantFrom<CedarJson>(0, 1, 2, 9223372036854775807n),
       words,
-      uid,
-      fc.constantFrom<Value>(new IpAddress(4, 0x0a000001n, 32), new Decimal(15000)),
-      fc.constantFrom<Value>(new Datetime(0), new Datetime(1767225600000), new Duration(3600000)),
-      fc.array(tie('value'), { maxLength: 2 }).map((values) => CedarSet.of(values)),
+      reference,
+      fc.constantFrom<CedarJson>(
+        extension('ip', '10.0.0.1'),
+        extension('decimal', '1.5'),
+        extension('datetime', '1970-01-01'),
+        extension('duration', '1h'),
+      ),
+      fc.array(tie('value'), { maxLength: 2 }),
       tie('attributes'),
     ),
     attributes: fc
       .record({
         b: often(fc.boolean()),
-        n: often(fc.constantFrom<Value>(0, 1, 2)),
+        n: often(fc.constantFrom<CedarJson>(0, 1, 2)),
         s: often(words),
-        e: often(uid),
-        set: often(fc.array(words, { maxLength: 2 }).map((values) => CedarSet.of(values))),
+        e: often(reference),
+        set: often(fc.array(words, { maxLength: 2 })),
         d: often(tie('attributes')),
       })
-      .map(recordOf),
+      .map(compact),
   };
 });
 
-export const contextValue = value;
+const maybe = (json: CedarJson) => fc.option(fc.constant(json), { nil: undefined });
 
-export const context = fc
+const context = fc
   .tuple(
     attributes,
     fc.record({
-      ip: fc.option(fc.constant(new IpAddress(4, 0x0a000001n, 32)), { nil: undefined }),
-      dec: fc.option(fc.constant(new Decimal(15000)), { nil: undefined }),
-      at: fc.option(fc.constant(new Datetime(1767225600001)), { nil: undefined }),
-      dur: fc.option(fc.constant(new Duration(3600000)), { nil: undefined }),
+      ip: maybe(extension('ip', '10.0.0.1')),
+      dec: maybe(extension('decimal', '1.5')),
+      at: maybe(extension('datetime', '2026-01-01T00:00:00.001Z')),
+      dur: maybe(extension('duration', '1h')),
     }),
   )
-  .map(([one, other]) => CedarRecord.of([...one.entries(), ...recordOf(other).entries()]));
+  .map(([one, other]): Attributes => ({ ...one, ...compact(other) }));
 
-export const request: fc.Arbitrary<Request> = fc.record({
+export const request: fc.Arbitrary<CedarRequest> = fc.record({
   principal: uid,
-  action,
+  action: fc.constantFrom('read', 'write').map((id) => ({ type: 'Action', id })),
   resource: uid,
   context,
 });
 
-/** Entities by key. Parents lie later in a fixed order, so that there is no cycle. */
-export type World = ReadonlyMap<string, Entity>;
-
-const ORDER = TYPES.flatMap((type) => IDS.map((id) => new EntityUid(type, id)));
+/** Names of all entities there may be, in an order in which parents come later: no cycle. */
+export const ORDER: readonly CedarUid[] = TYPES.flatMap((type) => IDS.map((id) => ({ type, id })));
 
 const tags = fc.option(
   fc
-    .array(fc.tuple(fc.constantFrom('', 'x', 'y'), value), { maxLength: 2 })
-    .map((entries) => new Map(entries)),
+    .record({
+      '': fc.option(value, { nil: undefined }),
+      x: fc.option(value, { nil: undefined }),
+    })
+    .map(compact),
   { nil: undefined },
 );
 
-const entityAt = (index: number) =>
+const entityAt = (index: number): fc.Arbitrary<CedarEntity> =>
   fc
-    .record({
-      attributes,
-      tags,
-      parents: fc.subarray(ORDER.slice(index + 1)),
-    })
-    .map((rest): Entity => ({ uid: ORDER[index] as EntityUid, ...rest }));
+    .record({ attrs: attributes, tags, parents: fc.subarray(ORDER.slice(index + 1)) })
+    .map(({ attrs, parents, tags: own }) => ({
+      uid: ORDER[index] as CedarUid,
+      attrs,
+      parents,
+      ...(own && { tags: own }),
+    }));
 
-const READ: Entity = {
-  uid: new EntityUid('Action', 'read'),
-  attributes: CedarRecord.empty,
-  tags: undefined,
-  parents: [new EntityUid('Action', 'all')],
+const READ: CedarEntity = {
+  uid: { type: 'Action', id: 'read' },
+  attrs: {},
+  parents: [{ type: 'Action', id: 'all' }],
 };
 
 /** Some of nine entities; parents may be missing. */
-export const world: fc.Arbitrary<World> = fc
+export const world: fc.Arbitrary<readonly CedarEntity[]> = fc
   .tuple(...ORDER.map((_, index) => fc.option(entityAt(index), { nil: undefined, freq: 3 })))
-  .map((entities) =>
-    worldOf([READ, ...entities.filter((entity): entity is Entity => entity !== undefined)]),
-  );
-
-export function worldOf(entities: readonly Entity[]): World {
-  return new Map(entities.map((entity) => [entity.uid.key, entity]));
-}
-
-/** The plainest view there is. */
-export function viewOf(world: World): EntityView {
-  const ancestors = (of: EntityUid): ReadonlySet<string> => {
-    const keys = new Set(world.get(of.key)?.parents.map((parent) => parent.key));
-    for (const key of keys)
-      for (const parent of world.get(key)?.parents ?? []) keys.add(parent.key);
-    return keys;
-  };
-  return {
-    find: (of) => world.get(of.key),
-    isDescendant: (of, ancestor) => ancestors(of).has(ancestor.key),
-    someAncestor: (of, visit) => [...ancestors(of)].some(visit),
-  };
-}
-
-export function recordOf(fields: { readonly [name: string]: Value | undefined }): CedarRecord {
-  return CedarRecord.of(
-    Object.entries(fields).flatMap(([name, each]) => (each === undefined ? [] : [[name, each]])),
-  );
-}
+  .map((entities) => [READ, ...entities.filter((entity) => entity !== undefined)]);

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { parseExactJson } from '../../src/vectors/exact-json.ts';
-import { readVectorTest } from '../../src/vectors/read-vector-test.ts';
-import { splitPolicies } from '../../src/text/split-policies.ts';
-import type { VectorAnswer, VectorTest } from '../../src/vectors/vector-test.ts';
+import { splitPolicies } from '#src/text/split-policies.ts';
+import { parseExactJson } from '#src/vectors/exact-json.ts';
+import { readVectorTest } from '#src/vectors/read-vector-test.ts';
+import type { VectorAnswer, VectorTest } from '#src/vectors/vector-test.ts';
 import { recordOf } from '../fuzz/generate/value.ts';
 import { withExactNumbers } from '../fuzz/oracle.ts';
 

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { VectorFiles } from '../../src/vectors/run-vectors.ts';
+import type { VectorFiles } from '#src/vectors/run-vectors.ts';
 
 /** The disk, as `runVectors` wants it. */
 export const vectorFiles: VectorFiles = {

@@ -2,8 +2,8 @@
 // committed. `node --conditions=@countersign/source packages/cedar/test/vectors/write-expectations.ts handmade`
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseExactJson } from '../../src/vectors/exact-json.ts';
-import { looksLikeTest } from '../../src/vectors/read-vector-test.ts';
+import { parseExactJson } from '#src/vectors/exact-json.ts';
+import { looksLikeTest } from '#src/vectors/read-vector-test.ts';
 import { officialAnswers } from './official-answers.ts';
 
 const root = import.meta.dirname;

@@ -59,17 +59,7 @@ export function makePolicies(
 
 function policyIds(random: Random, count: number): readonly string[] {
   if (random.chance(0.8)) return Array.from({ length: count }, (_, index) => `policy${index}`);
-  const odd = [
-    '__proto__',
-    '😀',
-    '10',
-    '2',
-    'policy 1',
-    'constructor',
-    'a\0b',
-    '"',
-    'toString',
-  ];
+  const odd = ['__proto__', '😀', '10', '2', 'policy 1', 'constructor', 'a\0b', '"', 'toString'];
   return [
     ...random.some(odd, Math.min(count, odd.length)),
     ...Array.from({ length: Math.max(0, count - odd.length) }, (_, index) => `policy${index}`),

@@ -11,8 +11,6 @@ import { writeSchema } from './write-schema.ts';
 export interface World {
   /** In Cedar's syntax. */
   readonly schema: string | undefined;
-  /** Whether the engines get the schema as JSON. */
-  readonly isSchemaJson: boolean;
   readonly policies: readonly PolicyParts[];
   readonly links: readonly LinkParts[];
   readonly entities: readonly EntityJson[];
@@ -28,10 +26,10 @@ export function makeWorld(seed: number, index: number): World {
   const group = Math.floor(index / WORLDS_PER_MODEL);
   const forModel = randomOf(seed, -1 - group);
   const model = makeModel(forModel, forModel.chance(0.6));
-  return makeWorldOf(model, forModel.chance(0.2), randomOf(seed, index));
+  return makeWorldOf(model, randomOf(seed, index));
 }
 
-function makeWorldOf(model: Model, isSchemaJson: boolean, random: Random): World {
+function makeWorldOf(model: Model, random: Random): World {
   const straying = random.weighted([
     [model.hasSchema ? 30 : 3, FAITHFUL],
     [1, { wrongType: 0.1, wrongShape: 0.1 }],
@@ -39,7 +37,6 @@ function makeWorldOf(model: Model, isSchemaJson: boolean, random: Random): World
   const entities = makeEntities(model, random, straying);
   return {
     schema: model.hasSchema ? writeSchema(model) : undefined,
-    isSchemaJson,
     ...makePolicies(model, random),
     entities,
     requests: makeRequests(model, entities, random, REQUESTS_PER_WORLD),
