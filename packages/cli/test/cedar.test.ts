@@ -206,6 +206,24 @@ when { context.level > 3 };
     );
   });
 
+  test('takes links in a file of any name with --links', async () => {
+    await using folder = await cedarFolder({
+      't.cedar': '@id("t") permit (principal == ?principal, action, resource);',
+      linked: '[{"template_id": "t", "link_id": "l", "args": {"?principal": "U::\\"a\\""}}]',
+      empty: '',
+    });
+    const { code, out } = await folder.cedar(
+      'check',
+      't.cedar',
+      '--links',
+      'linked',
+      '-k',
+      'empty',
+    );
+    expect(code).toBe(EXIT.ok);
+    expect(out).toContain('in 1 policy, 1 template;');
+  });
+
   test('prints nothing of a file that a terminal would obey', async () => {
     await using folder = await cedarFolder({
       'p.cedar': `@id("\u009b31m\u{e0041}") permit (principal, action, resource)

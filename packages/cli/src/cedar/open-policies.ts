@@ -48,7 +48,8 @@ export async function openPolicies(
   if (paths.length === 0) {
     throw new UsageError('found no policies, expected files or folders of them');
   }
-  const sources = await policySources(await readPolicyFiles(paths, io), engine);
+  const files = await readPolicyFiles({ paths, links: args.texts('links') }, io);
+  const sources = await policySources(files, engine);
   const name = args.text('schema');
   const schema = name === undefined ? undefined : await readSchema(name, io);
   return { sources, schema };

@@ -19,11 +19,17 @@ export interface PolicyFiles {
 /**
  * Reads files of policies and links. A folder stands for every `.cedar` and `.links.json` below it, sorted by
  * path; hidden folders and links to folders are left out. A file that is named is links when its name ends in
- * `.json`, and policies otherwise.
+ * `.json` or among `links`, and policies otherwise.
  *
  * @throws {CommandError} naming what cannot be read
  */
-export async function readPolicyFiles(paths: readonly string[], io: Io): Promise<PolicyFiles> {
+export async function readPolicyFiles(
+  {
+    paths,
+    links: linkPaths,
+  }: { readonly paths: readonly string[]; readonly links: readonly string[] },
+  io: Io,
+): Promise<PolicyFiles> {
   const found: string[] = [];
   for (const path of paths) {
     const stats = await stat(resolve(io.cwd, path)).catch(() => undefined);
@@ -37,8 +43,8 @@ export async function readPolicyFiles(paths: readonly string[], io: Io): Promise
   }
   const policies: TextFile[] = [];
   const links: TextFile[] = [];
-  for (const name of new Set(found)) {
-    const isLinks = name.endsWith('.json');
+  for (const name of new Set([...found, ...linkPaths])) {
+    const isLinks = name.endsWith('.json') || linkPaths.includes(name);
     const text = await readText(name, { what: isLinks ? 'links' : 'policies', io });
     (isLinks ? links : policies).push({ name, text });
   }

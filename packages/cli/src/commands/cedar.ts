@@ -10,6 +10,13 @@ const cedar = {
     value: 'FILE|FOLDER',
     help: '.cedar files, or folders of them; .json: links of templates',
   },
+  links: {
+    type: 'string',
+    short: 'k',
+    multiple: true,
+    value: 'FILE',
+    help: 'links of templates, JSON, whatever the file is called',
+  },
   schema: { type: 'string', short: 's', value: 'FILE', help: 'a schema, in Cedar syntax or JSON' },
   entities: { type: 'string', value: 'FILE', help: "entities, in Cedar's JSON" },
   principal: { type: 'string', short: 'l', value: 'ENTITY', help: `who asks: 'User::"alice"'` },
@@ -53,6 +60,7 @@ export const cedarCheckCommand: Command = {
   description: `Parses everything, validates policies against the schema and entities by it, and reports every problem at once: file, line,\ncolumn, the line itself with a mark, how to mend it.\n${POLICIES}\nExit code 0 without errors, 1 with some; warnings are told and count as none.`,
   options: {
     policies: cedar.policies,
+    links: cedar.links,
     schema: cedar.schema,
     entities: cedar.entities,
     json: shared.json,
@@ -72,6 +80,7 @@ export const cedarAuthorizeCommand: Command = {
   description: `Answers as the official Cedar engine does: decision, the policies that determined it, and those that failed to evaluate.\nPolicies are not validated against the schema: that is for cedar check.\n${POLICIES}\nExit code 0 for allow, 1 for deny, 2 for wrong usage, 3 when the question could not be asked.`,
   options: {
     policies: cedar.policies,
+    links: cedar.links,
     ...request,
     entities: cedar.entities,
     schema: cedar.schema,
@@ -93,6 +102,7 @@ export const cedarExplainCommand: Command = {
   description: `For each policy that could have applied: which clause held and which failed, where it stands, and the values it saw. With\n--raise, for a denied request: the least change of the named context attributes that would have it allowed. Exit code as for\ncedar authorize.\n${POLICIES}`,
   options: {
     policies: cedar.policies,
+    links: cedar.links,
     ...request,
     entities: cedar.entities,
     schema: cedar.schema,
@@ -125,6 +135,7 @@ export const cedarFilterCommand: Command = {
   description: `For one principal and action, with the resource left open: a WHERE condition with parameters that selects exactly the rows\nthat the policies allow. What has no faithful SQL is refused, naming policy and place, and never approximated: exit code 1.\nThe mapping file tells how entities are stored: docs/start/cedar.md.\n${POLICIES}`,
   options: {
     policies: cedar.policies,
+    links: cedar.links,
     principal: cedar.principal,
     action: cedar.action,
     'resource-type': { type: 'string', value: 'TYPE', help: 'the type of the resources: Photo' },
@@ -155,6 +166,7 @@ export const cedarWhoCommand: Command = {
   description: `Of principal, action and resource, name two: the third is looked for among the entities of the file (actions: in the schema).\nOne page at a time: --cursor goes on where the page before ended.\n${POLICIES}\nExit code 0 when something was found, 1 when nothing was.`,
   options: {
     policies: cedar.policies,
+    links: cedar.links,
     principal: cedar.principal,
     action: cedar.action,
     resource: cedar.resource,
