@@ -114,6 +114,9 @@ when { context.level > 3 };
     expect(code).toBe(EXIT.ok);
     expect(out).toMatch(/^p.cedar:1:\d+: warning: policy 'never': /);
     expect(out).toMatch(/\ngood: 0 errors, 1 warning in 1 policy\n$/);
+    const strict = await folder.cedar('check', 'p.cedar', '-s', 's.cedarschema', '--strict');
+    expect(strict.code).toBe(EXIT.negative);
+    expect(strict.out).toMatch(/\nnot good: 1 error, 0 warnings in 1 policy\n$/);
   });
 
   test('says that nothing is validated without a schema', async () => {
@@ -122,6 +125,12 @@ when { context.level > 3 };
     expect(out).toBe(
       'good: 0 errors, 0 warnings in 1 policy; without a schema nothing was validated\n',
     );
+  });
+
+  test('checks a schema and entities without any policy', async () => {
+    const { code, out } = await vaults.cedar('check', ...DATA);
+    expect(code).toBe(EXIT.ok);
+    expect(out).toBe('good: 0 errors, 0 warnings in 0 policies, 6 entities\n');
   });
 
   test('finds the schema at fault, in its own file', async () => {

@@ -36,16 +36,17 @@ export async function withEngine<T>(use: (engine: CedarEngine) => Promise<T>): P
 /**
  * Reads what `--policies`, the operands and `--schema` name.
  *
- * @throws {UsageError} when no policies are named
+ * @throws {UsageError} when nothing is named: no policies, or for a check nothing at all
  * @throws {CommandError} naming what cannot be read
  */
 export async function openPolicies(
   args: Arguments,
   io: Io,
-  engine: CedarEngine,
+  { engine, isCheck = false }: { readonly engine: CedarEngine; readonly isCheck?: boolean },
 ): Promise<OpenPolicies> {
   const paths = [...args.texts('policies'), ...args.operands];
-  if (paths.length === 0) {
+  const hasOther = args.text('schema') !== undefined || args.text('entities') !== undefined;
+  if (paths.length === 0 && !(isCheck && hasOther)) {
     throw new UsageError('found no policies, expected files or folders of them');
   }
   const files = await readPolicyFiles({ paths, links: args.texts('links') }, io);
@@ -71,7 +72,7 @@ export async function loadPolicies(
   io: Io,
   { engine, what }: { readonly engine: CedarEngine; readonly what: string },
 ): Promise<LoadedPolicies> {
-  const open = await openPolicies(args, io, engine);
+  const open = await openPolicies(args, io, { engine });
   const { sources, schema } = open;
   if (hasErrors(sources.problems)) throw refusal(sources.problems, what, io);
   const { policies, templates, links } = sources;

@@ -11,7 +11,7 @@ import { printAnswer } from './print-answer.ts';
 /** Checks policies, schema and entities and prints every problem; the exit code says whether there was an error. */
 export async function runCedarCheck(args: Arguments, io: Io): Promise<number> {
   return await withEngine(async (engine) => {
-    const open = await openPolicies(args, io, engine);
+    const open = await openPolicies(args, io, { engine, isCheck: true });
     const name = args.text('entities');
     const entities = name === undefined ? undefined : await readEntitiesFile(name, io);
     const problems = sorted([...open.sources.problems, ...(await policyProblems(open, engine))]);
@@ -19,7 +19,8 @@ export async function runCedarCheck(args: Arguments, io: Io): Promise<number> {
     const found = entities ? entitiesIn(entities, schema) : undefined;
     problems.push(...(found?.problems ?? []));
 
-    const errors = problems.filter(({ severity }) => severity === 'error').length;
+    const isStrict = args.flag('strict');
+    const errors = problems.filter(({ severity }) => severity === 'error' || isStrict).length;
     const warnings = problems.length - errors;
     const policies = policyRows(open.sources);
     const templates = policies.filter(({ kind }) => kind === 'template').length;

@@ -57,12 +57,13 @@ export const cedarCheckCommand: Command = {
   name: 'cedar check',
   summary: 'tell all that is wrong with Cedar policies, a schema and entities',
   ...operands,
-  description: `Parses everything, validates policies against the schema and entities by it, and reports every problem at once: file, line,\ncolumn, the line itself with a mark, how to mend it.\n${POLICIES}\nExit code 0 without errors, 1 with some; warnings are told and count as none.`,
+  description: `Parses everything, validates policies against the schema and entities by it, and reports every problem at once: file, line,\ncolumn, the line itself with a mark, how to mend it.\n${POLICIES}\nExit code 0 without errors, 1 with some; warnings are told, and count with --strict.`,
   options: {
     policies: cedar.policies,
     links: cedar.links,
     schema: cedar.schema,
     entities: cedar.entities,
+    strict: { type: 'boolean', help: 'count warnings as errors' },
     json: shared.json,
   },
   examples: [
