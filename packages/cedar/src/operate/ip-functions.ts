@@ -1,7 +1,7 @@
 import type { IpAddress } from '../value/extension.ts';
 import { parseIp } from '../value/parse-ip.ts';
 import { asIp, asText } from './argument.ts';
-import { extensionFailure } from './failure.ts';
+import { constructorFailure } from './failure.ts';
 import type { ExtensionFunction } from './place.ts';
 
 /** @see https://docs.cedarpolicy.com/policies/syntax-operators.html — functions of `ipaddr` */
@@ -11,8 +11,7 @@ export const ipFunctions: { readonly [name: string]: ExtensionFunction } = {
     call(first, _second, place) {
       const text = asText(first, 0, place);
       const ip = parseIp(text);
-      if (ip === undefined)
-        throw extensionFailure('ipaddr', `invalid IP address: ${text}`, place.span);
+      if (ip === undefined) throw constructorFailure('ip', text, place.span);
       return ip;
     },
   },

@@ -122,7 +122,7 @@ function escapeCodePoint(character: string): string {
 }
 
 /** Any order will do, as long as it is one; this is the official engine's. */
-function compareValues(left: Value, right: Value): number {
+export function compareValues(left: Value, right: Value): number {
   const byRank = rankOf(left) - rankOf(right);
   if (byRank !== 0) return byRank;
   if (typeof left !== 'object' || typeof right !== 'object') {
