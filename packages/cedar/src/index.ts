@@ -47,6 +47,8 @@ export {
 export { SEEN_LIMITS, type SeenValue } from './explain/seen-value.ts';
 export { CedarDataError, type CedarDataErrorCode } from './json/cedar-data-error.ts';
 export { createJsonParser, type JsonParser } from './json/create-json-parser.ts';
+export { parseCedarJson } from './json/parse-cedar-json.ts';
+export { valueToJson } from './json/value-to-json.ts';
 export {
   type Completion,
   completeAnswer,
