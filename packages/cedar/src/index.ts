@@ -2,6 +2,14 @@ export type { TemplateLink } from './ast/policy.ts';
 export type { CedarAnswer } from './authorize/answer.ts';
 export type { AuthorizeOptions, PolicyFacts, PolicySet } from './authorize/policy-set.ts';
 export { CedarError, type CedarErrorCode } from './cedar-error.ts';
+export type {
+  CoverageReport,
+  CoverageTotals,
+  PointCoverage,
+  PolicyCoverage,
+} from './coverage/coverage-report.ts';
+export { type Coverage, createCoverage } from './coverage/create-coverage.ts';
+export { mergeCoverage } from './coverage/merge-coverage.ts';
 export { type CedarEngineOptions, createCedarEngine } from './create-cedar-engine.ts';
 export type {
   CedarEngine,
@@ -47,6 +55,8 @@ export {
 } from './filter/to-sql.ts';
 export { CedarDataError, type CedarDataErrorCode } from './json/cedar-data-error.ts';
 export { createJsonParser, type JsonParser } from './json/create-json-parser.ts';
+export { parseCedarJson } from './json/parse-cedar-json.ts';
+export { valueToJson } from './json/value-to-json.ts';
 export {
   type Completion,
   completeAnswer,

@@ -71,6 +71,11 @@ test.each([
     /"\\u0041" twice/,
   ],
   ['an unknown field', '{"": {"entityTypes": {}, "actions": {}, "more": {}}}', /more/],
+  [
+    'one name for two types',
+    '{"N": {"entityTypes": {"T": {}}, "commonTypes": {"T": {"type": "String"}}, "actions": {}}}',
+    /'T' as an entity type and a common type/,
+  ],
   ['an unknown type', '{"": {"entityTypes": {"A": {"memberOfTypes": ["B"]}}, "actions": {}}}', /B/],
   ['JSON and no object', '[]', /unexpected token/],
   ['deep JSON', `{"a": ${'['.repeat(100)}${']'.repeat(100)}}`, /nested 65 deep/],
@@ -100,4 +105,15 @@ test('names such as __proto__ are names in a schema, too', async () => {
     expect(action?.uid.id).toBe('__proto__');
     expect([...(action?.context.attributes.keys() ?? [])]).toEqual(['__proto__']);
   }
+});
+
+test('warns of what is odd in a schema once, however many policies there are', async () => {
+  const schema = `${SCHEMA} entity decimal; type ipaddr = Long;`;
+  const permits = Array.from({ length: 300 }, (_, index) => ({ ...PERMIT, id: `p${index}` }));
+  const problems = await engine.validate(permits, schema);
+  expect(problems.map(({ severity }) => severity)).toEqual(['warning', 'warning']);
+  expect(problems.map(({ start = 0, end }) => schema.slice(start, end)).sort()).toEqual([
+    'decimal',
+    'ipaddr',
+  ]);
 });

@@ -1,10 +1,10 @@
 import type { BinaryOperator, Expression } from '../ast/expression.ts';
+import { partsOf } from '../ast/parts-of.ts';
 import { constantOf } from '../compile/constant.ts';
 import { CedarSet } from '../value/cedar-set.ts';
 import { Datetime, Decimal, Duration } from '../value/extension.ts';
 import { addLongs, type Long } from '../value/long.ts';
 import type { Value } from '../value/value.ts';
-import { partsOf } from './parts-of.ts';
 import { isPath, solveFor } from './solve-for.ts';
 
 /**

@@ -3,6 +3,7 @@ import type { Environment } from '../partial/environment.ts';
 import type { Partial } from '../partial/partial.ts';
 import { CedarRecord } from '../value/cedar-record.ts';
 import { EntityUid } from '../value/entity-uid.ts';
+import { accessText } from './access-text.ts';
 import type { Read } from './explanation.ts';
 import { seenValue } from './seen-value.ts';
 
@@ -52,7 +53,7 @@ export class ReadRecorder {
     const of = this.#partials.get(holder);
     if (of?.kind !== 'known') return;
     if (!(of.value instanceof EntityUid) && !(of.value instanceof CedarRecord)) return;
-    this.#note(node, this.#text.slice(node.span.start, node.span.end), partial);
+    this.#note(node, accessText(node, this.#text), partial);
   }
 
   #note(node: Expression, text: string, partial: Partial): void {

@@ -32,27 +32,24 @@ const BOOLEAN_SHAPE: Shape = { kind: 'boolean' };
 
 /** `&&`: the right side is evaluated only when the left is true, and must be a boolean, too. */
 export function and(node: Binary, recur: Recur): Partial {
-  return connect(node, recur, { stops: FALSE, goesOn: TRUE, outcomes: outcomesOfAnd });
+  return connect(node, recur, { goesOn: TRUE, outcomes: outcomesOfAnd });
 }
 
 export function or(node: Binary, recur: Recur): Partial {
-  return connect(node, recur, { stops: TRUE, goesOn: FALSE, outcomes: outcomesOfOr });
+  return connect(node, recur, { goesOn: FALSE, outcomes: outcomesOfOr });
 }
 
 interface Connective {
-  /** The left side's outcome that decides. */
-  readonly stops: typeof TRUE | typeof FALSE;
   /** The left side's outcome that leaves it to the right side; as a right side it changes nothing. */
   readonly goesOn: typeof TRUE | typeof FALSE;
   readonly outcomes: typeof outcomesOfAnd;
 }
 
-function connect(node: Binary, recur: Recur, { stops, goesOn, outcomes }: Connective): Partial {
+function connect(node: Binary, recur: Recur, { goesOn, outcomes }: Connective): Partial {
   const left = truth(recur(node.left), node.left);
   if (left.kind === 'failed') return left;
   const leftOutcomes = outcomesOf(left);
-  if (left.kind === 'known' && leftOutcomes === stops) return left;
-  // The right side is out of reach: what is left of the whole is the left.
+  // The right side is out of reach: the left is all there is.
   if ((leftOutcomes & (goesOn | OTHER)) === 0) return left;
 
   const right = truth(recur(node.right), node.right);

@@ -1,5 +1,6 @@
 import type { PolicySet as WasmPolicySet } from '@cedar-policy/cedar-wasm/nodejs';
 import { policyText } from './generate/make-policies.ts';
+import { namesOf } from './generate/make-requests.ts';
 import type { World } from './generate/make-world.ts';
 import { type ExactJson, recordOf } from './generate/value.ts';
 import { byPolicy, type Outcome } from './outcome.ts';
@@ -40,9 +41,7 @@ export function oracleOf(cedar: CedarWasm): Oracle {
       const entities = withExactNumbers(world.entities as unknown as ExactJson);
       return world.requests.map((request) => {
         const answer = cedar.statefulIsAuthorized({
-          principal: request.principal,
-          action: request.action,
-          resource: request.resource,
+          ...namesOf(request),
           context: withExactNumbers(request.context),
           validateRequest: request.validateRequest,
           preparsedPolicySetId: 'policies',
@@ -124,7 +123,7 @@ function toOutcome(
  */
 export function withExactNumbers(json: ExactJson): unknown {
   if (typeof json === 'bigint') return rawJson(String(json));
-  if (typeof json !== 'object') return json;
+  if (typeof json !== 'object' || json === null) return json;
   if (Array.isArray(json)) return json.map(withExactNumbers);
   return recordOf(Object.entries(json).map(([name, each]) => [name, withExactNumbers(each)]));
 }

@@ -13,6 +13,7 @@ import { parsePolicy } from '#src/text/parse-policy.ts';
 import { CedarRecord } from '#src/value/cedar-record.ts';
 import type { EntityJson } from './generate/make-entities.ts';
 import { policyText } from './generate/make-policies.ts';
+import { namesOf } from './generate/make-requests.ts';
 import type { World } from './generate/make-world.ts';
 import { byPolicy, type Outcome } from './outcome.ts';
 
@@ -58,10 +59,13 @@ function askLoaded(
   const parsed = world.entities.map((entity) => parser.parseEntity(asCedarEntity(entity)));
   const store = createEntityStore();
   store.putAll(parsed);
-  const layered = layerOver(parsed);
+  const layered = layerOver([
+    ...new Map(parsed.map((entity) => [entity.uid.key, entity])).values(),
+  ]);
 
-  return world.requests.map(({ validateRequest, ...json }) => {
-    const request = json as CedarRequest;
+  return world.requests.map((json) => {
+    const { context, validateRequest } = json;
+    const request = { ...namesOf(json), context } as unknown as CedarRequest;
     const by = (set: PolicySet, view: EntityView) =>
       outcomeOf(() => set.authorize(request, view, { validateRequest }));
     return {

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { policyText } from './generate/make-policies.ts';
+import { namesOf } from './generate/make-requests.ts';
 import type { World } from './generate/make-world.ts';
 import { withExactNumbers } from './oracle.ts';
 import type { Outcome } from './outcome.ts';
@@ -30,13 +31,14 @@ export function writeRegression(
         values,
       })),
     }),
-    requests: world.requests.flatMap(({ context, ...request }, index) => {
+    requests: world.requests.flatMap((request, index) => {
       const outcome = expected[index];
       if (outcome?.kind !== 'answer') return [];
       return {
         description: `request ${index}`,
-        ...request,
-        context: withExactNumbers(context),
+        ...namesOf(request),
+        context: withExactNumbers(request.context),
+        validateRequest: request.validateRequest,
         decision: outcome.decision,
         reason: outcome.reasons.map(place).sort(),
         errors: outcome.errors.map(({ policy }) => place(policy)).sort(),

@@ -1,6 +1,14 @@
 import type { Random } from '../random.ts';
 import type { Model, ModelEntityType, Uid } from './model.ts';
-import { type ExactJson, makeRecord, makeValue, recordOf, type Straying, toJson } from './value.ts';
+import {
+  type ExactJson,
+  makeRecord,
+  makeUid,
+  makeValue,
+  recordOf,
+  type Straying,
+  toJson,
+} from './value.ts';
 
 /** An entity as the official JSON form has it. */
 export interface EntityJson {
@@ -28,7 +36,63 @@ export function makeEntities(
     ].filter((each) => !model.hasSchema || type.memberOf.includes(each.type));
     return makeEntity(type, uid, random.some(above, random.below(3)), { model, random, straying });
   });
-  return model.hasSchema ? entities : [...entities, ...actionEntities(model, random)];
+  // With a schema, actions may come along as they stand in it.
+  const actions = !model.hasSchema || random.chance(0.05) ? actionEntities(model, random) : [];
+  const all = [...entities, ...actions];
+  return random.chance(0.06) ? spoil(all, model, random) : all;
+}
+
+/** Data that must be refused, or that only looks as if it must be. */
+function spoil(
+  entities: readonly EntityJson[],
+  model: Model,
+  random: Random,
+): readonly EntityJson[] {
+  const index = random.below(entities.length);
+  const one = entities[index];
+  if (!one) return entities;
+  const other = random.pick(entities);
+  const name = random.pick(['a', 'level', '__entity', '__extn', '__expr', '']);
+  const put = (changed: EntityJson) => entities.with(index, changed);
+  const attribute = (value: unknown) =>
+    put({ ...one, attrs: { ...one.attrs, ...recordOf([[name, value as ExactJson]]) } });
+  return random.pick<() => readonly EntityJson[]>([
+    // Twice the same is once.
+    () => [...entities, one],
+    () => [...entities, { ...one, attrs: { odd: true } }],
+    // A cycle, of one or of more.
+    () => put({ ...one, parents: [...one.parents, one.uid] }),
+    () =>
+      entities.map((each) =>
+        each === one
+          ? { ...each, parents: [...each.parents, other.uid] }
+          : each === other
+            ? { ...each, parents: [...each.parents, one.uid] }
+            : each,
+      ),
+    () => put({ ...one, parents: [...one.parents, ...one.parents] }),
+    () => put({ ...one, parents: [{ type: 'Stranger', id: 'x' }] }),
+    () =>
+      put({ ...one, uid: { type: random.pick(['Stranger', '', 'a b', 'NS::', '1']), id: 'x' } }),
+    () => put({ ...one, uid: makeUid('Action', model, random) }),
+    () => put({ ...one, tags: { a: 1 } }),
+    () => attribute(null),
+    () => attribute(1.5),
+    () => attribute([null]),
+    () => attribute({ type: 'User' }),
+    () => attribute({ type: 'User', id: 'alice' }),
+    () => attribute({ __entity: { type: 'User', id: 'alice' } }),
+    () => attribute({ __entity: { type: 'User' } }),
+    () => attribute({ __entity: 'User::"alice"' }),
+    () => attribute({ __extn: { fn: 'decimal', arg: '1' } }),
+    () => attribute({ __extn: { fn: 'decimal', arg: 1 } }),
+    () => attribute({ __extn: { fn: 'decimal', args: ['1.0', '2.0'] } }),
+    () => attribute({ __extn: { fn: 'nothing', arg: '1.0' } }),
+    () => attribute({ __extn: { fn: 'ip', arg: '1.1.1.1' }, more: 1 }),
+    () => attribute({ __expr: 'User::"alice"' }),
+    () => attribute(2n ** 63n),
+    () => attribute(-(2n ** 63n)),
+  ])();
 }
 
 function makeEntity(

@@ -9,6 +9,8 @@ export interface RequestJson {
   readonly resource: Uid;
   readonly context: { readonly [name: string]: ExactJson };
   readonly validateRequest: boolean;
+  /** Whether its three names are written `{"__entity": …}`. */
+  readonly isMarked: boolean;
 }
 
 export function makeRequests(
@@ -39,6 +41,7 @@ function makeRequest(model: Model, entities: readonly EntityJson[], random: Rand
     resource: one(action.resources),
     context: contextOf(action, model, random),
     validateRequest: random.chance(0.7),
+    isMarked: random.chance(0.05),
   };
 }
 
@@ -48,4 +51,10 @@ function contextOf(action: ModelAction, model: Model, random: Random): RequestJs
     : FAITHFUL;
   const record = makeRecord(action.context, model, random, straying);
   return toJson(record, random, model.hasSchema) as RequestJson['context'];
+}
+
+/** The three names as they are handed over. */
+export function namesOf({ principal, action, resource, isMarked }: RequestJson) {
+  const write = (uid: Uid) => (isMarked ? { __entity: uid } : uid);
+  return { principal: write(principal), action: write(action), resource: write(resource) };
 }

@@ -1,5 +1,5 @@
-import { assertNever } from '../ast/assert-never.ts';
-import type { Expression } from '../ast/expression.ts';
+import { assertNever } from './assert-never.ts';
+import type { Expression } from './expression.ts';
 
 /** The expressions that one is made of, in the order of the text. */
 export function partsOf(node: Expression): readonly Expression[] {
