@@ -45,14 +45,6 @@ export {
   type RaiseFinding,
 } from './explain/raise-finding.ts';
 export { SEEN_LIMITS, type SeenValue } from './explain/seen-value.ts';
-export type { SqlMapping } from './filter/mapping.ts';
-export {
-  type FilterPolicy,
-  type SqlFilter,
-  type SqlOptions,
-  type SqlRefusal,
-  toSql,
-} from './filter/to-sql.ts';
 export { CedarDataError, type CedarDataErrorCode } from './json/cedar-data-error.ts';
 export { createJsonParser, type JsonParser } from './json/create-json-parser.ts';
 export { parseCedarJson } from './json/parse-cedar-json.ts';
@@ -71,14 +63,10 @@ export type {
   UnknownEntity,
 } from './partial/partial-request.ts';
 export { residualToCedarJson } from './partial/residual-to-cedar-json.ts';
-export type { Schema } from './schema/schema.ts';
-export { parseUidText } from './text/parse-uid-text.ts';
 export { CedarRecord, Layout } from './value/cedar-record.ts';
 export { EntityUid, type UidCell } from './value/entity-uid.ts';
-export { printUid } from './value/print-value.ts';
 export type { Value } from './value/value.ts';
-export { parseExactJson as parseCedarJson } from './vectors/exact-json.ts';
-export { readLinks } from './vectors/read-vector-test.ts';
+
 export {
   type RunVectorsOptions,
   runVectors,
@@ -87,4 +75,5 @@ export {
   type VectorReport,
 } from './vectors/run-vectors.ts';
 export type { VectorAnswer } from './vectors/vector-test.ts';
+
 export type { ParseThread, StartParseThread } from './wasm/parse-thread.ts';
