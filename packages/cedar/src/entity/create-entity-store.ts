@@ -145,6 +145,8 @@ export class ResidentStore implements EntityStore {
           if (!isSameEntity(node.entity, entity)) throw twinError(node.uid);
           continue;
         }
+        // A child of its own has no place among its own children, not even until the search for cycles.
+        if (isOwnParent(entity)) throw cycleError([node.uid, node.uid]);
         node.mark = mark;
         nodes.push(node);
         before.push(node.entity);
@@ -194,12 +196,12 @@ export class ResidentStore implements EntityStore {
     throw new CedarError('ERR_CEDAR_ENTITY_UNKNOWN', `cannot change ${uid}: found no such entity`);
   }
 
-  #cycleOf({ uid, parents }: Entity): CyclePath | undefined {
+  #cycleOf(entity: Entity): CyclePath | undefined {
+    const { uid, parents } = entity;
+    if (isOwnParent(entity)) return [uid, uid];
     const node = this.#peek(uid);
     // What nothing is in can only be in itself.
-    if (node === undefined || !hasChildren(node)) {
-      return parents.some((parent) => parent.equals(uid)) ? [uid, uid] : undefined;
-    }
+    if (node === undefined || !hasChildren(node)) return undefined;
     const known: EntityNode[] = [];
     for (const parent of parents) {
       const above = this.#peek(parent);
@@ -326,6 +328,11 @@ function* childrenOf(node: EntityNode | undefined): Generator<EntityNode> {
   if (node?.hub === undefined) return;
   yield* node.hub.leaves ?? [];
   yield* node.hub.hubs ?? [];
+}
+
+function isOwnParent({ uid, parents }: Entity): boolean {
+  for (const parent of parents) if (parent.equals(uid)) return true;
+  return false;
 }
 
 function twinError(uid: EntityUid): CedarError {

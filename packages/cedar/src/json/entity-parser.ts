@@ -6,7 +6,7 @@ import type { Value } from '../value/value.ts';
 import type { RecordParser, TypedParsers, UidParser, ValueParser } from './parse-typed.ts';
 import { parseUid, readTypeAndId, readTypeAndIdAt, wellFormed } from './parse-uid.ts';
 import { parseUntyped, parseUntypedAttributes } from './parse-untyped.ts';
-import { describe, isPlainObject, Refusal, within } from './refusal.ts';
+import { describe, isPlainObject, isReadable, Refusal, within } from './refusal.ts';
 import { takeValues } from './value-budget.ts';
 
 /** @throws {Refusal} */
@@ -16,7 +16,7 @@ type Tags = ReadonlyMap<string, Value> | undefined;
 
 /** Reads an entity when there is no schema. Only an action's parents are held against anything. */
 export function untypedEntityParser(json: unknown): Entity {
-  if (!isPlainObject(json)) throw new Refusal(describe(json), 'an object');
+  if (!isReadable(json)) throw new Refusal(describe(json), 'an object');
   let step = 'uid';
   try {
     const uid = parseUid(json['uid']);
@@ -60,7 +60,7 @@ export function typedEntityParser(schema: Schema, types: TypedParsers): EntityPa
   }
 
   return (json) => {
-    if (!isPlainObject(json)) throw new Refusal(describe(json), 'an object');
+    if (!isReadable(json)) throw new Refusal(describe(json), 'an object');
     const { type, id } = readTypeAndIdAt('uid', json, 'an entity');
     if (isActionType(type)) return parseAction(schema, json);
     let step = 'uid';

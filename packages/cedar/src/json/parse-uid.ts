@@ -1,5 +1,5 @@
 import { EntityUid } from '../value/entity-uid.ts';
-import { describe, isPlainObject, type JsonObject, Refusal, within } from './refusal.ts';
+import { describe, isReadable, type JsonObject, Refusal, within } from './refusal.ts';
 import { readTypeName } from './type-name.ts';
 
 /** `{type, id}` of an entity reference, found but not looked at. */
@@ -13,10 +13,10 @@ export interface TypeAndId {
  * the official engine does where it expects an entity.
  */
 export function readTypeAndId(json: unknown, expected: string): TypeAndId {
-  if (!isPlainObject(json)) throw new Refusal(describe(json), expected);
+  if (!isReadable(json)) throw new Refusal(describe(json), expected);
   if (typeof json['__expr'] === 'string') throw new Refusal('__expr', expected);
   const escaped = json['__entity'];
-  if (escaped !== undefined && isPlainObject(escaped) && isTypeAndId(escaped)) return escaped;
+  if (escaped !== undefined && isReadable(escaped) && isTypeAndId(escaped)) return escaped;
   if (isTypeAndId(json)) return json;
   throw new Refusal('no type and id', expected);
 }

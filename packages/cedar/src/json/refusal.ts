@@ -73,6 +73,15 @@ export function isPlainObject(json: unknown): json is JsonObject {
   return prototype === Object.prototype || prototype === null;
 }
 
+/**
+ * The same for objects of which only known names are read, at half the cost. An object made over a plain one passes
+ * as well: what it inherits under those names was put there by whoever calls us.
+ */
+export function isReadable(json: unknown): json is JsonObject {
+  if (typeof json !== 'object' || json === null) return false;
+  return json.constructor === Object || isPlainObject(json);
+}
+
 export interface JsonObject {
   readonly [name: string]: unknown;
 }

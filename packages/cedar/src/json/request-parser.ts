@@ -5,7 +5,7 @@ import { EntityUid } from '../value/entity-uid.ts';
 import { type RecordParser, TypedParsers, type UidParser } from './parse-typed.ts';
 import { parseUid, readTypeAndId, readTypeAndIdAt } from './parse-uid.ts';
 import { parseUntyped } from './parse-untyped.ts';
-import { describe, isPlainObject, Refusal, within } from './refusal.ts';
+import { describe, isReadable, Refusal, within } from './refusal.ts';
 
 export interface RequestParserOptions {
   /**
@@ -20,7 +20,7 @@ export type RequestParser = (json: unknown, options?: RequestParserOptions) => R
 
 /** Reads a request when there is no schema. */
 export function untypedRequestParser(json: unknown): Request {
-  if (!isPlainObject(json)) throw new Refusal(describe(json), 'an object');
+  if (!isReadable(json)) throw new Refusal(describe(json), 'an object');
   let step = 'principal';
   try {
     const principal = parseUid(json['principal']);
@@ -70,7 +70,7 @@ export function typedRequestParser(schema: Schema, types: TypedParsers): Request
   }
 
   return (json, options) => {
-    if (!isPlainObject(json)) throw new Refusal(describe(json), 'an object');
+    if (!isReadable(json)) throw new Refusal(describe(json), 'an object');
     const { type, id } = readTypeAndIdAt('action', json, 'an action');
     if (options?.validateRequest === false) {
       const { uid, context } = findAction(schema, type, id);

@@ -146,7 +146,8 @@ function longestChain(tokens: readonly Token[]): CedarProblem | undefined {
     } else if (token.text === '.') {
       links += 1;
     } else if ('([{'.includes(token.text)) {
-      outer.push(isBehind ? links + 1 : 0);
+      // An index is a link of its own; a call is one together with the name before it.
+      outer.push(isBehind ? links + (token.text === '[' ? 1 : 0) : 0);
       links = 0;
     } else if (')]}'.includes(token.text)) {
       links = outer.pop() ?? 0;

@@ -1,9 +1,21 @@
-import type { CedarEntity, CedarJson } from '@countersign/cedar';
+import {
+  type CedarAnswer,
+  type CedarEntity,
+  type CedarJson,
+  type CedarRequest,
+  type EntitySource,
+  entitiesFrom,
+  type PolicySet,
+} from '@countersign/cedar';
 import { afterAll, expect, test } from 'vitest';
 import { entities, newEngine, OWNER_PERMIT, request, SCHEMA } from './engine.ts';
 
 const engine = newEngine();
 afterAll(() => engine.close());
+
+/** Decides with entities that are looked up as policies ask for them. */
+const decide = (set: PolicySet, asked: CedarRequest, source: EntitySource): CedarAnswer =>
+  set.authorize(asked, entitiesFrom(source, set.parseEntity));
 
 const team = (id: string, ...parents: string[]): CedarEntity => ({
   uid: { type: 'Team', id },
@@ -19,14 +31,14 @@ const ref = (type: string, id: string): CedarJson => ({ __entity: { type, id } }
 
 test('permits what a policy permits and nothing else', async () => {
   const set = await engine.load([OWNER_PERMIT], SCHEMA);
-  expect(set.decide(request(), entities())).toEqual({
+  expect(decide(set, request(), entities())).toEqual({
     decision: 'allow',
     reasons: ['owner'],
     errors: [],
     erroredForbids: [],
   });
   const mallory = request({ principal: { type: 'User', id: 'mallory' } });
-  expect(set.decide(mallory, entities())).toMatchObject({ decision: 'deny', reasons: [] });
+  expect(decide(set, mallory, entities())).toMatchObject({ decision: 'deny', reasons: [] });
 });
 
 test('a forbid wins and is the reason', async () => {
@@ -38,8 +50,8 @@ test('a forbid wins and is the reason', async () => {
     ],
     SCHEMA,
   );
-  expect(set.decide(request(), entities())).toMatchObject({ decision: 'deny', reasons: ['b'] });
-  expect(set.decide(request({ context: { risk: 1 } }), entities()).reasons).toEqual(['a', 'b']);
+  expect(decide(set, request(), entities())).toMatchObject({ decision: 'deny', reasons: ['b'] });
+  expect(decide(set, request({ context: { risk: 1 } }), entities()).reasons).toEqual(['a', 'b']);
 });
 
 test('lists a forbid that errors, which Cedar would let pass', async () => {
@@ -57,11 +69,11 @@ test('lists a forbid that errors, which Cedar would let pass', async () => {
     ],
     SCHEMA,
   );
-  const answer = set.decide(request({ context: { risk: 1 } }), entities());
+  const answer = decide(set, request({ context: { risk: 1 } }), entities());
   expect(answer.decision).toBe('allow');
   expect(answer.erroredForbids).toEqual(['stop']);
   expect(answer.errors.map((error) => error.policy)).toEqual(['also', 'stop']);
-  expect(set.decide(request(), entities())).toMatchObject({ errors: [], erroredForbids: [] });
+  expect(decide(set, request(), entities())).toMatchObject({ errors: [], erroredForbids: [] });
 });
 
 test('the slice holds ancestors of ancestors, and what attributes and context name', async () => {
@@ -91,7 +103,7 @@ test('the slice holds ancestors of ancestors, and what attributes and context na
     SCHEMA,
   );
   const reasons = (context: Record<string, CedarJson>, ...world: CedarEntity[]) =>
-    set.decide(request({ context }), entities(...world)).reasons;
+    decide(set, request({ context }), entities(...world)).reasons;
   expect(reasons({}, user('alice', {}, 'low'), team('low', 'mid'), team('mid', 'top'))).toEqual([
     'in',
   ]);
@@ -111,65 +123,45 @@ test('the slice holds ancestors of ancestors, and what attributes and context na
   ).toEqual(['home']);
 });
 
-test('the slice holds entities that a policy looks into, not those it compares with', async () => {
-  const set = await engine.load(
-    [
-      {
-        id: 'lit',
-        text: 'permit (principal, action, resource) when { User::"root" has age && User::"root".age > 3 };',
-      },
-      {
-        id: 'in',
-        text: 'permit (principal, action, resource) when { User::"svc" in Team::"top" };',
-      },
-      {
-        id: 'not',
-        text: 'permit (principal == User::"compared", action, resource) when { principal == User::"compared2" || principal in [Team::"a", Team::"b"] };',
-      },
-    ],
-    SCHEMA,
-  );
-  const world = entities(user('root', { age: 4 }), user('svc', {}, 'mid'), team('mid', 'top'));
-  expect(set.decide(request(), world).reasons).toEqual(['in', 'lit']);
-  expect(world.asked).toContain('User::root');
-  for (const name of ['User::compared', 'User::compared2', 'Team::a', 'Team::b']) {
-    expect(world.asked).not.toContain(name);
-  }
-});
-
-test('entities that attributes name are looked up only where a policy looks into them', async () => {
+test('entities are looked up only where a policy looks into them', async () => {
   const alice = user('alice', { boss: ref('User', 'bob'), teams: [ref('Team', 'x')] }, 'low');
-  const world = () => entities(alice, user('bob', { age: 60 }, 'bosses'), team('low', 'top'));
+  const world = () =>
+    entities(
+      alice,
+      user('bob', { age: 60 }, 'bosses'),
+      user('root', { age: 4 }),
+      team('low', 'top'),
+    );
   const asked = async (condition: string) => {
     const text = `permit (principal, action, resource) when { ${condition} };`;
     const set = await engine.load([{ id: 'p', text }], SCHEMA);
     const found = world();
-    const { decision } = set.decide(request({ context: { friend: ref('User', 'dan') } }), found);
-    set.dispose();
-    expect(found.asked).toContain('Team::top');
-    expect(found.asked).toContain('User::dan');
-    expect(decision).toBe('allow');
-    return found.asked.includes('User::bob');
+    expect(decide(set, request(), found).decision).toBe('allow');
+    return found.asked;
   };
   for (const condition of [
     'principal has boss && principal.boss == User::"bob"',
     'principal has teams && principal.teams.contains(Team::"x")',
-    'principal in Team::"top" && !(context.friend has age)',
-    'principal has teams && !(context.friend in principal.teams)',
     'principal has boss && [principal.boss, principal].contains(principal)',
-  ].map((each) => (each.includes('friend') ? `context has friend && ${each}` : each))) {
-    expect([condition, await asked(condition)]).toEqual([condition, false]);
+    'principal != User::"root"',
+  ]) {
+    expect([condition, (await asked(condition)).filter((name) => /bob|root/.test(name))]).toEqual([
+      condition,
+      [],
+    ]);
   }
   for (const condition of [
     'principal has boss && principal.boss has age && principal.boss.age == 60',
     'principal has boss && principal.boss in Team::"bosses"',
-    'principal has boss && principal.boss is User in Team::"bosses"',
-    'principal has boss && (if principal in Team::"top" then principal.boss else principal) in Team::"bosses"',
     'principal has boss && {a: principal.boss}.a in Team::"bosses"',
     'principal has boss && !(principal.boss.hasTag("none"))',
   ]) {
-    expect([condition, await asked(condition)]).toEqual([condition, true]);
+    expect([condition, await asked(condition)]).toEqual([
+      condition,
+      expect.arrayContaining(['User::bob']),
+    ]);
   }
+  expect(await asked('User::"root" has age && User::"root".age == 4')).toContain('User::root');
 });
 
 test('tags are seen', async () => {
@@ -182,11 +174,11 @@ test('tags are seen', async () => {
     ],
     SCHEMA,
   );
-  expect(set.decide(request(), entities({ ...user('alice'), tags: { n: 7 } })).reasons).toEqual([
+  expect(decide(set, request(), entities({ ...user('alice'), tags: { n: 7 } })).reasons).toEqual([
     'tag',
   ]);
   expect(
-    set.decide(request(), entities({ ...user('alice'), tags: { n: 7.5 } })).errors,
+    decide(set, request(), entities({ ...user('alice'), tags: { n: 7.5 } })).errors,
   ).toMatchObject([{ policy: '' }]);
 });
 
@@ -207,15 +199,19 @@ test.each([
   ['an unsafe integer', request({ context: { risk: 2 ** 53 } }), /9007199254740992.*context\.risk/],
   ['a fraction', request({ context: { risk: 1.5 } }), /1\.5.*context\.risk/],
   ['NaN', request({ context: { risk: Number.NaN } }), /NaN.*context\.risk/],
-  ['a bigint', request({ context: { risk: 1n as never } }), /bigint.*context\.risk/],
+  [
+    'a bigint beyond i64',
+    request({ context: { risk: 2n ** 63n } }),
+    /9223372036854775808.*context\.risk/,
+  ],
   ['null', request({ context: { risk: null as never } }), /null.*context\.risk/],
   ['a Date', request({ context: { at: new Date(0) as never } }), /class.*context\.at/],
   [
     'an unknown',
     request({ context: { risk: { __extn: { fn: 'unknown', arg: 'q' } } } }),
-    /unknown/,
+    /context\.risk/,
   ],
-  ['an expression', request({ context: { risk: { __expr: '1+1' } } }), /__expr/],
+  ['an expression', request({ context: { risk: { __expr: '1+1' } } }), /context\.risk/],
   ['half a surrogate pair', request({ resource: { type: 'Vault', id: '\ud800' } }), /surrogate/],
   ['half a surrogate pair in a value', request({ context: { words: ['\udc00'] } }), /surrogate/],
   [
@@ -228,12 +224,12 @@ test.each([
     [{ id: 'all', text: 'permit (principal, action, resource);' }],
     SCHEMA,
   );
-  const answer = set.decide(question, entities());
+  const answer = decide(set, question, entities());
   expect(answer).toMatchObject({ decision: 'deny', reasons: [], erroredForbids: [] });
   expect(answer.errors).toHaveLength(1);
   expect(answer.errors[0]?.policy).toBe('');
   expect(answer.errors[0]?.message).toMatch(message);
-  expect(set.decide(request(), entities()).decision).toBe('allow');
+  expect(decide(set, request(), entities()).decision).toBe('allow');
 });
 
 test('takes the safe integers at both ends', async () => {
@@ -242,22 +238,37 @@ test('takes the safe integers at both ends', async () => {
     SCHEMA,
   );
   for (const risk of [Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER]) {
-    expect(set.decide(request({ context: { risk } }), entities()).decision).toBe('allow');
+    expect(decide(set, request({ context: { risk } }), entities()).decision).toBe('allow');
   }
 });
 
-test('an entity that does not fit the schema denies', async () => {
+test('an entity that does not fit the schema denies when a policy looks at it', async () => {
   const set = await engine.load(
-    [{ id: 'all', text: 'permit (principal, action, resource);' }],
+    [
+      OWNER_PERMIT,
+      { id: 'old', text: 'permit (principal, action, resource) when { principal has age };' },
+      { id: 'in', text: 'permit (principal in Team::"z", action, resource);' },
+    ],
     SCHEMA,
   );
+  expect(decide(set, request(), entities()).decision).toBe('allow');
   for (const attrs of [{ agee: 1 }, { age: 'x' }, { age: 2 ** 60 }] as const) {
-    expect(set.decide(request(), entities(user('alice', attrs as never))).decision).toBe('deny');
+    expect(decide(set, request(), entities(user('alice', attrs as never)))).toMatchObject({
+      decision: 'deny',
+      errors: [{ policy: '' }],
+    });
   }
   const ownerless = { uid: { type: 'Vault', id: 'v1' }, attrs: {}, parents: [] };
-  expect(set.decide(request(), entities(ownerless)).errors[0]?.message).toMatch(/owner/);
+  expect(decide(set, request(), entities(ownerless)).errors[0]?.message).toMatch(/owner/);
+});
+
+test('a cycle of parents ends', async () => {
+  const set = await engine.load(
+    [{ id: 'in', text: 'permit (principal in Team::"z", action, resource);' }],
+    SCHEMA,
+  );
   const cycle = entities(user('alice', {}, 'a'), team('a', 'b'), team('b', 'a'));
-  expect(set.decide(request(), cycle).errors[0]?.message).toMatch(/cycle/);
+  expect(decide(set, request(), cycle)).toMatchObject({ decision: 'deny', errors: [] });
 });
 
 test('strings and extension objects of the schema are both read', async () => {
@@ -271,47 +282,41 @@ test('strings and extension objects of the schema are both read', async () => {
     SCHEMA,
   );
   for (const address of ['10.1.2.3', { __extn: { fn: 'ip', arg: '10.1.2.3' } }]) {
-    expect(set.decide(request({ context: { ip: address } }), entities()).reasons).toEqual(['ip']);
+    expect(decide(set, request({ context: { ip: address } }), entities()).reasons).toEqual(['ip']);
   }
 });
 
 test('1,000 entities are taken and one more denies', async () => {
-  // Attributes are followed only where a policy looks into what they name.
-  const looksIn = {
-    id: 'boss',
-    text: 'forbid (principal, action, resource) when { principal has boss && principal.boss has age };',
-  };
-  const set = await engine.load([OWNER_PERMIT, looksIn], SCHEMA);
-  // Alice, her vault and the teams that her attribute names; flat, so that Cedar is quick about it.
+  const set = await engine.load(
+    [{ id: 'in', text: 'permit (principal in Team::"z", action, resource);' }],
+    SCHEMA,
+  );
+  // Alice and the teams that she is in.
   const world = (teams: number) => {
     const ids = Array.from({ length: teams }, (_, index) => `t${index}`);
-    const alice = user('alice', { teams: ids.map((id) => ref('Team', id)) });
-    return entities(alice, ...ids.map((id) => team(id)));
+    return entities(user('alice', {}, ...ids), ...ids.map((id) => team(id)), team('z'));
   };
-  expect(set.decide(request(), world(998)).decision).toBe('allow');
-  const answer = set.decide(request(), world(999));
-  expect(answer.decision).toBe('deny');
-  expect(answer.errors[0]?.message).toContain('more than 1000 entities');
+  expect(decide(set, request(), world(999)).errors).toEqual([]);
+  expect(decide(set, request(), world(1000)).errors[0]?.message).toContain('1000 entities');
 });
 
 test('100,000 values are taken and one more denies', async () => {
   const set = await engine.load([OWNER_PERMIT], SCHEMA);
-  // Context and its set count too, and so do the entities' records and the owner's three values.
   const words = (count: number) => request({ context: { words: Array(count).fill('w') } });
-  expect(set.decide(words(90_000), entities()).decision).toBe('allow');
-  const answer = set.decide(words(100_000), entities());
-  expect(answer.errors[0]?.message).toContain('more than 100000 values');
+  expect(decide(set, words(90_000), entities()).decision).toBe('allow');
+  expect(decide(set, words(100_001), entities()).errors[0]?.message).toContain('100000 values');
 });
 
-test('values nested 64 deep reach Cedar and one more does not', async () => {
-  const set = await engine.load([OWNER_PERMIT], SCHEMA);
+test('values nested 64 deep are taken and one more is not', async () => {
+  const set = await engine.load([OWNER_PERMIT], undefined);
   const nested = (depth: number) => {
     let value: CedarJson = 1;
-    for (let level = 0; level < depth; level += 1) value = [value];
-    return set.decide(request({ context: { risk: value } }), entities()).errors[0]?.message;
+    for (let level = 1; level < depth; level += 1) value = [value];
+    return decide(set, request({ context: { risk: value } }), entities());
   };
-  expect(nested(62)).not.toContain('nested deeper');
-  expect(nested(63)).toContain('nested deeper than 64');
+  // The context is a record of its own.
+  expect(nested(63).decision).toBe('allow');
+  expect(nested(64).errors[0]?.message).toContain('64');
 });
 
 test('ids and attribute names may hold anything that Unicode has', async () => {
@@ -332,7 +337,8 @@ test('ids and attribute names may hold anything that Unicode has', async () => {
   const attrs = JSON.parse('{"__proto__":1,"":2}');
   for (const id of ['__proto__', 'a\0b', '"', 'é', '😀', '']) {
     const uid = { type: 'U', id };
-    const answer = set.decide(
+    const answer = decide(
+      set,
       { principal: uid, action: { type: 'Action', id: 'go' }, resource: uid, context: {} },
       {
         get: (asked) =>
@@ -350,37 +356,20 @@ test('a source that throws denies and breaks nothing', async () => {
       throw new Error('no store');
     },
   };
-  expect(set.decide(request(), broken)).toMatchObject({
+  expect(decide(set, request(), broken)).toMatchObject({
     decision: 'deny',
-    errors: [{ policy: '', message: 'evaluation broke: no store' }],
+    errors: [{ policy: '', message: 'no store' }],
   });
-  expect(set.decide(request(), entities()).decision).toBe('allow');
+  expect(decide(set, request(), entities()).decision).toBe('allow');
 });
 
-test('an instance that broke is replaced, with every set that is alive', async () => {
-  const mine = [{ id: 'all', text: 'permit (principal, action, resource);' }];
-  const [one, two] = [await engine.load(mine, SCHEMA), await engine.load([OWNER_PERMIT], SCHEMA)];
-  // What throws inside of wasm is as good as a crash: its stack is never unwound.
-  const attrs = Object.defineProperty({}, 'toJSON', {
-    value() {
-      throw new Error('thrown inside');
-    },
-  });
-  const broken = entities({ uid: { type: 'User', id: 'alice' }, attrs, parents: [] });
-  for (let round = 0; round < 3; round += 1) {
-    expect(one.decide(request(), broken)).toMatchObject({
-      decision: 'deny',
-      reasons: [],
-      errors: [{ policy: '', message: expect.stringMatching(/^evaluation broke: /) }],
-    });
-    expect(two.decide(request(), entities()).reasons).toEqual(['owner']);
-    expect(one.decide(request(), entities()).reasons).toEqual(['all']);
-  }
-});
-
-test('a call stack that ends inside of wasm denies, and the next call is as good as ever', async () => {
-  const set = await engine.load([OWNER_PERMIT], SCHEMA);
-  const messages = new Set<string>();
+test('a call stack that ends while deciding denies, and the next call is as good as ever', async () => {
+  const deep = `${'!('.repeat(30)}context has risk${')'.repeat(30)}`;
+  const set = await engine.load(
+    [OWNER_PERMIT, { id: 'deep', text: `forbid (principal, action, resource) when { ${deep} };` }],
+    SCHEMA,
+  );
+  const answers = new Set<string>();
   let attempts = 0;
   // Down to the end of the stack, then deciding now and then on the way up until there is room.
   const descend = (): number => {
@@ -390,17 +379,77 @@ test('a call stack that ends inside of wasm denies, and the next call is as good
     } catch {
       return 0;
     }
-    if (depth % 25 !== 0 || attempts === 8) return depth;
+    if (depth % 5 !== 0 || attempts === 40) return depth;
     attempts += 1;
     try {
-      const answer = set.decide(request(), entities());
-      messages.add(answer.errors[0]?.message ?? answer.decision);
+      const answer = decide(set, request(), entities());
+      answers.add(answer.errors[0]?.message ?? answer.decision);
     } catch {
-      messages.add('no room even for an answer');
+      answers.add('no room even for an answer');
     }
     return depth;
   };
   descend();
-  expect(set.decide(request(), entities())).toMatchObject({ decision: 'allow', errors: [] });
-  expect([...messages].join()).toContain('Maximum call stack size exceeded');
+  expect(decide(set, request(), entities())).toMatchObject({ decision: 'allow', errors: [] });
+  expect([...answers].join()).toContain('Maximum call stack size exceeded');
+});
+
+test('an errored forbid is skipped as the official engine does, and denies where strict', async () => {
+  const overflow = 'context.risk + 9223372036854775807 > 0';
+  const set = await engine.load(
+    [
+      { id: 'all', text: 'permit (principal, action, resource);' },
+      {
+        id: 'stop',
+        text: `forbid (principal, action, resource) when { context has risk && ${overflow} };`,
+      },
+    ],
+    SCHEMA,
+  );
+  const view = entitiesFrom(entities(), set.parseEntity);
+  const errors = [
+    {
+      policy: 'stop',
+      message: 'integer overflow while attempting to add the values `1` and `9223372036854775807`',
+      span: { start: 64, end: 98 },
+    },
+  ];
+  const asked = request({ context: { risk: 1 } });
+  expect(set.authorize(asked, view)).toEqual({
+    decision: 'allow',
+    reasons: ['all'],
+    errors,
+    erroredForbids: ['stop'],
+  });
+  expect(set.authorize(asked, view, { strict: true })).toEqual({
+    decision: 'deny',
+    reasons: [],
+    errors,
+    erroredForbids: ['stop'],
+  });
+  expect(set.authorize(request(), view, { strict: true }).decision).toBe('allow');
+});
+
+test('integers are exact over all of i64, in policies, entities and context', async () => {
+  const set = await engine.load(
+    [
+      {
+        id: 'p',
+        text: 'permit (principal, action, resource) when { context.risk == 9007199254740993 };'.replace(
+          'context.risk',
+          'context has risk && context.risk',
+        ),
+      },
+      {
+        id: 'age',
+        text: 'permit (principal, action, resource) when { principal has age && principal.age == -9223372036854775808 };',
+      },
+    ],
+    SCHEMA,
+  );
+  const reasons = (risk: bigint, age: bigint) =>
+    decide(set, request({ context: { risk } }), entities(user('alice', { age }))).reasons;
+  expect(reasons(2n ** 53n + 1n, -(2n ** 63n))).toEqual(['age', 'p']);
+  expect(reasons(2n ** 53n, -(2n ** 63n) + 1n)).toEqual([]);
+  expect(reasons(2n ** 53n + 2n, 2n ** 63n - 1n)).toEqual([]);
 });
