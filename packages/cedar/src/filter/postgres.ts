@@ -90,7 +90,7 @@ function spellAddress({ version, bits, prefix }: IpAddress): string {
   const [groups, width, radix, between] = version === 4 ? [4, 8n, 10, '.'] : [8, 16n, 16, ':'];
   const mask = (1n << width) - 1n;
   const texts = Array.from({ length: groups }, (_, index) =>
-    ((bits >> (width * BigInt(groups - 1 - index))) & mask).toString(radix),
+    ((BigInt(bits) >> (width * BigInt(groups - 1 - index))) & mask).toString(radix),
   );
   return `${texts.join(between)}/${prefix}`;
 }
