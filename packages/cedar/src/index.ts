@@ -45,6 +45,28 @@ export {
   type RaiseFinding,
 } from './explain/raise-finding.ts';
 export { SEEN_LIMITS, type SeenValue } from './explain/seen-value.ts';
+export type {
+  SqlAncestors,
+  SqlArrayColumn,
+  SqlAttribute,
+  SqlColumn,
+  SqlElementRows,
+  SqlMapping,
+  SqlParent,
+  SqlRecordColumns,
+  SqlScalarType,
+  SqlTable,
+  SqlTags,
+} from './filter/mapping.ts';
+export type { FilterEntities } from './filter/scope.ts';
+export type { SqlParameterValue } from './filter/sql.ts';
+export {
+  type PolicyRefusal,
+  type SqlFilter,
+  type SqlOptions,
+  type SqlRefusal,
+  toSql,
+} from './filter/to-sql.ts';
 export { CedarDataError, type CedarDataErrorCode } from './json/cedar-data-error.ts';
 export { createJsonParser, type JsonParser } from './json/create-json-parser.ts';
 export {
