@@ -83,6 +83,14 @@ export type {
   UnknownEntity,
 } from './partial/partial-request.ts';
 export { residualToCedarJson } from './partial/residual-to-cedar-json.ts';
+export { type ActionQuestion, queryActions } from './query/query-actions.ts';
+export {
+  type PrincipalQuestion,
+  queryPrincipals,
+  queryResources,
+  type ResourceQuestion,
+} from './query/query-entities.ts';
+export { QUERY_LIMITS, type QueryOptions, type QueryPage } from './query/query-page.ts';
 export { CedarRecord, Layout } from './value/cedar-record.ts';
 export { EntityUid, type UidCell } from './value/entity-uid.ts';
 export type { Value } from './value/value.ts';

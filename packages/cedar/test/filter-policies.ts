@@ -61,8 +61,15 @@ export function policiesFor(world: World): fc.Arbitrary<readonly PolicySource[]>
     [1, uid('Folder').map((folder) => `resource in ${folder}`)],
     [1, uid('Org').map((org) => `resource is Doc in ${org}`)],
   );
+  const who = pick(
+    [6, fc.constant('principal')],
+    [1, uid('User').map((user) => `principal == ${user}`)],
+    [1, uid('Group').map((group) => `principal in ${group}`)],
+    [1, uid('Group').map((group) => `principal is User in ${group}`)],
+  );
   const policy = fc.record({
     effect: pick([2, fc.constant('permit')], [1, fc.constant('forbid')]),
+    who,
     scope,
     kind: pick([4, fc.constant('when')], [1, fc.constant('unless')]),
     condition,
@@ -71,7 +78,7 @@ export function policiesFor(world: World): fc.Arbitrary<readonly PolicySource[]>
     fc.array(policy, { minLength: 1, maxLength: 4 }).map((policies) =>
       policies.map((each, index) => ({
         id: `${action}.${index}`,
-        text: `${each.effect} (principal, action == Action::"${action}", ${each.scope}) ${each.kind} { ${each.condition} };`,
+        text: `${each.effect} (${each.who}, action == Action::"${action}", ${each.scope}) ${each.kind} { ${each.condition} };`,
       })),
     ),
   );
@@ -369,7 +376,7 @@ class Expressions {
         .tuple(this.of('User', depth), words('dept', 'boss', 'home'))
         .map(([operand, name]) => `(${operand} has ${name})`),
       fc
-        .tuple(this.of('record', depth), words('city', 'zip'))
+        .tuple(oneOf(this.of('record', depth), this.#anything()), words('city', 'zip'))
         .map(([operand, name]) => `(${operand} has ${name})`),
     );
   }
@@ -382,7 +389,7 @@ class Expressions {
     return fc.constantFrom(...guards).chain(([, [guard, use, type]]) =>
       fc
         .tuple(
-          words('and', 'or', 'if', 'late', 'late', 'weak', 'negated'),
+          words('and', 'or', 'if', 'late', 'late', 'weak', 'negated', 'not both', 'neither'),
           this.#usesOf(use, type, depth),
           this.of('boolean', depth),
         )
@@ -398,8 +405,12 @@ class Expressions {
               return `(${guard} && (${other} || ${test}))`;
             case 'weak':
               return `((${guard} || ${other}) && ${test})`;
-            default:
+            case 'negated':
               return `(!(${guard} && ${other}) || ${test})`;
+            case 'not both':
+              return `(!(${guard} && ${other}) && ${test})`;
+            default:
+              return `(!(!${guard} || ${other}) && ${test})`;
           }
         }),
     );
