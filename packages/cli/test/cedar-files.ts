@@ -78,3 +78,16 @@ export async function cedarFolder(
   await made.write(files);
   return made;
 }
+
+/** The schema and the entities of {@link VAULTS}, as options. */
+export const DATA: readonly string[] = [
+  ...['--schema', 'vaults.cedarschema'],
+  ...['--entities', 'entities.json'],
+];
+
+/** `User::"alice"`, `Action::"open"` and `Vault::"v1"` as options. */
+export function asked(principal: string, action: string, resource: string): readonly string[] {
+  return ['--principal', principal, '--action', action, '--resource', resource];
+}
+
+export const ALICE_OPENS = asked('User::"alice"', 'Action::"open"', 'Vault::"v1"');

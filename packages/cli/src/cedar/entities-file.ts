@@ -10,9 +10,9 @@ import {
 } from '@countersign/cedar';
 import { type Arguments, CommandError, type Io } from '../command-line/command.ts';
 import { printable } from '../record/printable.ts';
+import { elementStart } from './element-start.ts';
 import { type FoundProblem, problemText } from './found-problem.ts';
 import { readJson } from './json.ts';
-import { elementStart } from './json-fault.ts';
 import { ENTITIES_BYTES_MAX, readText } from './read-text.ts';
 import type { TextFile } from './text-file.ts';
 

@@ -1,12 +1,4 @@
-import {
-  evaluatePartially,
-  type FilterPolicy,
-  type PartialAnswer,
-  type PolicySet,
-  type SqlFilter,
-  type SqlRefusal,
-  toSql,
-} from '@countersign/cedar';
+import { type SqlFilter, type SqlRefusal, toSql } from '@countersign/cedar';
 import { type Arguments, EXIT, type Io, UsageError } from '../command-line/command.ts';
 import { oneOf } from '../command-line/words.ts';
 import { printable } from '../record/printable.ts';
@@ -34,17 +26,12 @@ export async function runFilter(args: Arguments, io: Io): Promise<number> {
     const loaded = await loadPolicies(args, io, { engine, what: 'filter' });
     const { set } = loaded;
     const entities = await loadEntities(args, io, set.schema);
-    const strict = args.flag('strict');
     const request = { principal, action, resource: { type: entityType }, context };
-    const partial = evaluatePartially(set, request, entities, { strict });
-    const found = toSql(filterPolicies(partial, set), {
+    const found = toSql(set, request, entities, {
       dialect,
-      entityType,
       mapping,
-      entities,
-      strict,
+      strict: args.flag('strict'),
       alias: args.text('alias') ?? 'resource',
-      ...(set.schema && { schema: set.schema }),
     });
     printAnswer(io, args, { json: filterJson(found, loaded), lines: filterLines(found, loaded) });
     return found.kind === 'filter' ? EXIT.ok : EXIT.negative;
@@ -55,25 +42,6 @@ function required(args: Arguments, name: string, what: string): string {
   const value = args.text(name);
   if (value === undefined) throw new UsageError(`found no --${name}, expected ${what}`);
   return value;
-}
-
-/** Every policy that may apply to some row: what is left of it, or what is certain of it in every row. */
-function filterPolicies(answer: PartialAnswer, set: PolicySet): readonly FilterPolicy[] {
-  const span = { start: 0, end: 0 };
-  const effectOf = (id: string) => set.policy(id)?.effect ?? 'forbid';
-  return [
-    ...answer.residuals,
-    ...answer.satisfied.map((id) => ({
-      id,
-      effect: effectOf(id),
-      condition: { kind: 'literal' as const, span, value: true },
-    })),
-    ...answer.errored.map(({ policy, message }) => ({
-      id: policy,
-      effect: effectOf(policy),
-      condition: { kind: 'error' as const, span, message },
-    })),
-  ];
 }
 
 function filterJson(found: SqlFilter | SqlRefusal, loaded: LoadedPolicies): unknown {
