@@ -45,6 +45,14 @@ export {
   type RaiseFinding,
 } from './explain/raise-finding.ts';
 export { SEEN_LIMITS, type SeenValue } from './explain/seen-value.ts';
+export type { SqlMapping } from './filter/mapping.ts';
+export {
+  type FilterPolicy,
+  type SqlFilter,
+  type SqlOptions,
+  type SqlRefusal,
+  toSql,
+} from './filter/to-sql.ts';
 export { CedarDataError, type CedarDataErrorCode } from './json/cedar-data-error.ts';
 export { createJsonParser, type JsonParser } from './json/create-json-parser.ts';
 export {
