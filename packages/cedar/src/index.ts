@@ -55,6 +55,8 @@ export {
 } from './filter/to-sql.ts';
 export { CedarDataError, type CedarDataErrorCode } from './json/cedar-data-error.ts';
 export { createJsonParser, type JsonParser } from './json/create-json-parser.ts';
+export { parseCedarJson } from './json/parse-cedar-json.ts';
+export { valueToJson } from './json/value-to-json.ts';
 export {
   type Completion,
   completeAnswer,

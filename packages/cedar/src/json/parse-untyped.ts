@@ -93,12 +93,12 @@ function parseEscape(json: JsonObject, name: string, depth: number): Value | und
   switch (name) {
     case '__entity':
       if (!isPlainObject(escaped) || !isTypeAndId(escaped)) return undefined;
-      passOver(escaped, depth + 1);
+      if (Object.keys(escaped).length > 2) passOver(escaped, depth + 1);
       return uidOf(escaped.type, escaped.id);
     case '__extn': {
       const call = readCall(escaped);
       if (call === undefined) return undefined;
-      passOver(escaped, depth + 1);
+      if (Object.keys(escaped as object).length > 2) passOver(escaped, depth + 1);
       return callExtension(call, (argument) => parseAt(argument, depth + 2));
     }
     case '__expr':

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { parseCedarJson } from '@countersign/cedar';
 import { splitPolicies } from '#src/text/split-policies.ts';
-import { parseExactJson } from '#src/vectors/exact-json.ts';
 import { readVectorTest } from '#src/vectors/read-vector-test.ts';
 import type { VectorAnswer, VectorTest } from '#src/vectors/vector-test.ts';
 import { recordOf } from '../fuzz/generate/value.ts';
@@ -19,13 +19,13 @@ export function officialAnswers(
   file: string,
   root: string,
 ): readonly (VectorAnswer | { readonly error: string })[] {
-  const test = readVectorTest(parseExactJson(readFileSync(file, 'utf8')));
+  const test = readVectorTest(parseCedarJson(readFileSync(file, 'utf8')));
   const read = (path: string) => readFileSync(join(root, path), 'utf8');
-  const schema = test.schema === undefined ? undefined : read(test.schema);
+  const schema = typeof test.schema === 'string' ? read(test.schema) : undefined;
   if (schema !== undefined) cedar.preparseSchema('schema', schema);
   const refusal = preparse(test, read(test.policies));
   if (refusal !== undefined) return test.requests.map(() => ({ error: refusal }));
-  const entities = parseExactJson(test.entities === undefined ? '[]' : read(test.entities));
+  const entities = typeof test.entities === 'string' ? parseCedarJson(read(test.entities)) : [];
   return test.requests.map(({ principal, action, resource, context, validateRequest }) => {
     const answer = cedar.statefulIsAuthorized({
       principal,

@@ -2,7 +2,7 @@
 // committed. `node --conditions=@countersign/source packages/cedar/test/vectors/write-expectations.ts handmade`
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseExactJson } from '#src/vectors/exact-json.ts';
+import { parseCedarJson } from '@countersign/cedar';
 import { looksLikeTest } from '#src/vectors/read-vector-test.ts';
 import { officialAnswers } from './official-answers.ts';
 
@@ -11,7 +11,7 @@ const folder = join(root, process.argv[2] ?? 'handmade');
 
 for (const name of readdirSync(folder).filter((each) => each.endsWith('.json'))) {
   const file = join(folder, name);
-  const json = parseExactJson(readFileSync(file, 'utf8'));
+  const json = parseCedarJson(readFileSync(file, 'utf8'));
   if (!looksLikeTest(json)) continue;
   const test = json as { requests: { description: string }[] };
   const answers = officialAnswers(file, root);
