@@ -64,4 +64,14 @@ export { residualToCedarJson } from './partial/residual-to-cedar-json.ts';
 export { CedarRecord, Layout } from './value/cedar-record.ts';
 export { EntityUid, type UidCell } from './value/entity-uid.ts';
 export type { Value } from './value/value.ts';
+
+export {
+  type RunVectorsOptions,
+  runVectors,
+  type VectorFiles,
+  type VectorMismatch,
+  type VectorReport,
+} from './vectors/run-vectors.ts';
+export type { VectorAnswer } from './vectors/vector-test.ts';
+
 export type { ParseThread, StartParseThread } from './wasm/parse-thread.ts';

@@ -20,7 +20,7 @@ export const LIMITS = {
   policyIdLength: 256,
   /** Levels of a value in the context or in an attribute. */
   valueNesting: 64,
-  /** Values, counted one by one, in the context and all entities of one request. */
+  /** Values, counted one by one, in one context or one entity. */
   values: 100_000,
   /** Entities in reach of one request. */
   entities: 1_000,

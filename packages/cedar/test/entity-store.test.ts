@@ -498,6 +498,25 @@ test('re-parents a group of 100,000 without going through them', () => {
   expect(store.isDescendant(members[1] as EntityUid, team('new'))).toBe(false);
 });
 
+test('re-parents a group of 20,000 that are in many others, too, without going through them', () => {
+  const store = createEntityStore();
+  const groups = Array.from({ length: 10 }, (_, index) => team(`${index}`));
+  const members = Array.from({ length: 20_000 }, (_, index) => user(`${index}`));
+  store.putAll(members.map((uid) => entity(uid, ...groups)));
+  const [first, second] = members as [EntityUid, EntityUid];
+  for (const top of ['old', 'new']) {
+    expect(walkedBy(store, () => store.put(entity(team('3'), team(top))))).toBeLessThan(8);
+    for (const uid of [first, second]) {
+      expect(store.isDescendant(uid, team('new'))).toBe(top === 'new');
+      expect(ancestorKeys(store, uid)).toHaveLength(11);
+    }
+    expect(walkedBy(store, () => store.isDescendant(first, team('7')))).toBe(0);
+  }
+  store.reparent(first, groups.slice(0, 6));
+  expect(store.isDescendant(first, team('7'))).toBe(false);
+  expect(store.isDescendant(second, team('7'))).toBe(true);
+});
+
 test('keeps what is known of groups that a change does not concern', () => {
   const store = createEntityStore();
   for (const side of ['a', 'b']) {

@@ -90,11 +90,11 @@ function compileVariable(name: 'principal' | 'action' | 'resource' | 'context'):
   }
 }
 
-function compileRecord(fields: readonly (readonly [string, Expression])[]): Evaluate {
-  // The official engine evaluates fields in the order of their names, which matters for which error comes first.
-  const sorted = fields.toSorted(([one], [other]) => compareText(one, other));
-  const layout = new Layout(sorted.map(([name]) => name));
-  const slots = sorted.map(([, field]) => compileExpression(field));
+function compileRecord(written: readonly (readonly [string, Expression])[]): Evaluate {
+  // As the official engine evaluates them: it matters for which of several errors is reported.
+  const fields = written.toSorted(([one], [other]) => compareText(one, other));
+  const layout = new Layout(fields.map(([name]) => name));
+  const slots = fields.map(([, field]) => compileExpression(field));
   return (frame) =>
     new CedarRecord(
       layout,

@@ -4,7 +4,7 @@ import { EntityNode, hasChildren, nodeOf, parentsOf } from './entity-node.ts';
 import type { EntityChange, EntityStore } from './entity-store.ts';
 import type { Entity } from './entity-view.ts';
 import { type CyclePath, findCycleAmong, findCycleThrough } from './find-cycle.ts';
-import { Hierarchy, hasManyParents } from './hierarchy.ts';
+import { Hierarchy } from './hierarchy.ts';
 import { isSameEntity, namesSame } from './same-entity.ts';
 import { TypeTable } from './type-table.ts';
 
@@ -236,8 +236,6 @@ export class ResidentStore implements EntityStore {
   #relink(node: EntityNode, old: readonly EntityUid[], parents: readonly EntityUid[]): void {
     const hierarchy = this.#hierarchy;
     hierarchy.forgetBelow(node);
-    if (hasManyParents(parents)) hierarchy.hubOf(node);
-    else if (hasManyParents(old)) this.#loose.push(node);
     for (const uid of old) {
       hierarchy.unlink(node, nodeOf(uid));
       this.#loose.push(nodeOf(uid));
