@@ -198,6 +198,10 @@ describe('what is left of a policy', () => {
     expect(await leftOf('{ a: resource, b: 1 }.b == 1')).toBe(true);
     expect(await leftOf('{ a: resource, b: 1 } has c')).toBe(false);
     expect(await leftOf('{ a: resource.sealed, b: 1 }.b == 1')).toContain('"Record"');
+    const vault = { Value: { __entity: uid('Vault', 'v') } };
+    expect(await leftOf('{ a: principal, b: resource }.b == Vault::"v"')).toBe(
+      left({ '==': { left: RESOURCE, right: vault } }),
+    );
   });
 
   const CONTEXT_SCHEMA = `
@@ -274,6 +278,10 @@ describe('what is left of a policy', () => {
         '.': { left: { Value: { __entity: uid('Vault', 'new') } }, attr: 'sealed' },
       }),
     );
+    // Looking whether it has something is no error, whatever it turns out to be.
+    expect(await leftOf('Vault::"new" has note && false')).toBe(false);
+    expect(await leftOf('Vault::"new" in Vault::"v" && false')).toBe(false);
+    expect(await leftOf('Vault::"new" in Vault::"new"')).toBe(true);
     expect(await leftOf('User::"new".level > 1')).toBe('entity `User::"new"` does not exist');
   });
 
@@ -310,6 +318,13 @@ describe('what is left of a policy', () => {
     );
     expect(ask({ unknownContext: [{ path: ['other'] }] })).toThrow(/an attribute of the schema/);
     expect(ask({ unknownContext: [{ path: [] }] })).toThrow(/expected a name/);
+    expect(ask({ context: {}, unknownContext: [{ path: ['mfa', 'x'] }] })).toThrow(
+      /'mfa' unknown, expected a record/,
+    );
+    const twice = [{ path: ['device'] }, { path: ['device', 'id'] }];
+    expect(ask({ unknownContext: twice })).toThrow(/'device' unknown, expected it once/);
+    expect(ask({ context: { mfa: true, __entity: ALICE } })).toThrow(/found __entity/);
+    expect(ask({ context: [] as never })).toThrow(/expected a record/);
   });
 });
 
