@@ -285,6 +285,27 @@ describe('what is left of a policy', () => {
     expect(await leftOf('User::"new".level > 1')).toBe('entity `User::"new"` does not exist');
   });
 
+  test('leaves open what lies above an entity that the unknown may turn out to be', async () => {
+    // Alice is in `staff`, which is not there: as the resource it may be, and below another.
+    const text = 'permit (principal in Team::"bank", action, resource);';
+    const set = await engine.load([{ id: 'p', text }], undefined);
+    const before = viewOf([alice]);
+    const typedOther = { ...request, resource: { type: 'Vault' } };
+    expect(evaluatePartially(set, typedOther, before).falsified).toEqual(['p']);
+    const open = evaluatePartially(set, { ...request, resource: {} }, before);
+    expect(open.residuals).toMatchObject([{ id: 'p', maySatisfy: true, mayFail: false }]);
+    const resource = uid('Team', 'staff');
+    const staff = { uid: resource, attrs: {}, parents: [uid('Team', 'bank')] };
+    const whole = { ...request, resource } as CedarRequest;
+    const answer = completeAnswer(set, open, { request: whole, entities: viewOf([alice, staff]) });
+    expect(answer.decision).toBe('allow');
+    // Where `staff` is there, all is known.
+    const settled = (entities: readonly CedarEntity[]) =>
+      evaluatePartially(set, { ...request, resource: {} }, viewOf(entities));
+    expect(settled([alice, staff]).satisfied).toEqual(['p']);
+    expect(settled([alice, { ...staff, parents: [] }]).falsified).toEqual(['p']);
+  });
+
   test('is as long as the policy at most, however many conditions', async () => {
     const conditions = Array.from({ length: 200 }, () => 'when { resource.sealed }').join(' ');
     const text = `permit (principal, action, resource) ${conditions};`;
