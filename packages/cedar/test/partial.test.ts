@@ -97,6 +97,14 @@ describe('what is left of a policy', () => {
     expect(await leftOf('resource.owner == principal')).toBe(
       left({ '==': { left: owner, right: { Value: { __entity: ALICE } } } }),
     );
+    expect(await leftOf('["a", "b"].contains(resource.note)')).toBe(
+      left({
+        contains: {
+          left: { Set: [{ Value: 'a' }, { Value: 'b' }] },
+          right: { '.': { left: RESOURCE, attr: 'note' } },
+        },
+      }),
+    );
     expect(await leftOf('resource.owner.level < principal.level + 1')).toBe(
       left({ '<': { left: { '.': { left: owner, attr: 'level' } }, right: { Value: 4 } } }),
     );
