@@ -16,6 +16,8 @@ export type CedarErrorCode =
   | 'ERR_CEDAR_CLOSED'
   /** A filter's mapping from entities to tables that contradicts itself, the schema or the database. */
   | 'ERR_CEDAR_FILTER_MAPPING_INVALID'
+  /** A query's cursor that belongs to another question, or to a store that is gone. */
+  | 'ERR_CEDAR_CURSOR_INVALID'
   /** The worker could not be started at all. */
   | 'ERR_CEDAR_WORKER_FAILED';
 
