@@ -45,12 +45,20 @@ function sameTexts(one: readonly string[], other: readonly string[]): boolean {
 
 /** A member of a set that some other expression made: ours blames the whole `in`, the official engine the member. */
 const MEMBER = /^type error: expected \(entity of type `any_entity_type`\)/;
+/** What is left of `if true then x else y` is `x`: blamed for being no boolean, it is blamed where it stands. */
+const ARM = /^type error: expected bool/;
 
 function isSamePlace(expected: PolicyFault, got: PolicyFault | undefined): boolean {
-  if (expected.start === got?.start && expected.end === got?.end) return true;
+  if (!got) return false;
+  if (expected.start === got.start && expected.end === got.end) return true;
   return (
-    MEMBER.test(expected.message) &&
-    (got?.start ?? Number.POSITIVE_INFINITY) <= (expected.start ?? 0) &&
-    (got?.end ?? 0) >= (expected.end ?? Number.POSITIVE_INFINITY)
+    (MEMBER.test(expected.message) && isWithin(expected, got)) ||
+    (ARM.test(expected.message) && isWithin(got, expected))
   );
+}
+
+function isWithin(inner: PolicyFault, outer: PolicyFault): boolean {
+  if (inner.start === undefined || inner.end === undefined) return false;
+  if (outer.start === undefined || outer.end === undefined) return false;
+  return outer.start <= inner.start && inner.end <= outer.end;
 }

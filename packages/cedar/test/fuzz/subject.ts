@@ -16,9 +16,10 @@ import { policyText } from './generate/make-policies.ts';
 import { namesOf } from './generate/make-requests.ts';
 import type { World } from './generate/make-world.ts';
 import { byPolicy, type Outcome } from './outcome.ts';
+import { authorizeInSteps } from './partial-way.ts';
 
 /** Ways to the same answer. All must agree with the official engine, and so with each other. */
-export const WAYS = ['store', 'scan', 'layer', 'source'] as const;
+export const WAYS = ['store', 'scan', 'layer', 'source', 'steps'] as const;
 export type Way = (typeof WAYS)[number];
 
 /** Our engine, in its parts: what `load` does, without a thread between. */
@@ -63,7 +64,7 @@ function askLoaded(
     ...new Map(parsed.map((entity) => [entity.uid.key, entity])).values(),
   ]);
 
-  return world.requests.map((json) => {
+  return world.requests.map((json, place) => {
     const { context, validateRequest } = json;
     const request = { ...namesOf(json), context } as unknown as CedarRequest;
     const by = (set: PolicySet, view: EntityView) =>
@@ -73,6 +74,7 @@ function askLoaded(
       scan: by(scanned, store),
       layer: by(indexed, layered),
       source: by(indexed, sourceView(world, parser)),
+      steps: outcomeOf(() => authorizeInSteps(indexed, store, { request: json, place })),
     };
   });
 }
@@ -128,7 +130,13 @@ function asCedarEntity(json: EntityJson): CedarEntity {
 }
 
 function outcomeOf(authorize: () => ReturnType<PolicySet['authorize']>): Outcome {
-  const { decision, reasons, errors } = authorize();
+  let answer: ReturnType<PolicySet['authorize']>;
+  try {
+    answer = authorize();
+  } catch (error) {
+    return refused(error);
+  }
+  const { decision, reasons, errors } = answer;
   const [refusal] = errors;
   if (refusal?.policy === '') return { kind: 'refused', why: refusal.message };
   return {
@@ -146,5 +154,5 @@ function refused(error: unknown): Outcome {
 }
 
 function all(outcome: Outcome): { readonly [way in Way]: Outcome } {
-  return { store: outcome, scan: outcome, layer: outcome, source: outcome };
+  return { store: outcome, scan: outcome, layer: outcome, source: outcome, steps: outcome };
 }
