@@ -30,7 +30,7 @@ export function compareWorld(world: World, { oracle, subject }: Engines): Compar
   const findings = expected.flatMap((outcome, request) =>
     WAYS.flatMap((way) => {
       const answer = got[request]?.[way] ?? { kind: 'refused' as const, why: 'no answer' };
-      const differences = compareOutcomes(outcome, answer);
+      const differences = compareOutcomes(outcome, answer, way === 'steps');
       if (differences.length === 0 || !isComparable(way, outcome, world, request)) return [];
       return [{ request, way, differences, expected: outcome, got: answer }];
     }),

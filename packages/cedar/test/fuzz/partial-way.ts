@@ -16,33 +16,33 @@ import { recordOf } from './generate/value.ts';
 export function authorizeInSteps(
   set: PolicySet,
   entities: EntityView,
-  { request, place }: { readonly request: RequestJson; readonly place: number },
+  request: RequestJson,
 ): ReturnType<PolicySet['authorize']> {
   const whole = request as unknown as CedarRequest;
-  const partial = evaluatePartially(set, withUnknowns(request, place), entities);
+  const partial = evaluatePartially(set, withUnknowns(request), entities);
   return completeAnswer(set, partial, { request: whole, entities });
 }
 
-/** Other parts are unknown at each place; at the first, nothing is. */
-function withUnknowns(request: RequestJson, place: number): PartialRequest {
-  const hides = (bit: number) => (place & bit) !== 0;
+/** What `hides` says is unknown; at 0 nothing is. */
+function withUnknowns(request: RequestJson): PartialRequest {
+  const hides = (bit: number) => (request.hides & bit) !== 0;
   const nameOrType = (uid: Uid, bit: number): Uid | UnknownEntity =>
-    hides(bit) ? (place % 3 === 0 ? {} : { type: uid.type }) : uid;
+    hides(bit) ? (request.hides % 3 === 0 ? {} : { type: uid.type }) : uid;
   return {
     principal: nameOrType(request.principal, 1),
     resource: nameOrType(request.resource, 2),
     action: nameOrType(request.action, 4),
-    ...(hides(8) ? hiddenContext(request, place) : { context: asContext(request.context) }),
+    ...(hides(8) ? hiddenContext(request) : { context: asContext(request.context) }),
   };
 }
 
 /** Every second attribute is hidden, told by name or as what else there may be. */
-function hiddenContext({ context }: RequestJson, place: number) {
+function hiddenContext({ context, hides }: RequestJson) {
   const entries = Object.entries(context);
-  const known = entries.filter((_, index) => (index + place) % 2 === 0);
-  if (place % 2 === 0)
+  const known = entries.filter((_, index) => (index + hides) % 2 === 0);
+  if (hides % 2 === 0)
     return { context: asContext(recordOf(known)), unknownContext: 'rest' as const };
-  const hidden = entries.filter((_, index) => (index + place) % 2 !== 0);
+  const hidden = entries.filter((_, index) => (index + hides) % 2 !== 0);
   const unknownContext: UnknownAttribute[] = hidden.map(([name], index) => ({
     path: [name],
     ...(index % 2 === 0 && { isPresent: true }),

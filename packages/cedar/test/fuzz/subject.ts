@@ -64,7 +64,7 @@ function askLoaded(
     ...new Map(parsed.map((entity) => [entity.uid.key, entity])).values(),
   ]);
 
-  return world.requests.map((json, place) => {
+  return world.requests.map((json) => {
     const { context, validateRequest } = json;
     const request = { ...namesOf(json), context } as unknown as CedarRequest;
     const by = (set: PolicySet, view: EntityView) =>
@@ -74,7 +74,7 @@ function askLoaded(
       scan: by(scanned, store),
       layer: by(indexed, layered),
       source: by(indexed, sourceView(world, parser)),
-      steps: outcomeOf(() => authorizeInSteps(indexed, store, { request: json, place })),
+      steps: outcomeOf(() => authorizeInSteps(indexed, store, json)),
     };
   });
 }
