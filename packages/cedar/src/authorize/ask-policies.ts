@@ -46,33 +46,55 @@ export function askIndexed(index: PolicyIndex, frame: Frame, entities: EntityVie
 /** Takes the policies whose scope the request meets, each once. */
 function eachFile(files: PolicyFiles, frame: Frame, take: Take): void {
   const { principal } = frame;
-  eachOfResource(files.any, frame, take);
+  const resource = new Reached(frame.resource, frame.view);
+  eachOfResource(files.any, resource, take);
   const equal = files.equal.get(principal);
-  if (equal) eachOfResource(equal, frame, take);
+  if (equal) eachOfResource(equal, resource, take);
   if (files.within.size === 0) return;
   // `in` is reflexive.
   const own = files.within.get(principal);
-  if (own) eachOfResource(own, frame, take);
+  if (own) eachOfResource(own, resource, take);
   frame.view.someAncestor(principal, (key) => {
     const within = files.within.getByKey(key);
-    if (within) eachOfResource(within, frame, take);
+    if (within) eachOfResource(within, resource, take);
     return false;
   });
 }
 
-function eachOfResource(files: ResourceFiles, frame: Frame, take: Take): void {
-  const { resource } = frame;
+function eachOfResource(files: ResourceFiles, resource: Reached, take: Take): void {
   if (files.any.length > 0) take(files.any);
-  const equal = files.equal.get(resource);
+  const equal = files.equal.get(resource.uid);
   if (equal) take(equal);
   if (files.within.size === 0) return;
-  const own = files.within.get(resource);
+  const own = files.within.get(resource.uid);
   if (own) take(own);
-  frame.view.someAncestor(resource, (key) => {
+  for (const key of resource.ancestors) {
     const within = files.within.getByKey(key);
     if (within) take(within);
-    return false;
-  });
+  }
+}
+
+/** A resource and its ancestors, which are walked to once at most, however many principals' files ask. */
+class Reached {
+  readonly uid: EntityUid;
+  readonly #view: EntityView;
+  #ancestors: readonly string[] | undefined;
+
+  constructor(uid: EntityUid, view: EntityView) {
+    this.uid = uid;
+    this.#view = view;
+  }
+
+  get ancestors(): readonly string[] {
+    if (this.#ancestors) return this.#ancestors;
+    const ancestors: string[] = [];
+    this.#view.someAncestor(this.uid, (key) => {
+      ancestors.push(key);
+      return false;
+    });
+    this.#ancestors = ancestors;
+    return ancestors;
+  }
 }
 
 /** Asks every policy in turn: what the index must agree with. */
