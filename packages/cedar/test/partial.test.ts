@@ -95,7 +95,7 @@ describe('what is left of a policy', () => {
       left({ in: { left: RESOURCE, right: { Value: { __entity: uid('Vault', 'v') } } } }),
     );
     expect(await leftOf('resource.owner == principal')).toBe(
-      left({ '==': { left: owner, right: { Value: { __entity: ALICE } } } }),
+      left({ '==': { left: owner, right: { Value: { __entity: { ...ALICE } } } } }),
     );
     expect(await leftOf('["a", "b"].contains(resource.note)')).toBe(
       left({
@@ -352,7 +352,7 @@ describe('what is left of a policy', () => {
     );
     const twice = [{ path: ['device'] }, { path: ['device', 'id'] }];
     expect(ask({ unknownContext: twice })).toThrow(/'device' unknown, expected it once/);
-    expect(ask({ context: { mfa: true, __entity: ALICE } })).toThrow(/found __entity/);
+    expect(ask({ context: { mfa: true, __entity: { ...ALICE } } })).toThrow(/found __entity/);
     expect(ask({ context: [] as never })).toThrow(/expected a record/);
   });
 });

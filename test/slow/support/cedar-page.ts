@@ -148,11 +148,11 @@ function decideWith(set: PolicySet): DecisionReport {
   });
   const ask = (action: string, context: { readonly [name: string]: CedarJson }) =>
     set.authorize(request(action, context), store);
-  const partial = evaluatePartially(
-    set,
-    { ...request('pay', { amount: 1, acr: 'phr' }), resource: { type: 'Account' } },
-    store,
-  );
+  const everyAccount = {
+    ...request('pay', { amount: 1, acr: 'phr' }),
+    resource: { type: 'Account' },
+  };
+  const partial = evaluatePartially(set, everyAccount, store);
   return {
     texts: Object.fromEntries(set.policies.map(({ id, text }) => [id, text])),
     answers: {
@@ -166,13 +166,11 @@ function decideWith(set: PolicySet): DecisionReport {
       raise: [{ attribute: 'acr', values: ['pwd', 'phr'] }],
     }),
     partial,
-    filter: toSql(partial.residuals, {
+    filter: toSql(set, everyAccount, store, {
       dialect: 'sqlite',
-      entityType: 'Account',
       mapping: {
         Account: { table: 'accounts', id: 'id', attributes: { owner: { column: 'owner' } } },
       },
-      ...(set.schema && { schema: set.schema }),
     }),
   };
 }
