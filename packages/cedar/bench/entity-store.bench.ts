@@ -14,7 +14,7 @@ import {
 const ENTITIES = Number(process.env['BENCH_ENTITIES'] ?? 1_000_000);
 const LOOKS = Number(process.env['BENCH_LOOKS'] ?? 2_000_000);
 const TEAMS = Math.max(20, ENTITIES / 100);
-const CHUNK = 20_000;
+const CHUNK = 1_000;
 const LAYOUT = new Layout(['name', 'region', 'level', 'manager']);
 
 collect();
@@ -25,7 +25,7 @@ collect();
 const after = process.memoryUsage();
 console.log(
   `memory of ${store.size} entities: ${Math.round((after.heapUsed - before.heapUsed) / store.size)} B each, ` +
-    `${Math.round(after.rss / 2 ** 20)} MB resident in all (${Math.round(before.rss / 2 ** 20)} MB before)`,
+    `${Math.round(after.rss / 2 ** 20)} (heapTotal ${after.heapTotal >> 20} ext ${after.external >> 20}) MB resident in all (${Math.round(before.rss / 2 ** 20)} MB before)`,
 );
 reparent(store);
 look(store);

@@ -14,6 +14,8 @@ export type CedarErrorCode =
   /** More calls waiting, sets alive or entities than there is room for. */
   | 'ERR_CEDAR_OVERLOADED'
   | 'ERR_CEDAR_CLOSED'
+  /** A filter's mapping from entities to tables that contradicts itself, the schema or the database. */
+  | 'ERR_CEDAR_FILTER_MAPPING_INVALID'
   /** The worker could not be started at all. */
   | 'ERR_CEDAR_WORKER_FAILED';
 

@@ -2,6 +2,14 @@ export type { TemplateLink } from './ast/policy.ts';
 export type { CedarAnswer } from './authorize/answer.ts';
 export type { AuthorizeOptions, PolicyFacts, PolicySet } from './authorize/policy-set.ts';
 export { CedarError, type CedarErrorCode } from './cedar-error.ts';
+export type {
+  CoverageReport,
+  CoverageTotals,
+  PointCoverage,
+  PolicyCoverage,
+} from './coverage/coverage-report.ts';
+export { type Coverage, createCoverage } from './coverage/create-coverage.ts';
+export { mergeCoverage } from './coverage/merge-coverage.ts';
 export { type CedarEngineOptions, createCedarEngine } from './create-cedar-engine.ts';
 export type {
   CedarEngine,
@@ -21,7 +29,49 @@ export { entitiesFrom } from './entity/entities-from.ts';
 export type { EntityChange, EntityStore } from './entity/entity-store.ts';
 export type { Entity, EntityView } from './entity/entity-view.ts';
 export { layer } from './entity/layer.ts';
+export type { PolicyJson } from './est/cedar-json.ts';
+export { type ExplainOptions, explain } from './explain/explain.ts';
+export type {
+  ClauseExplanation,
+  Explanation,
+  PolicyExplanation,
+  Read,
+  RuledOutPolicy,
+} from './explain/explanation.ts';
+export {
+  RAISE_LIMITS,
+  type RaisableAttribute,
+  type RaiseChange,
+  type RaiseFinding,
+} from './explain/raise-finding.ts';
+export { SEEN_LIMITS, type SeenValue } from './explain/seen-value.ts';
+export { CedarDataError, type CedarDataErrorCode } from './json/cedar-data-error.ts';
+export { createJsonParser, type JsonParser } from './json/create-json-parser.ts';
+export {
+  type Completion,
+  completeAnswer,
+  completeResidual,
+  type ResidualOutcome,
+} from './partial/complete-residual.ts';
+export { evaluatePartially, type PartialOptions } from './partial/evaluate-partially.ts';
+export type { PartialAnswer, ResidualPolicy } from './partial/partial-answer.ts';
+export type {
+  PartialRequest,
+  UnknownAttribute,
+  UnknownEntity,
+} from './partial/partial-request.ts';
+export { residualToCedarJson } from './partial/residual-to-cedar-json.ts';
 export { CedarRecord, Layout } from './value/cedar-record.ts';
 export { EntityUid, type UidCell } from './value/entity-uid.ts';
 export type { Value } from './value/value.ts';
+
+export {
+  type RunVectorsOptions,
+  runVectors,
+  type VectorFiles,
+  type VectorMismatch,
+  type VectorReport,
+} from './vectors/run-vectors.ts';
+export type { VectorAnswer } from './vectors/vector-test.ts';
+
 export type { ParseThread, StartParseThread } from './wasm/parse-thread.ts';

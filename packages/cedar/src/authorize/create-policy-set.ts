@@ -55,7 +55,7 @@ export function createPolicySet(
     authorize(request, entities, options = NO_OPTIONS) {
       try {
         const frame = new Frame(parse(request, options), view(entities));
-        const verdict = isIndexed ? askIndexed(index, frame) : askAll(compiled, frame);
+        const verdict = isIndexed ? askIndexed(index, frame, entities) : askAll(compiled, frame);
         return verdict.answer({ strict: options.strict === true });
       } catch (error) {
         // Fail closed: whatever broke, it was not a permit.

@@ -4,6 +4,7 @@ import type { CompiledPolicy } from '../compile/compile-policy.ts';
 import { compileActionScope, targetUid } from '../compile/compile-scope.ts';
 import type { Schema } from '../schema/schema.ts';
 import type { EntityUid } from '../value/entity-uid.ts';
+import { CandidateCache, KinTable } from './candidate-cache.ts';
 import { UidMap } from './uid-map.ts';
 
 /** Policies whose principal fits, by what they ask of the resource. */
@@ -21,6 +22,12 @@ export interface PolicyFiles {
   readonly any: ResourceFiles;
   readonly equal: UidMap<ResourceFiles>;
   readonly within: UidMap<ResourceFiles>;
+  /** Whether neither type is one of actions, whose hierarchy is the schema's and not the entities'. */
+  readonly isOfEntities: boolean;
+  /** The entities that scopes name themselves. */
+  readonly namedPrincipals: UidMap<true>;
+  readonly namedResources: UidMap<true>;
+  readonly candidates: CandidateCache;
 }
 
 /** Files by the principal's type, then the resource's. */
@@ -40,9 +47,11 @@ export interface IndexedPolicy {
  * does not meet: by action and types first, then by the entities that scopes name.
  */
 export class PolicyIndex {
+  readonly kins = new KinTable();
   readonly #policies: readonly IndexedPolicy[];
   readonly #schema: Schema | undefined;
   // What scopes name. All other names are alike: no file tells them apart.
+  readonly #actionTypes: ReadonlySet<string>;
   readonly #principalTypes: ReadonlySet<string>;
   readonly #resourceTypes: ReadonlySet<string>;
   // Owned by `filesFor`: filled as requests come, at most FILES_MAX, then started anew.
@@ -53,10 +62,17 @@ export class PolicyIndex {
   constructor(policies: readonly IndexedPolicy[], schema: Schema | undefined) {
     this.#policies = policies.map((policy) => withActionTest(policy, schema));
     this.#schema = schema;
-    this.#principalTypes = new Set(policies.flatMap(({ ast }) => typesOf(ast.principal)));
-    this.#resourceTypes = new Set(policies.flatMap(({ ast }) => typesOf(ast.resource)));
-    const named = policies.flatMap(({ ast }) => actionsOf(ast.action));
     const declared = [...(schema?.actions.values() ?? [])].map(({ uid }) => uid);
+    this.#actionTypes = new Set(declared.map(({ type }) => type));
+    this.#principalTypes = new Set([
+      ...this.#actionTypes,
+      ...policies.flatMap(({ ast }) => typesOf(ast.principal)),
+    ]);
+    this.#resourceTypes = new Set([
+      ...this.#actionTypes,
+      ...policies.flatMap(({ ast }) => typesOf(ast.resource)),
+    ]);
+    const named = policies.flatMap(({ ast }) => actionsOf(ast.action));
     for (const uid of [...named, ...declared]) this.#actions.set(uid, new Map());
   }
 
@@ -70,14 +86,19 @@ export class PolicyIndex {
     const resource = this.#resourceTypes.has(resourceType) ? resourceType : '';
     const known = ofAction.get(principal)?.get(resource);
     if (known) return known;
-    const files = fileBy(
-      this.#policies.filter(
-        ({ ast }) =>
-          this.#mayHaveAction(ast.action, action) &&
-          mayHaveType(ast.principal, principalType) &&
-          mayHaveType(ast.resource, resourceType),
-      ),
+    const policies = this.#policies.filter(
+      ({ ast }) =>
+        this.#mayHaveAction(ast.action, action) &&
+        mayHaveType(ast.principal, principalType) &&
+        mayHaveType(ast.resource, resourceType),
     );
+    const files = {
+      ...groupByTarget(policies, 'principal', fileByResource),
+      isOfEntities: !this.#actionTypes.has(principalType) && !this.#actionTypes.has(resourceType),
+      namedPrincipals: namesOf(policies.map(({ ast }) => ast.principal)),
+      namedResources: namesOf(policies.map(({ ast }) => ast.resource)),
+      candidates: new CandidateCache(),
+    };
     if (this.#fileCount >= FILES_MAX) this.#clear();
     this.#fileCount += 1;
     getOrPut(ofAction, principal, () => new Map()).set(resource, files);
@@ -155,8 +176,13 @@ function actionsOf(constraint: ActionConstraint): readonly EntityUid[] {
   }
 }
 
-function fileBy(policies: readonly IndexedPolicy[]): PolicyFiles {
-  return groupByTarget(policies, 'principal', fileByResource);
+/** The entities that constraints name. */
+function namesOf(constraints: readonly ScopeConstraint[]): UidMap<true> {
+  const names = new UidMap<true>();
+  for (const constraint of constraints) {
+    if ('target' in constraint) names.set(targetUid(constraint.target), true);
+  }
+  return names;
 }
 
 function fileByResource(policies: readonly IndexedPolicy[]): ResourceFiles {

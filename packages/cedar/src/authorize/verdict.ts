@@ -40,9 +40,11 @@ export class Verdict {
 
   answer({ strict }: { readonly strict: boolean }): CedarAnswer {
     const errors = this.#errors;
-    if (!errors && !this.#forbids) {
-      if (!this.#permit) return DENIED;
-      if (!this.#permits) return allowedBy(this.#permit);
+    if (!errors) {
+      // The commonest answers are made once.
+      if (this.#forbids?.length === 1) return (this.#forbids[0] as CompiledPolicy).soleAnswer;
+      if (!this.#forbids && !this.#permit) return DENIED;
+      if (!this.#forbids && !this.#permits) return (this.#permit as CompiledPolicy).soleAnswer;
     }
     const determining = this.#forbids ?? this.#permits ?? (this.#permit ? [this.#permit] : []);
     const erroredForbids = errors
@@ -72,28 +74,16 @@ export class Verdict {
   }
 }
 
-const ALLOWED = new WeakMap<CompiledPolicy, CedarAnswer>();
-
-/** The answer of the commonest case, made once per policy. */
-function allowedBy(policy: CompiledPolicy): CedarAnswer {
-  const known = ALLOWED.get(policy);
-  if (known) return known;
-  const answer: CedarAnswer = Object.freeze({
-    decision: 'allow',
-    reasons: Object.freeze([policy.id]),
-    errors: NOTHING,
-    erroredForbids: NOTHING,
-  });
-  ALLOWED.set(policy, answer);
-  return answer;
-}
-
 function isForbid(policy: CompiledPolicy): boolean {
   return policy.isForbid;
 }
 
+function byRank(one: CompiledPolicy, other: CompiledPolicy): number {
+  return one.rank - other.rank;
+}
+
 function idsOf(policies: readonly CompiledPolicy[]): readonly string[] {
-  return policies.toSorted((one, other) => one.rank - other.rank).map((policy) => policy.id);
+  return policies.toSorted(byRank).map((policy) => policy.id);
 }
 
 function errorsOf(

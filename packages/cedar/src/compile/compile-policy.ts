@@ -1,4 +1,5 @@
 import type { LinkedPolicy } from '../ast/linked-policy.ts';
+import type { CedarAnswer } from '../authorize/answer.ts';
 import { compileCondition } from './compile.ts';
 import { compileActionScope, compileScope } from './compile-scope.ts';
 import type { Test } from './frame.ts';
@@ -13,7 +14,11 @@ export interface CompiledPolicy {
   readonly inScope: Test;
   /** All conditions, in order and short-circuiting. */
   readonly holds: Test;
+  /** The answer where no other policy determines it and none fails: the commonest, made once. */
+  readonly soleAnswer: CedarAnswer;
 }
+
+const NOTHING: readonly never[] = Object.freeze([]);
 
 export function compilePolicy(policy: LinkedPolicy, rank: number): CompiledPolicy {
   const principal = compileScope('principal', policy.principal);
@@ -25,6 +30,12 @@ export function compilePolicy(policy: LinkedPolicy, rank: number): CompiledPolic
     rank,
     inScope: (frame) => principal(frame) && action(frame) && resource(frame),
     holds: compileConditions(policy),
+    soleAnswer: Object.freeze({
+      decision: policy.effect === 'forbid' ? 'deny' : 'allow',
+      reasons: Object.freeze([policy.id]),
+      errors: NOTHING,
+      erroredForbids: NOTHING,
+    }),
   };
 }
 

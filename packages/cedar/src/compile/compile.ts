@@ -12,6 +12,7 @@ import { getTag, hasTag } from '../operate/tags.ts';
 import { asBoolean } from '../operate/truth.ts';
 import { CedarRecord, Layout } from '../value/cedar-record.ts';
 import { CedarSet } from '../value/cedar-set.ts';
+import { compareText } from '../value/compare-text.ts';
 import { equals } from '../value/equals.ts';
 import { compileAttribute, compileHas } from './compile-attribute.ts';
 import { compileCall } from './compile-call.ts';
@@ -89,10 +90,10 @@ function compileVariable(name: 'principal' | 'action' | 'resource' | 'context'):
   }
 }
 
-function compileRecord(fields: readonly (readonly [string, Expression])[]): Evaluate {
+function compileRecord(written: readonly (readonly [string, Expression])[]): Evaluate {
+  // As the official engine evaluates them: it matters for which of several errors is reported.
+  const fields = written.toSorted(([one], [other]) => compareText(one, other));
   const layout = new Layout(fields.map(([name]) => name));
-  // INVARIANT: the fields are evaluated in the order of their names in the official engine's map, which
-  // matters only for which error is reported first.
   const slots = fields.map(([, field]) => compileExpression(field));
   return (frame) =>
     new CedarRecord(

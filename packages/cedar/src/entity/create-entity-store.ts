@@ -4,7 +4,7 @@ import { EntityNode, hasChildren, nodeOf, parentsOf } from './entity-node.ts';
 import type { EntityChange, EntityStore } from './entity-store.ts';
 import type { Entity } from './entity-view.ts';
 import { type CyclePath, findCycleAmong, findCycleThrough } from './find-cycle.ts';
-import { Hierarchy, hasManyParents } from './hierarchy.ts';
+import { Hierarchy } from './hierarchy.ts';
 import { isSameEntity, namesSame } from './same-entity.ts';
 import { TypeTable } from './type-table.ts';
 
@@ -145,6 +145,8 @@ export class ResidentStore implements EntityStore {
           if (!isSameEntity(node.entity, entity)) throw twinError(node.uid);
           continue;
         }
+        // A child of its own has no place among its own children, not even until the search for cycles.
+        if (isOwnParent(entity)) throw cycleError([node.uid, node.uid]);
         node.mark = mark;
         nodes.push(node);
         before.push(node.entity);
@@ -194,12 +196,12 @@ export class ResidentStore implements EntityStore {
     throw new CedarError('ERR_CEDAR_ENTITY_UNKNOWN', `cannot change ${uid}: found no such entity`);
   }
 
-  #cycleOf({ uid, parents }: Entity): CyclePath | undefined {
+  #cycleOf(entity: Entity): CyclePath | undefined {
+    const { uid, parents } = entity;
+    if (isOwnParent(entity)) return [uid, uid];
     const node = this.#peek(uid);
     // What nothing is in can only be in itself.
-    if (node === undefined || !hasChildren(node)) {
-      return parents.some((parent) => parent.equals(uid)) ? [uid, uid] : undefined;
-    }
+    if (node === undefined || !hasChildren(node)) return undefined;
     const known: EntityNode[] = [];
     for (const parent of parents) {
       const above = this.#peek(parent);
@@ -234,8 +236,6 @@ export class ResidentStore implements EntityStore {
   #relink(node: EntityNode, old: readonly EntityUid[], parents: readonly EntityUid[]): void {
     const hierarchy = this.#hierarchy;
     hierarchy.forgetBelow(node);
-    if (hasManyParents(parents)) hierarchy.hubOf(node);
-    else if (hasManyParents(old)) this.#loose.push(node);
     for (const uid of old) {
       hierarchy.unlink(node, nodeOf(uid));
       this.#loose.push(nodeOf(uid));
@@ -326,6 +326,11 @@ function* childrenOf(node: EntityNode | undefined): Generator<EntityNode> {
   if (node?.hub === undefined) return;
   yield* node.hub.leaves ?? [];
   yield* node.hub.hubs ?? [];
+}
+
+function isOwnParent({ uid, parents }: Entity): boolean {
+  for (const parent of parents) if (parent.equals(uid)) return true;
+  return false;
 }
 
 function twinError(uid: EntityUid): CedarError {

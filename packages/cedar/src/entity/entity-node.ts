@@ -25,11 +25,11 @@ export class EntityNode implements UidCell {
   }
 }
 
-/** What is kept beyond that for a node that others have as parent, or that has many parents itself. */
+/** What is kept beyond that for a node that has children. */
 export class Hub {
-  /** Children without a hub. */
+  /** Children without children. */
   leaves: NodeSet = undefined;
-  /** Children with one: the only ones that must know when something above changes. */
+  /** Children with children: the only ones that must know when something above changes. */
   hubs: NodeSet = undefined;
   /** Kept between changes of what is above. */
   closure: Closure | undefined = undefined;

@@ -9,14 +9,13 @@ export type CyclePath = readonly EntityUid[];
  * Looks for a cycle that these parents would close, before they are set.
  *
  * @param node one that has children; nothing else can be above itself
- * @param parents as nodes of the store; names that it does not know lead nowhere
+ * @param parents without `node` itself, as nodes of the store; names that it does not know lead nowhere
  */
 export function findCycleThrough(
   node: EntityNode,
   parents: readonly EntityNode[],
   hierarchy: Hierarchy,
 ): CyclePath | undefined {
-  if (parents.includes(node)) return [node.uid, node.uid];
   const mark = hierarchy.nextMark();
   // Nodes in reach, and for each the place of the one that led to it.
   const reached: EntityNode[] = [];

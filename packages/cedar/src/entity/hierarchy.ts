@@ -3,7 +3,7 @@ import { Closure } from './closure.ts';
 import { type EntityNode, Hub, hasChildren, nodeOf, parentsOf } from './entity-node.ts';
 import { withNode, withoutNode } from './node-set.ts';
 
-/** With more parents than this a node has a closure of its own, rather than looking into each parent's. */
+/** With more parents than this a leaf has a closure of its own, rather than looking into each parent's. */
 const PARENTS_MAX = 4;
 
 /** What keeping a closure costs beyond its entries, in entries. */
@@ -15,8 +15,8 @@ const CLOSURES_PER_NAME = 8;
 
 /**
  * The links between nodes and what follows from them. Closures are made when first asked for and kept, for
- * nodes that have children; a leaf looks into its parents'. A change above drops the closures below it that
- * were made through the changed node: each is dropped once for each time it was made, and leaves have none.
+ * nodes that have children; a leaf looks into its parents'. A change drops the closures that were made by way
+ * of the changed node: at most as many as were made since the last change, however many leaves there are.
  */
 export class Hierarchy {
   /** How many nodes were gone through, by changes and for closures: what the cost of a change is counted in. */
@@ -24,8 +24,11 @@ export class Hierarchy {
   /** How many nodes there are; the store counts them. */
   names = 0;
   #mark = 0;
-  // Owned by `#keep` and `#drop`: hubs with a closure, the oldest first, and what these cost.
+  // Owned by `#keep`, `#drop` and `#dropLeaves`: hubs with a closure, the oldest first; closures of leaves with
+  // many parents, which go all together, so that no leaf must be found when something above it changes; and
+  // what both cost.
   readonly #kept = new Set<Hub>();
+  readonly #ofLeaves = new Map<EntityNode, Closure>();
   #cost = 0;
 
   /** A number that no node is marked with. */
@@ -81,12 +84,20 @@ export class Hierarchy {
   /** The node and all above it, made now or kept. */
   closureOf(node: EntityNode): Closure {
     const { hub } = node;
-    if (hub?.closure !== undefined) return hub.closure;
+    const kept = hub === undefined ? this.#ofLeaves.get(node) : hub.closure;
+    if (kept !== undefined) return kept;
     const nodes = this.#upFrom(node);
     for (const each of nodes) if (each.hub !== undefined) each.hub.isReliedOn = true;
     // A copy is as long as it must be; an array that grew is longer.
     const closure = new Closure(nodes.slice());
-    if (hub !== undefined) this.#keep(hub, closure);
+    this.#makeRoom();
+    this.#cost += costOf(closure);
+    if (hub === undefined) {
+      this.#ofLeaves.set(node, closure);
+    } else {
+      hub.closure = closure;
+      this.#kept.add(hub);
+    }
     return closure;
   }
 
@@ -106,29 +117,40 @@ export class Hierarchy {
     return nodes;
   }
 
-  #keep(hub: Hub, closure: Closure): void {
+  #makeRoom(): void {
     const costMax = CLOSURES_MAX + CLOSURES_PER_NAME * this.names;
+    if (this.#cost <= costMax) return;
+    this.#dropLeaves();
     for (const oldest of this.#kept) {
-      if (this.#cost <= costMax) break;
+      if (this.#cost <= costMax) return;
       this.#drop(oldest);
     }
-    hub.closure = closure;
-    this.#kept.add(hub);
-    this.#cost += closure.nodes.length + CLOSURE_COST;
   }
 
   #drop(hub: Hub): void {
     if (hub.closure === undefined) return;
-    this.#cost -= hub.closure.nodes.length + CLOSURE_COST;
+    this.#cost -= costOf(hub.closure);
     hub.closure = undefined;
     this.#kept.delete(hub);
   }
 
+  #dropLeaves(): void {
+    for (const closure of this.#ofLeaves.values()) this.#cost -= costOf(closure);
+    this.#ofLeaves.clear();
+  }
+
   /**
-   * Says that the parents of `node` are about to change: what was made through it is dropped.
-   * INVARIANT: while a closure is kept, all nodes in it are relied on; so where none is, none is below.
+   * Drops what was made by way of `node`, whose parents are about to change.
+   * INVARIANT: while a closure is kept, all nodes above are relied on; so where one is not, nothing below
+   * has a closure.
    */
   forgetBelow(node: EntityNode): void {
+    const own = this.#ofLeaves.get(node);
+    if (own !== undefined) {
+      this.#cost -= costOf(own);
+      this.#ofLeaves.delete(node);
+    }
+    if (node.hub?.isReliedOn) this.#dropLeaves();
     const stack = [node];
     for (let next = stack.pop(); next; next = stack.pop()) {
       const { hub } = next;
@@ -156,7 +178,7 @@ export class Hierarchy {
     else hub.hubs = withoutNode(hub.hubs, node);
   }
 
-  /** The hub of a node that needs one from now on. */
+  /** The hub of a node that has children, or is about to have some. */
   hubOf(node: EntityNode): Hub {
     if (node.hub !== undefined) return node.hub;
     const hub = new Hub(node.uid);
@@ -170,10 +192,10 @@ export class Hierarchy {
     return hub;
   }
 
-  /** Takes the hub away from a node that needs none any more. */
+  /** Takes the hub away from a node that has no children any more. */
   shedHub(node: EntityNode): void {
     const { hub } = node;
-    if (hub === undefined || needsHub(node)) return;
+    if (hub === undefined || hasChildren(node)) return;
     this.#drop(hub);
     for (const uid of parentsOf(node)) {
       this.walked += 1;
@@ -185,11 +207,6 @@ export class Hierarchy {
   }
 }
 
-function needsHub(node: EntityNode): boolean {
-  return hasChildren(node) || hasManyParents(parentsOf(node));
-}
-
-/** Whether a node with these parents has a hub for their number alone. */
-export function hasManyParents(parents: readonly EntityUid[]): boolean {
-  return parents.length > PARENTS_MAX;
+function costOf(closure: Closure): number {
+  return closure.nodes.length + CLOSURE_COST;
 }

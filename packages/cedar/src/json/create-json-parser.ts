@@ -10,7 +10,7 @@ import { TypedParsers } from './parse-typed.ts';
 import { parseUid } from './parse-uid.ts';
 import { parseUntyped } from './parse-untyped.ts';
 import { refusePollution } from './pollution.ts';
-import { describe, Refusal } from './refusal.ts';
+import { Refusal } from './refusal.ts';
 import {
   type RequestParser,
   type RequestParserOptions,
@@ -92,10 +92,10 @@ function dataError(error: unknown, code: CedarDataErrorCode, what: string): unkn
   return new CedarDataError(code, `cannot read ${what}: ${error.message}`, error.path);
 }
 
-function nameOf({ uid }: { readonly uid?: unknown }): string {
+function nameOf(entity: { readonly uid: unknown } | null | undefined): string {
   try {
-    return `entity ${parseUid(uid)}`;
+    return `entity ${parseUid(entity?.uid)}`;
   } catch {
-    return `the entity ${describe(uid)}`;
+    return 'an entity';
   }
 }

@@ -11,6 +11,8 @@ import { describe, isPlainObject, type JsonObject, Refusal, within } from './ref
 interface Call {
   readonly name: string;
   readonly args: readonly unknown[];
+  /** Whether it was `args`. */
+  readonly isList: boolean;
 }
 
 /** Finds a call in what `__extn` holds; nothing where there is none. */
@@ -18,13 +20,13 @@ export function readCall(json: unknown): Call | undefined {
   if (!isPlainObject(json)) return undefined;
   const name = json['fn'];
   if (typeof name !== 'string') return undefined;
-  if (json['arg'] !== undefined) return { name, args: [json['arg']] };
-  return Array.isArray(json['args']) ? { name, args: json['args'] } : undefined;
+  if (json['arg'] !== undefined) return { name, args: [json['arg']], isList: false };
+  return Array.isArray(json['args']) ? { name, args: json['args'], isList: true } : undefined;
 }
 
 /** @param parseArgument how an argument is read that is to be of a kind */
 export function callExtension(
-  { name, args }: Call,
+  { name, args, isList }: Call,
   parseArgument: (json: unknown, kind: 'string' | ExtensionKind) => Value,
 ): Value {
   const { parameters, call } = findFunction(name);
@@ -34,15 +36,20 @@ export function callExtension(
   const values = parameters.map((kind, index) => {
     try {
       const value = parseArgument(args[index], kind);
-      if (kindOf(value) !== kind) throw new Refusal(describe(args[index]), `a ${kind}`);
+      if (kindOf(value) !== kind) throw new Refusal(describe(args[index]), nameKind(kind));
       return value;
     } catch (error) {
-      throw within(error, `args`);
+      throw isList ? within(within(error, index), 'args') : within(error, 'arg');
     }
   });
   const value = call(values);
   if (value === undefined) throw new Refusal(describe(args[0]), `what '${name}' takes`);
   return value;
+}
+
+/** For messages. */
+export function nameKind(kind: 'string' | ExtensionKind): string {
+  return kind === 'ipaddr' ? 'an ipaddr' : `a ${kind}`;
 }
 
 function findFunction(name: string): ExtensionFunction {
@@ -61,16 +68,16 @@ function kindOf(value: Value): string {
  */
 export function parseImplicitExtension(json: unknown, kind: ExtensionKind): Value {
   if (typeof json === 'string') return construct(json, kind);
-  if (!isPlainObject(json)) throw new Refusal(describe(json), `a ${kind}`);
+  if (!isPlainObject(json)) throw new Refusal(describe(json), nameKind(kind));
   refuseExpr(json);
   const call = readCall(json['__extn']) ?? readCall(json);
-  if (call === undefined) throw new Refusal(describe(json), `a ${kind}`);
+  if (call === undefined) throw new Refusal(describe(json), nameKind(kind));
   return callExtension(call, parseTypedArgument);
 }
 
 function construct(text: string, kind: ExtensionKind): ObjectValue {
   const value = CONSTRUCTORS[kind].parse(text);
-  if (value === undefined) throw new Refusal(describe(text), `a ${kind}`);
+  if (value === undefined) throw new Refusal(describe(text), nameKind(kind));
   return value;
 }
 

@@ -5,7 +5,7 @@ import { CedarSet } from '../value/cedar-set.ts';
 import { EntityUid } from '../value/entity-uid.ts';
 import type { Value } from '../value/value.ts';
 import type { ExtensionKind } from './extension-functions.ts';
-import { parseImplicitExtension } from './parse-extension.ts';
+import { nameKind, parseImplicitExtension } from './parse-extension.ts';
 import { parseUid, readTypeAndId, wellFormed } from './parse-uid.ts';
 import { parseLong, parseUntyped } from './parse-untyped.ts';
 import { describe, isPlainObject, Refusal, within } from './refusal.ts';
@@ -119,7 +119,7 @@ function extensionParser(kind: ExtensionKind): ValueParser {
   return (json) => {
     const value = parseImplicitExtension(json, kind);
     if (typeof value !== 'object' || value.kind !== kind) {
-      throw new Refusal(describe(json), `a ${kind}`);
+      throw new Refusal(describe(json), nameKind(kind));
     }
     return value;
   };

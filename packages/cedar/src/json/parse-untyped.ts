@@ -89,13 +89,38 @@ function parseRecord(json: JsonObject, names: readonly string[], depth: number):
 
 /** Nothing when it is a record after all: so the official engine takes an escape that is not well-made. */
 function parseEscape(json: JsonObject, name: string, depth: number): Value | undefined {
-  if (name === '__entity') {
-    const escaped = json[name];
-    if (!isPlainObject(escaped) || !isTypeAndId(escaped)) return undefined;
-    return uidOf(escaped.type, escaped.id);
+  const escaped = json[name];
+  switch (name) {
+    case '__entity':
+      if (!isPlainObject(escaped) || !isTypeAndId(escaped)) return undefined;
+      passOver(escaped, depth + 1);
+      return uidOf(escaped.type, escaped.id);
+    case '__extn': {
+      const call = readCall(escaped);
+      if (call === undefined) return undefined;
+      passOver(escaped, depth + 1);
+      return callExtension(call, (argument) => parseAt(argument, depth + 2));
+    }
+    case '__expr':
+      if (typeof escaped === 'string') throw new Refusal('__expr', 'a value');
+      return undefined;
+    default:
+      return undefined;
   }
-  if (name === '__expr' && typeof json[name] === 'string') throw new Refusal('__expr', 'a value');
-  if (name !== '__extn') return undefined;
-  const call = readCall(json[name]);
-  return call && callExtension(call, (argument) => parseAt(argument, depth + 1));
+}
+
+/** What stands beside the names of an escape says nothing, but must be JSON that the official engine could read. */
+function passOver(json: unknown, depth: number): void {
+  if (json === null) return;
+  if (typeof json !== 'object') {
+    parseAt(json, depth);
+    return;
+  }
+  if (depth > LIMITS.valueNesting) {
+    throw new Refusal('a value', `at most ${LIMITS.valueNesting} levels`);
+  }
+  if (!Array.isArray(json) && !isPlainObject(json)) throw new Refusal(describe(json), 'a value');
+  const values: readonly unknown[] = Object.values(json);
+  takeValues(values.length);
+  for (const each of values) passOver(each, depth + 1);
 }

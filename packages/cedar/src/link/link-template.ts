@@ -1,6 +1,6 @@
 import type { LinkedPolicy } from '../ast/linked-policy.ts';
 import type { PolicyAst, ScopeConstraint, SlotName, TemplateLink } from '../ast/policy.ts';
-import { isIdentifier } from '../text/words.ts';
+import { readTypeName } from '../json/type-name.ts';
 import { EntityUid } from '../value/entity-uid.ts';
 
 /** A template with its slots filled, or why it cannot be: each slot wants one entity, and there are no others. */
@@ -11,8 +11,11 @@ export function linkTemplate(
   const filled = new Map<string, EntityUid>();
   for (const [slot, value] of Object.entries(values)) {
     if (value === undefined) continue;
-    if (!isEntityName(value)) return { refusal: `found no entity for ${slot}, expected one` };
-    filled.set(slot, new EntityUid(value.type, value.id));
+    const type = readTypeName(value.type);
+    if (type === undefined || !value.id.isWellFormed()) {
+      return { refusal: `found no entity for ${slot}, expected one` };
+    }
+    filled.set(slot, new EntityUid(type, value.id));
   }
   const slots = slotsOf(template);
   const missing = slots.find((slot) => !filled.has(slot));
@@ -28,11 +31,6 @@ export function linkTemplate(
     principal: fill(template.principal, filled),
     resource: fill(template.resource, filled),
   };
-}
-
-function isEntityName({ type, id }: { readonly type: string; readonly id: string }): boolean {
-  if (typeof type !== 'string' || typeof id !== 'string') return false;
-  return type.split('::').every(isIdentifier) && id.isWellFormed();
 }
 
 function slotsOf({ principal, resource }: PolicyAst): readonly SlotName[] {

@@ -29,9 +29,11 @@ export interface CheckedPolicies {
  * a time; what a text does to it is that text's fault alone, and the rest is asked again.
  */
 export async function checkPolicies(
-  { policies, schema, templates = [], links = [], validation = 'strict' }: PoliciesToCheck,
+  { policies, schema, templates = [], links: asked = [], validation = 'strict' }: PoliciesToCheck,
   thread: RestartableThread,
 ): Promise<CheckedPolicies> {
+  // Copied at once: what a caller changes later must not make us validate one thing and load another.
+  const links = asked.map(copyLink);
   const sources = [
     ...policies.map(({ id, text }) => ({ id, text, isTemplate: false })),
     ...templates.map(({ id, text }) => ({ id, text, isTemplate: true })),
@@ -78,6 +80,14 @@ export async function checkPolicies(
   }
   const statics = policies.flatMap(({ id }) => parsed.get(id) ?? []);
   return { problems, policies: [...statics, ...linked.values()], resolvedSchema };
+}
+
+function copyLink({ id, template, values }: TemplateLink): TemplateLink {
+  const copied = Object.entries(values).map(([slot, value]) => [
+    slot,
+    value && { type: value.type, id: value.id },
+  ]);
+  return { id, template, values: Object.fromEntries(copied) };
 }
 
 /** What the steps of one call share. */

@@ -1,3 +1,4 @@
+import type { Span } from '../ast/expression.ts';
 import type { EntityView } from '../entity/entity-view.ts';
 import { CedarRecord } from '../value/cedar-record.ts';
 import { EntityUid } from '../value/entity-uid.ts';
@@ -23,7 +24,7 @@ export function attribute(
     if (value === undefined) throw fieldMissing(name, place.span);
     return value;
   }
-  if (!(operand instanceof EntityUid)) throw notAttributed(operand, place);
+  if (!(operand instanceof EntityUid)) throw notAttributed(operand, place.operand.span);
   const entity = view.find(operand);
   if (entity === undefined) throw entityMissing(operand, place.operand.span);
   const value = entity.attributes.get(name);
@@ -39,7 +40,7 @@ export function hasAttribute(
   view: EntityView,
 ): boolean {
   if (operand instanceof CedarRecord) return operand.get(name) !== undefined;
-  if (!(operand instanceof EntityUid)) throw notAttributed(operand, place);
+  if (!(operand instanceof EntityUid)) throw notAttributed(operand, place.operand.span);
   return view.find(operand)?.attributes.get(name) !== undefined;
 }
 
@@ -54,14 +55,28 @@ export function hasPath(
   view: EntityView,
 ): boolean {
   let value = operand;
-  const last = path.length - 1;
   for (const [index, name] of path.entries()) {
-    if (!hasAttribute(value, name, place, view)) return false;
-    if (index < last) value = attribute(value, name, place, view);
+    if (!(value instanceof CedarRecord) && !(value instanceof EntityUid)) {
+      throw notAttributed(value, linkSpan(place, path.slice(0, index)));
+    }
+    const next = (value instanceof CedarRecord ? value : view.find(value)?.attributes)?.get(name);
+    if (next === undefined) return false;
+    value = next;
   }
   return true;
 }
 
-function notAttributed(value: Value, place: UnaryPlace) {
-  return typeErrorOneOf(['record', ANY_ENTITY], value, place.operand.span);
+/** Where the value of a link stands: in a record literal where it was written, else nowhere but in the whole. */
+function linkSpan(place: UnaryPlace, path: readonly string[]): Span {
+  let operand = place.operand;
+  for (const name of path) {
+    const field = operand.fields?.find(([each]) => each === name)?.[1];
+    if (!field) return place.span;
+    operand = field;
+  }
+  return operand.span;
+}
+
+function notAttributed(value: Value, span: Span) {
+  return typeErrorOneOf(['record', ANY_ENTITY], value, span);
 }

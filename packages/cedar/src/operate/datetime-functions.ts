@@ -2,8 +2,9 @@ import { Datetime, Duration } from '../value/extension.ts';
 import { addLongs, type Long, longOf, subtractLongs } from '../value/long.ts';
 import { parseDatetime } from '../value/parse-datetime.ts';
 import { parseDuration } from '../value/parse-duration.ts';
+import { printOffsetCall } from '../value/print-extension.ts';
 import { asDatetime, asDuration, asText } from './argument.ts';
-import { extensionFailure } from './failure.ts';
+import { constructorFailure, extensionFailure } from './failure.ts';
 import type { ExtensionFunction } from './place.ts';
 
 const DAY_MS = 86_400_000;
@@ -15,9 +16,7 @@ export const datetimeFunctions: { readonly [name: string]: ExtensionFunction } =
     call(first, _second, place) {
       const text = asText(first, 0, place);
       const datetime = parseDatetime(text);
-      if (datetime === undefined) {
-        throw extensionFailure('datetime', `invalid datetime: ${text}`, place.span);
-      }
+      if (datetime === undefined) throw constructorFailure('datetime', text, place.span);
       return datetime;
     },
   },
@@ -26,8 +25,7 @@ export const datetimeFunctions: { readonly [name: string]: ExtensionFunction } =
     call(first, _second, place) {
       const text = asText(first, 0, place);
       const duration = parseDuration(text);
-      if (duration === undefined)
-        throw extensionFailure('duration', durationFault(text), place.span);
+      if (duration === undefined) throw constructorFailure('duration', text, place.span);
       return duration;
     },
   },
@@ -38,7 +36,7 @@ export const datetimeFunctions: { readonly [name: string]: ExtensionFunction } =
       const by = asDuration(second, 1, place).ms;
       const sum = addLongs(ms, by);
       if (sum === undefined) {
-        const message = `overflows when adding an offset: ${spell(ms)}+(${by}ms)`;
+        const message = `overflows when adding an offset: ${printOffsetCall(ms)}+(${by}ms)`;
         throw extensionFailure('offset', message, place.span);
       }
       return new Datetime(sum);
@@ -51,7 +49,7 @@ export const datetimeFunctions: { readonly [name: string]: ExtensionFunction } =
       const since = asDatetime(second, 1, place).ms;
       const difference = subtractLongs(ms, since);
       if (difference === undefined) {
-        const message = `overflows when computing the duration between ${spell(ms)} and ${spell(since)}`;
+        const message = `overflows when computing the duration between ${printOffsetCall(ms)} and ${printOffsetCall(since)}`;
         throw extensionFailure('durationSince', message, place.span);
       }
       return new Duration(difference);
@@ -63,7 +61,7 @@ export const datetimeFunctions: { readonly [name: string]: ExtensionFunction } =
       const { ms } = asDatetime(first, 0, place);
       const date = subtractLongs(ms, timeOfDay(ms));
       if (date === undefined) {
-        const message = `overflows when computing the date of ${spell(ms)}`;
+        const message = `overflows when computing the date of ${printOffsetCall(ms)}`;
         throw extensionFailure('toDate', message, place.span);
       }
       return new Datetime(date);
@@ -96,16 +94,4 @@ function whole(unitMs: number): ExtensionFunction {
       return longOf(ms / BigInt(unitMs)) as Long; // no further from zero than `ms`
     },
   };
-}
-
-/** An instant as the official engine writes it. */
-function spell(ms: Long): string {
-  return `(datetime("1970-01-01")).offset(duration("${ms}ms"))`;
-}
-
-function durationFault(text: string): string {
-  const isPattern = /^-?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$/.test(text);
-  return isPattern && /[0-9]/.test(text)
-    ? 'Duration overflows internal representation'
-    : 'invalid duration pattern';
 }

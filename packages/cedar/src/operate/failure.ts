@@ -2,6 +2,12 @@ import { EvaluationError } from '../ast/evaluation-error.ts';
 import type { Span } from '../ast/expression.ts';
 import type { EntityUid } from '../value/entity-uid.ts';
 import type { Long } from '../value/long.ts';
+import {
+  type ExtensionConstructor,
+  extensionError,
+  printConstructorError,
+} from '../value/print-constructor-error.ts';
+import { printUid } from '../value/print-value.ts';
 import type { Value } from '../value/value.ts';
 import { typeName } from './type-name.ts';
 
@@ -47,15 +53,15 @@ export function negateOverflow(operand: Long, span: Span): EvaluationError {
 
 /** @param span of the expression that named the entity */
 export function entityMissing(uid: EntityUid, span: Span): EvaluationError {
-  return new EvaluationError(`entity \`${uid}\` does not exist`, span);
+  return new EvaluationError(`entity \`${printUid(uid)}\` does not exist`, span);
 }
 
 export function attributeMissing(uid: EntityUid, name: string, span: Span): EvaluationError {
-  return new EvaluationError(`\`${uid}\` does not have the attribute \`${name}\``, span);
+  return new EvaluationError(`\`${printUid(uid)}\` does not have the attribute \`${name}\``, span);
 }
 
 export function tagMissing(uid: EntityUid, name: string, span: Span): EvaluationError {
-  return new EvaluationError(`\`${uid}\` does not have the tag \`${name}\``, span);
+  return new EvaluationError(`\`${printUid(uid)}\` does not have the tag \`${name}\``, span);
 }
 
 export function fieldMissing(name: string, span: Span): EvaluationError {
@@ -74,8 +80,14 @@ export function wrongArity(
 
 /** @param extension the function's or the extension's name, as the official engine gives it */
 export function extensionFailure(extension: string, message: string, span: Span): EvaluationError {
-  return new EvaluationError(
-    `error while evaluating \`${extension}\` extension function: ${message}`,
-    span,
-  );
+  return new EvaluationError(extensionError(extension, message), span);
+}
+
+/** What is wrong with a text that a constructor refused. */
+export function constructorFailure(
+  name: ExtensionConstructor,
+  text: string,
+  span: Span,
+): EvaluationError {
+  return new EvaluationError(printConstructorError(name, text), span);
 }

@@ -1,7 +1,7 @@
 import type { IpAddress } from '../value/extension.ts';
 import { parseIp } from '../value/parse-ip.ts';
 import { asIp, asText } from './argument.ts';
-import { extensionFailure } from './failure.ts';
+import { constructorFailure } from './failure.ts';
 import type { ExtensionFunction } from './place.ts';
 
 /** @see https://docs.cedarpolicy.com/policies/syntax-operators.html — functions of `ipaddr` */
@@ -11,8 +11,7 @@ export const ipFunctions: { readonly [name: string]: ExtensionFunction } = {
     call(first, _second, place) {
       const text = asText(first, 0, place);
       const ip = parseIp(text);
-      if (ip === undefined)
-        throw extensionFailure('ipaddr', `invalid IP address: ${text}`, place.span);
+      if (ip === undefined) throw constructorFailure('ip', text, place.span);
       return ip;
     },
   },
@@ -27,18 +26,25 @@ export const ipFunctions: { readonly [name: string]: ExtensionFunction } = {
 };
 
 /** The whole range lies in 127.0.0.0/8 or is ::1: the prefix counts, too. */
-function isLoopback({ version, bits, prefix }: IpAddress): boolean {
-  return version === 4 ? bits >> 24n === 127n && prefix >= 8 : bits === 1n && prefix === 128;
+function isLoopback({ bits, prefix }: IpAddress): boolean {
+  return typeof bits === 'number' ? bits >>> 24 === 127 && prefix >= 8 : bits === 1n && prefix === 128;
 }
 
 /** The whole range lies in 224.0.0.0/4 or ff00::/8. */
-function isMulticast({ version, bits, prefix }: IpAddress): boolean {
-  return version === 4 ? bits >> 28n === 14n && prefix >= 4 : bits >> 120n === 0xffn && prefix >= 8;
+function isMulticast({ bits, prefix }: IpAddress): boolean {
+  return typeof bits === 'number'
+    ? bits >>> 28 === 14 && prefix >= 4
+    : bits >> 120n === 0xffn && prefix >= 8;
 }
 
 /** Whether every address of `inner` is one of `outer`; two families never are. */
 function isInRange(inner: IpAddress, outer: IpAddress): boolean {
-  if (inner.version !== outer.version || inner.prefix < outer.prefix) return false;
-  const hostBits = BigInt((outer.version === 4 ? 32 : 128) - outer.prefix);
-  return inner.bits >> hostBits === outer.bits >> hostBits;
+  if (inner.prefix < outer.prefix) return false;
+  const [one, other] = [inner.bits, outer.bits];
+  if (typeof one === 'number') {
+    // A shift by 32 would be one by 0.
+    if (typeof other !== 'number') return false;
+    return outer.prefix === 0 || (one ^ other) >>> (32 - outer.prefix) === 0;
+  }
+  return typeof other === 'bigint' && (one ^ other) >> BigInt(128 - outer.prefix) === 0n;
 }

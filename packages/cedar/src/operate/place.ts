@@ -1,16 +1,18 @@
-import type { Span } from '../ast/expression.ts';
+import type { Expression, Span } from '../ast/expression.ts';
 import type { Value } from '../value/value.ts';
 
 /** Where an operation stands in its policy, for its errors: its own span, and those of its operands. */
 export interface BinaryPlace {
   readonly span: Span;
   readonly left: { readonly span: Span };
-  readonly right: { readonly span: Span };
+  readonly right: { readonly span: Span; readonly elements?: readonly Expression[] };
 }
+
+type RecordFields = Extract<Expression, { kind: 'record' }>['fields'];
 
 export interface UnaryPlace {
   readonly span: Span;
-  readonly operand: { readonly span: Span };
+  readonly operand: { readonly span: Span; readonly fields?: RecordFields };
 }
 
 /** Where an extension call stands: its own span and those of its arguments. */

@@ -1,4 +1,5 @@
 import type { BinaryOperator, Expression, Span, Variable } from '../ast/expression.ts';
+import { readTypeName } from '../json/type-name.ts';
 import { EntityUid } from '../value/entity-uid.ts';
 import { LONG_MAX, longOf } from '../value/long.ts';
 import type { Token } from './lex.ts';
@@ -318,7 +319,8 @@ export function parseTypeName(cursor: TokenCursor): string {
     cursor.next();
     name += `::${cursor.expectName()}`;
   }
-  return name;
+  // One string object for one name, shared with those in data.
+  return readTypeName(name) ?? name;
 }
 
 /** `Bank::Account::"a1"` */

@@ -16,13 +16,6 @@ export function isReserved(word: string): boolean {
   return RESERVED.has(word);
 }
 
-const IDENTIFIER = /^[_a-zA-Z][_a-zA-Z0-9]*$/;
-
-/** Whether a name can be written without quotes, as in `.name` and `has name`. */
-export function isIdentifier(name: string): boolean {
-  return IDENTIFIER.test(name) && !RESERVED.has(name);
-}
-
 const OPERATOR_METHODS = ['contains', 'containsAll', 'containsAny', 'getTag', 'hasTag'] as const;
 
 /** Whether this is an operator that is written like a method and has one argument. */

@@ -24,7 +24,7 @@ export function parseIp(text: string): IpAddress | undefined {
   const octets = parseV4(text, end);
   if (octets >= 0) {
     const prefix = slash < 0 ? 32 : parsePrefix(text, slash + 1, 32);
-    return prefix < 0 ? undefined : new IpAddress(4, BigInt(octets), prefix);
+    return prefix < 0 ? undefined : new IpAddress(4, octets, prefix);
   }
   const bits = parseV6(text, end);
   if (bits === undefined) return undefined;

@@ -38,12 +38,12 @@ export function printOffsetCall(ms: Long): string {
 /** What `ip` takes to make this value; the prefix only where it leaves host bits. */
 export function printIp({ version, bits, prefix }: IpAddress): string {
   if (version === 4) {
-    const octets = [24n, 16n, 8n, 0n].map((shift) => (bits >> shift) & 255n);
+    const octets = [24, 16, 8, 0].map((shift) => (Number(bits) >>> shift) & 255);
     return `${octets.join('.')}${prefix === 32 ? '' : `/${prefix}`}`;
   }
   const groups = Array.from(
     { length: 8 },
-    (_, index) => (bits >> BigInt(112 - index * 16)) & 65_535n,
+    (_, index) => (BigInt(bits) >> BigInt(112 - index * 16)) & 65_535n,
   );
   return `${printGroups(groups)}${prefix === 128 ? '' : `/${prefix}`}`;
 }

@@ -122,7 +122,7 @@ function escapeCodePoint(character: string): string {
 }
 
 /** Any order will do, as long as it is one; this is the official engine's. */
-function compareValues(left: Value, right: Value): number {
+export function compareValues(left: Value, right: Value): number {
   const byRank = rankOf(left) - rankOf(right);
   if (byRank !== 0) return byRank;
   if (typeof left !== 'object' || typeof right !== 'object') {
@@ -132,7 +132,23 @@ function compareValues(left: Value, right: Value): number {
   if (left.kind === 'entity' && right.kind === 'entity') {
     return compareText(left.type, right.type) || compareText(left.id, right.id);
   }
+  if (left.kind === 'set' && right.kind === 'set') {
+    return compareLists(
+      left.elements.toSorted(compareValues),
+      right.elements.toSorted(compareValues),
+    );
+  }
   return compareText(printValue(left), printValue(right));
+}
+
+function compareLists(left: readonly Value[], right: readonly Value[]): number {
+  for (const [index, each] of left.entries()) {
+    const other = right[index];
+    if (other === undefined) return 1;
+    const order = compareValues(each, other);
+    if (order !== 0) return order;
+  }
+  return left.length - right.length;
 }
 
 function rankOf(value: Value): number {

@@ -4,6 +4,7 @@ import type { CedarProblem } from '../engine.ts';
 import { firstDifference } from '../est/first-difference.ts';
 import { policyToCedarJson } from '../est/to-cedar-json.ts';
 import { checkSchemaText } from '../text/check-text.ts';
+import { duplicateKey } from '../text/duplicate-key.ts';
 import { parsePolicy } from '../text/parse-policy.ts';
 import { toProblem } from './problems.ts';
 import type {
@@ -43,7 +44,7 @@ function answer(request: ThreadRequest, cedar: CedarWasm): ThreadReply {
         problems: request.sources.map((source) => parseTwice(source, cedar)),
       };
     case 'validate':
-      return { kind: 'validated', problems: validate(request, request.schema, cedar) };
+      return { kind: 'validated', problems: validate(request, request.schema, cedar).policies };
   }
 }
 
@@ -68,8 +69,19 @@ function resolveSchemaText(
   } catch (error) {
     return { problems: [invalid({ message: String(error) })] };
   }
+  const twice = typeof argument === 'string' ? undefined : duplicateKey(schema);
+  if (twice) {
+    const { text, start, end } = twice;
+    const problem = invalid({ message: `found the key ${text} twice, expected every key once` });
+    return { problems: [{ ...problem, start, end }] };
+  }
   const checked = cedar.checkParseSchema(argument);
   if (checked.type === 'failure') return { problems: checked.errors.map(invalid) };
+  const ambiguous = typeof argument === 'string' ? undefined : nameOfTwoTypes(argument);
+  if (ambiguous !== undefined) {
+    const message = `found '${ambiguous}' as an entity type and a common type, expected two names`;
+    return { problems: [invalid({ message })] };
+  }
   // Only Cedar syntax can be resolved.
   const text =
     typeof argument === 'string'
@@ -78,7 +90,21 @@ function resolveSchemaText(
   if (text.type === 'failure') return { problems: text.errors.map(invalid) };
   const resolved = cedar.schemaToJsonWithResolvedTypes(text.text);
   if (resolved.type === 'failure') return { problems: resolved.errors.map(invalid) };
-  return { problems: validate({ sources: [], links: [] }, schema, cedar), resolved: resolved.json };
+  const { warnings } = validate({ sources: [], links: [] }, schema, cedar);
+  return { problems: warnings, resolved: resolved.json };
+}
+
+/**
+ * A name that a schema in JSON has for two types. There the form of a reference says which is meant; in Cedar syntax,
+ * which it is turned into, the common type hides the other.
+ */
+function nameOfTwoTypes(schema: Exclude<SchemaArgument, string>): string | undefined {
+  for (const namespace of Object.values(schema)) {
+    const entityTypes = Object.keys(namespace.entityTypes);
+    const name = entityTypes.find((each) => Object.hasOwn(namespace.commonTypes ?? {}, each));
+    if (name !== undefined) return name;
+  }
+  return undefined;
 }
 
 /** Cedar's parser and ours must find the same policy in a text; what either refuses is refused. */
@@ -114,11 +140,12 @@ function parseTwice(source: ThreadSource, cedar: CedarWasm): readonly CedarProbl
   ];
 }
 
+/** What is wrong with policies, and apart from it what the schema's author is warned of each time it is read. */
 function validate(
   { sources, links }: ValidationGroup,
   schema: string,
   cedar: CedarWasm,
-): readonly CedarProblem[] {
+): { readonly policies: readonly CedarProblem[]; readonly warnings: readonly CedarProblem[] } {
   const policies: WasmPolicySet = {
     staticPolicies: textsOf(sources.filter(({ isTemplate }) => !isTemplate)),
     templates: textsOf(sources.filter(({ isTemplate }) => isTemplate)),
@@ -130,9 +157,10 @@ function validate(
   };
   const answer = cedar.validate({ schema: schemaArgument(schema), policies });
   if (answer.type === 'failure') {
-    return answer.errors.map((error) =>
+    const problems = answer.errors.map((error) =>
       toProblem(error, { code: 'ERR_CEDAR_POLICY_INVALID', text: '' }),
     );
+    return { policies: problems, warnings: [] };
   }
   const texts = new Map(sources.map(({ id, text }) => [id, text]));
   for (const { id, template } of links) texts.set(id, texts.get(template) ?? '');
@@ -145,13 +173,15 @@ function validate(
         policy: policyId,
         severity,
       });
-  return [
-    ...answer.validationErrors.map(from('error')),
-    ...answer.validationWarnings.map(from('warning')),
-    ...answer.otherWarnings.map((error) =>
+  return {
+    policies: [
+      ...answer.validationErrors.map(from('error')),
+      ...answer.validationWarnings.map(from('warning')),
+    ],
+    warnings: answer.otherWarnings.map((error) =>
       toProblem(error, { code: 'ERR_CEDAR_SCHEMA_INVALID', text: schema, severity: 'warning' }),
     ),
-  ];
+  };
 }
 
 function textsOf(sources: readonly ThreadSource[]): { [id: string]: string } {
