@@ -3,6 +3,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createServer, type Server } from 'node:tls';
 import { createCedarEngine } from '@countersign/cedar';
+import { startNodeThread } from '@countersign/cedar/node';
 import type { RunningBank } from '@countersign/cli';
 import { AUDIENCES, type Caller, makePayment, openCaller } from '@countersign/example-bank';
 import { openKeyring } from '@countersign/identity';
@@ -358,7 +359,7 @@ async function policyLine(bundle: object, signer: StatementSigner): Promise<stri
 
 /** The same repository as another bank would sign it, if it had our policy key. */
 async function foreignBundle(signer: StatementSigner): Promise<string> {
-  const engine = createCedarEngine();
+  const engine = createCedarEngine({ startThread: startNodeThread });
   try {
     const { repository } = await checkRepository(bank.repositoryFolder, { engine, now: Date.now });
     if (!repository) throw new Error('the working copy has errors');

@@ -1,6 +1,7 @@
 import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createCedarEngine } from '@countersign/cedar';
+import { startNodeThread } from '@countersign/cedar/node';
 import { selfCommand } from '@countersign/cli';
 import { decideAgain } from '@countersign/decision';
 import type { DecisionEvent, Event, Fact } from '@countersign/model';
@@ -72,7 +73,7 @@ test('every decision that a policy made comes out the same again, and under othe
   expect(decisions.length).toBeGreaterThan(100);
   expect(new Set(decisions.map(({ effect }) => effect))).toContain('deny');
   const past = await openPast(folder.path);
-  const engine = createCedarEngine();
+  const engine = createCedarEngine({ startThread: startNodeThread });
   try {
     const different: unknown[] = [];
     for (const event of decisions) {

@@ -7,7 +7,7 @@ export default defineConfig({
   resolve: { conditions: ['@countersign/source'] },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
-    include: ['test/slow/**/*.slow.ts'],
+    include: ['test/slow/**/*.slow.ts', 'packages/*/test/slow/*.slow.ts'],
     fileParallelism: false,
     testTimeout: 600_000,
     hookTimeout: 120_000,

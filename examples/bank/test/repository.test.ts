@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type CedarEngine, createCedarEngine } from '@countersign/cedar';
+import { startNodeThread } from '@countersign/cedar/node';
 import { createDecisionPoint } from '@countersign/decision';
 import { OPENED_ACCOUNTS, prepareBank, REPOSITORY_SOURCE } from '@countersign/example-bank';
 import { type Fact, parseFact } from '@countersign/model';
@@ -22,7 +23,7 @@ let engine: CedarEngine;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'bank-repository-'));
   target = join(folder, 'repository');
-  engine = await createCedarEngine();
+  engine = await createCedarEngine({ startThread: startNodeThread });
   const prepared = await prepareBank({ source: REPOSITORY_SOURCE, target, now });
   expect(prepared).toEqual({
     repositoryFolder: target,

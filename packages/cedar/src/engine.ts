@@ -1,9 +1,12 @@
+import type { TemplateLink } from './ast/policy.ts';
+import type { PolicySet } from './authorize/policy-set.ts';
 import type { CedarErrorCode } from './cedar-error.ts';
 
 /** A JSON value in Cedar's own JSON form (`{"__entity":{type,id}}`, `{"__extn":{fn,arg}}`). */
 export type CedarJson =
   | string
   | number
+  | bigint
   | boolean
   | readonly CedarJson[]
   | { readonly [key: string]: CedarJson };
@@ -35,23 +38,10 @@ export interface CedarRequest {
   readonly context: { readonly [name: string]: CedarJson };
 }
 
-/** One answer. `reasons` are the determining policies: satisfied forbids, else satisfied permits. */
-export interface CedarAnswer {
-  readonly decision: 'allow' | 'deny';
-  readonly reasons: readonly string[];
-  /** Policies that failed to evaluate. */
-  readonly errors: readonly { readonly policy: string; readonly message: string }[];
-  /**
-   * The ids among `errors` whose effect is forbid. Cedar skips them, which fails open; strictness
-   * is the caller's to apply.
-   */
-  readonly erroredForbids: readonly string[];
-}
-
 /** One policy as its author wrote it; `id` must be unique. */
 export interface PolicySource {
   readonly id: string;
-  /** Exactly one policy, without template slots. */
+  /** Exactly one policy, or one template where templates are asked for. */
   readonly text: string;
 }
 
@@ -67,54 +57,71 @@ export interface CedarProblem {
   readonly end?: number;
 }
 
-/** What a loaded policy says of itself. */
-export interface PolicyFacts {
-  readonly effect: 'permit' | 'forbid';
-  /** By name, unescaped; an annotation without a value has the empty string. */
-  readonly annotations: ReadonlyMap<string, string>;
+/** A policy cut out of a file. */
+export interface SplitPolicy extends PolicySource {
+  /** Where it starts in the file, its annotations included. */
+  readonly start: number;
+  readonly end: number;
+  /** Whether there is a template's slot in it. */
+  readonly isTemplate: boolean;
 }
 
-/** A loaded policy set: loading was asynchronous, deciding is synchronous. */
-export interface PolicySet {
-  /** Sorted. */
-  readonly ids: readonly string[];
-  policy(id: string): PolicyFacts | undefined;
+/** What goes with static policies and the schema. */
+export interface LoadOptions {
+  /** Their ids live in one space with those of policies and links. */
+  readonly templates?: readonly PolicySource[];
+  readonly links?: readonly TemplateLink[];
+  /** Whether policies must fit the schema; `strict` unless said otherwise. Without a schema nothing is checked. */
+  readonly validation?: 'strict' | 'off';
   /**
-   * Decides. The request is validated against the schema: what does not conform is answered with
-   * `deny` and an error whose policy is the empty string. So is a number that is no safe integer,
-   * text that is not well-formed Unicode, values nested deeper than 64, more than 1,000 entities or
-   * 100,000 values in reach of the request, and a set that was disposed. Never throws.
+   * Whether policies are found through an index, which is so unless said otherwise. Without it the scope of every
+   * policy is looked at, with the same answer: for tests of the index.
    */
-  decide(request: CedarRequest, entities: EntitySource): CedarAnswer;
-  /** Releases what the set holds outside the garbage collector's reach. */
-  dispose(): void;
+  readonly isIndexed?: boolean;
 }
 
-/** Loads policies: parsing and validating happen in a worker that may die of a hostile text. */
+/** A schema in Cedar syntax, or in JSON as text or as an object; without one nothing is checked against it. */
+export type SchemaSource = string | object | undefined;
+
+/** Loads policies: parsing and validating happen in a thread that may die of a hostile text. */
 export interface CedarEngine {
   /**
-   * Splits a `.cedar` file into policies, taking ids from `@id`; keeps offsets for messages. Looks at
-   * words and brackets only: what stands between them is for `validate`. A policy with a problem is
-   * not among `policies`; comments between policies belong to none.
+   * Splits a `.cedar` file into policies and templates; keeps offsets for messages. Looks at words and brackets
+   * only: what stands between them is for `validate`. A policy with a problem is not among `policies`; comments
+   * between policies belong to none.
+   *
+   * @param options.ids where ids come from: `annotation` (the default) takes the value of `@id` and wants one,
+   *   `position` calls them `policy0`, `policy1` … in the order of the file, as Cedar's own tools do
    */
-  split(text: string): Promise<{
-    policies: readonly (PolicySource & { start: number; end: number })[];
+  split(
+    text: string,
+    options?: { readonly ids?: 'annotation' | 'position' },
+  ): Promise<{
+    policies: readonly SplitPolicy[];
     problems: readonly CedarProblem[];
   }>;
   /**
    * All that is wrong, nothing thrown for a policy's fault. Offsets count from the start of the
-   * policy's own text, or of the schema.
+   * policy's own text (a link's: its template's), or of the schema.
    *
    * @throws {CedarError} `ERR_CEDAR_OVERLOADED`, `ERR_CEDAR_CLOSED`, `ERR_CEDAR_WORKER_FAILED`
    */
-  validate(policies: readonly PolicySource[], schema: string): Promise<readonly CedarProblem[]>;
+  validate(
+    policies: readonly PolicySource[],
+    schema: SchemaSource,
+    options?: LoadOptions,
+  ): Promise<readonly CedarProblem[]>;
   /**
    * Loads policies that {@link validate} finds no error in.
    *
    * @throws {CedarError} `ERR_CEDAR_POLICY_INVALID`, `ERR_CEDAR_SCHEMA_INVALID`, `ERR_CEDAR_TOO_DEEP`
-   *   with all problems; `ERR_CEDAR_OVERLOADED` beyond 64 sets alive; `ERR_CEDAR_CLOSED`
+   *   with all problems; `ERR_CEDAR_OVERLOADED`, `ERR_CEDAR_CLOSED`, `ERR_CEDAR_WORKER_FAILED`
    */
-  load(policies: readonly PolicySource[], schema: string): Promise<PolicySet>;
-  /** Ends the worker and disposes every set. */
+  load(
+    policies: readonly PolicySource[],
+    schema: SchemaSource,
+    options?: LoadOptions,
+  ): Promise<PolicySet>;
+  /** Ends the thread. Sets that are loaded go on deciding: they need none. */
   close(): Promise<void>;
 }

@@ -1,11 +1,13 @@
 import {
   type CedarEngine,
+  type CedarEngineOptions,
   type CedarEntity,
   type CedarRequest,
   createCedarEngine,
   type EntitySource,
   type PolicySource,
 } from '@countersign/cedar';
+import { startNodeThread } from '@countersign/cedar/node';
 
 /** A small bank: enough types and attributes for every claim of these tests. */
 export const SCHEMA = `
@@ -25,8 +27,10 @@ export const OWNER_PERMIT: PolicySource = {
 };
 
 /** An engine that ends with the scope: `await using engine = newEngine()`. */
-export function newEngine(timeoutMs?: number): CedarEngine & AsyncDisposable {
-  const engine = createCedarEngine(timeoutMs === undefined ? {} : { timeoutMs });
+export function newEngine(
+  options: Partial<CedarEngineOptions> = {},
+): CedarEngine & AsyncDisposable {
+  const engine = createCedarEngine({ startThread: startNodeThread, ...options });
   return { ...engine, [Symbol.asyncDispose]: () => engine.close() };
 }
 

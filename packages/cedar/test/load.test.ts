@@ -1,23 +1,45 @@
-import { CedarError, type PolicySource } from '@countersign/cedar';
+import {
+  CedarError,
+  createEntityStore,
+  type ParseThread,
+  type PolicySource,
+} from '@countersign/cedar';
+import { startNodeThread } from '@countersign/cedar/node';
 import { afterAll, expect, test } from 'vitest';
-import { entities, newEngine, OWNER_PERMIT, request, SCHEMA } from './engine.ts';
+import { newEngine, OWNER_PERMIT, request, SCHEMA } from './engine.ts';
 
 const engine = newEngine();
 afterAll(() => engine.close());
 
+const nobody = createEntityStore();
+const ALICE_PERMIT: PolicySource = {
+  id: 'alice',
+  text: 'permit (principal == User::"alice", action, resource);',
+};
 const parens = (count: number): PolicySource => ({
   id: `parens-${count}`,
   text: `permit (principal, action, resource) when { ${'('.repeat(count)}true${')'.repeat(count)} };`,
 });
-const chain = (operators: number, text: string): PolicySource => ({
-  id: `chain-${operators}`,
-  text: `permit (principal, action, resource) when { ${text.repeat(operators)}true };`,
-});
-/** Within every bound that is looked at, and deadly all the same. */
+/** A policy that ends a thread of {@link startMortalThread} for good. */
 const poison = (id: string): PolicySource => ({
   id,
-  text: `permit (principal, action, resource) when { context${'.a'.repeat(5000)} };`,
+  text: `permit (principal, action, resource) when { "poison" == "${id}" };`,
 });
+
+/**
+ * A thread that is ended when it is asked about poison. No text within the bounds is known to end cedar-wasm; one
+ * that does is to end no more than its thread.
+ */
+async function startMortalThread(): Promise<ParseThread> {
+  const thread = await startNodeThread();
+  return {
+    ...thread,
+    post(message) {
+      thread.post(message);
+      if (JSON.stringify(message).includes('poison')) void thread.terminate();
+    },
+  };
+}
 
 test('loads a policy set and tells its ids, effects and annotations', async () => {
   const set = await engine.load(
@@ -56,9 +78,9 @@ test.each([
   ['no policy', '// nothing', /unexpected end/],
   ['a template slot', 'permit (principal == ?principal, action, resource);', /slot \?principal/],
   [
-    'an integer beyond 2^53',
-    'permit (principal, action, resource) when { 9007199254740992 > 1 };',
-    /9007199254740992/,
+    'an integer beyond 64 bits',
+    'permit (principal, action, resource) when { 9223372036854775808 > 1 };',
+    /9223372036854775808/,
   ],
   [
     'a value of the wrong type',
@@ -76,17 +98,40 @@ test.each([
   );
 });
 
-test('takes the largest safe integer and refuses the next, saying where', async () => {
+test.each([
+  ['9007199254740991', 9007199254740991, false],
+  ['9007199254740993', 9007199254740993n, true],
+  ['9223372036854775807', 9223372036854775807n, true],
+])('keeps the integer %s exactly, and decides with it', async (integer, value, isBeyond) => {
+  const text = `permit (principal, action, resource) when { context has risk && ${integer} - context.risk == 9007199254740992 };`;
+  const set = await engine.load([{ id: 'a', text }], SCHEMA);
+  const condition = JSON.stringify(set.policies[0]?.conditions, (_key, each) =>
+    typeof each === 'bigint' ? `${each}n` : each,
+  );
+  expect(condition).toContain(`"value":${isBeyond ? `"${value}n"` : value}`);
+  // One less than what rounding to doubles would make of it.
+  const risk = BigInt(integer) - 9007199254740992n;
+  if (risk > Number.MAX_SAFE_INTEGER) return;
+  const ask = (context: number) => set.authorize(request({ context: { risk: context } }), nobody);
+  expect(ask(Number(risk)).decision).toBe('allow');
+  expect(ask(Number(risk) - 1).decision).toBe('deny');
+});
+
+test('takes the integers of 64 bits and refuses the next, saying where', async () => {
   const text = (integer: string) =>
     `permit (principal, action, resource) when { context has risk && context.risk < ${integer} };`;
-  expect(await engine.validate([{ id: 'a', text: text('9007199254740991') }], SCHEMA)).toEqual([]);
-  const [problem, ...others] = await engine.validate(
-    [{ id: 'a', text: text('9007199254740992') }],
-    SCHEMA,
-  );
-  expect(others).toEqual([]);
-  expect(problem).toMatchObject({ code: 'ERR_CEDAR_POLICY_INVALID', policy: 'a' });
-  expect(text('9007199254740992').slice(problem?.start, problem?.end)).toBe('9007199254740992');
+  for (const integer of [
+    '9223372036854775807',
+    '-9223372036854775808',
+    '00000000000000000000001',
+  ]) {
+    expect(await engine.validate([{ id: 'a', text: text(integer) }], SCHEMA)).toEqual([]);
+  }
+  for (const integer of ['9223372036854775808', '18446744073709551616']) {
+    const [problem] = await engine.validate([{ id: 'a', text: text(integer) }], SCHEMA);
+    expect(problem).toMatchObject({ code: 'ERR_CEDAR_POLICY_INVALID', policy: 'a' });
+    expect(text(integer).slice(problem?.start, problem?.end)).toBe(integer);
+  }
 });
 
 test('an integer in a string or a comment is text', async () => {
@@ -131,7 +176,7 @@ test('loads in spite of warnings', async () => {
     [{ id: 'c', text: 'permit (principal, action, resource) when { false };' }],
     SCHEMA,
   );
-  expect(set.decide(request(), entities()).decision).toBe('deny');
+  expect(set.authorize(request(), nobody).decision).toBe('deny');
 });
 
 test.each([
@@ -147,11 +192,11 @@ test('refuses an id used twice; takes __proto__ and 256 characters', async () =>
   await expect(engine.load([OWNER_PERMIT, OWNER_PERMIT], SCHEMA)).rejects.toThrow(/'owner' twice/);
   const ids = ['__proto__', 'x'.repeat(256), 'constructor'];
   const set = await engine.load(
-    ids.map((id) => ({ ...OWNER_PERMIT, id })),
+    ids.map((id) => ({ ...ALICE_PERMIT, id })),
     SCHEMA,
   );
   expect(set.ids).toEqual([...ids].sort());
-  expect(set.decide(request(), entities()).reasons).toEqual([...ids].sort());
+  expect(set.authorize(request(), nobody).reasons).toEqual([...ids].sort());
 });
 
 test('takes 64 brackets nested and refuses 65 before any parser sees them', async () => {
@@ -177,48 +222,87 @@ test('refuses what is beyond the bounds as a whole', async () => {
   expect(await engine.validate([], longSchema)).toMatchObject([{ code: 'ERR_CEDAR_TOO_DEEP' }]);
 });
 
-test.each(['true && ', 'true || ', 'if true then true else '])(
-  'takes 500 times %j, decides with it, and refuses one more',
-  async (text) => {
-    const set = await engine.load([chain(500, text)], SCHEMA);
-    expect(set.decide(request(), entities()).reasons).toEqual(['chain-500']);
-    const [problem] = await engine.validate([chain(501, text)], SCHEMA);
-    expect(problem).toMatchObject({ code: 'ERR_CEDAR_TOO_DEEP', policy: 'chain-501' });
-  },
-);
-
-test('survives a policy that kills the parser, and so do the sets that are loaded', async () => {
-  const before = await engine.load([OWNER_PERMIT], SCHEMA);
-  const error = await engine.load([OWNER_PERMIT, poison('deadly')], SCHEMA).catch((e) => e);
+test('survives a policy that ends the thread, and names it', async () => {
+  await using mortal = newEngine({ startThread: startMortalThread });
+  const before = await mortal.load([ALICE_PERMIT], SCHEMA);
+  const error = await mortal.load([ALICE_PERMIT, poison('deadly')], SCHEMA).catch((e) => e);
   expect(error.code).toBe('ERR_CEDAR_TOO_DEEP');
   expect(error.message).toMatch(/^cannot load policy 'deadly': parsing ended the worker/);
-  const after = await engine.load([OWNER_PERMIT], SCHEMA);
+  const after = await mortal.load([ALICE_PERMIT], SCHEMA);
   for (const set of [before, after]) {
-    expect(set.decide(request(), entities()).decision).toBe('allow');
+    expect(set.authorize(request(), nobody).decision).toBe('allow');
   }
 });
 
 test('blames each of several deadly policies and still tells what is wrong with the rest', async () => {
-  const problems = await engine.validate(
-    [poison('first'), { id: 'wrong', text: 'permit (principal, action' }, poison('second')],
+  await using mortal = newEngine({ startThread: startMortalThread });
+  const problems = await mortal.validate(
+    [
+      poison('first'),
+      { id: 'wrong', text: 'permit (principal, action' },
+      poison('second'),
+      { id: 'misfit', text: 'permit (principal is Usr, action, resource);' },
+    ],
     SCHEMA,
   );
-  expect(problems.map(({ policy, code }) => [policy, code])).toEqual([
+  expect(
+    problems
+      .filter(({ severity }) => severity === 'error')
+      .map(({ policy, code }) => [policy, code]),
+  ).toEqual([
     ['first', 'ERR_CEDAR_TOO_DEEP'],
-    ['second', 'ERR_CEDAR_TOO_DEEP'],
     ['wrong', 'ERR_CEDAR_POLICY_INVALID'],
+    ['second', 'ERR_CEDAR_TOO_DEEP'],
+    ['misfit', 'ERR_CEDAR_POLICY_INVALID'],
   ]);
 });
 
+test.each([
+  ['its first text, a schema', 0],
+  ['a policy that it parses', 1],
+  ['a policy that it validates', 2],
+])(
+  'blames nothing when a thread is ended once while it is asked about %s',
+  async (_what, spared) => {
+    let left = spared;
+    let started = 0;
+    await using engine = newEngine({
+      async startThread() {
+        started += 1;
+        const thread = await startNodeThread();
+        return {
+          ...thread,
+          post(message) {
+            if (left === 0) void thread.terminate();
+            else thread.post(message);
+            left -= 1;
+          },
+        };
+      },
+    });
+    expect(await engine.validate([ALICE_PERMIT], SCHEMA)).toEqual([]);
+    expect(started).toBe(2);
+  },
+);
+
 test('gives up after eight deaths', async () => {
+  await using mortal = newEngine({ startThread: startMortalThread });
   const deadly = Array.from({ length: 9 }, (_, index) => poison(`${index}`));
-  const problems = await engine.validate(deadly, SCHEMA);
+  const problems = await mortal.validate(deadly, SCHEMA);
   expect(problems).toHaveLength(9);
   expect(problems.at(-1)?.message).toContain('gave up');
 });
 
-test('a policy that takes too long is found among others, and the next call has a fresh worker', async () => {
-  await using impatient = newEngine(1000);
+test('a schema that ends the thread is refused as a schema, and nothing else is looked at', async () => {
+  await using mortal = newEngine({ startThread: startMortalThread });
+  const problems = await mortal.validate([ALICE_PERMIT], 'entity poison;');
+  expect(problems).toMatchObject([{ code: 'ERR_CEDAR_TOO_DEEP' }]);
+  expect(problems[0]?.policy).toBeUndefined();
+  expect(await mortal.validate([ALICE_PERMIT], SCHEMA)).toEqual([]);
+});
+
+test('a policy that takes too long is found among others, and the next call has a fresh thread', async () => {
+  await using impatient = newEngine({ timeoutMs: 1000 });
   // Checked for each of 3,600 pairs of principal and resource: some seconds, while the other is quick.
   const types = Array.from({ length: 60 }, (_, index) => `T${index}`).join(', ');
   const schema = `entity ${types} { age?: Long }; action a appliesTo { principal: [${types}], resource: [${types}] };`;
@@ -227,35 +311,50 @@ test('a policy that takes too long is found among others, and the next call has 
     id: 'slow',
     text: `permit (principal, action, resource) when { ${'principal has age && '.repeat(400)}true };`,
   };
-  const problems = await impatient.validate([quick, slow], schema);
+  const others = Array.from({ length: 9 }, (_, index) => ({ ...quick, id: `quick-${index}` }));
+  const problems = await impatient.validate([quick, slow, ...others], schema);
   expect(problems).toMatchObject([{ code: 'ERR_CEDAR_TOO_DEEP', policy: 'slow' }]);
   expect(problems[0]?.message).toContain('no end within 1000 ms');
   expect(await impatient.validate([quick], schema)).toEqual([]);
 });
 
-test('holds 64 sets; a disposed one makes room and answers deny', async () => {
-  await using engine = newEngine();
-  const sets = [];
-  for (let count = 0; count < 64; count += 1) sets.push(await engine.load([OWNER_PERMIT], SCHEMA));
-  await expect(engine.load([OWNER_PERMIT], SCHEMA)).rejects.toMatchObject({
-    code: 'ERR_CEDAR_OVERLOADED',
+test('a thread that breaks between two calls is replaced', async () => {
+  const threads: ParseThread[] = [];
+  await using engine = newEngine({
+    async startThread() {
+      const thread = await startNodeThread();
+      threads.push(thread);
+      return thread;
+    },
   });
-  const [first, second] = sets;
-  first?.dispose();
-  first?.dispose();
-  expect(first?.decide(request(), entities())).toMatchObject({
-    decision: 'deny',
-    errors: [{ policy: '', message: 'found the policy set disposed' }],
+  expect(await engine.validate([ALICE_PERMIT], SCHEMA)).toEqual([]);
+  await threads[0]?.terminate();
+  expect(await engine.validate([ALICE_PERMIT], SCHEMA)).toEqual([]);
+  expect(threads).toHaveLength(2);
+});
+
+test.each([
+  ['cannot be started', () => Promise.reject(new Error('no room'))],
+  [
+    'ends before it is ready',
+    async () => {
+      const thread = await startNodeThread();
+      void thread.terminate();
+      return thread;
+    },
+  ],
+])('says so when the thread %s, and tries again at the next call', async (_what, fail) => {
+  let failures = 1;
+  await using engine = newEngine({
+    startThread: () => {
+      failures -= 1;
+      return failures < 0 ? startNodeThread() : fail();
+    },
   });
-  const successor = await engine.load(
-    [{ id: 'never', text: 'forbid (principal, action, resource);' }],
-    SCHEMA,
-  );
-  expect(successor.decide(request(), entities()).reasons).toEqual(['never']);
-  expect(second?.decide(request(), entities()).reasons).toEqual(['owner']);
-  await expect(engine.load([OWNER_PERMIT], SCHEMA)).rejects.toMatchObject({
-    code: 'ERR_CEDAR_OVERLOADED',
+  await expect(engine.load([ALICE_PERMIT], SCHEMA)).rejects.toMatchObject({
+    code: 'ERR_CEDAR_WORKER_FAILED',
   });
+  expect((await engine.load([ALICE_PERMIT], SCHEMA)).ids).toEqual(['alice']);
 });
 
 test('64 calls wait, one more is refused', async () => {
@@ -267,15 +366,48 @@ test('64 calls wait, one more is refused', async () => {
   expect(await engine.validate([], SCHEMA)).toEqual([]);
 });
 
-test('a closed engine loads nothing and its sets deny', async () => {
+test('a small set does not wait for a large one that was asked for before', async () => {
+  await using engine = newEngine();
+  const large = Array.from({ length: 1000 }, (_, index) => ({ ...ALICE_PERMIT, id: `p${index}` }));
+  const order: string[] = [];
+  await Promise.all([
+    engine.load(large, SCHEMA).then(() => order.push('large')),
+    engine.load([ALICE_PERMIT], SCHEMA).then(() => order.push('small')),
+  ]);
+  expect(order).toEqual(['small', 'large']);
+});
+
+test('a closed engine loads nothing, and its sets go on deciding', async () => {
   const engine = newEngine();
-  const set = await engine.load([OWNER_PERMIT], SCHEMA);
-  const underWay = engine.load([OWNER_PERMIT], SCHEMA).catch((error) => error.code);
+  const set = await engine.load([ALICE_PERMIT], SCHEMA);
+  const underWay = engine.load([ALICE_PERMIT], SCHEMA).catch((error) => error.code);
   await engine.close();
   expect(await underWay).toBe('ERR_CEDAR_CLOSED');
-  await expect(engine.load([OWNER_PERMIT], SCHEMA)).rejects.toMatchObject({
+  await expect(engine.load([ALICE_PERMIT], SCHEMA)).rejects.toMatchObject({
     code: 'ERR_CEDAR_CLOSED',
   });
-  expect(set.decide(request(), entities()).decision).toBe('deny');
+  expect(set.authorize(request(), nobody).decision).toBe('allow');
   await engine.close();
+});
+
+test('without a schema nothing is checked against one', async () => {
+  const odd = {
+    id: 'odd',
+    text: 'permit (principal is Nobody, action, resource) when { 1 == "1" };',
+  };
+  const set = await engine.load([odd, ALICE_PERMIT], undefined);
+  expect(set.schema).toBeUndefined();
+  expect(set.authorize(request({ context: { any: 1 } }), nobody).reasons).toEqual(['alice']);
+});
+
+test('with validation off the schema is resolved, and policies need not fit it', async () => {
+  const odd = { id: 'odd', text: 'permit (principal, action, resource) when { principal.nope };' };
+  const set = await engine.load([odd], SCHEMA, { validation: 'off' });
+  expect([...(set.schema?.entityTypes.keys() ?? [])].sort()).toEqual(['Team', 'User', 'Vault']);
+  await expect(engine.load([odd], SCHEMA)).rejects.toMatchObject({
+    code: 'ERR_CEDAR_POLICY_INVALID',
+  });
+  await expect(engine.load([odd], 'entity ;', { validation: 'off' })).rejects.toMatchObject({
+    code: 'ERR_CEDAR_SCHEMA_INVALID',
+  });
 });

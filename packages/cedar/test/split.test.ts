@@ -55,23 +55,65 @@ test.each([
   ['a character that is no Cedar', `@id("a") ${P}; #`, 'found "#"', '#'],
   ['an emoji outside a string', `@id("a") ${P}; 😀`, 'found "😀"', '😀'],
   ['a byte order mark in the middle', `@id("a") ${P}; \ufeff`, 'found', '\ufeff'],
-  [
-    'a template slot',
-    `@id("a") permit (principal == ?principal, action, resource);`,
-    'slot ?principal',
-    '?principal',
-  ],
-  [
-    'an unsafe integer',
-    `@id("a") ${P} when { 9007199254740992 == 1 };`,
-    '9007199254740992',
-    '9007199254740992',
-  ],
 ])('tells of %s, and where', async (_what, text, message, at) => {
   const { problems } = await engine.split(text);
   const [problem] = problems.filter((each) => each.message.includes(message));
   expect(problem).toMatchObject({ severity: 'error', code: 'ERR_CEDAR_POLICY_INVALID' });
   expect(text.slice(problem?.start, problem?.end)).toBe(at);
+});
+
+test('lets integers of any size through: their size is for the parser', async () => {
+  const text = `@id("a") ${P} when { 9223372036854775807 == 9007199254740993 };`;
+  const { policies, problems } = await engine.split(text);
+  expect(problems).toEqual([]);
+  const set = await engine.load(policies, undefined);
+  expect(set.ids).toEqual(['a']);
+});
+
+test('tells templates from policies', async () => {
+  const text = `@id("a") ${P}; @id("t") permit (principal == ?principal, action, resource);
+    @id("b") ${P} when { "?principal" == "" }; // ?resource
+    @id("u") permit (principal, action, resource in ?resource);`;
+  const { policies, problems } = await engine.split(text);
+  expect(problems).toEqual([]);
+  expect(policies.map(({ id, isTemplate }) => [id, isTemplate])).toEqual([
+    ['a', false],
+    ['t', true],
+    ['b', false],
+    ['u', true],
+  ]);
+  const templates = policies.filter(({ isTemplate }) => isTemplate);
+  const statics = policies.filter(({ isTemplate }) => !isTemplate);
+  expect(await engine.validate(statics, undefined, { templates })).toEqual([]);
+});
+
+test('names policies by their place in the file, whatever @id says, as official tools do', async () => {
+  const policy = (index: number) =>
+    index % 5 === 3
+      ? 'permit (principal == ?principal, action, resource);'
+      : `@id("x") ${P} when { ${index} == 1 };`;
+  const text = Array.from({ length: 12 }, (_, index) => policy(index)).join('// and\n');
+  const { policies, problems } = await engine.split(text, { ids: 'position' });
+  expect(problems).toEqual([]);
+  expect(policies.map(({ id }) => id)).toEqual(
+    Array.from({ length: 12 }, (_, index) => `policy${index}`),
+  );
+  for (const { id, text: own, isTemplate } of policies) {
+    const index = Number(id.slice('policy'.length));
+    expect(own).toBe(policy(index));
+    expect(isTemplate).toBe(index % 5 === 3);
+  }
+});
+
+test('a policy with a problem keeps its place', async () => {
+  const { policies, problems } = await engine.split(
+    `${P} when { ${'('.repeat(65)} ${')'.repeat(65)} }; ${P};`,
+    {
+      ids: 'position',
+    },
+  );
+  expect(policies.map(({ id }) => id)).toEqual(['policy1']);
+  expect(problems).toMatchObject([{ code: 'ERR_CEDAR_TOO_DEEP', policy: 'policy0' }]);
 });
 
 test('a duplicate id is told of at the second, and only the first is a policy', async () => {

@@ -1,5 +1,6 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { createCedarEngine } from '@countersign/cedar';
+import { startNodeThread } from '@countersign/cedar/node';
 import { followAuthority } from '@countersign/cli';
 import { openReplica, type Replica } from '@countersign/decision';
 import type { Fact } from '@countersign/model';
@@ -70,7 +71,7 @@ function revocation(value: string): Fact {
 const revoke = (facts: FactLog, value: string) => facts.append({ puts: [revocation(value)] });
 
 async function point(port: number): Promise<{ replica: Replica; refusals: string[] }> {
-  const engine = createCedarEngine();
+  const engine = createCedarEngine({ startThread: startNodeThread });
   closers.push(() => engine.close());
   const refusals: string[] = [];
   const anchors = { trustDomain, x509Authorities: ['AAAA'], factKeys: [key], policyKeys: [key] };

@@ -1,12 +1,13 @@
 // How long a decision takes. node --conditions=@countersign/source packages/decision/bench/decide.bench.ts
 import { createCedarEngine } from '@countersign/cedar';
+import { startNodeThread } from '@countersign/cedar/node';
 import { createDecisionPoint } from '@countersign/decision';
 import { ACCOUNT, bundle, LEDGERLY, NOON, request, subjectFact } from '../test/bank.ts';
 
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 3000);
 const SUBJECTS = 10_000;
 
-const engine = createCedarEngine();
+const engine = createCedarEngine({ startThread: startNodeThread });
 const point = createDecisionPoint({ engine });
 const crowd = Array.from({ length: SUBJECTS }, (_, index) => subjectFact(`customer/c${index}`));
 point.facts.replace([LEDGERLY, ACCOUNT, ...crowd], { sequence: 1, asOfMs: NOON });

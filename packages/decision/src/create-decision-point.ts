@@ -44,10 +44,7 @@ export function createDecisionPoint({
 
   async function swap(bundle: PolicyBundle): Promise<void> {
     const next = await loadBundle(bundle, engine);
-    const previous = loaded;
-    if (isReleased) next.policies.dispose();
-    else loaded = next;
-    previous?.policies.dispose();
+    if (!isReleased) loaded = next;
   }
 
   function contextOf(request: AccessRequest): CedarContext {
@@ -74,7 +71,6 @@ export function createDecisionPoint({
     cedarContext: contextOf,
     release() {
       isReleased = true;
-      loaded?.policies.dispose();
       loaded = undefined;
     },
   };

@@ -49,9 +49,5 @@ export async function decideAgain({
   const store = createFactStore();
   store.replace(facts, { sequence: event.factSequence, asOfMs: event.at });
   const loaded = await loadBundle(bundle, engine);
-  try {
-    return evaluate(question, { loaded, facts: store });
-  } finally {
-    loaded.policies.dispose();
-  }
+  return evaluate(question, { loaded, facts: store });
 }

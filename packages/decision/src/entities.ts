@@ -1,36 +1,73 @@
-import type { CedarEntity, CedarUid, EntitySource } from '@countersign/cedar';
-import { type EntityUid, type Subject, subjectTypeName } from '@countersign/model';
+import {
+  type CedarEntity,
+  type CedarUid,
+  type Entity,
+  type EntityView,
+  entitiesFrom,
+  type PolicySet,
+} from '@countersign/cedar';
+import { type EntityUid, type Fact, type Subject, subjectTypeName } from '@countersign/model';
 import type { FactView } from './decision-point.ts';
 
 /** The entities of one request: what facts know, and the resource with the parents its path names. */
-export function requestEntities(
+export type FactEntities = (
   facts: FactView,
   resource: { readonly uid: CedarUid; readonly parents: readonly EntityUid[] },
-): EntitySource {
-  return {
-    get(uid) {
-      const known = subjectEntity(facts, uid) ?? otherEntity(facts, uid);
-      const isResource = uid.type === resource.uid.type && uid.id === resource.uid.id;
-      if (!isResource) return known;
-      return {
-        uid,
-        attrs: known?.attrs ?? {},
-        parents: withoutTwins([...(known?.parents ?? []), ...resource.parents]),
-      };
-    },
-  };
+) => EntityView;
+
+/**
+ * Facts as a policy set sees them. A fact never changes, so it is read once for each set, at the first request
+ * that looks at it.
+ */
+export function factEntities({ parseEntity }: Pick<PolicySet, 'parseEntity'>): FactEntities {
+  const ofFact = new WeakMap<Fact, CedarEntity>();
+  const parsed = new WeakMap<CedarEntity, Entity>();
+
+  function entityOf(facts: FactView, uid: CedarUid): CedarEntity | undefined {
+    const fact = subjectFact(facts, uid) ?? entityFact(facts, uid);
+    if (!fact) return undefined;
+    const known = ofFact.get(fact);
+    if (known) return known;
+    const attrs = fact.attributes as CedarEntity['attrs'];
+    const entity = { uid: { type: uid.type, id: uid.id }, attrs, parents: fact.parents };
+    ofFact.set(fact, entity);
+    return entity;
+  }
+
+  function parse(entity: CedarEntity): Entity {
+    const known = parsed.get(entity);
+    if (known) return known;
+    const made = parseEntity(entity);
+    parsed.set(entity, made);
+    return made;
+  }
+
+  return (facts, resource) =>
+    entitiesFrom(
+      {
+        get(uid) {
+          const known = entityOf(facts, uid);
+          const isResource = uid.type === resource.uid.type && uid.id === resource.uid.id;
+          if (!isResource || (known && resource.parents.length === 0)) return known;
+          return {
+            uid: resource.uid,
+            attrs: known?.attrs ?? {},
+            parents: withoutTwins([...(known?.parents ?? []), ...resource.parents]),
+          };
+        },
+      },
+      parse,
+    );
 }
 
-function subjectEntity(facts: FactView, uid: CedarUid): CedarEntity | undefined {
+function subjectFact(facts: FactView, uid: CedarUid) {
   const fact = facts.subject(uid.id);
-  if (!fact || typeOfSubject(uid.id) !== uid.type) return undefined;
-  return { uid, attrs: fact.attributes as CedarEntity['attrs'], parents: fact.parents };
+  return fact && typeOfSubject(uid.id) === uid.type ? fact : undefined;
 }
 
-function otherEntity(facts: FactView, uid: CedarUid): CedarEntity | undefined {
+function entityFact(facts: FactView, uid: CedarUid) {
   const fact = facts.get(`entity ${JSON.stringify([uid.type, uid.id])}`);
-  if (fact?.kind !== 'entity') return undefined;
-  return { uid, attrs: fact.attributes as CedarEntity['attrs'], parents: fact.parents };
+  return fact?.kind === 'entity' ? fact : undefined;
 }
 
 /** The first path segment of a subject's SPIFFE ID is its kind. */

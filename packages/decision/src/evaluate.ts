@@ -3,7 +3,6 @@ import type { Decision, DenialReason, PolicyError, ResourceRef, Subject } from '
 import { subjectUid } from './cedar-context.ts';
 import { mergeChallenges } from './challenge.ts';
 import type { FactView } from './decision-point.ts';
-import { requestEntities } from './entities.ts';
 import type { LoadedBundle } from './load-bundle.ts';
 
 /** What is asked, with its context made: the same whether it is asked now or again. */
@@ -17,6 +16,9 @@ export interface Question {
   /** Made when it is needed; what it throws is an errored decision. */
   readonly context: () => { readonly [name: string]: CedarJson };
 }
+
+/** Cedar skips a forbid that errors and would let the permit beside it stand: it fails open. */
+const STRICT = { strict: true } as const;
 
 type Verdict = Pick<Decision, 'effect' | 'reason' | 'policies' | 'errors' | 'challenge'>;
 
@@ -47,16 +49,17 @@ function judge(question: Question, loaded: LoadedBundle | undefined, facts: Fact
   }
   const { type, id, parents } = question.resource;
   try {
-    const answer = loaded.policies.decide(
-      {
-        principal: subjectUid(question.subject),
-        action: { type: `${namespace}::Action`, id: question.action },
-        resource: { type, id },
-        context: question.context(),
-      },
-      requestEntities(facts, { uid: { type, id }, parents }),
-    );
-    return toVerdict(answer, loaded);
+    const request = loaded.policies.parseRequest({
+      principal: subjectUid(question.subject),
+      action: { type: `${namespace}::Action`, id: question.action },
+      resource: { type, id },
+      context: question.context(),
+    });
+    const entities = loaded.entities(facts, { uid: { type, id }, parents });
+    // Facts about who asks and what is asked for must fit the schema, also where no policy looks at them.
+    entities.find(request.principal);
+    entities.find(request.resource);
+    return toVerdict(loaded.policies.authorize(request, entities, STRICT), loaded);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     return deny('policy-error', [{ policy: '', message: message.slice(0, 1000) }]);
@@ -79,7 +82,6 @@ function checkSubjects(question: Question, facts: FactView): DenialReason | unde
 
 function toVerdict(answer: CedarAnswer, loaded: LoadedBundle): Verdict {
   const { reasons: policies, errors } = answer;
-  // Cedar skips a forbid that errors and would let the permit beside it stand: it fails open.
   if (answer.erroredForbids.length > 0) return { ...deny('policy-error', errors), policies };
   if (answer.decision === 'allow') {
     return { effect: 'permit', reason: 'policy-permits', policies, errors };

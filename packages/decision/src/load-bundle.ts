@@ -3,11 +3,14 @@ import type { Challenge } from '@countersign/model';
 import type { PolicyBundle } from '@countersign/policy';
 import { parseChallenge } from './challenge.ts';
 import { DecisionError } from './decision-error.ts';
+import { type FactEntities, factEntities } from './entities.ts';
 
 /** A bundle that can decide. */
 export interface LoadedBundle {
   readonly bundle: PolicyBundle;
   readonly policies: PolicySet;
+  /** What facts are to these policies. */
+  readonly entities: FactEntities;
   /** By the id of the forbid that carries it. */
   readonly challenges: ReadonlyMap<string, Challenge>;
   /** Cedar namespaces by the surface's name. */
@@ -22,17 +25,13 @@ export interface LoadedBundle {
  */
 export async function loadBundle(bundle: PolicyBundle, engine: CedarEngine): Promise<LoadedBundle> {
   const policies = await load(bundle, engine);
-  try {
-    return {
-      bundle,
-      policies,
-      challenges: readChallenges(policies),
-      namespaces: new Map(bundle.surfaces.map(({ name, namespace }) => [name, namespace])),
-    };
-  } catch (error) {
-    policies.dispose();
-    throw error;
-  }
+  return {
+    bundle,
+    policies,
+    entities: factEntities(policies),
+    challenges: readChallenges(policies),
+    namespaces: new Map(bundle.surfaces.map(({ name, namespace }) => [name, namespace])),
+  };
 }
 
 async function load(bundle: PolicyBundle, engine: CedarEngine): Promise<PolicySet> {

@@ -1,4 +1,5 @@
 import { createCedarEngine } from '@countersign/cedar';
+import { startNodeThread } from '@countersign/cedar/node';
 import { createDecisionPoint, decideAgain } from '@countersign/decision';
 import {
   type AccessRequest,
@@ -20,7 +21,7 @@ import {
   subjectFact,
 } from './bank.ts';
 
-const engine = createCedarEngine();
+const engine = createCedarEngine({ startThread: startNodeThread });
 afterAll(() => engine.close());
 
 const policies = {

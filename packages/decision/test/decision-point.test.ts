@@ -1,4 +1,5 @@
 import { createCedarEngine } from '@countersign/cedar';
+import { startNodeThread } from '@countersign/cedar/node';
 import { createDecisionPoint, type LocalDecisionPoint } from '@countersign/decision';
 import type { AccessRequest, Fact } from '@countersign/model';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
@@ -15,7 +16,7 @@ import {
   subjectFact,
 } from './bank.ts';
 
-const engine = createCedarEngine();
+const engine = createCedarEngine({ startThread: startNodeThread });
 const points: LocalDecisionPoint[] = [];
 afterEach(() => {
   for (const point of points.splice(0)) point.release();
@@ -402,7 +403,7 @@ test('bundles installed at once come into force in the order of the calls', asyn
 });
 
 test('a closed engine is not the fault of the bundle', async () => {
-  const closed = createCedarEngine();
+  const closed = createCedarEngine({ startThread: startNodeThread });
   await closed.close();
   const point = createDecisionPoint({ engine: closed });
   await expect(point.install(bundle({ all: PERMIT_ALL }))).rejects.toMatchObject({

@@ -11,12 +11,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createCedarEngine } from '@countersign/cedar';
+import { startNodeThread } from '@countersign/cedar/node';
 import { openReplica, type Replica, type ReplicaOptions } from '@countersign/decision';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 import { ANCHORS, beat, change, policyLine, snapshot } from './authority.ts';
 import { ACCOUNT, bundle, LEDGERLY, NOON, PERMIT_ALL, request, subjectFact } from './bank.ts';
 
-const engine = createCedarEngine();
+const engine = createCedarEngine({ startThread: startNodeThread });
 let folder = '';
 const replicas: Replica[] = [];
 const refusals: string[] = [];

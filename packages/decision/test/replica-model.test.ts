@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createCedarEngine } from '@countersign/cedar';
+import { startNodeThread } from '@countersign/cedar/node';
 import { openReplica, type Replica } from '@countersign/decision';
 import { type Fact, factKey } from '@countersign/model';
 import fc from 'fast-check';
@@ -9,7 +10,7 @@ import { afterAll, expect, test } from 'vitest';
 import { ANCHORS, beat, change, snapshot } from './authority.ts';
 import { NOON, subjectFact } from './bank.ts';
 
-const engine = createCedarEngine();
+const engine = createCedarEngine({ startThread: startNodeThread });
 afterAll(() => engine.close());
 
 /** A word of an authority that may be out of order, late or early, relative to what is held. */

@@ -1,4 +1,5 @@
 import { createCedarEngine } from '@countersign/cedar';
+import { startNodeThread } from '@countersign/cedar/node';
 import { openReplica, type Replica, type ReplicaChange } from '@countersign/decision';
 import { factKey as keyOf } from '@countersign/model';
 import { afterAll, afterEach, expect, test } from 'vitest';
@@ -15,7 +16,7 @@ import {
 } from './authority.ts';
 import { ACCOUNT, bundle, LEDGERLY, NOON, PERMIT_ALL, request, risk } from './bank.ts';
 
-const engine = createCedarEngine();
+const engine = createCedarEngine({ startThread: startNodeThread });
 const open: Replica[] = [];
 afterEach(async () => {
   for (const replica of open.splice(0)) await replica.close();
@@ -359,7 +360,7 @@ test('a closed replica denies and takes nothing', async () => {
 });
 
 test('an engine that cannot load is no fault of the bundle', async () => {
-  const closed = createCedarEngine();
+  const closed = createCedarEngine({ startThread: startNodeThread });
   await closed.close();
   const replica = await openReplica({ anchors: ANCHORS, now: () => NOON, engine: closed });
   await expect(replica.accept(await policyLine(bundle({ all: PERMIT_ALL })))).rejects.toMatchObject(

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createCedarEngine } from '@countersign/cedar';
+import { startNodeThread } from '@countersign/cedar/node';
 import { createDecisionPoint, type DecisionPoint } from '@countersign/decision';
 import { createEnforcementPoint, type Exchange } from '@countersign/enforcement';
 import { ed25519NoteSigner, nodeDisk, openLog } from '@countersign/ledger';
@@ -69,7 +70,7 @@ const config = {
     },
   ],
 } as const;
-const engine = createCedarEngine();
+const engine = createCedarEngine({ startThread: startNodeThread });
 const real = createDecisionPoint({ engine });
 const jwk = (key: KeyObject) => key.export({ format: 'jwk' }) as Record<string, string>;
 const puts: Fact[] = [

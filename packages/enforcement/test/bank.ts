@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { type CedarEngine, createCedarEngine } from '@countersign/cedar';
+import { startNodeThread } from '@countersign/cedar/node';
 import {
   createDecisionPoint,
   type LocalDecisionPoint,
@@ -242,7 +243,7 @@ export async function openBank(options: BankOptions = {}): Promise<Bank> {
     () => Date.now(),
   );
 
-  engine ??= createCedarEngine();
+  engine ??= createCedarEngine({ startThread: startNodeThread });
   const decision = createDecisionPoint({ engine });
   const listeners: ListenerConfig[] = [
     {

@@ -2,6 +2,7 @@ import { generateKeyPairSync, sign } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { type CedarEngine, createCedarEngine } from '@countersign/cedar';
+import { startNodeThread } from '@countersign/cedar/node';
 import { openReplica, type Replica } from '@countersign/decision';
 import {
   createEnforcementPoint,
@@ -57,7 +58,7 @@ async function openOuter(
   mode: 'enforce' | 'shadow' = 'enforce',
 ): Promise<Outer> {
   const inner = await openBank({ surface: { mode } });
-  engine ??= createCedarEngine();
+  engine ??= createCedarEngine({ startThread: startNodeThread });
   const factKeys = generateKeyPairSync('ed25519');
   const policyKeys = generateKeyPairSync('ed25519');
   const transactionKeys = generateKeyPairSync('ed25519');

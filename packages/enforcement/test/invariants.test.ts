@@ -1,5 +1,6 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { createCedarEngine } from '@countersign/cedar';
+import { createCedarEngine, createEntityStore } from '@countersign/cedar';
+import { startNodeThread } from '@countersign/cedar/node';
 import { openReplica } from '@countersign/decision';
 import type { Fact } from '@countersign/model';
 import { FACTS_TYPE, localSigner, POLICY_TYPE, signStatement } from '@countersign/state';
@@ -30,7 +31,7 @@ test('in shadow nobody is asked who they are: the stranger that enforcing refuse
 });
 
 test('by Cedar alone a forbid that errors lets the request through', async () => {
-  const engine = createCedarEngine();
+  const engine = createCedarEngine({ startThread: startNodeThread });
   const policies = [
     { id: 'all', text: '@id("all") permit (principal, action, resource);' },
     {
@@ -41,17 +42,16 @@ test('by Cedar alone a forbid that errors lets the request through', async () =>
   const schema =
     'entity A; entity B; action "do" appliesTo { principal: A, resource: B, context: { amount: Long } };';
   const set = await engine.load(policies, schema);
-  const answer = set.decide(
+  const answer = set.authorize(
     {
       principal: { type: 'A', id: 'a' },
       action: { type: 'Action', id: 'do' },
       resource: { type: 'B', id: 'b' },
       context: { amount: Number.MAX_SAFE_INTEGER },
     },
-    { get: () => undefined },
+    createEntityStore(),
   );
   expect(answer).toMatchObject({ decision: 'allow', erroredForbids: ['no'] });
-  set.dispose();
   await engine.close();
 });
 
@@ -113,7 +113,7 @@ test('with all keys of a point nobody makes an access token, facts, policy or an
   }
   await bank.close();
 
-  const engine = createCedarEngine();
+  const engine = createCedarEngine({ startThread: startNodeThread });
   const anchor = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }) as Record<
     string,
     string

@@ -1,3 +1,4 @@
+import { entitiesFrom } from '@countersign/cedar';
 import { subjectTypeName } from '@countersign/model';
 import { checkRepository, type PolicyTestQuestion, type RunPolicyTest } from '@countersign/policy';
 import { describe, expect, test } from 'vitest';
@@ -12,26 +13,24 @@ const decide: RunPolicyTest = async ({ request, risk }, repository) => {
     repository.policies.map(({ id, text }) => ({ id, text })),
     repository.schema,
   );
-  try {
-    const principal = { type: subjectTypeName(request.subject.kind), id: request.subject.id };
-    const { parents, ...resource } = request.resource;
-    const registration = repository.registrations.find(
-      ({ subject }) => subject.id === principal.id,
-    );
-    const answer = set.decide(
-      {
-        principal,
-        action: { type: 'Accounts::Action', id: request.action },
-        resource,
-        context: {
-          scopes: request.scopes,
-          keyProof: request.keyProof,
-          risk,
-          time: { __extn: { fn: 'datetime', arg: new Date(request.timeMs).toISOString() } },
-          ip: { __extn: { fn: 'ip', arg: request.ip } },
-          actors: [],
-        },
+  const principal = { type: subjectTypeName(request.subject.kind), id: request.subject.id };
+  const { parents, ...resource } = request.resource;
+  const registration = repository.registrations.find(({ subject }) => subject.id === principal.id);
+  const answer = set.authorize(
+    {
+      principal,
+      action: { type: 'Accounts::Action', id: request.action },
+      resource,
+      context: {
+        scopes: request.scopes,
+        keyProof: request.keyProof,
+        risk,
+        time: { __extn: { fn: 'datetime', arg: new Date(request.timeMs).toISOString() } },
+        ip: { __extn: { fn: 'ip', arg: request.ip } },
+        actors: [],
       },
+    },
+    entitiesFrom(
       {
         get: (uid) =>
           uid.type === principal.type && uid.id === principal.id
@@ -40,20 +39,19 @@ const decide: RunPolicyTest = async ({ request, risk }, repository) => {
               ? { uid, attrs: {}, parents }
               : undefined,
       },
-    );
-    const isPermit = answer.decision === 'allow';
-    return {
-      effect: isPermit ? 'permit' : 'deny',
-      reason: isPermit
-        ? 'policy-permits'
-        : answer.reasons.length > 0
-          ? 'policy-forbids'
-          : 'policy-none-permits',
-      policies: answer.reasons,
-    };
-  } finally {
-    set.dispose();
-  }
+      set.parseEntity,
+    ),
+  );
+  const isPermit = answer.decision === 'allow';
+  return {
+    effect: isPermit ? 'permit' : 'deny',
+    reason: isPermit
+      ? 'policy-permits'
+      : answer.reasons.length > 0
+        ? 'policy-forbids'
+        : 'policy-none-permits',
+    policies: answer.reasons,
+  };
 };
 
 test('the tests of a new repository hold', async () => {

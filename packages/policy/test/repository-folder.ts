@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createCedarEngine } from '@countersign/cedar';
+import { startNodeThread } from '@countersign/cedar/node';
 import { type CheckOptions, checkRepository, initRepository } from '@countersign/policy';
 
 /** 1 February 2027, 10:00 UTC. */
@@ -43,7 +44,7 @@ let engine: ReturnType<typeof createCedarEngine> | undefined;
 
 /** The engine that all tests share. */
 export function sharedEngine(): ReturnType<typeof createCedarEngine> {
-  engine ??= createCedarEngine();
+  engine ??= createCedarEngine({ startThread: startNodeThread });
   return engine;
 }
 

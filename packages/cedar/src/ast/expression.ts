@@ -31,7 +31,7 @@ export type BinaryOperator =
 /** One element of a `like` pattern: literal text, or `*`. Adjacent literals are joined. */
 export type PatternElement = string | { readonly wildcard: true };
 
-/** A Cedar expression as its author wrote it; parentheses leave no node. Frozen, a tree, at most `LIMITS.nesting` deep. */
+/** A Cedar expression as its author wrote it; parentheses leave no node. Read-only, a tree, at most `LIMITS.depth` deep. */
 export type Expression =
   | { readonly kind: 'literal'; readonly span: Span; readonly value: boolean | string | Long }
   | { readonly kind: 'entity'; readonly span: Span; readonly uid: EntityUid }

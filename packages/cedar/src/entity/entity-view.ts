@@ -16,6 +16,11 @@ export interface Entity {
  * and a caller's own source all look like this.
  */
 export interface EntityView {
+  /**
+   * Another number after every change of who is in what, for views that stay from request to request and hand
+   * out the same list of parents as long as it holds. Without it nothing is remembered of the view.
+   */
+  readonly hierarchyVersion?: number;
   find(uid: EntityUid): Entity | undefined;
   /** Whether `ancestor` is a proper ancestor of `uid`: `in` without its reflexive case. An unknown `uid` has none. */
   isDescendant(uid: EntityUid, ancestor: EntityUid): boolean;

@@ -4,31 +4,43 @@ import { LIMITS } from '../limits.ts';
 import { lex, type Token } from './lex.ts';
 
 /**
- * What can be said of policies before a parser sees them: ids, sizes, nesting, template slots, and
- * integers that JavaScript would round.
+ * Whether policies and templates are few and short enough to be read at all. Quick, whatever is in them.
+ *
+ * @param count how many they are together with links
  */
-export function checkPolicyTexts(policies: readonly PolicySource[]): readonly CedarProblem[] {
-  if (policies.length > LIMITS.policies) {
+export function checkPolicySources(
+  sources: readonly PolicySource[],
+  count: number,
+): readonly CedarProblem[] {
+  if (count > LIMITS.policies) {
+    const message = `found ${count} policies, expected at most ${LIMITS.policies}`;
+    return [problem('ERR_CEDAR_TOO_DEEP', message)];
+  }
+  const length = sources.reduce((sum, { text }) => sum + text.length, 0);
+  if (length > LIMITS.totalLength) {
     return [
       problem(
         'ERR_CEDAR_TOO_DEEP',
-        `found ${policies.length} policies, expected at most ${LIMITS.policies}`,
+        `found policies of ${length} characters together, expected at most ${LIMITS.totalLength}`,
       ),
     ];
   }
+  return sources.flatMap(({ id, text }) => {
+    const tooLong = checkPolicyLength(text);
+    return tooLong ? [{ ...tooLong, policy: id }] : [];
+  });
+}
+
+/** Whether policies, templates and links have ids that can name them, each once. */
+export function checkPolicyIds(named: readonly { readonly id: string }[]): readonly CedarProblem[] {
   const seen = new Set<string>();
-  const problems: CedarProblem[] = [];
-  for (const policy of policies) {
-    const before = problems.length;
-    const invalidId = checkPolicyId(policy.id, seen);
-    if (invalidId) problems.push(problem('ERR_CEDAR_POLICY_INVALID', invalidId));
-    seen.add(policy.id);
-    problems.push(...checkPolicyText(policy.text));
-    for (let index = before; index < problems.length; index += 1) {
-      problems[index] = { ...(problems[index] as CedarProblem), policy: policy.id };
-    }
-  }
-  return problems;
+  return named.flatMap(({ id }) => {
+    const message = checkPolicyId(id, seen);
+    seen.add(id);
+    return message === undefined
+      ? []
+      : [{ ...problem('ERR_CEDAR_POLICY_INVALID', message), policy: id }];
+  });
 }
 
 /** Why an id cannot name a policy; `seen` holds those that are taken. */
@@ -42,78 +54,81 @@ export function checkPolicyId(id: string, seen: ReadonlySet<string>): string | u
   return undefined;
 }
 
-function checkPolicyText(text: string): readonly CedarProblem[] {
-  if (text.length > LIMITS.policyLength) {
-    return [
-      problem(
-        'ERR_CEDAR_TOO_DEEP',
-        `found a policy of ${text.length} characters, expected at most ${LIMITS.policyLength}`,
-      ),
-    ];
-  }
+function checkPolicyLength(text: string): CedarProblem | undefined {
+  if (text.length <= LIMITS.policyLength) return undefined;
+  return problem(
+    'ERR_CEDAR_TOO_DEEP',
+    `found a policy of ${text.length} characters, expected at most ${LIMITS.policyLength}`,
+  );
+}
+
+/** A policy's words, and what can be said of them before a parser sees them: bounds, and no words at all. */
+export function checkPolicyText(text: string): {
+  readonly tokens: readonly Token[];
+  readonly problems: readonly CedarProblem[];
+} {
+  const tooLong = checkPolicyLength(text);
+  if (tooLong) return { tokens: [], problems: [tooLong] };
   if (!text.isWellFormed()) {
-    return [problem('ERR_CEDAR_POLICY_INVALID', 'found half a surrogate pair, expected Unicode')];
+    const message = 'found half a surrogate pair, expected Unicode';
+    return { tokens: [], problems: [problem('ERR_CEDAR_POLICY_INVALID', message)] };
   }
   const { tokens, fault } = lex(text);
   const problems = checkTokens(tokens);
   if (fault) problems.push(problem('ERR_CEDAR_POLICY_INVALID', fault.message, fault));
-  return problems;
+  return { tokens, problems };
 }
 
 const OPERATORS: ReadonlySet<string> = new Set(['&&', '||', '+', '-', '*', 'if']);
 
-/** Slots, integers, operators and nesting of one policy's words. */
+/** Whether one policy's words keep the bounds of operators, nesting and chains. */
 export function checkTokens(tokens: readonly Token[]): CedarProblem[] {
-  const problems: CedarProblem[] = [];
   let operators = 0;
-  for (const token of tokens) {
-    if (token.kind !== 'string' && OPERATORS.has(token.text)) operators += 1;
-    if (operators === LIMITS.operators + 1) {
+  let names = 0;
+  for (const [index, token] of tokens.entries()) {
+    names = namesOfHas(tokens, index, names);
+    if (names > LIMITS.hasPath) {
+      const message = `found more than ${LIMITS.hasPath} names after \`has\`, expected fewer`;
+      return [problem('ERR_CEDAR_TOO_DEEP', message, token)];
+    }
+    // Cedar reads `has a.b` as `has a && .a has b`.
+    const isFurtherName = names > 1 && token.kind === 'identifier';
+    if (isFurtherName || OPERATORS.has(token.text)) operators += 1;
+    if (operators > LIMITS.operators) {
       const message = `found more than ${LIMITS.operators} operators, expected a shorter policy`;
-      return [...problems, problem('ERR_CEDAR_TOO_DEEP', message, token)];
-    }
-    if (token.kind === 'slot') {
-      problems.push(
-        problem(
-          'ERR_CEDAR_POLICY_INVALID',
-          `found the template slot ${token.text}, expected a policy without slots`,
-          token,
-        ),
-      );
-    }
-    // Cedar's i64 is exact and JavaScript's numbers are not: 2^53 + 1 would become 2^53 and turn a
-    // deny into an allow. Nothing here is ever rounded, so what could be is refused.
-    if (token.kind === 'integer' && Number(token.text) > Number.MAX_SAFE_INTEGER) {
-      problems.push(
-        problem(
-          'ERR_CEDAR_POLICY_INVALID',
-          `found the integer ${token.text.slice(0, 40)}, expected at most ${Number.MAX_SAFE_INTEGER}`,
-          token,
-        ),
-      );
+      return [problem('ERR_CEDAR_TOO_DEEP', message, token)];
     }
   }
-  const deep = deepest(tokens, '([{', ')]}');
-  if (deep) problems.push(deep);
-  return problems;
+  const deep = deepest(tokens, '([{', ')]}') ?? longestChain(tokens);
+  return deep ? [deep] : [];
 }
 
-/** What can be said of a schema before a parser sees it: size and nesting. */
+/** How many names of the path after `has` there are up to a token, given how many before it. */
+function namesOfHas(tokens: readonly Token[], index: number, before: number): number {
+  const previous = tokens[index - 1]?.text;
+  if (tokens[index]?.text === '.') return before;
+  if (tokens[index]?.kind !== 'identifier') return 0;
+  return previous === 'has' ? 1 : previous === '.' && before > 0 ? before + 1 : 0;
+}
+
+export function checkSchemaLength(schema: string): readonly CedarProblem[] {
+  if (schema.length <= LIMITS.fileLength) return [];
+  return [
+    problem(
+      'ERR_CEDAR_TOO_DEEP',
+      `found a schema of ${schema.length} characters, expected at most ${LIMITS.fileLength}`,
+    ),
+  ];
+}
+
+/** What can be said of a schema before a parser sees it, in either syntax. */
 export function checkSchemaText(schema: string): readonly CedarProblem[] {
-  if (schema.length > LIMITS.fileLength) {
-    return [
-      problem(
-        'ERR_CEDAR_TOO_DEEP',
-        `found a schema of ${schema.length} characters, expected at most ${LIMITS.fileLength}`,
-      ),
-    ];
-  }
   if (!schema.isWellFormed()) {
     return [problem('ERR_CEDAR_SCHEMA_INVALID', 'found half a surrogate pair, expected Unicode')];
   }
-  // In a schema angle brackets nest too: Set<Set<Set<…>>>.
   const { tokens, fault } = lex(schema);
   if (fault) return [problem('ERR_CEDAR_SCHEMA_INVALID', fault.message, fault)];
+  // In a schema angle brackets nest too: Set<Set<Set<…>>>.
   const deep = deepest(tokens, '([{<', ')]}>');
   return deep ? [deep] : [];
 }
@@ -122,8 +137,9 @@ function deepest(tokens: readonly Token[], open: string, close: string): CedarPr
   let depth = 0;
   for (const token of tokens) {
     if (token.kind !== 'punctuation') continue;
-    if (open.includes(token.text)) depth += 1;
-    else if (close.includes(token.text)) depth -= 1;
+    const bracket = token.text[0] as string;
+    if (open.includes(bracket)) depth += 1;
+    else if (close.includes(bracket)) depth -= 1;
     if (depth > LIMITS.nesting) {
       return problem(
         'ERR_CEDAR_TOO_DEEP',
@@ -133,6 +149,40 @@ function deepest(tokens: readonly Token[], open: string, close: string): CedarPr
     }
   }
   return undefined;
+}
+
+/** Chains such as `a.b.c`, `a["b"]["c"]`, `a.b().c()`: Cedar makes a tree as deep as they are long. */
+function longestChain(tokens: readonly Token[]): CedarProblem | undefined {
+  const outer: number[] = [];
+  let links = 0;
+  for (const [index, token] of tokens.entries()) {
+    const isBehind = isOperandEnd(tokens[index - 1]);
+    if (token.kind !== 'punctuation') {
+      if (tokens[index - 1]?.text !== '.') links = 0;
+    } else if (token.text === '.') {
+      links += 1;
+    } else if ('([{'.includes(token.text)) {
+      // An index is a link of its own; a call is one together with the name before it.
+      outer.push(isBehind ? links + (token.text === '[' ? 1 : 0) : 0);
+      links = 0;
+    } else if (')]}'.includes(token.text)) {
+      links = outer.pop() ?? 0;
+    } else {
+      links = 0;
+    }
+    if (links > LIMITS.depth) {
+      return problem(
+        'ERR_CEDAR_TOO_DEEP',
+        `found a chain of more than ${LIMITS.depth} accesses, expected a shorter one`,
+        token,
+      );
+    }
+  }
+  return undefined;
+}
+
+function isOperandEnd(token: Token | undefined): boolean {
+  return token !== undefined && (token.kind !== 'punctuation' || ')]}'.includes(token.text));
 }
 
 function problem(

@@ -1,17 +1,18 @@
-import type { CedarProblem, PolicySource } from '../engine.ts';
+import type { CedarProblem, SplitPolicy } from '../engine.ts';
 import { LIMITS } from '../limits.ts';
 import { checkPolicyId, checkTokens } from './check-text.ts';
 import { lex, type Token } from './lex.ts';
 import { unescapeString } from './unescape.ts';
-
-type SplitPolicy = PolicySource & { start: number; end: number };
 
 /**
  * Cuts a `.cedar` file at the semicolons that no bracket holds. Cedar's own `policySetTextToParts`
  * forgets the order and the ids. What is left out between two policies is whitespace and comments
  * only, so a mistake here ends in a policy that does not parse and never in one that is missing.
  */
-export function splitPolicies(text: string): {
+export function splitPolicies(
+  text: string,
+  { ids }: { readonly ids: 'annotation' | 'position' },
+): {
   policies: readonly SplitPolicy[];
   problems: readonly CedarProblem[];
 } {
@@ -19,14 +20,17 @@ export function splitPolicies(text: string): {
     const message = `found a file of ${text.length} characters, expected at most ${LIMITS.fileLength}`;
     return { policies: [], problems: [{ code: 'ERR_CEDAR_TOO_DEEP', severity: 'error', message }] };
   }
-  const { tokens, fault } = lex(text);
+  // Files written on Windows may start with a byte order mark, which Cedar itself refuses.
+  const { tokens, fault } = lex(text.startsWith('\uFEFF') ? ` ${text.slice(1)}` : text);
   const policies: SplitPolicy[] = [];
   const problems: CedarProblem[] = [];
   const seen = new Set<string>();
+  let position = 0;
   for (const { words, isEnded } of cut(tokens)) {
     const start = words[0]?.start ?? 0;
     const end = words.at(-1)?.end ?? start;
-    const id = readId(words);
+    const id = ids === 'annotation' ? readId(words) : `policy${position}`;
+    position += 1;
     const found = [
       ...checkTokens(words),
       ...(isEnded
@@ -66,7 +70,8 @@ export function splitPolicies(text: string): {
       ...(typeof id === 'string' ? found.map((each) => ({ ...each, policy: id })) : found),
     );
     if (found.length === 0 && typeof id === 'string') {
-      policies.push({ id, text: text.slice(start, end), start, end });
+      const isTemplate = words.some(({ kind }) => kind === 'slot');
+      policies.push({ id, text: text.slice(start, end), start, end, isTemplate });
     }
   }
   if (fault) problems.push(invalid(fault.message, fault.start, fault.end));

@@ -20,7 +20,7 @@ export class CedarSet {
 
   /** @param values in any order, twins dropped */
   static of(values: readonly Value[]): CedarSet {
-    if (values.length < 2) return new CedarSet(values);
+    if (values.length <= LINEAR_MAX && isDistinct(values)) return new CedarSet(values);
     const byKey = new Map<string, Value>();
     for (const value of values) {
       const key = keyOf(value);
@@ -53,4 +53,14 @@ export class CedarSet {
       ? this.elements.some((each) => other.has(each))
       : other.elements.some((each) => this.has(each));
   }
+}
+
+function isDistinct(values: readonly Value[]): boolean {
+  for (let index = 1; index < values.length; index += 1) {
+    const value = values[index] as Value;
+    for (let other = 0; other < index; other += 1) {
+      if (equals(values[other] as Value, value)) return false;
+    }
+  }
+  return true;
 }

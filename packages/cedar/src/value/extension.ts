@@ -31,13 +31,14 @@ export class Duration {
 export class IpAddress {
   readonly kind = 'ipaddr';
   readonly version: 4 | 6;
-  /** The whole address as written, host bits included: four octets as one number, or 128 bits. */
-  readonly bits: bigint;
+  /** The whole address as written, host bits included: 32 bits as a `number`, 128 bits as a `bigint`. */
+  readonly bits: number | bigint;
   /** 0 to 32, or 0 to 128. */
   readonly prefix: number;
-  constructor(version: 4 | 6, bits: bigint, prefix: number) {
+
+  constructor(version: 4 | 6, bits: number | bigint, prefix: number) {
     this.version = version;
-    this.bits = bits;
+    this.bits = version === 4 ? Number(bits) : bits;
     this.prefix = prefix;
   }
 }

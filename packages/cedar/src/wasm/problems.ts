@@ -4,7 +4,7 @@ import type { CedarProblem } from '../engine.ts';
 
 /** One of Cedar's errors as a problem of ours; `text` is what its byte offsets count in. */
 export function toProblem(
-  error: DetailedError,
+  error: Pick<DetailedError, 'message'> & Partial<Pick<DetailedError, 'help' | 'sourceLocations'>>,
   about: {
     readonly code: CedarErrorCode;
     readonly text: string;
@@ -28,5 +28,13 @@ export function toProblem(
 
 /** Cedar counts bytes of UTF-8, JavaScript counts UTF-16 units. */
 function utf16Offset(text: string, byteOffset: number): number {
-  return Buffer.from(text, 'utf8').subarray(0, byteOffset).toString('utf8').length;
+  let bytes = 0;
+  let offset = 0;
+  for (const character of text) {
+    if (bytes >= byteOffset) break;
+    const code = character.codePointAt(0) ?? 0;
+    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    offset += character.length;
+  }
+  return offset;
 }

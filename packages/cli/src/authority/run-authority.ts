@@ -1,5 +1,6 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { createCedarEngine } from '@countersign/cedar';
+import { startNodeThread } from '@countersign/cedar/node';
 import {
   type Recorder as IdentityRecorder,
   type Keyring,
@@ -72,7 +73,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
   }
   const closers = createClosers();
   try {
-    const engine = createCedarEngine();
+    const engine = createCedarEngine({ startThread: startNodeThread });
     closers.add(() => engine.close());
     const check = (): ReturnType<typeof checkRepository> =>
       checkRepository(options.repositoryFolder, {

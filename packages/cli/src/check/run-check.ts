@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { createCedarEngine } from '@countersign/cedar';
+import { startNodeThread } from '@countersign/cedar/node';
 import { checkRepository } from '@countersign/policy';
 import { type Arguments, EXIT, type Io, UsageError } from '../command-line/command.ts';
 import { print } from '../commands/options.ts';
@@ -13,7 +14,7 @@ export async function runCheck(args: Arguments, io: Io): Promise<number> {
   if ((await stat(resolve(io.cwd, folder)).catch(() => undefined))?.isFile()) {
     throw new UsageError(`found file '${folder}', expected the repository's folder`);
   }
-  const engine = createCedarEngine();
+  const engine = createCedarEngine({ startThread: startNodeThread });
   try {
     const { problems } = await checkRepository(resolve(io.cwd, folder), {
       engine,

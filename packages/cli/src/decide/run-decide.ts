@@ -1,4 +1,5 @@
 import { createCedarEngine } from '@countersign/cedar';
+import { startNodeThread } from '@countersign/cedar/node';
 import { checkRepository } from '@countersign/policy';
 import { problemText } from '../check/problem-text.ts';
 import {
@@ -46,7 +47,7 @@ async function decideTyped(args: Arguments, io: Io): Promise<number> {
   if (level !== undefined && level !== 'LOW' && level !== 'MEDIUM' && level !== 'HIGH') {
     throw new UsageError(`found risk '${level}', expected LOW, MEDIUM or HIGH`);
   }
-  const engine = createCedarEngine();
+  const engine = createCedarEngine({ startThread: startNodeThread });
   try {
     const { repository, problems } = await checkRepository(repositoryOf(args, io), {
       engine,
@@ -93,7 +94,7 @@ async function decideTyped(args: Arguments, io: Io): Promise<number> {
 }
 
 async function decideEvent(id: string, args: Arguments, io: Io): Promise<number> {
-  const engine = createCedarEngine();
+  const engine = createCedarEngine({ startThread: startNodeThread });
   try {
     const { event, again, isSame } = await decideRecorded(id, {
       dataRoot: dataOf(args, io),

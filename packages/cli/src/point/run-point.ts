@@ -1,6 +1,7 @@
 import { sign } from 'node:crypto';
 import { createLogPusher } from '@countersign/audit';
 import { createCedarEngine } from '@countersign/cedar';
+import { startNodeThread } from '@countersign/cedar/node';
 import { openReplica, type RefusalCode, type Replica } from '@countersign/decision';
 import { createEnforcementPoint, type ListenerAddress } from '@countersign/enforcement';
 import { ed25519NoteSigner, type Log, nodeDisk, openLog, verifierKey } from '@countersign/ledger';
@@ -96,7 +97,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       );
     }
 
-    const engine = createCedarEngine();
+    const engine = createCedarEngine({ startThread: startNodeThread });
     closers.add(() => engine.close());
     const replica = await openReplica({
       anchors: trust,

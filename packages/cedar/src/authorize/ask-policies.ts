@@ -1,0 +1,108 @@
+import type { CompiledPolicy } from '../compile/compile-policy.ts';
+import type { Frame } from '../compile/frame.ts';
+import type { EntityView } from '../entity/entity-view.ts';
+import type { EntityUid } from '../value/entity-uid.ts';
+import type { PolicyFiles, PolicyIndex, ResourceFiles } from './policy-index.ts';
+import { Verdict } from './verdict.ts';
+
+type Take = (policies: readonly CompiledPolicy[]) => void;
+
+const NO_PARENTS: readonly EntityUid[] = [];
+
+/**
+ * Asks the policies whose scope the request meets, found through the index.
+ *
+ * @param entities what `frame.view` is made of, without a schema's actions over it
+ */
+export function askIndexed(index: PolicyIndex, frame: Frame, entities: EntityView): Verdict {
+  const verdict = new Verdict();
+  const files = index.filesFor(frame.action, frame.principal.type, frame.resource.type);
+  const version = entities.hierarchyVersion;
+  if (
+    version === undefined ||
+    !files.isOfEntities ||
+    files.namedPrincipals.get(frame.principal) !== undefined ||
+    files.namedResources.get(frame.resource) !== undefined
+  ) {
+    eachFile(files, frame, (policies) => verdict.ask(policies, frame));
+    return verdict;
+  }
+  // No scope names the two themselves: what remains depends on their parents only.
+  const kins = {
+    principal: index.kins.of(frame.principalEntity?.parents ?? NO_PARENTS),
+    resource: index.kins.of(frame.resourceEntity?.parents ?? NO_PARENTS),
+  };
+  let candidates = files.candidates.get(entities, version, kins);
+  if (candidates === undefined) {
+    const found: CompiledPolicy[] = [];
+    eachFile(files, frame, (policies) => found.push(...policies));
+    files.candidates.set(kins, found);
+    candidates = found;
+  }
+  verdict.ask(candidates, frame);
+  return verdict;
+}
+
+/** Takes the policies whose scope the request meets, each once. */
+function eachFile(files: PolicyFiles, frame: Frame, take: Take): void {
+  const { principal } = frame;
+  const resource = new Reached(frame.resource, frame.view);
+  eachOfResource(files.any, resource, take);
+  const equal = files.equal.get(principal);
+  if (equal) eachOfResource(equal, resource, take);
+  if (files.within.size === 0) return;
+  // `in` is reflexive.
+  const own = files.within.get(principal);
+  if (own) eachOfResource(own, resource, take);
+  frame.view.someAncestor(principal, (key) => {
+    const within = files.within.getByKey(key);
+    if (within) eachOfResource(within, resource, take);
+    return false;
+  });
+}
+
+function eachOfResource(files: ResourceFiles, resource: Reached, take: Take): void {
+  if (files.any.length > 0) take(files.any);
+  const equal = files.equal.get(resource.uid);
+  if (equal) take(equal);
+  if (files.within.size === 0) return;
+  const own = files.within.get(resource.uid);
+  if (own) take(own);
+  for (const key of resource.ancestors) {
+    const within = files.within.getByKey(key);
+    if (within) take(within);
+  }
+}
+
+/** A resource and its ancestors, which are walked to once at most, however many principals' files ask. */
+class Reached {
+  readonly uid: EntityUid;
+  readonly #view: EntityView;
+  #ancestors: readonly string[] | undefined;
+
+  constructor(uid: EntityUid, view: EntityView) {
+    this.uid = uid;
+    this.#view = view;
+  }
+
+  get ancestors(): readonly string[] {
+    if (this.#ancestors) return this.#ancestors;
+    const ancestors: string[] = [];
+    this.#view.someAncestor(this.uid, (key) => {
+      ancestors.push(key);
+      return false;
+    });
+    this.#ancestors = ancestors;
+    return ancestors;
+  }
+}
+
+/** Asks every policy in turn: what the index must agree with. */
+export function askAll(policies: readonly CompiledPolicy[], frame: Frame): Verdict {
+  const verdict = new Verdict();
+  verdict.ask(
+    policies.filter((policy) => policy.inScope(frame)),
+    frame,
+  );
+  return verdict;
+}

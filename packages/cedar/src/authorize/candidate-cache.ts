@@ -1,0 +1,81 @@
+import type { CompiledPolicy } from '../compile/compile-policy.ts';
+import type { EntityView } from '../entity/entity-view.ts';
+import type { EntityUid } from '../value/entity-uid.ts';
+
+/** Stands for all entities with the same direct parents: in one state of a hierarchy, they are in the same groups. */
+export type Kin = { readonly kind: 'kin' };
+
+/** Different sets of parents told apart at once; beyond, all are told apart anew. */
+const KINS_MAX = 8192;
+
+/** Tells entities by their direct parents. */
+export class KinTable {
+  // A store keeps one list of parents for many entities, and hands out the same list each time.
+  #byList = new WeakMap<readonly EntityUid[], Kin>();
+  readonly #byKey = new Map<string, Kin>();
+
+  of(parents: readonly EntityUid[]): Kin {
+    return this.#byList.get(parents) ?? this.#ofNewList(parents);
+  }
+
+  #ofNewList(parents: readonly EntityUid[]): Kin {
+    const key = JSON.stringify(parents.map((parent) => parent.key).sort());
+    let kin = this.#byKey.get(key);
+    if (kin === undefined) {
+      if (this.#byKey.size >= KINS_MAX) {
+        this.#byKey.clear();
+        this.#byList = new WeakMap();
+      }
+      kin = { kind: 'kin' };
+      this.#byKey.set(key, kin);
+    }
+    this.#byList.set(parents, kin);
+    return kin;
+  }
+}
+
+/** Lists kept at once for one action and two types. */
+const LISTS_MAX = 4096;
+
+/**
+ * Remembers which policies' scopes two kins meet, for as long as the hierarchy of a resident store stays as it
+ * is: walking up from both entities again for each request is most of the work of finding policies.
+ */
+export class CandidateCache {
+  // What the lists hold for.
+  #view: EntityView | undefined;
+  #version = -1;
+  readonly #lists = new Map<Kin, Map<Kin, readonly CompiledPolicy[]>>();
+  #count = 0;
+
+  /** @param version the view's `hierarchyVersion` */
+  get(
+    view: EntityView,
+    version: number,
+    { principal, resource }: { readonly principal: Kin; readonly resource: Kin },
+  ): readonly CompiledPolicy[] | undefined {
+    if (this.#view !== view || this.#version !== version) {
+      this.#view = view;
+      this.#version = version;
+      this.#clear();
+      return undefined;
+    }
+    return this.#lists.get(principal)?.get(resource);
+  }
+
+  /** For the view and version that the last `get` was about. */
+  set(
+    { principal, resource }: { readonly principal: Kin; readonly resource: Kin },
+    policies: readonly CompiledPolicy[],
+  ): void {
+    if (this.#count >= LISTS_MAX) this.#clear();
+    const ofPrincipal = this.#lists.get(principal) ?? new Map<Kin, readonly CompiledPolicy[]>();
+    this.#lists.set(principal, ofPrincipal.set(resource, policies));
+    this.#count += 1;
+  }
+
+  #clear(): void {
+    if (this.#count > 0) this.#lists.clear();
+    this.#count = 0;
+  }
+}

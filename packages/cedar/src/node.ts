@@ -1,0 +1,1 @@
+export { startNodeThread } from './wasm/start-node-thread.ts';

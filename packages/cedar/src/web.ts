@@ -1,0 +1,1 @@
+export { startWebThread } from './wasm/start-web-thread.ts';

@@ -1,0 +1,85 @@
+import {
+  type CedarEngine,
+  type PolicySource,
+  type SqlFilter,
+  type SqlRefusal,
+  toSql,
+} from '@countersign/cedar';
+import {
+  ACTIONS,
+  contextOf,
+  mappingOf,
+  PRINCIPAL,
+  schemaOf,
+  storeOf,
+  type World,
+} from './filter-world.ts';
+
+/** What policies ought to select from a world, and the filter that should select it. */
+export interface FilterCase {
+  readonly policies: readonly string[];
+  readonly filter: SqlFilter | SqlRefusal;
+  /** Ids, sorted. */
+  readonly expected: readonly string[];
+}
+
+/** For each action both readings of a forbid that fails. */
+export async function casesOf(
+  engine: CedarEngine,
+  world: World,
+  policies: readonly PolicySource[],
+): Promise<readonly FilterCase[]> {
+  const set = await engine.load(policies, schemaOf(world), { validation: 'off' });
+  const entities = storeOf(world, set);
+  return ACTIONS.flatMap((id) =>
+    [false, true].map((strict) => {
+      const action = { type: 'Action', id };
+      const known = { principal: PRINCIPAL, action, context: contextOf(world) };
+      const resources = world.docs.map((doc) => ({ type: 'Doc', id: doc.id }));
+      return {
+        policies: policies.filter((each) => each.id.startsWith(`${id}.`)).map(({ text }) => text),
+        filter: toSql(set, { ...known, resource: { type: 'Doc' } }, entities, {
+          dialect: world.dialect,
+          mapping: mappingOf(world),
+          alias: 'docs',
+          strict,
+        }),
+        expected: resources
+          .filter(
+            (resource) =>
+              set.authorize({ ...known, resource }, entities, { strict }).decision === 'allow',
+          )
+          .map((resource) => resource.id)
+          .sort(),
+      };
+    }),
+  );
+}
+
+/** How many cases there were, and how many say something. */
+export class FilterCount {
+  cases = 0;
+  refused = 0;
+  /** Those in which some rows are permitted and some are not. */
+  telling = 0;
+  readonly #refusals = new Map<string, number>();
+
+  add({ filter, expected }: FilterCase, world: World): void {
+    this.cases += 1;
+    if (expected.length > 0 && expected.length < world.docs.length) this.telling += 1;
+    if (filter.kind === 'filter') return;
+    this.refused += 1;
+    for (const { message } of filter.refusals) {
+      const reason = message.replace(/^.* to SQL: /, '');
+      this.#refusals.set(reason, (this.#refusals.get(reason) ?? 0) + 1);
+    }
+  }
+
+  toString(): string {
+    const reasons = [...this.#refusals].sort(([, one], [, other]) => other - one).slice(0, 8);
+    return [
+      `${this.cases} cases, ${this.telling} of them select some rows and not others, ${this.refused} refused`,
+      ...reasons.map(([reason, count]) => `  ${count} x ${reason}`),
+    ].join('\n');
+  }
+}
