@@ -178,8 +178,7 @@ function userAt(index: number): Entity {
     parsed(`name-${index}`),
     parsed(`region-${index % 37}`),
     index % 90,
-    // As a parser does that takes names from the store.
-    store.uid('Bank::User', parsed(manager)),
+    uidOf('Bank::User', manager),
   ]);
   return { uid: uidOf('Bank::User', `user-${index}`), attributes, tags: undefined, parents };
 }
