@@ -185,6 +185,14 @@ when { context.level > 3 };
     expect(out).toContain('help: the other one is in a.cedar');
   });
 
+  test('reads a file once, however often it is named', async () => {
+    const { code, out } = await vaults.cedar(
+      ...['check', 'policies', './policies/owner.cedar', '-p', 'policies/deep/../owner.cedar'],
+    );
+    expect(code).toBe(EXIT.ok);
+    expect(out).toContain('in 3 policies, 1 template;');
+  });
+
   test('refuses a link of no template, and links that are none', async () => {
     await using folder = await cedarFolder({
       't.cedar': '@id("t") permit (principal == ?principal, action, resource);',

@@ -126,6 +126,30 @@ describe('hostile files', () => {
     expect(err).not.toContain('    at ');
   });
 
+  test('what a request holds is quoted, and not obeyed', async () => {
+    await using folder = await cedarFolder({ 'p.cedar': permit });
+    const context = JSON.stringify({ '\u001b[31m': { __extn: { fn: '\u009b2J\u202e', arg: '' } } });
+    const { code, err } = await folder.cedar('authorize', 'p.cedar', ...ask, '-c', context);
+    expect(code).toBe(EXIT.failed);
+    expect(err).toContain('\\u{9b}2J\\u{202e}');
+    expect(err).not.toMatch(/[^\P{Cc}\n]|\p{Cf}/u);
+  });
+
+  test('a thousand entities that do not fit are told of by the hundred', async () => {
+    const entities = Array.from({ length: 1000 }, (_, at) => ({ uid: { type: 'U', id: `${at}` } }));
+    await using folder = await cedarFolder({
+      'e.json': JSON.stringify(entities, undefined, 1),
+      's.cedarschema': 'entity V;',
+    });
+    const { code, out } = await folder.cedar(
+      ...['check', '-s', 's.cedarschema', '--entities', 'e.json', '--json'],
+    );
+    expect(code).toBe(EXIT.negative);
+    const { errors, problems } = JSON.parse(out);
+    expect(errors).toBe(100);
+    expect(problems[99]).toMatchObject({ file: 'e.json', line: 2 + 99 * 6, column: 2 });
+  });
+
   test('names like __proto__ are names like others', async () => {
     await using folder = await cedarFolder({
       'p.cedar':

@@ -1,4 +1,5 @@
 import type { CedarAnswer } from '@countersign/cedar';
+import { CommandError } from '../command-line/command.ts';
 import { printable } from '../record/printable.ts';
 import {
   type FoundProblem,
@@ -7,7 +8,7 @@ import {
   problemText,
 } from './found-problem.ts';
 import { type LoadedPolicies, placed } from './open-policies.ts';
-import { placesIn } from './place.ts';
+import { placeOf } from './place.ts';
 
 /** An answer as `--json` prints it: the engine's, with the places of errors in files. */
 export interface PrintedAnswer extends Omit<CedarAnswer, 'errors'> {
@@ -45,7 +46,7 @@ export function whereIs(id: string, { sources }: LoadedPolicies): string {
   const origin = sources.origins.get(id);
   if (!origin) return printable(id);
   const { file, start, template } = origin;
-  const line = start === undefined ? '' : `:${placesIn(file.text)(start).line}`;
+  const line = start === undefined ? '' : `:${placeOf(file, start).line}`;
   const of = template === undefined ? '' : `, a link of ${printable(template)}`;
   return `${printable(id)}  (${printable(file.name)}${line}${of})`;
 }
@@ -66,6 +67,16 @@ export function placeIn(
     ...(line !== undefined && { line }),
     ...(column !== undefined && { column }),
   };
+}
+
+/**
+ * Only policies give an answer: what the engine could not decide at all, it denies with an error of no policy.
+ *
+ * @throws {CommandError} for such an answer
+ */
+export function requireAnswer(answer: CedarAnswer): void {
+  const refusal = answer.errors.find(({ policy }) => policy === '');
+  if (refusal) throw new CommandError(`cannot decide: ${refusal.message}`);
 }
 
 function because(

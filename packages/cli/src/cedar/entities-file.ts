@@ -10,14 +10,14 @@ import {
 } from '@countersign/cedar';
 import { type Arguments, CommandError, type Io } from '../command-line/command.ts';
 import { printable } from '../record/printable.ts';
-import { elementStart } from './element-start.ts';
+import { elementStarts } from './element-starts.ts';
 import { type FoundProblem, problemText } from './found-problem.ts';
 import { readJson } from './json.ts';
 import { ENTITIES_BYTES_MAX, readText } from './read-text.ts';
 import type { TextFile } from './text-file.ts';
 
-/** Problems told of one file; it may have a million entities, wrong all in the same way. */
-const PROBLEMS_MAX = 100;
+/** Entities that are told of as wrong: a file may have a million, all wrong in the same way. */
+const REFUSED_MAX = 100;
 
 /**
  * Reads what `--entities` names into a store; without the option there are none.
@@ -55,22 +55,11 @@ export function entitiesIn(
     const message = 'found JSON that is no list, expected [{"uid", "attrs", "parents"}, …]';
     return { problems: [invalid(file, { message })] };
   }
-  const parser = createJsonParser(schema);
-  const entities: Entity[] = [];
-  const problems: FoundProblem[] = [];
-  for (const [index, json] of value.entries()) {
-    if (problems.length === PROBLEMS_MAX) {
-      problems.push(invalid(file, { message: `found more than ${PROBLEMS_MAX} problems` }));
-      break;
-    }
-    try {
-      entities.push(parser.parseEntity(json as CedarEntity));
-    } catch (error) {
-      if (!(error instanceof CedarDataError)) throw error;
-      const { code, message } = error;
-      problems.push(invalid(file, { code, message, start: elementStart(file.text, index) }));
-    }
-  }
+  const { entities, refused } = parseAll(value, schema);
+  const starts = elementStarts(file.text, new Set(refused.keys()));
+  const problems = [...refused].map(([index, { code, message }]) =>
+    invalid(file, { code, message, start: starts.get(index) }),
+  );
   if (problems.length > 0) return { problems };
   const store = createEntityStore();
   try {
@@ -80,6 +69,29 @@ export function entitiesIn(
     return { problems: [invalid(file, error)] };
   }
   return { store, problems };
+}
+
+/** What could be read, and what could not, by its place in the list. */
+function parseAll(
+  list: readonly unknown[],
+  schema: Schema | undefined,
+): {
+  readonly entities: readonly Entity[];
+  readonly refused: ReadonlyMap<number, CedarDataError>;
+} {
+  const parser = createJsonParser(schema);
+  const entities: Entity[] = [];
+  const refused = new Map<number, CedarDataError>();
+  for (const [index, json] of list.entries()) {
+    try {
+      entities.push(parser.parseEntity(json as CedarEntity));
+    } catch (error) {
+      if (!(error instanceof CedarDataError)) throw error;
+      refused.set(index, error);
+      if (refused.size === REFUSED_MAX) break;
+    }
+  }
+  return { entities, refused };
 }
 
 function invalid(

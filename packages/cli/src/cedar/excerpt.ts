@@ -36,7 +36,7 @@ export function excerpt(
 }
 
 function shown(text: string): string {
-  return printable(text.replaceAll('\r', '').replaceAll('\t', '  '));
+  return printable(text.toWellFormed().replaceAll('\r', '').replaceAll('\t', '  '));
 }
 
 function firstColumns(text: string, columns: number): { text: string; isCut: boolean } {

@@ -1,7 +1,7 @@
 import type { CedarProblem } from '@countersign/cedar';
 import { printable } from '../record/printable.ts';
 import { excerpt } from './excerpt.ts';
-import { placesIn } from './place.ts';
+import { placeOf } from './place.ts';
 import type { TextFile } from './text-file.ts';
 
 /** Something wrong, and in which file; offsets count in that file's text. */
@@ -33,7 +33,7 @@ export function problemText({
   start,
   end,
 }: FoundProblem): string {
-  const place = start === undefined || !file ? undefined : placesIn(file.text)(start);
+  const place = start === undefined || !file ? undefined : placeOf(file, start);
   const where = [file && printable(file.name), place?.line, place?.column].filter(
     (part) => part !== undefined,
   );
@@ -52,9 +52,8 @@ export function problemText({
 
 export function problemJson({ file, start, end, ...problem }: FoundProblem): PrintedProblem {
   if (!file) return problem;
-  const place = placesIn(file.text);
-  const from = start === undefined ? undefined : place(start);
-  const to = end === undefined ? undefined : place(end);
+  const from = start === undefined ? undefined : placeOf(file, start);
+  const to = end === undefined ? undefined : placeOf(file, end);
   return {
     ...problem,
     file: file.name,

@@ -43,7 +43,9 @@ export async function readPolicyFiles(
   }
   const policies: TextFile[] = [];
   const links: TextFile[] = [];
-  for (const name of new Set([...found, ...linkPaths])) {
+  // One file may be named in several ways: by itself, and by its folder.
+  const names = new Map([...found, ...linkPaths].map((name) => [resolve(io.cwd, name), name]));
+  for (const name of names.values()) {
     const isLinks = name.endsWith('.json') || linkPaths.includes(name);
     const text = await readText(name, { what: isLinks ? 'links' : 'policies', io });
     (isLinks ? links : policies).push({ name, text });

@@ -47,7 +47,7 @@ export async function readRequest(args: Arguments, io: Io): Promise<CedarRequest
 async function contextOf(args: Arguments, io: Io): Promise<Context> {
   const given = args.text('context');
   if (given === undefined) return {};
-  const value = given.trimStart().startsWith('{')
+  const value = /^\s*[{[]/.test(given)
     ? parseJsonOption(given, '--context')
     : parseJsonFile(
         { name: given, text: await readText(given, { what: 'context', io }) },

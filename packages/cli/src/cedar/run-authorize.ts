@@ -1,5 +1,5 @@
 import { type Arguments, EXIT, type Io } from '../command-line/command.ts';
-import { answerJson, answerLines } from './answer-text.ts';
+import { answerJson, answerLines, requireAnswer } from './answer-text.ts';
 import { loadEntities } from './entities-file.ts';
 import { loadPolicies, withEngine } from './open-policies.ts';
 import { printAnswer } from './print-answer.ts';
@@ -18,6 +18,7 @@ export async function runAuthorize(args: Arguments, io: Io): Promise<number> {
     // A question that the schema does not admit has no answer: it is told as such and not as a deny.
     const request = loaded.set.parseRequest(asked, options);
     const answer = loaded.set.authorize(request, entities, options);
+    requireAnswer(answer);
     printAnswer(io, args, {
       json: answerJson(answer, loaded),
       lines: answerLines(answer, loaded, options),

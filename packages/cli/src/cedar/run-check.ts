@@ -4,7 +4,7 @@ import { printable } from '../record/printable.ts';
 import { entitiesIn, readEntitiesFile } from './entities-file.ts';
 import { type FoundProblem, problemJson, problemText } from './found-problem.ts';
 import { type OpenPolicies, openPolicies, placed, withEngine } from './open-policies.ts';
-import { placesIn } from './place.ts';
+import { placeOf } from './place.ts';
 import type { PolicySources } from './policy-sources.ts';
 import { printAnswer } from './print-answer.ts';
 
@@ -70,21 +70,13 @@ interface PolicyRow {
 }
 
 function policyRows({ origins }: PolicySources): readonly PolicyRow[] {
-  const lines = new Map<unknown, ReturnType<typeof placesIn>>();
-  return [...origins].map(([id, { file, start, kind, idFrom }]) => {
-    let placeOf = lines.get(file);
-    if (!placeOf) {
-      placeOf = placesIn(file.text);
-      lines.set(file, placeOf);
-    }
-    return {
-      id,
-      kind,
-      idFrom,
-      file: file.name,
-      ...(start !== undefined && { line: placeOf(start).line }),
-    };
-  });
+  return [...origins].map(([id, { file, start, kind, idFrom }]) => ({
+    id,
+    kind,
+    idFrom,
+    file: file.name,
+    ...(start !== undefined && { line: placeOf(file, start).line }),
+  }));
 }
 
 /** Says which policies go by their place: a policy put before them would take their names. */

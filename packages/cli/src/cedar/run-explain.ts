@@ -1,5 +1,6 @@
 import { explain } from '@countersign/cedar';
 import { type Arguments, EXIT, type Io } from '../command-line/command.ts';
+import { requireAnswer } from './answer-text.ts';
 import { loadEntities } from './entities-file.ts';
 import { explanationJson, explanationLines } from './explanation-text.ts';
 import { loadPolicies, withEngine } from './open-policies.ts';
@@ -22,6 +23,7 @@ export async function runExplain(args: Arguments, io: Io): Promise<number> {
     // Refuses what the schema does not admit: there would be nothing to explain.
     set.parseRequest(request, options);
     const explanation = explain(set, request, entities, { ...options, raise });
+    requireAnswer(explanation);
     printAnswer(io, args, {
       json: explanationJson(explanation, loaded),
       lines: explanationLines(explanation, loaded, options),

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { printable } from '../record/printable.ts';
 import {
   type Arguments,
   type Command,
@@ -48,16 +49,22 @@ export async function runCommandLine(
     return await command.run(parse(command, rest), io);
   } catch (error) {
     if (error instanceof UsageError) {
-      io.err(`countersign ${command.name}: ${error.message}\n`);
+      io.err(`countersign ${command.name}: ${readable(error.message)}\n`);
       return EXIT.usage;
     }
     if (error instanceof CommandError || isOurs(error)) {
-      io.err(`countersign ${command.name}: ${error.message}\n`);
+      io.err(`countersign ${command.name}: ${readable(error.message)}\n`);
       return EXIT.failed;
     }
-    io.err(`countersign ${command.name}: ${error instanceof Error ? error.stack : error}\n`);
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    io.err(`countersign ${command.name}: ${readable(stack)}\n`);
     return EXIT.failed;
   }
+}
+
+/** Messages quote what stood in files and requests: none of it is obeyed by a terminal. */
+function readable(message: string): string {
+  return message.split('\n').map(printable).join('\n');
 }
 
 /** Names what was probably meant: a command, or those that a first word alone begins. */
