@@ -372,7 +372,7 @@ describe('a denial', () => {
   });
 });
 
-describe('for random policies and requests', () => {
+describe('for random policies and requests', { timeout: 120_000 }, () => {
   const sets: PolicySet[] = [];
   beforeAll(async () => {
     const texts = fc.sample(policyText, { numRuns: 200, seed: SEED });

@@ -192,17 +192,15 @@ function expressions(dialect: DialectName): { of(type: Type, depth: number): Arb
   }
 
   function inner(type: Type, depth: number): Arbitrary {
-    const branch = fc
-      .tuple(of('boolean', depth), of(type, depth), of(type, depth))
-      .map(
-        ([condition, then, otherwise]): Expression => ({
-          kind: 'if',
-          span,
-          condition,
-          then,
-          otherwise,
-        }),
-      );
+    const branch = fc.tuple(of('boolean', depth), of(type, depth), of(type, depth)).map(
+      ([condition, then, otherwise]): Expression => ({
+        kind: 'if',
+        span,
+        condition,
+        then,
+        otherwise,
+      }),
+    );
     switch (type) {
       case 'boolean':
         return fc.oneof(
@@ -339,17 +337,15 @@ function expressions(dialect: DialectName): { of(type: Type, depth: number): Arb
           fc.constantFrom('Doc', 'User', 'Nothing'),
         )
         .map(([operand, entityType]): Expression => ({ kind: 'is', span, operand, entityType })),
-      fc
-        .tuple(of('Doc', depth), of('Folder', depth))
-        .map(
-          ([operand, folder]): Expression => ({
-            kind: 'is',
-            span,
-            operand,
-            entityType: 'Doc',
-            within: folder,
-          }),
-        ),
+      fc.tuple(of('Doc', depth), of('Folder', depth)).map(
+        ([operand, folder]): Expression => ({
+          kind: 'is',
+          span,
+          operand,
+          entityType: 'Doc',
+          within: folder,
+        }),
+      ),
       haves(depth),
     ];
     if (dialect === 'postgres') {

@@ -65,7 +65,8 @@ function collectWithin(node: Expression, points: Point[]): void {
     case 'or':
     case 'not':
     case 'if':
-      return collectCondition(node, points);
+      collectCondition(node, points);
+      return;
     default:
       for (const part of partsOf(node)) collectWithin(part, points);
   }

@@ -27,7 +27,9 @@ export const ipFunctions: { readonly [name: string]: ExtensionFunction } = {
 
 /** The whole range lies in 127.0.0.0/8 or is ::1: the prefix counts, too. */
 function isLoopback({ bits, prefix }: IpAddress): boolean {
-  return typeof bits === 'number' ? bits >>> 24 === 127 && prefix >= 8 : bits === 1n && prefix === 128;
+  return typeof bits === 'number'
+    ? bits >>> 24 === 127 && prefix >= 8
+    : bits === 1n && prefix === 128;
 }
 
 /** The whole range lies in 224.0.0.0/4 or ff00::/8. */

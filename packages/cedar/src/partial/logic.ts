@@ -47,9 +47,8 @@ interface Connective {
 
 function connect(node: Binary, recur: Recur, { goesOn, outcomes }: Connective): Partial {
   const left = truth(recur(node.left), node.left);
-  if (left.kind === 'failed') return left;
   const leftOutcomes = outcomesOf(left);
-  // The right side is out of reach: the left is all there is.
+  // The right side is out of reach: the left, a certain error too, is all there is.
   if ((leftOutcomes & (goesOn | OTHER)) === 0) return left;
 
   const right = truth(recur(node.right), node.right);
