@@ -367,6 +367,12 @@ describe('a denial', () => {
     const code = 'ERR_CEDAR_REQUEST_INVALID';
     await expect(raised([when('false')], [{ attribute: 'nope' }])).rejects.toMatchObject({ code });
     await expect(
+      raised([when('false')], [{ attribute: ['risk', 'x'] }], { context: { risk: 1 } }),
+    ).rejects.toMatchObject({ code });
+    await expect(
+      raised([when('false')], [{ attribute: 'acr' }, { attribute: 'acr' }]),
+    ).rejects.toThrow(/expected it once/);
+    await expect(
       raised([when('context has acr && context.acr == "a"')], [{ attribute: 'acr', values: [1] }]),
     ).rejects.toMatchObject({ code });
   });

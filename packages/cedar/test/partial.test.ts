@@ -293,6 +293,24 @@ describe('what is left of a policy', () => {
     expect(await leftOf('User::"new".level > 1')).toBe('entity `User::"new"` does not exist');
   });
 
+  test('is blamed where the policy would be', async () => {
+    const text = 'permit (principal, action, resource) when { resource.n + 1 > 0 };';
+    const set = await engine.load([{ id: 'p', text }], undefined);
+    const [residual] = evaluatePartially(set, request, viewOf([])).residuals;
+    if (!residual) throw new Error('expected a residual');
+    const whole = { ...request, resource: uid('Vault', 'v') } as CedarRequest;
+    const asked = (n: CedarEntity['attrs'][string]) => {
+      const entities = viewOf([{ uid: whole.resource, attrs: { n }, parents: [] }]);
+      const outcome = completeResidual(set, residual, { request: whole, entities });
+      const errors = outcome.kind === 'errored' ? [outcome.error] : [];
+      expect(errors).toEqual(set.authorize(whole, entities).errors);
+      return errors[0]?.span && text.slice(errors[0].span.start, errors[0].span.end);
+    };
+    expect(asked('x')).toBe('resource.n');
+    expect(asked(9223372036854775807n)).toBe('resource.n + 1');
+    expect(asked(1)).toBeUndefined();
+  });
+
   test('leaves open what lies above an entity that the unknown may turn out to be', async () => {
     // Alice is in `staff`, which is not there: as the resource it may be, and below another.
     const text = 'permit (principal in Team::"bank", action, resource);';

@@ -116,7 +116,7 @@ export function conditional(node: Extract<Expression, { kind: 'if' }>, recur: Re
       otherwise: toExpression(otherwise, node.otherwise.span),
     },
     outcomesOfIf(condition.outcomes, outcomesOf(then), outcomesOf(otherwise)),
-    joinArms(then, otherwise),
+    joinShapes(shapeOfPartial(then), shapeOfPartial(otherwise)),
   );
 }
 
@@ -125,11 +125,4 @@ function sameArm(then: Partial, otherwise: Partial): Known | Failed | undefined 
   return then.kind === 'known' && otherwise.kind === 'known' && equals(then.value, otherwise.value)
     ? then
     : undefined;
-}
-
-/** An arm that always fails says nothing about the values of the whole. */
-function joinArms(then: Partial, otherwise: Partial): Shape | undefined {
-  if (outcomesOf(then) === ERROR) return shapeOfPartial(otherwise);
-  if (outcomesOf(otherwise) === ERROR) return shapeOfPartial(then);
-  return joinShapes(shapeOfPartial(then), shapeOfPartial(otherwise));
 }
