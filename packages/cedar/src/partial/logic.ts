@@ -4,7 +4,6 @@ import { equals } from '../value/equals.ts';
 import type { Recur } from './environment.ts';
 import {
   BOOLEAN,
-  ERROR,
   FALSE,
   OTHER,
   outcomesOfAnd,
