@@ -45,8 +45,33 @@ export {
   type RaiseFinding,
 } from './explain/raise-finding.ts';
 export { SEEN_LIMITS, type SeenValue } from './explain/seen-value.ts';
+export type {
+  SqlAncestors,
+  SqlArrayColumn,
+  SqlAttribute,
+  SqlColumn,
+  SqlElementRows,
+  SqlMapping,
+  SqlParent,
+  SqlRecordColumns,
+  SqlScalarType,
+  SqlTable,
+  SqlTags,
+} from './filter/mapping.ts';
+export type { FilterEntities } from './filter/scope.ts';
+export type { SqlParameterValue } from './filter/sql.ts';
+export {
+  type PolicyRefusal,
+  type SqlFilter,
+  type SqlOptions,
+  type SqlRefusal,
+  toSql,
+} from './filter/to-sql.ts';
 export { CedarDataError, type CedarDataErrorCode } from './json/cedar-data-error.ts';
 export { createJsonParser, type JsonParser } from './json/create-json-parser.ts';
+export { parseCedarJson } from './json/parse-cedar-json.ts';
+export { valueToJson } from './json/value-to-json.ts';
+export { LIMITS } from './limits.ts';
 export {
   type Completion,
   completeAnswer,
@@ -61,6 +86,14 @@ export type {
   UnknownEntity,
 } from './partial/partial-request.ts';
 export { residualToCedarJson } from './partial/residual-to-cedar-json.ts';
+export { type ActionQuestion, queryActions } from './query/query-actions.ts';
+export {
+  type PrincipalQuestion,
+  queryPrincipals,
+  queryResources,
+  type ResourceQuestion,
+} from './query/query-entities.ts';
+export { QUERY_LIMITS, type QueryOptions, type QueryPage } from './query/query-page.ts';
 export { CedarRecord, Layout } from './value/cedar-record.ts';
 export { EntityUid, type UidCell } from './value/entity-uid.ts';
 export type { Value } from './value/value.ts';

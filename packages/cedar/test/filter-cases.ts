@@ -1,78 +1,85 @@
-import { EvaluationError } from '../src/ast/evaluation-error.ts';
-import type { Expression } from '../src/ast/expression.ts';
-import { compileCondition } from '../src/compile/compile.ts';
-import { Frame } from '../src/compile/frame.ts';
-import { type FilterPolicy, type SqlFilter, type SqlRefusal, toSql } from '../src/filter/to-sql.ts';
-import { CedarRecord } from '../src/value/cedar-record.ts';
-import { EntityUid } from '../src/value/entity-uid.ts';
-import { entitiesOf, mappingOf, schemaOf, type World } from './filter-world.ts';
+import {
+  type CedarEngine,
+  type PolicySource,
+  type SqlFilter,
+  type SqlRefusal,
+  toSql,
+} from '@countersign/cedar';
+import {
+  ACTIONS,
+  contextOf,
+  mappingOf,
+  PRINCIPAL,
+  schemaOf,
+  storeOf,
+  type World,
+} from './filter-world.ts';
 
-/** What one set of policies ought to select from a world, and the filter that should select it. */
+/** What policies ought to select from a world, and the filter that should select it. */
 export interface FilterCase {
+  readonly policies: readonly string[];
   readonly filter: SqlFilter | SqlRefusal;
+  /** Ids, sorted. */
   readonly expected: readonly string[];
 }
 
-/** Both readings of a forbid that fails. */
-export function casesOf(
+/** For each action both readings of a forbid that fails. */
+export async function casesOf(
+  engine: CedarEngine,
   world: World,
-  policySets: readonly (readonly FilterPolicy[])[],
-): readonly FilterCase[] {
-  const entities = entitiesOf(world);
-  const schema = schemaOf(world);
-  const mapping = mappingOf(world);
-  return policySets.flatMap((policies) =>
-    [false, true].map((strict) => ({
-      filter: toSql(policies, {
-        dialect: world.dialect,
-        entityType: 'Doc',
-        mapping,
-        alias: 'docs',
-        strict,
-        ...(schema && { schema }),
-        // Otherwise the tables tell all.
-        ...(world.hierarchy === 'memory' && { entities }),
-      }),
-      expected: world.docs
-        .filter(({ id }) => isPermitted(policies, new EntityUid('Doc', id), { entities, strict }))
-        .map(({ id }) => id),
-    })),
+  policies: readonly PolicySource[],
+): Promise<readonly FilterCase[]> {
+  const set = await engine.load(policies, schemaOf(world), { validation: 'off' });
+  const entities = storeOf(world, set);
+  return ACTIONS.flatMap((id) =>
+    [false, true].map((strict) => {
+      const action = { type: 'Action', id };
+      const known = { principal: PRINCIPAL, action, context: contextOf(world) };
+      const resources = world.docs.map((doc) => ({ type: 'Doc', id: doc.id }));
+      return {
+        policies: policies.filter((each) => each.id.startsWith(`${id}.`)).map(({ text }) => text),
+        filter: toSql(set, { ...known, resource: { type: 'Doc' } }, entities, {
+          dialect: world.dialect,
+          mapping: mappingOf(world),
+          alias: 'docs',
+          strict,
+        }),
+        expected: resources
+          .filter(
+            (resource) =>
+              set.authorize({ ...known, resource }, entities, { strict }).decision === 'allow',
+          )
+          .map((resource) => resource.id)
+          .sort(),
+      };
+    }),
   );
 }
 
-function isPermitted(
-  policies: readonly FilterPolicy[],
-  resource: EntityUid,
-  {
-    entities,
-    strict,
-  }: { readonly entities: ReturnType<typeof entitiesOf>; readonly strict: boolean },
-): boolean {
-  const frame = new Frame(
-    { principal: NOBODY, action: NOTHING, resource, context: CedarRecord.empty },
-    entities,
-  );
-  const outcomes = policies.map(({ effect, condition }) => ({
-    effect,
-    outcome: evaluate(condition, frame),
-  }));
-  const isForbidden = outcomes.some(
-    ({ effect, outcome }) =>
-      effect === 'forbid' && (outcome === true || (strict && outcome === 'error')),
-  );
-  return (
-    !isForbidden && outcomes.some(({ effect, outcome }) => effect === 'permit' && outcome === true)
-  );
-}
+/** How many cases there were, and how many say something. */
+export class FilterCount {
+  cases = 0;
+  refused = 0;
+  /** Those in which some rows are permitted and some are not. */
+  telling = 0;
+  readonly #refusals = new Map<string, number>();
 
-const NOBODY = new EntityUid('User', 'nobody');
-const NOTHING = new EntityUid('Action', 'nothing');
+  add({ filter, expected }: FilterCase, world: World): void {
+    this.cases += 1;
+    if (expected.length > 0 && expected.length < world.docs.length) this.telling += 1;
+    if (filter.kind === 'filter') return;
+    this.refused += 1;
+    for (const { message } of filter.refusals) {
+      const reason = message.replace(/^.* to SQL: /, '');
+      this.#refusals.set(reason, (this.#refusals.get(reason) ?? 0) + 1);
+    }
+  }
 
-function evaluate(condition: Expression, frame: Frame): boolean | 'error' {
-  try {
-    return compileCondition(condition)(frame);
-  } catch (error) {
-    if (error instanceof EvaluationError) return 'error';
-    throw error;
+  toString(): string {
+    const reasons = [...this.#refusals].sort(([, one], [, other]) => other - one).slice(0, 8);
+    return [
+      `${this.cases} cases, ${this.telling} of them select some rows and not others, ${this.refused} refused`,
+      ...reasons.map(([reason, count]) => `  ${count} x ${reason}`),
+    ].join('\n');
   }
 }

@@ -1,24 +1,15 @@
+import type { PolicySource } from '@countersign/cedar';
 import fc from 'fast-check';
-import type { BinaryOperator, Expression, PatternElement } from '../src/ast/expression.ts';
-import type { FilterPolicy } from '../src/filter/to-sql.ts';
-import { CedarRecord } from '../src/value/cedar-record.ts';
-import { CedarSet } from '../src/value/cedar-set.ts';
-import { EntityUid } from '../src/value/entity-uid.ts';
-import { Datetime, Decimal, Duration } from '../src/value/extension.ts';
-import type { Long } from '../src/value/long.ts';
-import type { Value } from '../src/value/value.ts';
 import {
-  ADDRESSES,
-  address,
+  ACTIONS,
   COLUMNS,
-  type DialectName,
+  type EntityTypeName,
   IDS,
-  LONGS,
-  long,
-  TEXTS,
+  spellDecimal,
+  type World,
 } from './filter-world.ts';
 
-/** Random residual policies over the tables of `filter-world.ts`, ill-typed ones among them. */
+/** Random policies over the tables of `filter-world.ts`, as Cedar text; ill-typed ones among them. */
 
 type Type =
   | 'boolean'
@@ -28,15 +19,12 @@ type Type =
   | 'datetime'
   | 'duration'
   | 'ipaddr'
-  | 'User'
-  | 'Group'
-  | 'Folder'
-  | 'Org'
-  | 'Doc'
+  | EntityTypeName
   | 'texts'
   | 'longs'
   | 'groups'
   | 'folders'
+  | 'mixture'
   | 'record';
 
 const TYPES: readonly Type[] = [
@@ -56,258 +44,255 @@ const TYPES: readonly Type[] = [
   'longs',
   'groups',
   'folders',
+  'mixture',
   'record',
 ];
 
-type Arbitrary = fc.Arbitrary<Expression>;
+/** An expression; in parentheses where it could be taken apart. */
+type Text = fc.Arbitrary<string>;
 
-const span = { start: 0, end: 0 };
-const RESOURCE: Expression = { kind: 'variable', span, name: 'resource' };
-
-/** One to four policies, as partial evaluation would leave them. */
-export function policySets(dialect: DialectName): fc.Arbitrary<readonly FilterPolicy[]> {
-  const { of } = expressions(dialect);
+/** For each action one to four policies. */
+export function policiesFor(world: World): fc.Arbitrary<readonly PolicySource[]> {
+  const { of } = new Expressions(world);
+  const condition = pick([1, of('boolean', 1)], [3, of('boolean', 2)], [2, of('boolean', 3)]);
+  const scope = pick(
+    [6, fc.constant('resource')],
+    [1, uid('Doc').map((doc) => `resource == ${doc}`)],
+    [1, uid('Folder').map((folder) => `resource in ${folder}`)],
+    [1, uid('Org').map((org) => `resource is Doc in ${org}`)],
+  );
+  const who = pick(
+    [6, fc.constant('principal')],
+    [1, uid('User').map((user) => `principal == ${user}`)],
+    [1, uid('Group').map((group) => `principal in ${group}`)],
+    [1, uid('Group').map((group) => `principal is User in ${group}`)],
+  );
   const policy = fc.record({
-    effect: fc.oneof(
-      { weight: 2, arbitrary: fc.constant('permit' as const) },
-      { weight: 1, arbitrary: fc.constant('forbid' as const) },
-    ),
-    condition: fc.oneof(
-      { weight: 1, arbitrary: of('boolean', 1) },
-      { weight: 3, arbitrary: of('boolean', 2) },
-      { weight: 2, arbitrary: of('boolean', 3) },
-    ),
+    effect: pick([2, fc.constant('permit')], [1, fc.constant('forbid')]),
+    who,
+    scope,
+    kind: pick([4, fc.constant('when')], [1, fc.constant('unless')]),
+    condition,
   });
-  return fc
-    .array(policy, { minLength: 1, maxLength: 4 })
-    .map((policies) => policies.map((each, index) => ({ id: `policy${index}`, ...each })));
+  const sets = ACTIONS.map((action) =>
+    fc.array(policy, { minLength: 1, maxLength: 4 }).map((policies) =>
+      policies.map((each, index) => ({
+        id: `${action}.${index}`,
+        text: `${each.effect} (${each.who}, action == Action::"${action}", ${each.scope}) ${each.kind} { ${each.condition} };`,
+      })),
+    ),
+  );
+  return fc.tuple(...sets).map((each) => each.flat());
 }
 
-function expressions(dialect: DialectName): { of(type: Type, depth: number): Arbitrary } {
-  const known = new Map<string, Arbitrary>();
+class Expressions {
+  readonly #world: World;
+  readonly #known = new Map<string, Text>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
 
   /** Of a type, or now and then of another. */
-  function of(type: Type, depth: number): Arbitrary {
+  readonly of = (type: Type, depth: number): Text => {
     const key = `${type} ${depth}`;
-    const found = known.get(key);
+    const found = this.#known.get(key);
     if (found) return found;
-    const proper =
-      depth <= 0
-        ? leaf(type)
-        : fc.oneof(
-            { weight: 2, arbitrary: leaf(type) },
-            { weight: 5, arbitrary: inner(type, depth - 1) },
-          );
-    const other = fc.constantFrom(...TYPES).chain(leaf);
-    const made = fc.oneof({ weight: 60, arbitrary: proper }, { weight: 1, arbitrary: other });
-    known.set(key, made);
+    const leaf = this.#leaf(type);
+    const proper = depth <= 0 ? leaf : pick([2, leaf], [5, this.#inner(type, depth - 1)]);
+    const made = pick([40, proper], [1, this.#anything()]);
+    this.#known.set(key, made);
     return made;
+  };
+
+  #anything(): Text {
+    return fc.constantFrom(...TYPES).chain((type) => this.#leaf(type));
   }
 
-  function any(depth: number): Arbitrary {
-    return fc.constantFrom(...TYPES).chain((type) => of(type, depth));
-  }
-
-  function leaf(type: Type): Arbitrary {
+  #leaf(type: Type): Text {
+    const { dialect, palette } = this.#world;
+    const texts = this.#texts();
+    const longs = fc.constantFrom(...palette.longs);
     switch (type) {
       case 'boolean':
-        return fc.oneof(column('b', 'c'), fc.boolean().map(literal), column('b', 'c'), failing);
+        return oneOf(
+          column('b'),
+          column('c'),
+          column('b'),
+          fc.constantFrom('true', 'false', FAILING),
+        );
       case 'long':
-        return fc.oneof(
-          column('n', 'm'),
-          column('n', 'm'),
-          longLiteral,
-          path('address', 'zip'),
-          path('owner', 'level'),
+        return oneOf(
+          column('n'),
+          column('m'),
+          column('n'),
+          longs.map(String),
+          words('resource.address.zip', 'resource.owner.level', 'context.n', 'principal.level'),
         );
       case 'string':
-        return fc.oneof(
-          column('s', 'z'),
-          column('s', 'z'),
-          textLiteral,
-          path('address', 'city'),
-          path('owner', 'dept'),
-          fc.constantFrom('k', 'K', 'é').map((key) => binary('getTag', RESOURCE, literal(key))),
+        return oneOf(
+          column('s'),
+          column('z'),
+          column('s'),
+          texts.map(quote),
+          words(
+            'resource.address.city',
+            'resource.owner.dept',
+            'context.s',
+            'resource.owner.home.city',
+          ),
+          texts.map((key) => `resource.getTag(${quote(key)})`),
         );
       case 'decimal':
-        return fc.oneof(
+        return oneOf(
           column('d'),
-          scaled((value) => new Decimal(value)),
+          longs.map((each) => `decimal("${spellDecimal(each)}")`),
         );
       case 'datetime':
-        return fc.oneof(
+        return oneOf(
           column('t'),
-          scaled((value) => new Datetime(value)),
+          longs.map((each) => `datetime("1970-01-01").offset(duration("${each}ms"))`),
         );
       case 'duration':
-        return fc.oneof(
+        return oneOf(
           column('u'),
-          scaled((value) => new Duration(value)),
+          longs.map((each) => `duration("${each}ms")`),
         );
       case 'ipaddr':
-        return dialect === 'sqlite'
-          ? scaled((value) => new Decimal(value))
-          : fc.oneof(
-              column('ip'),
-              fc.constantFrom(...ADDRESSES).map((text) => value(address(text))),
-            );
+        if (dialect === 'sqlite') return this.#leaf('decimal');
+        return oneOf(
+          column('ip'),
+          fc.constantFrom(...palette.addresses).map((each) => `ip("${each}")`),
+        );
       case 'User':
-        return fc.oneof(column('owner'), column('owner'), uid('User'), path('owner', 'boss'));
+        return oneOf(
+          column('owner'),
+          column('owner'),
+          uid('User'),
+          words('principal', 'resource.owner.boss'),
+        );
       case 'Doc':
-        return fc.oneof(fc.constant(RESOURCE), uid('Doc'));
+        return oneOf(words('resource'), uid('Doc'));
       case 'Group':
       case 'Folder':
       case 'Org':
         return uid(type);
       case 'texts':
-        return fc.oneof(
-          column('tags'),
-          column('tags'),
-          fc.array(anyText, { maxLength: 4 }).map((each) => value(CedarSet.of(each))),
-        );
+        return oneOf(column('tags'), column('tags'), list(texts.map(quote)));
       case 'longs':
-        return fc.oneof(
-          column('nums'),
-          column('nums'),
-          fc
-            .array(fc.constantFrom(...LONGS).map(long), { maxLength: 20 })
-            .map((each) => value(CedarSet.of(each))),
-        );
+        return oneOf(column('nums'), column('nums'), list(longs.map(String), 20));
       case 'groups':
-        return fc.oneof(column('viewers'), column('viewers'), uids('Group', 'User'));
+        return oneOf(column('viewers'), column('viewers'), list(oneOf(uid('Group'), uid('User'))));
       case 'folders':
-        return uids('Folder', 'Org', 'Doc');
+        return list(oneOf(uid('Folder'), uid('Org'), uid('Doc')));
+      case 'mixture':
+        return oneOf(
+          column('nums'),
+          list(oneOf(uid('Group'), uid('Folder'), longs.map(String), column('n'), column('owner'))),
+        );
       case 'record':
-        return fc.oneof(
+        return oneOf(
           column('address'),
           column('address'),
-          fc
-            .record(
-              { zip: fc.constantFrom(...LONGS).map(long), city: anyText },
-              { requiredKeys: [] },
-            )
-            .map((fields) => value(CedarRecord.of(Object.entries(fields) as [string, Value][]))),
+          words('resource.owner.home'),
+          fc.tuple(texts, longs).map(([city, zip]) => `{city: ${quote(city)}, zip: ${zip}}`),
+          longs.map((zip) => `{zip: ${zip}}`),
+          texts.map((city) => `{"city": ${quote(city)}}`),
         );
     }
   }
 
-  function inner(type: Type, depth: number): Arbitrary {
-    const branch = fc.tuple(of('boolean', depth), of(type, depth), of(type, depth)).map(
-      ([condition, then, otherwise]): Expression => ({
-        kind: 'if',
-        span,
-        condition,
-        then,
-        otherwise,
-      }),
+  /** Texts in policies: also those that no column of the database can hold. */
+  #texts(): fc.Arbitrary<string> {
+    return pick(
+      [12, fc.constantFrom(...this.#world.palette.texts)],
+      [1, fc.constantFrom('\0', 'a\0', 'k', 'K')],
     );
+  }
+
+  #inner(type: Type, depth: number): Text {
+    const choice = fc
+      .tuple(this.of('boolean', depth), this.of(type, depth), this.of(type, depth))
+      .map(([condition, one, other]) => `(if ${condition} then ${one} else ${other})`);
+    const method = (receiver: Type, ...names: string[]) =>
+      fc
+        .tuple(this.of(receiver, depth), fc.constantFrom(...names))
+        .map(([operand, name]) => `${operand}.${name}()`);
     switch (type) {
       case 'boolean':
-        return fc.oneof(
-          { weight: 20, arbitrary: test(depth) },
-          { weight: 12, arbitrary: guarded(depth) },
-          { weight: 12, arbitrary: logic(depth) },
-          { weight: 2, arbitrary: branch },
+        return pick(
+          [20, this.#test(depth)],
+          [14, this.#guarded(depth)],
+          [12, this.#logic(depth)],
+          [2, choice],
         );
       case 'long':
-        return fc.oneof(
-          branch,
-          arithmetic(depth),
-          arithmetic(depth),
-          call('toMilliseconds', of('duration', depth)),
-          call('toSeconds', of('duration', depth)),
-          call('toMinutes', of('duration', depth)),
-          call('toHours', of('duration', depth)),
-          call('toDays', of('duration', depth)),
+        return oneOf(
+          choice,
+          this.#infix('long', ['+', '-', '*'], 'long', depth),
+          this.#infix('long', ['+', '-', '*'], 'long', depth),
+          this.of('long', depth).map((operand) => `(-(${operand}))`),
+          method('duration', 'toMilliseconds', 'toSeconds', 'toMinutes', 'toHours', 'toDays'),
         );
       case 'datetime':
-        return fc.oneof(
-          branch,
-          call('offset', of('datetime', depth), of('duration', depth)),
-          call('toDate', of('datetime', depth)),
+        return oneOf(
+          choice,
+          method('datetime', 'toDate'),
+          this.#method('datetime', ['offset'], 'duration', depth),
         );
       case 'duration':
-        return fc.oneof(
-          branch,
-          call('durationSince', of('datetime', depth), of('datetime', depth)),
-          call('toTime', of('datetime', depth)),
+        return oneOf(
+          choice,
+          method('datetime', 'toTime'),
+          this.#method('datetime', ['durationSince'], 'datetime', depth),
         );
       case 'texts':
-        return fc.oneof(branch, list(of('string', depth)));
+        return oneOf(choice, list(this.of('string', depth)));
       case 'longs':
-        return fc.oneof(branch, list(of('long', depth)));
+        return oneOf(choice, list(this.of('long', depth)));
       case 'groups':
-        return fc.oneof(branch, list(fc.oneof(of('Group', depth), of('User', depth))));
+        return oneOf(choice, list(oneOf(this.of('Group', depth), this.of('User', depth))));
       case 'record':
-        return fc.oneof(
-          branch,
-          fc.tuple(of('long', depth), of('string', depth)).map(
-            ([zip, city]): Expression => ({
-              kind: 'record',
-              span,
-              fields: [
-                ['zip', zip],
-                ['city', city],
-              ],
-            }),
-          ),
+        return oneOf(
+          choice,
+          fc
+            .tuple(this.of('long', depth), this.of('string', depth))
+            .map(([zip, city]) => `{zip: ${zip}, city: ${city}}`),
         );
       case 'string':
-        return fc.oneof(
-          branch,
-          of('record', depth).map((operand) => attribute(operand, 'city')),
-          of('User', depth).map((operand) => attribute(operand, 'dept')),
+        return oneOf(
+          choice,
+          this.of('record', depth).map((operand) => `${operand}.city`),
+          this.of('User', depth).map((operand) => `${operand}.dept`),
+          this.of('string', depth).map((key) => `resource.getTag(${key})`),
         );
       default:
-        return branch;
+        return choice;
     }
   }
 
   /** Anything with a boolean of its own. */
-  function test(depth: number): Arbitrary {
-    const orders: readonly BinaryOperator[] = ['<', '<=', '>', '>='];
-    const order = (type: Type) =>
-      fc
-        .tuple(fc.constantFrom(...orders), of(type, depth), of(type, depth))
-        .map(([operator, left, right]) => binary(operator, left, right));
+  #test(depth: number): Text {
+    const { dialect } = this.#world;
+    const order = (type: Type) => this.#infix(type, ['<', '<=', '>', '>='], type, depth);
     const equality = fc
-      .tuple(fc.constantFrom<BinaryOperator>('==', '!='), fc.constantFrom(...TYPES))
-      .chain(([operator, type]) =>
-        fc
-          .tuple(of(type, depth), of(type, depth))
-          .map(([left, right]) => binary(operator, left, right)),
-      );
+      .constantFrom(...TYPES)
+      .chain((type) => this.#infix(type, ['==', '!='], type, depth));
+    const mixed = fc
+      .tuple(fc.constantFrom(...TYPES), fc.constantFrom(...TYPES))
+      .chain(([one, other]) => this.#infix(one, ['==', '!=', '<', 'in'], other, depth));
     const sets = (set: Type, element: Type) =>
-      fc.oneof(
-        fc
-          .tuple(of(set, depth), of(element, depth))
-          .map(([left, right]) => binary('contains', left, right)),
-        fc
-          .tuple(
-            fc.constantFrom<BinaryOperator>('containsAll', 'containsAny', '=='),
-            of(set, depth),
-            of(set, depth),
-          )
-          .map(([operator, left, right]) => binary(operator, left, right)),
-        of(set, depth).map((operand): Expression => ({ kind: 'isEmpty', span, operand })),
+      oneOf(
+        this.#method(set, ['contains'], element, depth),
+        this.#method(set, ['containsAll', 'containsAny'], set, depth),
+        this.#infix(set, ['==', '!='], set, depth),
+        this.of(set, depth).map((operand) => `${operand}.isEmpty()`),
       );
-    const within = fc
-      .oneof(
-        fc.tuple(
-          of('Doc', depth),
-          fc.oneof(of('Folder', depth), of('Org', depth), of('folders', depth)),
-        ),
-        fc.tuple(
-          of('User', depth),
-          fc.oneof(of('Group', depth), of('groups', depth), of('groups', depth)),
-        ),
-        fc.tuple(
-          fc.oneof(of('Folder', depth), of('Doc', depth)),
-          fc.oneof(of('Folder', depth), of('Org', depth), of('folders', depth)),
-        ),
-      )
-      .map(([left, right]) => binary('in', left, right));
-    const tests: Arbitrary[] = [
+    const within = (types: readonly Type[], targets: readonly Type[]) =>
+      fc
+        .tuple(fc.constantFrom(...types), fc.constantFrom(...targets))
+        .chain(([one, other]) => this.#infix(one, ['in'], other, depth));
+    return oneOf(
       order('long'),
       order('long'),
       order('datetime'),
@@ -315,295 +300,247 @@ function expressions(dialect: DialectName): { of(type: Type, depth: number): Arb
       equality,
       equality,
       equality,
-      likes(depth),
-      likes(depth),
+      mixed,
+      this.#likes(depth),
+      this.#likes(depth),
       sets('texts', 'string'),
       sets('longs', 'long'),
       sets('groups', 'Group'),
-      within,
-      within,
-      within,
-      fc
-        .tuple(
-          fc.constantFrom('lessThan', 'lessThanOrEqual', 'greaterThan', 'greaterThanOrEqual'),
-          of('decimal', depth),
-          of('decimal', depth),
-        )
-        .map(([name, left, right]) => calling(name, [left, right])),
-      fc.constantFrom('k', 'K', 'x', 'a\0').map((key) => binary('hasTag', RESOURCE, literal(key))),
-      fc
-        .tuple(
-          fc.oneof(of('Doc', depth), of('User', depth)),
-          fc.constantFrom('Doc', 'User', 'Nothing'),
-        )
-        .map(([operand, entityType]): Expression => ({ kind: 'is', span, operand, entityType })),
-      fc.tuple(of('Doc', depth), of('Folder', depth)).map(
-        ([operand, folder]): Expression => ({
-          kind: 'is',
-          span,
-          operand,
-          entityType: 'Doc',
-          within: folder,
-        }),
+      within(['Doc', 'Folder'], ['Folder', 'Org', 'Org', 'folders', 'mixture']),
+      within(['Doc', 'Folder'], ['Folder', 'Org', 'Org', 'folders', 'Doc']),
+      within(['User', 'User', 'Group'], ['Group', 'groups', 'groups', 'mixture', 'User']),
+      this.#method(
+        'decimal',
+        ['lessThan', 'lessThanOrEqual', 'greaterThan', 'greaterThanOrEqual'],
+        'decimal',
+        depth,
       ),
-      haves(depth),
-    ];
-    if (dialect === 'postgres') {
-      tests.push(
-        fc
-          .tuple(
-            fc.constantFrom('isIpv4', 'isIpv6', 'isLoopback', 'isMulticast'),
-            of('ipaddr', depth),
-          )
-          .map(([name, operand]) => calling(name, [operand])),
-        call('isInRange', of('ipaddr', depth), of('ipaddr', depth)),
-      );
-    }
-    return fc.oneof(...tests);
-  }
-
-  function haves(depth: number): Arbitrary {
-    return fc.oneof(
+      oneOf(this.#texts().map(quote), this.of('string', depth)).map(
+        (key) => `resource.hasTag(${key})`,
+      ),
+      this.of('long', depth).map((key) => `resource.hasTag(${key})`),
       fc
-        .constantFrom(...Object.keys(COLUMNS), 'tags', 'nums', 'viewers', 'address')
-        .map((name) => has(RESOURCE, name)),
-      fc.constant(has(RESOURCE, 'address', 'city')),
-      fc.constantFrom('dept', 'boss', 'level').map((name) => has(RESOURCE, 'owner', name)),
+        .tuple(
+          oneOf(this.of('Doc', depth), this.of('User', depth)),
+          words('Doc', 'User', 'Nothing'),
+        )
+        .map(([operand, type]) => `(${operand} is ${type})`),
       fc
-        .tuple(of('User', depth), fc.constantFrom('dept', 'boss'))
-        .map(([operand, name]) => has(operand, name)),
-      fc
-        .tuple(of('record', depth), fc.constantFrom('city', 'zip'))
-        .map(([operand, name]) => has(operand, name)),
+        .tuple(this.of('Doc', depth), this.of('Folder', depth))
+        .map(([operand, folder]) => `(${operand} is Doc in ${folder})`),
+      this.#haves(depth),
+      ...(dialect === 'postgres'
+        ? [
+            this.#method('ipaddr', ['isInRange'], 'ipaddr', depth),
+            fc
+              .tuple(
+                this.of('ipaddr', depth),
+                words('isIpv4', 'isIpv6', 'isLoopback', 'isMulticast'),
+              )
+              .map(([operand, name]) => `${operand}.${name}()`),
+          ]
+        : []),
     );
   }
 
-  /** `resource has x && …resource.x…`, its negation, and the same the wrong way round. */
-  function guarded(depth: number): Arbitrary {
+  #infix(left: Type, operators: readonly string[], right: Type, depth: number): Text {
     return fc
-      .constantFrom(
-        ...Object.keys(COLUMNS).filter((name) => dialect === 'postgres' || name !== 'ip'),
-        'tags',
-        'address',
-        'label',
-        'city',
-      )
-      .chain((name) => {
-        const [guard, type] = guardOf(name);
-        const use =
-          name === 'label'
-            ? binary('getTag', RESOURCE, literal('k'))
-            : name === 'city'
-              ? attribute(attribute(RESOURCE, 'address'), 'city')
-              : attribute(RESOURCE, name);
-        return fc
-          .tuple(
-            fc.constantFrom('and', 'or', 'if', 'late', 'late'),
-            usesOf(use, type, depth),
-            of('boolean', depth),
-          )
-          .map(([form, test, other]): Expression => {
-            if (form === 'and') return { kind: 'and', span, left: guard, right: test };
-            if (form === 'or')
-              return { kind: 'or', span, left: { kind: 'not', span, operand: guard }, right: test };
-            if (form === 'if')
-              return { kind: 'if', span, condition: guard, then: test, otherwise: other };
-            return {
-              kind: 'and',
-              span,
-              left: guard,
-              right: { kind: 'or', span, left: other, right: test },
-            };
-          });
-      });
+      .tuple(this.of(left, depth), fc.constantFrom(...operators), this.of(right, depth))
+      .map(([one, operator, other]) => `(${one} ${operator} ${other})`);
   }
 
-  function guardOf(name: string): [Expression, Type] {
-    if (name === 'label') return [binary('hasTag', RESOURCE, literal('k')), 'string'];
-    if (name === 'city') return [has(RESOURCE, 'address', 'city'), 'string'];
-    if (name === 'tags') return [has(RESOURCE, name), 'texts'];
-    if (name === 'address') return [has(RESOURCE, name), 'record'];
-    if (name === 'owner') return [has(RESOURCE, name), 'User'];
-    return [has(RESOURCE, name), COLUMNS[name as Exclude<keyof typeof COLUMNS, 'owner'>]];
+  #method(receiver: Type, names: readonly string[], argument: Type, depth: number): Text {
+    return fc
+      .tuple(this.of(receiver, depth), fc.constantFrom(...names), this.of(argument, depth))
+      .map(([one, name, other]) => `${one}.${name}(${other})`);
+  }
+
+  #haves(depth: number): Text {
+    return oneOf(
+      fc
+        .constantFrom(
+          ...Object.keys(COLUMNS),
+          'tags',
+          'nums',
+          'viewers',
+          'address',
+          'address.city',
+          'owner.dept',
+          'owner.boss',
+          'owner.boss.dept',
+          'owner.home.city',
+          'owner.level',
+        )
+        .map((name) => `(resource has ${name})`),
+      fc
+        .tuple(this.of('User', depth), words('dept', 'boss', 'home'))
+        .map(([operand, name]) => `(${operand} has ${name})`),
+      fc
+        .tuple(oneOf(this.of('record', depth), this.#anything()), words('city', 'zip'))
+        .map(([operand, name]) => `(${operand} has ${name})`),
+    );
+  }
+
+  /** Uses of an attribute behind a test for it, with the test also in the wrong place or too weak. */
+  #guarded(depth: number): Text {
+    const guards = Object.entries(GUARDED).filter(
+      ([name]) => name !== 'ip' || this.#world.dialect === 'postgres',
+    );
+    return fc.constantFrom(...guards).chain(([, [guard, use, type]]) =>
+      fc
+        .tuple(
+          words('and', 'or', 'if', 'late', 'late', 'weak', 'negated', 'not both', 'neither'),
+          this.#usesOf(use, type, depth),
+          this.of('boolean', depth),
+        )
+        .map(([form, test, other]) => {
+          switch (form) {
+            case 'and':
+              return `(${guard} && ${test})`;
+            case 'or':
+              return `(!${guard} || ${test})`;
+            case 'if':
+              return `(if ${guard} then ${test} else ${other})`;
+            case 'late':
+              return `(${guard} && (${other} || ${test}))`;
+            case 'weak':
+              return `((${guard} || ${other}) && ${test})`;
+            case 'negated':
+              return `(!(${guard} && ${other}) || ${test})`;
+            case 'not both':
+              return `(!(${guard} && ${other}) && ${test})`;
+            default:
+              return `(!(!${guard} || ${other}) && ${test})`;
+          }
+        }),
+    );
   }
 
   /** A boolean that evaluates `use`. */
-  function usesOf(use: Expression, type: Type, depth: number): Arbitrary {
-    const equal = fc
-      .tuple(fc.constantFrom<BinaryOperator>('==', '!='), of(type, depth))
-      .map(([operator, other]) => binary(operator, use, other));
+  #usesOf(use: string, type: Type, depth: number): Text {
+    const infix = (operators: string, other: Type) =>
+      fc
+        .tuple(words(...operators.split(' ')), this.of(other, depth))
+        .map(([operator, right]) => `(${use} ${operator} ${right})`);
+    const method = (name: string, argument: Type) =>
+      this.of(argument, depth).map((other) => `${use}.${name}(${other})`);
     switch (type) {
       case 'boolean':
-        return fc.oneof(
-          equal,
-          fc.constant(use),
-          fc.constant<Expression>({ kind: 'not', span, operand: use }),
-        );
+        return oneOf(infix('== !=', type), words(use, `(!${use})`));
       case 'long':
       case 'datetime':
       case 'duration':
-        return fc.oneof(
-          equal,
-          fc
-            .tuple(fc.constantFrom<BinaryOperator>('<', '<=', '>', '>='), of(type, depth))
-            .map(([operator, other]) => binary(operator, use, other)),
-        );
+        return infix('== != < <= > >=', type);
       case 'string':
-        return fc.oneof(
-          equal,
-          pattern.map((each): Expression => ({ kind: 'like', span, operand: use, pattern: each })),
+        return oneOf(
+          infix('== !=', type),
+          this.#patterns().map((pattern) => `(${use} like ${pattern})`),
         );
       case 'decimal':
-        return fc.oneof(
-          equal,
-          of('decimal', depth).map((other) => calling('lessThan', [use, other])),
-        );
+        return oneOf(infix('== !=', type), method('lessThan', type));
       case 'texts':
-        return fc.oneof(
-          equal,
-          of('string', depth).map((other) => binary('contains', use, other)),
-        );
+        return oneOf(infix('== !=', type), method('contains', 'string'));
       case 'User':
-        return fc.oneof(
-          equal,
-          of('groups', depth).map((other) => binary('in', use, other)),
-        );
+        return oneOf(infix('== !=', type), infix('in', 'groups'));
       default:
-        return equal;
+        return infix('== !=', type);
     }
   }
 
-  function logic(depth: number): Arbitrary {
-    const operand = of('boolean', depth);
-    const pair = fc.tuple(operand, operand);
-    return fc.oneof(
-      pair.map(([left, right]): Expression => ({ kind: 'and', span, left, right })),
-      pair.map(([left, right]): Expression => ({ kind: 'or', span, left, right })),
-      operand.map((each): Expression => ({ kind: 'not', span, operand: each })),
+  #logic(depth: number): Text {
+    return pick(
+      [4, this.#infix('boolean', ['&&', '||'], 'boolean', depth)],
+      [1, this.of('boolean', depth).map((operand) => `(!${operand})`)],
     );
   }
 
-  function likes(depth: number): Arbitrary {
+  #likes(depth: number): Text {
     return fc
-      .tuple(of('string', depth), pattern)
-      .map(([operand, each]) => ({ kind: 'like', span, operand, pattern: each }));
+      .tuple(this.of('string', depth), this.#patterns())
+      .map(([operand, pattern]) => `(${operand} like ${pattern})`);
   }
 
-  function arithmetic(depth: number): Arbitrary {
-    return fc.oneof(
-      fc
-        .tuple(fc.constantFrom<BinaryOperator>('+', '-', '*'), of('long', depth), of('long', depth))
-        .map(([operator, left, right]) => binary(operator, left, right)),
-      of('long', depth).map((operand): Expression => ({ kind: 'negate', span, operand })),
-    );
+  /** Patterns that one of the world's texts fits, or nearly. */
+  #patterns(): Text {
+    const { texts } = this.#world.palette;
+    const letters = [...new Set(texts.join(''))];
+    const free = fc
+      .array(pick([2, fc.constant('')], [3, fc.constantFrom(...letters, 'a')]), { maxLength: 6 })
+      .map(
+        (parts) => `"${parts.map((part) => (part === '' ? '*' : escapeLetter(part))).join('')}"`,
+      );
+    const cut = fc
+      .tuple(
+        fc.constantFrom(...texts),
+        fc.array(fc.nat(6), { minLength: 1, maxLength: 4 }),
+        fc.boolean(),
+      )
+      .map(([text, cuts, gives]) => {
+        const kept = [...text].map((letter, index) =>
+          cuts.includes(index) ? '*' : escapeLetter(letter),
+        );
+        return `"${kept.join('')}${gives ? '*' : ''}"`;
+      });
+    return oneOf(free, cut);
   }
-
-  return { of };
 }
 
-/** Texts in policies: also those that no column can hold. */
-const anyText = fc.oneof(
-  { weight: 8, arbitrary: fc.constantFrom(...TEXTS) },
-  { weight: 1, arbitrary: fc.constantFrom('\0', 'a\0', 'abc\0') },
-);
-const textLiteral: Arbitrary = anyText.map(literal);
-const longLiteral: Arbitrary = fc.constantFrom(...LONGS).map((each) => literal(long(each) as Long));
-const failing: Arbitrary = fc.constant<Expression>({ kind: 'error', span, message: 'always' });
+type Guard = readonly [guard: string, use: string, type: Type];
 
-const pattern: fc.Arbitrary<readonly PatternElement[]> = fc
-  .array(
-    fc.oneof(
-      { weight: 3, arbitrary: fc.constant<PatternElement>({ wildcard: true }) },
-      {
-        weight: 3,
-        arbitrary: fc.constantFrom(
-          'a',
-          'b',
-          'ab',
-          '%',
-          '_',
-          '*',
-          '\\',
-          '!',
-          '[',
-          '?',
-          '😀',
-          'é',
-          'A',
-          "'",
-          'X',
-          '\0',
-        ),
-      },
-    ),
-    { maxLength: 7 },
-  )
-  .map(joinLiterals);
+/** What may be missing, with the test for it. */
+const GUARDED: { readonly [name: string]: Guard } = {
+  ...Object.fromEntries(
+    Object.entries(COLUMNS).map(([name, type]): [string, Guard] => [
+      name,
+      [`(resource has ${name})`, `resource.${name}`, typeof type === 'string' ? type : 'User'],
+    ]),
+  ),
+  tags: ['(resource has tags)', 'resource.tags', 'texts'],
+  address: ['(resource has address)', 'resource.address', 'record'],
+  city: ['(resource has address.city)', 'resource.address.city', 'string'],
+  label: ['resource.hasTag("k")', 'resource.getTag("k")', 'string'],
+  boss: ['(resource has owner.boss)', 'resource.owner.boss', 'User'],
+  dept: ['(resource has owner.dept)', 'resource.owner.dept', 'string'],
+};
 
-function joinLiterals(elements: readonly PatternElement[]): readonly PatternElement[] {
-  const joined: PatternElement[] = [];
-  for (const element of elements) {
-    const last = joined.at(-1);
-    if (typeof element === 'string' && typeof last === 'string')
-      joined[joined.length - 1] = last + element;
-    else joined.push(element);
-  }
-  return joined;
+/** Well-typed to look at, and always an error. */
+const FAILING = 'ip("nowhere").isIpv4()';
+
+function pick<T>(
+  ...choices: (readonly [weight: number, arbitrary: fc.Arbitrary<T>])[]
+): fc.Arbitrary<T> {
+  return fc.oneof(...choices.map(([weight, arbitrary]) => ({ weight, arbitrary })));
 }
 
-function scaled(make: (value: Long) => Value): Arbitrary {
-  return fc.constantFrom(...LONGS).map((each) => value(make(long(each) as Long)));
+function oneOf(...choices: Text[]): Text {
+  return fc.oneof(...choices);
 }
 
-function column(...names: string[]): Arbitrary {
-  return fc.constantFrom(...names).map((name) => attribute(RESOURCE, name));
+function words(...choices: string[]): Text {
+  return fc.constantFrom(...choices);
 }
 
-function path(...names: string[]): Arbitrary {
-  return fc.constant(names.reduce<Expression>(attribute, RESOURCE));
+function column(name: string): Text {
+  return fc.constant(`resource.${name}`);
 }
 
-function uid(type: keyof typeof IDS): Arbitrary {
-  return fc
-    .constantFrom(...IDS[type])
-    .map((id) => ({ kind: 'entity', span, uid: new EntityUid(type, id) }));
+function uid(type: EntityTypeName): Text {
+  return fc.constantFrom(...IDS[type]).map((id) => `${type}::${quote(id)}`);
 }
 
-function uids(...types: (keyof typeof IDS)[]): Arbitrary {
-  const one = fc
-    .constantFrom(...types)
-    .chain((type) => fc.constantFrom(...IDS[type]).map((id) => new EntityUid(type, id)));
-  return fc.array(one, { maxLength: 3 }).map((each) => value(CedarSet.of(each)));
+function list(element: Text, maxLength = 3): Text {
+  return fc.array(element, { maxLength }).map((elements) => `[${elements.join(', ')}]`);
 }
 
-function list(element: Arbitrary): Arbitrary {
-  return fc.array(element, { maxLength: 3 }).map((elements) => ({ kind: 'set', span, elements }));
+function quote(text: string): string {
+  return `"${[...text].map((letter) => (letter === '*' ? letter : escapeLetter(letter))).join('')}"`;
 }
 
-function call(name: string, ...args: Arbitrary[]): Arbitrary {
-  return fc.tuple(...args).map((each) => calling(name, each));
-}
-
-function calling(name: string, args: readonly Expression[]): Expression {
-  return { kind: 'call', span, function: name, args };
-}
-
-function literal(each: boolean | string | Long): Expression {
-  return { kind: 'literal', span, value: each };
-}
-
-function value(each: Value): Expression {
-  return { kind: 'value', span, value: each };
-}
-
-function attribute(operand: Expression, name: string): Expression {
-  return { kind: 'attribute', span, operand, name };
-}
-
-function has(operand: Expression, ...names: string[]): Expression {
-  return { kind: 'has', span, operand, path: names };
-}
-
-function binary(operator: BinaryOperator, left: Expression, right: Expression): Expression {
-  return { kind: 'binary', span, operator, left, right };
+/** A character as it stands in a Cedar string or pattern. */
+function escapeLetter(letter: string): string {
+  return /[a-zA-Z0-9 ]/.test(letter)
+    ? letter
+    : letter === '*'
+      ? '\\*'
+      : `\\u{${letter.codePointAt(0)?.toString(16)}}`;
 }

@@ -1,17 +1,18 @@
+import {
+  type CedarEntity,
+  type CedarJson,
+  createEntityStore,
+  createJsonParser,
+  type EntityStore,
+  EntityUid,
+  type PolicySet,
+  type SqlMapping,
+  type SqlScalarType,
+  type SqlTable,
+} from '@countersign/cedar';
 import fc from 'fast-check';
-import { createEntityStore } from '../src/entity/create-entity-store.ts';
-import type { EntityStore } from '../src/entity/entity-store.ts';
-import type { SqlMapping, SqlScalarType, SqlTable } from '../src/filter/mapping.ts';
-import type { RecordType, Schema, SchemaType } from '../src/schema/schema.ts';
-import { CedarRecord } from '../src/value/cedar-record.ts';
-import { CedarSet } from '../src/value/cedar-set.ts';
-import { EntityUid } from '../src/value/entity-uid.ts';
-import { Datetime, Decimal, Duration } from '../src/value/extension.ts';
-import { longOf } from '../src/value/long.ts';
-import { parseIp } from '../src/value/parse-ip.ts';
-import type { Value } from '../src/value/value.ts';
 
-/** Random tables with the entities that their rows are. */
+/** Random tables, and the entities that their rows are. */
 
 export type DialectName = 'postgres' | 'sqlite';
 
@@ -48,23 +49,21 @@ interface Doc {
   readonly address: { readonly city: string | null; readonly zip: bigint } | null;
 }
 
+interface User {
+  readonly id: string;
+  readonly dept: string | null;
+  readonly level: bigint;
+  readonly boss: string | null;
+  readonly groups: readonly string[];
+  /** A record that all have. */
+  readonly home: string | null;
+}
+
 /** What is in the tables, and how the mapping tells of it. */
-export interface World {
-  readonly dialect: DialectName;
-  readonly hasSchema: boolean;
-  /** Which columns hold no NULL. */
-  readonly solid: ReadonlySet<ColumnName>;
-  readonly setsIn: 'json' | 'array' | 'rows';
-  readonly hierarchy: 'parents' | 'ancestors' | 'memory';
+export interface World extends Shape {
   readonly docs: readonly Doc[];
-  readonly users: readonly {
-    readonly id: string;
-    readonly dept: string | null;
-    readonly level: bigint;
-    readonly boss: string | null;
-    readonly groups: readonly string[];
-  }[];
-  /** The parent of a folder is one that comes before it, so that there is no cycle. */
+  readonly users: readonly User[];
+  /** A folder's parent comes before it, so that there is no cycle. */
   readonly folders: readonly {
     readonly id: string;
     readonly parent: string | null;
@@ -73,188 +72,158 @@ export interface World {
   readonly groups: readonly { readonly id: string; readonly parents: readonly string[] }[];
 }
 
+interface Shape {
+  readonly dialect: DialectName;
+  readonly hasSchema: boolean;
+  /** Which columns hold no NULL. */
+  readonly solid: readonly ColumnName[];
+  readonly setsIn: 'json' | 'array' | 'rows';
+  readonly hierarchy: 'parents' | 'ancestors' | 'memory';
+  readonly palette: Palette;
+}
+
+/** The few values that a world's rows and policies share, so that they meet. */
+export interface Palette {
+  readonly texts: readonly string[];
+  readonly longs: readonly bigint[];
+  readonly addresses: readonly string[];
+}
+
 const I64_MAX = 2n ** 63n - 1n;
 const I64_MIN = -(2n ** 63n);
 
-/** Few values at the borders, so that columns and policies meet. */
-export const LONGS = [
-  0n,
-  1n,
-  -1n,
-  2n,
-  3n,
-  10n,
-  999n,
-  1000n,
-  86_400_000n,
-  -86_400_001n,
-  2n ** 53n,
-  2n ** 53n + 1n,
-  2n ** 31n,
-  2n ** 32n,
-  3_037_000_500n,
-  I64_MAX,
-  I64_MAX - 1n,
-  I64_MIN,
-  I64_MIN + 1n,
+/** Texts that a pattern, a quotation, a collation, a cast or an encoding could take for each other. */
+const TEXTS = [
+  ['a', 'A', 'ab', 'aB', '', 'b'],
+  ['aab', 'abab', 'aba', 'ab', 'bab', 'abbab'],
+  ['a%b', 'a_b', 'aXb', 'a%', '%', '_'],
+  ['é', 'É', 'e\u0301', 'e', 'ß', 'ss'],
+  ["a'b", 'a"b', 'a\\b', 'a!b', '[a]', 'a*b'],
+  ['😀', 'a😀b', '😁', '?', '$1', ':a'],
+  [' a', 'a ', 'a', '1', '01', '1.0'],
+  ['true', 'null', '\ud7ff', '\u0001', 'İ', 'i'],
 ] as const;
 
-/** Texts that a pattern, a quotation, a collation or an encoding could take for something else. */
-export const TEXTS = [
-  '',
-  'a',
-  'A',
-  'ab',
-  'abc',
-  'aXbYc',
-  'a%b',
-  'a_b',
-  'a*b',
-  'a\\b',
-  'a!b',
-  '[a]',
-  'a?b',
-  "a'b",
-  'a"b',
-  'é',
-  'e\u0301',
-  'É',
-  'ß',
-  'ss',
-  '😀',
-  'a😀b',
-  '\ud7ff',
-  ' a',
-  'a ',
-  '1',
-  '01',
-  'true',
-  'null',
-  'İ',
-  '\u0001',
-  'ababab',
-  '$1',
-  ':a',
+const TEXTS_WITH_NUL = [
+  ['a', 'a\0', 'a\0b', '\0', 'a\0\0b', 'ab'],
+  ['ab\0ab', 'ab', '\0ab', 'ab\0', 'a', 'b'],
 ] as const;
 
-const WITH_NUL = ['\0', 'a\0', 'a\0b', 'abc\0'] as const;
+const LONGS = [
+  [0n, 1n, -1n, 2n, 3n],
+  [I64_MAX, I64_MAX - 1n, 1n, 0n, -1n],
+  [I64_MIN, I64_MIN + 1n, -1n, 1n, 0n],
+  [2n ** 53n, 2n ** 53n + 1n, 2n ** 53n - 1n, -(2n ** 53n), 1n],
+  [86_400_000n, 86_399_999n, -1n, -86_400_001n, -86_400_000n],
+  [999n, 1000n, -1500n, 59_999n, 3_600_000n],
+  [3_037_000_499n, 3_037_000_500n, 2n ** 32n, -(2n ** 31n), 10_000n],
+] as const;
 
+const ADDRESSES = [
+  ['10.0.0.1', '10.0.0.1/8', '10.0.0.2/8', '10.0.0.0/9'],
+  ['127.0.0.1', '127.0.0.0/7', '127.0.0.0/8', '224.0.0.1'],
+  ['224.0.0.0/3', '224.0.0.0/4', '0.0.0.0/0', '255.255.255.255'],
+  ['::1', '::1/127', '::ffff:7f00:1', '::/0'],
+  ['ff00::/8', 'ff00::/7', 'ff02::1', '1:2:3:4:5:6:7:8/64'],
+] as const;
+
+/** Ids that differ by little, one of them an id of every type. */
 export const IDS = {
-  User: ['u1', 'u2', 'U1', 'u\u00fc', "u'1", 'gone'],
-  Folder: ['f1', 'f2', 'F1', 'f%', 'f4', 'f5'],
-  Group: ['g1', 'g2', 'G1', 'g\u0301', 'g5'],
-  Org: ['o1', 'O1', 'o"2'],
-  Doc: ['d0', 'd1', 'D1', 'd 3', 'd"4', "d'5", 'd😀', '%', 'd8', 'd9'],
+  User: ['x', 'u1', 'U1', "u'1", 'gone'],
+  Folder: ['x', 'f1', 'F1', 'f%', 'f4', 'f5'],
+  Group: ['x', 'g1', 'G1', 'g\u0301', 'g5'],
+  Org: ['x', 'o1', 'O1'],
+  Doc: ['x', 'd1', 'D1', 'd 3', 'd"4', "d'5", 'd😀', '%', 'd8', 'd9'],
 } as const;
 
-export const ADDRESSES = [
-  '10.0.0.1',
-  '10.0.0.1/8',
-  '10.0.0.2/8',
-  '10.0.0.0/8',
-  '127.0.0.1',
-  '127.0.0.0/7',
-  '224.0.0.1',
-  '224.0.0.0/3',
-  '::1',
-  '::1/127',
-  '::ffff:7f00:1',
-  'ff00::/8',
-  'ff00::/7',
-  '0.0.0.0/0',
-  '::/0',
-  '255.255.255.255',
-  '1:2:3:4:5:6:7:8/64',
-] as const;
+export type EntityTypeName = keyof typeof IDS;
 
-/** Texts as a column of the database can hold them. */
-export function texts(dialect: DialectName): fc.Arbitrary<string> {
-  const pool = fc.constantFrom(...(dialect === 'sqlite' ? [...TEXTS, ...WITH_NUL] : TEXTS));
-  const free = fc.string({
-    unit: fc.constantFrom('a', 'b', 'B', '%', '_', '*', '\\', '!', '😀', 'é'),
-    maxLength: 6,
-  });
-  return fc.oneof({ weight: 5, arbitrary: pool }, { weight: 1, arbitrary: free });
+/** Whom the request names. */
+export const PRINCIPAL = { type: 'User', id: 'u1' } as const;
+
+/** Each for a set of policies of its own, so that one load serves them all. */
+export const ACTIONS = Array.from({ length: 12 }, (_, index) => `a${index}`);
+
+export function contextOf({ palette }: World): { readonly [name: string]: CedarJson } {
+  return { n: palette.longs[0] ?? 0n, s: palette.texts[0] ?? '' };
 }
 
-export const longs = fc.oneof(
-  { weight: 6, arbitrary: fc.constantFrom(...LONGS) },
-  { weight: 1, arbitrary: fc.bigInt({ min: I64_MIN, max: I64_MAX }) },
-);
-
 export function worlds(dialect: DialectName): fc.Arbitrary<World> {
+  const texts = dialect === 'sqlite' ? [...TEXTS, ...TEXTS_WITH_NUL] : TEXTS;
   return fc
-    .record({
+    .record<Shape>({
+      dialect: fc.constant(dialect),
       hasSchema: fc.boolean(),
-      solid: fc.subarray([...COLUMN_NAMES]).map((names) => new Set(names)),
-      setsIn: fc.constantFrom(
-        ...(dialect === 'sqlite'
-          ? (['json', 'rows'] as const)
-          : (['json', 'rows', 'array'] as const)),
-      ),
+      solid: fc.subarray(COLUMN_NAMES.filter((name) => dialect === 'postgres' || name !== 'ip')),
+      setsIn: fc.constantFrom(...(dialect === 'sqlite' ? SETS_IN.slice(0, 2) : SETS_IN)),
       hierarchy: fc.constantFrom('parents', 'ancestors', 'memory'),
+      palette: fc.record({
+        texts: fc.constantFrom(...texts),
+        longs: fc.constantFrom(...LONGS),
+        addresses: fc.constantFrom(...ADDRESSES),
+      }),
     })
     .chain((shape) =>
-      fc.record({
-        dialect: fc.constant(dialect),
-        hasSchema: fc.constant(shape.hasSchema),
-        solid: fc.constant<ReadonlySet<ColumnName>>(shape.solid),
-        setsIn: fc.constant(shape.setsIn),
-        hierarchy: fc.constant(shape.hierarchy),
-        docs: fc.tuple(...IDS.Doc.map((id) => docs(id, shape, dialect))),
-        users: fc.tuple(...IDS.User.slice(0, 5).map((id) => users(id, dialect))),
-        folders: fc.tuple(...IDS.Folder.map((id, index) => folders(id, index))),
-        groups: fc.tuple(
-          ...IDS.Group.map((id, index) =>
-            fc.record({ id: fc.constant(id), parents: fc.subarray(IDS.Group.slice(0, index)) }),
+      fc
+        .record({
+          docs: fc.tuple(...IDS.Doc.map((id) => docs(id, shape))),
+          users: fc.tuple(...IDS.User.slice(0, -1).map((id) => users(id, shape))),
+          folders: fc.tuple(...IDS.Folder.map(folders)),
+          groups: fc.tuple(
+            ...IDS.Group.map((id, index) =>
+              fc.record({ id: fc.constant(id), parents: fc.subarray(IDS.Group.slice(0, index)) }),
+            ),
           ),
-        ),
-      }),
+        })
+        .map((rows) => ({ ...shape, ...rows })),
     );
 }
 
-function docs(
-  id: string,
-  shape: { readonly solid: ReadonlySet<ColumnName>; readonly setsIn: World['setsIn'] },
-  dialect: DialectName,
-): fc.Arbitrary<Doc> {
+const SETS_IN = ['json', 'rows', 'array'] as const;
+
+function docs(id: string, shape: Shape): fc.Arbitrary<Doc> {
+  const { palette, solid, setsIn } = shape;
+  const texts = fc.constantFrom(...palette.texts);
+  const longs = fc.constantFrom(...palette.longs);
   const cells = Object.fromEntries(
     COLUMN_NAMES.map((name) => [
       name,
-      shape.solid.has(name) ? cell(name, dialect) : orNull(cell(name, dialect)),
+      solid.includes(name) ? cell(name, shape) : orNull(cell(name, shape)),
     ]),
   ) as { readonly [name in ColumnName]: fc.Arbitrary<Cell> };
   // Rows in a table of their own cannot tell an empty set from none.
-  const set = <T>(arbitrary: fc.Arbitrary<readonly T[]>) =>
-    shape.setsIn === 'rows' ? arbitrary : orNull(arbitrary);
+  const set = <T>(element: fc.Arbitrary<T>) => {
+    const elements = fc.array(element, { maxLength: 3 });
+    return setsIn === 'rows' ? elements : orNull(elements);
+  };
   return fc.record({
     id: fc.constant(id),
     cells: fc.record(cells),
     folder: orNull(fc.constantFrom(...IDS.Folder)),
-    tags: set(fc.array(texts(dialect), { maxLength: 3 })),
-    nums: set(fc.array(longs, { maxLength: 3 })),
-    viewers: fc.subarray([...IDS.Group]),
+    tags: set(texts),
+    nums: set(longs),
+    viewers: fc.subarray([...IDS.Group], { maxLength: 2 }),
     labels: fc
-      .dictionary(fc.constantFrom('k', 'K', 'é'), texts(dialect), { maxKeys: 3 })
+      .dictionary(fc.constantFrom('k', 'K', ...palette.texts.slice(0, 2)), texts)
       .map(Object.entries),
-    address: orNull(fc.record({ city: orNull(texts(dialect)), zip: longs })),
+    address: orNull(fc.record({ city: orNull(texts), zip: longs })),
   });
 }
 
-function cell(name: ColumnName, dialect: DialectName): fc.Arbitrary<Cell> {
+function cell(name: ColumnName, { palette, dialect }: Shape): fc.Arbitrary<Cell> {
   const type = COLUMNS[name];
   switch (type) {
     case 'string':
-      return texts(dialect);
+      return fc.constantFrom(...palette.texts);
     case 'boolean':
       return fc.boolean();
     case 'ipaddr':
-      return dialect === 'postgres' ? fc.constantFrom(...ADDRESSES) : fc.constant(null);
+      return dialect === 'postgres' ? fc.constantFrom(...palette.addresses) : fc.constant(null);
     case 'long':
     case 'decimal':
     case 'datetime':
     case 'duration':
-      return longs;
+      return fc.constantFrom(...palette.longs);
     default:
       return fc.constantFrom(...IDS.User);
   }
@@ -264,13 +233,15 @@ function orNull<T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | null> {
   return fc.option(arbitrary, { freq: 3 });
 }
 
-function users(id: string, dialect: DialectName) {
+function users(id: string, { palette }: Shape): fc.Arbitrary<User> {
+  const texts = fc.constantFrom(...palette.texts);
   return fc.record({
     id: fc.constant(id),
-    dept: orNull(texts(dialect)),
-    level: longs,
+    dept: orNull(texts),
+    level: fc.constantFrom(...palette.longs),
     boss: orNull(fc.constantFrom(...IDS.User)),
-    groups: fc.subarray([...IDS.Group]),
+    groups: fc.subarray([...IDS.Group], { maxLength: 2 }),
+    home: orNull(texts),
   });
 }
 
@@ -284,149 +255,197 @@ function folders(id: string, index: number) {
 }
 
 /** The rows as entities, which is what the evaluator sees. */
-export function entitiesOf(world: World): EntityStore {
+export function storeOf(world: World, set: PolicySet): EntityStore {
   const store = createEntityStore();
-  const put = (
-    uid: EntityUid,
-    attributes: [string, Value][],
-    parents: EntityUid[],
-    tags?: ReadonlyMap<string, Value>,
-  ) => store.put({ uid, attributes: CedarRecord.of(attributes), parents, tags });
-  for (const id of IDS.Org) put(new EntityUid('Org', id), [], []);
-  for (const { id, parents } of world.groups)
-    put(new EntityUid('Group', id), [], uids('Group', parents));
-  for (const { id, parent, org } of world.folders) {
-    put(new EntityUid('Folder', id), [], [...uids('Folder', [parent]), ...uids('Org', [org])]);
-  }
-  for (const { id, dept, level, boss, groups } of world.users) {
-    const attributes: [string, Value][] = [['level', long(level)]];
-    if (dept !== null) attributes.push(['dept', dept]);
-    if (boss !== null) attributes.push(['boss', new EntityUid('User', boss)]);
-    put(new EntityUid('User', id), attributes, uids('Group', groups));
-  }
-  for (const doc of world.docs) {
-    put(
-      new EntityUid('Doc', doc.id),
-      attributesOf(doc),
-      uids('Folder', [doc.folder]),
-      new Map(doc.labels),
-    );
-  }
+  const { parseEntity } = createJsonParser(set.schema);
+  for (const entity of entitiesOf(world)) store.put(parseEntity(entity));
   return store;
 }
 
-function attributesOf(doc: Doc): [string, Value][] {
-  const attributes: [string, Value][] = [];
-  for (const name of COLUMN_NAMES) {
-    const value = doc.cells[name];
-    if (value !== null) attributes.push([name, valueOf(name, value)]);
-  }
-  if (doc.tags) attributes.push(['tags', CedarSet.of(doc.tags)]);
-  if (doc.nums) attributes.push(['nums', CedarSet.of(doc.nums.map(long))]);
-  attributes.push(['viewers', CedarSet.of(uids('Group', doc.viewers))]);
-  if (doc.address) {
-    const { city, zip } = doc.address;
-    const fields: [string, Value][] = [['zip', long(zip)]];
-    if (city !== null) fields.push(['city', city]);
-    attributes.push(['address', CedarRecord.of(fields)]);
-  }
-  return attributes;
+function entitiesOf(world: World): readonly CedarEntity[] {
+  return [
+    ...IDS.Org.map((id) => ({ uid: { type: 'Org', id }, attrs: {}, parents: [] })),
+    ...world.groups.map(({ id, parents }) => ({
+      uid: { type: 'Group', id },
+      attrs: {},
+      parents: uids('Group', parents),
+    })),
+    ...world.folders.map(({ id, parent, org }) => ({
+      uid: { type: 'Folder', id },
+      attrs: {},
+      parents: [...uids('Folder', [parent]), ...uids('Org', [org])],
+    })),
+    ...world.users.map(({ id, dept, level, boss, groups, home }) => ({
+      uid: { type: 'User', id },
+      attrs: {
+        level,
+        home: home === null ? {} : { city: home },
+        ...(dept !== null && { dept }),
+        ...(boss !== null && { boss: reference('User', boss) }),
+      },
+      parents: uids('Group', groups),
+    })),
+    ...world.docs.map((doc) => ({
+      uid: { type: 'Doc', id: doc.id },
+      attrs: attributesOf(doc),
+      parents: uids('Folder', [doc.folder]),
+      tags: Object.fromEntries(doc.labels),
+    })),
+  ];
 }
 
-function valueOf(name: ColumnName, value: string | bigint | boolean): Value {
+function attributesOf(doc: Doc): CedarEntity['attrs'] {
+  const { tags, nums, viewers, address } = doc;
+  const cells = COLUMN_NAMES.flatMap((name) => {
+    const cell = doc.cells[name];
+    return cell === null ? [] : [[name, jsonOf(name, cell)] as const];
+  });
+  return {
+    ...Object.fromEntries(cells),
+    ...(tags && { tags }),
+    ...(nums && { nums }),
+    viewers: viewers.map((id) => reference('Group', id)),
+    ...(address && {
+      address: { zip: address.zip, ...(address.city !== null && { city: address.city }) },
+    }),
+  };
+}
+
+function jsonOf(name: ColumnName, cell: string | bigint | boolean): CedarJson {
+  const extension = (fn: string, arg: string) => ({ __extn: { fn, arg } });
   switch (COLUMNS[name]) {
     case 'string':
     case 'boolean':
-      return value as string | boolean;
     case 'long':
-      return long(value as bigint);
+      return cell;
     case 'decimal':
-      return new Decimal(long(value as bigint));
+      return extension('decimal', spellDecimal(cell as bigint));
     case 'datetime':
-      return new Datetime(long(value as bigint));
+      return {
+        __extn: {
+          fn: 'offset',
+          args: [extension('datetime', '1970-01-01'), extension('duration', `${cell}ms`)],
+        },
+      };
     case 'duration':
-      return new Duration(long(value as bigint));
+      return extension('duration', `${cell}ms`);
     case 'ipaddr':
-      return address(value as string);
+      return extension('ip', cell as string);
     default:
-      return new EntityUid('User', value as string);
+      return reference('User', cell as string);
   }
 }
 
-export function long(value: bigint): Value {
-  const found = longOf(value);
-  if (found === undefined) throw new RangeError(`${value} is no Long`);
-  return found;
+/** A decimal of this many ten-thousandths. */
+export function spellDecimal(scaled: bigint): string {
+  const digits = (scaled < 0n ? -scaled : scaled).toString().padStart(5, '0');
+  return `${scaled < 0n ? '-' : ''}${digits.slice(0, -4)}.${digits.slice(-4)}`;
 }
 
-export function address(text: string): Value {
-  const found = parseIp(text);
-  if (found === undefined) throw new RangeError(`${text} is no address`);
-  return found;
+function reference(type: string, id: string): CedarJson {
+  return { __entity: { type, id } };
 }
 
-function uids(type: string, ids: readonly (string | null)[]): EntityUid[] {
-  return ids.flatMap((id) => (id === null ? [] : [new EntityUid(type, id)]));
+function uids(type: string, ids: readonly (string | null)[]) {
+  return ids.flatMap((id) => (id === null ? [] : [{ type, id }]));
 }
 
-/** One statement with its parameters, in the dialect's own way of writing them. */
+export function schemaOf(world: World): string | undefined {
+  if (!world.hasSchema) return undefined;
+  const columns = COLUMN_NAMES.map(
+    (name) => `${name}${world.solid.includes(name) ? '' : '?'}: ${SCHEMA_TYPES[name]}`,
+  );
+  const mark = world.setsIn === 'rows' ? '' : '?';
+  return `
+    entity Org;
+    entity Folder in [Folder, Org];
+    entity Group in [Group];
+    entity User in [Group] { dept?: String, level: Long, boss?: User, home: { city?: String } };
+    entity Doc in [Folder] {
+      ${columns.join(', ')},
+      tags${mark}: Set<String>, nums${mark}: Set<Long>, viewers: Set<Group>, address?: { city?: String, zip: Long }
+    } tags String;
+    action ${ACTIONS.join(', ')} appliesTo { principal: User, resource: Doc, context: { n: Long, s: String } };
+  `;
+}
+
+const SCHEMA_TYPES: { readonly [name in ColumnName]: string } = {
+  n: 'Long',
+  m: 'Long',
+  s: 'String',
+  z: 'String',
+  b: 'Bool',
+  c: 'Bool',
+  d: 'decimal',
+  t: 'datetime',
+  u: 'duration',
+  owner: 'User',
+  ip: 'ipaddr',
+};
+
+/** One statement with its parameters, as the database's driver takes them. */
 export interface Statement {
   readonly sql: string;
   readonly parameters: readonly unknown[];
 }
 
-/** Makes the tables and fills them. */
+/**
+ * Makes the tables and fills them. Texts and ids ignore case as far as the database can, which a filter must
+ * not: PostgreSQL needs a collation `blind` for it.
+ */
 export function statementsOf(world: World): readonly Statement[] {
   const isSqlite = world.dialect === 'sqlite';
-  const types = isSqlite
-    ? { long: 'INTEGER', text: 'TEXT', boolean: 'INTEGER', json: 'TEXT', ip: 'TEXT' }
-    : { long: 'bigint', text: 'text', boolean: 'boolean', json: 'jsonb', ip: 'inet' };
-  // SQLite's columns ignore case, PostgreSQL's too where it can: a filter must not.
-  const text = isSqlite ? `${types.text} COLLATE NOCASE` : `${types.text} COLLATE blind`;
-  const column = (name: ColumnName) => {
-    const type = COLUMNS[name];
-    const notNull = world.solid.has(name) && !(isSqlite && type === 'ipaddr') ? ' NOT NULL' : '';
-    if (type === 'string') return `"${name}" ${text}${notNull}`;
-    if (type === 'boolean') return `"${name}" ${types.boolean}${notNull}`;
-    if (type === 'ipaddr') return `"${name}" ${types.ip}${notNull}`;
-    return `"${name}" ${typeof type === 'object' ? types.text : types.long}${notNull}`;
+  const [long, text, boolean, json, address] = isSqlite
+    ? ['INTEGER', 'TEXT COLLATE NOCASE', 'INTEGER', 'TEXT', 'TEXT']
+    : ['bigint', 'text COLLATE blind', 'boolean', 'jsonb', 'inet'];
+  const typeOf = (name: ColumnName): string => {
+    switch (COLUMNS[name]) {
+      case 'string':
+        return text;
+      case 'boolean':
+        return boolean;
+      case 'ipaddr':
+        return address;
+      case 'long':
+      case 'decimal':
+      case 'datetime':
+      case 'duration':
+        return long;
+      default:
+        return text;
+    }
   };
-  const sets = world.setsIn === 'array' ? ['text[]', 'bigint[]'] : [types.json, types.json];
+  const columns = COLUMN_NAMES.map((name) => {
+    const isSolid = world.solid.includes(name);
+    return `${name} ${typeOf(name)}${isSolid ? ' NOT NULL' : ''}`;
+  });
+  const [texts, longs] = world.setsIn === 'array' ? ['text[]', 'bigint[]'] : [json, json];
+  const pairs = `child ${text} NOT NULL, parent ${text} NOT NULL`;
   const tables: { readonly [name: string]: string } = {
-    docs: `id ${types.text} PRIMARY KEY, ${COLUMN_NAMES.map(column).join(', ')}, folder ${types.text}, tags ${sets[0]}, nums ${sets[1]}, has_address ${types.boolean} NOT NULL, city ${text}, zip ${types.long}`,
-    doc_tags: `doc ${types.text} NOT NULL, value ${text} NOT NULL`,
-    doc_nums: `doc ${types.text} NOT NULL, value ${types.long} NOT NULL`,
-    doc_viewers: `doc ${types.text} NOT NULL, value ${types.text} NOT NULL`,
-    doc_labels: `doc ${types.text} NOT NULL, key ${types.text} NOT NULL, value ${text} NOT NULL`,
-    users: `id ${types.text} PRIMARY KEY, dept ${text}, level ${types.long} NOT NULL, boss ${types.text}`,
-    user_groups: `child ${types.text} NOT NULL, parent ${types.text} NOT NULL`,
-    folders: `id ${types.text} PRIMARY KEY, parent ${types.text}, org ${types.text}`,
-    groups: `id ${types.text} PRIMARY KEY`,
-    group_groups: `child ${types.text} NOT NULL, parent ${types.text} NOT NULL`,
-    closure: `below_type ${types.text} NOT NULL, below ${types.text} NOT NULL, above_type ${types.text} NOT NULL, above ${types.text} NOT NULL`,
+    docs: `id ${text} NOT NULL, ${columns.join(', ')}, folder ${text}, tags ${texts}, nums ${longs},
+      has_address ${boolean} NOT NULL, city ${text}, zip ${long}`,
+    doc_tags: `doc ${text} NOT NULL, value ${text} NOT NULL`,
+    doc_nums: `doc ${text} NOT NULL, value ${long} NOT NULL`,
+    doc_viewers: `doc ${text} NOT NULL, value ${text} NOT NULL`,
+    doc_labels: `doc ${text} NOT NULL, key ${text} NOT NULL, value ${text} NOT NULL`,
+    users: `id ${text} NOT NULL, dept ${text}, level ${long} NOT NULL, boss ${text}, home ${text}`,
+    user_groups: pairs,
+    folders: `id ${text} NOT NULL, parent ${text}, org ${text}`,
+    groups: `id ${text} NOT NULL`,
+    group_groups: pairs,
+    ...Object.fromEntries(CLOSURES.map(([below, above]) => [`${below}_in_${above}`, pairs])),
   };
-  const drop = Object.keys(tables).map((name) =>
-    statement(`DROP TABLE IF EXISTS ${name} CASCADE`.replace(isSqlite ? ' CASCADE' : '', '')),
-  );
-  const create = Object.entries(tables).map(([name, columns]) =>
-    statement(`CREATE TABLE ${name} (${columns})${isSqlite ? ' STRICT' : ''}`),
-  );
-  // One table of pairs, seen by each pair of types as its own.
-  const views = CLOSURES.flatMap(([below, above]) => [
-    statement(`DROP VIEW IF EXISTS "${below}_in_${above}"`),
-    statement(
-      `CREATE VIEW "${below}_in_${above}" AS SELECT below, above FROM closure WHERE below_type = '${below}' AND above_type = '${above}'`,
-    ),
-  ]);
+  const names = Object.keys(tables);
   return [
-    ...views.filter((_, index) => index % 2 === 0),
-    ...drop,
-    ...create,
-    ...views.filter((_, index) => index % 2 === 1),
+    ...names.map((name) => statement(`DROP TABLE IF EXISTS "${name}"`)),
+    ...Object.entries(tables).map(([name, definition]) =>
+      statement(`CREATE TABLE "${name}" (${definition})${isSqlite ? ' STRICT' : ''}`),
+    ),
     ...insertsOf(world),
   ];
 }
 
+/** Which types are above which, each in a table of its own. */
 const CLOSURES = [
   ['Doc', 'Folder'],
   ['Doc', 'Org'],
@@ -445,87 +464,79 @@ function insertsOf(world: World): readonly Statement[] {
   const insert = (table: string, row: { readonly [column: string]: unknown }) => {
     const names = Object.keys(row);
     const marks = names.map((_, index) => (isSqlite ? '?' : `$${index + 1}`));
-    const values = Object.values(row).map((value) =>
-      isSqlite && typeof value === 'boolean' ? BigInt(value) : value,
-    );
+    const columns = names.map((name) => `"${name}"`).join(', ');
     return statement(
-      `INSERT INTO ${table} (${names.map((name) => `"${name}"`).join(', ')}) VALUES (${marks.join(', ')})`,
-      values,
+      `INSERT INTO "${table}" (${columns}) VALUES (${marks.join(', ')})`,
+      Object.values(row).map((value) =>
+        isSqlite && typeof value === 'boolean' ? BigInt(value) : value,
+      ),
     );
   };
-  const all: Statement[] = [];
-  for (const doc of world.docs) {
-    const { tags, nums } = doc;
-    const inColumn =
-      world.setsIn === 'json'
-        ? { tags: tags && JSON.stringify(tags), nums: nums && `[${nums.join()}]` }
-        : world.setsIn === 'array'
-          ? { tags, nums }
-          : {};
-    const cells = isSqlite ? { ...doc.cells, ip: null } : doc.cells;
-    all.push(
+  const setsOf = ({ tags, nums }: Doc) => {
+    if (world.setsIn === 'rows') return {};
+    if (world.setsIn === 'array') return { tags, nums };
+    return { tags: tags && JSON.stringify(tags), nums: nums && `[${nums.join()}]` };
+  };
+  const values = (table: string, doc: string, all: readonly unknown[] | null) =>
+    (all ?? []).map((value) => insert(table, { doc, value }));
+  return [
+    ...world.docs.flatMap((doc) => [
       insert('docs', {
         id: doc.id,
-        ...cells,
+        ...doc.cells,
         folder: doc.folder,
-        ...inColumn,
+        ...setsOf(doc),
         has_address: doc.address !== null,
         city: doc.address?.city ?? null,
         zip: doc.address?.zip ?? null,
       }),
-    );
-    for (const value of tags ?? []) all.push(insert('doc_tags', { doc: doc.id, value }));
-    for (const value of nums ?? []) all.push(insert('doc_nums', { doc: doc.id, value }));
-    for (const value of doc.viewers) all.push(insert('doc_viewers', { doc: doc.id, value }));
-    for (const [key, value] of doc.labels)
-      all.push(insert('doc_labels', { doc: doc.id, key, value }));
-  }
-  for (const { groups, ...user } of world.users) {
-    all.push(insert('users', user));
-    for (const parent of groups) all.push(insert('user_groups', { child: user.id, parent }));
-  }
-  for (const folder of world.folders) all.push(insert('folders', folder));
-  for (const { id, parents } of world.groups) {
-    all.push(insert('groups', { id }));
-    for (const parent of parents) all.push(insert('group_groups', { child: id, parent }));
-  }
-  const store = entitiesOf(world);
-  for (const type of ['Doc', 'Folder', 'User', 'Group']) {
-    for (const { uid } of store.ofType(type)) {
-      store.someAncestor(uid, (_key, above) => {
-        all.push(
-          insert('closure', {
-            below_type: type,
-            below: uid.id,
-            above_type: above.type,
-            above: above.id,
-          }),
-        );
-        return false;
-      });
-    }
-  }
-  return all;
+      ...values('doc_tags', doc.id, doc.tags),
+      ...values('doc_nums', doc.id, doc.nums),
+      ...values('doc_viewers', doc.id, doc.viewers),
+      ...doc.labels.map(([key, value]) => insert('doc_labels', { doc: doc.id, key, value })),
+    ]),
+    ...world.users.flatMap(({ groups, ...user }) => [
+      insert('users', user),
+      ...groups.map((parent) => insert('user_groups', { child: user.id, parent })),
+    ]),
+    ...world.folders.map((folder) => insert('folders', folder)),
+    ...world.groups.flatMap(({ id, parents }) => [
+      insert('groups', { id }),
+      ...parents.map((parent) => insert('group_groups', { child: id, parent })),
+    ]),
+    ...closureOf(world).map(([table, row]) => insert(table, row)),
+  ];
+}
+
+function closureOf(world: World) {
+  const store = createEntityStore();
+  const { parseEntity } = createJsonParser(undefined);
+  for (const entity of entitiesOf(world)) store.put(parseEntity(entity));
+  return CLOSURES.flatMap(([below, above]) =>
+    IDS[below].flatMap((child) =>
+      IDS[above]
+        .filter((parent) =>
+          store.isDescendant(new EntityUid(below, child), new EntityUid(above, parent)),
+        )
+        .map((parent) => [`${below}_in_${above}`, { child, parent }] as const),
+    ),
+  );
 }
 
 /** How the tables of a world are described to the translator. */
 export function mappingOf(world: World): SqlMapping {
-  const type = (given: SqlScalarType) => (world.hasSchema ? {} : { type: given });
-  const element = (given: SqlScalarType) => (world.hasSchema ? {} : { element: given });
-  const set = (column: string, given: SqlScalarType) =>
-    world.setsIn === 'rows'
-      ? ({
-          kind: 'rows',
-          table: `doc_${column}`,
-          owner: 'doc',
-          value: 'value',
-          ...element(given),
-        } as const)
-      : ({ kind: world.setsIn, column, ...element(given) } as const);
+  const { hasSchema, hierarchy, setsIn } = world;
+  const type = (given: SqlScalarType) => (hasSchema ? {} : { type: given });
+  const element = (given: SqlScalarType) => (hasSchema ? {} : { element: given });
+  const rows = (table: string) => ({ kind: 'rows', table, owner: 'doc', value: 'value' }) as const;
+  const set = (name: 'tags' | 'nums', given: SqlScalarType) =>
+    setsIn === 'rows'
+      ? { ...rows(`doc_${name}`), ...element(given) }
+      : { kind: setsIn, column: name, ...element(given) };
   const columns = Object.fromEntries(
     COLUMN_NAMES.filter((name) => world.dialect === 'postgres' || name !== 'ip').map((name) => [
       name,
-      { column: name, ...type(COLUMNS[name]), nullable: !world.solid.has(name) },
+      { column: name, ...type(COLUMNS[name]), nullable: !world.solid.includes(name) },
     ]),
   );
   return {
@@ -536,13 +547,7 @@ export function mappingOf(world: World): SqlMapping {
         ...columns,
         tags: set('tags', 'string'),
         nums: set('nums', 'long'),
-        viewers: {
-          kind: 'rows',
-          table: 'doc_viewers',
-          owner: 'doc',
-          value: 'value',
-          ...element({ entity: 'Group' }),
-        },
+        viewers: { ...rows('doc_viewers'), ...element({ entity: 'Group' }) },
         address: {
           kind: 'record',
           present: 'has_address',
@@ -553,7 +558,7 @@ export function mappingOf(world: World): SqlMapping {
         },
       },
       tags: { table: 'doc_labels', owner: 'doc', key: 'key', value: 'value', ...type('string') },
-      ...above(world, 'Doc', [{ type: 'Folder', column: 'folder' }]),
+      ...above(hierarchy, 'Doc', [{ type: 'Folder', column: 'folder' }]),
     },
     User: {
       table: 'users',
@@ -562,114 +567,45 @@ export function mappingOf(world: World): SqlMapping {
         dept: { column: 'dept', ...type('string') },
         level: { column: 'level', ...type('long'), nullable: false },
         boss: { column: 'boss', ...type({ entity: 'User' }) },
+        home: { kind: 'record', attributes: { city: { column: 'home', ...type('string') } } },
       },
-      ...(world.hierarchy === 'memory'
-        ? {}
-        : above(world, 'User', [pairs('user_groups', 'Group')])),
+      ...(hierarchy !== 'memory' && above(hierarchy, 'User', [pairsIn('user_groups')])),
     },
-    ...(world.hierarchy === 'memory'
-      ? {}
-      : {
-          Folder: {
-            table: 'folders',
-            id: 'id',
-            ...above(world, 'Folder', [
-              { type: 'Folder', column: 'parent' },
-              { type: 'Org', column: 'org' },
-            ]),
-          },
-          Group: {
-            table: 'groups',
-            id: 'id',
-            ...above(world, 'Group', [pairs('group_groups', 'Group')]),
-          },
-          Org: { table: 'orgs', id: 'id', parents: [] },
-        }),
+    ...(hierarchy !== 'memory' && {
+      Folder: {
+        table: 'folders',
+        id: 'id',
+        ...above(hierarchy, 'Folder', [
+          { type: 'Folder', column: 'parent' },
+          { type: 'Org', column: 'org' },
+        ]),
+      },
+      Group: {
+        table: 'groups',
+        id: 'id',
+        ...above(hierarchy, 'Group', [pairsIn('group_groups')]),
+      },
+      Org: { table: 'orgs', id: 'id', parents: [] },
+    }),
   };
 }
 
-function pairs(table: string, type: string) {
-  return { kind: 'rows', type, table, child: 'child', parent: 'parent' } as const;
+function pairsIn(table: string) {
+  return { kind: 'rows', type: 'Group', table, child: 'child', parent: 'parent' } as const;
 }
 
 function above(
-  world: World,
+  hierarchy: World['hierarchy'],
   type: string,
   parents: NonNullable<SqlTable['parents']>,
 ): Pick<SqlTable, 'parents' | 'ancestors'> {
-  if (world.hierarchy !== 'ancestors') return { parents };
+  if (hierarchy !== 'ancestors') return { parents };
   return {
     ancestors: CLOSURES.filter(([below]) => below === type).map(([below, upper]) => ({
       type: upper,
       table: `${below}_in_${upper}`,
-      descendant: 'below',
-      ancestor: 'above',
+      descendant: 'child',
+      ancestor: 'parent',
     })),
   };
-}
-
-const STRING: SchemaType = { kind: 'string' };
-const LONG: SchemaType = { kind: 'long' };
-
-export function schemaOf(world: World): Schema | undefined {
-  if (!world.hasSchema) return undefined;
-  const types: [string, { shape: RecordType; memberOfTypes?: string[]; tags?: SchemaType }][] = [
-    [
-      'Doc',
-      {
-        shape: record([
-          ...COLUMN_NAMES.map(
-            (name) => [name, schemaType(COLUMNS[name]), world.solid.has(name)] as const,
-          ),
-          ['tags', { kind: 'set', element: STRING }, world.setsIn === 'rows'],
-          ['nums', { kind: 'set', element: LONG }, world.setsIn === 'rows'],
-          ['viewers', { kind: 'set', element: { kind: 'entity', name: 'Group' } }, true],
-          [
-            'address',
-            record([
-              ['city', STRING, false],
-              ['zip', LONG, true],
-            ]),
-            false,
-          ],
-        ]),
-        memberOfTypes: ['Folder'],
-        tags: STRING,
-      },
-    ],
-    [
-      'User',
-      {
-        shape: record([
-          ['dept', STRING, false],
-          ['level', LONG, true],
-          ['boss', { kind: 'entity', name: 'User' }, false],
-        ]),
-        memberOfTypes: ['Group'],
-      },
-    ],
-    ['Folder', { shape: record([]), memberOfTypes: ['Folder', 'Org'] }],
-    ['Group', { shape: record([]), memberOfTypes: ['Group'] }],
-    ['Org', { shape: record([]) }],
-  ];
-  return {
-    entityTypes: new Map(
-      types.map(([name, { shape, memberOfTypes = [], tags }]) => [
-        name,
-        { name, shape, memberOfTypes: new Set(memberOfTypes), tags, enumIds: undefined },
-      ]),
-    ),
-    actions: new Map(),
-  };
-}
-
-function record(fields: readonly (readonly [string, SchemaType, boolean])[]): RecordType {
-  return {
-    kind: 'record',
-    attributes: new Map(fields.map(([name, type, required]) => [name, { type, required }])),
-  };
-}
-
-function schemaType(type: SqlScalarType): SchemaType {
-  return typeof type === 'object' ? { kind: 'entity', name: type.entity } : { kind: type };
 }

@@ -95,7 +95,7 @@ describe('what is left of a policy', () => {
       left({ in: { left: RESOURCE, right: { Value: { __entity: uid('Vault', 'v') } } } }),
     );
     expect(await leftOf('resource.owner == principal')).toBe(
-      left({ '==': { left: owner, right: { Value: { __entity: ALICE } } } }),
+      left({ '==': { left: owner, right: { Value: { __entity: { ...ALICE } } } } }),
     );
     expect(await leftOf('["a", "b"].contains(resource.note)')).toBe(
       left({

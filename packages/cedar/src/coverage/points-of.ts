@@ -66,7 +66,7 @@ function collectWithin(node: Expression, points: Point[]): void {
     case 'not':
     case 'if':
       collectCondition(node, points);
-      return;
+      break;
     default:
       for (const part of partsOf(node)) collectWithin(part, points);
   }

@@ -76,8 +76,8 @@ export interface EntityStore extends EntityView {
     visit: (ancestorKey: string, ancestor: EntityUid) => boolean,
   ): boolean;
   /**
-   * The store's own object for a name that it knows, else a new one. Who makes values with it has them found
-   * without a look-up, and spares the memory of a name for each mention.
+   * The store's own object for a name that it knows, else a new one. It is found without a look-up; so are
+   * attributes that name an entity, since the store puts its own objects there.
    */
   uid(type: string, id: string): EntityUid;
 }

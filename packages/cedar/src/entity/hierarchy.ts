@@ -46,7 +46,13 @@ export class Hierarchy {
     for (let index = 0; index < parents.length; index += 1) {
       const parent = nodeOf(parents[index] as EntityUid);
       if (parent === ancestor) return true;
-      if (parentsOf(parent).length > 0 && this.closureOf(parent).has(ancestor)) return true;
+      // One that is in nothing needs no closure.
+      const closure = parent.hub?.closure;
+      if (closure !== undefined) {
+        if (closure.has(ancestor)) return true;
+      } else if (parentsOf(parent).length > 0 && this.closureOf(parent).has(ancestor)) {
+        return true;
+      }
     }
     return false;
   }

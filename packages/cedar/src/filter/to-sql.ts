@@ -1,5 +1,9 @@
 import type { Expression, Span } from '../ast/expression.ts';
-import type { Schema } from '../schema/schema.ts';
+import type { PolicySet } from '../authorize/policy-set.ts';
+import { CedarDataError } from '../json/cedar-data-error.ts';
+import { evaluatePartially } from '../partial/evaluate-partially.ts';
+import type { PartialAnswer } from '../partial/partial-answer.ts';
+import type { PartialRequest } from '../partial/partial-request.ts';
 import type { Dialect } from './dialect.ts';
 import type { SqlMapping } from './mapping.ts';
 import { postgres } from './postgres.ts';
@@ -12,25 +16,11 @@ import { sqlite } from './sqlite.ts';
 import { Translator } from './translate.ts';
 import { Untranslatable } from './untranslatable.ts';
 
-/** A policy of which only the row is unknown: everything else was evaluated. */
-export interface FilterPolicy {
-  readonly id: string;
-  readonly effect: 'permit' | 'forbid';
-  readonly condition: Expression;
-}
-
 export interface SqlOptions {
   readonly dialect: 'postgres' | 'sqlite';
-  /** The type of the unknown entity, whose table the filter is for. */
-  readonly entityType: string;
-  /** Which variable is the row; the resource unless said otherwise. */
-  readonly unknown?: 'principal' | 'resource';
   readonly mapping: SqlMapping;
-  /** The name under which the statement knows the row: its table's, or an alias. `resource` unless said otherwise. */
+  /** The name under which the statement knows the row: its table's, or an alias. `resource` or `principal` unless said otherwise. */
   readonly alias?: string;
-  readonly schema?: Schema;
-  /** For what the tables do not tell: known entities, and the hierarchy of types without a table. */
-  readonly entities?: FilterEntities;
   /** Whether a forbid that fails to evaluate denies. Off unless said otherwise, as in `authorize`. */
   readonly strict?: boolean;
   /** How many parameters stand before the filter's in the statement; none unless said otherwise. */
@@ -63,39 +53,75 @@ export interface PolicyRefusal {
 const DIALECTS: { readonly [name in SqlOptions['dialect']]: Dialect } = { postgres, sqlite };
 
 /**
- * Turns residual policies into the WHERE condition that selects the rows they permit. What has no SQL of
- * exactly the same meaning is refused, never approximated.
+ * Turns policies into the WHERE condition that selects the rows they permit: those of the entities of one type
+ * that may stand for the unknown principal or resource. What has no SQL of exactly the same meaning is refused,
+ * never approximated.
  *
- * @param policies as partial evaluation leaves them, all that may apply
+ * @param request whose principal or resource is `{ type }`, and in which all else is known
+ * @param entities all that is known beside the rows: whom the request and the policies name, and those above them
  * @throws {CedarError} `ERR_CEDAR_FILTER_MAPPING_INVALID` when the mapping itself is wrong
+ * @throws {CedarDataError} `ERR_CEDAR_REQUEST_INVALID` for a request that no row could complete
  */
 export function toSql(
-  policies: readonly FilterPolicy[],
+  set: PolicySet,
+  request: PartialRequest,
+  entities: FilterEntities,
   options: SqlOptions,
 ): SqlFilter | SqlRefusal {
+  const { unknown, entityType } = unknownOf(request);
   const dialect = DIALECTS[options.dialect];
   if (!dialect) throw invalid('dialect', `found ${JSON.stringify(options.dialect)}`);
-  const alias = columnName(options.alias ?? 'resource', 'alias');
+  const alias = columnName(options.alias ?? unknown, 'alias');
   if (alias.startsWith(ALIAS_PREFIX)) throw invalid('alias', `found '${alias}', a name of our own`);
-  const { schema, entities, entityType } = options;
+  const { schema } = set;
   const tables = resolveMapping(options.mapping, { schema, dialect });
   const table = tables.get(entityType);
   if (!table) throw invalid(entityType, 'there is no table for the type that is asked for');
 
+  const policies = policiesOf(set, evaluatePartially(set, request, entities));
   const scope = new Scope({ dialect, tables, schema, entities });
-  const translator = new Translator(scope, {
-    unknown: options.unknown ?? 'resource',
-    row: rowTerm(entityType, table, alias, scope),
-  });
+  const row = rowTerm(entityType, table, alias, scope);
+  return translate(policies, new Translator(scope, { unknown, row }), { ...options, dialect });
+}
+
+/** The variable that stands for the row, and its type. */
+function unknownOf({ principal, action, resource, unknownContext }: PartialRequest): {
+  readonly unknown: 'principal' | 'resource';
+  readonly entityType: string;
+} {
+  const [unknown, known, entity] =
+    principal.id === undefined
+      ? (['principal', resource, principal] as const)
+      : (['resource', principal, resource] as const);
+  const isWhole = known.id !== undefined && action.id !== undefined && unknownContext === undefined;
+  if (!isWhole || entity.id !== undefined || entity.type === undefined) {
+    throw new CedarDataError(
+      'ERR_CEDAR_REQUEST_INVALID',
+      'cannot filter: expected the type of either principal or resource, and all else known',
+      unknown,
+    );
+  }
+  return { unknown, entityType: entity.type };
+}
+
+function translate(
+  policies: readonly FilterPolicy[],
+  translator: Translator,
+  {
+    dialect,
+    strict,
+    parametersBefore = 0,
+  }: { readonly dialect: Dialect; readonly strict?: boolean; readonly parametersBefore?: number },
+): SqlFilter | SqlRefusal {
   try {
     const permits = translateAll(policies, 'permit', (each) => translator.condition(each).holds);
     const forbids = translateAll(policies, 'forbid', (each) => {
       const { holds, fails } = translator.condition(each);
-      return options.strict ? not(fails) : holds;
+      return strict ? not(fails) : holds;
     });
     const predicate = combine(permits, forbids);
     if (!('kind' in predicate)) return refused(predicate);
-    const rendered = renderSql(sqlOf(predicate), dialect, options.parametersBefore ?? 0);
+    const rendered = renderSql(sqlOf(predicate), dialect, parametersBefore);
     return { kind: 'filter', ...rendered };
   } catch (error) {
     // Each policy fits, and all together do not.
@@ -104,6 +130,32 @@ export function toSql(
     return refused([{ policy: '', span: undefined, message }]);
   }
 }
+
+interface FilterPolicy {
+  readonly id: string;
+  readonly effect: 'permit' | 'forbid';
+  readonly condition: Expression;
+}
+
+/** All that may apply; a policy that is never satisfied and never fails does not. */
+function policiesOf(set: PolicySet, partial: PartialAnswer): readonly FilterPolicy[] {
+  const effectOf = (id: string) => set.policy(id)?.effect ?? 'forbid';
+  return [
+    ...partial.satisfied.map((id) => ({
+      id,
+      effect: effectOf(id),
+      condition: { kind: 'literal', span: NOWHERE, value: true } as const,
+    })),
+    ...partial.errored.map(({ policy: id, message }) => ({
+      id,
+      effect: effectOf(id),
+      condition: { kind: 'error', span: NOWHERE, message } as const,
+    })),
+    ...partial.residuals,
+  ];
+}
+
+const NOWHERE: Span = { start: 0, end: 0 };
 
 function refused(refusals: readonly PolicyRefusal[]): SqlRefusal {
   return { kind: 'refused', code: 'ERR_CEDAR_FILTER_UNTRANSLATABLE', refusals };

@@ -3,8 +3,8 @@ import type { CedarEngine, CedarEntity, PolicySource } from '../engine.ts';
 import { createEntityStore } from '../entity/create-entity-store.ts';
 import type { EntityView } from '../entity/entity-view.ts';
 import { createJsonParser } from '../json/create-json-parser.ts';
+import { parseCedarJson } from '../json/parse-cedar-json.ts';
 import { parsePolicy } from '../text/parse-policy.ts';
-import { parseExactJson } from './exact-json.ts';
 import { readLinks, readUid } from './read-vector-test.ts';
 import type { VectorLink, VectorTest } from './vector-test.ts';
 
@@ -24,7 +24,7 @@ export async function loadVectorTest(
   test: VectorTest,
   { engine, read }: { readonly engine: CedarEngine; readonly read: ReadFile },
 ): Promise<LoadedVectorTest> {
-  const schema = test.schema === undefined ? undefined : await readAll(test.schema, read);
+  const schema = typeof test.schema === 'string' ? await readAll(test.schema, read) : test.schema;
   const sources = await engine.split(await readAll(test.policies, read), { ids: 'position' });
   const [problem] = sources.problems;
   if (problem) throw new Error(`cannot read ${test.policies}: ${problem.message}`);
@@ -39,8 +39,11 @@ export async function loadVectorTest(
       validation: 'off',
     },
   );
-  const text = test.entities === undefined ? '[]' : await readAll(test.entities, read);
-  return { set, entities: readEntities(parseExactJson(text), set) };
+  const entities =
+    typeof test.entities === 'string'
+      ? parseCedarJson(await readAll(test.entities, read))
+      : (test.entities ?? []);
+  return { set, entities: readEntities(entities, set) };
 }
 
 type ReadFile = (path: string) => Promise<string | undefined>;
@@ -54,14 +57,17 @@ async function readAll(path: string, read: ReadFile): Promise<string> {
 /** The test's own links, else those in a file beside the policies. */
 async function findLinks(test: VectorTest, read: ReadFile): Promise<readonly VectorLink[]> {
   if (typeof test.links === 'string') {
-    return readLinks(parseExactJson(await readAll(test.links, read)));
+    return readLinks(parseCedarJson(await readAll(test.links, read)));
   }
   if (test.links) return test.links;
   const beside = await read(test.policies.replace(/\.cedar$/, '.links.json'));
-  return beside === undefined || beside === '' ? [] : readLinks(parseExactJson(beside));
+  return beside === undefined || beside === '' ? [] : readLinks(parseCedarJson(beside));
 }
 
-/** Templates are called by their place; a link may use the `@id` that one is annotated with as well. */
+/**
+ * Templates are called by their place in the file; a link may use the `@id` that one is annotated with, or its
+ * place among the templates, as well.
+ */
 function placeOf(template: string, templates: readonly PolicySource[]): string {
   if (templates.some(({ id }) => id === template)) return template;
   const annotated = templates.find((source) =>
@@ -69,7 +75,8 @@ function placeOf(template: string, templates: readonly PolicySource[]): string {
       ([name, value]) => name === 'id' && value === template,
     ),
   );
-  return annotated?.id ?? template;
+  const place = /^template(\d+)$/.exec(template)?.[1];
+  return annotated?.id ?? templates[Number(place)]?.id ?? template;
 }
 
 function readEntities(json: unknown, { schema }: PolicySet): EntityView {

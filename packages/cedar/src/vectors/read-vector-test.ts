@@ -17,8 +17,10 @@ export function readVectorTest(json: unknown): VectorTest {
   const links = test['templateLinks'] ?? test['template_links'] ?? test['links'];
   return {
     policies: asText(test['policies'], 'policies'),
-    schema: optionalText(test['schema'], 'schema'),
-    entities: optionalText(test['entities'], 'entities'),
+    schema: isRecord(test['schema']) ? test['schema'] : optionalText(test['schema'], 'schema'),
+    entities: Array.isArray(test['entities'])
+      ? test['entities']
+      : optionalText(test['entities'], 'entities'),
     shouldValidate:
       typeof test['shouldValidate'] === 'boolean' ? test['shouldValidate'] : undefined,
     links:
@@ -33,14 +35,18 @@ export function readVectorTest(json: unknown): VectorTest {
 
 function readRequest(json: unknown, index: number): VectorRequest {
   const request = asRecord(json, `requests[${index}]`);
-  const { description, decision, validateRequest } = request;
+  const { description, validateRequest } = request;
+  // The command line of Cedar prints decisions in capitals.
+  const decision = String(request['decision']).toLowerCase();
   if (decision !== 'allow' && decision !== 'deny') {
     throw new Error(`found no decision in requests[${index}], expected 'allow' or 'deny'`);
   }
   const ids = (name: string) =>
-    asList(request[name] ?? [], `requests[${index}].${name}`)
-      .map((id) => asText(id, `requests[${index}].${name}`))
-      .sort();
+    request[name] !== undefined && {
+      [name]: asList(request[name], `requests[${index}].${name}`)
+        .map((id) => asText(id, `requests[${index}].${name}`))
+        .sort(),
+    };
   return {
     description: typeof description === 'string' ? description : `request ${index}`,
     principal: readUid(request['principal'], 'principal'),
@@ -49,7 +55,7 @@ function readRequest(json: unknown, index: number): VectorRequest {
     context: asRecord(request['context'] ?? {}, 'context') as { [name: string]: CedarJson },
     // The official harness checks requests unless the file says otherwise.
     validateRequest: validateRequest !== false,
-    expected: { decision, reason: ids('reason'), errors: ids('errors') },
+    expected: { decision, ...ids('reason'), ...ids('errors') },
   };
 }
 

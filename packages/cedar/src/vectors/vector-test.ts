@@ -7,8 +7,10 @@ import type { CedarJson, CedarUid } from '../engine.ts';
 export interface VectorTest {
   /** A `.cedar` file; its policies are called `policy0`, `policy1`, … in the order in which they stand. */
   readonly policies: string;
-  readonly schema: string | undefined;
-  readonly entities: string | undefined;
+  /** A file, or the schema itself in JSON. */
+  readonly schema: string | object | undefined;
+  /** A file, or the entities themselves. */
+  readonly entities: string | readonly unknown[] | undefined;
   readonly shouldValidate: boolean | undefined;
   /** Links written into the test itself, or the path of a file of them. */
   readonly links: string | readonly VectorLink[] | undefined;
@@ -22,7 +24,14 @@ export interface VectorRequest {
   readonly resource: CedarUid;
   readonly context: { readonly [name: string]: CedarJson };
   readonly validateRequest: boolean;
-  readonly expected: VectorAnswer;
+  /** What it leaves out is not compared. */
+  readonly expected: ExpectedAnswer;
+}
+
+export interface ExpectedAnswer {
+  readonly decision: 'allow' | 'deny';
+  readonly reason?: readonly string[];
+  readonly errors?: readonly string[];
 }
 
 /** Reasons and errors are the ids of policies, sorted. */
