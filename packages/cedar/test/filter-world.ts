@@ -569,7 +569,9 @@ export function mappingOf(world: World): SqlMapping {
         boss: { column: 'boss', ...type({ entity: 'User' }) },
         home: { kind: 'record', attributes: { city: { column: 'home', ...type('string') } } },
       },
-      ...(hierarchy !== 'memory' && above(hierarchy, 'User', [pairsIn('user_groups')])),
+      ...(hierarchy === 'memory'
+        ? ({ parents: 'entities' } as const)
+        : above(hierarchy, 'User', [pairsIn('user_groups')])),
     },
     ...(hierarchy !== 'memory' && {
       Folder: {
