@@ -15,7 +15,7 @@ const [name = 'bank-20', mode = 'parsed', seconds = '3'] = process.argv.slice(2)
 const engine = await countersign(workloadOf(name));
 const found = figures(await engine.measure(mode as Mode, Number(seconds)));
 process.stdout.write(
-  `${name} ${mode}: p50 ${duration(found.p50Ns)}, p99 ${duration(found.p99Ns)} by batches; p50 ${duration(found.singleP50Ns)}, p99 ${duration(found.singleP99Ns)} one by one\n`,
+  `${name} ${mode}: p50 ${duration(found.batchP50Ns)}, p99 ${duration(found.batchP99Ns)} by batches; p50 ${duration(found.singleP50Ns)}, p99 ${duration(found.singleP99Ns)} one by one\n`,
 );
 
 function workloadOf(workload: string): Workload {

@@ -11,7 +11,7 @@ export interface Machine {
   readonly memoryGb: number;
   readonly node: string;
   readonly v8: string;
-  /** Over the last minute: what else ran when the run began. */
+  /** Over the last minute, before the run: what else the machine did. */
   readonly loadAverage: number;
   readonly versions: { readonly [peer: string]: string };
 }

@@ -33,7 +33,7 @@ export function markdown(results: Results): string {
   const families = [...new Set(workloads.map((name) => name.slice(0, name.lastIndexOf('-'))))];
   return [
     '# Cedar: benchmark',
-    `${machine.date}. ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB; Node ${machine.node} (V8 ${machine.v8}); load average at the start ${machine.loadAverage}.`,
+    `${machine.date}. ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB; Node ${machine.node} (V8 ${machine.v8}); load average before the run ${machine.loadAverage}.${isBusy(machine) ? ' **The machine was busy with other things: compare within the run only.**' : ''}`,
     `${Object.entries(machine.versions)
       .map(([peer, version]) => `${peer} ${version}`)
       .join('; ')}.`,
@@ -43,7 +43,7 @@ export function markdown(results: Results): string {
       const ofFamily = rows.filter(({ workload }) => workload.startsWith(`${family}-`));
       return [
         `## ${family}`,
-        'p50 of a decision, by batches:',
+        'p50 of a decision:',
         table(ofFamily, family, 'p50Ns'),
         'p99 of a single decision:',
         table(ofFamily, family, 'singleP99Ns'),
@@ -69,7 +69,14 @@ export function markdown(results: Results): string {
   ].join('\n\n');
 }
 
-const HOW_MEASURED = `Modes: \`parsed\`: entities and request are resident; \`context\`: entities are resident, the request is JSON values;
+function isBusy({ loadAverage, cores }: Machine): boolean {
+  return loadAverage > cores / 2;
+}
+
+const HOW_MEASURED = `p50 is taken over batches of about half a millisecond, or above 10 µs over decisions one by one; p99 over decisions
+one by one, less what reading the clock costs; both are in the JSON file.
+
+Modes: \`parsed\`: entities and request are resident; \`context\`: entities are resident, the request is JSON values;
 \`objects\`: the request and the entities it needs are JSON values; \`text\`: the same as JSON text.`;
 
 const DIFFERENCES = `- cedar-wasm keeps no entities: it has no resident mode. Policies and schema are parsed beforehand, requests validated.

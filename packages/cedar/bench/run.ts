@@ -26,9 +26,10 @@ import type { Workload } from './workloads/workload.ts';
 const seconds = positive('BENCH_SECONDS', 1);
 const rounds = Math.ceil(positive('BENCH_ROUNDS', 3));
 const isShort = seconds < 0.5;
-const modes: readonly Mode[] = isShort
-  ? ['parsed', 'objects']
-  : ['parsed', 'context', 'objects', 'text'];
+const MAIN_MODES: readonly Mode[] = ['parsed', 'objects'];
+const modes: readonly Mode[] = isShort ? MAIN_MODES : ['parsed', 'context', 'objects', 'text'];
+/** With more, decisions of some peers take milliseconds, and a turn of all questions seconds. */
+const POLICIES_ALL_MODES_MAX = 200;
 const tooLong = isShort ? 'this run is short' : 'a decision takes too long to measure many';
 const cache = join(import.meta.dirname, '../../../.cache/bench');
 const started = new Date();
@@ -74,7 +75,12 @@ async function measure(workload: Workload): Promise<readonly Row[]> {
       if (count <= policiesMax) engines.push(await make(workload));
       else skipped.push(`${name} at ${count} policies: ${tooLong}`);
     }
-    return await compare(workload, engines, { seconds, rounds, modes });
+    const isLarge = workload.policies.length > POLICIES_ALL_MODES_MAX;
+    return await compare(workload, engines, {
+      seconds,
+      rounds,
+      modes: isLarge ? MAIN_MODES : modes,
+    });
   } finally {
     for (const engine of engines) await engine.close();
   }

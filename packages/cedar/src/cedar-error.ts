@@ -11,7 +11,7 @@ export type CedarErrorCode =
   | 'ERR_CEDAR_ENTITIES_INVALID'
   /** A change of an entity that is not there. */
   | 'ERR_CEDAR_ENTITY_UNKNOWN'
-  /** More calls waiting, sets alive or entities than there is room for. */
+  /** More calls waiting, or more entities or names, than there is room for. */
   | 'ERR_CEDAR_OVERLOADED'
   | 'ERR_CEDAR_CLOSED'
   /** A filter's mapping from entities to tables that contradicts itself, the schema or the database. */

@@ -71,6 +71,7 @@ export { CedarDataError, type CedarDataErrorCode } from './json/cedar-data-error
 export { createJsonParser, type JsonParser } from './json/create-json-parser.ts';
 export { parseCedarJson } from './json/parse-cedar-json.ts';
 export { valueToJson } from './json/value-to-json.ts';
+export { LIMITS } from './limits.ts';
 export {
   type Completion,
   completeAnswer,

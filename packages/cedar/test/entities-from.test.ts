@@ -96,7 +96,7 @@ test(`says what the source says, asking and parsing once for each name (seed ${S
         expectView(layer(view, own.map(entityOf)), both);
       },
     ),
-    { seed: SEED, numRuns: 300 },
+    { seed: SEED, numRuns: 150 },
   );
 });
 

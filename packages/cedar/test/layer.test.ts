@@ -68,7 +68,7 @@ test(`says of a layer over a store what both together say (seed ${SEED})`, () =>
         expectView(view, over(under, modelOf(own)));
       },
     ),
-    { seed: SEED, numRuns: 400 },
+    { seed: SEED, numRuns: 150 },
   );
 });
 
@@ -83,7 +83,7 @@ test(`says the same of layers over layers (seed ${SEED})`, () => {
       }
       expectView(view, model);
     }),
-    { seed: SEED, numRuns: 200 },
+    { seed: SEED, numRuns: 100 },
   );
 });
 

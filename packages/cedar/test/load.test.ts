@@ -257,6 +257,34 @@ test('blames each of several deadly policies and still tells what is wrong with 
   ]);
 });
 
+test.each([
+  ['its first text, a schema', 0],
+  ['a policy that it parses', 1],
+  ['a policy that it validates', 2],
+])(
+  'blames nothing when a thread is ended once while it is asked about %s',
+  async (_what, spared) => {
+    let left = spared;
+    let started = 0;
+    await using engine = newEngine({
+      async startThread() {
+        started += 1;
+        const thread = await startNodeThread();
+        return {
+          ...thread,
+          post(message) {
+            if (left === 0) void thread.terminate();
+            else thread.post(message);
+            left -= 1;
+          },
+        };
+      },
+    });
+    expect(await engine.validate([ALICE_PERMIT], SCHEMA)).toEqual([]);
+    expect(started).toBe(2);
+  },
+);
+
 test('gives up after eight deaths', async () => {
   await using mortal = newEngine({ startThread: startMortalThread });
   const deadly = Array.from({ length: 9 }, (_, index) => poison(`${index}`));

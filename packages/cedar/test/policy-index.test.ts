@@ -161,9 +161,11 @@ test('policies that cannot apply are not asked, however many', async () => {
     {
       get({ type, id }) {
         if (type === 'Probe') asked.push(id);
-        const parents = { 'User u9': 'Group g6', 'Group g6': 'Group g12', 'Doc d7': 'Folder f8' }[
-          `${type} ${id}`
-        ];
+        const parents = new Map([
+          ['User u9', 'Group g6'],
+          ['Group g6', 'Group g12'],
+          ['Doc d7', 'Folder f8'],
+        ]).get(`${type} ${id}`);
         if (parents === undefined) return undefined;
         const [parentType = '', parentId = ''] = parents.split(' ');
         return { uid: { type, id }, attrs: {}, parents: [{ type: parentType, id: parentId }] };

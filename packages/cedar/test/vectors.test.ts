@@ -1,8 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createCedarEngine, runVectors } from '@countersign/cedar';
+import { createCedarEngine, parseCedarJson, runVectors } from '@countersign/cedar';
 import { startNodeThread } from '@countersign/cedar/node';
 import { afterAll, expect, test } from 'vitest';
+import { loadVectorTest } from '#src/vectors/load-vector-test.ts';
+import { looksLikeTest, readVectorTest } from '#src/vectors/read-vector-test.ts';
 import { officialAnswers } from './vectors/official-answers.ts';
 import { vectorFiles } from './vectors/vector-files.ts';
 
@@ -10,35 +12,62 @@ const root = join(import.meta.dirname, 'vectors');
 const engine = createCedarEngine({ startThread: startNodeThread });
 afterAll(() => engine.close());
 
-const folders = ['handmade', 'regressions'] as const;
-const run = (path: string) => runVectors(path, { ...vectorFiles, root, engine });
+test.each(['handmade', 'regressions'])(
+  'answers every request of %s as the official engine does',
+  async (folder) => {
+    const report = await runVectors(join(root, folder), { ...vectorFiles, root, engine });
+    expect(report.mismatches).toEqual([]);
+    expect(report.tests).toBe(testsIn(folder).length);
+  },
+);
 
-test.each(folders)('answers every request of %s as the official engine does', async (folder) => {
-  const report = await run(join(root, folder));
-  expect(report.mismatches).toEqual([]);
-  expect(report.tests).toBe(testsIn(folder).length);
-});
+test.each(testsIn('handmade'))(
+  'tells errors of %s in the official words and places',
+  async (name) => {
+    const vector = readVectorTest(readJson(name));
+    const { set, entities } = await loadVectorTest(vector, {
+      engine,
+      read: async (path) => readText(path),
+    });
+    const got = vector.requests.map(
+      ({ validateRequest, expected: _, description: __, ...request }) =>
+        Object.fromEntries(
+          set
+            .authorize(request, entities, { validateRequest })
+            .errors.map(({ policy, message, span }) => [policy, [message, span?.start, span?.end]]),
+        ),
+    );
+    expect(got).toEqual(readJson(name.replace(/json$/, 'messages.json')));
+  },
+);
 
-test.each(folders)('expectations of %s are those of the official engine', (folder) => {
-  for (const file of testsIn(folder)) {
-    const { requests } = JSON.parse(readFileSync(file, 'utf8'));
-    const expected = requests.map(({ decision, reason, errors }: Expected) => ({
-      decision,
-      reason: reason.toSorted(),
-      errors: errors.toSorted(),
-    }));
-    expect(officialAnswers(file, root), file).toEqual(expected);
-  }
-});
+test.each([...testsIn('handmade'), ...testsIn('regressions')])(
+  'what %s expects is what the official engine says',
+  (name) => {
+    const expected = readVectorTest(readJson(name)).requests.map((request) => request.expected);
+    const official = officialAnswers(join(root, name), root);
+    expect(official).toMatchObject(expected);
+    const messages = official.map((answer) => 'messages' in answer && answer.messages);
+    expect(messages).toEqual(readJson(name.replace(/json$/, 'messages.json')));
+  },
+);
 
-interface Expected {
-  readonly decision: string;
-  readonly reason: readonly string[];
-  readonly errors: readonly string[];
-}
-
+/** Paths below `vectors`. */
 function testsIn(folder: string): readonly string[] {
   return readdirSync(join(root, folder))
-    .filter((name) => name.endsWith('.json') && !name.endsWith('.entities.json'))
-    .map((name) => join(root, folder, name));
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => join(folder, name))
+    .filter((name) => looksLikeTest(readJson(name)));
+}
+
+function readJson(name: string): unknown {
+  return parseCedarJson(readFileSync(join(root, name), 'utf8'));
+}
+
+function readText(name: string): string | undefined {
+  try {
+    return readFileSync(join(root, name), 'utf8');
+  } catch {
+    return undefined;
+  }
 }

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { commands } from '@countersign/cli';
-import { LIMITS } from '@countersign/enforcement';
 import { jsonSchemas } from '@countersign/policy';
+import { allBounds } from './bounds.ts';
 import { commandsPage } from './commands-page.ts';
 import { limitsPage } from './limits-page.ts';
 import { yamlPage } from './yaml-page.ts';
@@ -10,5 +10,6 @@ import { yamlPage } from './yaml-page.ts';
 const reference = new URL('../../../docs/reference/', import.meta.url);
 writeFileSync(new URL('commands.md', reference), commandsPage(commands));
 writeFileSync(new URL('yaml.md', reference), yamlPage(jsonSchemas()));
-const limits = readFileSync(new URL('../../enforcement/src/limits.ts', import.meta.url), 'utf8');
-writeFileSync(new URL('limits.md', reference), limitsPage(LIMITS, limits));
+const packages = new URL('../../', import.meta.url);
+const bounds = allBounds((path) => readFileSync(new URL(path, packages), 'utf8'));
+writeFileSync(new URL('limits.md', reference), limitsPage(bounds));

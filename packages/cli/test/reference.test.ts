@@ -1,9 +1,9 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { commands } from '@countersign/cli';
-import { LIMITS } from '@countersign/enforcement';
 import { DENIAL_REASONS } from '@countersign/model';
 import { jsonSchemas } from '@countersign/policy';
 import { describe, expect, test } from 'vitest';
+import { allBounds } from '../scripts/bounds.ts';
 import { commandsPage } from '../scripts/commands-page.ts';
 import { limitsPage } from '../scripts/limits-page.ts';
 import { yamlPage } from '../scripts/yaml-page.ts';
@@ -21,7 +21,10 @@ describe('the pages that are made are current; packages/cli/scripts/write-refere
     expect(page('yaml')).toBe(yamlPage(jsonSchemas()));
   });
   test('limits.md', () => {
-    expect(page('limits')).toBe(limitsPage(LIMITS, read('packages/enforcement/src/limits.ts')));
+    expect(page('limits')).toBe(limitsPage(allBounds((path) => read(`packages/${path}`))));
+  });
+  test('limits.md says what every bound is', () => {
+    expect(page('limits')).not.toMatch(/\| \d+ \| {2}\|/);
   });
 });
 
@@ -56,7 +59,7 @@ describe('errors.md', () => {
   const listed = [...page('errors').matchAll(/^\| `(ERR_[A-Z_]+)` \| .+\.+ \|$/gm)].map(
     ([, code]) => code,
   );
-  const declared = files('packages/*/src/*-error.ts').flatMap((file) => {
+  const declared = files('packages/*/src/**/*-error.ts').flatMap((file) => {
     const [, union = ''] = /ErrorCode =([\s\S]*?)';\n/.exec(read(file)) ?? [];
     return [...`${union}'`.matchAll(/'(ERR_[A-Z_]+)'/g)].map(([, code]) => code);
   });

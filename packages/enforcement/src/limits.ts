@@ -55,6 +55,7 @@ export const LIMITS = {
   transactionTokenMs: 60_000,
   /** Failed verifications of one peer within `failureWindowMs`; then `authentication-throttled`. */
   failures: 20,
+  /** How long failures of one peer are counted together. */
   failureWindowMs: 10_000,
   /** Peers whose failures are counted; the one counted longest ago goes. */
   failingPeers: 10_000,

@@ -9,11 +9,13 @@ export type NodeSet = undefined | readonly EntityNode[] | Set<EntityNode>;
 /** Up to this size a list is copied at each change. */
 const LIST_MAX = 8;
 
-/** @returns the set to keep instead of `nodes` */
+/**
+ * @param node one that is not among them
+ * @returns the set to keep instead of `nodes`
+ */
 export function withNode(nodes: NodeSet, node: EntityNode): NodeSet {
   if (nodes === undefined) return [node];
   if (nodes instanceof Set) return nodes.add(node);
-  if (nodes.includes(node)) return nodes;
   return nodes.length < LIST_MAX ? [...nodes, node] : new Set(nodes).add(node);
 }
 

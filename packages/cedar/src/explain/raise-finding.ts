@@ -43,10 +43,10 @@ export interface RaiseChange {
 
 /** How far the search goes. */
 export const RAISE_LIMITS = {
-  /** Attributes that can be raised. */
+  /** Attributes that can be raised; above it `ERR_CEDAR_REQUEST_INVALID`. */
   attributes: 8,
-  /** Values of one attribute that are tried, the lowest first. */
+  /** Values of one attribute that are tried, the lowest first; then `gaveUp`. */
   values: 16,
-  /** Combinations of values that are tried. */
+  /** Combinations of values that are tried; then `gaveUp`. */
   combinations: 10_000,
 } as const;

@@ -1,5 +1,5 @@
-/** Words that name no type. */
-const RESERVED = /(?:^|::)(?:true|false|if|then|else|in|is|like|has|__cedar)(?:::|$)/;
+import { isReserved } from '../text/words.ts';
+
 const TYPE_NAME = /^[_a-zA-Z][_a-zA-Z0-9]*(?:::[_a-zA-Z][_a-zA-Z0-9]*)*$/;
 
 /** Names beyond are checked each time. */
@@ -15,7 +15,7 @@ const remembered = new Map<string, string>();
 export function readTypeName(name: string): string | undefined {
   const known = remembered.get(name);
   if (known !== undefined) return known;
-  if (!TYPE_NAME.test(name) || RESERVED.test(name)) return undefined;
+  if (!TYPE_NAME.test(name) || name.split('::').some(isReserved)) return undefined;
   if (name.length <= LENGTH_MAX) {
     if (remembered.size === REMEMBERED_MAX) remembered.clear();
     remembered.set(name, name);

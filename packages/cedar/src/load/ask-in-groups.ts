@@ -14,7 +14,7 @@ const SHRINK = 8;
 
 /**
  * Asks about items, several at a time. When the thread dies of a group, each of that group is asked about alone,
- * and those that it dies of again are told of as problems.
+ * twice if need be, and those that it dies of again are told of as problems.
  *
  * @returns whether it came to the end; not when too many died
  */
@@ -43,7 +43,7 @@ export async function askInGroups<
     const group = cutGroup(items, { from, sizeMax: alone > 0 ? 1 : size });
     const [first] = group;
     if (!first) return true; // never: a group has at least one
-    const reply = await ask(group);
+    const reply = await (group.length > 1 ? ask(group) : askTwice(() => ask(group)));
     if (reply.kind === 'died' && group.length > 1) {
       alone = group.length;
       size = Math.ceil(size / SHRINK);
@@ -63,6 +63,17 @@ export async function askInGroups<
     alone -= group.length;
   }
   return true;
+}
+
+/**
+ * Asks once more, of the fresh thread, when the thread died: it may have been ended by something else, or had no
+ * time on a machine that was busy or asleep.
+ */
+export async function askTwice<Reply extends ThreadReply>(
+  ask: () => Promise<Reply | Died>,
+): Promise<Reply | Died> {
+  const reply = await ask();
+  return reply.kind === 'died' ? ask() : reply;
 }
 
 function cutGroup<Item extends { readonly text?: string }>(

@@ -7,7 +7,7 @@ import { checkPolicyIds, checkPolicySources, checkSchemaLength } from '../text/c
 import { parsePolicy } from '../text/parse-policy.ts';
 import type { RestartableThread } from '../wasm/restartable-thread.ts';
 import type { ThreadSource } from '../wasm/thread-request.ts';
-import { askInGroups, type Deaths, deadly } from './ask-in-groups.ts';
+import { askInGroups, askTwice, type Deaths, deadly } from './ask-in-groups.ts';
 
 /** What was asked for, as it came. */
 export interface PoliciesToCheck extends LoadOptions {
@@ -53,7 +53,7 @@ export async function checkPolicies(
 
   let resolvedSchema: unknown;
   if (schemaText !== undefined) {
-    const reply = await thread.ask({ kind: 'schema', schema: schemaText });
+    const reply = await askTwice(() => thread.ask({ kind: 'schema', schema: schemaText }));
     if (reply.kind === 'died')
       return { problems: [...problems, deadly(reply.message)], policies: [] };
     problems.push(...reply.problems);

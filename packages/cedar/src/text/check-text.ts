@@ -84,8 +84,16 @@ const OPERATORS: ReadonlySet<string> = new Set(['&&', '||', '+', '-', '*', 'if']
 /** Whether one policy's words keep the bounds of operators, nesting and chains. */
 export function checkTokens(tokens: readonly Token[]): CedarProblem[] {
   let operators = 0;
-  for (const token of tokens) {
-    if (token.kind !== 'string' && OPERATORS.has(token.text)) operators += 1;
+  let names = 0;
+  for (const [index, token] of tokens.entries()) {
+    names = namesOfHas(tokens, index, names);
+    if (names > LIMITS.hasPath) {
+      const message = `found more than ${LIMITS.hasPath} names after \`has\`, expected fewer`;
+      return [problem('ERR_CEDAR_TOO_DEEP', message, token)];
+    }
+    // Cedar reads `has a.b` as `has a && .a has b`.
+    const isFurtherName = names > 1 && token.kind === 'identifier';
+    if (isFurtherName || OPERATORS.has(token.text)) operators += 1;
     if (operators > LIMITS.operators) {
       const message = `found more than ${LIMITS.operators} operators, expected a shorter policy`;
       return [problem('ERR_CEDAR_TOO_DEEP', message, token)];
@@ -93,6 +101,14 @@ export function checkTokens(tokens: readonly Token[]): CedarProblem[] {
   }
   const deep = deepest(tokens, '([{', ')]}') ?? longestChain(tokens);
   return deep ? [deep] : [];
+}
+
+/** How many names of the path after `has` there are up to a token, given how many before it. */
+function namesOfHas(tokens: readonly Token[], index: number, before: number): number {
+  const previous = tokens[index - 1]?.text;
+  if (tokens[index]?.text === '.') return before;
+  if (tokens[index]?.kind !== 'identifier') return 0;
+  return previous === 'has' ? 1 : previous === '.' && before > 0 ? before + 1 : 0;
 }
 
 export function checkSchemaLength(schema: string): readonly CedarProblem[] {

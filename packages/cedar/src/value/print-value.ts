@@ -1,3 +1,4 @@
+import { isReserved } from '../text/words.ts';
 import type { CedarRecord } from './cedar-record.ts';
 import { compareText } from './compare-text.ts';
 import type { EntityUid } from './entity-uid.ts';
@@ -66,23 +67,9 @@ export function printTypeOf(value: Value): string {
   }
 }
 
-/** Words that cannot be an attribute's bare name. */
-const RESERVED = new Set([
-  'true',
-  'false',
-  'if',
-  'then',
-  'else',
-  'in',
-  'is',
-  'like',
-  'has',
-  '__cedar',
-]);
-
 /** An attribute's name where one may stand bare: an identifier as it is, everything else quoted. */
 export function printName(name: string): string {
-  return /^[_a-zA-Z][_a-zA-Z0-9]*$/.test(name) && !RESERVED.has(name) ? name : quoteText(name);
+  return /^[_a-zA-Z][_a-zA-Z0-9]*$/.test(name) && !isReserved(name) ? name : quoteText(name);
 }
 
 function printRecord(record: CedarRecord): string {

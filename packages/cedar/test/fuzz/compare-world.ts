@@ -1,7 +1,8 @@
 import type { World } from './generate/make-world.ts';
 import type { Oracle } from './oracle.ts';
 import { compareOutcomes, type Difference, type Outcome } from './outcome.ts';
-import { type Subject, WAYS, type Way } from './subject.ts';
+import { type PlainWorld, toPlain } from './plain-world.ts';
+import { askOurs, WAYS, type Way } from './subject.ts';
 
 /** One request that our engine answers otherwise than the official one. */
 export interface Finding {
@@ -18,25 +19,43 @@ export interface Comparison {
   readonly expected: readonly Outcome[];
 }
 
-export interface Engines {
-  readonly oracle: Oracle;
-  readonly subject: Subject;
+/** Asks both engines everything. */
+export function compareWorld(world: World, oracle: Oracle): Comparison {
+  const expected = oracle.ask(world);
+  const schema = world.schema === undefined ? undefined : oracle.resolve(world.schema);
+  return { findings: compareWithOurs(toPlain(world, schema), expected), expected };
 }
 
-/** Asks both engines everything. */
-export function compareWorld(world: World, { oracle, subject }: Engines): Comparison {
-  const expected = oracle.ask(world);
-  const got = subject.ask(world);
-  const findings = expected.flatMap((outcome, request) =>
+/** Asks our engine every way, and tells where it differs from what was answered before. */
+export function compareWithOurs(
+  world: PlainWorld,
+  expected: readonly Outcome[],
+): readonly Finding[] {
+  const got = askOurs(world);
+  return expected.flatMap((outcome, request) =>
     WAYS.flatMap((way) => {
       const answer = got[request]?.[way] ?? { kind: 'refused' as const, why: 'no answer' };
-      const differences = compareOutcomes(outcome, answer);
-      // The official engine refuses a request for any bad entity; a lazy source sees those it needs, and
-      // twins and cycles are refused by a store only.
-      const isLenient = way === 'source' || way === 'layer';
-      if (differences.length === 0 || (isLenient && outcome.kind === 'refused')) return [];
+      const differences = compareOutcomes(outcome, answer, way === 'steps');
+      if (differences.length === 0 || !isComparable(way, outcome, world, request)) return [];
       return [{ request, way, differences, expected: outcome, got: answer }];
     }),
   );
-  return { findings, expected };
+}
+
+function isComparable(way: Way, outcome: Outcome, world: PlainWorld, request: number): boolean {
+  switch (way) {
+    case 'source':
+    case 'layer':
+      // The official engine refuses a request for any bad entity; a lazy source sees those it needs, and twins
+      // and cycles are refused by a store only.
+      return outcome.kind === 'answer';
+    case 'steps':
+      // What is unknown is taken to conform to the schema.
+      return (
+        outcome.kind === 'answer' &&
+        (world.schema === undefined || world.requests[request]?.validateRequest === true)
+      );
+    default:
+      return true;
+  }
 }

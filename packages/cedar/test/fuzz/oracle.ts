@@ -17,6 +17,7 @@ export interface Oracle {
 
 export function oracleOf(cedar: CedarWasm): Oracle {
   let preparsed: string | undefined;
+  let resolved: { readonly schema: string; readonly json: unknown } | undefined;
   let refusal: string | undefined;
 
   /** One name for every schema, so that no memory is lost to old ones. */
@@ -52,8 +53,10 @@ export function oracleOf(cedar: CedarWasm): Oracle {
       });
     },
     resolve(schema) {
+      if (resolved?.schema === schema) return resolved.json;
       const answer = cedar.schemaToJsonWithResolvedTypes(schema);
       if (answer.type === 'failure') throw new Error(said(answer.errors));
+      resolved = { schema, json: answer.json };
       return answer.json;
     },
   };

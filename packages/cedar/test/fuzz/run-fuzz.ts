@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { REQUESTS_PER_WORLD } from './generate/make-world.ts';
@@ -40,12 +41,11 @@ export async function runFuzz(
   };
 }
 
-function askWorker(worker: Worker, batch: { from: number; to: number }): Promise<FuzzReport> {
-  return new Promise((resolve, reject) => {
-    worker.once('message', resolve);
-    worker.once('error', reject);
-    worker.postMessage(batch);
-  });
+async function askWorker(worker: Worker, batch: { from: number; to: number }): Promise<FuzzReport> {
+  worker.postMessage(batch);
+  // Rejects when the thread dies.
+  const [report] = await once(worker, 'message');
+  return report;
 }
 
 function addUp(tallies: readonly FuzzTally[]): FuzzTally {

@@ -1,9 +1,8 @@
 import { createRequire } from 'node:module';
-import { compareWorld, type Engines, type Finding } from './compare-world.ts';
+import { compareWorld, type Finding } from './compare-world.ts';
 import { makeWorld } from './generate/make-world.ts';
 import { describeWorld, minimise } from './minimise.ts';
-import { oracleOf } from './oracle.ts';
-import { subjectOf } from './subject.ts';
+import { type Oracle, oracleOf } from './oracle.ts';
 import { writeRegression } from './write-regression.ts';
 
 /** What a run of worlds came to. */
@@ -30,12 +29,10 @@ export interface FuzzReport {
 /** A run that found so many differences has said enough. */
 const FOUND_MAX = 5;
 
-export function engines(): Engines {
-  const cedar = createRequire(import.meta.resolve('@countersign/cedar'))(
-    '@cedar-policy/cedar-wasm/nodejs',
+export function newOracle(): Oracle {
+  return oracleOf(
+    createRequire(import.meta.resolve('@countersign/cedar'))('@cedar-policy/cedar-wasm/nodejs'),
   );
-  const oracle = oracleOf(cedar);
-  return { oracle, subject: subjectOf((schema) => oracle.resolve(schema)) };
 }
 
 /** Compares the worlds of a seed from one index to before another. */
@@ -43,7 +40,7 @@ export function runWorlds(
   seed: number,
   { from, to, regressions }: { from: number; to: number; regressions: string },
 ): FuzzReport {
-  const both = engines();
+  const oracle = newOracle();
   const tally = {
     cases: 0,
     allow: 0,
@@ -57,7 +54,7 @@ export function runWorlds(
   const found: string[] = [];
   for (let index = from; index < to && found.length < FOUND_MAX; index += 1) {
     const world = makeWorld(seed, index);
-    const { findings, expected } = compareWorld(world, both);
+    const { findings, expected } = compareWorld(world, oracle);
     for (const outcome of expected) {
       tally.cases += 1;
       if (world.schema !== undefined) tally.withSchema += 1;
@@ -69,7 +66,7 @@ export function runWorlds(
       if (outcome.kind === 'answer' && outcome.errors.length > 0) tally.withErrors += 1;
     }
     const [first] = findings;
-    if (first) found.push(tellOf(first, { seed, index, both, regressions }));
+    if (first) found.push(tellOf(first, { seed, index, oracle, regressions }));
   }
   return { tally, found };
 }
@@ -79,17 +76,17 @@ function tellOf(
   {
     seed,
     index,
-    both,
+    oracle,
     regressions,
-  }: { seed: number; index: number; both: Engines; regressions: string },
+  }: { seed: number; index: number; oracle: Oracle; regressions: string },
 ): string {
   const [difference] = finding.differences;
   const isSame = (other: Finding) =>
     other.way === finding.way && other.differences[0] === difference;
   const small = minimise(makeWorld(seed, index), (world) =>
-    compareWorld(world, both).findings.some(isSame),
+    compareWorld(world, oracle).findings.some(isSame),
   );
-  const { findings, expected } = compareWorld(small, both);
+  const { findings, expected } = compareWorld(small, oracle);
   const shown = findings.find(isSame) ?? finding;
   const file = writeRegression(small, { folder: regressions, name: `${seed}-${index}`, expected });
   return [

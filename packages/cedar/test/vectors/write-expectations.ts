@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseCedarJson } from '@countersign/cedar';
 import { looksLikeTest } from '#src/vectors/read-vector-test.ts';
-import { officialAnswers } from './official-answers.ts';
+import { type Message, officialAnswers } from './official-answers.ts';
 
 const root = import.meta.dirname;
 const folder = join(root, process.argv[2] ?? 'handmade');
@@ -30,6 +30,8 @@ for (const name of readdirSync(folder).filter((each) => each.endsWith('.json')))
     };
   });
   writeFileSync(file, `${write({ ...test, requests })}\n`);
+  const messages = answers.map((answer) => ('error' in answer ? {} : answer.messages));
+  writeFileSync(file.replace(/json$/, 'messages.json'), `${writeMessages(messages)}\n`);
 }
 
 function byNumber(one: string, other: string): number {
@@ -54,4 +56,15 @@ function wrap(ids: readonly string[]): string {
   for (let index = 0; index < ids.length; index += 9)
     lines.push(ids.slice(index, index + 9).join(', '));
   return `[${lines.join(',\n    ')}]`;
+}
+
+/** One error a line. */
+function writeMessages(requests: readonly { readonly [policy: string]: Message }[]): string {
+  const lines = requests.map((messages) =>
+    Object.entries(messages)
+      .toSorted(([one], [other]) => byNumber(one, other))
+      .map(([policy, message]) => `  ${JSON.stringify(policy)}: ${JSON.stringify(message)}`)
+      .join(',\n'),
+  );
+  return `[\n ${lines.map((each) => (each === '' ? '{}' : `{\n${each}\n }`)).join(',\n ')}\n]`;
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 const SINGLES_MAX: usize = 20_000;
 const BATCH_DECISIONS: usize = 1_000;
 const BATCH_NS: usize = 500_000;
+const SLOW_TURN: Duration = Duration::from_millis(50);
 
 fn main() {
     let mut bench: Option<Bench> = None;
@@ -169,17 +170,41 @@ impl Bench {
                 black_box(decide(question, prepare(question)));
             }
         };
-        turn();
         let started = Instant::now();
         turn();
-        let turn_ns = started.elapsed().as_nanos() as usize;
-        // Whole turns, so that all batches hold the same questions.
-        let turns = (BATCH_NS / turn_ns).clamp(1, BATCH_DECISIONS.div_ceil(count));
-        let batch = turns * count;
+        let is_slow = started.elapsed() > SLOW_TURN;
 
         let mut batch_ns: Vec<f64> = Vec::new();
+        let mut single_ns: Vec<f64> = Vec::new();
+        let overhead = clock_overhead_ns();
+        let mut single_turn = |single_ns: &mut Vec<f64>| {
+            let mut sum = 0.0;
+            for question in &self.questions {
+                let input = prepare(black_box(question));
+                let start = Instant::now();
+                let response = black_box(decide(question, input));
+                let elapsed = (start.elapsed().as_nanos() as f64 - overhead).max(0.0);
+                drop(response);
+                single_ns.push(elapsed);
+                sum += elapsed;
+            }
+            sum / count as f64
+        };
         let started = Instant::now();
-        while batch_ns.len() < 3 || started.elapsed() < duration.mul_f64(0.6) {
+        if is_slow {
+            // Beside such decisions reading the clock is nothing: each turn is a batch of singles.
+            while batch_ns.is_empty() || started.elapsed() < duration {
+                batch_ns.push(single_turn(&mut single_ns));
+            }
+            return json!({ "batchNs": batch_ns, "singleNs": single_ns });
+        }
+
+        turn();
+        // Whole turns, so that all batches hold the same questions.
+        let turns = (BATCH_NS / (started.elapsed().as_nanos() as usize).max(1))
+            .clamp(1, BATCH_DECISIONS.div_ceil(count));
+        let batch = turns * count;
+        while batch_ns.is_empty() || started.elapsed() < duration.mul_f64(0.6) {
             let prepared: Vec<T> = (0..batch).map(|index| prepare(at(index))).collect();
             let start = Instant::now();
             for (index, input) in prepared.into_iter().enumerate() {
@@ -187,20 +212,10 @@ impl Bench {
             }
             batch_ns.push(start.elapsed().as_nanos() as f64 / batch as f64);
         }
-
-        let overhead = clock_overhead_ns();
-        let mut single_ns: Vec<f64> = Vec::new();
-        let started = Instant::now();
-        while single_ns.len() < count
-            || (single_ns.len() < SINGLES_MAX && started.elapsed() < duration.mul_f64(0.4))
+        while single_ns.is_empty()
+            || (single_ns.len() < SINGLES_MAX && started.elapsed() < duration)
         {
-            let question = black_box(at(single_ns.len()));
-            let input = prepare(question);
-            let start = Instant::now();
-            let response = black_box(decide(question, input));
-            let elapsed = start.elapsed().as_nanos() as f64;
-            drop(response);
-            single_ns.push((elapsed - overhead).max(0.0));
+            single_turn(&mut single_ns);
         }
         json!({ "batchNs": batch_ns, "singleNs": single_ns })
     }

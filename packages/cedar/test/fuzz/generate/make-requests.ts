@@ -11,6 +11,8 @@ export interface RequestJson {
   readonly validateRequest: boolean;
   /** Whether its three names are written `{"__entity": …}`. */
   readonly isMarked: boolean;
+  /** What is unknown at first when it is answered in steps; other bits, other parts. */
+  readonly hides: number;
 }
 
 export function makeRequests(
@@ -19,10 +21,17 @@ export function makeRequests(
   random: Random,
   count: number,
 ): readonly RequestJson[] {
-  return Array.from({ length: count }, () => makeRequest(model, entities, random));
+  return Array.from({ length: count }, (_, hides) => ({
+    ...makeRequest(model, entities, random),
+    hides,
+  }));
 }
 
-function makeRequest(model: Model, entities: readonly EntityJson[], random: Random): RequestJson {
+function makeRequest(
+  model: Model,
+  entities: readonly EntityJson[],
+  random: Random,
+): Omit<RequestJson, 'hides'> {
   const action = random.chance(0.95)
     ? random.pick(model.actions.filter((each) => each.principals.length > 0))
     : random.pick(model.actions);
