@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 /** Suites that start processes, kill them, or need tools that a user may lack; `.ci/run` runs them. */
-const conditions = ['@countersign/source', 'node', 'import', 'default'];
+// Without 'import': Node would take it for `require`, too, and dependencies in CommonJS would get modules.
+const conditions = ['@countersign/source', 'node'];
 
 export default defineConfig({
   resolve: { conditions: ['@countersign/source'] },

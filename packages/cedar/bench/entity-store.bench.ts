@@ -88,8 +88,8 @@ function measureLooks(): void {
     if (store.isDescendant(uid, group)) count += 1;
   };
   const visit = (uid: EntityUid) => {
-    store.someAncestor(uid, (key) => {
-      count += key.length;
+    store.someAncestor(uid, ({ id }) => {
+      count += id.length;
       return false;
     });
   };

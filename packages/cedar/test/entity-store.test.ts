@@ -676,8 +676,8 @@ test('lets a visit ask on', () => {
     entity(team('c'), team('d')),
   ]);
   const met: string[] = [];
-  store.someAncestor(user('u'), (key, uid) => {
-    met.push(key);
+  store.someAncestor(user('u'), (uid) => {
+    met.push(uid.key);
     store.someAncestor(user('u'), () => false);
     store.isDescendant(uid, team('d'));
     return false;

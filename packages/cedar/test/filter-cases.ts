@@ -31,14 +31,15 @@ export async function casesOf(
 ): Promise<readonly FilterCase[]> {
   const set = await engine.load(policies, schemaOf(world), { validation: 'off' });
   const entities = storeOf(world, set);
+  const known = storeOf(world, set, { hasDocs: world.showsDocs });
   return ACTIONS.flatMap((id) =>
     [false, true].map((strict) => {
       const action = { type: 'Action', id };
-      const known = { principal: PRINCIPAL, action, context: contextOf(world) };
+      const question = { principal: PRINCIPAL, action, context: contextOf(world) };
       const resources = world.docs.map((doc) => ({ type: 'Doc', id: doc.id }));
       return {
         policies: policies.filter((each) => each.id.startsWith(`${id}.`)).map(({ text }) => text),
-        filter: toSql(set, { ...known, resource: { type: 'Doc' } }, entities, {
+        filter: toSql(set, { ...question, resource: { type: 'Doc' } }, known, {
           dialect: world.dialect,
           mapping: mappingOf(world),
           alias: 'docs',
@@ -47,7 +48,7 @@ export async function casesOf(
         expected: resources
           .filter(
             (resource) =>
-              set.authorize({ ...known, resource }, entities, { strict }).decision === 'allow',
+              set.authorize({ ...question, resource }, entities, { strict }).decision === 'allow',
           )
           .map((resource) => resource.id)
           .sort(),

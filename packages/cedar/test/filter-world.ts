@@ -79,6 +79,8 @@ interface Shape {
   readonly solid: readonly ColumnName[];
   readonly setsIn: 'json' | 'array' | 'rows';
   readonly hierarchy: 'parents' | 'ancestors' | 'memory';
+  /** Whether the entities that a filter is made with are all there are, or all but the rows it is about. */
+  readonly showsDocs: boolean;
   readonly palette: Palette;
 }
 
@@ -157,6 +159,7 @@ export function worlds(dialect: DialectName): fc.Arbitrary<World> {
       solid: fc.subarray(COLUMN_NAMES.filter((name) => dialect === 'postgres' || name !== 'ip')),
       setsIn: fc.constantFrom(...(dialect === 'sqlite' ? SETS_IN.slice(0, 2) : SETS_IN)),
       hierarchy: fc.constantFrom('parents', 'ancestors', 'memory'),
+      showsDocs: fc.boolean(),
       palette: fc.record({
         texts: fc.constantFrom(...texts),
         longs: fc.constantFrom(...LONGS),
@@ -254,11 +257,17 @@ function folders(id: string, index: number) {
   });
 }
 
-/** The rows as entities, which is what the evaluator sees. */
-export function storeOf(world: World, set: PolicySet): EntityStore {
+/** The rows as entities, which is what the evaluator sees; or those of all other types. */
+export function storeOf(
+  world: World,
+  set: PolicySet,
+  { hasDocs = true }: { readonly hasDocs?: boolean } = {},
+): EntityStore {
   const store = createEntityStore();
   const { parseEntity } = createJsonParser(set.schema);
-  for (const entity of entitiesOf(world)) store.put(parseEntity(entity));
+  for (const entity of entitiesOf(world)) {
+    if (hasDocs || entity.uid.type !== 'Doc') store.put(parseEntity(entity));
+  }
   return store;
 }
 
@@ -569,7 +578,9 @@ export function mappingOf(world: World): SqlMapping {
         boss: { column: 'boss', ...type({ entity: 'User' }) },
         home: { kind: 'record', attributes: { city: { column: 'home', ...type('string') } } },
       },
-      ...(hierarchy !== 'memory' && above(hierarchy, 'User', [pairsIn('user_groups')])),
+      ...(hierarchy === 'memory'
+        ? ({ parents: 'entities' } as const)
+        : above(hierarchy, 'User', [pairsIn('user_groups')])),
     },
     ...(hierarchy !== 'memory' && {
       Folder: {

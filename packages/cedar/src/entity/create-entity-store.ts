@@ -75,7 +75,7 @@ export class ResidentStore implements EntityStore {
     return node !== undefined && this.#hierarchy.isBelow(node, above);
   }
 
-  someAncestor(uid: EntityUid, visit: (key: string, ancestor: EntityUid) => boolean): boolean {
+  someAncestor(uid: EntityUid, visit: (ancestor: EntityUid) => boolean): boolean {
     const node = this.#peek(uid);
     return node !== undefined && this.#hierarchy.someAbove(node, visit);
   }

@@ -13,9 +13,8 @@ import {
   outcome,
   type RecordTerm,
   type Term,
-  type Truth,
-  truthOfCases,
 } from './term.ts';
+import { type Truth, truthOfCases } from './truth.ts';
 
 const MISSING: Field = { present: FALSE, outcome: { alternatives: [], isTotal: true } };
 

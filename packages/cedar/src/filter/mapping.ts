@@ -13,8 +13,11 @@ export interface SqlTable {
   readonly id: string;
   readonly attributes?: { readonly [name: string]: SqlAttribute };
   readonly tags?: SqlTags;
-  /** What tells the direct parents, all of them: an empty list says that there are none. */
-  readonly parents?: readonly SqlParent[];
+  /**
+   * What tells the direct parents, all of them: an empty list says that there are none, `entities` that those
+   * tell which the filter is made with. Left out, nobody knows, and `in` is refused.
+   */
+  readonly parents?: readonly SqlParent[] | 'entities';
   /** What tells all ancestors, direct and indirect, of every type that has any. Preferred to `parents`. */
   readonly ancestors?: readonly SqlAncestors[];
 }

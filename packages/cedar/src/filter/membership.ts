@@ -3,7 +3,8 @@ import { EntityUid } from '../value/entity-uid.ts';
 import { isEmpty, some } from './equal.ts';
 import { and, FALSE, or, type Predicate, TRUE } from './predicate.ts';
 import type { Scope } from './scope.ts';
-import { type Alternative, type Outcome, outcome, relate, type Term, type Truth } from './term.ts';
+import { type Alternative, type Outcome, outcome, relate, type Term } from './term.ts';
+import type { Truth } from './truth.ts';
 import { isWithin } from './within.ts';
 
 /** `left in right` */

@@ -94,7 +94,8 @@ function combine(kind: 'and' | 'or', operands: readonly Predicate[]): Predicate 
   return { kind, operands: rest, length, depth };
 }
 
-function lengthOf(predicate: Predicate): number {
+/** About how long it is as SQL. */
+export function lengthOf(predicate: Predicate): number {
   switch (predicate.kind) {
     case 'constant':
       return 5;

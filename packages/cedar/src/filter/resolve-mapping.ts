@@ -22,7 +22,7 @@ export interface Table {
   readonly id: string;
   readonly record: RecordColumns;
   readonly tags: Tags | undefined;
-  readonly parents: readonly Parent[] | undefined;
+  readonly parents: readonly Parent[] | 'entities' | undefined;
   readonly ancestors: readonly Ancestors[] | undefined;
 }
 
@@ -126,7 +126,7 @@ function resolveTable(
       value: columnName(tags.value, `${type}.tags`),
       type: resolveType(tags.type, entityType?.tags, { path: `${type}.tags`, dialect }),
     },
-    parents: table.parents?.map((parent) => resolveParent(parent, `${type}.parents`)),
+    parents: resolveParents(table.parents, `${type}.parents`),
     ancestors: table.ancestors?.map((each) => resolveAncestors(each, `${type}.ancestors`)),
   };
 }
@@ -263,6 +263,11 @@ function isSameType(one: ScalarType, other: SchemaType): boolean {
 
 function spell(type: SchemaType): string {
   return type.kind === 'entity' ? `an entity of ${type.name}` : `a ${type.kind}`;
+}
+
+function resolveParents(parents: SqlTable['parents'], path: string): Table['parents'] {
+  if (parents === undefined || parents === 'entities') return parents;
+  return parents.map((parent) => resolveParent(parent, path));
 }
 
 function resolveParent(parent: SqlParent, path: string): Parent {

@@ -21,6 +21,9 @@ export const NO_FACTS: Facts = new Set();
 /** Names of our own start so: a caller's alias must not. */
 export const ALIAS_PREFIX = 'cedar_';
 
+/** Sets compared with sets could ask for millions before their text is found to be too long. */
+const CONDITIONS_MAX = 100_000;
+
 /** What all parts of one translation share. */
 export class Scope {
   readonly dialect: Dialect;
@@ -47,6 +50,9 @@ export class Scope {
   atom(condition: Sql): Predicate {
     const known = this.#atoms.get(condition.key);
     if (known) return known;
+    if (this.#atoms.size >= CONDITIONS_MAX) {
+      return refuse(`the SQL would need more than ${CONDITIONS_MAX} different conditions`);
+    }
     const made: Predicate = { kind: 'atom', sql: condition };
     this.#atoms.set(condition.key, made);
     return made;

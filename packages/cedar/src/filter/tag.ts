@@ -15,8 +15,8 @@ import {
   outcome,
   relate,
   type Term,
-  type Truth,
 } from './term.ts';
+import type { Truth } from './truth.ts';
 
 const NO_TAG: Field = { present: FALSE, outcome: { alternatives: [], isTotal: true } };
 

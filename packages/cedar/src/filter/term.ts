@@ -1,16 +1,8 @@
 import type { Value } from '../value/value.ts';
-import {
-  and,
-  FALSE,
-  isFalse,
-  not,
-  or,
-  type Predicate,
-  TRUE,
-  constant as truthOf,
-} from './predicate.ts';
+import { and, isFalse, or, type Predicate, TRUE, constant as truthOf } from './predicate.ts';
 import type { ScalarType } from './resolve-mapping.ts';
 import type { Sql } from './sql.ts';
+import { type Truth, truthOfCases } from './truth.ts';
 import { Untranslatable } from './untranslatable.ts';
 
 /** A value in terms of the row at hand; its type is known. */
@@ -76,14 +68,6 @@ export interface Alternative {
   readonly term: Term;
 }
 
-/** A boolean or an error: true where `holds`, false where `fails`, an error where neither. */
-export interface Truth {
-  readonly holds: Predicate;
-  readonly fails: Predicate;
-  /** Whether it is never an error; `fails` is then the negation of `holds`. */
-  readonly isTotal: boolean;
-}
-
 /** Values of different types that one expression can come to; `if` inside `if` could make any number. */
 const ALTERNATIVES_MAX = 64;
 
@@ -105,23 +89,22 @@ export function outcome(alternatives: readonly Alternative[], isTotal: boolean):
   return { alternatives: possible, isTotal };
 }
 
-export function totalTruth(holds: Predicate): Truth {
-  return { holds, fails: not(holds), isTotal: true };
-}
-
-export const NEVER_BOOLEAN: Truth = { holds: FALSE, fails: FALSE, isTotal: false };
-
 export function outcomeOfTruth(truth: Truth): Outcome {
-  const when = truth.isTotal ? TRUE : or(truth.holds, truth.fails);
   return {
-    ...outcome([{ when, term: { kind: 'truth', holds: truth.holds } }], truth.isTotal),
+    get alternatives() {
+      return isFalse(truth.defined)
+        ? []
+        : [{ when: truth.defined, term: { kind: 'truth', holds: truth.holds } } as const];
+    },
+    isTotal: truth.isTotal,
     truth,
   };
 }
 
 /** An outcome where a boolean is needed: what is none is an error. */
-export function truthOfOutcome({ alternatives, isTotal, truth }: Outcome): Truth {
-  if (truth) return truth;
+export function truthOfOutcome(outcome: Outcome): Truth {
+  if (outcome.truth) return outcome.truth;
+  const { alternatives, isTotal } = outcome;
   const cases: { readonly when: Predicate; readonly holds: Predicate }[] = [];
   let onlyBooleans = true;
   for (const { when, term } of alternatives) {
@@ -130,16 +113,6 @@ export function truthOfOutcome({ alternatives, isTotal, truth }: Outcome): Truth
     else onlyBooleans = false;
   }
   return truthOfCases(cases, isTotal && onlyBooleans);
-}
-
-/** A boolean given case by case; the cases exclude each other. */
-export function truthOfCases(
-  cases: readonly { readonly when: Predicate; readonly holds: Predicate }[],
-  isTotal: boolean,
-): Truth {
-  const holds = or(...cases.map((each) => and(each.when, each.holds)));
-  const fails = isTotal ? not(holds) : or(...cases.map((each) => and(each.when, not(each.holds))));
-  return { holds, fails, isTotal };
 }
 
 /** A boolean as a predicate; nothing for what is no boolean. */

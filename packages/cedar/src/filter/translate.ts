@@ -14,10 +14,8 @@ import {
   and,
   constant as constantPredicate,
   FALSE,
-  factsOf,
   isFalse,
   not,
-  or,
   type Predicate,
 } from './predicate.ts';
 import { entityOf, type ScalarKind, scalarKind, scalarSql, sqlOfKind } from './scalar.ts';
@@ -36,11 +34,17 @@ import {
   outcomeOfTruth,
   relate,
   type Term,
-  type Truth,
-  totalTruth,
-  truthOfCases,
   truthOfOutcome,
 } from './term.ts';
+import {
+  CERTAINLY_FALSE,
+  choice,
+  conjunction,
+  disjunction,
+  negation,
+  type Truth,
+  truthOfCases,
+} from './truth.ts';
 import { Untranslatable } from './untranslatable.ts';
 
 type UnaryNode = Extract<Expression, { kind: 'not' | 'negate' | 'isEmpty' }>;
@@ -93,8 +97,7 @@ export class Translator {
         if (expression.name === this.#unknown) return this.#row;
         return refuse(`found '${expression.name}', which no column tells`);
       case 'not': {
-        const { holds, fails, isTotal } = this.#truth(expression.operand, facts);
-        return outcomeOfTruth({ holds: fails, fails: holds, isTotal });
+        return outcomeOfTruth(negation(this.#truth(expression.operand, facts)));
       }
       case 'and':
         return outcomeOfTruth(
@@ -146,20 +149,23 @@ export class Translator {
   }
 
   #choice(expression: Extract<Expression, { kind: 'if' }>, facts: Facts): Outcome {
-    const { holds, fails, isTotal } = this.#truth(expression.condition, facts);
-    const branch = (when: Predicate, chosen: Expression) =>
-      isFalse(when) ? NOWHERE : this.#outcome(chosen, withFacts(facts, when));
-    const one = branch(holds, expression.then);
-    const other = branch(fails, expression.otherwise);
-    const isCertain = isTotal && one.isTotal && other.isTotal;
+    const condition = this.#truth(expression.condition, facts);
+    const { holds, fails } = condition;
+    const one = isFalse(holds)
+      ? NEVER_TAKEN
+      : this.#outcome(expression.then, withFacts(facts, condition.factsWhereTrue));
+    const other = isFalse(fails)
+      ? NEVER_TAKEN
+      : this.#outcome(expression.otherwise, withFacts(facts, condition.factsWhereFalse));
     if (one.truth && other.truth) {
-      return outcomeOfTruth(
-        truthOfBranches({ holds, one: one.truth }, { holds: fails, one: other.truth }, isCertain),
-      );
+      return outcomeOfTruth(choice(condition, one.truth, other.truth));
     }
     const under = (when: Predicate, { alternatives }: Outcome) =>
       alternatives.map((each) => ({ when: and(when, each.when), term: each.term }));
-    return outcome([...under(holds, one), ...under(fails, other)], isCertain);
+    return outcome(
+      [...under(holds, one), ...under(fails, other)],
+      condition.isTotal && one.isTotal && other.isTotal,
+    );
   }
 
   #negation(expression: UnaryNode, facts: Facts): Outcome {
@@ -281,48 +287,11 @@ export class Translator {
   }
 }
 
-/** An arm that is never taken. */
-const NOWHERE: Outcome = {
-  ...ERROR,
-  isTotal: true,
-  truth: { holds: FALSE, fails: FALSE, isTotal: true },
-};
+/** What an arm comes to that is never taken. */
+const NEVER_TAKEN: Outcome = { alternatives: [], isTotal: true, truth: CERTAINLY_FALSE };
 
-function withFacts(facts: Facts, more: Predicate): Facts {
-  return new Set([...facts, ...factsOf(more)]);
-}
-
-/** @param makeRight asked only where the left side can hold, and told that it does */
-function conjunction(left: Truth, makeRight: (holds: Predicate) => Truth): Truth {
-  if (isFalse(left.holds)) return left;
-  const right = makeRight(left.holds);
-  const holds = and(left.holds, right.holds);
-  if (left.isTotal && right.isTotal) return totalTruth(holds);
-  return { holds, fails: or(left.fails, and(left.holds, right.fails)), isTotal: false };
-}
-
-/** @param makeRight asked only where the left side can fail, and told that it does */
-function disjunction(left: Truth, makeRight: (fails: Predicate) => Truth): Truth {
-  if (isFalse(left.fails)) return left;
-  const right = makeRight(left.fails);
-  // Without errors `a || (!a && b)` is `a || b`; with them the right side must not speak where the left failed.
-  const holds = left.isTotal
-    ? or(left.holds, right.holds)
-    : or(left.holds, and(left.fails, right.holds));
-  if (left.isTotal && right.isTotal) return totalTruth(holds);
-  return { holds, fails: and(left.fails, right.fails), isTotal: false };
-}
-
-interface Branch {
-  readonly holds: Predicate;
-  readonly one: Truth;
-}
-
-function truthOfBranches(then: Branch, otherwise: Branch, isTotal: boolean): Truth {
-  const holds = or(and(then.holds, then.one.holds), and(otherwise.holds, otherwise.one.holds));
-  if (isTotal) return totalTruth(holds);
-  const fails = or(and(then.holds, then.one.fails), and(otherwise.holds, otherwise.one.fails));
-  return { holds, fails, isTotal: false };
+function withFacts(facts: Facts, more: readonly Predicate[]): Facts {
+  return more.length === 0 ? facts : new Set([...facts, ...more]);
 }
 
 /** A test of one value, case by case; nothing where it is an error. */

@@ -34,8 +34,9 @@ function isBelow(member: EntityTerm, targets: Targets, scope: Scope): Predicate 
   if (!possible) return FALSE;
   const table = scope.tables.get(type);
   if (table?.ancestors) return isBelowByPairs(member, table.ancestors, possible, scope);
-  if (table?.parents) return isBelowByParents(member, table, possible, scope);
-  return isBelowInMemory(member, possible, scope);
+  if (!table || table.parents === 'entities') return isBelowInMemory(member, possible, scope);
+  if (table.parents) return isBelowByParents(member, table, table.parents, possible, scope);
+  return refuse(`found 'in' for ${type}, whose table tells no parents`);
 }
 
 /** Targets of the types that can be above another; nothing when there are none. */
@@ -81,10 +82,10 @@ function isBelowByPairs(
 function isBelowByParents(
   member: EntityTerm,
   table: Table,
+  parents: readonly Parent[],
   targets: Targets,
   scope: Scope,
 ): Predicate {
-  const parents = table.parents ?? [];
   if (isOwnAncestor(member.type, scope)) {
     refuse(
       `found types that are parents of each other around ${member.type}: only 'ancestors' can tell them`,
@@ -96,6 +97,10 @@ function isBelowByParents(
   return or(...parents.map((parent) => isBelowParent(member, table, parent, targets, scope)));
 }
 
+function parentsIn(table: Table | undefined): readonly Parent[] {
+  return table?.parents === 'entities' ? [] : (table?.parents ?? []);
+}
+
 /** Whether the way up from a type, through its parents' tables, comes back to it by way of another type. */
 function isOwnAncestor(type: string, scope: Scope): boolean {
   const seen = new Set<string>();
@@ -103,7 +108,7 @@ function isOwnAncestor(type: string, scope: Scope): boolean {
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const table = scope.tables.get(next);
     if (table?.ancestors) continue;
-    for (const parent of table?.parents ?? []) {
+    for (const parent of parentsIn(table)) {
       if (parent.type === next) continue;
       if (parent.type === type) return true;
       if (seen.has(parent.type)) continue;
@@ -178,7 +183,7 @@ function rowsBelowOthers(
 ): Sql | undefined {
   const alias = scope.newAlias();
   const row = rowOf(type, table, alias, scope);
-  const parents = (table.parents ?? []).filter((parent) => parent.type !== type);
+  const parents = parentsIn(table).filter((parent) => parent.type !== type);
   const test = or(...parents.map((parent) => isBelowParent(row, table, parent, targets, scope)));
   if (isFalse(test)) return undefined;
   return sql`SELECT ${scope.dialect.exactText(row.id)} FROM ${table.name} AS ${identifier(alias)} WHERE ${sqlOf(test)}`;
@@ -186,7 +191,7 @@ function rowsBelowOthers(
 
 /** The children of what was found so far. */
 function stepDown(type: string, table: Table, below: Sql, scope: Scope): Sql {
-  const edges = (table.parents ?? [])
+  const edges = parentsIn(table)
     .filter((parent) => parent.type === type)
     .map((parent) => {
       const alias = scope.newAlias();
@@ -224,7 +229,9 @@ const WALK_MAX = 1_000_000;
 function isBelowInMemory(member: EntityTerm, targets: Targets, scope: Scope): Predicate {
   const { type } = member;
   if (!scope.entities?.descendants) {
-    return refuse(`found 'in' for ${type}, of which neither 'parents' nor 'ancestors' are mapped`);
+    return refuse(
+      `found 'in' for ${type}, whose hierarchy neither a table nor an entity store tells`,
+    );
   }
   if (!isList(targets)) {
     return refuse(
@@ -255,8 +262,8 @@ function isKnownWithin(member: EntityUid, targets: Targets, scope: Scope): Predi
       );
     }
     const above = [member];
-    entities.someAncestor(member, (key) => {
-      above.push(uidOfKey(key));
+    entities.someAncestor(member, (ancestor) => {
+      above.push(ancestor);
       return above.length > LIST_MAX;
     });
     if (above.length > LIST_MAX) refuse(`found more than ${LIST_MAX} ancestors of ${member}`);
@@ -266,11 +273,6 @@ function isKnownWithin(member: EntityUid, targets: Targets, scope: Scope): Predi
     ? constant(targets.some((target) => target.equals(member)))
     : equal(targets, { kind: 'constant', value: member }, scope);
   return or(isSame, isBelow(asStored(member, scope), targets, scope));
-}
-
-function uidOfKey(key: string): EntityUid {
-  const end = key.indexOf('\0');
-  return new EntityUid(key.slice(0, end), key.slice(end + 1));
 }
 
 function rowOf(type: string, table: Table, alias: string, scope: Scope): EntityTerm {

@@ -1,0 +1,110 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { chownSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+
+/** A PostgreSQL of our own: on a temporary folder, reached through a socket in it, gone when it is stopped. */
+export interface Postgres {
+  connect(): Promise<pg.Client>;
+  stop(): Promise<void>;
+}
+
+/** Where the server's programs are; nothing where it is not installed. */
+export function findPostgres(): string | undefined {
+  const folders = [
+    ...globSync('/usr/lib/postgresql/*/bin').sort().reverse(),
+    ...(process.env['PATH'] ?? '').split(':'),
+  ];
+  return folders.find((folder) =>
+    ['initdb', 'postgres'].every((name) => existsSync(join(folder, name))),
+  );
+}
+
+/** @param bin as `findPostgres` found it */
+export async function startPostgres(bin: string): Promise<Postgres> {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-postgres-'));
+  const owner = ownerOf(folder);
+  const data = join(folder, 'data');
+  run(
+    [
+      join(bin, 'initdb'),
+      '-D',
+      data,
+      '-U',
+      'test',
+      '-A',
+      'trust',
+      '-E',
+      'UTF8',
+      '--locale=C',
+      '-N',
+    ],
+    { cwd: folder, ...owner },
+  );
+  const options = { listen_addresses: '', unix_socket_directories: folder, fsync: 'off' };
+  const settings = Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const server = spawn(join(bin, 'postgres'), ['-D', data, ...settings], {
+    cwd: folder,
+    stdio: ['ignore', 'ignore', 'pipe'],
+    ...owner,
+  });
+  let stderr = '';
+  server.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(-4_000);
+  });
+  const ended = new Promise<void>((done) => server.once('close', () => done()));
+  const connect = async () => {
+    const client = new pg.Client({ host: folder, user: 'test', database: 'postgres' });
+    await client.connect();
+    return client;
+  };
+  const stop = async () => {
+    server.kill('SIGINT');
+    await ended;
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await untilReady(connect, () => server.exitCode !== null);
+  } catch (error) {
+    await stop();
+    throw new Error(`cannot start PostgreSQL: ${stderr}`, { cause: error });
+  }
+  return { connect, stop };
+}
+
+/** PostgreSQL refuses to run as root: the folder and the server then belong to another user. */
+function ownerOf(folder: string): { readonly uid?: number; readonly gid?: number } {
+  if (process.getuid?.() !== 0) return {};
+  const users = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'));
+  const user = ['postgres', 'nobody'].flatMap(
+    (name) => users.find(([known]) => known === name) ?? [],
+  );
+  const [uid, gid] = [Number(user[2]), Number(user[3])];
+  chownSync(folder, uid, gid);
+  return { uid, gid };
+}
+
+function run(
+  command: readonly string[],
+  options: { cwd: string; uid?: number; gid?: number },
+): void {
+  const [file = '', ...words] = command;
+  const { status, stderr } = spawnSync(file, words, { ...options, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`cannot run ${file}: ${stderr}`);
+}
+
+async function untilReady(connect: () => Promise<pg.Client>, isGone: () => boolean): Promise<void> {
+  const deadline = Date.now() + 60_000;
+  for (;;) {
+    try {
+      await (await connect()).end();
+      return;
+    } catch (error) {
+      if (isGone() || Date.now() > deadline) throw error;
+      await new Promise((done) => setTimeout(done, 100));
+    }
+  }
+}
