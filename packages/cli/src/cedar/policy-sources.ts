@@ -1,7 +1,7 @@
 import type { CedarEngine, PolicySource, TemplateLink } from '@countersign/cedar';
 import type { FoundProblem } from './found-problem.ts';
+import { linksIn } from './links-in.ts';
 import type { PolicyFiles } from './policy-files.ts';
-import { linksIn } from './read-links.ts';
 import type { TextFile } from './text-file.ts';
 
 /** Where a policy, template or link comes from. */
