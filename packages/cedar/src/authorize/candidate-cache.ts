@@ -3,7 +3,7 @@ import type { EntityView } from '../entity/entity-view.ts';
 import type { EntityUid } from '../value/entity-uid.ts';
 
 /** Stands for all entities with the same direct parents: in one state of a hierarchy, they are in the same groups. */
-export type Kin = { readonly kind: 'kin' };
+export type Kin = { readonly kind: 'kin' } | readonly EntityUid[];
 
 /** Different sets of parents told apart at once; beyond, all are told apart anew. */
 const KINS_MAX = 8192;
@@ -42,20 +42,42 @@ const LISTS_MAX = 4096;
  * is: walking up from both entities again for each request is most of the work of finding policies.
  */
 export class CandidateCache {
-  // What the lists hold for.
+  // The store that was asked about last, and all that are alive: a bank may have one for each tenant.
   #view: EntityView | undefined;
-  #version = -1;
-  readonly #lists = new Map<Kin, Map<Kin, readonly CompiledPolicy[]>>();
-  #count = 0;
+  #lists = new CandidateLists();
+  readonly #byView = new WeakMap<EntityView, CandidateLists>();
 
   /** @param version the view's `hierarchyVersion` */
   get(
     view: EntityView,
     version: number,
-    { principal, resource }: { readonly principal: Kin; readonly resource: Kin },
+    principal: Kin,
+    resource: Kin,
   ): readonly CompiledPolicy[] | undefined {
-    if (this.#view !== view || this.#version !== version) {
-      this.#view = view;
+    if (this.#view !== view) this.#turnTo(view);
+    return this.#lists.get(version, principal, resource);
+  }
+
+  /** For the view and version that the last `get` was about. */
+  set(principal: Kin, resource: Kin, policies: readonly CompiledPolicy[]): void {
+    this.#lists.set(principal, resource, policies);
+  }
+
+  #turnTo(view: EntityView): void {
+    this.#view = view;
+    const known = this.#byView.get(view);
+    this.#lists = known ?? new CandidateLists();
+    if (known === undefined) this.#byView.set(view, this.#lists);
+  }
+}
+
+class CandidateLists {
+  #version = -1;
+  readonly #lists = new Map<Kin, Map<Kin, readonly CompiledPolicy[]>>();
+  #count = 0;
+
+  get(version: number, principal: Kin, resource: Kin): readonly CompiledPolicy[] | undefined {
+    if (this.#version !== version) {
       this.#version = version;
       this.#clear();
       return undefined;
@@ -63,11 +85,7 @@ export class CandidateCache {
     return this.#lists.get(principal)?.get(resource);
   }
 
-  /** For the view and version that the last `get` was about. */
-  set(
-    { principal, resource }: { readonly principal: Kin; readonly resource: Kin },
-    policies: readonly CompiledPolicy[],
-  ): void {
+  set(principal: Kin, resource: Kin, policies: readonly CompiledPolicy[]): void {
     if (this.#count >= LISTS_MAX) this.#clear();
     const ofPrincipal = this.#lists.get(principal) ?? new Map<Kin, readonly CompiledPolicy[]>();
     this.#lists.set(principal, ofPrincipal.set(resource, policies));

@@ -14,7 +14,7 @@ export class UidMap<T> {
   }
 
   get(uid: EntityUid): T | undefined {
-    return this.#byType.get(uid.type)?.get(uid.id);
+    return this.#size === 0 ? undefined : this.#byType.get(uid.type)?.get(uid.id);
   }
 
   *values(): Generator<T> {
