@@ -7,6 +7,12 @@ export type CedarErrorCode =
   | 'ERR_CEDAR_SCHEMA_INVALID'
   /** Nested too deeply, too long, or so made that parsing it crashed or did not end in time. */
   | 'ERR_CEDAR_TOO_DEEP'
+  /** A request that is none, or that the schema does not admit. */
+  | 'ERR_CEDAR_REQUEST_INVALID'
+  /** An entity that is none, or that the schema does not admit. */
+  | 'ERR_CEDAR_ENTITY_INVALID'
+  /** Text that is no JSON, or JSON that Cedar has no value for. */
+  | 'ERR_CEDAR_JSON_INVALID'
   /** Entities that contradict each other, or are in themselves by way of others. */
   | 'ERR_CEDAR_ENTITIES_INVALID'
   /** A change of an entity that is not there. */
@@ -21,7 +27,7 @@ export type CedarErrorCode =
   /** The worker could not be started at all. */
   | 'ERR_CEDAR_WORKER_FAILED';
 
-/** Policies could not be loaded or checked; `code` is stable, the message is for people. */
+/** Something of the caller's could not be taken; `code` is stable, the message is for people. */
 export class CedarError extends Error {
   readonly code: CedarErrorCode;
   /** What was found wrong with policies and schema; empty when the fault is not theirs. */

@@ -94,10 +94,13 @@ export {
   type ResourceQuestion,
 } from './query/query-entities.ts';
 export { QUERY_LIMITS, type QueryOptions, type QueryPage } from './query/query-page.ts';
+export type { Schema } from './schema/schema.ts';
+export { parseUidText } from './text/parse-uid-text.ts';
 export { CedarRecord, Layout } from './value/cedar-record.ts';
 export { EntityUid, type UidCell } from './value/entity-uid.ts';
+export { printUid } from './value/print-value.ts';
 export type { Value } from './value/value.ts';
-
+export { readLinks } from './vectors/read-vector-test.ts';
 export {
   type RunVectorsOptions,
   runVectors,
@@ -106,5 +109,4 @@ export {
   type VectorReport,
 } from './vectors/run-vectors.ts';
 export type { VectorAnswer } from './vectors/vector-test.ts';
-
 export type { ParseThread, StartParseThread } from './wasm/parse-thread.ts';

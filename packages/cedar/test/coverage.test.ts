@@ -182,7 +182,7 @@ test('counts as deciding does, whatever the policies and requests', async () => 
         }
       },
     ),
-    { seed: SEED, numRuns: 100 },
+    { seed: SEED, numRuns: 50 },
   );
 });
 

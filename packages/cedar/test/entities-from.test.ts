@@ -81,7 +81,7 @@ test(`says what the source says, asking and parsing once for each name (seed ${S
         for (const { name, other, kind } of questions) {
           const uid = freshUid(name);
           if (kind === 0) view.find(uid);
-          else if (kind === 1) view.someAncestor(uid, (key) => key === keyOf(other));
+          else if (kind === 1) view.someAncestor(uid, ({ key }) => key === keyOf(other));
           else {
             const isIn = view.isDescendant(uid, freshUid(other));
             expect(isIn).toBe(ancestorsIn(model, name).has(other));
@@ -128,7 +128,7 @@ test('lets a visit ask on', () => {
     parse,
   );
   const met: string[] = [];
-  view.someAncestor(freshUid(0), (key) => {
+  view.someAncestor(freshUid(0), ({ key }) => {
     met.push(key);
     view.someAncestor(freshUid(0), () => false);
     return false;

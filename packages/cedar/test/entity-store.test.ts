@@ -474,6 +474,27 @@ test('finds its way up though another store was asked about its own names', () =
   expect(ancestorKeys(other, team('a'))).toEqual([team('x').key]);
 });
 
+test('puts its own objects where attributes name entities that it knows', () => {
+  const store = createEntityStore();
+  const named = CedarRecord.of([
+    ['boss', user('u')],
+    ['level', 1],
+    ['stranger', user('x')],
+  ]);
+  store.put(entity(user('u')));
+  store.put({ ...entity(user('v')), attributes: named });
+  store.update(user('u'), { attributes: named });
+  for (const uid of [user('u'), user('v')]) {
+    const found = store.find(uid)?.attributes;
+    expect(found?.get('boss')).toBe(store.uid('User', 'u'));
+    expect(found?.get('level')).toBe(1);
+    expect(found?.get('stranger')).toBe(named.get('stranger'));
+    expect(found?.layout).toBe(named.layout);
+  }
+  // What was given stays what it was.
+  expect(named.get('boss')).not.toBe(store.uid('User', 'u'));
+});
+
 test('gives out its own object for a name that it knows', () => {
   const store = createEntityStore();
   store.put(entity(user('u'), team('a')));
@@ -655,8 +676,8 @@ test('lets a visit ask on', () => {
     entity(team('c'), team('d')),
   ]);
   const met: string[] = [];
-  store.someAncestor(user('u'), (key, uid) => {
-    met.push(key);
+  store.someAncestor(user('u'), (uid) => {
+    met.push(uid.key);
     store.someAncestor(user('u'), () => false);
     store.isDescendant(uid, team('d'));
     return false;

@@ -367,12 +367,18 @@ describe('a denial', () => {
     const code = 'ERR_CEDAR_REQUEST_INVALID';
     await expect(raised([when('false')], [{ attribute: 'nope' }])).rejects.toMatchObject({ code });
     await expect(
+      raised([when('false')], [{ attribute: ['risk', 'x'] }], { context: { risk: 1 } }),
+    ).rejects.toMatchObject({ code });
+    await expect(
+      raised([when('false')], [{ attribute: 'acr' }, { attribute: 'acr' }]),
+    ).rejects.toThrow(/expected it once/);
+    await expect(
       raised([when('context has acr && context.acr == "a"')], [{ attribute: 'acr', values: [1] }]),
     ).rejects.toMatchObject({ code });
   });
 });
 
-describe('for random policies and requests', () => {
+describe('for random policies and requests', { timeout: 120_000 }, () => {
   const sets: PolicySet[] = [];
   beforeAll(async () => {
     const texts = fc.sample(policyText, { numRuns: 200, seed: SEED });

@@ -99,7 +99,7 @@ function expectStops(view: EntityView, uid: EntityUid, count: number): void {
 
 export function ancestorKeys(view: EntityView, uid: EntityUid): readonly string[] {
   const keys: string[] = [];
-  view.someAncestor(uid, (key) => {
+  view.someAncestor(uid, ({ key }) => {
     keys.push(key);
     return false;
   });

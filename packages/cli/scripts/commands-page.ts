@@ -27,7 +27,7 @@ function commandSection(command: Command): readonly string[] {
   const { name, operands, description, options, examples = [] } = command;
   const rows = Object.entries(options).map(([long, { short, value, multiple, help }]) => {
     const names = [...(short ? [`-${short}`] : []), `--${long}${value ? ` ${value}` : ''}`];
-    return `| \`${names.join(', ')}\` | ${cell(help)}${multiple ? ' (may be repeated)' : ''} |`;
+    return `| \`${cell(names.join(', '))}\` | ${cell(help)}${multiple ? ' (may be repeated)' : ''} |`;
   });
   return [
     '',

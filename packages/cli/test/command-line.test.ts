@@ -35,7 +35,7 @@ describe.each(commands.map(({ name }) => name))('countersign %s', (name) => {
     const operands = Array.from({ length: (command?.operandsMax ?? 0) + 1 }, (_, at) => `w${at}`);
     const { code, err } = await countersign([...name.split(' '), ...operands]);
     expect(code).toBe(EXIT.usage);
-    expect(err).toMatch(/found operand 'w\d', expected at most \d\n$/);
+    expect(err).toMatch(/found operand 'w\d+', expected at most \d+\n$/);
   });
 });
 
@@ -44,6 +44,14 @@ test('lists every command', async () => {
   expect(code).toBe(EXIT.ok);
   const lines = out.split('\n').map((line) => line.trim().replace(/ {2,}/, '  '));
   for (const { name, summary } of commands) expect(lines).toContain(`${name}  ${summary}`);
+});
+
+test('lists the commands that one word begins', async () => {
+  const asked = await countersign(['cedar', '--help']);
+  expect([asked.code, asked.err]).toEqual([EXIT.ok, '']);
+  expect(asked.out).toContain('\n  cedar check      ');
+  expect(asked.out).not.toContain('ledger verify');
+  expect(await countersign(['cedar'])).toEqual({ code: EXIT.usage, out: '', err: asked.out });
 });
 
 test('shows the list on standard error when nothing is asked', async () => {
@@ -58,6 +66,7 @@ test.each([
   [['ledger'], "unknown command 'ledger'; did you mean 'ledger verify'?"],
   [['ledger', '--data', 'x'], "unknown command 'ledger'; did you mean 'ledger verify'?"],
   [['ledger', 'verfy'], "unknown command 'ledger verfy'; did you mean 'ledger verify'?"],
+  [['cedar', 'chekc'], "unknown command 'cedar chekc'; did you mean 'cedar check'?"],
   [['session', 'show'], "unknown command 'session show'; did you mean 'session list'?"],
   [['frobnicate'], "unknown command 'frobnicate'"],
 ])('does not know %j', async (words, said) => {

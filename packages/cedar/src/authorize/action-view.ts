@@ -49,10 +49,11 @@ export class ActionView implements EntityView {
       : this.#under.isDescendant(uid, ancestor);
   }
 
-  someAncestor(uid: EntityUid, visit: (ancestorKey: string) => boolean): boolean {
+  someAncestor(uid: EntityUid, visit: (ancestor: EntityUid) => boolean): boolean {
     if (!this.#actions.types.has(uid.type)) return this.#under.someAncestor(uid, visit);
     for (const key of this.#actions.byKey.get(uid.key)?.ancestors ?? []) {
-      if (visit(key)) return true;
+      const group = this.#actions.byKey.get(key)?.entity.uid;
+      if (group && visit(group)) return true;
     }
     return false;
   }

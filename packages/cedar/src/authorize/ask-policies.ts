@@ -54,8 +54,8 @@ function eachFile(files: PolicyFiles, frame: Frame, take: Take): void {
   // `in` is reflexive.
   const own = files.within.get(principal);
   if (own) eachOfResource(own, resource, take);
-  frame.view.someAncestor(principal, (key) => {
-    const within = files.within.getByKey(key);
+  frame.view.someAncestor(principal, (ancestor) => {
+    const within = files.within.get(ancestor);
     if (within) eachOfResource(within, resource, take);
     return false;
   });
@@ -68,8 +68,8 @@ function eachOfResource(files: ResourceFiles, resource: Reached, take: Take): vo
   if (files.within.size === 0) return;
   const own = files.within.get(resource.uid);
   if (own) take(own);
-  for (const key of resource.ancestors) {
-    const within = files.within.getByKey(key);
+  for (const ancestor of resource.ancestors) {
+    const within = files.within.get(ancestor);
     if (within) take(within);
   }
 }
@@ -78,18 +78,18 @@ function eachOfResource(files: ResourceFiles, resource: Reached, take: Take): vo
 class Reached {
   readonly uid: EntityUid;
   readonly #view: EntityView;
-  #ancestors: readonly string[] | undefined;
+  #ancestors: readonly EntityUid[] | undefined;
 
   constructor(uid: EntityUid, view: EntityView) {
     this.uid = uid;
     this.#view = view;
   }
 
-  get ancestors(): readonly string[] {
+  get ancestors(): readonly EntityUid[] {
     if (this.#ancestors) return this.#ancestors;
-    const ancestors: string[] = [];
-    this.#view.someAncestor(this.uid, (key) => {
-      ancestors.push(key);
+    const ancestors: EntityUid[] = [];
+    this.#view.someAncestor(this.uid, (ancestor) => {
+      ancestors.push(ancestor);
       return false;
     });
     this.#ancestors = ancestors;

@@ -5,29 +5,25 @@ import type { EntityUid } from '../value/entity-uid.ts';
  * type that the map does not hold, and end there.
  */
 export class UidMap<T> {
-  readonly #byKey = new Map<string, T>();
   readonly #byType = new Map<string, Map<string, T>>();
 
+  #size = 0;
+
   get size(): number {
-    return this.#byKey.size;
+    return this.#size;
   }
 
   get(uid: EntityUid): T | undefined {
     return this.#byType.get(uid.type)?.get(uid.id);
   }
 
-  /** @param key an `EntityUid.key` */
-  getByKey(key: string): T | undefined {
-    return this.#byKey.get(key);
-  }
-
-  values(): Iterable<T> {
-    return this.#byKey.values();
+  *values(): Generator<T> {
+    for (const ofType of this.#byType.values()) yield* ofType.values();
   }
 
   set(uid: EntityUid, value: T): void {
-    this.#byKey.set(uid.key, value);
     const ofType = this.#byType.get(uid.type) ?? new Map<string, T>();
+    if (!ofType.has(uid.id)) this.#size += 1;
     this.#byType.set(uid.type, ofType.set(uid.id, value));
   }
 }

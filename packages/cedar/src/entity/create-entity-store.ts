@@ -1,5 +1,7 @@
 import { CedarError } from '../cedar-error.ts';
+import { CedarRecord } from '../value/cedar-record.ts';
 import { EntityUid } from '../value/entity-uid.ts';
+import type { Value } from '../value/value.ts';
 import { EntityNode, hasChildren, nodeOf, parentsOf } from './entity-node.ts';
 import type { EntityChange, EntityStore } from './entity-store.ts';
 import type { Entity } from './entity-view.ts';
@@ -73,7 +75,7 @@ export class ResidentStore implements EntityStore {
     return node !== undefined && this.#hierarchy.isBelow(node, above);
   }
 
-  someAncestor(uid: EntityUid, visit: (key: string, ancestor: EntityUid) => boolean): boolean {
+  someAncestor(uid: EntityUid, visit: (ancestor: EntityUid) => boolean): boolean {
     const node = this.#peek(uid);
     return node !== undefined && this.#hierarchy.someAbove(node, visit);
   }
@@ -168,7 +170,12 @@ export class ResidentStore implements EntityStore {
   update(uid: EntityUid, change: EntityChange): void {
     const { node, entity } = this.#known(uid);
     const { attributes = entity.attributes, tags = entity.tags } = change;
-    node.entity = { uid: node.uid, attributes, tags, parents: entity.parents };
+    node.entity = {
+      uid: node.uid,
+      attributes: this.#ownNames(attributes),
+      tags,
+      parents: entity.parents,
+    };
     this.#changed(false);
   }
 
@@ -225,7 +232,7 @@ export class ResidentStore implements EntityStore {
     // An object of the store's own: nobody else changes it, and names that a million mention are there once.
     node.entity = entity && {
       uid: node.uid,
-      attributes: entity.attributes,
+      attributes: this.#ownNames(entity.attributes),
       tags: entity.tags,
       parents,
     };
@@ -267,6 +274,23 @@ export class ResidentStore implements EntityStore {
       if (own.size > 1) return [...own];
     }
     return this.#hierarchy.hubOf(node).soleParent;
+  }
+
+  /**
+   * The record with the store's own uids for the names that it knows: they are found without a look-up, and a
+   * manager of thousands is named by one object. Names inside sets and records stay as they are.
+   */
+  #ownNames(record: CedarRecord): CedarRecord {
+    let slots: (Value | undefined)[] | undefined;
+    for (let slot = 0; slot < record.slots.length; slot += 1) {
+      const value = record.slots[slot];
+      if (!(value instanceof EntityUid)) continue;
+      const own = this.#peek(value)?.uid ?? value;
+      if (own === value) continue;
+      slots ??= record.slots.slice();
+      slots[slot] = own;
+    }
+    return slots === undefined ? record : new CedarRecord(record.layout, slots);
   }
 
   // --- Names ---------------------------------------------------------------------------------------------

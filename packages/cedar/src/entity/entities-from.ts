@@ -69,13 +69,13 @@ class SourceView implements EntityView {
     return true;
   }
 
-  someAncestor(uid: EntityUid, visit: (ancestorKey: string) => boolean): boolean {
+  someAncestor(uid: EntityUid, visit: (ancestor: EntityUid) => boolean): boolean {
     const climb = this.#climbFrom(uid);
     let place = 0;
     do {
       // `visit` may climb on from here itself.
       for (; place < climb.way.length; place += 1) {
-        if (visit((climb.way[place] as EntityUid).key)) return true;
+        if (visit(climb.way[place] as EntityUid)) return true;
       }
     } while (this.#goOn(uid, climb));
     return false;
@@ -115,8 +115,9 @@ class SourceView implements EntityView {
       if (!json) return { entity: undefined, failure: undefined, climb: undefined };
       if (this.#found >= LIMITS.entities) throw tooMany(`${LIMITS.entities} entities`);
       this.#found += 1;
-      const { attrs, parents, tags } = json;
-      const entity = this.#parse({ uid: { type, id }, attrs, parents, ...(tags && { tags }) });
+      // What is named as asked goes to the parser as it is: a caller may know it again.
+      const isNamed = json.uid.type === type && json.uid.id === id;
+      const entity = this.#parse(isNamed ? json : { ...json, uid: { type, id } });
       return { entity, failure: undefined, climb: undefined };
     } catch (error) {
       return { entity: undefined, failure: { error }, climb: undefined };

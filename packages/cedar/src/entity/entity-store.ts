@@ -70,14 +70,11 @@ export interface EntityStore extends EntityView {
   children(uid: EntityUid): IterableIterator<Entity>;
   /** The entities that are in it, itself not, each once, near ones before far ones. Do not change the store meanwhile. */
   descendants(uid: EntityUid): IterableIterator<Entity>;
-  /** As in every view; `visit` also gets the store's own uid, and must not change the store. */
-  someAncestor(
-    uid: EntityUid,
-    visit: (ancestorKey: string, ancestor: EntityUid) => boolean,
-  ): boolean;
+  /** As in every view; `visit` gets the store's own uids, and must not change the store. */
+  someAncestor(uid: EntityUid, visit: (ancestor: EntityUid) => boolean): boolean;
   /**
-   * The store's own object for a name that it knows, else a new one. Who makes values with it has them found
-   * without a look-up, and spares the memory of a name for each mention.
+   * The store's own object for a name that it knows, else a new one. It is found without a look-up; so are
+   * attributes that name an entity, since the store puts its own objects there.
    */
   uid(type: string, id: string): EntityUid;
 }

@@ -24,6 +24,6 @@ export interface EntityView {
   find(uid: EntityUid): Entity | undefined;
   /** Whether `ancestor` is a proper ancestor of `uid`: `in` without its reflexive case. An unknown `uid` has none. */
   isDescendant(uid: EntityUid, ancestor: EntityUid): boolean;
-  /** Calls `visit` with the `key` of every proper ancestor, each once, until it returns true; what it returned last. */
-  someAncestor(uid: EntityUid, visit: (ancestorKey: string) => boolean): boolean;
+  /** Calls `visit` with every proper ancestor, each once, until it returns true; what it returned last. */
+  someAncestor(uid: EntityUid, visit: (ancestor: EntityUid) => boolean): boolean;
 }

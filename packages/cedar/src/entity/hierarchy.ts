@@ -46,19 +46,25 @@ export class Hierarchy {
     for (let index = 0; index < parents.length; index += 1) {
       const parent = nodeOf(parents[index] as EntityUid);
       if (parent === ancestor) return true;
-      if (parentsOf(parent).length > 0 && this.closureOf(parent).has(ancestor)) return true;
+      // One that is in nothing needs no closure.
+      const closure = parent.hub?.closure;
+      if (closure !== undefined) {
+        if (closure.has(ancestor)) return true;
+      } else if (parentsOf(parent).length > 0 && this.closureOf(parent).has(ancestor)) {
+        return true;
+      }
     }
     return false;
   }
 
   /** Calls `visit` with every proper ancestor, each once, until it returns true. Makes no list of them. */
-  someAbove(node: EntityNode, visit: (key: string, uid: EntityUid) => boolean): boolean {
+  someAbove(node: EntityNode, visit: (uid: EntityUid) => boolean): boolean {
     const parents = parentsOf(node);
     if (parents.length > PARENTS_MAX) {
       const { nodes } = this.closureOf(node);
       for (let index = 1; index < nodes.length; index += 1) {
         const { uid } = nodes[index] as EntityNode;
-        if (visit(uid.key, uid)) return true;
+        if (visit(uid)) return true;
       }
       return false;
     }
@@ -67,7 +73,7 @@ export class Hierarchy {
       for (let place = 0; place < nodes.length; place += 1) {
         const ancestor = nodes[place] as EntityNode;
         if (index > 0 && this.#isAboveSome(parents, index, ancestor)) continue;
-        if (visit(ancestor.uid.key, ancestor.uid)) return true;
+        if (visit(ancestor.uid)) return true;
       }
     }
     return false;

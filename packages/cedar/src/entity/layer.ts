@@ -61,9 +61,9 @@ class LayerView implements EntityView {
     return this.#isOwnBelow(own, ancestor, store);
   }
 
-  someAncestor(uid: EntityUid, visit: (ancestorKey: string) => boolean): boolean {
+  someAncestor(uid: EntityUid, visit: (ancestor: EntityUid) => boolean): boolean {
     const store = this.#straight();
-    if (store === undefined) return this.#walk(uid, (each) => visit(each.key));
+    if (store === undefined) return this.#walk(uid, visit);
     const own = this.#own(uid);
     if (own === undefined) return store.someAncestor(uid, visit);
     return this.#someAboveOwn(own, visit, store);
@@ -112,7 +112,11 @@ class LayerView implements EntityView {
   }
 
   /** The ancestors of an entity of the layer: first those in the layer, then parents below it and what is above these. */
-  #someAboveOwn(own: Entity, visit: (key: string) => boolean, store: ResidentStore): boolean {
+  #someAboveOwn(
+    own: Entity,
+    visit: (ancestor: EntityUid) => boolean,
+    store: ResidentStore,
+  ): boolean {
     const reached = [own];
     const roots: EntityUid[] = [];
     let isAboveItself = false;
@@ -129,18 +133,18 @@ class LayerView implements EntityView {
       }
     }
     if (reached.length > REACHED_MAX || roots.length > ROOTS_MAX) {
-      return this.#walk(own.uid, ({ key }) => visit(key));
+      return this.#walk(own.uid, visit);
     }
     for (let index = isAboveItself ? 0 : 1; index < reached.length; index += 1) {
-      if (visit((reached[index] as Entity).uid.key)) return true;
+      if (visit((reached[index] as Entity).uid)) return true;
     }
     for (let index = 0; index < roots.length; index += 1) {
       const root = roots[index] as EntityUid;
       const isNew = (uid: EntityUid) =>
         !isAmongOrAbove(uid, roots, index, store) &&
         findAmong(reached, reached.length, uid) === undefined;
-      if (isNew(root) && visit(root.key)) return true;
-      if (store.someAncestor(root, (key, uid) => isNew(uid) && visit(key))) return true;
+      if (isNew(root) && visit(root)) return true;
+      if (store.someAncestor(root, (uid) => isNew(uid) && visit(uid))) return true;
     }
     return false;
   }

@@ -262,8 +262,8 @@ function isKnownWithin(member: EntityUid, targets: Targets, scope: Scope): Predi
       );
     }
     const above = [member];
-    entities.someAncestor(member, (key) => {
-      above.push(uidOfKey(key));
+    entities.someAncestor(member, (ancestor) => {
+      above.push(ancestor);
       return above.length > LIST_MAX;
     });
     if (above.length > LIST_MAX) refuse(`found more than ${LIST_MAX} ancestors of ${member}`);
@@ -273,11 +273,6 @@ function isKnownWithin(member: EntityUid, targets: Targets, scope: Scope): Predi
     ? constant(targets.some((target) => target.equals(member)))
     : equal(targets, { kind: 'constant', value: member }, scope);
   return or(isSame, isBelow(asStored(member, scope), targets, scope));
-}
-
-function uidOfKey(key: string): EntityUid {
-  const end = key.indexOf('\0');
-  return new EntityUid(key.slice(0, end), key.slice(end + 1));
 }
 
 function rowOf(type: string, table: Table, alias: string, scope: Scope): EntityTerm {

@@ -114,13 +114,8 @@ function entitiesOf(value: Value): readonly EntityUid[] | undefined {
 function hasSettledAncestors(value: Value, environment: Environment): boolean {
   if (!(value instanceof EntityUid)) return true;
   if (!isSettled(value, environment)) return false;
-  return !environment.entities.someAncestor(value, (key) => {
-    const [type, id] = splitKey(key);
-    return environment.mayAppear(type) && !isSettled(new EntityUid(type, id), environment);
-  });
-}
-
-function splitKey(key: string): [type: string, id: string] {
-  const end = key.indexOf('\0');
-  return [key.slice(0, end), key.slice(end + 1)];
+  return !environment.entities.someAncestor(
+    value,
+    (ancestor) => environment.mayAppear(ancestor.type) && !isSettled(ancestor, environment),
+  );
 }

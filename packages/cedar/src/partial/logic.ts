@@ -4,7 +4,6 @@ import { equals } from '../value/equals.ts';
 import type { Recur } from './environment.ts';
 import {
   BOOLEAN,
-  ERROR,
   FALSE,
   OTHER,
   outcomesOfAnd,
@@ -47,9 +46,8 @@ interface Connective {
 
 function connect(node: Binary, recur: Recur, { goesOn, outcomes }: Connective): Partial {
   const left = truth(recur(node.left), node.left);
-  if (left.kind === 'failed') return left;
   const leftOutcomes = outcomesOf(left);
-  // The right side is out of reach: the left is all there is.
+  // The right side is out of reach: the left, a certain error too, is all there is.
   if ((leftOutcomes & (goesOn | OTHER)) === 0) return left;
 
   const right = truth(recur(node.right), node.right);
@@ -117,7 +115,7 @@ export function conditional(node: Extract<Expression, { kind: 'if' }>, recur: Re
       otherwise: toExpression(otherwise, node.otherwise.span),
     },
     outcomesOfIf(condition.outcomes, outcomesOf(then), outcomesOf(otherwise)),
-    joinArms(then, otherwise),
+    joinShapes(shapeOfPartial(then), shapeOfPartial(otherwise)),
   );
 }
 
@@ -126,11 +124,4 @@ function sameArm(then: Partial, otherwise: Partial): Known | Failed | undefined 
   return then.kind === 'known' && otherwise.kind === 'known' && equals(then.value, otherwise.value)
     ? then
     : undefined;
-}
-
-/** An arm that always fails says nothing about the values of the whole. */
-function joinArms(then: Partial, otherwise: Partial): Shape | undefined {
-  if (outcomesOf(then) === ERROR) return shapeOfPartial(otherwise);
-  if (outcomesOf(otherwise) === ERROR) return shapeOfPartial(then);
-  return joinShapes(shapeOfPartial(then), shapeOfPartial(otherwise));
 }

@@ -1,5 +1,5 @@
 import type { CedarJson, CedarUid } from '../engine.ts';
-import { unescapeString } from '../text/unescape.ts';
+import { parseUidText } from '../text/parse-uid-text.ts';
 import type { VectorLink, VectorRequest, VectorTest } from './vector-test.ts';
 
 /** Whether a JSON value is meant to be a test: folders hold entities and links as well. */
@@ -91,13 +91,9 @@ export function readUid(json: unknown, what: string): CedarUid {
 }
 
 function readUidText(text: string, what: string): CedarUid {
-  const parts = /^(.+)::("(?:[^"\\]|\\.)*")$/s.exec(text);
-  const [, type, quoted] = parts ?? [];
-  const id = quoted === undefined ? undefined : unescapeString(quoted);
-  if (type === undefined || id === undefined) {
-    throw new Error(`found ${JSON.stringify(text)} as ${what}, expected Type::"id"`);
-  }
-  return { type, id };
+  const uid = parseUidText(text);
+  if (!uid) throw new Error(`found ${JSON.stringify(text)} as ${what}, expected Type::"id"`);
+  return uid;
 }
 
 function optionalText(json: unknown, what: string): string | undefined {

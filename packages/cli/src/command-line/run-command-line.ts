@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { printable } from '../record/printable.ts';
 import {
   type Arguments,
   type Command,
@@ -18,7 +19,7 @@ export async function runCommandLine(
   words: readonly string[],
   { commands, version, io }: { commands: readonly Command[]; version: string; io: Io },
 ): Promise<number> {
-  const [first] = words;
+  const [first, second] = words;
   if (first === undefined || first === '--help' || first === '-h' || first === 'help') {
     const asked = first === 'help' ? words.slice(1) : [];
     const named = findCommand(asked, commands);
@@ -30,6 +31,11 @@ export async function runCommandLine(
   if (first === '--version' || first === '-v' || first === 'version') {
     io.out(`${version}\n`);
     return EXIT.ok;
+  }
+  const group = commands.filter(({ name }) => name.startsWith(`${first} `));
+  if (group.length > 1 && (second === undefined || second === '--help' || second === '-h')) {
+    (second === undefined ? io.err : io.out)(overview(group, version));
+    return second === undefined ? EXIT.usage : EXIT.ok;
   }
   const found = findCommand(words, commands);
   if (!found) return unknownCommand(words, commands, io);
@@ -43,16 +49,22 @@ export async function runCommandLine(
     return await command.run(parse(command, rest), io);
   } catch (error) {
     if (error instanceof UsageError) {
-      io.err(`countersign ${command.name}: ${error.message}\n`);
+      io.err(`countersign ${command.name}: ${readable(error.message)}\n`);
       return EXIT.usage;
     }
     if (error instanceof CommandError || isOurs(error)) {
-      io.err(`countersign ${command.name}: ${error.message}\n`);
+      io.err(`countersign ${command.name}: ${readable(error.message)}\n`);
       return EXIT.failed;
     }
-    io.err(`countersign ${command.name}: ${error instanceof Error ? error.stack : error}\n`);
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    io.err(`countersign ${command.name}: ${readable(stack)}\n`);
     return EXIT.failed;
   }
+}
+
+/** Messages quote what stood in files and requests: none of it is obeyed by a terminal. */
+function readable(message: string): string {
+  return message.split('\n').map(printable).join('\n');
 }
 
 /** Names what was probably meant: a command, or those that a first word alone begins. */
@@ -62,7 +74,7 @@ function unknownCommand(words: readonly string[], commands: readonly Command[], 
   const begun = names.filter((name) => name.startsWith(`${first} `));
   const typed = second === '' || second.startsWith('-') ? first : `${first} ${second}`;
   const near =
-    begun.length > 0 ? begun.join(' or ') : (nearest(typed, names) ?? nearest(first, names));
+    nearest(typed, names) ?? (begun.length > 0 ? begun.join("' or '") : nearest(first, names));
   io.err(
     `countersign: unknown command '${typed}'${near ? `; did you mean '${near}'?` : ''}; see 'countersign --help'\n`,
   );

@@ -7,6 +7,14 @@ import {
   statusCommand,
 } from './admin.ts';
 import { authorityCommand } from './authority.ts';
+import {
+  cedarAuthorizeCommand,
+  cedarCheckCommand,
+  cedarExplainCommand,
+  cedarFilterCommand,
+  cedarVectorsCommand,
+  cedarWhoCommand,
+} from './cedar.ts';
 import { checkCommand } from './check.ts';
 import { decideCommand } from './decide.ts';
 import { demoCommand } from './demo.ts';
@@ -34,5 +42,11 @@ export const commands: readonly Command[] = [
   eventsCommand,
   shadowReportCommand,
   ledgerVerifyCommand,
+  cedarCheckCommand,
+  cedarAuthorizeCommand,
+  cedarExplainCommand,
+  cedarFilterCommand,
+  cedarWhoCommand,
+  cedarVectorsCommand,
   demoCommand,
 ];
