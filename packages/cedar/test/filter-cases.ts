@@ -84,3 +84,41 @@ export class FilterCount {
     ].join('\n');
   }
 }
+
+const chain = (count: number, operator: string, operand: (index: number) => string) =>
+  Array.from({ length: count }, (_, index) => operand(index)).join(` ${operator} `);
+
+const nest = (count: number, start: string, wrap: (inner: string, index: number) => string) =>
+  Array.from({ length: count }).reduce<string>((inner, _, index) => wrap(inner, index), start);
+
+/**
+ * Conditions about as long and as deep as can be loaded, on an optional Long `n`, a Long `q` and an optional
+ * boolean `b`: none may grow out of bounds, or nest deeper than a database takes.
+ */
+export const LONG_CONDITIONS: { readonly [name: string]: string } = {
+  'a chain of &&': chain(450, '&&', (index) => `resource.n == ${index}`),
+  'a chain of ||': chain(450, '||', (index) => `resource.n == ${index}`),
+  'a chain of || without errors': chain(450, '||', (index) => `resource.q == ${index}`),
+  'a chain of +': `${chain(90, '+', () => 'resource.q')} > 5`,
+  '&& and || in turn': nest(55, 'resource.n == 99', (inner, index) =>
+    index % 2 === 0
+      ? `(${inner} || resource.n == ${index})`
+      : `(${inner} && resource.n != ${index})`,
+  ),
+  '&& and || in turn, from the right': nest(55, 'resource.n == 99', (inner, index) =>
+    index % 2 === 0
+      ? `(resource.n == ${index} || ${inner})`
+      : `(resource.n != ${index} && ${inner})`,
+  ),
+  'ifs in ifs': nest(
+    55,
+    'resource.b',
+    (inner, index) => `(if resource.q == ${index} then ${inner} else resource.b)`,
+  ),
+  'numbers from ifs in ifs': `${nest(30, 'resource.n', (inner, index) => `(if resource.q == ${index} then ${index} else ${inner})`)} == 3`,
+  'negations of conjunctions': nest(
+    50,
+    'resource.b',
+    (inner, index) => `!(${inner} && (resource.b || resource.q == ${index}))`,
+  ),
+};

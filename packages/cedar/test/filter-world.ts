@@ -444,14 +444,13 @@ export function statementsOf(world: World): readonly Statement[] {
     group_groups: pairs,
     ...Object.fromEntries(CLOSURES.map(([below, above]) => [`${below}_in_${above}`, pairs])),
   };
-  const names = Object.keys(tables);
-  return [
-    ...names.map((name) => statement(`DROP TABLE IF EXISTS "${name}"`)),
-    ...Object.entries(tables).map(([name, definition]) =>
-      statement(`CREATE TABLE "${name}" (${definition})${isSqlite ? ' STRICT' : ''}`),
-    ),
-    ...insertsOf(world),
-  ];
+  const made = Object.entries(tables).flatMap(([name, definition]) => [
+    `DROP TABLE IF EXISTS "${name}"`,
+    `CREATE TABLE "${name}" (${definition})${isSqlite ? ' STRICT' : ''}`,
+  ]);
+  // PostgreSQL takes several at once, which is much faster.
+  const making = isSqlite ? made : [made.join(';')];
+  return [...making.map((each) => statement(each)), ...insertsOf(world)];
 }
 
 /** Which types are above which, each in a table of its own. */

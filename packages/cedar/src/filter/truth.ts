@@ -99,7 +99,7 @@ export function conjunction(left: Truth, makeRight: (facts: readonly Predicate[]
     right.isTotal ? left.defined : and(left.defined, or(not(left.holds), right.defined));
   return new Truth(left.isTotal && right.isTotal, {
     holds,
-    fails: () => shorter(fails, () => and(defined(), not(holds()))),
+    fails: () => plain(fails, () => and(defined(), not(holds()))),
     defined: () => shorter(defined, () => or(holds(), fails())),
   });
 }
@@ -119,7 +119,7 @@ export function disjunction(left: Truth, makeRight: (facts: readonly Predicate[]
   const defined = () =>
     right.isTotal ? left.defined : and(left.defined, or(left.holds, right.defined));
   return new Truth(left.isTotal && right.isTotal, {
-    holds: () => shorter(holds, () => and(defined(), not(fails()))),
+    holds: () => plain(holds, () => and(defined(), not(fails()))),
     fails,
     defined: () => shorter(defined, () => or(holds(), fails())),
   });
@@ -150,14 +150,26 @@ export function choice(condition: Truth, one: Truth, other: Truth): Truth {
   });
 }
 
+/**
+ * How much longer the plain way may be: a database finds an index for `a OR b`, and none for
+ * `NOT (NOT a AND NOT b)`.
+ */
+const PLAIN_FACTOR = 4;
+
+/** The plain way to say it, unless the other is far shorter or the plain one too long to be said at all. */
+function plain(one: () => Predicate, other: () => Predicate): Predicate {
+  const first = attempt(one);
+  if (first instanceof Untranslatable) return other();
+  const second = attempt(other);
+  if (second instanceof Untranslatable) return first;
+  return lengthOf(second) * PLAIN_FACTOR < lengthOf(first) ? second : first;
+}
+
 /** Two ways to say the same, of which one may be too long to be said. */
 function shorter(one: () => Predicate, other: () => Predicate): Predicate {
   const first = attempt(one);
+  if (first instanceof Untranslatable) return other();
   const second = attempt(other);
-  if (first instanceof Untranslatable) {
-    if (second instanceof Untranslatable) throw first;
-    return second;
-  }
   if (second instanceof Untranslatable) return first;
   return lengthOf(second) < lengthOf(first) ? second : first;
 }

@@ -1,16 +1,22 @@
-import { createCedarEngine, createEntityStore, toSql } from '@countersign/cedar';
+import {
+  createCedarEngine,
+  createEntityStore,
+  type SqlFilter,
+  type SqlMapping,
+  toSql,
+} from '@countersign/cedar';
 import { startNodeThread } from '@countersign/cedar/node';
 import fc from 'fast-check';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { casesOf, FilterCount } from '../filter-cases.ts';
+import { casesOf, FilterCount, LONG_CONDITIONS } from '../filter-cases.ts';
 import { policiesFor } from '../filter-policies.ts';
 import { statementsOf, type World, worlds } from '../filter-world.ts';
 import { findPostgres, type Postgres, startPostgres } from './postgres.ts';
 
 /** Printed with every run; another one takes other policies and tables. */
 const SEED = Number(process.env['CEDAR_FILTER_SEED'] ?? Date.now() % 2 ** 31);
-const WORLDS = Number(process.env['CEDAR_FILTER_WORLDS'] ?? 300);
+const WORLDS = Number(process.env['CEDAR_FILTER_WORLDS'] ?? 200);
 
 const bin = findPostgres();
 const isOptional = process.env['CI'] !== 'true';
@@ -66,6 +72,31 @@ describe.skipIf(!bin && isOptional)('filters on PostgreSQL', () => {
     expect(count.telling / count.cases).toBeGreaterThan(0.2);
   });
 
+  test.each(Object.entries(LONG_CONDITIONS))(
+    'are not too long for %s',
+    async (_name, condition) => {
+      await client.query('DROP TABLE IF EXISTS things');
+      await client.query('CREATE TABLE things (id text, n bigint, q bigint NOT NULL, b boolean)');
+      for (const policies of [
+        [`permit (principal, action, resource) when { ${condition} };`],
+        [`forbid (principal, action, resource) when { ${condition} };`, PERMIT],
+      ]) {
+        const { sql, parameters } = await filterOf(policies, {
+          Page: {
+            table: 'things',
+            id: 'id',
+            attributes: {
+              n: { column: 'n', type: 'long' },
+              q: { column: 'q', type: 'long', nullable: false },
+              b: { column: 'b', type: 'boolean' },
+            },
+          },
+        });
+        await client.query(`SELECT id FROM things AS resource WHERE ${sql}`, [...parameters]);
+      }
+    },
+  );
+
   test('let the usual indexes serve', async () => {
     await client.query(`
       CREATE TABLE pages (id text PRIMARY KEY, owner text, views bigint);
@@ -92,36 +123,37 @@ async function fill(client: Client, world: World): Promise<void> {
   for (const { sql, parameters } of statementsOf(world)) await client.query(sql, [...parameters]);
 }
 
+const PERMIT = 'permit (principal, action, resource);';
+
 async function planOf(client: Client, condition: string): Promise<string> {
   const text = `permit (principal, action, resource) when { ${condition} };`;
-  const set = await engine.load([{ id: 'p', text }], undefined);
-  const filter = toSql(
-    set,
-    {
-      principal: { type: 'User', id: 'u1' },
-      action: { type: 'Action', id: 'view' },
-      resource: { type: 'Page' },
-      context: {},
-    },
-    createEntityStore(),
-    {
-      dialect: 'postgres',
-      mapping: {
-        Page: {
-          table: 'pages',
-          id: 'id',
-          attributes: {
-            owner: { column: 'owner', type: { entity: 'User' } },
-            views: { column: 'views', type: 'long' },
-          },
-        },
+  const { sql, parameters } = await filterOf([text], {
+    Page: {
+      table: 'pages',
+      id: 'id',
+      attributes: {
+        owner: { column: 'owner', type: { entity: 'User' } },
+        views: { column: 'views', type: 'long' },
       },
     },
-  );
-  if (filter.kind === 'refused') throw new Error(filter.refusals[0]?.message);
-  const { rows } = await client.query(
-    `EXPLAIN SELECT id FROM pages AS resource WHERE ${filter.sql}`,
-    [...filter.parameters],
-  );
+  });
+  const explain = `EXPLAIN SELECT id FROM pages AS resource WHERE ${sql}`;
+  const { rows } = await client.query(explain, [...parameters]);
   return rows.map((row) => row['QUERY PLAN']).join('\n');
+}
+
+async function filterOf(policies: readonly string[], mapping: SqlMapping): Promise<SqlFilter> {
+  const set = await engine.load(
+    policies.map((text, index) => ({ id: `p${index}`, text })),
+    undefined,
+  );
+  const request = {
+    principal: { type: 'User', id: 'u1' },
+    action: { type: 'Action', id: 'view' },
+    resource: { type: 'Page' },
+    context: {},
+  };
+  const filter = toSql(set, request, createEntityStore(), { dialect: 'postgres', mapping });
+  if (filter.kind === 'refused') throw new Error(filter.refusals[0]?.message);
+  return filter;
 }

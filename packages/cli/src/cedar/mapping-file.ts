@@ -69,7 +69,7 @@ const shape: z.ZodType<SqlMapping> = z.record(
         type: scalar.exactOptional(),
       })
       .exactOptional(),
-    parents: z.array(parent).exactOptional(),
+    parents: z.union([z.array(parent), z.literal('entities')]).exactOptional(),
     ancestors: z
       .array(
         z.strictObject({
