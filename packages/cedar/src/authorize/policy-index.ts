@@ -4,8 +4,8 @@ import type { CompiledPolicy } from '../compile/compile-policy.ts';
 import { compileActionScope, targetUid } from '../compile/compile-scope.ts';
 import type { Schema } from '../schema/schema.ts';
 import type { EntityUid } from '../value/entity-uid.ts';
+import { UidMap } from '../value/uid-map.ts';
 import { CandidateCache, KinTable } from './candidate-cache.ts';
-import { UidMap } from './uid-map.ts';
 
 /** Policies whose principal fits, by what they ask of the resource. */
 export interface ResourceFiles {

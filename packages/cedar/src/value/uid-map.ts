@@ -1,4 +1,4 @@
-import type { EntityUid } from '../value/entity-uid.ts';
+import type { EntityUid } from './entity-uid.ts';
 
 /**
  * A map by entity. A uid is looked up by type and id, without joining them into a key: most look-ups are of a
