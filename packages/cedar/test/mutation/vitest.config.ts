@@ -25,7 +25,7 @@ export default defineConfig({
   },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
-    include: ['test/mutation/*.mutants.ts', 'test/{authorize,partial}.test.ts'],
+    include: ['test/mutation/*.mutants.ts', 'test/{authorize,index-agrees,partial}.test.ts'],
     isolate: false,
     fileParallelism: false,
     sequence: { sequencer: QuickFirst },
