@@ -363,6 +363,22 @@ describe('a denial', () => {
     ).toEqual({ kind: 'gaveUp', tried: 10_000, bound: 'combinations' });
   });
 
+  test('is not called impossible where an attribute helps only alone', async () => {
+    const texts = [when('context has acr && context.acr == "a" && !(context has purpose)')];
+    const raise = [{ attribute: 'acr' }, { attribute: 'purpose', values: ['x'] }];
+    expect(await raised(texts, raise)).toMatchObject(found(['acr', 'a']));
+    const outer = [when('context has acr && context.acr == "a" && !(context has device)')];
+    const inner = [
+      { attribute: 'acr' },
+      { attribute: ['device', 'id'], values: ['d'] },
+      { attribute: ['device', 'compliant'] },
+    ];
+    expect(await raised(outer, inner)).toMatchObject(found(['acr', 'a']));
+    // Neither alone nor together.
+    const never = [when('context has acr && !(context has acr) || context has purpose && false')];
+    expect(await raised(never, raise)).toEqual({ kind: 'impossible', tried: 0 });
+  });
+
   test('refuses to raise what the schema does not know', async () => {
     const code = 'ERR_CEDAR_REQUEST_INVALID';
     await expect(raised([when('false')], [{ attribute: 'nope' }])).rejects.toMatchObject({ code });
