@@ -379,6 +379,20 @@ describe('a denial', () => {
     expect(await raised(never, raise)).toEqual({ kind: 'impossible', tried: 0 });
   });
 
+  test('ends where one of many attributes has no value to try', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'none'];
+    const text = when(names.map((name) => `context.${name} == 99`).join(' && '));
+    const set = await engine.load([{ id: 'p', text }], undefined);
+    const context = Object.fromEntries(names.map((name) => [name, -1]));
+    const values = Array.from({ length: 16 }, (_, index) => index);
+    const raise = names.map((attribute) => ({
+      attribute,
+      values: attribute === 'none' ? [] : values,
+    }));
+    const { raise: finding } = explain(set, { ...REQUEST, context }, viewOf([]), { raise });
+    expect(finding).toEqual({ kind: 'notFound', tried: 0 });
+  });
+
   test('refuses to raise what the schema does not know', async () => {
     const code = 'ERR_CEDAR_REQUEST_INVALID';
     await expect(raised([when('false')], [{ attribute: 'nope' }])).rejects.toMatchObject({ code });

@@ -76,7 +76,9 @@ function search(
       return withUnknown(set, denied, paths.map(present)).decision !== 'deny';
     });
     isPossible ||= groups.length > 0;
-    for (const changes of combinations(groups)) {
+    // Where one attribute has no value to try, looking for a combination would go through all values of the others.
+    const triable = groups.filter((group) => group.every(({ values }) => values.length > 0));
+    for (const changes of combinations(triable)) {
       if (tried === RAISE_LIMITS.combinations)
         return { kind: 'gaveUp', tried, bound: 'combinations' };
       tried += 1;
