@@ -20,7 +20,9 @@ export class CedarSet {
 
   /** @param values in any order, twins dropped */
   static of(values: readonly Value[]): CedarSet {
-    if (values.length <= LINEAR_MAX && isDistinct(values)) return new CedarSet(values);
+    if (values.length < 2) return new CedarSet(values);
+    const isLinear = values.length <= LINEAR_MAX && !values.some(hasMembers);
+    if (isLinear && isDistinct(values)) return new CedarSet(values);
     const byKey = new Map<string, Value>();
     for (const value of values) {
       const key = keyOf(value);
@@ -31,7 +33,7 @@ export class CedarSet {
 
   has(value: Value): boolean {
     const { elements } = this;
-    if (elements.length > LINEAR_MAX) {
+    if (elements.length > LINEAR_MAX || hasMembers(value)) {
       this.#keys ??= new Set(elements.map(keyOf));
       return this.#keys.has(keyOf(value));
     }
@@ -53,6 +55,14 @@ export class CedarSet {
       ? this.elements.some((each) => other.has(each))
       : other.elements.some((each) => this.has(each));
   }
+}
+
+/**
+ * Whether a value is compared member by member. Comparing such values one by one costs a factor for each level of
+ * sets in sets: seconds for what one request may hold.
+ */
+function hasMembers(value: Value): boolean {
+  return typeof value === 'object' && (value.kind === 'set' || value.kind === 'record');
 }
 
 function isDistinct(values: readonly Value[]): boolean {
