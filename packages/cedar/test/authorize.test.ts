@@ -336,6 +336,20 @@ test('sets in sets are compared in one pass', { timeout: 10_000 }, async () => {
   expect(ask(0).reasons).toHaveLength(60);
 });
 
+test('of a set that holds no entities one is blamed in one pass', { timeout: 10_000 }, async () => {
+  // Sorted anew at each of 14 levels it would be a minute.
+  const nest = (levels: number, last: number): CedarJson =>
+    levels === 0 ? last : [nest(levels - 1, 0), nest(levels - 1, 1 + last)];
+  const set = await engine.load(
+    [{ id: 'p', text: 'permit (principal, action, resource) when { principal in context.x };' }],
+    undefined,
+  );
+  const asked = request({ context: { x: [nest(14, 0), nest(14, 1)] } });
+  expect(decide(set, asked, entities()).errors).toMatchObject([
+    { policy: 'p', message: 'type error: expected (entity of type `any_entity_type`), got set' },
+  ]);
+});
+
 test('ids and attribute names may hold anything that Unicode has', async () => {
   const schema =
     'entity U { "__proto__"?: Long, "": Long }; action go appliesTo { principal: U, resource: U };';
