@@ -37,6 +37,40 @@ export class KinTable {
 /** Lists kept at once for one action and two types. */
 const LISTS_MAX = 4096;
 
+/** What all lists of an index may cost together, in entries of 8 bytes; beyond, all are made anew. */
+const COST_MAX = 4_194_304;
+
+/** What keeping a list costs beyond its entries. */
+const LIST_COST = 32;
+
+/**
+ * The caches of one index, which share a bound: there may be thousands of them, and each list is as long as there
+ * are policies that ask nothing of the two entities.
+ */
+export class CandidateBudget {
+  // INVARIANT: the cost is that of the lists of these caches, and no other cache has any.
+  readonly #caches = new Set<CandidateCache>();
+  #cost = 0;
+
+  /** Makes room for a list before it is kept. */
+  take(cache: CandidateCache, policies: readonly CompiledPolicy[]): number {
+    const cost = policies.length + LIST_COST;
+    if (this.#cost + cost > COST_MAX) this.clear();
+    this.#caches.add(cache);
+    this.#cost += cost;
+    return cost;
+  }
+
+  giveBack(cache: CandidateCache, cost: number): void {
+    this.#caches.delete(cache);
+    this.#cost -= cost;
+  }
+
+  clear(): void {
+    for (const cache of this.#caches) cache.clear();
+  }
+}
+
 /**
  * Remembers which policies' scopes two kins meet, for as long as the hierarchy of a resident store stays as it
  * is: walking up from both entities again for each request is most of the work of finding policies.
@@ -46,7 +80,13 @@ export class CandidateCache {
   #view: EntityView | undefined;
   #version = -1;
   readonly #lists = new Map<Kin, Map<Kin, readonly CompiledPolicy[]>>();
+  readonly #budget: CandidateBudget;
   #count = 0;
+  #cost = 0;
+
+  constructor(budget: CandidateBudget) {
+    this.#budget = budget;
+  }
 
   /** @param version the view's `hierarchyVersion` */
   get(
@@ -57,7 +97,7 @@ export class CandidateCache {
     if (this.#view !== view || this.#version !== version) {
       this.#view = view;
       this.#version = version;
-      this.#clear();
+      this.clear();
       return undefined;
     }
     return this.#lists.get(principal)?.get(resource);
@@ -68,14 +108,20 @@ export class CandidateCache {
     { principal, resource }: { readonly principal: Kin; readonly resource: Kin },
     policies: readonly CompiledPolicy[],
   ): void {
-    if (this.#count >= LISTS_MAX) this.#clear();
+    if (this.#count >= LISTS_MAX) this.clear();
+    // This may clear all caches, this one too.
+    const cost = this.#budget.take(this, policies);
     const ofPrincipal = this.#lists.get(principal) ?? new Map<Kin, readonly CompiledPolicy[]>();
     this.#lists.set(principal, ofPrincipal.set(resource, policies));
     this.#count += 1;
+    this.#cost += cost;
   }
 
-  #clear(): void {
-    if (this.#count > 0) this.#lists.clear();
+  clear(): void {
+    if (this.#count === 0) return;
+    this.#lists.clear();
+    this.#budget.giveBack(this, this.#cost);
     this.#count = 0;
+    this.#cost = 0;
   }
 }

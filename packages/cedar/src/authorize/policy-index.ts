@@ -4,7 +4,7 @@ import type { CompiledPolicy } from '../compile/compile-policy.ts';
 import { compileActionScope, targetUid } from '../compile/compile-scope.ts';
 import type { Schema } from '../schema/schema.ts';
 import type { EntityUid } from '../value/entity-uid.ts';
-import { CandidateCache, KinTable } from './candidate-cache.ts';
+import { CandidateBudget, CandidateCache, KinTable } from './candidate-cache.ts';
 import { UidMap } from './uid-map.ts';
 
 /** Policies whose principal fits, by what they ask of the resource. */
@@ -48,6 +48,7 @@ export interface IndexedPolicy {
  */
 export class PolicyIndex {
   readonly kins = new KinTable();
+  readonly #budget = new CandidateBudget();
   readonly #policies: readonly IndexedPolicy[];
   readonly #schema: Schema | undefined;
   // What scopes name. All other names are alike: no file tells them apart.
@@ -97,7 +98,7 @@ export class PolicyIndex {
       isOfEntities: !this.#actionTypes.has(principalType) && !this.#actionTypes.has(resourceType),
       namedPrincipals: namesOf(policies.map(({ ast }) => ast.principal)),
       namedResources: namesOf(policies.map(({ ast }) => ast.resource)),
-      candidates: new CandidateCache(),
+      candidates: new CandidateCache(this.#budget),
     };
     if (this.#fileCount >= FILES_MAX) this.#clear();
     this.#fileCount += 1;
@@ -107,6 +108,7 @@ export class PolicyIndex {
 
   #clear(): void {
     this.#fileCount = 0;
+    this.#budget.clear();
     this.#otherActions.clear();
     for (const files of this.#actions.values()) files.clear();
   }
