@@ -394,6 +394,31 @@ test('a source that throws denies and breaks nothing', async () => {
   expect(decide(set, request(), entities()).decision).toBe('allow');
 });
 
+test.each([
+  ['has no text', () => Object.create(null)],
+  ['has a message that is none', () => Object.assign(new Error('x'), { message: 5 })],
+  [
+    'throws again',
+    () =>
+      Object.defineProperty(new Error('x'), 'message', {
+        get() {
+          throw new Error('y');
+        },
+      }),
+  ],
+])('what is thrown and %s denies', async (_what, make) => {
+  const set = await engine.load([OWNER_PERMIT], SCHEMA);
+  const source = {
+    get() {
+      throw make();
+    },
+  };
+  expect(decide(set, request(), source)).toMatchObject({
+    decision: 'deny',
+    errors: [{ policy: '', message: expect.any(String) }],
+  });
+});
+
 test('a call stack that ends while deciding denies, and the next call is as good as ever', async () => {
   const deep = `${'!('.repeat(30)}context has risk${')'.repeat(30)}`;
   const set = await engine.load(
