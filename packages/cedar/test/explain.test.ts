@@ -399,6 +399,8 @@ describe('a denial', () => {
     await expect(
       raised([when('false')], [{ attribute: ['risk', 'x'] }], { context: { risk: 1 } }),
     ).rejects.toMatchObject({ code });
+    const long = Array.from({ length: 20_000 }, () => 'device');
+    await expect(raised([when('false')], [{ attribute: long }])).rejects.toMatchObject({ code });
     await expect(
       raised([when('false')], [{ attribute: 'acr' }, { attribute: 'acr' }]),
     ).rejects.toThrow(/expected it once/);
