@@ -5,7 +5,7 @@ import { compileActionScope, targetUid } from '../compile/compile-scope.ts';
 import type { Schema } from '../schema/schema.ts';
 import type { EntityUid } from '../value/entity-uid.ts';
 import { UidMap } from '../value/uid-map.ts';
-import { CandidateCache, KinTable } from './candidate-cache.ts';
+import { CandidateBudget, CandidateCache, KinTable } from './candidate-cache.ts';
 
 /** Policies whose principal fits, by what they ask of the resource. */
 export interface ResourceFiles {
@@ -83,6 +83,7 @@ export interface IndexedPolicy {
  */
 export class PolicyIndex {
   readonly kins = new KinTable();
+  readonly #budget = new CandidateBudget();
   readonly #policies: readonly IndexedPolicy[];
   readonly #schema: Schema | undefined;
   // What scopes name. All other names are alike: no file tells them apart.
@@ -154,7 +155,7 @@ export class PolicyIndex {
       isOfEntities: !this.#actionTypes.has(principalType) && !this.#actionTypes.has(resourceType),
       namedPrincipals,
       namedResources,
-      candidates: new CandidateCache(),
+      candidates: new CandidateCache(this.#budget),
     };
     if (this.#fileCount >= FILES_MAX) this.#clear();
     this.#fileCount += 1;
@@ -164,6 +165,7 @@ export class PolicyIndex {
 
   #clear(): void {
     this.#fileCount = 0;
+    this.#budget.clear();
     this.#otherActions.clear();
     for (const files of this.#actions.values()) files.clear();
   }
