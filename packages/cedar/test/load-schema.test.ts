@@ -64,7 +64,7 @@ test('validates against a schema in JSON', async () => {
 });
 
 test.each([
-  ['no JSON', '{"": {', /SyntaxError/],
+  ['no JSON', '{"": {', /^cannot read the schema as JSON: found the end at line 1, column 7, /],
   [
     'a key twice',
     '{"": {"entityTypes": {"A": {}, "\\u0041": {}}, "actions": {}}}',
@@ -84,6 +84,16 @@ test.each([
   expect(problems[0]?.code).toMatch(/^ERR_CEDAR_(SCHEMA_INVALID|TOO_DEEP)$/);
   expect(problems[0]?.message).toMatch(message);
   expect(problems.every(({ policy }) => policy === undefined)).toBe(true);
+});
+
+test('says where a schema is no JSON', async () => {
+  for (const [schema, start] of [
+    ['{"": {"entityTypes": {},\n  "actions": nul}}', 38],
+    ['{"": {"entityTypes": {},\n  "actions": {},}}', 41],
+    ['{"": {', 6],
+  ] as const) {
+    expect(await engine.validate([], schema)).toMatchObject([{ start }]);
+  }
 });
 
 test('refuses an object that is no JSON', async () => {
