@@ -182,7 +182,7 @@ when { context.level > 3 };
     const { code, out } = await folder.cedar('check', 'a.cedar', 'b.cedar');
     expect(code).toBe(EXIT.negative);
     expect(out).toMatch(/^b\.cedar:2:1: error: found the id 'one' twice, expected every id once\n/);
-    expect(out).toContain('help: the other one is in a.cedar');
+    expect(out).toContain('help: the other one is in a.cedar:1; give one of them another @id');
   });
 
   test('reads a file once, however often it is named', async () => {
