@@ -84,12 +84,13 @@ function takenTwice(
   { origin, other }: { origin: Origin; other: Origin },
 ): FoundProblem {
   const { file, start } = other;
+  const name = origin.kind === 'link' ? 'link id' : '@id';
   const place = start === undefined ? file.name : `${file.name}:${placeOf(file, start).line}`;
   return {
     code: 'ERR_CEDAR_POLICY_INVALID',
     severity: 'error',
     message: `found the id '${id}' twice, expected every id once`,
-    help: `the other one is in ${place}; give one of them another @id`,
+    help: `the other one is in ${place}; give one of them another ${name}`,
     file: origin.file,
     ...(origin.start !== undefined && { start: origin.start }),
   };
