@@ -52,6 +52,17 @@ test.each(['sdk', 'cedar', 'ledger', 'spiffe'])(
   },
 );
 
+test('a page that the README of an installed room links to is installed with it', () => {
+  for (const readme of globSync('node_modules/@countersign/*/README.md', { cwd: folder })) {
+    const text = readFileSync(join(folder, readme), 'utf8');
+    for (const [, page] of text.matchAll(/\]\((docs\/[^)#]+)/g)) {
+      expect(readdirSync(join(folder, readme, '..', 'docs'))).toContain(
+        page?.slice('docs/'.length),
+      );
+    }
+  }
+});
+
 test.each(['cli', 'sdk', 'cedar', 'ledger', 'spiffe'])(
   'publint finds nothing in %s',
   async (room) => {

@@ -206,6 +206,24 @@ describe('a tree of folders', () => {
     return rows.map((row) => row['id']);
   }
 
+  test('comes to the same where integers from JSON are bound as numbers', async () => {
+    for (const policies of [
+      [PERMIT, forbid('resource.pages + 1 > 1')],
+      [PERMIT, forbid('1 < 1 + resource.pages')],
+      [PERMIT, forbid('0 < resource.pages * 1 - 0')],
+    ]) {
+      const filter = await filterOf(policies);
+      if (filter.kind === 'refused') throw new Error(JSON.stringify(filter.refusals));
+      const statement = database.prepare(
+        `SELECT id FROM docs AS resource WHERE ${filter.sql} ORDER BY id`,
+      );
+      const bound = filter.parameters as readonly SQLInputValue[];
+      const numbers = bound.map((each) => (typeof each === 'bigint' ? Number(each) : each));
+      expect(numbers).not.toEqual(bound);
+      expect(statement.all(...numbers)).toEqual(statement.all(...bound));
+    }
+  });
+
   test('is walked down to its leaves', async () => {
     expect(await select(permit('resource in Folder::"top"'))).toEqual(['1', '2']);
     expect(await select(permit('resource in Folder::"mid"'))).toEqual(['1', '2']);

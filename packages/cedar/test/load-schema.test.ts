@@ -64,7 +64,7 @@ test('validates against a schema in JSON', async () => {
 });
 
 test.each([
-  ['no JSON', '{"": {', /SyntaxError/],
+  ['no JSON', '{"": {', /^cannot read the schema as JSON: found the end at line 1, column 7, /],
   [
     'a key twice',
     '{"": {"entityTypes": {"A": {}, "\\u0041": {}}, "actions": {}}}',
@@ -99,6 +99,16 @@ test.each([null, 'permissive', ''])('validates where %j asks for it to be off', 
   await expect(engine.load([wrong], SCHEMA, options)).rejects.toMatchObject({
     code: 'ERR_CEDAR_POLICY_INVALID',
   });
+});
+
+test('says where a schema is no JSON', async () => {
+  for (const [schema, start] of [
+    ['{"": {"entityTypes": {},\n  "actions": nul}}', 38],
+    ['{"": {"entityTypes": {},\n  "actions": {},}}', 41],
+    ['{"": {', 6],
+  ] as const) {
+    expect(await engine.validate([], schema)).toMatchObject([{ start }]);
+  }
 });
 
 test('refuses an object that is no JSON', async () => {

@@ -44,13 +44,13 @@ test.each([
   ['an @id with a bad escape', `@id("\\u{d800}") ${P};`, '@id without a string', 'id'],
   ['@id twice', `@id("a") @id("b") ${P};`, '@id twice', 'id'],
   ['an empty id', `@id("") ${P};`, 'empty id', `@id("") ${P};`],
-  ['no semicolon', `@id("a") ${P}`, 'without end', `@id("a") ${P}`],
-  [
-    'a bracket that is not closed',
-    `@id("a") permit (principal;`,
-    'without end',
-    '@id("a") permit (principal;',
-  ],
+  ['no semicolon at the end', `@id("a") ${P}`, 'a semicolon after this', ')'],
+  ['no semicolon before a policy', `@id("a") ${P} forbid (x);`, 'next policy', 'forbid'],
+  ['no semicolon before annotations', `@id("a") ${P} when {} @b("c") ${P};`, 'next policy', '@'],
+  ['a bracket that is not closed', `@id("a") permit (principal;`, "expected a ')'", '('],
+  ['a brace that is not closed', `@id("a") ${P} when { (1); @id("b") ${P};`, "a '}' for", '{'],
+  ['a bracket in a brace', `@id("a") ${P} when { [1, 2 };`, "expected a ']' for this '['", '['],
+  ['single quotes', `@id("a") ${P} when { 'b' };`, 'expected strings in double quotes', "'"],
   ['a string that does not end', `@id("a") ${P}; "x`, 'string without end', '"x'],
   ['a character that is no Cedar', `@id("a") ${P}; #`, 'found "#"', '#'],
   ['an emoji outside a string', `@id("a") ${P}; 😀`, 'found "😀"', '😀'],
@@ -60,6 +60,21 @@ test.each([
   const [problem] = problems.filter((each) => each.message.includes(message));
   expect(problem).toMatchObject({ severity: 'error', code: 'ERR_CEDAR_POLICY_INVALID' });
   expect(text.slice(problem?.start, problem?.end)).toBe(at);
+});
+
+test.each([
+  ['a string without end', `@id("a") ${P} when { "b`],
+  ['single quotes', `@id("a") ${P} when { 'b' };`],
+  ['one bracket', `@id("a") ${P} when { (1 == 1 };\n@id("b") ${P};`],
+  ['one semicolon', `@id("a") ${P}\n@id("b") ${P};`],
+])('tells one thing where there is one to mend: %s', async (_what, text) => {
+  expect(await engine.split(text)).toMatchObject({ policies: [], problems: [{}] });
+});
+
+test('takes words of a policy for what they are where they begin no other', async () => {
+  const text = `@permit("x") @forbid @id("a") permit (principal, action, resource)
+    when { {permit: 1, forbid: 2} has permit } unless { context.forbid || context has "@" };`;
+  expect(await engine.split(text)).toMatchObject({ policies: [{ id: 'a' }], problems: [] });
 });
 
 test('lets integers of any size through: their size is for the parser', async () => {

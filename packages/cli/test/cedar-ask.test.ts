@@ -257,5 +257,12 @@ It would have been allowed with:
     expect((await explain('--context', '{"acr":"gold"}')).code).toBe(EXIT.ok);
     const { out } = await explain('--context', '{"acr":"x"}', '--raise', 'approved=true,false');
     expect(out).toContain('\nWhatever values these attributes had, it would have been denied.\n');
+    for (const [values, tried] of [
+      ['acr=tin', 'Not the one combination tried'],
+      ['acr=tin,brass', 'None of the 2 combinations tried'],
+    ] as const) {
+      const { out } = await explain('--context', '{"acr":"x"}', '--raise', values);
+      expect(out).toContain(`\n${tried} would have had it allowed; others may.\n`);
+    }
   });
 });

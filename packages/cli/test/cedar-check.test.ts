@@ -182,7 +182,21 @@ when { context.level > 3 };
     const { code, out } = await folder.cedar('check', 'a.cedar', 'b.cedar');
     expect(code).toBe(EXIT.negative);
     expect(out).toMatch(/^b\.cedar:2:1: error: found the id 'one' twice, expected every id once\n/);
-    expect(out).toContain('help: the other one is in a.cedar');
+    expect(out).toContain('help: the other one is in a.cedar:1; give one of them another @id');
+  });
+
+  test('refuses one id for a policy and a link, and names its line', async () => {
+    await using folder = await cedarFolder({
+      'a.cedar':
+        '@id("one") permit (principal, action, resource);\n@id("t") permit (principal == ?principal, action, resource);',
+      'b.links.json':
+        '[{"template_id": "t", "link_id": "one", "args": {"?principal": "U::\\"u\\""}}]',
+    });
+    const { out } = await folder.cedar('check', '.');
+    expect(out).toContain(
+      "b.links.json: error: found the id 'one' twice, expected every id once\n",
+    );
+    expect(out).toContain('help: the other one is in a.cedar:1; give one of them another link id');
   });
 
   test('reads a file once, however often it is named', async () => {

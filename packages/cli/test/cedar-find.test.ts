@@ -174,6 +174,7 @@ describe('who', () => {
     [[...BOB_LOOKS, '--cursor', 'x'], EXIT.usage, "found --cursor 'x', expected the one that"],
     [[...BOB_LOOKS, '--cursor', 'Vault/x'], EXIT.failed, 'found no cursor'],
     [['-l', 'User::"a"', '-r', 'Vault::"v1"', '--type', 'T'], EXIT.usage, 'found --type where'],
+    [[...BOB_LOOKS, '--type', 'Valt'], EXIT.failed, "found no entity type 'Valt' in the schema"],
     [['-l', 'User::"a"', '-a', 'Action::"lok"'], EXIT.failed, 'found no action Action::"lok" in'],
   ])('%j is not answered', async (words, expected, said) => {
     const { code, out, err } = await who(...words);

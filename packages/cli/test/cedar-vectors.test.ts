@@ -65,7 +65,7 @@ describe('vectors', () => {
         'suite/tests/one.json: not a permit',
         '    expected allow, reasons: policy0, errors: none',
         '    got      deny, reasons: none, errors: none',
-        'not good: 1 tests, 2 requests, 1 mismatch',
+        'not good: 1 test, 2 requests, 1 mismatch',
         '',
       ].join('\n'),
     ]);
@@ -77,7 +77,11 @@ describe('vectors', () => {
       await folder.cedar('vectors', 'suite/tests/one.json', '--root', 'suite', '--json'),
     ).toEqual({ code: EXIT.ok, out: '{"tests":1,"requests":1,"mismatches":[]}\n', err: '' });
     // The paths inside of the test are relative to the root: another one has none of them.
-    expect((await folder.cedar('vectors', 'suite/tests', '--root', '.')).code).toBe(EXIT.negative);
+    const { code, out } = await folder.cedar('vectors', 'suite/tests', '--root', '.');
+    expect(code).toBe(EXIT.negative);
+    expect(out).toContain(
+      "found no file 'p.cedar', expected one relative to the root of the tests\n",
+    );
   });
 
   test('takes no path that is not there, and no folder without a test, for a success', async () => {

@@ -50,7 +50,7 @@ export const sqlite: Dialect = {
   like: (text, pieces) => matches(sql`CAST(${text} AS BLOB)`, pieces),
 
   arithmetic(operator, left, right) {
-    const value = new Sql(['(', left, ` ${operator} `, right, ')']);
+    const value = new Sql(['(', exact(left), ` ${operator} `, exact(right), ')']);
     return { value, isInRange: sql`typeof(${value}) = 'integer'` };
   },
   divide: (value, divisor) => sql`(${value} / ${integer(divisor)})`,
@@ -71,6 +71,16 @@ export const sqlite: Dialect = {
     throw new Untranslatable('SQLite has no type for addresses');
   },
 };
+
+/**
+ * An operand that is an integer however it is bound. Whoever has a filter's parameters from JSON binds numbers, which
+ * reach SQLite as REAL: each sum would look like an overflow, and a forbid that fails is skipped.
+ */
+function exact(operand: Sql): Sql {
+  const [only] = operand.parts;
+  const isParameter = operand.parts.length === 1 && only instanceof SqlParameter;
+  return isParameter ? sql`CAST(${operand} AS INTEGER)` : operand;
+}
 
 /** Whether bytes start with the first piece, end with the last, and have the others between them, in order. */
 function matches(bytes: Sql, pieces: readonly string[]): Sql {

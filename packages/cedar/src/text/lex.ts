@@ -165,7 +165,10 @@ function endOfPunctuation(text: string, start: number): number {
 
 function faultAt(text: string, start: number): LexFault {
   const character = String.fromCodePoint(text.codePointAt(start) ?? 0);
-  return character === '"'
-    ? { message: 'found a string without end', start, end: text.length }
-    : { message: `found ${JSON.stringify(character)}`, start, end: start + character.length };
+  if (character === '"') return { message: 'found a string without end', start, end: text.length };
+  const message =
+    character === "'"
+      ? 'found a single quote, expected strings in double quotes'
+      : `found ${JSON.stringify(character)}`;
+  return { message, start, end: start + character.length };
 }

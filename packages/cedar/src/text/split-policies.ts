@@ -33,15 +33,9 @@ export function splitPolicies(
     position += 1;
     const found = [
       ...checkTokens(words),
-      ...(isEnded
-        ? []
-        : [
-            invalid(
-              'found a policy without end, expected brackets closed and a semicolon',
-              start,
-              end,
-            ),
-          ]),
+      ...missingSemicolon(words),
+      // Where the lexer stopped there is no end to be found.
+      ...(isEnded || fault ? [] : [withoutEnd(words)]),
       ...(end - start > LIMITS.policyLength
         ? [
             {
@@ -69,7 +63,7 @@ export function splitPolicies(
     problems.push(
       ...(typeof id === 'string' ? found.map((each) => ({ ...each, policy: id })) : found),
     );
-    if (found.length === 0 && typeof id === 'string') {
+    if (found.length === 0 && isEnded && typeof id === 'string') {
       const isTemplate = words.some(({ kind }) => kind === 'slot');
       policies.push({ id, text: text.slice(start, end), start, end, isTemplate });
     }
@@ -97,6 +91,63 @@ function* cut(tokens: readonly Token[]): Generator<{
     }
   }
   if (first < tokens.length) yield { words: tokens.slice(first), isEnded: false };
+}
+
+/**
+ * A policy that begins before the one before it has ended: after a scope only `when` and `unless` stand outside of
+ * brackets. Cedar itself trips over a word or two later.
+ */
+function missingSemicolon(words: readonly Token[]): readonly CedarProblem[] {
+  let depth = 0;
+  let hasEffect = false;
+  for (const [index, token] of words.entries()) {
+    const isBracket = token.kind === 'punctuation';
+    if (isBracket && isOpening(token)) depth += 1;
+    else if (isBracket && isClosing(token)) depth = Math.max(0, depth - 1);
+    if (depth > 0) continue;
+    const isAnnotation = isBracket && token.text === '@';
+    const isName = words[index - 1]?.text === '@';
+    const isEffect =
+      token.kind === 'identifier' && !isName && /^(?:permit|forbid)$/.test(token.text);
+    if (hasEffect && (isAnnotation || isEffect)) {
+      const message = 'found the next policy, expected a semicolon before it';
+      return [invalid(message, token.start, token.end)];
+    }
+    hasEffect ||= isEffect;
+  }
+  return [];
+}
+
+const CLOSING: { readonly [opening: string]: string } = { '(': ')', '[': ']', '{': '}' };
+
+function isOpening({ text }: Token): boolean {
+  return Object.hasOwn(CLOSING, text);
+}
+
+function isClosing({ text }: Token): boolean {
+  return text === ')' || text === ']' || text === '}';
+}
+
+/** What a policy lacks that goes on to the end of the file: the bracket that is left open, or a semicolon. */
+function withoutEnd(words: readonly Token[]): CedarProblem {
+  const open: Token[] = [];
+  for (const token of words) {
+    if (token.kind !== 'punctuation') continue;
+    if (isOpening(token)) open.push(token);
+    else if (isClosing(token)) {
+      // Another bracket's end: this one was never closed.
+      if (CLOSING[open.at(-1)?.text ?? ''] !== token.text && open.length > 0) break;
+      open.pop();
+    }
+  }
+  const bracket = open.at(-1);
+  if (bracket) {
+    const message = `found a policy without end, expected a '${CLOSING[bracket.text]}' for this '${bracket.text}'`;
+    return invalid(message, bracket.start, bracket.end);
+  }
+  const last = words.at(-1);
+  const message = 'found a policy without end, expected a semicolon after this';
+  return invalid(message, last?.start ?? 0, last?.end ?? 0);
 }
 
 /** The value of `@id("…")` among the annotations, or what is wrong. */

@@ -50,7 +50,9 @@ type ReadFile = (path: string) => Promise<string | undefined>;
 
 async function readAll(path: string, read: ReadFile): Promise<string> {
   const text = await read(path);
-  if (text === undefined) throw new Error(`found no file '${path}', expected one`);
+  if (text === undefined) {
+    throw new Error(`found no file '${path}', expected one relative to the root of the tests`);
+  }
   return text;
 }
 

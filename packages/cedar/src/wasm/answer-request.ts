@@ -3,6 +3,8 @@ import type { PolicySet as WasmPolicySet } from '@cedar-policy/cedar-wasm/nodejs
 import type { CedarProblem } from '../engine.ts';
 import { firstDifference } from '../est/first-difference.ts';
 import { policyToCedarJson } from '../est/to-cedar-json.ts';
+import { CedarDataError } from '../json/cedar-data-error.ts';
+import { parseCedarJson } from '../json/parse-cedar-json.ts';
 import { checkSchemaText } from '../text/check-text.ts';
 import { duplicateKey } from '../text/duplicate-key.ts';
 import { parsePolicy } from '../text/parse-policy.ts';
@@ -66,8 +68,9 @@ function resolveSchemaText(
   let argument: SchemaArgument;
   try {
     argument = schemaArgument(schema);
-  } catch (error) {
-    return { problems: [invalid({ message: String(error) })] };
+  } catch {
+    const { message, start } = jsonFault(schema);
+    return { problems: [{ ...invalid({ message }), ...(start !== undefined && { start }) }] };
   }
   const twice = typeof argument === 'string' ? undefined : duplicateKey(schema);
   if (twice) {
@@ -92,6 +95,21 @@ function resolveSchemaText(
   if (resolved.type === 'failure') return { problems: resolved.errors.map(invalid) };
   const { warnings } = validate({ sources: [], links: [] }, schema, cedar);
   return { problems: warnings, resolved: resolved.json };
+}
+
+/** What keeps a text from being JSON, and where: `JSON.parse` does not always say. */
+function jsonFault(json: string): { readonly message: string; readonly start?: number } {
+  try {
+    parseCedarJson(json);
+  } catch (error) {
+    if (error instanceof CedarDataError) {
+      const [line = 1, column = 1] = error.path.match(/\d+/g)?.map(Number) ?? [];
+      const before = json.split('\n').slice(0, line - 1);
+      const start = before.reduce((sum, { length }) => sum + length + 1, 0) + column - 1;
+      return { message: error.message.replace('the JSON', 'the schema as JSON'), start };
+    }
+  }
+  return { message: 'cannot read the schema as JSON' };
 }
 
 /**

@@ -92,14 +92,16 @@ function raiseLines(raise: RaiseFinding): readonly string[] {
     case 'impossible':
       return ['Whatever values these attributes had, it would have been denied.'];
     case 'notFound':
-      return [
-        `None of the ${raise.tried} combinations tried would have had it allowed; others may.`,
-      ];
+      return [`${noneOf(raise.tried)} would have had it allowed; others may.`];
     case 'gaveUp':
       return [
-        `None of the ${raise.tried} combinations tried would have had it allowed; the rest was not tried (too many ${raise.bound}).`,
+        `${noneOf(raise.tried)} would have had it allowed; the rest was not tried (too many ${raise.bound}).`,
       ];
   }
+}
+
+function noneOf(tried: number): string {
+  return tried === 1 ? 'Not the one combination tried' : `None of the ${tried} combinations tried`;
 }
 
 /** An explanation as `--json` prints it: the engine's, with places in files. */

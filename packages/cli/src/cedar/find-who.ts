@@ -44,7 +44,7 @@ export interface WhoPage {
  * the schema lets the action have are gone through, or all that the store holds.
  *
  * @throws {UsageError} for a cursor that is none
- * @throws {CommandError} when the schema has no such action, or the search was stopped
+ * @throws {CommandError} when the schema has no such action or type, or the search was stopped
  */
 export function findWho(question: WhoQuestion, options: WhoOptions): WhoPage {
   const types = question.sought === 'action' ? [''] : typesOf(question, options);
@@ -98,7 +98,13 @@ function typesOf(
   { sought, known }: Exclude<WhoQuestion, { sought: 'action' }>,
   { set, entities, type }: WhoOptions,
 ): readonly string[] {
-  if (type !== undefined) return [type];
+  if (type !== undefined) {
+    // A name that was mistyped must not read as nobody.
+    if (!set.schema || set.schema.entityTypes.has(type)) return [type];
+    throw new CommandError(
+      `cannot look for a ${sought}: found no entity type '${printable(type)}' in the schema`,
+    );
+  }
   if (!set.schema) return entities.types().toSorted();
   const uid = new EntityUid(known.action.type, known.action.id);
   const action = set.schema.actions.get(uid.key);

@@ -1,6 +1,7 @@
 import type { CedarEngine, PolicySource, TemplateLink } from '@countersign/cedar';
 import type { FoundProblem } from './found-problem.ts';
 import { linksIn } from './links-in.ts';
+import { placeOf } from './place.ts';
 import type { PolicyFiles } from './policy-files.ts';
 import type { TextFile } from './text-file.ts';
 
@@ -82,11 +83,14 @@ function takenTwice(
   id: string,
   { origin, other }: { origin: Origin; other: Origin },
 ): FoundProblem {
+  const { file, start } = other;
+  const name = origin.kind === 'link' ? 'link id' : '@id';
+  const place = start === undefined ? file.name : `${file.name}:${placeOf(file, start).line}`;
   return {
     code: 'ERR_CEDAR_POLICY_INVALID',
     severity: 'error',
     message: `found the id '${id}' twice, expected every id once`,
-    help: `the other one is in ${other.file.name}; give one of them another @id`,
+    help: `the other one is in ${place}; give one of them another ${name}`,
     file: origin.file,
     ...(origin.start !== undefined && { start: origin.start }),
   };

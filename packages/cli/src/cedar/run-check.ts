@@ -1,6 +1,7 @@
 import { type CedarEngine, CedarError, type Schema } from '@countersign/cedar';
 import { type Arguments, EXIT, type Io } from '../command-line/command.ts';
 import { printable } from '../record/printable.ts';
+import { count } from './count.ts';
 import { entitiesIn, readEntitiesFile } from './entities-file.ts';
 import { type FoundProblem, problemJson, problemText } from './found-problem.ts';
 import { type OpenPolicies, openPolicies, placed, withEngine } from './open-policies.ts';
@@ -100,8 +101,4 @@ function sorted(problems: readonly FoundProblem[]): FoundProblem[] {
       (files.get(one.file) ?? 0) - (files.get(other.file) ?? 0) ||
       (one.start ?? 0) - (other.start ?? 0),
   );
-}
-
-function count(number: number, noun: string, nouns = `${noun}s`): string {
-  return `${number} ${number === 1 ? noun : nouns}`;
 }

@@ -9,6 +9,7 @@ import {
   UsageError,
 } from '../command-line/command.ts';
 import { printable } from '../record/printable.ts';
+import { count } from './count.ts';
 import { withEngine } from './open-policies.ts';
 import { printAnswer } from './print-answer.ts';
 import { ENTITIES_BYTES_MAX, readText } from './read-text.ts';
@@ -76,7 +77,10 @@ function reportLines({ tests, requests, mismatches }: VectorReport): readonly st
   return [
     ...mismatches.slice(0, SHOWN_MAX.mismatches).flatMap(mismatchLines),
     ...(more > 0 ? [`and ${more} more; --json lists all`] : []),
-    `${bad === 0 ? 'good' : 'not good'}: ${tests} tests, ${requests} requests, ${bad} ${bad === 1 ? 'mismatch' : 'mismatches'}`,
+    [
+      `${bad === 0 ? 'good' : 'not good'}: ${count(tests, 'test')}, ${count(requests, 'request')}`,
+      `, ${count(bad, 'mismatch', 'mismatches')}`,
+    ].join(''),
   ];
 }
 

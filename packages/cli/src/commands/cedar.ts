@@ -43,7 +43,7 @@ const request = {
   },
   'no-request-validation': {
     type: 'boolean',
-    help: 'decide also about a request that the schema does not admit',
+    help: 'take any principal and resource; the action and the context must fit all the same',
   },
 } as const satisfies Readonly<Record<string, OptionSpec>>;
 
@@ -154,7 +154,7 @@ export const cedarFilterCommand: Command = {
     json: shared.json,
   },
   examples: [
-    `countersign cedar filter policies --schema schema.cedarschema --principal 'User::"alice"' --action 'Action::"view"'\n    --resource-type Photo --dialect postgres --table mapping.json`,
+    `countersign cedar filter policies --schema schema.cedarschema --principal 'User::"alice"' --action 'Action::"view"' \\\n    --resource-type Photo --dialect postgres --table mapping.json`,
   ],
   run: async (args, io) => (await import('../cedar/run-filter.ts')).runFilter(args, io),
 };
@@ -164,7 +164,7 @@ export const cedarWhoCommand: Command = {
   name: 'cedar who',
   summary: 'list who may do it, on what one may do it, or what one may do',
   ...operands,
-  description: `Of principal, action and resource, name two: the third is looked for among the entities of the file (actions: in the schema).\nOne page at a time: --cursor goes on where the page before ended.\n${POLICIES}\nExit code 0 when something was found, 1 when nothing was.`,
+  description: `Of principal, action and resource, name two: the third is looked for among the entities of the file. Actions are those of the schema\nwhose context the given one fits, or without a schema those that policies name.\nOne page at a time: --cursor goes on where the page before ended.\n${POLICIES}\nExit code 0 when something was found, 1 when nothing was.`,
   options: {
     policies: cedar.policies,
     links: cedar.links,
