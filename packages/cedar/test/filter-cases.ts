@@ -5,6 +5,7 @@ import {
   type SqlRefusal,
   toSql,
 } from '@countersign/cedar';
+import { matrixExpressions, matrixPolicies } from './filter-matrix.ts';
 import {
   ACTIONS,
   contextOf,
@@ -23,17 +24,21 @@ export interface FilterCase {
   readonly expected: readonly string[];
 }
 
-/** For each action both readings of a forbid that fails. */
+/** For each action its filter; by default in both readings of a forbid that fails. */
 export async function casesOf(
   engine: CedarEngine,
   world: World,
   policies: readonly PolicySource[],
+  {
+    actions = ACTIONS,
+    readings = [false, true],
+  }: { readonly actions?: readonly string[]; readonly readings?: readonly boolean[] } = {},
 ): Promise<readonly FilterCase[]> {
   const set = await engine.load(policies, schemaOf(world), { validation: 'off' });
   const entities = storeOf(world, set);
   const known = storeOf(world, set, { hasDocs: world.showsDocs });
-  return ACTIONS.flatMap((id) =>
-    [false, true].map((strict) => {
+  return actions.flatMap((id) =>
+    readings.map((strict) => {
       const action = { type: 'Action', id };
       const question = { principal: PRINCIPAL, action, context: contextOf(world) };
       const resources = world.docs.map((doc) => ({ type: 'Doc', id: doc.id }));
@@ -122,3 +127,15 @@ export const LONG_CONDITIONS: { readonly [name: string]: string } = {
     (inner, index) => `!(${inner} && (resource.b || resource.q == ${index}))`,
   ),
 };
+
+/** Every operator on every pair of types, a batch of questions at a time. */
+export async function* matrixCases(
+  engine: CedarEngine,
+  world: World,
+): AsyncGenerator<FilterCase, void> {
+  const expressions = matrixExpressions(world.dialect);
+  for (let start = 0; start < expressions.length; start += 60) {
+    const { actions, policies } = matrixPolicies(expressions.slice(start, start + 60));
+    yield* await casesOf(engine, world, policies, { actions, readings: [false] });
+  }
+}

@@ -233,6 +233,24 @@ describe('a tree of folders', () => {
   });
 });
 
+test('lists mind case, whatever the column does, short or long', async () => {
+  const database = new DatabaseSync(':memory:');
+  database.exec(`
+    CREATE TABLE docs (id TEXT, title TEXT COLLATE NOCASE) STRICT;
+    INSERT INTO docs VALUES ('1', 'a1'), ('2', 'A1'), ('3', 'b');
+  `);
+  for (const length of [2, 40]) {
+    const words = Array.from({ length }, (_, index) => `"a${index}"`);
+    const filter = await filterOf([permit(`[${words}].contains(resource.title)`)]);
+    if (filter.kind === 'refused') throw new Error(JSON.stringify(filter.refusals));
+    const rows = database
+      .prepare(`SELECT id FROM docs AS resource WHERE ${filter.sql}`)
+      .all(...(filter.parameters as readonly SQLInputValue[]));
+    expect(rows).toEqual([{ id: '1' }]);
+  }
+  database.close();
+});
+
 describe('what is long stays within bounds:', () => {
   const mapping: SqlMapping = {
     Doc: {

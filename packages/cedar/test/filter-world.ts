@@ -35,7 +35,7 @@ export type ColumnName = keyof typeof COLUMNS;
 
 const COLUMN_NAMES = Object.keys(COLUMNS) as readonly ColumnName[];
 
-type Cell = string | bigint | boolean | null;
+export type Cell = string | bigint | boolean | null;
 
 interface Doc {
   readonly id: string;

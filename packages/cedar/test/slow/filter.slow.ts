@@ -9,7 +9,8 @@ import { startNodeThread } from '@countersign/cedar/node';
 import fc from 'fast-check';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { casesOf, FilterCount, LONG_CONDITIONS } from '../filter-cases.ts';
+import { casesOf, FilterCount, LONG_CONDITIONS, matrixCases } from '../filter-cases.ts';
+import { matrixWorld } from '../filter-matrix.ts';
 import { policiesFor } from '../filter-policies.ts';
 import { statementsOf, type World, worlds } from '../filter-world.ts';
 import { findPostgres, type Postgres, startPostgres } from './postgres.ts';
@@ -57,9 +58,7 @@ describe.skipIf(!bin && isOptional)('filters on PostgreSQL', () => {
         for (const each of await casesOf(engine, world, policies)) {
           count.add(each, world);
           if (each.filter.kind === 'refused') continue;
-          const { sql, parameters } = each.filter;
-          const { rows } = await client.query(`SELECT id FROM docs WHERE ${sql}`, [...parameters]);
-          const found = rows.map(({ id }) => String(id)).sort();
+          const found = await select(client, each.filter);
           if (found.join('\n') !== each.expected.join('\n')) {
             expect({ ...each, found }).toEqual({ ...each, found: each.expected });
           }
@@ -70,6 +69,22 @@ describe.skipIf(!bin && isOptional)('filters on PostgreSQL', () => {
     console.log(`filters on PostgreSQL, seed ${SEED}: ${count}`);
     expect(count.refused / count.cases).toBeLessThan(0.1);
     expect(count.telling / count.cases).toBeGreaterThan(0.2);
+  });
+
+  test('are for every operator on every pair of types what the evaluator says', async () => {
+    const world = matrixWorld('postgres');
+    await fill(client, world);
+    const count = new FilterCount();
+    for await (const each of matrixCases(engine, world)) {
+      count.add(each, world);
+      if (each.filter.kind === 'refused') continue;
+      const found = await select(client, each.filter);
+      if (found.join() !== each.expected.join()) {
+        expect({ ...each, found }).toEqual({ ...each, found: each.expected });
+      }
+    }
+    console.log(`operators and types on PostgreSQL: ${count}`);
+    expect(count.refused / count.cases).toBeLessThan(0.1);
   });
 
   test.each(Object.entries(LONG_CONDITIONS))(
@@ -118,6 +133,11 @@ describe.skipIf(!bin && isOptional)('filters on PostgreSQL', () => {
     }
   });
 });
+
+async function select(client: Client, { sql, parameters }: SqlFilter): Promise<readonly string[]> {
+  const { rows } = await client.query(`SELECT id FROM docs WHERE ${sql}`, [...parameters]);
+  return rows.map(({ id }) => String(id)).sort();
+}
 
 async function fill(client: Client, world: World): Promise<void> {
   for (const { sql, parameters } of statementsOf(world)) await client.query(sql, [...parameters]);
