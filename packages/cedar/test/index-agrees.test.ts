@@ -12,12 +12,13 @@ import type { PolicySet } from '#src/authorize/policy-set.ts';
 import type { Schema } from '#src/schema/schema.ts';
 import { parsePolicy } from '#src/text/parse-policy.ts';
 import { type Random, randomOf } from './fuzz/random.ts';
+import { seedOfRun } from './fuzz/seed.ts';
 
 // An index that misses a forbid is the worst fault there is. Sets larger than those of the fuzz suites, stores that
 // change, views of all kinds: whatever the index remembers, it must find what looking at every policy finds.
 
-const SEED = Number(process.env['CEDAR_INDEX_SEED'] ?? 20_261_126);
-const ROUNDS = Number(process.env['CEDAR_INDEX_ROUNDS'] ?? 24);
+const SEED = seedOfRun();
+const ROUNDS = Number(process.env['CEDAR_INDEX_ROUNDS'] ?? 60);
 
 const TYPES = ['User', 'Team', 'NS::User', 'Doc'];
 const IDS = Array.from({ length: 8 }, (_, index) => `e${index}`);
@@ -58,7 +59,7 @@ test.each([
     }
   }
   // The comparison is worth something only where policies apply.
-  expect(reasons / decided).toBeGreaterThan(1);
+  expect(reasons / decided).toBeGreaterThan(0.3);
 });
 
 function makeSets(

@@ -79,7 +79,8 @@ function eachFile(files: PolicyFiles, frame: Frame, take: Take): void {
   if (own) eachOfResource(own, resource, take);
   frame.view.someAncestor(principal, (ancestor) => {
     const within = files.within.get(ancestor);
-    if (within) eachOfResource(within, resource, take);
+    // Where a layer or a caller's source has a cycle, an entity is among its own ancestors.
+    if (within && !ancestor.equals(principal)) eachOfResource(within, resource, take);
     return false;
   });
 }
@@ -93,7 +94,7 @@ function eachOfResource(files: ResourceFiles, resource: Reached, take: Take): vo
   if (own) take(own);
   for (const ancestor of resource.ancestors) {
     const within = files.within.get(ancestor);
-    if (within) take(within);
+    if (within && !ancestor.equals(resource.uid)) take(within);
   }
 }
 
