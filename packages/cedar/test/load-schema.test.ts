@@ -142,3 +142,27 @@ test('warns of what is odd in a schema once, however many policies there are', a
     'ipaddr',
   ]);
 });
+
+test('takes a shape that is the name of a common type, as JSON may give it', async () => {
+  const attributes = { level: { type: 'Long' }, boss: { type: 'Entity', name: 'User' } };
+  const schema = {
+    Bank: {
+      commonTypes: { Staff: { type: 'Person' }, Person: { type: 'Record', attributes } },
+      entityTypes: {
+        User: { shape: { type: 'Staff' } },
+        Guest: { shape: { type: 'EntityOrCommon', name: 'Person' } },
+      },
+      actions: { view: { appliesTo: { principalTypes: ['User'], resourceTypes: ['Guest'] } } },
+    },
+  };
+  const text =
+    'permit (principal, action, resource) when { principal.level < resource.boss.level };';
+  const set = await engine.load([{ id: 'p', text }], schema);
+  const shapes = [...(set.schema?.entityTypes.values() ?? [])].map(({ shape }) => [
+    ...shape.attributes.keys(),
+  ]);
+  expect(shapes.map((names) => names.sort())).toEqual([
+    ['boss', 'level'],
+    ['boss', 'level'],
+  ]);
+});

@@ -9,6 +9,7 @@ import { checkSchemaText } from '../text/check-text.ts';
 import { duplicateKey } from '../text/duplicate-key.ts';
 import { parsePolicy } from '../text/parse-policy.ts';
 import { toProblem } from './problems.ts';
+import { withRecordShapes } from './record-shapes.ts';
 import type {
   ThreadReply,
   ThreadRequest,
@@ -89,7 +90,7 @@ function resolveSchemaText(
   const text =
     typeof argument === 'string'
       ? ({ type: 'success', text: argument } as const)
-      : cedar.schemaToText(argument);
+      : cedar.schemaToText(withRecordShapes(argument));
   if (text.type === 'failure') return { problems: text.errors.map(invalid) };
   const resolved = cedar.schemaToJsonWithResolvedTypes(text.text);
   if (resolved.type === 'failure') return { problems: resolved.errors.map(invalid) };
