@@ -79,8 +79,12 @@ function search(
     // Where one attribute has no value to try, looking for a combination would go through all values of the others.
     const triable = groups.filter((group) => group.every(({ values }) => values.length > 0));
     for (const changes of combinations(triable)) {
-      if (tried === RAISE_LIMITS.combinations)
+      if (tried === RAISE_LIMITS.combinations) {
         return { kind: 'gaveUp', tried, bound: 'combinations' };
+      }
+      if ((tried + 1) * set.policies.length > RAISE_LIMITS.evaluations) {
+        return { kind: 'gaveUp', tried, bound: 'evaluations' };
+      }
       tried += 1;
       if (isAllowedWith(set, denied, changes)) return { kind: 'found', changes, tried };
     }

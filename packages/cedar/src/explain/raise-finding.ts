@@ -49,4 +49,6 @@ export const RAISE_LIMITS = {
   values: 16,
   /** Combinations of values that are tried; then `gaveUp`. */
   combinations: 10_000,
+  /** Combinations times policies in the set: a second's work, however large the set; then `gaveUp`. */
+  evaluations: 1_000_000,
 } as const;

@@ -45,6 +45,8 @@ export function checkPolicyIds(named: readonly { readonly id: string }[]): reado
 
 /** Why an id cannot name a policy; `seen` holds those that are taken. */
 export function checkPolicyId(id: string, seen: ReadonlySet<string>): string | undefined {
+  // Types do not hold for a caller in JavaScript.
+  if (typeof id !== 'string') return `found ${typeof id} as an id, expected a name for the policy`;
   if (id === '') return 'found an empty id, expected a name for the policy';
   if (id.length > LIMITS.policyIdLength) {
     return `found an id of ${id.length} characters, expected at most ${LIMITS.policyIdLength}`;
