@@ -319,6 +319,37 @@ test('values nested 64 deep are taken and one more is not', async () => {
   expect(nested(64).errors[0]?.message).toContain('64');
 });
 
+test('sets in sets are compared in one pass', { timeout: 10_000 }, async () => {
+  // Eight members at each of five levels, which differ in the last alone: pair by pair it is most of a minute.
+  const nest = (levels: number, last: number): CedarJson =>
+    levels === 0
+      ? last
+      : Array.from({ length: 8 }, (_, at) => nest(levels - 1, at < 7 ? at : 7 + last));
+  const policies = Array.from({ length: 60 }, (_, at) => ({
+    id: `p${at}`,
+    text: 'permit (principal, action, resource) when { context.x == context.y };',
+  }));
+  const set = await engine.load(policies, undefined);
+  const ask = (last: number) =>
+    decide(set, request({ context: { x: nest(5, 0), y: nest(5, last) } }), entities());
+  expect(ask(1)).toMatchObject({ decision: 'deny', errors: [] });
+  expect(ask(0).reasons).toHaveLength(60);
+});
+
+test('of a set that holds no entities one is blamed in one pass', { timeout: 10_000 }, async () => {
+  // Sorted anew at each of 14 levels it would be a minute.
+  const nest = (levels: number, last: number): CedarJson =>
+    levels === 0 ? last : [nest(levels - 1, 0), nest(levels - 1, 1 + last)];
+  const set = await engine.load(
+    [{ id: 'p', text: 'permit (principal, action, resource) when { principal in context.x };' }],
+    undefined,
+  );
+  const asked = request({ context: { x: [nest(14, 0), nest(14, 1)] } });
+  expect(decide(set, asked, entities()).errors).toMatchObject([
+    { policy: 'p', message: 'type error: expected (entity of type `any_entity_type`), got set' },
+  ]);
+});
+
 test('ids and attribute names may hold anything that Unicode has', async () => {
   const schema =
     'entity U { "__proto__"?: Long, "": Long }; action go appliesTo { principal: U, resource: U };';
@@ -361,6 +392,31 @@ test('a source that throws denies and breaks nothing', async () => {
     errors: [{ policy: '', message: 'no store' }],
   });
   expect(decide(set, request(), entities()).decision).toBe('allow');
+});
+
+test.each([
+  ['has no text', () => Object.create(null)],
+  ['has a message that is none', () => Object.assign(new Error('x'), { message: 5 })],
+  [
+    'throws again',
+    () =>
+      Object.defineProperty(new Error('x'), 'message', {
+        get() {
+          throw new Error('y');
+        },
+      }),
+  ],
+])('what is thrown and %s denies', async (_what, make) => {
+  const set = await engine.load([OWNER_PERMIT], SCHEMA);
+  const source = {
+    get() {
+      throw make();
+    },
+  };
+  expect(decide(set, request(), source)).toMatchObject({
+    decision: 'deny',
+    errors: [{ policy: '', message: expect.any(String) }],
+  });
 });
 
 test('a call stack that ends while deciding denies, and the next call is as good as ever', async () => {

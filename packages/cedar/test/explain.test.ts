@@ -354,6 +354,10 @@ describe('a denial', () => {
     expect(() => explain(set, REQUEST, viewOf(ENTITIES), { raise: nine })).toThrow(
       expect.objectContaining({ code: 'ERR_CEDAR_REQUEST_INVALID', path: 'raise' }),
     );
+    const long = { attribute: Array.from({ length: 20_000 }, () => 'x1'), values: ['a'] };
+    expect(() => explain(set, REQUEST, viewOf(ENTITIES), { raise: [long] })).toThrow(
+      expect.objectContaining({ code: 'ERR_CEDAR_REQUEST_INVALID', path: 'raise' }),
+    );
     const four = names.slice(0, 4).map((attribute) => ({ attribute, values: many.slice(0, 16) }));
     const wide = when('[context.acr, context.purpose, context.x1, context.x2] == context.zz');
     const wideSet = await engine.load([{ id: 'p', text: wide }], undefined);
@@ -361,6 +365,36 @@ describe('a denial', () => {
     expect(
       explain(wideSet, { ...REQUEST, context }, viewOf(ENTITIES), { raise: four }).raise,
     ).toEqual({ kind: 'gaveUp', tried: 10_000, bound: 'combinations' });
+  });
+
+  test('is not called impossible where an attribute helps only alone', async () => {
+    const texts = [when('context has acr && context.acr == "a" && !(context has purpose)')];
+    const raise = [{ attribute: 'acr' }, { attribute: 'purpose', values: ['x'] }];
+    expect(await raised(texts, raise)).toMatchObject(found(['acr', 'a']));
+    const outer = [when('context has acr && context.acr == "a" && !(context has device)')];
+    const inner = [
+      { attribute: 'acr' },
+      { attribute: ['device', 'id'], values: ['d'] },
+      { attribute: ['device', 'compliant'] },
+    ];
+    expect(await raised(outer, inner)).toMatchObject(found(['acr', 'a']));
+    // Neither alone nor together.
+    const never = [when('context has acr && !(context has acr) || context has purpose && false')];
+    expect(await raised(never, raise)).toEqual({ kind: 'impossible', tried: 0 });
+  });
+
+  test('ends where one of many attributes has no value to try', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'none'];
+    const text = when(names.map((name) => `context.${name} == 99`).join(' && '));
+    const set = await engine.load([{ id: 'p', text }], undefined);
+    const context = Object.fromEntries(names.map((name) => [name, -1]));
+    const values = Array.from({ length: 16 }, (_, index) => index);
+    const raise = names.map((attribute) => ({
+      attribute,
+      values: attribute === 'none' ? [] : values,
+    }));
+    const { raise: finding } = explain(set, { ...REQUEST, context }, viewOf([]), { raise });
+    expect(finding).toEqual({ kind: 'notFound', tried: 0 });
   });
 
   test('refuses to raise what the schema does not know', async () => {

@@ -526,6 +526,7 @@ describe('a mapping', () => {
 
   test.each([
     ['alias', { alias: 'cedar_1' }],
+    ['alias', { alias: 'Cedar_2' }],
     ['alias', { alias: '' }],
     ['dialect', { dialect: 'mysql' as never }],
   ])('has no %s such as %j', async (_name, options) => {

@@ -86,6 +86,21 @@ test.each([
   expect(problems.every(({ policy }) => policy === undefined)).toBe(true);
 });
 
+test('does not take an object without text for no schema', async () => {
+  const schema = { toJSON: () => undefined };
+  await expect(engine.load([PERMIT], schema)).rejects.toMatchObject({
+    code: 'ERR_CEDAR_SCHEMA_INVALID',
+  });
+});
+
+test.each([null, 'permissive', ''])('validates where %j asks for it to be off', async (asked) => {
+  const wrong = { id: 'w', text: 'permit (principal, action, resource) when { principal.no };' };
+  const options = { validation: asked as never };
+  await expect(engine.load([wrong], SCHEMA, options)).rejects.toMatchObject({
+    code: 'ERR_CEDAR_POLICY_INVALID',
+  });
+});
+
 test('refuses an object that is no JSON', async () => {
   const loop: { [name: string]: unknown } = {};
   loop['loop'] = loop;

@@ -365,6 +365,10 @@ describe('what is left of a policy', () => {
     );
     expect(ask({ unknownContext: [{ path: ['other'] }] })).toThrow(/an attribute of the schema/);
     expect(ask({ unknownContext: [{ path: [] }] })).toThrow(/expected a name/);
+    const long = Array.from({ length: 20_000 }, () => 'device');
+    expect(ask({ unknownContext: [{ path: long }] })).toThrow(
+      expect.objectContaining({ code, message: expect.stringMatching(/at most 64 names/) }),
+    );
     expect(ask({ context: {}, unknownContext: [{ path: ['mfa', 'x'] }] })).toThrow(
       /'mfa' unknown, expected a record/,
     );

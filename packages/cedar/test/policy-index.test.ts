@@ -2,6 +2,7 @@ import {
   type CedarEntity,
   type CedarRequest,
   createEntityStore,
+  type EntityView,
   entitiesFrom,
   type PolicySource,
 } from '@countersign/cedar';
@@ -184,4 +185,59 @@ test('policies that cannot apply are not asked, however many', async () => {
   );
   // By group, group above it, document, and principal; p8 has the folder and another group.
   expect(asked.sort()).toEqual(['12', '6', '7', '9']);
+});
+
+test('what is remembered of a store is bounded for all actions together', async () => {
+  const condition = 'when { context has a && context.a }';
+  const wide = Array.from(
+    { length: 1000 },
+    () => `permit (principal, action, resource) ${condition};`,
+  );
+  const scoped = ['a', 'b'].map(
+    (name) =>
+      `permit (principal, action == Action::"${name}", resource in Folder::"f") ${condition};`,
+  );
+  const set = await engine.load(
+    [...wide, ...scoped].map((text, index) => ({ id: `p${index}`, text })),
+    undefined,
+  );
+  const store = createEntityStore();
+  store.putAll(
+    Array.from({ length: 3000 }, (_, index) =>
+      set.parseEntity({
+        uid: { type: 'Doc', id: `d${index}` },
+        attrs: {},
+        parents: [{ type: 'Folder', id: `f${index}` }],
+      }),
+    ),
+  );
+  let walks = 0;
+  const view: EntityView = {
+    hierarchyVersion: 1,
+    find: (uid) => store.find(uid),
+    isDescendant: (uid, ancestor) => store.isDescendant(uid, ancestor),
+    someAncestor(uid, visit) {
+      walks += 1;
+      return store.someAncestor(uid, visit);
+    },
+  };
+  const ask = (action: string, index: number) => {
+    const before = walks;
+    set.authorize(
+      {
+        principal: { type: 'User', id: 'u' },
+        action: { type: 'Action', id: action },
+        resource: { type: 'Doc', id: `d${index}` },
+        context: {},
+      },
+      view,
+    );
+    return walks - before;
+  };
+  for (let index = 0; index < 3000; index += 1) expect(ask('a', index)).toBe(1);
+  expect(ask('a', 0)).toBe(0);
+  // Each list has 1,000 policies: both actions' would be six million.
+  for (let index = 0; index < 3000; index += 1) ask('b', index);
+  expect(ask('b', 2999)).toBe(0);
+  expect(ask('a', 0)).toBe(1);
 });

@@ -247,6 +247,28 @@ describe('pages', () => {
     },
   );
 
+  test('go on after names of any length', async () => {
+    const set = await engine.load(
+      [
+        { id: 'p', text: 'permit (principal, action, resource);' },
+        { id: 'q', text: `permit (principal, action in [Action::"a"], resource);` },
+      ],
+      undefined,
+    );
+    const long = 'é'.repeat(60_000);
+    const actions = ['a', `b${long}`, 'c'];
+    const store = storeWith(doc('a'), doc(long), doc('c'));
+    for (const id of actions) {
+      const parents = id === 'a' ? [] : [{ type: 'Action', id: 'a' }];
+      store.put(set.parseEntity({ uid: { type: 'Action', id }, attrs: {}, parents }));
+    }
+    const question = { principal: ALICE, resource: { type: 'Doc', id: 'c' }, context: {} };
+    const entities = [...pagesOf((page) => queryResources(set, DOCS, store, page), { limit: 1 })];
+    expect(entities.flatMap(({ hits }) => hits.map(({ id }) => id))).toEqual(['a', long, 'c']);
+    const found = [...pagesOf((page) => queryActions(set, question, store, page), { limit: 1 })];
+    expect(found.flatMap(({ hits }) => hits.map(({ id }) => id))).toEqual(actions);
+  });
+
   test('do not go on with another question, or in a store that was filled anew', async () => {
     const set = await permitWhen('resource.open');
     const { cursor = '' } = queryResources(set, DOCS, storeWith(...docs(4)), { limit: 2 });

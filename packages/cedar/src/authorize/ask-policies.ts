@@ -1,7 +1,8 @@
 import type { CompiledPolicy } from '../compile/compile-policy.ts';
 import type { Frame } from '../compile/frame.ts';
-import type { EntityView } from '../entity/entity-view.ts';
+import type { Entity, EntityView } from '../entity/entity-view.ts';
 import type { EntityUid } from '../value/entity-uid.ts';
+import type { Kin } from './candidate-cache.ts';
 import type { PolicyFiles, PolicyIndex, ResourceFiles } from './policy-index.ts';
 import { Verdict } from './verdict.ts';
 
@@ -15,8 +16,12 @@ const NO_PARENTS: readonly EntityUid[] = [];
  * @param entities what `frame.view` is made of, without a schema's actions over it
  */
 export function askIndexed(index: PolicyIndex, frame: Frame, entities: EntityView): Verdict {
-  const verdict = new Verdict();
   const files = index.filesFor(frame.action, frame.principal.type, frame.resource.type);
+  if (files.always !== undefined) {
+    const verdict = new Verdict();
+    verdict.ask(files.always, frame);
+    return verdict;
+  }
   const version = entities.hierarchyVersion;
   if (
     version === undefined ||
@@ -24,23 +29,41 @@ export function askIndexed(index: PolicyIndex, frame: Frame, entities: EntityVie
     files.namedPrincipals.get(frame.principal) !== undefined ||
     files.namedResources.get(frame.resource) !== undefined
   ) {
-    eachFile(files, frame, (policies) => verdict.ask(policies, frame));
-    return verdict;
+    return askFiles(files, frame);
   }
   // No scope names the two themselves: what remains depends on their parents only.
-  const kins = {
-    principal: index.kins.of(frame.principalEntity?.parents ?? NO_PARENTS),
-    resource: index.kins.of(frame.resourceEntity?.parents ?? NO_PARENTS),
-  };
-  let candidates = files.candidates.get(entities, version, kins);
+  const principal = kinOf(frame.principalEntity, index);
+  const resource = kinOf(frame.resourceEntity, index);
+  let candidates = files.candidates.get(entities, version, principal, resource);
   if (candidates === undefined) {
-    const found: CompiledPolicy[] = [];
-    eachFile(files, frame, (policies) => found.push(...policies));
-    files.candidates.set(kins, found);
-    candidates = found;
+    candidates = candidatesIn(files, frame);
+    files.candidates.set(principal, resource, candidates);
   }
+  const verdict = new Verdict();
   verdict.ask(candidates, frame);
   return verdict;
+}
+
+/** A store has one list for all entities that have no other parent: it stands for them by itself. */
+function kinOf(entity: Entity | undefined, index: PolicyIndex): Kin {
+  if (entity === undefined) return NO_PARENTS;
+  const { parents } = entity;
+  return parents.length > 1 ? index.kins.of(parents) : parents;
+}
+
+// In functions of their own: what a closure sees is kept on the heap from the start of the function around it,
+// and the way that most requests take is to leave nothing there.
+
+function askFiles(files: PolicyFiles, frame: Frame): Verdict {
+  const verdict = new Verdict();
+  eachFile(files, frame, (policies) => verdict.ask(policies, frame));
+  return verdict;
+}
+
+function candidatesIn(files: PolicyFiles, frame: Frame): readonly CompiledPolicy[] {
+  const found: CompiledPolicy[] = [];
+  eachFile(files, frame, (policies) => found.push(...policies));
+  return found;
 }
 
 /** Takes the policies whose scope the request meets, each once. */

@@ -59,7 +59,7 @@ export function createPolicySet(
         return verdict.answer({ strict: options.strict === true });
       } catch (error) {
         // Fail closed: whatever broke, it was not a permit.
-        return refused(error instanceof Error ? error.message : String(error));
+        return refused(messageOf(error));
       }
     },
     parseRequest: (request, options = NO_OPTIONS) => parser.parseRequest(request, options),
@@ -76,6 +76,15 @@ function isParsed(request: CedarRequest | Request): request is Request {
 
 function factsOf({ effect, annotations }: LinkedPolicy): PolicyFacts {
   return { effect, annotations: new Map(annotations) };
+}
+
+/** Whatever was thrown: a caller's getter or view may throw what has no text. */
+function messageOf(error: unknown): string {
+  try {
+    return String(error instanceof Error ? error.message : error);
+  } catch {
+    return 'found an error that tells nothing';
+  }
 }
 
 function refused(message: string): CedarAnswer {

@@ -4,8 +4,8 @@ import type { CompiledPolicy } from '../compile/compile-policy.ts';
 import { compileActionScope, targetUid } from '../compile/compile-scope.ts';
 import type { Schema } from '../schema/schema.ts';
 import type { EntityUid } from '../value/entity-uid.ts';
-import { CandidateCache, KinTable } from './candidate-cache.ts';
-import { UidMap } from './uid-map.ts';
+import { UidMap } from '../value/uid-map.ts';
+import { CandidateBudget, CandidateCache, KinTable } from './candidate-cache.ts';
 
 /** Policies whose principal fits, by what they ask of the resource. */
 export interface ResourceFiles {
@@ -22,6 +22,8 @@ export interface PolicyFiles {
   readonly any: ResourceFiles;
   readonly equal: UidMap<ResourceFiles>;
   readonly within: UidMap<ResourceFiles>;
+  /** All of them, where no scope names an entity. */
+  readonly always: readonly CompiledPolicy[] | undefined;
   /** Whether neither type is one of actions, whose hierarchy is the schema's and not the entities'. */
   readonly isOfEntities: boolean;
   /** The entities that scopes name themselves. */
@@ -30,8 +32,41 @@ export interface PolicyFiles {
   readonly candidates: CandidateCache;
 }
 
-/** Files by the principal's type, then the resource's. */
-type ActionFiles = Map<string, Map<string, PolicyFiles>>;
+/** Looked through one by one before the map: an action is about a few types. */
+const SHORTCUTS_MAX = 8;
+
+/** The files of one action. */
+class ActionFiles {
+  /** By the principal's type, then the resource's; types that no scope names are the empty string. */
+  readonly byTypes = new Map<string, Map<string, PolicyFiles>>();
+  /** By the types as they were asked for. */
+  readonly #shortcuts: {
+    readonly principalType: string;
+    readonly resourceType: string;
+    readonly files: PolicyFiles;
+  }[] = [];
+
+  shortcut(principalType: string, resourceType: string): PolicyFiles | undefined {
+    const shortcuts = this.#shortcuts;
+    for (let index = 0; index < shortcuts.length; index += 1) {
+      const each = shortcuts[index] as (typeof shortcuts)[0];
+      if (each.principalType === principalType && each.resourceType === resourceType) {
+        return each.files;
+      }
+    }
+    return undefined;
+  }
+
+  addShortcut(principalType: string, resourceType: string, files: PolicyFiles): void {
+    if (this.#shortcuts.length >= SHORTCUTS_MAX) this.#shortcuts.shift();
+    this.#shortcuts.push({ principalType, resourceType, files });
+  }
+
+  clear(): void {
+    this.byTypes.clear();
+    this.#shortcuts.length = 0;
+  }
+}
 
 /** Files ready at once; beyond, all are made anew as they are asked for. */
 const FILES_MAX = 4096;
@@ -48,6 +83,7 @@ export interface IndexedPolicy {
  */
 export class PolicyIndex {
   readonly kins = new KinTable();
+  readonly #budget = new CandidateBudget();
   readonly #policies: readonly IndexedPolicy[];
   readonly #schema: Schema | undefined;
   // What scopes name. All other names are alike: no file tells them apart.
@@ -56,7 +92,9 @@ export class PolicyIndex {
   readonly #resourceTypes: ReadonlySet<string>;
   // Owned by `filesFor`: filled as requests come, at most FILES_MAX, then started anew.
   readonly #actions = new UidMap<ActionFiles>();
-  readonly #otherActions: ActionFiles = new Map();
+  /** The same by the schema's own objects, which requests hold. */
+  readonly #declared = new Map<EntityUid, ActionFiles>();
+  readonly #otherActions = new ActionFiles();
   #fileCount = 0;
 
   constructor(policies: readonly IndexedPolicy[], schema: Schema | undefined) {
@@ -73,18 +111,33 @@ export class PolicyIndex {
       ...policies.flatMap(({ ast }) => typesOf(ast.resource)),
     ]);
     const named = policies.flatMap(({ ast }) => actionsOf(ast.action));
-    for (const uid of [...named, ...declared]) this.#actions.set(uid, new Map());
+    for (const uid of [...named, ...declared]) this.#actions.set(uid, new ActionFiles());
+    for (const uid of declared) {
+      const files = this.#actions.get(uid);
+      if (files) this.#declared.set(uid, files);
+    }
   }
 
   /** The policies that may apply to an action and two types. */
   filesFor(action: EntityUid, principalType: string, resourceType: string): PolicyFiles {
-    const ofAction = this.#actions.get(action) ?? this.#otherActions;
-    const found = ofAction.get(principalType)?.get(resourceType);
-    if (found) return found;
+    const ofAction = this.#declared.get(action) ?? this.#actions.get(action) ?? this.#otherActions;
+    const known = ofAction.shortcut(principalType, resourceType);
+    if (known !== undefined) return known;
+    const files = this.#findFiles(ofAction, action, principalType, resourceType);
+    ofAction.addShortcut(principalType, resourceType, files);
+    return files;
+  }
+
+  #findFiles(
+    ofAction: ActionFiles,
+    action: EntityUid,
+    principalType: string,
+    resourceType: string,
+  ): PolicyFiles {
     // Types that no scope names share a file, so that a caller cannot fill the index with types of their own.
     const principal = this.#principalTypes.has(principalType) ? principalType : '';
     const resource = this.#resourceTypes.has(resourceType) ? resourceType : '';
-    const known = ofAction.get(principal)?.get(resource);
+    const known = ofAction.byTypes.get(principal)?.get(resource);
     if (known) return known;
     const policies = this.#policies.filter(
       ({ ast }) =>
@@ -92,21 +145,27 @@ export class PolicyIndex {
         mayHaveType(ast.principal, principalType) &&
         mayHaveType(ast.resource, resourceType),
     );
+    const byPrincipal = groupByTarget(policies, 'principal', fileByResource);
+    const namedPrincipals = namesOf(policies.map(({ ast }) => ast.principal));
+    const namedResources = namesOf(policies.map(({ ast }) => ast.resource));
+    const namesNone = namedPrincipals.size === 0 && namedResources.size === 0;
     const files = {
-      ...groupByTarget(policies, 'principal', fileByResource),
+      ...byPrincipal,
+      always: namesNone ? byPrincipal.any.any : undefined,
       isOfEntities: !this.#actionTypes.has(principalType) && !this.#actionTypes.has(resourceType),
-      namedPrincipals: namesOf(policies.map(({ ast }) => ast.principal)),
-      namedResources: namesOf(policies.map(({ ast }) => ast.resource)),
-      candidates: new CandidateCache(),
+      namedPrincipals,
+      namedResources,
+      candidates: new CandidateCache(this.#budget),
     };
     if (this.#fileCount >= FILES_MAX) this.#clear();
     this.#fileCount += 1;
-    getOrPut(ofAction, principal, () => new Map()).set(resource, files);
+    getOrPut(ofAction.byTypes, principal, () => new Map()).set(resource, files);
     return files;
   }
 
   #clear(): void {
     this.#fileCount = 0;
+    this.#budget.clear();
     this.#otherActions.clear();
     for (const files of this.#actions.values()) files.clear();
   }

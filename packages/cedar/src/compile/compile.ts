@@ -14,6 +14,7 @@ import { CedarRecord, Layout } from '../value/cedar-record.ts';
 import { CedarSet } from '../value/cedar-set.ts';
 import { compareText } from '../value/compare-text.ts';
 import { equals } from '../value/equals.ts';
+import type { Value } from '../value/value.ts';
 import { compileAttribute, compileHas } from './compile-attribute.ts';
 import { compileCall } from './compile-call.ts';
 import { constantOf } from './constant.ts';
@@ -106,7 +107,15 @@ function compileRecord(written: readonly (readonly [string, Expression])[]): Eva
 export function compileCondition(expression: Expression): Test {
   switch (expression.kind) {
     case 'and': {
-      const left = compileCondition(expression.left);
+      const { left: inner } = expression;
+      if (inner.kind === 'and') {
+        // `a && b && c` is `(a && b) && c`, and most chains are that long.
+        const first = compileCondition(inner.left);
+        const second = compileCondition(inner.right);
+        const third = compileCondition(expression.right);
+        return (frame) => first(frame) && second(frame) && third(frame);
+      }
+      const left = compileCondition(inner);
       const right = compileCondition(expression.right);
       return (frame) => left(frame) && right(frame);
     }
@@ -236,14 +245,14 @@ function compileOperation(node: BinaryNode): Evaluate {
 
 function compileRelation(node: BinaryNode): Test {
   const left = compileExpression(node.left);
+  const constant = constantOf(node.right);
+  if (constant !== undefined) return compileRelationTo(constant, node, left);
   const right = compileExpression(node.right);
   switch (node.operator) {
     case '==':
-      return compileEquals(node, left, right);
-    case '!=': {
-      const equal = compileEquals(node, left, right);
-      return (frame) => !equal(frame);
-    }
+      return (frame) => equals(left(frame), right(frame));
+    case '!=':
+      return (frame) => !equals(left(frame), right(frame));
     case '<':
       return (frame) => less(left(frame), right(frame), node);
     case '<=':
@@ -269,11 +278,37 @@ function compileRelation(node: BinaryNode): Test {
   }
 }
 
-/** `==` never fails by itself; with a plain constant it is one comparison. */
-function compileEquals(node: BinaryNode, left: Evaluate, right: Evaluate): Test {
-  const constant = constantOf(node.right);
-  if (constant !== undefined && typeof constant !== 'object') {
-    return (frame) => left(frame) === constant;
+/** A relation to what never changes, as most are: one call less. */
+function compileRelationTo(right: Value, node: BinaryNode, left: Evaluate): Test {
+  switch (node.operator) {
+    case '==':
+      // `==` never fails by itself; with a plain constant it is one comparison.
+      if (typeof right !== 'object') return (frame) => left(frame) === right;
+      return (frame) => equals(left(frame), right);
+    case '!=':
+      if (typeof right !== 'object') return (frame) => left(frame) !== right;
+      return (frame) => !equals(left(frame), right);
+    case '<':
+      return (frame) => less(left(frame), right, node);
+    case '<=':
+      return (frame) => lessOrEqual(left(frame), right, node);
+    case '>':
+      return (frame) => greater(left(frame), right, node);
+    case '>=':
+      return (frame) => greaterOrEqual(left(frame), right, node);
+    case 'in':
+      return (frame) => isIn(left(frame), right, node, frame.view);
+    case 'contains':
+      return (frame) => contains(left(frame), right, node);
+    case 'containsAll':
+      return (frame) => containsAll(left(frame), right, node);
+    case 'containsAny':
+      return (frame) => containsAny(left(frame), right, node);
+    case 'hasTag':
+      return (frame) => hasTag(left(frame), right, node, frame.view);
+    default:
+      throw new TypeError(
+        `cannot compile '${node.operator}': expected an operator that gives a boolean`,
+      );
   }
-  return (frame) => equals(left(frame), right(frame));
 }

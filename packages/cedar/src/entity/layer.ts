@@ -1,5 +1,6 @@
 import { CedarError } from '../cedar-error.ts';
 import type { EntityUid } from '../value/entity-uid.ts';
+import { UidMap } from '../value/uid-map.ts';
 import { ResidentStore } from './create-entity-store.ts';
 import type { Entity, EntityView } from './entity-view.ts';
 import { isSameEntity, namesSame } from './same-entity.ts';
@@ -34,19 +35,15 @@ export function layer(under: EntityView, entities: readonly Entity[]): EntityVie
 class LayerView implements EntityView {
   readonly #under: EntityView;
   readonly #entities: readonly Entity[];
-  readonly #byKey: ReadonlyMap<string, Entity> | undefined;
+  readonly #byUid: UidMap<Entity> | undefined;
   // Owned by `#straight`: what it found, and at which version of the store.
   #isStraight = false;
   #straightAt = -1;
 
-  constructor(
-    under: EntityView,
-    entities: readonly Entity[],
-    byKey: ReadonlyMap<string, Entity> | undefined,
-  ) {
+  constructor(under: EntityView, entities: readonly Entity[], byUid: UidMap<Entity> | undefined) {
     this.#under = under;
     this.#entities = entities;
-    this.#byKey = byKey;
+    this.#byUid = byUid;
   }
 
   find(uid: EntityUid): Entity | undefined {
@@ -70,7 +67,7 @@ class LayerView implements EntityView {
   }
 
   #own(uid: EntityUid): Entity | undefined {
-    if (this.#byKey) return this.#byKey.get(uid.key);
+    if (this.#byUid) return this.#byUid.get(uid);
     return findAmong(this.#entities, this.#entities.length, uid);
   }
 
@@ -124,7 +121,7 @@ class LayerView implements EntityView {
       for (const parent of (reached[index] as Entity).parents) {
         const above = this.#own(parent);
         if (above === undefined) {
-          if (!roots.some((root) => root.equals(parent))) roots.push(parent);
+          if (!isAmong(parent, roots, roots.length)) roots.push(parent);
         } else if (above === own) {
           isAboveItself = true;
         } else if (!reached.includes(above)) {
@@ -140,13 +137,36 @@ class LayerView implements EntityView {
     }
     for (let index = 0; index < roots.length; index += 1) {
       const root = roots[index] as EntityUid;
-      const isNew = (uid: EntityUid) =>
-        !isAmongOrAbove(uid, roots, index, store) &&
-        findAmong(reached, reached.length, uid) === undefined;
-      if (isNew(root) && visit(root)) return true;
-      if (store.someAncestor(root, (uid) => isNew(uid) && visit(uid))) return true;
+      if (!isAmongOrAbove(root, roots, index, store) && visit(root)) return true;
+      // Most are known to the layer alone, or are the top.
+      const hasMore = (store.find(root)?.parents.length ?? 0) > 0;
+      if (hasMore && this.#someAboveRoot(index, { roots, reached, visit, store })) return true;
     }
     return false;
+  }
+
+  /** What is above a parent below the layer, and not among or above the parents before it, nor in the layer. */
+  #someAboveRoot(
+    index: number,
+    {
+      roots,
+      reached,
+      visit,
+      store,
+    }: {
+      readonly roots: readonly EntityUid[];
+      readonly reached: readonly Entity[];
+      readonly visit: (ancestor: EntityUid) => boolean;
+      readonly store: ResidentStore;
+    },
+  ): boolean {
+    return store.someAncestor(
+      roots[index] as EntityUid,
+      (uid) =>
+        !isAmongOrAbove(uid, roots, index, store) &&
+        findAmong(reached, reached.length, uid) === undefined &&
+        visit(uid),
+    );
   }
 
   /** Link by link through layer and below: slower, and right whatever the layer says of residents. */
@@ -172,9 +192,16 @@ function isAmongOrAbove(
   count: number,
   store: ResidentStore,
 ): boolean {
+  if (isAmong(uid, roots, count)) return true;
   for (let index = 0; index < count; index += 1) {
-    const root = roots[index] as EntityUid;
-    if (root.equals(uid) || store.isDescendant(root, uid)) return true;
+    if (store.isDescendant(roots[index] as EntityUid, uid)) return true;
+  }
+  return false;
+}
+
+function isAmong(uid: EntityUid, uids: readonly EntityUid[], count: number): boolean {
+  for (let index = 0; index < count; index += 1) {
+    if ((uids[index] as EntityUid).equals(uid)) return true;
   }
   return false;
 }
@@ -191,14 +218,14 @@ function findAmong(
   return undefined;
 }
 
-function mapOf(entities: readonly Entity[]): ReadonlyMap<string, Entity> {
-  const byKey = new Map<string, Entity>();
+function mapOf(entities: readonly Entity[]): UidMap<Entity> {
+  const byUid = new UidMap<Entity>();
   for (const entity of entities) {
-    const twin = byKey.get(entity.uid.key);
+    const twin = byUid.get(entity.uid);
     if (twin && !isSameEntity(twin, entity)) throw twinError(entity.uid);
-    byKey.set(entity.uid.key, entity);
+    byUid.set(entity.uid, entity);
   }
-  return byKey;
+  return byUid;
 }
 
 function twinError(uid: EntityUid): CedarError {

@@ -8,7 +8,10 @@ import { ContextFault, openContext } from '../partial/open-context.ts';
 import { parserOf } from '../partial/parser-of.ts';
 import type { PartialAnswer } from '../partial/partial-answer.ts';
 import { partialEnvironment } from '../partial/partial-environment.ts';
+import type { UnknownAttribute } from '../partial/partial-request.ts';
+import type { OpenRecord } from '../partial/shape.ts';
 import type { RecordType, SchemaType } from '../schema/schema.ts';
+import type { CedarRecord } from '../value/cedar-record.ts';
 import { jsonWith, valueAt, withoutPath } from './at-path.ts';
 import { type RaiseCandidates, raiseCandidates } from './raise-candidates.ts';
 import {
@@ -44,10 +47,12 @@ export function findRaise(
       `found ${paths.length} attributes, expected ${RAISE_LIMITS.attributes} at most`,
     );
   }
-  const unknown = withUnknown(set, denied, paths);
+  // Refuses what cannot be raised, alone or together.
+  openedContext(set, denied, paths.map(present));
+  const unknown = withUnknown(set, denied, raisedOrNot(denied.request.context, paths));
   if (unknown.decision === 'deny') return { kind: 'impossible', tried: 0 };
 
-  const type = set.schema?.actions.get(denied.request.action.key)?.context;
+  const type = contextType(set, denied);
   const residuals = unknown.residuals.map(({ condition }) => condition);
   const candidates = raise.map((raisable, index) => {
     const path = paths[index] ?? [];
@@ -64,41 +69,80 @@ function search(
   candidates: readonly RaiseCandidates[],
 ): RaiseFinding {
   let tried = 0;
+  let isPossible = false;
   for (let size = 1; size <= candidates.length; size += 1) {
     const groups = subsetsOf(candidates, size).filter((group) => {
       const paths = group.map(({ path }) => path);
-      return withUnknown(set, denied, paths).decision !== 'deny';
+      return withUnknown(set, denied, paths.map(present)).decision !== 'deny';
     });
-    for (const changes of combinations(groups)) {
+    isPossible ||= groups.length > 0;
+    // Where one attribute has no value to try, looking for a combination would go through all values of the others.
+    const triable = groups.filter((group) => group.every(({ values }) => values.length > 0));
+    for (const changes of combinations(triable)) {
       if (tried === RAISE_LIMITS.combinations)
         return { kind: 'gaveUp', tried, bound: 'combinations' };
       tried += 1;
       if (isAllowedWith(set, denied, changes)) return { kind: 'found', changes, tried };
     }
   }
+  if (!isPossible) return { kind: 'impossible', tried: 0 };
   return candidates.some(({ isCut }) => isCut)
     ? { kind: 'gaveUp', tried, bound: 'values' }
     : { kind: 'notFound', tried };
 }
 
-/** What can be said while attributes have a value, whichever. */
+function present(path: readonly string[]): UnknownAttribute {
+  return { path, isPresent: true };
+}
+
+/**
+ * All that attributes can be when any of them are raised: one that is not there now may as well stay away, and
+ * so may a record on the way to it.
+ */
+function raisedOrNot(
+  context: CedarRecord,
+  paths: readonly (readonly string[])[],
+): readonly UnknownAttribute[] {
+  const unknown = paths.map((path): UnknownAttribute => {
+    const missing = path.findIndex(
+      (_name, index) => valueAt(context, path.slice(0, index + 1)) === undefined,
+    );
+    return missing < 0 ? present(path) : { path: path.slice(0, missing + 1) };
+  });
+  // Several may stand in one record that is missing.
+  return [...new Map(unknown.map((each) => [JSON.stringify(each.path), each])).values()];
+}
+
+/** What can be said while attributes have a value, whichever, or none. */
 function withUnknown(
   set: PolicySet,
-  { entities, options, request }: Denied,
-  paths: readonly (readonly string[])[],
+  denied: Denied,
+  unknown: readonly UnknownAttribute[],
 ): PartialAnswer {
-  const type = set.schema?.actions.get(request.action.key)?.context;
-  const context = openContext(
-    paths.reduce(withoutPath, request.context),
-    paths.map((path) => ({ path, isPresent: true })),
-    type,
-  );
-  if (context instanceof ContextFault) throw unraisable(context.message);
+  const { entities, options, request } = denied;
   const environment = partialEnvironment(
-    { ...request, context },
+    { ...request, context: openedContext(set, denied, unknown) },
     { entities: set.view(entities), schema: set.schema },
   );
   return evaluateIn(set.policies, environment, { strict: options.strict === true });
+}
+
+function openedContext(
+  set: PolicySet,
+  denied: Denied,
+  unknown: readonly UnknownAttribute[],
+): OpenRecord {
+  const known = unknown.reduce(
+    (context, { path }) => withoutPath(context, path),
+    denied.request.context,
+  );
+  const context = openContext(known, unknown, contextType(set, denied));
+  if (context instanceof ContextFault) throw unraisable(context.message);
+  return context;
+}
+
+function contextType({ schema }: PolicySet, { request }: Denied): RecordType | undefined {
+  return schema?.actions.get(request.action.key)?.context;
 }
 
 function isAllowedWith(

@@ -18,7 +18,7 @@ export type Facts = ReadonlySet<Predicate>;
 
 export const NO_FACTS: Facts = new Set();
 
-/** Names of our own start so: a caller's alias must not. */
+/** Names of our own start so: a caller's alias must not, in whatever case. */
 export const ALIAS_PREFIX = 'cedar_';
 
 /** Sets compared with sets could ask for millions before their text is found to be too long. */

@@ -72,7 +72,9 @@ export function toSql(
   const dialect = DIALECTS[options.dialect];
   if (!dialect) throw invalid('dialect', `found ${JSON.stringify(options.dialect)}`);
   const alias = columnName(options.alias ?? unknown, 'alias');
-  if (alias.startsWith(ALIAS_PREFIX)) throw invalid('alias', `found '${alias}', a name of our own`);
+  // SQLite takes names that differ in case for one, quoted ones too.
+  if (alias.toLowerCase().startsWith(ALIAS_PREFIX))
+    throw invalid('alias', `found '${alias}', a name of our own`);
   const { schema } = set;
   const tables = resolveMapping(options.mapping, { schema, dialect });
   const table = tables.get(entityType);

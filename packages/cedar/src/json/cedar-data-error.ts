@@ -3,7 +3,7 @@ import { CedarError, type CedarErrorCode } from '../cedar-error.ts';
 /** Whose data it was. */
 export type CedarDataErrorCode = Extract<
   CedarErrorCode,
-  'ERR_CEDAR_REQUEST_INVALID' | 'ERR_CEDAR_ENTITY_INVALID' | 'ERR_CEDAR_JSON_INVALID'
+  `ERR_CEDAR_${'REQUEST' | 'ENTITY' | 'JSON'}_INVALID`
 >;
 
 /** A request, an entity or their text could not be read; `code` is stable, the message is for people. */

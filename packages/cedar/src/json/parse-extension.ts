@@ -70,9 +70,19 @@ export function parseImplicitExtension(json: unknown, kind: ExtensionKind): Valu
   if (typeof json === 'string') return construct(json, kind);
   if (!isPlainObject(json)) throw new Refusal(describe(json), nameKind(kind));
   refuseExpr(json);
-  const call = readCall(json['__extn']) ?? readCall(json);
+  const escaped = json['__extn'];
+  // Nearly all are this; all others, and refusals, take the long way.
+  const value = isPlainObject(escaped) ? constructed(escaped, kind) : undefined;
+  if (value !== undefined) return value;
+  const call = readCall(escaped) ?? readCall(json);
   if (call === undefined) throw new Refusal(describe(json), nameKind(kind));
   return callExtension(call, parseTypedArgument);
+}
+
+/** What the constructor of the kind makes of one text; nothing where it is another call, or fails. */
+function constructed({ fn, arg }: JsonObject, kind: ExtensionKind): ObjectValue | undefined {
+  const { name, parse } = CONSTRUCTORS[kind];
+  return fn === name && typeof arg === 'string' ? parse(arg) : undefined;
 }
 
 function construct(text: string, kind: ExtensionKind): ObjectValue {

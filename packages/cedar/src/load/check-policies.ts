@@ -66,7 +66,8 @@ export async function checkPolicies(
     links.filter(({ id }) => !faulty.has(id)),
     { parsed, sources, problems },
   );
-  if (isComplete && validation === 'strict' && schemaText !== undefined && resolvedSchema) {
+  // Whatever else a caller without types may write, only one word switches it off.
+  if (isComplete && validation !== 'off' && schemaText !== undefined && resolvedSchema) {
     await validateAll(
       good.filter(({ id }) => parsed.has(id)),
       {
@@ -202,12 +203,17 @@ async function validateAll(
 function readSchema(schema: SchemaSource): string | undefined | CedarProblem {
   if (typeof schema !== 'object') return schema;
   try {
-    return JSON.stringify(schema);
+    // Nothing comes of an object whose `toJSON` gives nothing; it must not pass for no schema.
+    return JSON.stringify(schema) ?? noJson('it has no text');
   } catch (cause) {
-    return {
-      code: 'ERR_CEDAR_SCHEMA_INVALID',
-      severity: 'error',
-      message: `found an object that is no JSON: ${cause instanceof Error ? cause.message : cause}`,
-    };
+    return noJson(cause instanceof Error ? cause.message : String(cause));
   }
+}
+
+function noJson(problem: string): CedarProblem {
+  return {
+    code: 'ERR_CEDAR_SCHEMA_INVALID',
+    severity: 'error',
+    message: `found an object that is no JSON: ${problem}`,
+  };
 }

@@ -55,11 +55,13 @@ export function hasPath(
   view: EntityView,
 ): boolean {
   let value = operand;
-  for (const [index, name] of path.entries()) {
+  for (let index = 0; index < path.length; index += 1) {
     if (!(value instanceof CedarRecord) && !(value instanceof EntityUid)) {
       throw notAttributed(value, linkSpan(place, path.slice(0, index)));
     }
-    const next = (value instanceof CedarRecord ? value : view.find(value)?.attributes)?.get(name);
+    const next = (value instanceof CedarRecord ? value : view.find(value)?.attributes)?.get(
+      path[index] as string,
+    );
     if (next === undefined) return false;
     value = next;
   }

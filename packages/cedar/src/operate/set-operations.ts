@@ -19,7 +19,7 @@ export function containsAny(left: Value, right: Value, place: BinaryPlace): bool
 }
 
 export function isEmpty(operand: Value, place: UnaryPlace): boolean {
-  return asSet(operand, place.operand.span).elements.length === 0;
+  return asSet(operand, place.operand.span).isEmpty;
 }
 
 function asSet(value: Value, span: Span): CedarSet {

@@ -1,3 +1,4 @@
+import { LIMITS } from '../limits.ts';
 import type { RecordType, SchemaType } from '../schema/schema.ts';
 import { CedarRecord } from '../value/cedar-record.ts';
 import type { UnknownAttribute } from './partial-request.ts';
@@ -18,11 +19,19 @@ export function openContext(
   type: RecordType | undefined,
 ): OpenRecord | ContextFault {
   if (unknown === 'rest') return openRest(known, type);
+  const tooLong = faultOfLength(unknown);
+  if (tooLong) return tooLong;
   return openRecord(
     known,
     unknown.map(({ path, isPresent = false }) => ({ at: [], rest: path, isPresent })),
     type,
   );
+}
+
+/** No context has a value deeper than this; and following a path takes a call for each name. */
+export function faultOfLength(unknown: readonly UnknownAttribute[]): ContextFault | undefined {
+  const path = unknown.find((each) => each.path.length > LIMITS.valueNesting)?.path;
+  return path && fault(path.slice(0, 1), `expected at most ${LIMITS.valueNesting} names`);
 }
 
 function openRest(known: CedarRecord, type: RecordType | undefined): OpenRecord {

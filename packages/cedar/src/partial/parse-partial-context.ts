@@ -5,7 +5,7 @@ import type { ActionType, RecordType, Schema, SchemaType } from '../schema/schem
 import { CedarRecord } from '../value/cedar-record.ts';
 import { keyOf } from '../value/key-of.ts';
 import type { Value } from '../value/value.ts';
-import { ContextFault, openContext } from './open-context.ts';
+import { ContextFault, faultOfLength, openContext } from './open-context.ts';
 import type { PartialRequest, UnknownAttribute } from './partial-request.ts';
 import type { OpenRecord } from './shape.ts';
 import { readAt, unreadable } from './unreadable.ts';
@@ -27,6 +27,8 @@ export function parsePartialContext(
   },
 ): CedarRecord | OpenRecord {
   const isRest = unknown === 'rest';
+  const tooLong = isRest ? undefined : faultOfLength(unknown);
+  if (tooLong) throw unreadable(tooLong.message, 'context');
   const types = action ? [action] : schema && [...schema.actions.values()];
   const reader = new ContextReader(parser);
   const known = reader.read(json, {

@@ -4,9 +4,12 @@ import { CedarError } from '../cedar-error.ts';
 export interface Position {
   /** Where the last candidate stands in the order of all. */
   readonly after: number;
-  /** Who that was: another there tells that the store is not the same any more. */
-  readonly id: string;
+  /** Who that was: another there tells that the store is not the same any more. Nothing for a name too long to be told. */
+  readonly id: string | undefined;
 }
+
+/** UTF-16 units: with longer names a cursor would be longer than one may be. */
+const ID_LENGTH_MAX = 4096;
 
 /**
  * Writes a position as text without meaning to its bearer.
@@ -14,7 +17,8 @@ export interface Position {
  * @param question what the pages answer; the cursor is good for no other
  */
 export function encodeCursor({ after, id }: Position, question: unknown): string {
-  const bytes = new TextEncoder().encode(JSON.stringify([after, id, fingerprint(question)]));
+  const told = id !== undefined && id.length <= ID_LENGTH_MAX ? id : null;
+  const bytes = new TextEncoder().encode(JSON.stringify([after, told, fingerprint(question)]));
   const text = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
   return text.replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
 }
@@ -24,11 +28,12 @@ export function decodeCursor(cursor: string, question: unknown): Position {
   const parts = parse(cursor);
   if (!Array.isArray(parts) || parts.length !== 3) throw invalidCursor('found no cursor');
   const [after, id, print]: readonly unknown[] = parts;
-  if (typeof after !== 'number' || !Number.isSafeInteger(after) || typeof id !== 'string') {
+  const isPosition = typeof after === 'number' && Number.isSafeInteger(after);
+  if (!isPosition || (typeof id !== 'string' && id !== null)) {
     throw invalidCursor('found no cursor');
   }
   if (print !== fingerprint(question)) throw invalidCursor('found a cursor of another question');
-  return { after, id };
+  return { after, id: id ?? undefined };
 }
 
 export function invalidCursor(problem: string): CedarError {

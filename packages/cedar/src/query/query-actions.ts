@@ -2,7 +2,7 @@ import type { PolicySet } from '../authorize/policy-set.ts';
 import type { CedarJson, CedarUid } from '../engine.ts';
 import type { EntityStore } from '../entity/entity-store.ts';
 import type { EntityUid } from '../value/entity-uid.ts';
-import { decodeCursor, encodeCursor } from './cursor.ts';
+import { decodeCursor, encodeCursor, type Position } from './cursor.ts';
 import { boundsOf, type QueryOptions, type QueryPage } from './query-page.ts';
 
 /** What somebody may do to something. */
@@ -26,26 +26,27 @@ export function queryActions(
   { cursor, strict = false, ...options }: QueryOptions = {},
 ): QueryPage {
   const { limit, candidatesMax } = boundsOf(options);
-  const after = cursor === undefined ? undefined : decodeCursor(cursor, question).id;
+  const position = cursor === undefined ? undefined : decodeCursor(cursor, question);
   const hits: CedarUid[] = [];
   let examined = 0;
-  let last: string | undefined;
-  for (const { key, type, id } of actionsOf(set, store)) {
-    if (after !== undefined && key <= after) continue;
+  let last: Position = { after: 0, id: '' };
+  for (const [index, { key, type, id }] of actionsOf(set, store).entries()) {
+    if (position && isUpTo(position, index, key)) continue;
     if (hits.length >= limit || examined >= candidatesMax) {
-      return {
-        hits,
-        cursor: encodeCursor({ after: examined, id: last ?? '' }, question),
-        examined,
-      };
+      return { hits, cursor: encodeCursor(last, question), examined };
     }
     examined += 1;
-    last = key;
+    last = { after: index + 1, id: key };
     const action = { type, id };
     if (set.authorize({ ...question, action }, store, { strict }).decision === 'allow')
       hits.push(action);
   }
   return { hits, cursor: undefined, examined };
+}
+
+/** Whether an action was met on the pages before. */
+function isUpTo({ after, id }: Position, index: number, key: string): boolean {
+  return id === undefined ? index < after : key <= id;
 }
 
 function actionsOf(set: PolicySet, store: EntityStore): readonly EntityUid[] {

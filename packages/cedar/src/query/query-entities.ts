@@ -153,6 +153,7 @@ function positionOf(
 ): number {
   const { after, id } = decodeCursor(cursor, question);
   if (set.schema?.entityTypes.get(unknown.type)?.enumIds) return after;
+  if (id === undefined) return after;
   // Of an entity that was removed meanwhile the place is all that is left.
   const position = store.cursorOf(new EntityUid(unknown.type, id)) ?? after;
   if (position === after) return after;

@@ -17,7 +17,7 @@ export function keyOf(value: Value): string {
     case 'entity':
       return `e${value.key.length}:${value.key}`;
     case 'set':
-      return `[${value.elements.map(keyOf).sort().join('')}]`;
+      return value.key;
     case 'record':
       return `{${[...value.entries()]
         .map(([name, each]) => `${name.length}:${name}${keyOf(each)}`)

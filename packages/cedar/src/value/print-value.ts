@@ -1,5 +1,6 @@
 import { isReserved } from '../text/words.ts';
 import type { CedarRecord } from './cedar-record.ts';
+import type { CedarSet } from './cedar-set.ts';
 import { compareText } from './compare-text.ts';
 import type { EntityUid } from './entity-uid.ts';
 import {
@@ -31,7 +32,7 @@ export function printValue(value: Value): string {
     case 'entity':
       return printUid(value);
     case 'set':
-      return `[${[...value.elements].sort(compareValues).map(printValue).join(', ')}]`;
+      return `[${sortedMembers(value).map(printValue).join(', ')}]`;
     case 'record':
       return printRecord(value);
     case 'decimal':
@@ -120,12 +121,20 @@ export function compareValues(left: Value, right: Value): number {
     return compareText(left.type, right.type) || compareText(left.id, right.id);
   }
   if (left.kind === 'set' && right.kind === 'set') {
-    return compareLists(
-      left.elements.toSorted(compareValues),
-      right.elements.toSorted(compareValues),
-    );
+    return compareLists(sortedMembers(left), sortedMembers(right));
   }
   return compareText(printValue(left), printValue(right));
+}
+
+// Sorted once each: a set in a set is compared with others at every level around it.
+const sorted = new WeakMap<CedarSet, readonly Value[]>();
+
+function sortedMembers(set: CedarSet): readonly Value[] {
+  const known = sorted.get(set);
+  if (known) return known;
+  const members = set.elements.toSorted(compareValues);
+  sorted.set(set, members);
+  return members;
 }
 
 function compareLists(left: readonly Value[], right: readonly Value[]): number {

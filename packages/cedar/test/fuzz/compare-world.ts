@@ -1,6 +1,6 @@
 import type { World } from './generate/make-world.ts';
 import type { Oracle } from './oracle.ts';
-import { compareOutcomes, type Difference, type Outcome } from './outcome.ts';
+import { compareOutcomes, type Difference, type Leniency, type Outcome } from './outcome.ts';
 import { type PlainWorld, toPlain } from './plain-world.ts';
 import { askOurs, WAYS, type Way } from './subject.ts';
 
@@ -30,12 +30,13 @@ export function compareWorld(world: World, oracle: Oracle): Comparison {
 export function compareWithOurs(
   world: PlainWorld,
   expected: readonly Outcome[],
+  leniency: Leniency = 'members',
 ): readonly Finding[] {
   const got = askOurs(world);
   return expected.flatMap((outcome, request) =>
     WAYS.flatMap((way) => {
       const answer = got[request]?.[way] ?? { kind: 'refused' as const, why: 'no answer' };
-      const differences = compareOutcomes(outcome, answer, way === 'steps');
+      const differences = compareOutcomes(outcome, answer, way === 'steps' ? 'steps' : leniency);
       if (differences.length === 0 || !isComparable(way, outcome, world, request)) return [];
       return [{ request, way, differences, expected: outcome, got: answer }];
     }),

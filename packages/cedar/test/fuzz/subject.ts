@@ -9,12 +9,12 @@ import { linkTemplate } from '#src/link/link-template.ts';
 import { resolveSchema } from '#src/schema/resolve-schema.ts';
 import { parsePolicy } from '#src/text/parse-policy.ts';
 import { CedarRecord } from '#src/value/cedar-record.ts';
-import { byPolicy, type Outcome } from './outcome.ts';
+import type { Outcome } from './outcome.ts';
 import { authorizeInSteps } from './partial-way.ts';
 import type { PlainWorld } from './plain-world.ts';
 
 /** Ways to the same answer. All must agree with the official engine, and so with each other. */
-export const WAYS = ['store', 'scan', 'layer', 'source', 'steps'] as const;
+export const WAYS = ['store', 'scan', 'changed', 'layer', 'source', 'steps'] as const;
 export type Way = (typeof WAYS)[number];
 export type OutcomeByWay = { readonly [way in Way]: Outcome };
 
@@ -40,12 +40,15 @@ function askLoaded(world: PlainWorld): readonly OutcomeByWay[] {
     ...new Map(parsed.map((entity) => [entity.uid.key, entity])).values(),
   ]);
 
-  return world.requests.map(({ validateRequest, hides, ...request }) => {
+  const changing = new ChangingStore(parsed);
+
+  return world.requests.map(({ validateRequest, hides, ...request }, place) => {
     const by = (set: PolicySet, view: EntityView) =>
       outcomeOf(() => set.authorize(request, view, { validateRequest }));
     return {
       store: by(indexed, store),
       scan: by(scanned, store),
+      changed: changing.changeBack((view) => by(indexed, view), place),
       layer: by(indexed, layered),
       source: by(indexed, sourceView(world, parser)),
       steps: outcomeOf(() => authorizeInSteps(indexed, store, { request, hides })),
@@ -86,6 +89,31 @@ function layerOver(entities: readonly Entity[]): EntityView {
   );
 }
 
+/** A store that is changed between decisions: what was found out before must not be remembered. */
+class ChangingStore {
+  readonly #entities: readonly Entity[];
+  readonly #store = createEntityStore();
+
+  constructor(entities: readonly Entity[]) {
+    this.#entities = entities;
+    this.#store.putAll(entities);
+  }
+
+  /** What `ask` says once all is as it should be; before, it is asked while all is not. */
+  changeBack(ask: (view: EntityView) => Outcome, place: number): Outcome {
+    const away = this.#entities.filter((_, index) => (index + place) % 3 === 0);
+    const orphans = this.#entities.filter((_, index) => (index + place) % 3 === 1);
+    for (const { uid } of away) this.#store.remove(uid);
+    for (const { uid } of orphans) {
+      if (this.#store.find(uid)) this.#store.reparent(uid, []);
+    }
+    ask(this.#store);
+    for (const entity of away) this.#store.put(entity);
+    for (const { uid, parents } of orphans) this.#store.reparent(uid, parents);
+    return ask(this.#store);
+  }
+}
+
 function sourceView({ entities }: PlainWorld, parser: JsonParser): EntityView {
   return entitiesFrom(
     { get: ({ type, id }) => entities.find(({ uid }) => uid.type === type && uid.id === id) },
@@ -107,9 +135,7 @@ function outcomeOf(authorize: () => ReturnType<PolicySet['authorize']>): Outcome
     kind: 'answer',
     decision,
     reasons,
-    errors: errors
-      .map(({ policy, message, span }) => ({ policy, message, ...span }))
-      .sort(byPolicy),
+    errors: errors.map(({ policy, message, span }) => ({ policy, message, ...span })),
   };
 }
 
@@ -118,5 +144,12 @@ function refused(error: unknown): Outcome {
 }
 
 function everyWay(outcome: Outcome): OutcomeByWay {
-  return { store: outcome, scan: outcome, layer: outcome, source: outcome, steps: outcome };
+  return {
+    store: outcome,
+    scan: outcome,
+    changed: outcome,
+    layer: outcome,
+    source: outcome,
+    steps: outcome,
+  };
 }

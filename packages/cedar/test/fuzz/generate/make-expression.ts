@@ -305,6 +305,8 @@ function membership(reach: Reach, depth: number): Tree {
     ],
     [1, () => makeExpression({ kind: 'set', element: entityType(reach) }, reach, depth - 1)],
   ])();
+  // Which member of a set is blamed can be told only where the set itself is written.
+  if (right.parts[0] === 'if ') return isType(reach, depth);
   const left = random.chance(0.25)
     ? leaf(random.pick(['principal', 'action', 'resource']))
     : entity();
@@ -320,9 +322,8 @@ function isType(reach: Reach, depth: number): Tree {
   if (random.chance(0.6)) {
     return { level: LEVEL.relation, parts: [hole(operand, LEVEL.sum), ` is ${name}`] };
   }
-  const within = random.chance(0.8)
-    ? makeExpression(entityType(reach), reach, depth - 1)
-    : list([makeExpression(entityType(reach), reach, depth - 1)]);
+  const inner = makeExpression(entityType(reach), reach, depth - 1);
+  const within = inner.parts[0] === 'if ' || random.chance(0.2) ? list([inner]) : inner;
   return {
     level: LEVEL.relation,
     parts: [hole(operand, LEVEL.sum), ` is ${name} in `, hole(within, LEVEL.sum)],
@@ -361,12 +362,14 @@ function like(reach: Reach, depth: number): Tree {
   const { random } = reach;
   const operand = makeExpression(STRING, reach, depth - 1);
   const characters = [...random.pick([...reach.model.pools.strings, ...STRINGS])].slice(0, 6);
-  let pattern = '';
-  for (const character of characters) {
-    if (random.chance(0.25)) pattern += '*';
-    if (random.chance(0.8)) pattern += patternCharacter(character, random);
-  }
-  if (random.chance(0.5)) pattern += random.pick(['*', '**', '\\*', '*😀*', '*\u0301']);
+  const pieces = characters.flatMap((character) => [
+    ...(random.chance(0.25) ? ['*'] : []),
+    ...(random.chance(0.85) ? [patternCharacter(character, random)] : []),
+    // A piece twice, which the text may hold once only.
+    ...(random.chance(0.1) ? ['*', patternCharacter(character, random)] : []),
+  ]);
+  const end = random.chance(0.3) ? random.pick(['*', '**', '\\*', '*😀*', '*\u0301']) : '';
+  const pattern = `${pieces.join('')}${end}`;
   return {
     level: LEVEL.relation,
     parts: [hole(operand, LEVEL.sum), ` like "${pattern}"`],
@@ -711,8 +714,11 @@ function somePathType(reach: Reach): ModelType {
     : anyType(reach.model, reach.random);
 }
 
-function entityType(reach: Reach): ModelType {
-  return { kind: 'entity', name: reach.random.pick(reach.model.entityTypes).name };
+function entityType({ random, model }: Reach): ModelType {
+  const name = random.chance(0.08)
+    ? random.pick(model.actions).uid.type
+    : random.pick(model.entityTypes).name;
+  return { kind: 'entity', name };
 }
 
 function elementType(reach: Reach): ModelType {

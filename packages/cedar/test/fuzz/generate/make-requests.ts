@@ -38,7 +38,9 @@ function makeRequest(
   const isAstray = random.chance(0.05);
   const one = (types: readonly string[]): Uid => {
     if (isAstray || types.length === 0)
-      return makeUid(random.pick(model.entityTypes).name, model, random);
+      return random.chance(0.2)
+        ? random.pick(model.actions).uid
+        : makeUid(random.pick(model.entityTypes).name, model, random);
     const there = entities.filter(({ uid }) => types.includes(uid.type));
     return there.length > 0 && random.chance(0.9)
       ? random.pick(there).uid

@@ -104,7 +104,8 @@ export function makeUid(type: string, model: Model, random: Random): Uid {
   const known = model.entityTypes.find((each) => each.name === type);
   if (known?.enumIds && random.chance(0.98)) return { type, id: random.pick(known.enumIds) };
   const action = model.actions.filter((each) => each.uid.type === type);
-  if (action.length > 0) return random.pick(action).uid;
+  if (action.length > 0)
+    return random.chance(0.85) ? random.pick(action).uid : { type, id: 'ghost' };
   return { type, id: random.pick(model.pools.ids) };
 }
 

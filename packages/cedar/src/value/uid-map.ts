@@ -1,4 +1,4 @@
-import type { EntityUid } from '../value/entity-uid.ts';
+import type { EntityUid } from './entity-uid.ts';
 
 /**
  * A map by entity. A uid is looked up by type and id, without joining them into a key: most look-ups are of a
@@ -14,7 +14,7 @@ export class UidMap<T> {
   }
 
   get(uid: EntityUid): T | undefined {
-    return this.#byType.get(uid.type)?.get(uid.id);
+    return this.#size === 0 ? undefined : this.#byType.get(uid.type)?.get(uid.id);
   }
 
   *values(): Generator<T> {

@@ -1,0 +1,165 @@
+import {
+  CedarRecord,
+  createEntityStore,
+  type Entity,
+  type EntityStore,
+  EntityUid,
+  layer,
+} from '@countersign/cedar';
+import { expect, test } from 'vitest';
+import { createPolicySet } from '#src/authorize/create-policy-set.ts';
+import type { PolicySet } from '#src/authorize/policy-set.ts';
+import type { Schema } from '#src/schema/schema.ts';
+import { parsePolicy } from '#src/text/parse-policy.ts';
+import { type Random, randomOf } from './fuzz/random.ts';
+
+// An index that misses a forbid is the worst fault there is. Sets larger than those of the fuzz suites, stores that
+// change, views of all kinds: whatever the index remembers, it must find what looking at every policy finds.
+
+const SEED = Number(process.env['CEDAR_INDEX_SEED'] ?? 20_261_126);
+const ROUNDS = Number(process.env['CEDAR_INDEX_ROUNDS'] ?? 24);
+
+const TYPES = ['User', 'Team', 'NS::User', 'Doc'];
+const IDS = Array.from({ length: 8 }, (_, index) => `e${index}`);
+const ACTIONS = ['view', 'edit', 'list', 'read', 'all', 'odd'].map(
+  (id) => new EntityUid('Action', id),
+);
+/** Each is in the next two. */
+const GROUPS = new Map(
+  ACTIONS.map((action, index) => [action.key, ACTIONS.slice(index + 1, index + 3)]),
+);
+
+test.each([
+  ['without a schema', undefined],
+  ['with a schema', schema()],
+])('finds every policy that applies, %s', (_what, typed) => {
+  let decided = 0;
+  let reasons = 0;
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const random = randomOf(SEED, round);
+    const { indexed, scanned } = makeSets(random, typed);
+    const stores = [makeStore(random), makeStore(random)];
+    for (let step = 0; step < 60; step += 1) {
+      const store = random.pick(stores);
+      if (random.chance(0.5)) change(store, random);
+      const view = random.chance(0.15) ? layer(store, [makeEntity(random)]) : store;
+      const request = {
+        principal: anyUid(random),
+        action: random.chance(0.9) ? random.pick(ACTIONS) : new EntityUid('Action', 'unknown'),
+        resource: anyUid(random),
+        context: CedarRecord.empty,
+      };
+      const found = indexed.authorize(request, view);
+      expect(found, `seed ${SEED}, round ${round}, step ${step}`).toEqual(
+        scanned.authorize(request, view),
+      );
+      decided += 1;
+      reasons += found.reasons.length;
+    }
+  }
+  // The comparison is worth something only where policies apply.
+  expect(reasons / decided).toBeGreaterThan(1);
+});
+
+function makeSets(
+  random: Random,
+  typed: Schema | undefined,
+): Record<'indexed' | 'scanned', PolicySet> {
+  const count = random.pick([3, 20, 60, 200]);
+  const policies = Array.from({ length: count }, (_, index) => {
+    const effect = random.chance(0.7) ? 'permit' : 'forbid';
+    const condition = random.weighted([
+      [6, ''],
+      [1, ' when { context has x }'],
+      [1, ' when { context.x }'],
+      [1, ' unless { principal in resource }'],
+    ]);
+    const text = `${effect} (${scope('principal', random)}, ${actionScope(random)}, ${scope('resource', random)})${condition};`;
+    const { policy, problems } = parsePolicy({ id: `p${index}`, text }, { isTemplate: false });
+    if (!policy) throw new Error(`${problems[0]?.message}: ${text}`);
+    return policy;
+  });
+  return {
+    indexed: createPolicySet({ policies, schema: typed }),
+    scanned: createPolicySet({ policies, schema: typed }, { isIndexed: false }),
+  };
+}
+
+function scope(name: 'principal' | 'resource', random: Random): string {
+  const uid = () => anyUid(random).toString();
+  return random.weighted<() => string>([
+    [2, () => name],
+    [2, () => `${name} == ${uid()}`],
+    [4, () => `${name} in ${uid()}`],
+    [2, () => `${name} is ${random.pick(TYPES)}`],
+    [2, () => `${name} is ${random.pick(TYPES)} in ${uid()}`],
+  ])();
+}
+
+function actionScope(random: Random): string {
+  return random.weighted<() => string>([
+    [3, () => 'action'],
+    [1, () => `action == ${random.pick(ACTIONS)}`],
+    [2, () => `action in ${random.pick(ACTIONS)}`],
+    [1, () => `action in [${random.some(ACTIONS, random.below(3)).join(', ')}]`],
+  ])();
+}
+
+/** Ids from one short list, so that names meet; now and then an action where none is expected. */
+function anyUid(random: Random): EntityUid {
+  if (random.chance(0.04)) return random.pick(ACTIONS);
+  return new EntityUid(random.pick(TYPES), random.pick(IDS));
+}
+
+function makeStore(random: Random): EntityStore {
+  const store = createEntityStore();
+  store.putAll(ACTIONS.map((uid) => ({ ...bare(uid), parents: GROUPS.get(uid.key) ?? [] })));
+  for (let count = 0; count < 16; count += 1) change(store, random);
+  return store;
+}
+
+/** One change; a change that would close a cycle is refused and changes nothing. */
+function change(store: EntityStore, random: Random): void {
+  const entity = makeEntity(random);
+  try {
+    random.weighted<() => unknown>([
+      [4, () => store.put(entity)],
+      [2, () => store.putAll([entity, makeEntity(random)])],
+      [2, () => store.find(entity.uid) && store.reparent(entity.uid, entity.parents)],
+      [1, () => store.remove(entity.uid)],
+    ])();
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'ERR_CEDAR_ENTITIES_INVALID' });
+  }
+}
+
+function makeEntity(random: Random): Entity {
+  const uid = new EntityUid(random.pick(TYPES), random.pick(IDS));
+  const parents = Array.from({ length: random.below(4) }, () => anyUid(random));
+  return { ...bare(uid), parents: parents.filter((parent) => !parent.equals(uid)) };
+}
+
+function bare(uid: EntityUid): Entity {
+  return { uid, attributes: CedarRecord.empty, tags: undefined, parents: [] };
+}
+
+/** Actions only: scopes and hierarchies of the rest do not ask the schema. */
+function schema(): Schema {
+  const above = (uid: EntityUid): readonly EntityUid[] =>
+    (GROUPS.get(uid.key) ?? []).flatMap((group) => [group, ...above(group)]);
+  return {
+    entityTypes: new Map(),
+    actions: new Map(
+      ACTIONS.map((uid) => [
+        uid.key,
+        {
+          uid,
+          ancestors: new Set(above(uid).map(({ key }) => key)),
+          principalTypes: new Set(TYPES),
+          resourceTypes: new Set(TYPES),
+          context: { kind: 'record' as const, attributes: new Map() },
+        },
+      ]),
+    ),
+  };
+}
