@@ -5,7 +5,7 @@ import {
   type SqlRefusal,
   toSql,
 } from '@countersign/cedar';
-import { matrixExpressions, matrixPolicies } from './filter-matrix.ts';
+import { permitsWhen } from './filter-matrix.ts';
 import {
   ACTIONS,
   contextOf,
@@ -128,14 +128,14 @@ export const LONG_CONDITIONS: { readonly [name: string]: string } = {
   ),
 };
 
-/** Every operator on every pair of types, a batch of questions at a time. */
-export async function* matrixCases(
+/** Many conditions asked of one world, each alone, a batch at a time. */
+export async function* casesOfConditions(
   engine: CedarEngine,
   world: World,
+  conditions: readonly string[],
 ): AsyncGenerator<FilterCase, void> {
-  const expressions = matrixExpressions(world.dialect);
-  for (let start = 0; start < expressions.length; start += 60) {
-    const { actions, policies } = matrixPolicies(expressions.slice(start, start + 60));
+  for (let start = 0; start < conditions.length; start += 120) {
+    const { actions, policies } = permitsWhen(conditions.slice(start, start + 120));
     yield* await casesOf(engine, world, policies, { actions, readings: [false] });
   }
 }

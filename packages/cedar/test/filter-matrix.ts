@@ -1,5 +1,11 @@
 import type { PolicySource } from '@countersign/cedar';
-import type { Cell, ColumnName, DialectName, World } from './filter-world.ts';
+import {
+  type Cell,
+  type ColumnName,
+  type DialectName,
+  spellDecimal,
+  type World,
+} from './filter-world.ts';
 
 /** Every operator on values of every type, in pairs: what is ill-typed fails, in SQL as in the evaluator. */
 
@@ -124,8 +130,8 @@ const UNARY = [
   (operand: string) => `if ${operand} then 1 else resource.n`,
 ] as const;
 
-/** Expressions of any type; each may fail in some rows. */
-export function matrixExpressions(dialect: DialectName): readonly string[] {
+/** For each expression two conditions, which tell all there is: where it has a value, and where it is false. */
+export function matrixConditions(dialect: DialectName): readonly string[] {
   const [operands, methods] =
     dialect === 'postgres'
       ? [
@@ -133,21 +139,21 @@ export function matrixExpressions(dialect: DialectName): readonly string[] {
           [...METHODS, 'isInRange'],
         ]
       : [OPERANDS, METHODS];
-  return operands.flatMap((left) => [
+  const expressions = operands.flatMap((left) => [
     ...UNARY.map((write) => write(left)),
     ...operands.flatMap((right) => [
       ...INFIX.map((operator) => `${left} ${operator} ${right}`),
       ...methods.map((name) => `${left}.${name}(${right})`),
     ]),
   ]);
+  return expressions.flatMap((each) => [`(${each}) == (${each})`, `!(${each})`]);
 }
 
-/** For each expression two questions, which tell all there is: where it has a value, and where it is false. */
-export function matrixPolicies(expressions: readonly string[]): {
+/** A permit for each condition, with an action of its own. */
+export function permitsWhen(conditions: readonly string[]): {
   readonly actions: readonly string[];
   readonly policies: readonly PolicySource[];
 } {
-  const conditions = expressions.flatMap((each) => [`(${each}) == (${each})`, `!(${each})`]);
   return {
     actions: conditions.map((_, index) => `m${index}`),
     policies: conditions.map((condition, index) => ({
@@ -155,4 +161,130 @@ export function matrixPolicies(expressions: readonly string[]): {
       text: `permit (principal, action == Action::"m${index}", resource) when { ${condition} };`,
     })),
   };
+}
+
+const LONGS = [
+  0n,
+  1n,
+  -1n,
+  2n,
+  -2n,
+  999n,
+  1000n,
+  -1000n,
+  -1500n,
+  86_399_999n,
+  86_400_000n,
+  -86_400_000n,
+  -86_400_001n,
+  3_037_000_499n,
+  3_037_000_500n,
+  2n ** 32n,
+  2n ** 53n,
+  2n ** 53n + 1n,
+  I64_MAX,
+  I64_MAX - 1n,
+  -I64_MAX,
+  -I64_MAX - 1n,
+] as const;
+
+const ADDRESSES = [
+  '10.0.0.1',
+  '10.0.0.1/8',
+  '10.0.0.2/8',
+  '10.0.0.0/9',
+  '127.0.0.1',
+  '127.0.0.0/7',
+  '127.0.0.0/8',
+  '126.0.0.0/7',
+  '224.0.0.1',
+  '224.0.0.0/3',
+  '224.0.0.0/4',
+  '239.255.255.255',
+  '0.0.0.0/0',
+  '255.255.255.255',
+  '::1',
+  '::1/127',
+  '::2',
+  '::ffff:7f00:1',
+  'ff00::/8',
+  'ff00::/7',
+  'ff02::1',
+  '::/0',
+  '1:2:3:4:5:6:7:8/64',
+  '8:7:6:5:4:3:2:1',
+] as const;
+
+const LETTERS = ['a', 'A', 'b', '%', '_', '!', '\\', 'é'] as const;
+
+/** All words of up to so many letters. */
+function words(letters: readonly string[], length: number): readonly string[] {
+  if (length === 0) return [''];
+  const shorter = words(letters, length - 1);
+  const longest = shorter.filter((word) => [...word].length === length - 1);
+  return [...shorter, ...longest.flatMap((word) => letters.map((letter) => word + letter))];
+}
+
+/** Rows with every border of every type. */
+export function borderWorld(dialect: DialectName): World {
+  const texts = words(LETTERS, 2);
+  const { docs, ...world } = matrixWorld(dialect);
+  const [full, , empty] = docs;
+  if (!full || !empty) throw new Error('found no rows to start from');
+  return {
+    ...world,
+    docs: texts.map((s, index) => {
+      const number = LONGS[index % LONGS.length] ?? 0n;
+      const ip = dialect === 'postgres' ? (ADDRESSES[index % ADDRESSES.length] ?? null) : null;
+      const numbers = { n: number, d: number, t: number, u: number };
+      return { ...empty, id: `d${index}`, cells: { ...full.cells, ...numbers, s, ip } };
+    }),
+  };
+}
+
+/** Comparisons with every border. */
+export function borderConditions(dialect: DialectName): readonly string[] {
+  const spellDatetime = (each: bigint) => `datetime("1970-01-01").offset(duration("${each}ms"))`;
+  const numbers = LONGS.flatMap((each) => [
+    `resource.n < ${each}`,
+    `resource.n >= ${each}`,
+    `resource.n == ${each}`,
+    ...['+', '-', '*'].flatMap((operator) => [
+      `resource.n ${operator} (${each}) > 0`,
+      `!(${each} ${operator} resource.n <= 7)`,
+      `resource.n ${operator} (${each}) - (${each}) == resource.n`,
+    ]),
+    `resource.d.lessThan(decimal("${spellDecimal(each)}"))`,
+    `resource.t < ${spellDatetime(each)}`,
+    `resource.t.toDate() == ${spellDatetime(each)}`,
+    `resource.t.offset(duration("${each}ms")) > resource.t`,
+    `resource.t.durationSince(${spellDatetime(each)}) > duration("0ms")`,
+    `resource.t.toTime() <= duration("${each}ms")`,
+    ...['toMilliseconds', 'toSeconds', 'toMinutes', 'toHours', 'toDays'].map(
+      (name) => `resource.u.${name}() <= ${each}`,
+    ),
+  ]);
+  const patterns = words([...LETTERS, '*'], 3).map(
+    (pattern) => `resource.s like "${escapePattern(pattern)}"`,
+  );
+  const addresses = ADDRESSES.flatMap((each) => [
+    `resource.ip == ip("${each}")`,
+    `resource.ip.isInRange(ip("${each}"))`,
+    `ip("${each}").isInRange(resource.ip)`,
+  ]);
+  const tests = ['isIpv4', 'isIpv6', 'isLoopback', 'isMulticast'].map(
+    (name) => `resource.ip.${name}()`,
+  );
+  return [
+    '-resource.n > 0',
+    '-(-resource.n) == resource.n',
+    'resource.t.toDate() <= resource.t',
+    ...numbers,
+    ...patterns,
+    ...(dialect === 'postgres' ? [...addresses, ...tests] : []),
+  ];
+}
+
+function escapePattern(pattern: string): string {
+  return pattern.replaceAll('\\', '\\\\');
 }

@@ -24,6 +24,9 @@ import { ACTIONS, contextOf, PRINCIPAL, schemaOf, storeOf, worlds } from './filt
 const SEED = Number(process.env['CEDAR_QUERY_SEED'] ?? 20_261_126);
 const WORLDS = Number(process.env['CEDAR_QUERY_WORLDS'] ?? 25);
 
+// Seconds, and many more where other suites run beside it.
+const PATIENCE = { timeout: 120_000 };
+
 const engine = createCedarEngine({ startThread: startNodeThread });
 afterAll(() => engine.close());
 
@@ -41,83 +44,87 @@ function* pagesOf(ask: Ask, options: QueryOptions): Generator<QueryPage> {
 
 const spell = ({ type, id }: CedarUid | EntityUid) => `${type}::${JSON.stringify(id)}`;
 
-test(`every hit is allowed and all that are allowed are hits (seed ${SEED})`, async () => {
-  const questions = worlds('sqlite').chain((world) =>
-    fc.record({
-      world: fc.constant(world),
-      policies: policiesFor(world),
-      paging: fc.record({
-        limit: fc.integer({ min: 1, max: 12 }),
-        candidatesMax: fc.integer({ min: 1, max: 12 }),
+test(
+  `every hit is allowed and all that are allowed are hits (seed ${SEED})`,
+  PATIENCE,
+  async () => {
+    const questions = worlds('sqlite').chain((world) =>
+      fc.record({
+        world: fc.constant(world),
+        policies: policiesFor(world),
+        paging: fc.record({
+          limit: fc.integer({ min: 1, max: 12 }),
+          candidatesMax: fc.integer({ min: 1, max: 12 }),
+        }),
+        strict: fc.boolean(),
       }),
-      strict: fc.boolean(),
-    }),
-  );
-  const count = { questions: 0, hits: 0, examined: 0, candidates: 0 };
-  await fc.assert(
-    fc.asyncProperty(questions, async ({ world, policies, paging, strict }) => {
-      const set = await engine.load(policies, schemaOf(world), { validation: 'off' });
-      const store = storeOf(world, set);
-      const context = contextOf(world);
-      const resource = { type: 'Doc', id: 'd1' };
-      const options = { ...paging, strict };
-      const check = (
-        ask: Ask,
-        candidates: readonly CedarUid[],
-        isAllowed: (uid: CedarUid) => boolean,
-      ) => {
-        const pages = [...pagesOf(ask, options)];
-        for (const page of pages) {
-          expect(page.hits.length).toBeLessThanOrEqual(paging.limit);
-          expect(page.examined).toBeLessThanOrEqual(paging.candidatesMax);
-        }
-        const hits = pages.flatMap((page) => page.hits.map(spell));
-        expect(hits.toSorted()).toEqual(candidates.filter(isAllowed).map(spell).sort());
-        count.questions += 1;
-        count.hits += hits.length;
-        count.candidates += candidates.length;
-        count.examined += pages.reduce((sum, { examined }) => sum + examined, 0);
-      };
-      const decide = (request: { principal: CedarUid; action: CedarUid; resource: CedarUid }) =>
-        set.authorize({ ...request, context }, store, { strict }).decision === 'allow';
+    );
+    const count = { questions: 0, hits: 0, examined: 0, candidates: 0 };
+    await fc.assert(
+      fc.asyncProperty(questions, async ({ world, policies, paging, strict }) => {
+        const set = await engine.load(policies, schemaOf(world), { validation: 'off' });
+        const store = storeOf(world, set);
+        const context = contextOf(world);
+        const resource = { type: 'Doc', id: 'd1' };
+        const options = { ...paging, strict };
+        const check = (
+          ask: Ask,
+          candidates: readonly CedarUid[],
+          isAllowed: (uid: CedarUid) => boolean,
+        ) => {
+          const pages = [...pagesOf(ask, options)];
+          for (const page of pages) {
+            expect(page.hits.length).toBeLessThanOrEqual(paging.limit);
+            expect(page.examined).toBeLessThanOrEqual(paging.candidatesMax);
+          }
+          const hits = pages.flatMap((page) => page.hits.map(spell));
+          expect(hits.toSorted()).toEqual(candidates.filter(isAllowed).map(spell).sort());
+          count.questions += 1;
+          count.hits += hits.length;
+          count.candidates += candidates.length;
+          count.examined += pages.reduce((sum, { examined }) => sum + examined, 0);
+        };
+        const decide = (request: { principal: CedarUid; action: CedarUid; resource: CedarUid }) =>
+          set.authorize({ ...request, context }, store, { strict }).decision === 'allow';
 
-      for (const id of ACTIONS) {
-        const action = { type: 'Action', id };
+        for (const id of ACTIONS) {
+          const action = { type: 'Action', id };
+          check(
+            (given) =>
+              queryResources(
+                set,
+                { principal: PRINCIPAL, action, context, resource: { type: 'Doc' } },
+                store,
+                given,
+              ),
+            uidsOf(store, 'Doc'),
+            (each) => decide({ principal: PRINCIPAL, action, resource: each }),
+          );
+          check(
+            (given) =>
+              queryPrincipals(
+                set,
+                { principal: { type: 'User' }, action, resource, context },
+                store,
+                given,
+              ),
+            uidsOf(store, 'User'),
+            (each) => decide({ principal: each, action, resource }),
+          );
+        }
         check(
-          (given) =>
-            queryResources(
-              set,
-              { principal: PRINCIPAL, action, context, resource: { type: 'Doc' } },
-              store,
-              given,
-            ),
-          uidsOf(store, 'Doc'),
-          (each) => decide({ principal: PRINCIPAL, action, resource: each }),
+          (given) => queryActions(set, { principal: PRINCIPAL, resource, context }, store, given),
+          ACTIONS.map((id) => ({ type: 'Action', id })),
+          (each) => decide({ principal: PRINCIPAL, action: each, resource }),
         );
-        check(
-          (given) =>
-            queryPrincipals(
-              set,
-              { principal: { type: 'User' }, action, resource, context },
-              store,
-              given,
-            ),
-          uidsOf(store, 'User'),
-          (each) => decide({ principal: each, action, resource }),
-        );
-      }
-      check(
-        (given) => queryActions(set, { principal: PRINCIPAL, resource, context }, store, given),
-        ACTIONS.map((id) => ({ type: 'Action', id })),
-        (each) => decide({ principal: PRINCIPAL, action: each, resource }),
-      );
-    }),
-    { seed: SEED, numRuns: WORLDS },
-  );
-  console.log(`queries, seed ${SEED}: ${JSON.stringify(count)}`);
-  expect(count.hits / count.candidates).toBeGreaterThan(0.1);
-  expect(count.examined).toBeLessThan(count.candidates);
-});
+      }),
+      { seed: SEED, numRuns: WORLDS },
+    );
+    console.log(`queries, seed ${SEED}: ${JSON.stringify(count)}`);
+    expect(count.hits / count.candidates).toBeGreaterThan(0.1);
+    expect(count.examined).toBeLessThan(count.candidates);
+  },
+);
 
 function uidsOf(store: EntityStore, type: string): readonly CedarUid[] {
   return [...store.ofType(type)].map(({ uid }) => ({ type, id: uid.id }));

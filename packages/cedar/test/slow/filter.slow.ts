@@ -9,8 +9,8 @@ import { startNodeThread } from '@countersign/cedar/node';
 import fc from 'fast-check';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { casesOf, FilterCount, LONG_CONDITIONS, matrixCases } from '../filter-cases.ts';
-import { matrixWorld } from '../filter-matrix.ts';
+import { casesOf, casesOfConditions, FilterCount, LONG_CONDITIONS } from '../filter-cases.ts';
+import { borderConditions, borderWorld, matrixConditions, matrixWorld } from '../filter-matrix.ts';
 import { policiesFor } from '../filter-policies.ts';
 import { statementsOf, type World, worlds } from '../filter-world.ts';
 import { findPostgres, type Postgres, startPostgres } from './postgres.ts';
@@ -71,11 +71,14 @@ describe.skipIf(!bin && isOptional)('filters on PostgreSQL', () => {
     expect(count.telling / count.cases).toBeGreaterThan(0.2);
   });
 
-  test('are for every operator on every pair of types what the evaluator says', async () => {
-    const world = matrixWorld('postgres');
+  test.each([
+    ['every operator on every pair of types', matrixWorld, matrixConditions],
+    ['every border of every type', borderWorld, borderConditions],
+  ])('are for %s what the evaluator says', async (name, worldOf, conditionsOf) => {
+    const world = worldOf('postgres');
     await fill(client, world);
     const count = new FilterCount();
-    for await (const each of matrixCases(engine, world)) {
+    for await (const each of casesOfConditions(engine, world, conditionsOf('postgres'))) {
       count.add(each, world);
       if (each.filter.kind === 'refused') continue;
       const found = await select(client, each.filter);
@@ -83,7 +86,7 @@ describe.skipIf(!bin && isOptional)('filters on PostgreSQL', () => {
         expect({ ...each, found }).toEqual({ ...each, found: each.expected });
       }
     }
-    console.log(`operators and types on PostgreSQL: ${count}`);
+    console.log(`${name} on PostgreSQL: ${count}`);
     expect(count.refused / count.cases).toBeLessThan(0.1);
   });
 
