@@ -7,6 +7,8 @@ import type { EntityUid } from '../value/entity-uid.ts';
 export interface ActionEntities {
   /** Types of actions; no other entity has one. */
   readonly types: ReadonlySet<string>;
+  /** The only one, where there is one: comparing is quicker than looking up, and every look at an entity asks. */
+  readonly soleType: string | undefined;
   /** By the key of the action. */
   readonly byKey: ReadonlyMap<
     string,
@@ -16,8 +18,10 @@ export interface ActionEntities {
 
 export function actionEntities(schema: Schema): ActionEntities {
   const actions = [...schema.actions];
+  const types = new Set(actions.map(([, { uid }]) => uid.type));
   return {
-    types: new Set(actions.map(([, { uid }]) => uid.type)),
+    types,
+    soleType: types.size === 1 ? [...types][0] : undefined,
     byKey: new Map(
       actions.map(([key, { uid, ancestors }]) => [
         key,
@@ -38,23 +42,26 @@ export class ActionView implements EntityView {
   }
 
   find(uid: EntityUid): Entity | undefined {
-    return this.#actions.types.has(uid.type)
-      ? this.#actions.byKey.get(uid.key)?.entity
-      : this.#under.find(uid);
+    return this.#isAction(uid) ? this.#actions.byKey.get(uid.key)?.entity : this.#under.find(uid);
   }
 
   isDescendant(uid: EntityUid, ancestor: EntityUid): boolean {
-    return this.#actions.types.has(uid.type)
+    return this.#isAction(uid)
       ? this.#actions.byKey.get(uid.key)?.ancestors.has(ancestor.key) === true
       : this.#under.isDescendant(uid, ancestor);
   }
 
   someAncestor(uid: EntityUid, visit: (ancestor: EntityUid) => boolean): boolean {
-    if (!this.#actions.types.has(uid.type)) return this.#under.someAncestor(uid, visit);
+    if (!this.#isAction(uid)) return this.#under.someAncestor(uid, visit);
     for (const key of this.#actions.byKey.get(uid.key)?.ancestors ?? []) {
       const group = this.#actions.byKey.get(key)?.entity.uid;
       if (group && visit(group)) return true;
     }
     return false;
+  }
+
+  #isAction({ type }: EntityUid): boolean {
+    const { soleType, types } = this.#actions;
+    return soleType === undefined ? types.has(type) : type === soleType;
   }
 }
