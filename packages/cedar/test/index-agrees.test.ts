@@ -62,12 +62,12 @@ test.each([
   expect(reasons / decided).toBeGreaterThan(0.3);
 });
 
-function makeSets(
-  random: Random,
-  typed: Schema | undefined,
-): Record<'indexed' | 'scanned', PolicySet> {
+/** The same policies twice. */
+type Sets = Record<'indexed' | 'scanned', PolicySet>;
+
+function makeSets(random: Random, typed: Schema | undefined): Sets {
   const count = random.pick([3, 20, 60, 200]);
-  const policies = Array.from({ length: count }, (_, index) => {
+  const texts = Array.from({ length: count }, () => {
     const effect = random.chance(0.7) ? 'permit' : 'forbid';
     const condition = random.weighted([
       [6, ''],
@@ -75,14 +75,20 @@ function makeSets(
       [1, ' when { context.x }'],
       [1, ' unless { principal in resource }'],
     ]);
-    const text = `${effect} (${scope('principal', random)}, ${actionScope(random)}, ${scope('resource', random)})${condition};`;
+    return `${effect} (${scope('principal', random)}, ${actionScope(random)}, ${scope('resource', random)})${condition};`;
+  });
+  return setsOf(texts, typed);
+}
+
+function setsOf(texts: readonly string[], schema?: Schema): Sets {
+  const policies = texts.map((text, index) => {
     const { policy, problems } = parsePolicy({ id: `p${index}`, text }, { isTemplate: false });
     if (!policy) throw new Error(`${problems[0]?.message}: ${text}`);
     return policy;
   });
   return {
-    indexed: createPolicySet({ policies, schema: typed }),
-    scanned: createPolicySet({ policies, schema: typed }, { isIndexed: false }),
+    indexed: createPolicySet({ policies, schema }),
+    scanned: createPolicySet({ policies, schema }, { isIndexed: false }),
   };
 }
 

@@ -9,7 +9,8 @@ const conditions = ['@countersign/source', 'node', 'import', 'default'];
 /** Most mutants fall to decisions that were stored; what takes longer runs only for those that do not. */
 class QuickFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const rank = ({ moduleId }: TestSpecification) => (moduleId.includes('.mutants.') ? 0 : 1);
+    const rank = ({ moduleId }: TestSpecification) =>
+      moduleId.includes('.mutants.') ? 0 : moduleId.endsWith('/partial.test.ts') ? 2 : 1;
     return files.toSorted((one, other) => rank(one) - rank(other));
   }
 }
@@ -25,7 +26,10 @@ export default defineConfig({
   },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
-    include: ['test/mutation/*.mutants.ts', 'test/{authorize,index-agrees,partial}.test.ts'],
+    include: [
+      'test/mutation/*.mutants.ts',
+      'test/{authorize,index-agrees,partial,partial-precision}.test.ts',
+    ],
     isolate: false,
     fileParallelism: false,
     sequence: { sequencer: QuickFirst },
