@@ -65,6 +65,64 @@ test.each([
 /** The same policies twice. */
 type Sets = Record<'indexed' | 'scanned', PolicySet>;
 
+// What the index remembers has bounds; past them it starts anew.
+
+test('finds every policy for more kinds of entities than it remembers', () => {
+  const groups = Array.from({ length: 130 }, (_, index) => new EntityUid('Team', `g${index}`));
+  const { indexed, scanned } = setsOf([
+    'permit (principal in Team::"g0", action, resource);',
+    'permit (principal in Team::"g129", action, resource in Team::"g1");',
+    'forbid (principal, action, resource in Team::"g64");',
+  ]);
+  const store = createEntityStore();
+  const principal = new EntityUid('User', 'a');
+  const resource = new EntityUid('Doc', 'a');
+  const context = CedarRecord.empty;
+  let asked = 0;
+  for (const [first, one] of groups.entries()) {
+    for (const other of groups.slice(first + 1)) {
+      store.putAll([
+        { ...bare(principal), parents: [one, other] },
+        { ...bare(resource), parents: [other, one] },
+      ]);
+      const request = { principal, action: ACTIONS[0] as EntityUid, resource, context };
+      const found = indexed.authorize(request, store);
+      if (JSON.stringify(found) !== JSON.stringify(scanned.authorize(request, store))) {
+        expect(found).toEqual(scanned.authorize(request, store));
+      }
+      asked += 1;
+    }
+  }
+  expect(asked).toBeGreaterThan(8192);
+});
+
+test('finds every policy for more names of types and actions than it remembers', () => {
+  const types = Array.from({ length: 17 }, (_, index) => `T${index}`);
+  const actions = Array.from({ length: 18 }, (_, index) => new EntityUid('Action', `a${index}`));
+  const { indexed, scanned } = setsOf([
+    ...types.map((type) => `permit (principal is ${type}, action, resource);`),
+    ...types.map((type) => `forbid (principal is T0, action, resource is ${type});`),
+    ...actions.map((action) => `permit (principal, action == ${action}, resource);`),
+  ]);
+  const store = createEntityStore();
+  const context = CedarRecord.empty;
+  // Again, so that what was forgotten is found anew.
+  const pairs = types.flatMap((one) => types.map((other) => [one, other] as const));
+  for (const action of [...actions, ...actions]) {
+    for (const [one, other] of pairs) {
+      const principal = new EntityUid(one, 'x');
+      const request = { principal, action, resource: new EntityUid(other, 'x'), context };
+      const found = indexed.authorize(request, store);
+      if (JSON.stringify(found) !== JSON.stringify(scanned.authorize(request, store))) {
+        expect(found).toEqual(scanned.authorize(request, store));
+      }
+    }
+  }
+});
+
+/** The same policies twice. */
+type Sets = Record<'indexed' | 'scanned', PolicySet>;
+
 function makeSets(random: Random, typed: Schema | undefined): Sets {
   const count = random.pick([3, 20, 60, 200]);
   const texts = Array.from({ length: count }, () => {
