@@ -62,9 +62,6 @@ test.each([
   expect(reasons / decided).toBeGreaterThan(0.3);
 });
 
-/** The same policies twice. */
-type Sets = Record<'indexed' | 'scanned', PolicySet>;
-
 // What the index remembers has bounds; past them it starts anew.
 
 test('finds every policy for more kinds of entities than it remembers', () => {
