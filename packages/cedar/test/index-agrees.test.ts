@@ -7,6 +7,7 @@ import {
   layer,
 } from '@countersign/cedar';
 import { expect, test } from 'vitest';
+import type { LinkedPolicy } from '#src/ast/linked-policy.ts';
 import { createPolicySet } from '#src/authorize/create-policy-set.ts';
 import type { PolicySet } from '#src/authorize/policy-set.ts';
 import type { Schema } from '#src/schema/schema.ts';
@@ -117,6 +118,23 @@ test('finds every policy for more names of types and actions than it remembers',
   }
 });
 
+test('finds every policy where more than a call takes arguments ask nothing of the two entities', () => {
+  const { indexed, scanned } = setsOf([
+    'permit (principal in Team::"g0", action, resource);',
+    ...Array.from({ length: 130_000 }, () => 'forbid (principal, action, resource);'),
+  ]);
+  const request = {
+    principal: new EntityUid('User', 'a'),
+    action: ACTIONS[0] as EntityUid,
+    resource: new EntityUid('Doc', 'a'),
+    context: CedarRecord.empty,
+  };
+  const store = createEntityStore();
+  const found = indexed.authorize(request, store);
+  expect(found.errors).toEqual([]);
+  expect(found.reasons).toEqual(scanned.authorize(request, store).reasons);
+});
+
 /** The same policies twice. */
 type Sets = Record<'indexed' | 'scanned', PolicySet>;
 
@@ -136,15 +154,21 @@ function makeSets(random: Random, typed: Schema | undefined): Sets {
 }
 
 function setsOf(texts: readonly string[], schema?: Schema): Sets {
-  const policies = texts.map((text, index) => {
-    const { policy, problems } = parsePolicy({ id: `p${index}`, text }, { isTemplate: false });
-    if (!policy) throw new Error(`${problems[0]?.message}: ${text}`);
-    return policy;
-  });
+  const read = new Map([...new Set(texts)].map((text) => [text, policyOf(text)]));
+  const policies = texts.map((text, index) => ({
+    ...(read.get(text) as LinkedPolicy),
+    id: `p${index}`,
+  }));
   return {
     indexed: createPolicySet({ policies, schema }),
     scanned: createPolicySet({ policies, schema }, { isIndexed: false }),
   };
+}
+
+function policyOf(text: string): LinkedPolicy {
+  const { policy, problems } = parsePolicy({ id: '', text }, { isTemplate: false });
+  if (!policy) throw new Error(`${problems[0]?.message}: ${text}`);
+  return policy;
 }
 
 function scope(name: 'principal' | 'resource', random: Random): string {

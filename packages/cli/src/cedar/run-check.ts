@@ -15,10 +15,10 @@ export async function runCedarCheck(args: Arguments, io: Io): Promise<number> {
     const open = await openPolicies(args, io, { engine, isCheck: true });
     const name = args.text('entities');
     const entities = name === undefined ? undefined : await readEntitiesFile(name, io);
-    const problems = sorted([...open.sources.problems, ...(await policyProblems(open, engine))]);
+    const ofPolicies = [...open.sources.problems, ...(await policyProblems(open, engine))];
     const schema = await schemaOf(open, engine);
     const found = entities ? entitiesIn(entities, schema) : undefined;
-    problems.push(...(found?.problems ?? []));
+    const problems = [...sorted(ofPolicies), ...(found?.problems ?? [])];
 
     const isStrict = args.flag('strict');
     const errors = problems.filter(({ severity }) => severity === 'error' || isStrict).length;
