@@ -110,7 +110,7 @@ describe('from outside', () => {
     await bank.restart('edge');
     const replayed = await until(() => send().catch(() => undefined), 30_000);
     expect(replayed.status).toBe(401);
-    expect((await decision('edge', replayed.eventId))?.reason).toBe('dpop-invalid');
+    expect((await decision('edge', replayed.eventId))?.reason).toBe('dpop-nonce');
     expect((await pocketwise.call({ path, token })).status).toBe(200);
     await pocketwise.close();
   }, 120_000);

@@ -385,25 +385,40 @@ describe('DPoP (RFC 9449)', () => {
     );
   });
 
-  test('a proof from before the point started may have been used then, and is not taken', async () => {
+  test('a proof that may have been used before the point started must name its nonce', async () => {
     const own = await openBank();
     const startedSeconds = Math.floor(own.now() / 1000);
     const token = own.token({ cnf: { jkt } });
-    const htu = `https://127.0.0.1:${own.ports.partners}${path}`;
-    const ask = async (iat: number) =>
-      (
-        await own.call({
-          token,
-          scheme: 'DPoP',
-          path,
-          headers: { DPoP: proof(token, { iat, htu }) },
-        })
-      ).status;
-    expect(await ask(startedSeconds - 5)).toBe(401);
-    expect(await ask(startedSeconds)).toBe(200);
-    // Once it has run for as long as proofs are good, only their age counts.
-    own.later(LIMITS.proofAgeMs + 10_000);
-    expect(await ask(startedSeconds + 15)).toBe(200);
+    const askAt = (point: Bank, iat: number, nonce?: string) => {
+      const htu = `https://127.0.0.1:${point.ports.partners}${path}`;
+      const DPoP = proof(token, { iat, htu, ...(nonce !== undefined && { nonce }) });
+      return point.call({ token, scheme: 'DPoP', path, headers: { DPoP } });
+    };
+    const ask = (iat: number, nonce?: string) => askAt(own, iat, nonce);
+    // In the second of the start, before it, and as far ahead of it as clocks may be.
+    const skew = LIMITS.clockSkewMs / 1000;
+    let nonce = '';
+    for (const iat of [startedSeconds - 5, startedSeconds, startedSeconds + skew]) {
+      const asked = await ask(iat);
+      expect(asked.headers['www-authenticate']).toBe(
+        'DPoP error="use_dpop_nonce", algs="ES256 PS256 EdDSA"',
+      );
+      expect((await own.record(asked.problem.eventId)).decision?.reason).toBe('dpop-nonce');
+      nonce = asked.headers['dpop-nonce'] as string;
+      expect((await ask(iat, `${nonce}x`)).status).toBe(401);
+      expect((await ask(iat, nonce)).status).toBe(200);
+    }
+    // However many ask for it: that is no failure.
+    for (let count = 0; count <= LIMITS.failures; count++) await ask(startedSeconds);
+    expect((await ask(startedSeconds, nonce)).status).toBe(200);
+    // Later proofs need none, also by a clock that is behind.
+    own.later(2 * LIMITS.clockSkewMs + 1000);
+    expect((await ask(startedSeconds + 2 * skew + 1)).status).toBe(200);
+    expect((await ask(startedSeconds + skew + 1)).status).toBe(200);
+    // The nonce is of one start.
+    const other = await openBank();
+    expect((await askAt(other, startedSeconds, nonce)).status).toBe(401);
+    await other.close();
     await own.close();
   });
 

@@ -20,6 +20,7 @@ export const DENIAL_REASONS = [
   'session-revoked',
   'subject-disabled',
   'dpop-invalid',
+  'dpop-nonce',
   'dpop-replayed',
   'transaction-token-missing',
   'transaction-token-invalid',

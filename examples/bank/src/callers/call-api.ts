@@ -32,10 +32,29 @@ export interface ApiAnswer {
 
 const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
 
+type Call = ApiRequest & { partner: Partner | undefined; dispatcher: Dispatcher };
+
 /** Makes one request with a token and, for a DPoP token, a proof of the partner's key. */
-export async function callApi(
+export async function callApi(env: BankEnvironment, options: Call): Promise<ApiAnswer> {
+  const answer = await ask(env, options);
+  const nonce = nonceOf(answer);
+  return nonce !== undefined && options.token?.type === 'DPoP'
+    ? await ask(env, { ...options, nonce })
+    : answer;
+}
+
+/** RFC 9449 §9: the nonce that a new proof must name, when that is all that was wrong. */
+export function nonceOf(answer: {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+}): string | undefined {
+  const nonce = answer.headers['dpop-nonce'];
+  return answer.status === 401 && typeof nonce === 'string' ? nonce : undefined;
+}
+
+async function ask(
   env: BankEnvironment,
-  options: ApiRequest & { partner: Partner | undefined; dispatcher: Dispatcher },
+  options: Call & { readonly nonce?: string },
 ): Promise<ApiAnswer> {
   const { dispatcher, method = 'GET', path, body } = options;
   const origin = options.origin ?? env.edgeOrigin;
@@ -67,15 +86,25 @@ export async function callApi(
 export function authorization(
   env: BankEnvironment,
   origin: string,
-  options: Pick<ApiRequest, 'token' | 'method' | 'path'> & { partner: Partner | undefined },
+  options: Pick<ApiRequest, 'token' | 'method' | 'path'> & {
+    readonly partner: Partner | undefined;
+    readonly nonce?: string | undefined;
+  },
 ): Record<string, string> {
-  const { token, method = 'GET', path, partner } = options;
+  const { token, method = 'GET', path, partner, nonce } = options;
   if (!token) return {};
   const headers = { authorization: `${token.type} ${token.value}` };
   if (token.type !== 'DPoP' || partner?.kind !== 'dpop') return headers;
   const { dpopKey: key } = partner;
   const url = `${origin}${path}`;
-  const proof = dpopProof({ method, url, key, accessToken: token.value, now: env.now });
+  const proof = dpopProof({
+    method,
+    url,
+    key,
+    accessToken: token.value,
+    ...(nonce !== undefined && { nonce }),
+    now: env.now,
+  });
   return { ...headers, dpop: proof };
 }
 

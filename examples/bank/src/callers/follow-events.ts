@@ -1,4 +1,4 @@
-import { authorization } from './call-api.ts';
+import { authorization, nonceOf } from './call-api.ts';
 import type { BankEnvironment } from './environment.ts';
 import type { AccessToken } from './obtain-token.ts';
 import type { Caller } from './open-caller.ts';
@@ -24,14 +24,21 @@ export async function followEvents(
   const origin = env.edgeOrigin;
   const abort = new AbortController();
   const { partner } = caller;
-  const answer = await caller.dispatcher.request({
-    origin,
-    path,
-    method: 'GET',
-    headers: authorization(env, origin, { token, path, partner }),
-    signal: abort.signal,
-    bodyTimeout: 0,
-  });
+  const ask = (nonce?: string) =>
+    caller.dispatcher.request({
+      origin,
+      path,
+      method: 'GET',
+      headers: authorization(env, origin, { token, path, partner, nonce }),
+      signal: abort.signal,
+      bodyTimeout: 0,
+    });
+  let answer = await ask();
+  const nonce = nonceOf({ status: answer.statusCode, headers: answer.headers });
+  if (nonce !== undefined && token.type === 'DPoP') {
+    await answer.body.dump();
+    answer = await ask(nonce);
+  }
   let bytes = 0;
   const ended = (async () => {
     try {

@@ -24,8 +24,8 @@ export interface ProofExpectation {
 
 /**
  * Checks a DPoP proof by all of RFC 9449 §4.3; the comments count its steps. That there is one
- * `DPoP` field (1) was seen when the head was read; we ask for no nonce (10), and remember each
- * `jti` instead.
+ * `DPoP` field (1) was seen when the head was read. Each `jti` is remembered; a nonce (10) is asked for
+ * only while a proof could have been used before this memory began.
  *
  * @returns nothing when it is good
  */
@@ -60,9 +60,13 @@ export async function checkDpopProof(
   if (ageMs > LIMITS.proofAgeMs || ageMs < -LIMITS.clockSkewMs) {
     return invalid('iat is outside the window'); // (11)
   }
-  // A restart forgets which proofs were used: those from before it count as used. iat is in whole seconds.
-  if (issuedAtMs + 1000 <= memory.sinceMs) return invalid('iat is before this point started');
   if (claims['ath'] !== expected.tokenDigest) return invalid('ath is not the hash of the token'); // (12)
+  // A restart forgets which proofs were used, and a caller's clock may be as far ahead as the window lets it.
+  const mayBeOlder = issuedAtMs <= memory.sinceMs + LIMITS.clockSkewMs;
+  if (mayBeOlder && claims['nonce'] !== memory.nonce) {
+    const detail = 'the proof may be from before this point started';
+    return { ...refused('dpop-nonce', detail), nonce: memory.nonce }; // (10)
+  }
   // Last: a proof that fails elsewhere must not use up the honest one's jti.
   switch (memory.remember(thumbprint, jti, expected.nowMs)) {
     case 'replayed':

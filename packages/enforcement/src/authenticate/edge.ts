@@ -1,4 +1,4 @@
-import type { DenialReason, KeyProof } from '@countersign/model';
+import type { KeyProof } from '@countersign/model';
 import type { HeaderFields } from '../describe/header-fields.ts';
 import type { Connection, Exchange } from '../exchange.ts';
 import { LIMITS } from '../limits.ts';
@@ -140,7 +140,8 @@ function judge(
     context.proofs,
   ).then((proofFault) => {
     if (proofFault) {
-      context.throttle.failed(throttled, context.now());
+      // Who must ask for a nonce first has failed at nothing.
+      if (proofFault.reason !== 'dpop-nonce') context.throttle.failed(throttled, context.now());
       return stop(proofFault);
     }
     // Facts may have changed while the proof was verified.
@@ -214,7 +215,7 @@ function throttleKey(connection: Connection): string {
 }
 
 function refuse(
-  { reason, detail }: { readonly reason: DenialReason; readonly detail: string },
+  { reason, detail, nonce }: Omit<TokenRefusal, 'kind'>,
   scheme: AuthenticationScheme,
   tokenHash?: string,
   subject?: string,
@@ -224,6 +225,7 @@ function refuse(
     reason,
     detail,
     scheme,
+    ...(nonce && { nonce }),
     ...(tokenHash && { tokenHash }),
     ...(subject && { subject }),
   };

@@ -41,6 +41,8 @@ export interface AuthenticationRefusal {
   readonly detail: string;
   readonly scheme: AuthenticationScheme;
   readonly tokenHash?: string;
+  /** What the next DPoP proof must name (RFC 9449 §9), for `dpop-nonce`. */
+  readonly nonce?: string;
   /** Who it claims to be or is connected as, as far as that was verified. */
   readonly subject?: string;
   readonly caller?: string;
@@ -51,6 +53,8 @@ export interface TokenRefusal {
   readonly kind: 'refused';
   readonly reason: DenialReason;
   readonly detail: string;
+  /** For `dpop-nonce`. */
+  readonly nonce?: string;
 }
 
 /** Builds a {@link TokenRefusal}. */

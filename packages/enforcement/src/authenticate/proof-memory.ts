@@ -1,9 +1,12 @@
+import { randomBytes } from 'node:crypto';
 import { LIMITS } from '../limits.ts';
 
 /** Proofs seen, so that none is taken twice (RFC 9449 §11.1). Of this point only. */
 export interface ProofMemory {
   /** From when on it remembers: a proof from before may have been used already. */
   readonly sinceMs: number;
+  /** Known to nobody before then: a proof that names it is younger than this memory, whatever its `iat`. */
+  readonly nonce: string;
   /**
    * Remembers a proof until it is too old to be accepted anyway.
    *
@@ -26,6 +29,7 @@ export function createProofMemory(sinceMs: number): ProofMemory {
   let startedMs = 0;
   return {
     sinceMs,
+    nonce: randomBytes(16).toString('base64url'),
     remember(key, jti, nowMs) {
       if (nowMs - startedMs >= windowMs) {
         previous = nowMs - startedMs < 2 * windowMs ? current : generation();

@@ -11,6 +11,8 @@ export interface RefusalView {
   /** The scopes of the operation, for `scope-insufficient`. */
   readonly scopes?: readonly string[];
   readonly challenge?: Challenge;
+  /** What the next DPoP proof must name, for `dpop-nonce`. */
+  readonly nonce?: string;
   /** The methods of the path, for `method-unknown`. */
   readonly methods?: readonly string[];
 }
@@ -19,6 +21,7 @@ export interface RefusalView {
 type RefusalClass =
   | 'authentication'
   | 'authentication-proof'
+  | 'authentication-nonce'
   | 'authentication-level'
   | 'throttled'
   | 'request'
@@ -44,6 +47,11 @@ const CLASSES: { readonly [K in RefusalClass]: ClassView } = {
     status: 401,
     title: 'Not authenticated',
     detail: 'The DPoP proof is not valid for this request.',
+  },
+  'authentication-nonce': {
+    status: 401,
+    title: 'Not authenticated',
+    detail: 'The DPoP proof must name the nonce of this answer.',
   },
   'authentication-level': {
     status: 401,
@@ -120,6 +128,13 @@ function challengeFields(kind: RefusalClass, view: RefusalView): readonly string
     case 'authentication-proof':
       // RFC 9449 §7.1
       return field(`DPoP error="invalid_dpop_proof", ${ALGORITHMS}`);
+    case 'authentication-nonce':
+      // RFC 9449 §9
+      return [
+        ...field(`DPoP error="use_dpop_nonce", ${ALGORITHMS}`),
+        'DPoP-Nonce',
+        view.nonce ?? '',
+      ];
     case 'authentication-level':
       return levelFields(view);
     case 'scope':
@@ -212,6 +227,8 @@ function classOf(reason: DenialReason): RefusalClass {
     case 'dpop-invalid':
     case 'dpop-replayed':
       return 'authentication-proof';
+    case 'dpop-nonce':
+      return 'authentication-nonce';
     case 'authentication-throttled':
       return 'throttled';
     case 'path-ambiguous':

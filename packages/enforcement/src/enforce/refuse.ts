@@ -12,7 +12,7 @@ import { refusalAnswer } from './refusal-answer.ts';
  * @throws {EnforcementError} `ERR_ENFORCEMENT_LOG_UNAVAILABLE`
  */
 export async function refuse(verdict: Verdict, context: PointContext): Promise<void> {
-  const { exchange, description, ruling } = verdict;
+  const { exchange, description, identity, ruling } = verdict;
   const { refusal } = ruling;
   invariant(refusal, 'what is not permitted has a reason');
   const answer = refusalAnswer({
@@ -21,6 +21,7 @@ export async function refuse(verdict: Verdict, context: PointContext): Promise<v
     scheme: schemeOf(verdict),
     ...(refusal.reason === 'scope-insufficient' &&
       description.kind === 'description' && { scopes: description.operation.scopes }),
+    ...(identity.kind === 'refusal' && identity.nonce && { nonce: identity.nonce }),
     ...(refusal.challenge && { challenge: refusal.challenge }),
     ...(description.kind === 'refusal' && description.methods && { methods: description.methods }),
   });
