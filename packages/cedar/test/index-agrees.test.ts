@@ -118,23 +118,6 @@ test('finds every policy for more names of types and actions than it remembers',
   }
 });
 
-test('finds every policy where more than a call takes arguments ask nothing of the two entities', () => {
-  const { indexed, scanned } = setsOf([
-    'permit (principal in Team::"g0", action, resource);',
-    ...Array.from({ length: 130_000 }, () => 'forbid (principal, action, resource);'),
-  ]);
-  const request = {
-    principal: new EntityUid('User', 'a'),
-    action: ACTIONS[0] as EntityUid,
-    resource: new EntityUid('Doc', 'a'),
-    context: CedarRecord.empty,
-  };
-  const store = createEntityStore();
-  const found = indexed.authorize(request, store);
-  expect(found.errors).toEqual([]);
-  expect(found.reasons).toEqual(scanned.authorize(request, store).reasons);
-});
-
 /** The same policies twice. */
 type Sets = Record<'indexed' | 'scanned', PolicySet>;
 
