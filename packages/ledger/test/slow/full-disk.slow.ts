@@ -1,33 +1,24 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Log, nodeDisk, verifyLog } from '@countersign/ledger';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Mounted, mayMount, mount } from '../support/mount.ts';
 import { entry, openSample, verifier } from '../support/sample-log.ts';
 
 // A real file system of one megabyte that fills, and one that is read-only. Mounting needs root.
 
-let folder = '';
-const isRoot = process.getuid?.() === 0;
-const isOptional = process.env['CI'] !== 'true';
-if (!isRoot && isOptional) console.log('skipped: mounting a file system needs root');
-
+const can = mayMount();
+let small: Mounted;
 beforeAll(() => {
-  if (!isRoot && isOptional) return;
-  folder = mkdtempSync(join(tmpdir(), 'countersign-full-'));
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder]);
+  if (can) small = mount(['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs']);
 });
 afterAll(() => {
-  if (folder === '') return;
-  execFileSync('umount', [folder]);
-  rmdirSync(folder);
+  if (can) small.unmount();
 });
 
-test.skipIf(!isRoot && isOptional)(
+test.skipIf(!can)(
   'a full disk ends the writer, loses nothing acknowledged, and with room again the log goes on',
   async () => {
-    const disk = nodeDisk(join(folder, 'log'));
+    const disk = nodeDisk(join(small.folder, 'log'));
     const log = await openSample(disk, { segmentBytesMax: 200_000 });
     const acknowledged = await fill(log);
     expect(acknowledged).toBeGreaterThan(1000);
@@ -42,7 +33,7 @@ test.skipIf(!isRoot && isOptional)(
     await fill(still);
     await still.close().catch(() => undefined);
 
-    execFileSync('mount', ['-o', 'remount,size=4m', folder]);
+    small.remount('remount,size=4m');
     const again = await openSample(disk, { segmentBytesMax: 200_000 });
     expect(again.size).toBeGreaterThanOrEqual(acknowledged);
     const index = again.append(entry(again.nextIndex));
@@ -56,21 +47,18 @@ test.skipIf(!isRoot && isOptional)(
   },
 );
 
-test.skipIf(!isRoot && isOptional)(
-  'a read-only disk refuses the writer at once, and can be verified',
-  async () => {
-    const disk = nodeDisk(join(folder, 'log'));
-    const { size } = await verifyLog(disk, { verifiers: [verifier] });
-    execFileSync('mount', ['-o', 'remount,ro', folder]);
-    try {
-      await expect(openSample(disk)).rejects.toThrow(/read-only|EROFS/);
-      const report = await verifyLog(disk, { verifiers: [verifier] });
-      expect([report.problems, report.size]).toEqual([[], size]);
-    } finally {
-      execFileSync('mount', ['-o', 'remount,rw', folder]);
-    }
-  },
-);
+test.skipIf(!can)('a read-only disk refuses the writer at once, and can be verified', async () => {
+  const disk = nodeDisk(join(small.folder, 'log'));
+  const { size } = await verifyLog(disk, { verifiers: [verifier] });
+  small.remount('remount,ro');
+  try {
+    await expect(openSample(disk)).rejects.toThrow(/read-only|EROFS/);
+    const report = await verifyLog(disk, { verifiers: [verifier] });
+    expect([report.problems, report.size]).toEqual([[], size]);
+  } finally {
+    small.remount('remount,rw');
+  }
+});
 
 /** Appends until the disk is full; the number of entries that were acknowledged. */
 async function fill(log: Log): Promise<number> {
