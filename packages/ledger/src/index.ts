@@ -29,5 +29,10 @@ export {
   type MirrorRefusal,
   openMirror,
 } from './open-mirror.ts';
+export { decodeBundle, encodeBundle } from './tiles/entry-bundle.ts';
+export type { FetchTile } from './tiles/fetch-tile.ts';
+export { httpTiles } from './tiles/http-tiles.ts';
+export { bundlePath, tilePath } from './tiles/tile-path.ts';
+export { TileTree } from './tiles/tile-tree.ts';
 export type { LogProblem, LogProblemCode, LogReport, VerifiedEntry } from './verify/log-report.ts';
 export { type VerifyLogOptions, verifiedEntries, verifyLog } from './verify/verify-log.ts';
