@@ -32,7 +32,16 @@ export {
 export { decodeBundle, encodeBundle } from './tiles/entry-bundle.ts';
 export type { FetchTile } from './tiles/fetch-tile.ts';
 export { httpTiles } from './tiles/http-tiles.ts';
+export {
+  type PublishOptions,
+  type PublishOutcome,
+  type PublishProgress,
+  type PublishRefusal,
+  publishTiles,
+} from './tiles/publish-tiles.ts';
+export { tileFolder } from './tiles/tile-folder.ts';
 export { bundlePath, tilePath } from './tiles/tile-path.ts';
+export type { TileStore } from './tiles/tile-store.ts';
 export { TileTree } from './tiles/tile-tree.ts';
 export type { LogProblem, LogProblemCode, LogReport, VerifiedEntry } from './verify/log-report.ts';
 export { type VerifyLogOptions, verifiedEntries, verifyLog } from './verify/verify-log.ts';
