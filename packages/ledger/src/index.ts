@@ -43,5 +43,12 @@ export { tileFolder } from './tiles/tile-folder.ts';
 export { bundlePath, tilePath } from './tiles/tile-path.ts';
 export type { TileStore } from './tiles/tile-store.ts';
 export { TileTree } from './tiles/tile-tree.ts';
+export type {
+  ProvenEntry,
+  TilesProblem,
+  TilesProblemCode,
+  TilesReport,
+} from './tiles/tiles-report.ts';
+export { type VerifyTilesOptions, verifyTiles } from './tiles/verify-tiles.ts';
 export type { LogProblem, LogProblemCode, LogReport, VerifiedEntry } from './verify/log-report.ts';
 export { type VerifyLogOptions, verifiedEntries, verifyLog } from './verify/verify-log.ts';

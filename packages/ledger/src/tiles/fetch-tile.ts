@@ -50,7 +50,7 @@ export async function fetchBundle(
 ): Promise<{ file: string; bytes: Buffer }> {
   const paths = { path: bundlePath(index, { width }), full: bundlePath(index) };
   const { file, bytes } = await fetchOrFull(fetchTile, paths);
-  if (file !== paths.full) return { file, bytes };
+  if (file === paths.path) return { file, bytes };
   return { file, bytes: bytes.subarray(0, decodeBundle(bytes).entries[width]?.offset) };
 }
 
