@@ -29,6 +29,14 @@ export {
   type MirrorRefusal,
   openMirror,
 } from './open-mirror.ts';
+export {
+  formatLogProof,
+  type LogProof,
+  type LogProofClaim,
+  parseLogProof,
+  verifyLogProof,
+} from './proof-file/log-proof.ts';
+export { makeLogProof } from './proof-file/make-log-proof.ts';
 export { decodeBundle, encodeBundle } from './tiles/entry-bundle.ts';
 export type { FetchTile } from './tiles/fetch-tile.ts';
 export { httpTiles } from './tiles/http-tiles.ts';
