@@ -2,12 +2,14 @@ import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   ed25519NoteSigner,
+  formatCheckpoint,
   MerkleTree,
   nodeDisk,
   openCheckpoint,
   openMirror,
   type PublishOutcome,
   publishTiles,
+  signNote,
   TileTree,
   tileFolder,
   verifierKey,
@@ -24,6 +26,7 @@ import {
   must,
   ORIGIN,
   openSample,
+  signer,
   temporaryFolder,
   verifier,
   vkey,
@@ -94,7 +97,7 @@ describe('publishing a log', () => {
           }
         },
       ),
-      { numRuns: 25 },
+      { numRuns: 12 },
     );
   }, 60_000);
 
@@ -259,6 +262,21 @@ describe('publishing refuses', () => {
     store.files.set('vkey', Buffer.from(`${otherVkey}\n`));
     expect(await publish(disk, store)).toMatchObject({ code: 'signature', size: 5 });
     expectWhole(store);
+  });
+
+  test('another log that the same key signs', async () => {
+    const { disk, store } = await published([5]);
+    const { root } = openCheckpoint(must(store.files.get('checkpoint')).toString(), [verifier]);
+    const text = formatCheckpoint({ origin: 'log.bank.example/other', size: 5, root });
+    store.files.set('checkpoint', Buffer.from(await signNote(text, signer)));
+    for (const count of [0, 1]) {
+      if (count > 0) await grow(disk, [count]);
+      expect(await publish(disk, store)).toMatchObject({
+        kind: 'refused',
+        code: 'signature',
+        detail: `found a log of '${ORIGIN}', expected the published 'log.bank.example/other'`,
+      });
+    }
   });
 
   test('a checkpoint that came in between, though it has the lock', async () => {

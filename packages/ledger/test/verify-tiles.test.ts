@@ -81,8 +81,8 @@ describe('verifying published tiles', () => {
   test('names the tile and the byte of a flipped bit, and nothing else', async () => {
     for (const path of [...small.keys()].filter((each) => /^tile\/\d/.test(each))) {
       const { length } = must(small.get(path));
-      // Every byte of the tiles that are not full, every 29th of those that are.
-      for (let offset = 0; offset < length; offset += length === 8192 ? 29 : 1) {
+      // Each place in a hash and each bit of a byte in turn, over the whole length.
+      for (let offset = 0; offset < length; offset += length === 8192 ? 61 : 13) {
         const { problems } = await verify(changed(small, path, (bytes) => flip(bytes, offset)));
         expect(problems, `${path} at ${offset}`).toMatchObject([{ code: 'tile', path, offset }]);
       }
@@ -93,7 +93,9 @@ describe('verifying published tiles', () => {
     for (const path of [...small.keys()].filter((each) => each.startsWith('tile/entries'))) {
       const { entries } = decodeBundle(must(small.get(path)));
       const firstIndex = path.includes('002') ? 512 : path.includes('001') ? 256 : 0;
+      // Every third, the first and the last included.
       for (const [at, entry] of entries.entries()) {
+        if (at % 3 > 0 && at < entries.length - 1) continue;
         const index = firstIndex + at;
         const place = { path, offset: entry.offset, index };
         // In the bytes of the entry: only it is at fault.
@@ -283,6 +285,24 @@ describe('verifying published tiles', () => {
       { numRuns: 300 },
     );
   }, 60_000);
+
+  test('ends where there is next to nothing of a log that says to be as long as can be', async () => {
+    const size = Number.MAX_SAFE_INTEGER;
+    const text = formatCheckpoint({ origin: ORIGIN, size, root: leafHash(Buffer.from('x')) });
+    const note = Buffer.from(await signNote(text, signer));
+    let asked = 0;
+    const report = await verifyTiles(
+      async (path) => {
+        asked++;
+        return path === 'checkpoint' ? note : undefined;
+      },
+      { verifiers },
+    );
+    expect(asked).toBeLessThan(20_000);
+    expect(report).toMatchObject({ size, entries: 0 });
+    expect(report.problems).toHaveLength(1000);
+    expect(report.problemsOmitted).toBeGreaterThan(3000);
+  });
 
   test('keeps as many problems as asked for and counts the rest', async () => {
     let files = small;

@@ -100,6 +100,7 @@ type Refused = Extract<PublishOutcome, { kind: 'refused' }>;
 /** What stands in the store, authenticated: the empty tree where there is no checkpoint. */
 interface Published {
   readonly note: string | undefined;
+  readonly origin: string | undefined;
   readonly tree: TileTree;
 }
 
@@ -109,12 +110,17 @@ async function openPublished(
 ): Promise<Published | Refused> {
   const bytes = await store.read(CHECKPOINT_PATH);
   if (bytes === undefined) {
-    return { note: undefined, tree: await TileTree.open(store.read, emptyState()) };
+    return {
+      note: undefined,
+      origin: undefined,
+      tree: await TileTree.open(store.read, emptyState()),
+    };
   }
   const note = Buffer.from(bytes).toString();
   try {
     const checkpoint = openCheckpoint(note, [verifier]);
-    return { note, tree: await TileTree.open(store.read, checkpoint) };
+    const { origin } = checkpoint;
+    return { note, origin, tree: await TileTree.open(store.read, checkpoint) };
   } catch (error) {
     const isUnsigned = error instanceof LedgerError && error.code !== 'ERR_LEDGER_CORRUPT';
     if (!isUnsigned) throw error;
@@ -144,16 +150,19 @@ class Publication {
   readonly #store: TileStore;
   readonly #verifier: NoteVerifier;
   readonly #before: TileTree;
+  readonly #origin: string | undefined;
   readonly #writer: TileWriter;
   #note: string | undefined;
   /** Entries that the checkpoint in the store covers. */
   #size: number;
 
-  constructor(disk: LogDisk, store: TileStore, { note, tree }: Published, verifier: NoteVerifier) {
+  constructor(disk: LogDisk, store: TileStore, published: Published, verifier: NoteVerifier) {
+    const { note, origin, tree } = published;
     this.#disk = disk;
     this.#store = store;
     this.#verifier = verifier;
     this.#before = tree;
+    this.#origin = origin;
     this.#writer = new TileWriter(store, tree);
     this.#note = note;
     this.#size = tree.size;
@@ -187,7 +196,11 @@ class Publication {
   async #end(state: WalkState, file: string): Promise<PublishOutcome> {
     const from = this.#before.size;
     if (state.size < from) return this.#shorter(state);
-    const refusal = this.#requireSameTree(state) ?? (await this.#publish(state, file));
+    // A log without entries has nothing signed that could be another's.
+    const refusal =
+      state.size === 0
+        ? undefined
+        : (this.#requireSameTree(state) ?? (await this.#publish(state, file)));
     if (refusal !== undefined) return refusal;
     const size = this.#size;
     if (size === from) return { kind: 'unchanged', size };
@@ -213,7 +226,11 @@ class Publication {
   }
 
   /** INVARIANT: no checkpoint is published but of the tree that grows out of the published one. */
-  #requireSameTree({ size, root }: WalkState): Refused | undefined {
+  #requireSameTree({ origin, size, root }: WalkState): Refused | undefined {
+    if (this.#origin !== undefined && origin !== this.#origin) {
+      const found = `found a log of '${origin}', expected the published '${this.#origin}'`;
+      return this.#refuse('signature', found);
+    }
     if (size < this.#before.size || this.#writer.edge.root() === toHashText(root)) return undefined;
     const found = `found another tree of ${size} entries than the ${this.#before.size} published ones continue to`;
     return this.#refuse('fork', found);

@@ -12,6 +12,8 @@ import type { ProvenEntry, TilesProblem } from './tiles-report.ts';
 
 /** Resources that are fetched before they are looked at. */
 const AHEAD = 16;
+/** Beyond it the walk ends: a checkpoint may commit to 2^53 entries of which there is nothing. */
+const MISSING_MAX = 4096;
 
 interface TileId {
   readonly level: number;
@@ -52,6 +54,7 @@ export class TilesWalk {
   readonly #tell: (problem: TilesProblem) => void;
   readonly #onEntry: ((entry: ProvenEntry) => void) | undefined;
   readonly #onProgress: ((entries: number) => void) | undefined;
+  #missing = 0;
   #read = 0;
   #proven = 0;
 
@@ -87,7 +90,11 @@ export class TilesWalk {
       const each = found[at] ?? { hashes: undefined, bundle: undefined };
       below.push(await this.#below(id, each, { isTrusted, hashes: each.hashes }));
     }
-    this.#judgeEdge(edge, found, below, root);
+    if (this.#missing <= MISSING_MAX) this.#judgeEdge(edge, found, below, root);
+    else {
+      const detail = `found more than ${MISSING_MAX} tiles and bundles missing or of a wrong length, and looked no further`;
+      this.#tell({ code: 'unproven', path: CHECKPOINT_PATH, offset: 0, detail });
+    }
     return this.#proven;
   }
 
@@ -184,6 +191,7 @@ export class TilesWalk {
     const isTold: boolean[] = [];
     const children = Array.from({ length: id.width }, (_, at) => childOf(id, at));
     for await (const [at, found] of ahead(children, (child) => this.#fetch(child))) {
+      if (this.#missing > MISSING_MAX) return { hashes: [undefined], isTold: [true] };
       const expected = above.hashes?.[at];
       const child = childOf(id, at);
       const verdict = await this.#judge(child, found, { expected, isTrusted: above.isTrusted });
@@ -237,6 +245,7 @@ export class TilesWalk {
     } catch (error) {
       const location = error instanceof LedgerError ? error.location : undefined;
       if (location === undefined) throw error;
+      this.#missing++;
       const { file: path, offset } = location;
       const { message: detail } = error as LedgerError;
       this.#tell({ code, path, offset, index: firstEntry(id), detail });
