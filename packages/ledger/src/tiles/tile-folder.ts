@@ -7,6 +7,8 @@ import { CHECKPOINT_PATH, type TileStore } from './tile-store.ts';
 const FOLDER_MODE = 0o700;
 const PERMISSIONS = 0o777;
 const NOT_EXECUTABLE = 0o666;
+/** The longest of the standard's, for 2^53 entries, has 46 characters. */
+const PATH_LENGTH_MAX = 64;
 
 /**
  * A folder as a place to publish to and to read from. It is made with mode 0700 when a publisher takes it; one that
@@ -56,7 +58,7 @@ export function tileFolder(path: string): TileStore {
       return await readFile(join(folder, name));
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+      if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EISDIR') return undefined;
       throw error;
     }
   };
@@ -84,7 +86,7 @@ export function tileFolder(path: string): TileStore {
 
 /** Paths come from this room and from readers' requests: none leads out of the folder. */
 function requirePath(path: string): void {
-  if (/^[a-z0-9]+(\/[a-z0-9]+(\.p)?)*$/.test(path)) return;
+  if (path.length <= PATH_LENGTH_MAX && /^[a-z0-9]+(\/[a-z0-9]+(\.p)?)*$/.test(path)) return;
   throw new LedgerError(
     'ERR_LEDGER_RANGE',
     `could not name tile: found path '${path.slice(0, 100)}', expected one of the standard's`,
