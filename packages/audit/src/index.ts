@@ -18,6 +18,7 @@ export {
 } from './log-pusher.ts';
 export { openCollector } from './open-collector.ts';
 export { decodePush, encodePush, PUSH_BYTES_MAX } from './push-format.ts';
+export { type TileRoutesOptions, tileRoutes } from './tile-routes.ts';
 export {
   type RecordProblem,
   type RecordProblemCode,

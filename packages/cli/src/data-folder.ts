@@ -10,6 +10,8 @@ export interface DataFolder {
   readonly passphraseFile: string;
   readonly authorityLog: string;
   readonly mirrors: string;
+  /** Logs that were published to be read over the operator's socket. */
+  readonly published: string;
   readonly adminSocket: string;
   readonly riskSnapshot: string;
   point(name: string): PointFolder;
@@ -35,6 +37,7 @@ export function dataFolder(root: string): DataFolder {
     passphraseFile: join(authority, 'passphrase'),
     authorityLog: join(authority, 'log'),
     mirrors: join(authority, 'logs'),
+    published: join(authority, 'published'),
     adminSocket: join(authority, 'admin.sock'),
     riskSnapshot: join(authority, 'risk.json'),
     point: (name) => {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
-import { createServer as createApi } from 'node:http';
+import { createServer as createApi, get as getPlain } from 'node:http';
 import { request } from 'node:https';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -96,6 +96,34 @@ test('status as JSON is what the operator socket says', async () => {
       logSize: expect.any(Number),
     },
   ]);
+});
+
+test('the log of a gateway that runs is published unless another is named, and read over the operator’s socket', async () => {
+  const target = join(dataFolder(data).published, 'edge');
+  const { code, out, err } = await onData('ledger', 'publish', target);
+  expect([code, out, err]).toEqual([
+    EXIT.ok,
+    expect.stringMatching(/^published {2}edge: \d+ /),
+    '',
+  ]);
+  const vkey = join(data, 'points/edge/log/vkey');
+  const verified = await countersign(['ledger', 'verify', '--tiles', target, '--vkey', vkey]);
+  expect([verified.code, verified.err]).toEqual([EXIT.ok, '']);
+  const read = (path: string) =>
+    new Promise<[number | undefined, string]>((resolve, reject) => {
+      const options = { socketPath: dataFolder(data).adminSocket, path: `/v1/published/${path}` };
+      getPlain(options, async (answer) => {
+        resolve([answer.statusCode, Buffer.concat(await answer.toArray()).toString()]);
+      }).on('error', reject);
+    });
+  expect(await read('edge/checkpoint')).toEqual([
+    200,
+    await readFile(join(target, 'checkpoint'), 'utf8'),
+  ]);
+  expect((await read('edge/vkey'))[1]).toBe(await readFile(vkey, 'utf8'));
+  for (const path of ['other/checkpoint', '..%2f..%2fpoints/checkpoint', '%2e%2e/checkpoint']) {
+    expect((await read(path))[0], path).toBe(404);
+  }
 });
 
 test('join-token makes tokens for registered subjects only', async () => {

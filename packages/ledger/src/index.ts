@@ -29,5 +29,34 @@ export {
   type MirrorRefusal,
   openMirror,
 } from './open-mirror.ts';
+export {
+  formatLogProof,
+  type LogProof,
+  type LogProofClaim,
+  parseLogProof,
+  verifyLogProof,
+} from './proof-file/log-proof.ts';
+export { makeLogProof } from './proof-file/make-log-proof.ts';
+export { decodeBundle, encodeBundle } from './tiles/entry-bundle.ts';
+export type { FetchTile } from './tiles/fetch-tile.ts';
+export { httpTiles } from './tiles/http-tiles.ts';
+export {
+  type PublishOptions,
+  type PublishOutcome,
+  type PublishProgress,
+  type PublishRefusal,
+  publishTiles,
+} from './tiles/publish-tiles.ts';
+export { tileFolder } from './tiles/tile-folder.ts';
+export { bundlePath, tilePath } from './tiles/tile-path.ts';
+export type { TileStore } from './tiles/tile-store.ts';
+export { TileTree } from './tiles/tile-tree.ts';
+export type {
+  ProvenEntry,
+  TilesProblem,
+  TilesProblemCode,
+  TilesReport,
+} from './tiles/tiles-report.ts';
+export { type VerifyTilesOptions, verifyTiles } from './tiles/verify-tiles.ts';
 export type { LogProblem, LogProblemCode, LogReport, VerifiedEntry } from './verify/log-report.ts';
 export { type VerifyLogOptions, verifiedEntries, verifyLog } from './verify/verify-log.ts';

@@ -83,6 +83,8 @@ export interface LogDisk {
   openAppend(name: string): Promise<LogFile>;
   /** Replaces a small file atomically and durably (write, fsync, rename, fsync folder). */
   replace(name: string, bytes: Uint8Array): Promise<void>;
+  /** fdatasync of a file that another may be writing: what was read of it before survives a power loss. */
+  sync(name: string): Promise<void>;
   /** Cuts a file to `size` bytes, durably. */
   truncate(name: string, size: number): Promise<void>;
 }

@@ -217,6 +217,33 @@ test('iterates over proven entries and stops at the first problem', async () => 
   expect(seen).toEqual([0, 1, 2]);
 });
 
+test('iterates from an entry on, reading only the segments that have it or come after', async () => {
+  for (let from = 0; from <= 17; from++) {
+    const seen: number[] = [];
+    const counted = disk.copy();
+    for await (const { index } of verifiedEntries(counted, { verifiers, from })) seen.push(index);
+    expect(seen).toEqual(Array.from({ length: Math.max(0, 16 - from) }, (_, at) => from + at));
+    if (from < 15) continue;
+    // The key file and one segment: those before are opened for their headers at most.
+    expect(counted.calls.filter((call) => call === 'read')).toHaveLength(2);
+  }
+  const damaged = disk.copy();
+  damaged.files.set('00000000.log', Buffer.alloc(10));
+  const seen: number[] = [];
+  for await (const { index } of verifiedEntries(damaged, { verifiers, from: 15 })) seen.push(index);
+  expect(seen).toEqual([15]);
+  const name = must([...disk.files.keys()].filter((each) => each.endsWith('.log')).at(-1));
+  for (const bytes of [Buffer.alloc(0), must(disk.files.get(name)).subarray(0, 30)]) {
+    damaged.files.set(name, bytes);
+    const late = async () => {
+      for await (const { index } of verifiedEntries(damaged, { verifiers, from: 15 }))
+        seen.push(index);
+    };
+    // Without its header nothing says what the segment continues: the walk begins where it can.
+    await expect(late()).rejects.toMatchObject({ code: 'ERR_LEDGER_CORRUPT' });
+  }
+});
+
 test('tells the torn end of a log, without taking it for damage', async () => {
   const torn = disk.copy();
   const name = must([...disk.files.keys()].filter((each) => each.endsWith('.log')).at(-1));

@@ -182,6 +182,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       connected: () => controlListener.connected(),
       apply: ({ again }) => publisher.apply(by, { started: config, again }),
       risk: risk.engine,
+      publishedFolder: folder.published,
       ...{ by, trustDomain, identity, collector, bundles, factLog, log, stream },
     });
     closers.add(() => operator.close());

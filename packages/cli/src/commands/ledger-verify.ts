@@ -8,7 +8,7 @@ export const ledgerVerifyCommand: Command = {
   operands: '[LOG-FOLDER]',
   operandsMax: 1,
   description:
-    "Reads every byte: frames, entries, each checkpoint's signature and root; then the events (sequence, each outcome after its\ndecision); then that a point's own log still holds what the authority collected. Without an operand, all logs of the data folder.\nOffline: it asks no process and writes nothing. An auditor brings the keys along with --vkey.",
+    "Reads every byte: frames, entries, each checkpoint's signature and root; then the events (sequence, each outcome after its\ndecision); then that a point's own log still holds what the authority collected. Without an operand, all logs of the data folder.\nOffline: it asks no process and writes nothing. An auditor brings the keys along with --vkey.\nWith --tiles a published log is verified instead: checkpoint, every tile up to its root, every entry; of ours or of any log in C2SP tlog-tiles.",
   options: {
     data: shared.data,
     vkey: {
@@ -17,11 +17,23 @@ export const ledgerVerifyCommand: Command = {
       value: 'KEY|FILE',
       help: 'trust these verifier keys only (default: those that the authority registered)',
     },
+    tiles: {
+      type: 'string',
+      value: 'FOLDER|URL',
+      help: 'verify a published log (default key: its own vkey; anybody could have put that there)',
+    },
+    checkpoint: {
+      type: 'string',
+      multiple: true,
+      value: 'FILE',
+      help: 'a checkpoint seen before, which the published log must still continue',
+    },
     json: shared.json,
   },
   examples: [
     'countersign ledger verify --data data',
     'countersign ledger verify data/points/edge/log --vkey edge.vkey',
+    'countersign ledger verify --tiles published --vkey edge.vkey --checkpoint last-month.checkpoint',
   ],
   run: async (args, io) => (await import('../record/run-verify.ts')).runVerify(args, io),
 };

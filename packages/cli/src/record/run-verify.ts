@@ -1,34 +1,33 @@
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { type Arguments, CommandError, EXIT, type Io } from '../command-line/command.ts';
+import {
+  type Arguments,
+  CommandError,
+  EXIT,
+  type Io,
+  UsageError,
+} from '../command-line/command.ts';
 import { dataOf, print } from '../commands/options.ts';
 import { findLogs, logIn } from './find-logs.ts';
+import { readKey } from './read-key.ts';
+import { runVerifyTiles } from './run-verify-tiles.ts';
 import { type LogVerdict, verifyOne } from './verify-logs.ts';
 
 /** Verifies the logs of a data folder, or one, and tells what was found. */
 export async function runVerify(args: Arguments, io: Io): Promise<number> {
+  if (args.text('tiles') !== undefined) return runVerifyTiles(args, io);
+  if (args.texts('checkpoint').length > 0) {
+    throw new UsageError('found --checkpoint, expected it beside --tiles');
+  }
   const [operand] = args.operands;
   const logs = operand ? [await logIn(resolve(io.cwd, operand))] : await findLogs(dataOf(args, io));
   if (logs.length === 0)
     throw new CommandError(`cannot verify: found no log in ${dataOf(args, io)}`);
-  const keys = await Promise.all(args.texts('vkey').map(readKey));
+  const keys = await Promise.all(args.texts('vkey').map((each) => readKey(each, io)));
   const verdicts: LogVerdict[] = [];
   for (const log of logs) verdicts.push(await verifyOne(log, keys));
   const ok = verdicts.every((verdict) => verdict.ok);
   print(io, args, { ok, logs: verdicts }, verdicts.flatMap(verdictLines).join('\n'));
   return ok ? EXIT.ok : EXIT.negative;
-}
-
-async function readKey(text: string): Promise<string> {
-  if (text.includes('+')) return text;
-  try {
-    return (await readFile(text, 'utf8')).trim();
-  } catch (cause) {
-    throw new CommandError(
-      `cannot read vkey ${text}: found no such file, expected a key or a file with one`,
-      { cause },
-    );
-  }
 }
 
 function verdictLines(verdict: LogVerdict): readonly string[] {

@@ -45,6 +45,14 @@ export function nodeDisk(folder: string): LogDisk {
       await rename(temporary, join(folder, name));
       await syncFolder(folder);
     },
+    async sync(name) {
+      const handle = await open(join(folder, name), 'r');
+      try {
+        await handle.datasync();
+      } finally {
+        await handle.close();
+      }
+    },
     async truncate(name, size) {
       const handle = await open(join(folder, name), 'r+');
       try {

@@ -4,7 +4,7 @@ import { decodeBase64 } from './base64.ts';
 import { ed25519Verifier, type NoteVerifier } from './verifier-key.ts';
 
 /** The longest note that is read, in UTF-16 units; 16 post-quantum signatures fit. */
-const NOTE_LENGTH_MAX = 128 * 1024;
+export const NOTE_LENGTH_MAX = 128 * 1024;
 /** C2SP signed-note asks for at least 16. */
 const SIGNATURES_MAX = 64;
 const KEY_ID_BYTES = 4;

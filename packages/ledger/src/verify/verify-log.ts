@@ -1,10 +1,9 @@
 import { LedgerError } from '../ledger-error.ts';
 import type { LogDisk } from '../log.ts';
-import { EMPTY_ROOT, toHashBytes } from '../merkle/hash.ts';
 import type { TreeHead } from '../merkle/verify-proof.ts';
 import type { NoteVerifier } from '../note/verifier-key.ts';
 import type { LogProblem, LogReport, VerifiedEntry } from './log-report.ts';
-import { type WalkState, walkLog } from './walk-log.ts';
+import { emptyState, walkLog } from './walk-log.ts';
 
 /** What a verifier of a log brings along. */
 export interface VerifyLogOptions {
@@ -45,15 +44,16 @@ export async function verifyLog(disk: LogDisk, options: VerifyLogOptions): Promi
 /**
  * The entries of a log, each only after a signed checkpoint proved it.
  *
+ * @param options.from the first that is wanted (default 0); segments that end before it are not read
  * @throws {LedgerError} `ERR_LEDGER_CORRUPT` at the first problem, naming its place
  */
 export async function* verifiedEntries(
   disk: LogDisk,
-  { verifiers }: { readonly verifiers: readonly NoteVerifier[] },
+  { verifiers, from = 0 }: { readonly verifiers: readonly NoteVerifier[]; readonly from?: number },
 ): AsyncGenerator<VerifiedEntry, void, undefined> {
   requireVerifiers(verifiers);
-  for await (const { entries, problems } of walkLog(disk, { verifiers }, emptyState())) {
-    yield* entries;
+  for await (const { entries, problems } of walkLog(disk, { verifiers, from }, emptyState())) {
+    for (const entry of entries) if (entry.index >= from) yield entry;
     const [problem] = problems;
     if (problem !== undefined) {
       const { file, offset } = problem;
@@ -64,11 +64,6 @@ export async function* verifiedEntries(
       );
     }
   }
-}
-
-function emptyState(): WalkState {
-  const root = toHashBytes(EMPTY_ROOT);
-  return { origin: '', size: 0, root, checkpoint: '', checkpoints: 0, segments: 0 };
 }
 
 function requireVerifiers(verifiers: readonly NoteVerifier[]): void {

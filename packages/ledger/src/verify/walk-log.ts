@@ -1,13 +1,17 @@
 import { LedgerError } from '../ledger-error.ts';
 import type { LogDisk } from '../log.ts';
 import { MerkleFrontier } from '../merkle/frontier.ts';
-import { leafHashText, toHashBytes } from '../merkle/hash.ts';
+import { EMPTY_ROOT, leafHashText, toHashBytes } from '../merkle/hash.ts';
 import type { TreeHead } from '../merkle/verify-proof.ts';
 import { type Checkpoint, openCheckpoint } from '../note/checkpoint.ts';
 import { type NoteVerifier, parseVerifierKey } from '../note/verifier-key.ts';
 import { type FrameHeader, frameCheckpoint, frameEntries, matchesCheck } from '../segment/frame.ts';
 import { scanSegment } from '../segment/scan-segment.ts';
-import type { SegmentHeader } from '../segment/segment-header.ts';
+import {
+  readSegmentHeader,
+  type SegmentHeader,
+  segmentHeaderBytes,
+} from '../segment/segment-header.ts';
 import { segmentName, segmentNumbers } from '../segment/segment-name.ts';
 import { VERIFIER_KEY_FILE } from '../verifier-key-file.ts';
 import type { LogProblem, LogProblemCode, VerifiedEntry } from './log-report.ts';
@@ -28,17 +32,25 @@ export interface WalkState {
   segments: number;
 }
 
+/** What a walk knows before it began: the empty tree. */
+export function emptyState(): WalkState {
+  const root = toHashBytes(EMPTY_ROOT);
+  return { origin: '', size: 0, root, checkpoint: '', checkpoints: 0, segments: 0 };
+}
+
 /**
  * Reads a whole log from its first byte, trusting nothing but the verifiers' keys: every byte is covered by
  * a checksum, every entry hashed, every checkpoint's signature verified and its root compared with the
  * tree at its size. After damage the walk goes on, and finds its tree again at the next segment, whose
  * header a checkpoint signs.
  *
+ * @param options.from where the walk may begin: with the segment that holds this entry, and with the tree that this
+ *   segment's header says a checkpoint signs. What stands in the segments before is neither read nor proven
  * @param state filled in as the walk goes
  */
 export async function* walkLog(
   disk: LogDisk,
-  options: { verifiers: readonly NoteVerifier[]; atLeast?: TreeHead | undefined },
+  options: { verifiers: readonly NoteVerifier[]; atLeast?: TreeHead | undefined; from?: number },
   state: WalkState,
 ): AsyncGenerator<WalkStep> {
   const walk = new Walk(options, state);
@@ -48,7 +60,9 @@ export async function* walkLog(
   }
   const numbers = segmentNumbers(names);
   const last = numbers.at(-1) ?? 0;
-  for (let number = 0; number <= last; number++) {
+  const first = await segmentOf(disk, numbers, options.from ?? 0);
+  if (first > 0) walk.beginLate();
+  for (let number = first; number <= last; number++) {
     walk.file = segmentName(number);
     if (!numbers.includes(number)) {
       yield walk.missingSegment();
@@ -79,6 +93,7 @@ class Walk {
   #isAtLeastMet: boolean;
   /** Whether it was said that nothing proves what follows; once for a run of frames. */
   #isLossTold = false;
+  #isLate = false;
   #problems: LogProblem[] = [];
 
   constructor(
@@ -90,6 +105,12 @@ class Walk {
     this.#isAtLeastMet = options.atLeast === undefined;
     this.#state = state;
     this.#compareAtLeast(0);
+  }
+
+  /** The first segment read is not the log's first: its header says what was before. */
+  beginLate(): void {
+    this.#lose();
+    this.#isLate = true;
   }
 
   keyFile(text: string): WalkStep {
@@ -135,7 +156,9 @@ class Walk {
     if (this.#tree === undefined && isSigned) {
       this.#tree = tree;
       this.#isLossTold = false;
+      if (this.#isLate) this.#proven(tree, header.checkpoint);
     }
+    this.#isLate = false;
     this.#nextIndex = header.size;
     return this.#step();
   }
@@ -240,11 +263,15 @@ class Walk {
       this.#tree = undefined;
       return false;
     }
+    this.#proven(tree, note);
+    this.#state.checkpoints++;
+    return true;
+  }
+
+  #proven(tree: MerkleFrontier, note: string): void {
     this.#state.size = tree.size;
     this.#state.root = toHashBytes(tree.rootText());
     this.#state.checkpoint = note;
-    this.#state.checkpoints++;
-    return true;
   }
 
   /** Whether `note` is a given key's checkpoint of exactly `tree`. */
@@ -312,6 +339,27 @@ class Walk {
     this.#problems = [];
     const problems = file === undefined ? found : found.map((each) => ({ ...each, file }));
     return { entries, problems };
+  }
+}
+
+/** The last segment that begins at or before an entry, as far as the headers can be read; else the first. */
+async function segmentOf(disk: LogDisk, numbers: readonly number[], from: number): Promise<number> {
+  for (const number of numbers.toReversed()) {
+    const firstIndex = number === 0 ? 0 : await firstIndexOf(disk, segmentName(number));
+    if (firstIndex !== undefined && firstIndex <= from) return number;
+  }
+  return 0;
+}
+
+async function firstIndexOf(disk: LogDisk, file: string): Promise<number | undefined> {
+  try {
+    const total = segmentHeaderBytes(Buffer.from(await disk.readAt(file, 0, 8)));
+    if (total === undefined) return undefined;
+    return readSegmentHeader(Buffer.from(await disk.readAt(file, 0, total)))?.size;
+  } catch (error) {
+    // Cut short: the walk tells what is wrong with it.
+    if (!(error instanceof LedgerError)) throw error;
+    return undefined;
   }
 }
 

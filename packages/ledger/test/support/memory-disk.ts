@@ -87,6 +87,11 @@ export class MemoryDisk implements LogDisk {
     this.#synced.set(name, bytes.length);
   }
 
+  async sync(name: string): Promise<void> {
+    this.#call('sync');
+    this.#synced.set(name, this.#file(name).length);
+  }
+
   async truncate(name: string, size: number): Promise<void> {
     this.#call('truncate');
     this.files.set(name, this.#file(name).subarray(0, size));

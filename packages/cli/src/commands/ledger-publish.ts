@@ -1,0 +1,26 @@
+import type { Command } from '../command-line/command.ts';
+import { shared } from './options.ts';
+
+/** `countersign ledger publish` */
+export const ledgerPublishCommand: Command = {
+  name: 'ledger publish',
+  summary: 'write a log into a folder in the standard layout, for any independent tool',
+  operands: 'FOLDER',
+  operandsMax: 1,
+  description:
+    "Writes checkpoint, tile/… (C2SP tlog-tiles) and vkey, the log's verifier key. Again, it writes only what is new. The log may be one that a\npoint is writing, or the authority's copy; nothing is written to it, and every entry and checkpoint is verified on the way.\nA log that contradicts what the folder holds (a clone under the same key), or lost entries, is refused: exit code 1.\nThe folder holds what the log holds, persons included: it is made readable by its owner alone.",
+  options: {
+    data: shared.data,
+    log: {
+      type: 'string',
+      value: 'NAME',
+      help: "authority, a point's name, or 'NAME (collected)' (default: the first gateway's)",
+    },
+    json: shared.json,
+  },
+  examples: [
+    'countersign ledger publish published --data data',
+    'countersign ledger publish published --log authority',
+  ],
+  run: async (args, io) => (await import('../record/run-publish.ts')).runPublish(args, io),
+};

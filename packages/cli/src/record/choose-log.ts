@@ -1,0 +1,65 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CommandError, UsageError } from '../command-line/command.ts';
+import { nearest } from '../command-line/nearest.ts';
+import { dataFolder } from '../data-folder.ts';
+import { type FoundLog, findLogs } from './find-logs.ts';
+
+/**
+ * The log of a name in a data folder; without a name the first gateway's, by what the points' bundles call one,
+ * or the only one that a point has.
+ *
+ * @throws {UsageError} for a name that no log has
+ * @throws {CommandError} when there is none, or no name was given and it cannot be told which
+ */
+export async function chooseLog(dataRoot: string, name: string | undefined): Promise<FoundLog> {
+  const logs = await findLogs(dataRoot);
+  const names = logs.map((log) => log.name);
+  if (logs.length === 0) throw new CommandError(`cannot choose log: found no log in ${dataRoot}`);
+  if (name !== undefined) {
+    const found = logs.find((log) => log.name === name);
+    if (found) return found;
+    // The authority's machine has the copy alone, and calls it so.
+    const copy = logs.find((log) => log.name === `${name} (collected)`);
+    if (copy) return copy;
+    const near = nearest(name, names);
+    throw new UsageError(
+      `found --log '${name}', expected one of ${names.join(', ')}${near ? `; did you mean '${near}'?` : ''}`,
+    );
+  }
+  const points = logs.filter((log) => log.name !== 'authority');
+  const gateways = await gatewayNames(dataRoot, points);
+  const chosen = points.find((log) => gateways.has(log.name)) ?? only(points);
+  if (chosen) return chosen;
+  throw new CommandError(
+    `cannot choose log: found ${names.join(', ')} and no bundle that says which is a gateway's, expected --log NAME`,
+  );
+}
+
+/** One log, or one and its collected copy. */
+function only(points: readonly FoundLog[]): FoundLog | undefined {
+  const own = points.filter((log) => !points.some(({ mirror }) => mirror === log.folder));
+  return own.length === 1 ? own[0] : undefined;
+}
+
+/**
+ * Which points are gateways, as their bundles say. Read without verifying: it decides only which log is meant where
+ * nobody said, and the answer names it.
+ */
+async function gatewayNames(
+  dataRoot: string,
+  logs: readonly FoundLog[],
+): Promise<ReadonlySet<string>> {
+  const names = new Set<string>();
+  for (const { name } of logs) {
+    try {
+      const file = join(dataFolder(dataRoot).point(name).replica, 'policy.ndjson');
+      const { policy } = JSON.parse(await readFile(file, 'utf8'));
+      const payload = JSON.parse(Buffer.from(policy.split('.')[1], 'base64url').toString());
+      for (const point of payload.points) if (point.kind === 'gateway') names.add(point.name);
+    } catch {
+      // No replica here, or none that says anything: another point's may.
+    }
+  }
+  return names;
+}
