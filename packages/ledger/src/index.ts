@@ -17,9 +17,31 @@ export {
   openCheckpoint,
   parseCheckpoint,
 } from './note/checkpoint.ts';
+export type { CosignatureKind } from './note/cosigned-message.ts';
+export { type CosignerKey, cosign, cosignerKey } from './note/cosigner.ts';
+export {
+  type CosignatureVerifier,
+  type CosignerPublicKey,
+  cosignatureVerifier,
+  cosignerVerifierKey,
+  parseCosignerKey,
+} from './note/cosigner-key.ts';
 export { ed25519NoteSigner } from './note/ed25519-note-signer.ts';
-export { type OpenedNote, openNote, signNote } from './note/note.ts';
+export {
+  addSignatures,
+  type NoteSignature,
+  type OpenedNote,
+  openNote,
+  signNote,
+} from './note/note.ts';
 export { type NoteVerifier, parseVerifierKey, verifierKey } from './note/verifier-key.ts';
+export {
+  type Cosignature,
+  type CosignedCheckpoint,
+  openCosignedCheckpoint,
+  type WitnessPolicy,
+  witnessPolicy,
+} from './note/witness-policy.ts';
 export type { NoteSigner } from './note-signer.ts';
 export { openLog } from './open-log.ts';
 export {
