@@ -53,3 +53,20 @@ export {
 } from './open-mirror.ts';
 export type { LogProblem, LogProblemCode, LogReport, VerifiedEntry } from './verify/log-report.ts';
 export { type VerifyLogOptions, verifiedEntries, verifyLog } from './verify/verify-log.ts';
+export {
+  ADD_CHECKPOINT_BYTES_MAX,
+  type AddCheckpoint,
+  decodeAddCheckpoint,
+  encodeAddCheckpoint,
+} from './witness/add-checkpoint.ts';
+export { openWitness } from './witness/open-witness.ts';
+export type {
+  Witness,
+  WitnessAnswer,
+  WitnessDisk,
+  WitnessedLog,
+  WitnessOptions,
+  WitnessRefusal,
+} from './witness/witness.ts';
+export { type WitnessHandlerOptions, witnessHandler } from './witness/witness-handler.ts';
+export { createWitnessFolder } from './witness/witness-state.ts';

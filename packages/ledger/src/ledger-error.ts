@@ -14,6 +14,7 @@ export type LedgerErrorCode =
   | 'ERR_LEDGER_NOTE_UNVERIFIED'
   | 'ERR_LEDGER_WITNESSES_MISSING'
   | 'ERR_LEDGER_CHECKPOINT_MALFORMED'
+  | 'ERR_LEDGER_REQUEST_MALFORMED'
   | 'ERR_LEDGER_PROOF_INVALID';
 
 /** Where in a log's files something was found. */

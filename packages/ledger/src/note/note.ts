@@ -83,6 +83,31 @@ export function addSignatures(note: string, lines: readonly string[]): string {
 }
 
 /**
+ * A note's text, signed by nobody as far as this function knows: for whoever must look into it before he knows
+ * which keys to ask for.
+ *
+ * @throws {LedgerError} `ERR_LEDGER_NOTE_MALFORMED` when a part of the note is not as it must be
+ */
+export function unverifiedText(note: string): string {
+  const { text, lines } = splitNote(note);
+  for (const line of lines) parseSignatureLine(line);
+  return text;
+}
+
+/** The signature lines of a note that carry one of these names and key IDs, each with its newline. */
+export function signatureLinesOf(
+  note: string,
+  keys: readonly { readonly name: string; readonly keyId: string }[],
+): string[] {
+  return splitNote(note)
+    .lines.filter((line) => {
+      const { name, keyId } = parseSignatureLine(line);
+      return keys.some((key) => key.name === name && key.keyId === keyId);
+    })
+    .map((line) => `${line}\n`);
+}
+
+/**
  * Opens a note: its text is given only when a known key signed it.
  *
  * Signatures by keys that are not among `verifiers` are ignored; one by a known key that does not
