@@ -3,6 +3,7 @@ export { LedgerError, type LedgerErrorCode, type LedgerLocation } from './ledger
 export type { Log, LogDisk, LogEntries, LogFile, LogOptions } from './log.ts';
 export { MerkleFrontier } from './merkle/frontier.ts';
 export { leafHash, nodeHash } from './merkle/hash.ts';
+export { logProofs, type ReadableLog } from './merkle/log-proofs.ts';
 export { consistencyProof, inclusionProof, rootAt } from './merkle/make-proof.ts';
 export { type HashSource, MerkleTree } from './merkle/tree.ts';
 export {
@@ -59,6 +60,15 @@ export {
   decodeAddCheckpoint,
   encodeAddCheckpoint,
 } from './witness/add-checkpoint.ts';
+export {
+  type AskWitnessOptions,
+  type AskWitnessOutcome,
+  askWitness,
+  type ProveConsistency,
+  type WitnessPost,
+  type WitnessTroubleCode,
+} from './witness/ask-witness.ts';
+export { type HttpWitnessPostOptions, httpWitnessPost } from './witness/http-witness-post.ts';
 export { openWitness } from './witness/open-witness.ts';
 export type {
   Witness,
@@ -68,5 +78,12 @@ export type {
   WitnessOptions,
   WitnessRefusal,
 } from './witness/witness.ts';
+export {
+  createWitnessGroup,
+  type WitnessGroup,
+  type WitnessGroupOptions,
+  type WitnessStatus,
+  type WitnessTrouble,
+} from './witness/witness-group.ts';
 export { type WitnessHandlerOptions, witnessHandler } from './witness/witness-handler.ts';
 export { createWitnessFolder } from './witness/witness-state.ts';
