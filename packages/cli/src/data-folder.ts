@@ -12,7 +12,15 @@ export interface DataFolder {
   readonly mirrors: string;
   readonly adminSocket: string;
   readonly riskSnapshot: string;
+  readonly witness: WitnessFolder;
   point(name: string): PointFolder;
+}
+
+/** The part of a witness. */
+export interface WitnessFolder {
+  /** What it cosigned. */
+  readonly folder: string;
+  readonly keyFile: string;
 }
 
 /** The part of one enforcement point. */
@@ -37,6 +45,7 @@ export function dataFolder(root: string): DataFolder {
     mirrors: join(authority, 'logs'),
     adminSocket: join(authority, 'admin.sock'),
     riskSnapshot: join(authority, 'risk.json'),
+    witness: { folder: join(root, 'witness'), keyFile: join(root, 'witness', 'key.pem') },
     point: (name) => {
       const folder = join(root, 'points', name);
       return {
