@@ -10,6 +10,10 @@ export interface DataFolder {
   readonly passphraseFile: string;
   readonly authorityLog: string;
   readonly mirrors: string;
+  /** The authority's log of all logs' checkpoints. */
+  readonly checkpointLog: string;
+  /** Holds `checkpoint`: the last one of that log that enough witnesses cosigned. */
+  readonly cosigned: string;
   readonly adminSocket: string;
   readonly riskSnapshot: string;
   readonly witness: WitnessFolder;
@@ -43,6 +47,8 @@ export function dataFolder(root: string): DataFolder {
     passphraseFile: join(authority, 'passphrase'),
     authorityLog: join(authority, 'log'),
     mirrors: join(authority, 'logs'),
+    checkpointLog: join(authority, 'checkpoints'),
+    cosigned: join(authority, 'cosigned'),
     adminSocket: join(authority, 'admin.sock'),
     riskSnapshot: join(authority, 'risk.json'),
     witness: { folder: join(root, 'witness'), keyFile: join(root, 'witness', 'key.pem') },

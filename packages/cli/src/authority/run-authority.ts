@@ -28,6 +28,7 @@ import { openRiskLoop, type RiskLoop } from './risk-loop.ts';
 import { serveControl } from './serve-control.ts';
 import { serveIssuer } from './serve-issuer.ts';
 import { serveOperator } from './serve-operator.ts';
+import { witnessCheckpoints } from './witness-checkpoints.ts';
 
 const SWEEP_EVERY_MS = 60_000;
 /** `sun_path` of Linux is 108 bytes with its end; Node would cut a longer one and listen elsewhere. */
@@ -136,6 +137,11 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     });
     closers.add(() => collector.close());
 
+    const checkpoints = await witnessCheckpoints({
+      ...{ folder, config, keyring, identity, collector, ownLog: log, record, now, warn },
+    });
+    closers.add(() => checkpoints.close());
+
     const publisher = createPublisher({
       check: async () => {
         const checked = await check();
@@ -182,6 +188,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       connected: () => controlListener.connected(),
       apply: ({ again }) => publisher.apply(by, { started: config, again }),
       risk: risk.engine,
+      checkpoints: checkpoints.status,
       ...{ by, trustDomain, identity, collector, bundles, factLog, log, stream },
     });
     closers.add(() => operator.close());
