@@ -28,6 +28,7 @@ import { openRiskLoop, type RiskLoop } from './risk-loop.ts';
 import { serveControl } from './serve-control.ts';
 import { serveIssuer } from './serve-issuer.ts';
 import { serveOperator } from './serve-operator.ts';
+import { watchLateLogs } from './watch-late-logs.ts';
 import { witnessCheckpoints } from './witness-checkpoints.ts';
 
 const SWEEP_EVERY_MS = 60_000;
@@ -181,6 +182,12 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       ...{ own, identity, collector, factLog, bundles, now },
     });
     closers.add(() => controlListener.close());
+    const lateLogs = watchLateLogs({
+      points: () => identity.points(),
+      connected: () => controlListener.connected(),
+      ...{ collector, record, now, warn },
+    });
+    closers.add(() => lateLogs.close());
     const issuerListener = await serveIssuer(identity.issuer, { address: issuer, own });
     closers.add(() => issuerListener.close());
     const by = `local:uid=${process.getuid?.() ?? 0}`;
