@@ -1,7 +1,10 @@
+import { execFile } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import {
+  askWitness,
   consistencyProof,
   createWitnessGroup,
   ed25519NoteSigner,
@@ -15,6 +18,7 @@ import {
   rootAt,
   signNote,
   verifierKey,
+  type WitnessPost,
   witnessPolicy,
 } from '@countersign/ledger';
 import { expect, test } from 'vitest';
@@ -197,4 +201,33 @@ test('does not start without its memory, a log, a place to listen or half of a c
   await rm(join(data.path, 'witness', 'vkey'));
   const lost = await run(...listen, '--log', vkey);
   expect(lost).toMatchObject({ code: 3, err: expect.stringContaining('make a new witness') });
+});
+
+test('serves TLS with the certificate that it is given, to whoever trusts it', async () => {
+  await using data = await temporaryFolder();
+  const vkeys = await init(data.path);
+  const [cert, certKey] = [join(data.path, 'tls.pem'), join(data.path, 'tls.key')];
+  await promisify(execFile)('openssl', [
+    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'],
+    ...['-keyout', certKey, '-out', cert, '-days', '1', '-subj', '/CN=witness'],
+    ...['-addext', 'subjectAltName=IP:127.0.0.1'],
+  ]);
+  const witness = await start(data.path, ['--cert', cert, '--cert-key', certKey]);
+  expect(witness.url).toMatch(/^https:/);
+  const checkpoint = await checkpointOf(treeOf(7));
+  const ask = (post: WitnessPost) =>
+    askWitness(checkpoint, {
+      ...{ url: witness.url, verifiers: vkeys.map(parseCosignerKey), oldSize: 0, logSize: 7 },
+      ...{ prove: async () => [], post, now: Date.now, signal: AbortSignal.timeout(10_000) },
+    });
+  const stranger = httpWitnessPost();
+  expect(await ask(stranger.post)).toMatchObject({
+    code: 'unreachable',
+    detail: expect.stringContaining('certificate'),
+  });
+  const trusting = httpWitnessPost({ ca: await readFile(cert, 'utf8') });
+  expect(await ask(trusting.post)).toMatchObject({ kind: 'cosigned' });
+  stranger.close();
+  trusting.close();
+  await witness.stop();
 });

@@ -154,3 +154,13 @@ test('a log of checkpoints that was put back from a backup is found by itself an
   expect(told).toContain('"alarm":"witness-fork"');
   await running.stop();
 }, 60_000);
+
+test('a kept checkpoint that is damaged is told, and not shown as if it were good', async () => {
+  const file = join(data, 'authority/cosigned/checkpoint');
+  const kept = await readFile(file, 'utf8');
+  await writeFile(file, kept.replace('\n', '\n1'));
+  const running = await authority();
+  await until(alarms, (told) => told.includes('the cosigned checkpoint that was kept: '));
+  expect((await status()).checkpoints.cosigned).toBeUndefined();
+  await running.stop();
+}, 60_000);

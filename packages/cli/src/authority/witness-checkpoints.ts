@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Collector, createCheckpointLog } from '@countersign/audit';
 import type { Identity, Keyring } from '@countersign/identity';
 import {
+  type Checkpoint,
   createWitnessGroup,
   httpWitnessPost,
   type Log,
@@ -11,6 +12,7 @@ import {
   openCheckpoint,
   openCosignedCheckpoint,
   openLog,
+  type ProveConsistency,
   parseCosignerKey,
   parseVerifierKey,
   verifierKey,
@@ -94,18 +96,17 @@ export async function witnessCheckpoints(
     onError: (error) => warn(`cannot keep the cosigned checkpoint: ${error.message}`),
   });
   if (cosigned !== undefined) {
-    const held = cosigned;
     const head = openCheckpoint(log.checkpoint(), verifiers);
-    // Beside the start: a long log takes a while to be proved.
-    requireContinued(held).catch((error: Error) => alarms.rollback(error.message));
-    async function requireContinued(note: string): Promise<void> {
-      const from = openCheckpoint(note, verifiers);
-      if (from.size > head.size) {
-        throw new Error(
-          `found ${head.size} checkpoints, expected the ${from.size} that witnesses cosigned`,
-        );
-      }
-      verifyConsistency(await proofs.consistency(from.size, head.size), { from, to: head });
+    try {
+      const from = openCheckpoint(cosigned, verifiers);
+      // Beside the start: a long log takes a while to be proved.
+      requireContinued(from, head, proofs.consistency).catch((error: Error) =>
+        alarms.rollback(error.message),
+      );
+    } catch (error) {
+      // Not this log's, or damaged: not shown as if it were good.
+      alarms.rollback(`the cosigned checkpoint that was kept: ${(error as Error).message}`);
+      cosigned = undefined;
     }
   }
 
@@ -156,6 +157,20 @@ export async function witnessCheckpoints(
     },
     close: closers.closeAll,
   };
+}
+
+/** The log still holds the tree that witnesses have cosigned, or this rejects. */
+async function requireContinued(
+  from: Checkpoint,
+  to: Checkpoint,
+  prove: ProveConsistency,
+): Promise<void> {
+  if (from.size > to.size) {
+    throw new Error(
+      `found ${to.size} checkpoints, expected the ${from.size} that witnesses cosigned`,
+    );
+  }
+  verifyConsistency(await prove(from.size, to.size), { from, to });
 }
 
 async function readCosigned(file: string): Promise<string | undefined> {
