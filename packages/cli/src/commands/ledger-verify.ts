@@ -8,7 +8,7 @@ export const ledgerVerifyCommand: Command = {
   operands: '[LOG-FOLDER]',
   operandsMax: 1,
   description:
-    "Reads every byte: frames, entries, each checkpoint's signature and root; then the events (sequence, each outcome after its\ndecision); then that a point's own log still holds what the authority collected, and the log of checkpoints what witnesses cosigned. Without an operand, all logs of the data folder.\nOffline: it asks no process and writes nothing. An auditor brings the keys along with --vkey.",
+    "Reads every byte: frames, entries, each checkpoint's signature and root; then the events (sequence, each outcome after its\ndecision); then that a point's own log still holds what the authority collected, and the\nlog of checkpoints what witnesses cosigned. Without an operand, all logs of the data folder.\nOffline: it asks no process and writes nothing. An auditor brings the keys along with --vkey.",
   options: {
     data: shared.data,
     vkey: {
