@@ -78,6 +78,11 @@ export interface Collector {
   accept(name: string, push: LogEntries): Promise<PushOutcome>;
   /** How many entries of `name` are held; nothing when unknown or unavailable. */
   size(name: string): Promise<number | undefined>;
+  /**
+   * When `name` last showed a checkpoint that its mirror does not contradict, with entries or without: ms since the
+   * epoch. Nothing before the first since this collector was opened.
+   */
+  heardAtMs(name: string): number | undefined;
   /** The last checkpoint of `name`, as its point signed it. */
   checkpoint(name: string): Promise<string | undefined>;
   /**

@@ -1,4 +1,9 @@
 export { AuditError, type AuditErrorCode } from './audit-error.ts';
+export {
+  type CheckpointLog,
+  type CheckpointLogOptions,
+  createCheckpointLog,
+} from './checkpoint-log.ts';
 export type {
   Collector,
   CollectorAlarm,

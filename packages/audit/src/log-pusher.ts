@@ -9,6 +9,8 @@ const READ_COUNT_MAX = 1_000_000;
 const BACKOFF_MS_MIN = 100;
 const BACKOFF_MS_MAX = 30_000;
 const POST_MS_MAX = 30_000;
+/** A log that does not grow is shown as often as this, so that its silence is not taken for a loss. */
+const SHOW_EVERY_MS = 30_000;
 
 /** What a pusher needs. */
 export interface LogPusherOptions {
@@ -24,6 +26,8 @@ export interface LogPusherOptions {
   readonly now: () => number;
   /** Told when the collector refused or could not be reached, and when it takes again (`undefined`). */
   readonly onTrouble?: (trouble: PushTrouble | undefined) => void;
+  /** How often the checkpoint of a log that does not grow is shown. Default 30 s. */
+  readonly showEveryMs?: number;
   /** Waits; rejects when the signal aborts. For tests; default a timer that keeps no process alive. */
   readonly wait?: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   /** 0 to 1, for jitter. Default `Math.random`. */
@@ -107,7 +111,8 @@ class FollowingPusher implements LogPusher {
       try {
         if (cursor === undefined) cursor = await this.#ask();
         else if (cursor < log.size) cursor = await this.#push(cursor);
-        else await this.#nextCommit();
+        // Not grown for a while: its checkpoint is shown again.
+        else if (!(await this.#nextCommit())) cursor = undefined;
       } catch (error) {
         cursor = undefined;
         await this.#backOff(error);
@@ -186,14 +191,18 @@ class FollowingPusher implements LogPusher {
     }
   }
 
-  /** Resolves when the log has grown, or at once when it did meanwhile. */
-  #nextCommit(): Promise<void> {
-    if (this.#closing.signal.aborted) return Promise.resolve();
+  /** Whether the log has grown; resolves when it does, or when it is time to show it again. */
+  #nextCommit(): Promise<boolean> {
+    if (this.#closing.signal.aborted) return Promise.resolve(true);
     return new Promise((resolve) => {
-      this.#wake = () => {
+      const settle = (hasGrown: boolean): void => {
         this.#wake = undefined;
-        resolve();
+        clearTimeout(quiet);
+        resolve(hasGrown);
       };
+      const quiet = setTimeout(() => settle(false), this.#options.showEveryMs ?? SHOW_EVERY_MS);
+      quiet.unref();
+      this.#wake = () => settle(true);
     });
   }
 

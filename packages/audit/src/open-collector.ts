@@ -39,6 +39,7 @@ interface Held {
   readonly mirror: Promise<Mirror>;
   /** The push that is being taken: one at a time, so that events keep their order. */
   taking: Promise<unknown> | undefined;
+  heardAtMs: number | undefined;
 }
 
 class MirrorCollector implements Collector {
@@ -72,6 +73,10 @@ class MirrorCollector implements Collector {
 
   async size(name: string): Promise<number | undefined> {
     return (await this.#mirror(name))?.size;
+  }
+
+  heardAtMs(name: string): number | undefined {
+    return this.#held.get(name)?.heardAtMs;
   }
 
   async checkpoint(name: string): Promise<string | undefined> {
@@ -113,6 +118,10 @@ class MirrorCollector implements Collector {
     } catch (error) {
       this.#alarm(name, 'mirror-failed', messageOf(error));
       return refuse('unavailable', 'found a mirror that failed');
+    }
+    // An ordinary refusal is a sign of life too: the mirror lacks entries, and they come next.
+    if (outcome.kind === 'taken' || outcome.code === 'extent') {
+      held.heardAtMs = this.#options.now();
     }
     if (outcome.kind === 'refused') {
       const alarm = ALARMS[outcome.code];
@@ -163,7 +172,12 @@ class MirrorCollector implements Collector {
       .catch(() => undefined)
       .then(() => openMirror({ origin, verifierKey, disk, now: this.#options.now }));
     mirror.catch((error) => this.#alarm(name, 'mirror-failed', messageOf(error)));
-    const held: Held = { registration, mirror, taking: undefined };
+    const held: Held = {
+      registration,
+      mirror,
+      taking: undefined,
+      heardAtMs: undefined,
+    };
     this.#held.set(name, held);
     return held;
   }

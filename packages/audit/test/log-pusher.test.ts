@@ -276,3 +276,29 @@ test('pushes a long log in runs that may be taken', async () => {
   expect(Math.max(...sizes)).toBeLessThan(8 * 1024 * 1024);
   expect(kinds(alarms)).toEqual(['event-unreadable']);
 });
+
+test('shows a log that does not grow again and again, so that the collector hears of it', async () => {
+  await appendEvents(log, [decision('a'), decision('b'), decision('c')]);
+  const posts: number[] = [];
+  const shown = Promise.withResolvers<void>();
+  const post: Post = async (path, body) => {
+    posts.push(decodePush(body).entries.length);
+    if (posts.length === 6) shown.resolve();
+    return postTo(() => collector)(path, body);
+  };
+  expect(collector.heardAtMs('gateway')).toBeUndefined();
+  start(post, { showEveryMs: 2 });
+  await shown.promise;
+  // Asked, pushed, and then shown without entries.
+  expect(posts.slice(0, 6)).toEqual([0, 3, 0, 0, 0, 0]);
+  expect(collector.heardAtMs('gateway')).toBe(NOW);
+  expect(alarms).toEqual([]);
+});
+
+test('a collector has not heard of a log whose checkpoint it could not take', async () => {
+  const { checkpoint } = await log.read(0, { count: 1, bytesMax: 1 });
+  const forged = { start: 0, entries: [], checkpoint: checkpoint.replace('\n0\n', '\n1\n') };
+  expect(await collector.accept('gateway', forged)).toMatchObject({ code: 'signature' });
+  expect(collector.heardAtMs('gateway')).toBeUndefined();
+  expect(collector.heardAtMs('nobody')).toBeUndefined();
+});

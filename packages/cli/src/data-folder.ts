@@ -12,9 +12,21 @@ export interface DataFolder {
   readonly mirrors: string;
   /** Logs that were published to be read over the operator's socket. */
   readonly published: string;
+  /** The authority's log of all logs' checkpoints. */
+  readonly checkpointLog: string;
+  /** Holds `checkpoint`: the last one of that log that enough witnesses cosigned. */
+  readonly cosigned: string;
   readonly adminSocket: string;
   readonly riskSnapshot: string;
+  readonly witness: WitnessFolder;
   point(name: string): PointFolder;
+}
+
+/** The part of a witness. */
+export interface WitnessFolder {
+  /** What it cosigned. */
+  readonly folder: string;
+  readonly keyFile: string;
 }
 
 /** The part of one enforcement point. */
@@ -38,8 +50,11 @@ export function dataFolder(root: string): DataFolder {
     authorityLog: join(authority, 'log'),
     mirrors: join(authority, 'logs'),
     published: join(authority, 'published'),
+    checkpointLog: join(authority, 'checkpoints'),
+    cosigned: join(authority, 'cosigned'),
     adminSocket: join(authority, 'admin.sock'),
     riskSnapshot: join(authority, 'risk.json'),
+    witness: { folder: join(root, 'witness'), keyFile: join(root, 'witness', 'key.pem') },
     point: (name) => {
       const folder = join(root, 'points', name);
       return {

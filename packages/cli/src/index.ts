@@ -1,5 +1,6 @@
 export { type AdminClient, adminClient } from './admin-client.ts';
 export { createEventStream, type EventStream } from './authority/event-stream.ts';
+export { watchLateLogs } from './authority/watch-late-logs.ts';
 export {
   type Arguments,
   type Command,

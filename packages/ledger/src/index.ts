@@ -3,6 +3,7 @@ export { LedgerError, type LedgerErrorCode, type LedgerLocation } from './ledger
 export type { Log, LogDisk, LogEntries, LogFile, LogOptions } from './log.ts';
 export { MerkleFrontier } from './merkle/frontier.ts';
 export { leafHash, nodeHash } from './merkle/hash.ts';
+export { logProofs, type ReadableLog } from './merkle/log-proofs.ts';
 export { consistencyProof, inclusionProof, rootAt } from './merkle/make-proof.ts';
 export { type HashSource, MerkleTree } from './merkle/tree.ts';
 export {
@@ -17,9 +18,31 @@ export {
   openCheckpoint,
   parseCheckpoint,
 } from './note/checkpoint.ts';
+export type { CosignatureKind } from './note/cosigned-message.ts';
+export { type CosignerKey, cosign, cosignerKey } from './note/cosigner.ts';
+export {
+  type CosignatureVerifier,
+  type CosignerPublicKey,
+  cosignatureVerifier,
+  cosignerVerifierKey,
+  parseCosignerKey,
+} from './note/cosigner-key.ts';
 export { ed25519NoteSigner } from './note/ed25519-note-signer.ts';
-export { type OpenedNote, openNote, signNote } from './note/note.ts';
+export {
+  addSignatures,
+  type NoteSignature,
+  type OpenedNote,
+  openNote,
+  signNote,
+} from './note/note.ts';
 export { type NoteVerifier, parseVerifierKey, verifierKey } from './note/verifier-key.ts';
+export {
+  type Cosignature,
+  type CosignedCheckpoint,
+  openCosignedCheckpoint,
+  type WitnessPolicy,
+  witnessPolicy,
+} from './note/witness-policy.ts';
 export type { NoteSigner } from './note-signer.ts';
 export { openLog } from './open-log.ts';
 export {
@@ -60,3 +83,36 @@ export type {
 export { type VerifyTilesOptions, verifyTiles } from './tiles/verify-tiles.ts';
 export type { LogProblem, LogProblemCode, LogReport, VerifiedEntry } from './verify/log-report.ts';
 export { type VerifyLogOptions, verifiedEntries, verifyLog } from './verify/verify-log.ts';
+export {
+  ADD_CHECKPOINT_BYTES_MAX,
+  type AddCheckpoint,
+  decodeAddCheckpoint,
+  encodeAddCheckpoint,
+} from './witness/add-checkpoint.ts';
+export {
+  type AskWitnessOptions,
+  type AskWitnessOutcome,
+  askWitness,
+  type ProveConsistency,
+  type WitnessPost,
+  type WitnessTroubleCode,
+} from './witness/ask-witness.ts';
+export { type HttpWitnessPostOptions, httpWitnessPost } from './witness/http-witness-post.ts';
+export { openWitness } from './witness/open-witness.ts';
+export type {
+  Witness,
+  WitnessAnswer,
+  WitnessDisk,
+  WitnessedLog,
+  WitnessOptions,
+  WitnessRefusal,
+} from './witness/witness.ts';
+export {
+  createWitnessGroup,
+  type WitnessGroup,
+  type WitnessGroupOptions,
+  type WitnessStatus,
+  type WitnessTrouble,
+} from './witness/witness-group.ts';
+export { type WitnessHandlerOptions, witnessHandler } from './witness/witness-handler.ts';
+export { createWitnessFolder } from './witness/witness-state.ts';

@@ -13,8 +13,22 @@ export interface BankConfig {
     readonly passphraseFile?: string;
     /** How old a baseline event may be replayed from, and where (NDJSON of events); labelled `replayed`. */
     readonly historyFile?: string;
+    /** Who cosigns the authority's checkpoints. */
+    readonly witnesses: readonly WitnessConfig[];
+    /** How many of them must have cosigned a checkpoint; 0 where there are none. */
+    readonly witnessQuorum: number;
   };
   readonly points: readonly PointConfig[];
+}
+
+/** A witness of checkpoints, run by somebody else. */
+export interface WitnessConfig {
+  /** `add-checkpoint` is put behind it. */
+  readonly url: string;
+  /** The name that its keys carry. */
+  readonly name: string;
+  /** One or two, in C2SP's form. */
+  readonly verifierKeys: readonly string[];
 }
 
 /** An address to listen on. */

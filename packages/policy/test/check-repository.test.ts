@@ -121,6 +121,8 @@ test('resolves routes, certificates and clients', async () => {
     accessTokenTtlSeconds: 300,
     passphraseFile: `${folder.folder}/secret`,
     historyFile: '/past.ndjson',
+    witnesses: [],
+    witnessQuorum: 0,
   });
   expect(repository?.config.points[1]).toEqual({
     name: 'edge',

@@ -7,6 +7,7 @@ import type { BundleStore, FactLog } from '@countersign/state';
 import type { FastifyPluginAsync } from 'fastify';
 import type { EventStream } from './event-stream.ts';
 import type { Publication } from './publish-bundle.ts';
+import type { CheckpointStatus } from './witness-checkpoints.ts';
 
 /** What applying the repository came to. */
 export interface Applied extends Publication {
@@ -24,6 +25,7 @@ export interface OperatorRoutesOptions {
   readonly log: Log;
   readonly stream: EventStream;
   readonly risk: RiskEngine;
+  readonly checkpoints: () => CheckpointStatus;
   /** SPIFFE IDs that have the feed open now. */
   readonly connected: () => ReadonlySet<string>;
   /** Checks the repository anew and publishes it, or tells what is wrong with it. */
@@ -52,6 +54,7 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
         policyVersion: current?.version ?? '',
         factSequence: factLog.sequence,
         logSize: log.size,
+        checkpoints: options.checkpoints(),
         points: await Promise.all(points),
       };
     });

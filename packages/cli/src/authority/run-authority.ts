@@ -28,6 +28,8 @@ import { openRiskLoop, type RiskLoop } from './risk-loop.ts';
 import { serveControl } from './serve-control.ts';
 import { serveIssuer } from './serve-issuer.ts';
 import { serveOperator } from './serve-operator.ts';
+import { watchLateLogs } from './watch-late-logs.ts';
+import { witnessCheckpoints } from './witness-checkpoints.ts';
 
 const SWEEP_EVERY_MS = 60_000;
 /** `sun_path` of Linux is 108 bytes with its end; Node would cut a longer one and listen elsewhere. */
@@ -136,6 +138,11 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     });
     closers.add(() => collector.close());
 
+    const checkpoints = await witnessCheckpoints({
+      ...{ folder, config, keyring, identity, collector, ownLog: log, record, now, warn },
+    });
+    closers.add(() => checkpoints.close());
+
     const publisher = createPublisher({
       check: async () => {
         const checked = await check();
@@ -175,6 +182,12 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       ...{ own, identity, collector, factLog, bundles, now },
     });
     closers.add(() => controlListener.close());
+    const lateLogs = watchLateLogs({
+      points: () => identity.points(),
+      connected: () => controlListener.connected(),
+      ...{ collector, record, now, warn },
+    });
+    closers.add(() => lateLogs.close());
     const issuerListener = await serveIssuer(identity.issuer, { address: issuer, own });
     closers.add(() => issuerListener.close());
     const by = `local:uid=${process.getuid?.() ?? 0}`;
@@ -183,6 +196,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       apply: ({ again }) => publisher.apply(by, { started: config, again }),
       risk: risk.engine,
       publishedFolder: folder.published,
+      checkpoints: checkpoints.status,
       ...{ by, trustDomain, identity, collector, bundles, factLog, log, stream },
     });
     closers.add(() => operator.close());

@@ -24,6 +24,7 @@ import { ledgerVerifyCommand } from './ledger-verify.ts';
 import { gatewayCommand, sidecarCommand, wrapCommand } from './point.ts';
 import { eventsCommand, shadowReportCommand } from './record.ts';
 import { startCommand } from './start.ts';
+import { witnessCommand, witnessInitCommand } from './witness.ts';
 
 /** Every command, in the order of the help page. */
 export const commands: readonly Command[] = [
@@ -44,6 +45,8 @@ export const commands: readonly Command[] = [
   shadowReportCommand,
   ledgerVerifyCommand,
   ledgerPublishCommand,
+  witnessInitCommand,
+  witnessCommand,
   cedarCheckCommand,
   cedarAuthorizeCommand,
   cedarExplainCommand,

@@ -9,11 +9,13 @@ export interface FoundLog {
   readonly folder: string;
   /** The verifier key that goes with it, and who says so. */
   readonly key?: { readonly text: string; readonly from: 'the authority' | 'the log itself' };
+  /** For a log of checkpoints: the file with the last one that witnesses cosigned, if there is one. */
+  readonly cosigned?: string;
   /** The authority's copy of the same log. */
   readonly mirror?: string;
 }
 
-/** The logs in a data folder: the authority's own, the points' own, and the collected copies. */
+/** The logs in a data folder: the authority's own, its log of checkpoints, the points' own, and the collected copies. */
 export async function findLogs(root: string): Promise<readonly FoundLog[]> {
   const data = dataFolder(root);
   const found: FoundLog[] = [];
@@ -23,6 +25,14 @@ export async function findLogs(root: string): Promise<readonly FoundLog[]> {
       name: 'authority',
       folder: data.authorityLog,
       key: { text: own, from: 'the log itself' },
+    });
+  const checkpoints = await keyIn(data.checkpointLog);
+  if (checkpoints)
+    found.push({
+      name: 'checkpoints',
+      folder: data.checkpointLog,
+      key: { text: checkpoints, from: 'the log itself' },
+      ...cosignedOf(data.checkpointLog, checkpoints),
     });
   const mirrored = await foldersIn(data.mirrors);
   for (const name of await foldersIn(join(root, 'points'))) {
@@ -55,8 +65,17 @@ export async function logIn(folder: string): Promise<FoundLog> {
   return {
     name,
     folder,
-    ...(text !== undefined && { key: { text, from: 'the log itself' as const } }),
+    ...(text !== undefined && {
+      key: { text, from: 'the log itself' as const },
+      ...cosignedOf(folder, text),
+    }),
   };
+}
+
+/** The log of checkpoints is told by its key's name, which no point's log can have. */
+function cosignedOf(folder: string, vkey: string): Pick<FoundLog, 'cosigned'> {
+  const isOfCheckpoints = vkey.split('+')[0]?.endsWith('/authority/checkpoints');
+  return isOfCheckpoints ? { cosigned: join(dirname(folder), 'cosigned', 'checkpoint') } : {};
 }
 
 async function foldersIn(folder: string): Promise<readonly string[]> {

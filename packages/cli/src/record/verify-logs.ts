@@ -2,6 +2,7 @@ import { type RecordReport, verifyRecord } from '@countersign/audit';
 import { nodeDisk, parseVerifierKey, verifyLog } from '@countersign/ledger';
 import { CommandError } from '../command-line/command.ts';
 import type { FoundLog } from './find-logs.ts';
+import { verifyCheckpointLog } from './verify-checkpoint-log.ts';
 
 /** What verifying one log found. */
 export interface LogVerdict {
@@ -32,7 +33,10 @@ export async function verifyOne(log: FoundLog, givenKeys: readonly string[]): Pr
     );
   const verifiers = keys.map(parseVerifierKey);
   const atLeast = log.mirror === undefined ? undefined : await headOf(log.mirror, verifiers);
-  const report = await verifyRecord(log.folder, { verifiers, ...(atLeast && { atLeast }) });
+  const report =
+    log.cosigned === undefined
+      ? await verifyRecord(log.folder, { verifiers, ...(atLeast && { atLeast }) })
+      : await verifyCheckpointLog(log.folder, { verifiers, cosigned: log.cosigned });
   const notes: string[] = [];
   const problems: string[] = [];
   for (const { code, file, offset, index, detail } of report.log.problems) {

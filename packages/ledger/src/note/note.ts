@@ -14,7 +14,15 @@ export interface OpenedNote {
   /** What was signed, with its final newline. */
   readonly text: string;
   /** Who signed it, of those that were asked for; never empty. */
-  readonly signers: readonly { readonly name: string; readonly keyId: string }[];
+  readonly signers: readonly NoteSignature[];
+}
+
+/** A signature that was verified. */
+export interface NoteSignature {
+  readonly name: string;
+  readonly keyId: string;
+  /** For a cosignature, when it says that it was made: seconds since the epoch, 0 when it does not say. */
+  readonly atSeconds?: number;
 }
 
 /**
@@ -47,8 +55,56 @@ export function assembleNote(
   signature: Uint8Array,
   prefix: SignatureLinePrefix,
 ): string {
-  const blob = Buffer.concat([prefix.keyId, signature]).toString('base64');
-  return `${text}\n\u2014 ${prefix.name} ${blob}\n`;
+  const { name } = prefix;
+  return `${text}\n${signatureLine({ name, keyId: prefix.keyId.toString('hex') }, signature)}`;
+}
+
+/** One signature line, with its newline. */
+export function signatureLine(
+  { name, keyId }: { readonly name: string; readonly keyId: string },
+  signature: Uint8Array,
+): string {
+  const blob = Buffer.concat([Buffer.from(keyId, 'hex'), signature]).toString('base64');
+  return `\u2014 ${name} ${blob}\n`;
+}
+
+/**
+ * The note with further signature lines below those that it has; a line that is there already is not put twice.
+ *
+ * @param lines signature lines, each with its newline; verified by nobody yet
+ * @throws {LedgerError} `ERR_LEDGER_NOTE_MALFORMED` for a malformed note or line, or more than 64 signatures in all
+ */
+export function addSignatures(note: string, lines: readonly string[]): string {
+  const had = splitNote(note).lines;
+  const added = lines.filter((line) => !had.includes(line.slice(0, -1)));
+  const grown = note + [...new Set(added)].join('');
+  for (const line of splitNote(grown).lines) parseSignatureLine(line);
+  return grown;
+}
+
+/**
+ * A note's text, signed by nobody as far as this function knows: for whoever must look into it before he knows
+ * which keys to ask for.
+ *
+ * @throws {LedgerError} `ERR_LEDGER_NOTE_MALFORMED` when a part of the note is not as it must be
+ */
+export function unverifiedText(note: string): string {
+  const { text, lines } = splitNote(note);
+  for (const line of lines) parseSignatureLine(line);
+  return text;
+}
+
+/** The signature lines of a note that carry one of these names and key IDs, each with its newline. */
+export function signatureLinesOf(
+  note: string,
+  keys: readonly { readonly name: string; readonly keyId: string }[],
+): string[] {
+  return splitNote(note)
+    .lines.filter((line) => {
+      const { name, keyId } = parseSignatureLine(line);
+      return keys.some((key) => key.name === name && key.keyId === keyId);
+    })
+    .map((line) => `${line}\n`);
 }
 
 /**
@@ -65,7 +121,7 @@ export function assembleNote(
 export function openNote(note: string, verifiers: readonly NoteVerifier[]): OpenedNote {
   const { text, lines } = splitNote(note);
   const message = Buffer.from(text);
-  const signers: { name: string; keyId: string }[] = [];
+  const signers: NoteSignature[] = [];
   for (const line of lines) {
     const { name, keyId, signature } = parseSignatureLine(line);
     // The tuple of name and ID names a key: a match of one alone is an unknown key.
@@ -78,7 +134,8 @@ export function openNote(note: string, verifiers: readonly NoteVerifier[]): Open
       );
     }
     if (!signers.some((each) => each.name === name && each.keyId === keyId)) {
-      signers.push({ name, keyId });
+      const atSeconds = known.timeOf?.(signature);
+      signers.push({ name, keyId, ...(atSeconds !== undefined && { atSeconds }) });
     }
   }
   if (signers.length === 0) {

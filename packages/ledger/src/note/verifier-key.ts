@@ -16,6 +16,8 @@ export interface NoteVerifier {
   readonly keyId: string;
   /** Whether `signature` is this key's over `message`. */
   verify(message: Uint8Array, signature: Uint8Array): boolean;
+  /** For cosignatures, when `signature` says that it was made: see `CosignatureVerifier`. */
+  timeOf?(signature: Uint8Array): number | undefined;
 }
 
 /**
@@ -48,7 +50,7 @@ export function parseVerifierKey(text: string): NoteVerifier {
   }
   requireName(name);
   if (typed[0] !== ED25519_TYPE)
-    refuseKey(`found signature type ${typed[0]}, expected 1 (Ed25519)`);
+    refuseKey(`found signature type ${typed[0]}, expected 1 (Ed25519: the key of a log)`);
   requireKeyBytes(typed.subarray(1));
   if (keyIdOf(name, typed) !== keyId)
     refuseKey(`found key ID ${keyId}, expected another for this key`);
@@ -82,7 +84,7 @@ export function rawPublicKey(key: KeyObject): Uint8Array {
 }
 
 /** C2SP signed-note: SHA-256(name || 0x0A || type || key), its first four bytes. */
-function keyIdOf(name: string, typedKey: Uint8Array): string {
+export function keyIdOf(name: string, typedKey: Uint8Array): string {
   return hash('sha256', Buffer.concat([Buffer.from(`${name}\n`), typedKey])).slice(0, 8);
 }
 
@@ -102,6 +104,7 @@ function requireKeyBytes(bytes: Uint8Array): void {
   }
 }
 
-function refuseKey(found: string): never {
+/** What cannot be a key. */
+export function refuseKey(found: string): never {
   throw new LedgerError('ERR_LEDGER_KEY_INVALID', `could not read verifier key: ${found}`);
 }

@@ -19,6 +19,7 @@ import { readPolicies, SCHEMA_FILE, validatePolicies } from './check-policies.ts
 import { checkPrivateKeys } from './check-private-keys.ts';
 import { checkSurfaces } from './check-surfaces.ts';
 import { checkUpstreams } from './check-upstreams.ts';
+import { checkWitnesses, witnessConfigs } from './check-witnesses.ts';
 import { listRepository } from './list-repository.ts';
 import {
   checkPolicyTests,
@@ -96,8 +97,9 @@ export async function checkRepository(
     checkPolicyTests(tests, { surfaces: plain, ...(read.isWhole && { policies }) }, context);
   }
 
-  const bank = bankConfig(config, points, context.folder);
-  if (report.hasErrors || !bank) return { problems: report.problems() };
+  checkWitnesses(config, context);
+  const bank = report.hasErrors ? undefined : bankConfig(config, points, context.folder);
+  if (!bank) return { problems: report.problems() };
   const repository: Repository = {
     folder: context.folder,
     config: bank,
@@ -140,6 +142,7 @@ function bankConfig(
       // Secrets and history live outside what is reviewed, so these two may be anywhere.
       ...(passphraseFile !== undefined && { passphraseFile: resolve(folder, passphraseFile) }),
       ...(historyFile !== undefined && { historyFile: resolve(folder, historyFile) }),
+      ...witnessConfigs(authority),
     },
     points,
   };

@@ -43,6 +43,22 @@ export const pointShape = z
   })
   .meta({ description: 'an enforcement point' });
 
+const witness = z
+  .strictObject({
+    url: z
+      .url({ protocol: /^https?$/, error: 'an http or https URL without query or fragment' })
+      .refine((url) => !/[?#@]/.test(url), 'an http or https URL without query or fragment')
+      .meta({
+        description: 'where the witness is asked',
+        examples: ['https://witness.audit.example:7410'],
+      }),
+    vkey: z.union([z.string().max(4096), z.array(z.string().max(4096)).min(1).max(4)]).meta({
+      description: "its verifier key, or a list: what 'countersign witness init' printed",
+      examples: ['witness.audit.example/w1+df1c0a35+BIE5dw6ofRdfVqNUZsNMfszLjYqRtO43ol32D1uPybOU'],
+    }),
+  })
+  .meta({ description: 'a witness of checkpoints, run by somebody else' });
+
 const authority = z
   .strictObject({
     control: hostPort('where points and workloads reach the authority', '127.0.0.1:7401'),
@@ -70,6 +86,20 @@ const authority = z
       '/run/secrets/passphrase',
     ).optional(),
     historyFile: filePath('past events for the risk baseline, NDJSON', 'history.ndjson').optional(),
+    witnesses: z
+      .array(witness)
+      .max(32)
+      .default([])
+      .meta({ description: "who cosigns the checkpoints of the authority's log of checkpoints" }),
+    witnessQuorum: z
+      .int()
+      .min(1)
+      .max(32)
+      .optional()
+      .meta({
+        description: 'how many witnesses must cosign, by default more than half',
+        examples: [2],
+      }),
   })
   .meta({ description: 'the authority: identities, tokens, policy' });
 
