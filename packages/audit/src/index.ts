@@ -16,6 +16,8 @@ export {
   type LogPusherStatus,
   type PushTrouble,
 } from './log-pusher.ts';
+export { OCSF_VERSION, type OcsfEvent, type OcsfMetadata } from './ocsf/ocsf-event.ts';
+export { type ToOcsfOptions, toOcsf } from './ocsf/to-ocsf.ts';
 export { openCollector } from './open-collector.ts';
 export { decodePush, encodePush, PUSH_BYTES_MAX } from './push-format.ts';
 export {
