@@ -9,6 +9,24 @@ export type {
   PushRefusal,
 } from './collector.ts';
 export { type CollectorRoutesOptions, collectorRoutes } from './collector-routes.ts';
+export type { DeadLetter } from './export/dead-letters.ts';
+export type { ExportRecord, ExportSink, SinkAnswer } from './export/export-sink.ts';
+export type {
+  ExportAlarm,
+  ExportAlarmKind,
+  Exporter,
+  ExporterOptions,
+  ExporterStatus,
+  ExportFilter,
+  ExportSource,
+  ExportTrouble,
+} from './export/exporter.ts';
+export { type FileSinkOptions, fileSink } from './export/file-sink.ts';
+export type { HttpSinkOptions } from './export/http-post.ts';
+export { type HttpsSinkOptions, httpsSink } from './export/https-sink.ts';
+export { type OtlpSinkOptions, otlpSink } from './export/otlp-sink.ts';
+export { startExporter } from './export/start-exporter.ts';
+export { type SyslogSinkOptions, syslogSink } from './export/syslog-sink.ts';
 export {
   createLogPusher,
   type LogPusher,

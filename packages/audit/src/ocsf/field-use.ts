@@ -12,6 +12,8 @@ type FieldUse<K extends EventKind> = Readonly<
   Record<Exclude<keyof EventOf<K>, Envelope> & string, Use>
 >;
 
+const ATTRIBUTE = 'attribute';
+
 const REQUEST = {
   surface: 'attribute',
   mode: 'unmapped',
@@ -91,7 +93,7 @@ export const FIELD_USE: { readonly [K in EventKind]: FieldUse<K> } = {
     score: 'attribute',
     because: 'unmapped',
   },
-  alarm: { alarm: 'attribute', detail: 'attribute', surface: 'attribute' },
+  alarm: { alarm: ATTRIBUTE, detail: ATTRIBUTE, surface: ATTRIBUTE },
 };
 
 /** The fields of an event that go under `unmapped`, by their own names. */
