@@ -1,4 +1,11 @@
-import type { EntityUid, Playbook, Registration, Surface } from '@countersign/model';
+import type {
+  DecisionEvent,
+  EntityUid,
+  EventKind,
+  Playbook,
+  Registration,
+  Surface,
+} from '@countersign/model';
 
 /** `countersign.yaml`, parsed: every default filled in, every path absolute. */
 export interface BankConfig {
@@ -13,8 +20,34 @@ export interface BankConfig {
     readonly passphraseFile?: string;
     /** How old a baseline event may be replayed from, and where (NDJSON of events); labelled `replayed`. */
     readonly historyFile?: string;
+    /** Where events are exported to; absent when there is nowhere. */
+    readonly exports?: readonly ExportConfig[];
   };
   readonly points: readonly PointConfig[];
+}
+
+/** One sink that events are exported to. Which of the optional keys are there goes by the kind. */
+export interface ExportConfig {
+  readonly name: string;
+  readonly kind: 'https' | 'files' | 'syslog' | 'otlp';
+  /** `https` and `otlp`. */
+  readonly url?: string;
+  /** `https`; absent: ndjson. */
+  readonly format?: 'ndjson' | 'json';
+  /** `files`. */
+  readonly folder?: string;
+  /** `syslog`. */
+  readonly address?: HostPort;
+  readonly caFile?: string;
+  readonly certificateFile?: string;
+  readonly keyFile?: string;
+  readonly tokenFile?: string;
+  readonly maxLagSeconds: number;
+  readonly kinds?: readonly EventKind[];
+  readonly effects?: readonly DecisionEvent['effect'][];
+  readonly surfaces?: readonly string[];
+  /** Fields of events that are not exported. */
+  readonly omit: readonly string[];
 }
 
 /** An address to listen on. */

@@ -4,13 +4,14 @@ import type { Clock, Surface } from '@countersign/model';
 import { readText } from '../document/read-text.ts';
 import { createReport } from '../document/report.ts';
 import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
-import type { BankConfig, PointConfig, Problem, Repository } from '../repository.ts';
+import type { BankConfig, ExportConfig, Problem, Repository } from '../repository.ts';
 import { attributeTypes } from '../schema/attribute-types.ts';
 import { entityVocabulary } from '../schema/entity-vocabulary.ts';
 import { composeSchema } from '../schema/generate-schema.ts';
 import { checkAttributes } from './check-attributes.ts';
 import { checkEntities } from './check-entities.ts';
 import { checkEntityTypes } from './check-entity-types.ts';
+import { checkExports } from './check-exports.ts';
 import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
 import { checkPlaybooks } from './check-playbooks.ts';
@@ -59,6 +60,7 @@ export async function checkRepository(
   const { surfaces, ...known } = await checkSurfaces(files, context);
   checkUpstreams(surfaces, report);
   const points = await checkPoints(config, { surfaces, ...known }, context);
+  const exports = checkExports(config, known.names, context);
   // By name, so that the schema and with it the bundle's version do not depend on file names.
   const plain = surfaces
     .map(({ surface }) => surface)
@@ -96,7 +98,7 @@ export async function checkRepository(
     checkPolicyTests(tests, { surfaces: plain, ...(read.isWhole && { policies }) }, context);
   }
 
-  const bank = bankConfig(config, points, context.folder);
+  const bank = bankConfig(config, { points, exports }, context.folder);
   if (report.hasErrors || !bank) return { problems: report.problems() };
   const repository: Repository = {
     folder: context.folder,
@@ -123,7 +125,7 @@ function actionNames(surfaces: readonly Surface[]): string[] {
 
 function bankConfig(
   config: WrittenConfig,
-  points: readonly PointConfig[],
+  { points, exports }: Pick<BankConfig, 'points'> & { readonly exports: readonly ExportConfig[] },
   folder: string,
 ): BankConfig | undefined {
   const { authority, trustDomain } = config;
@@ -140,6 +142,7 @@ function bankConfig(
       // Secrets and history live outside what is reviewed, so these two may be anywhere.
       ...(passphraseFile !== undefined && { passphraseFile: resolve(folder, passphraseFile) }),
       ...(historyFile !== undefined && { historyFile: resolve(folder, historyFile) }),
+      ...(exports.length > 0 && { exports }),
     },
     points,
   };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { exportShape } from './export-shape.ts';
 import { duration, filePath, hostPort, kebab, trustDomain } from './scalars.ts';
 
 const route = z
@@ -70,6 +71,11 @@ const authority = z
       '/run/secrets/passphrase',
     ).optional(),
     historyFile: filePath('past events for the risk baseline, NDJSON', 'history.ndjson').optional(),
+    exports: z
+      .array(exportShape)
+      .max(20, 'at most 20 exports')
+      .default([])
+      .meta({ description: 'where events are exported to' }),
   })
   .meta({ description: 'the authority: identities, tokens, policy' });
 
