@@ -38,6 +38,7 @@ export { OCSF_VERSION, type OcsfEvent, type OcsfMetadata } from './ocsf/ocsf-eve
 export { type ToOcsfOptions, toOcsf } from './ocsf/to-ocsf.ts';
 export { openCollector } from './open-collector.ts';
 export { decodePush, encodePush, PUSH_BYTES_MAX } from './push-format.ts';
+export { type ReadEvents, readEvents } from './read-events.ts';
 export {
   type RecordProblem,
   type RecordProblemCode,

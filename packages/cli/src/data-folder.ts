@@ -12,6 +12,8 @@ export interface DataFolder {
   readonly mirrors: string;
   readonly adminSocket: string;
   readonly riskSnapshot: string;
+  /** One folder for each export, with its cursor and dead letters. */
+  readonly exports: string;
   point(name: string): PointFolder;
 }
 
@@ -37,6 +39,7 @@ export function dataFolder(root: string): DataFolder {
     mirrors: join(authority, 'logs'),
     adminSocket: join(authority, 'admin.sock'),
     riskSnapshot: join(authority, 'risk.json'),
+    exports: join(authority, 'exports'),
     point: (name) => {
       const folder = join(root, 'points', name);
       return {

@@ -103,6 +103,7 @@ describe('operate', () => {
       ...[...sources.matchAll(/alarm: '([a-z-]+)'/g)].map(([, name]) => name),
       ...unionOf('packages/enforcement/src/point-context.ts', 'AlarmName'),
       ...unionOf('packages/audit/src/collector.ts', 'CollectorAlarmKind'),
+      ...unionOf('packages/audit/src/export/exporter.ts', 'ExportAlarmKind'),
     ];
     expect(names.length).toBeGreaterThan(12);
     expect(names.filter((name) => !text.includes(`| \`${name}\` |`))).toEqual([]);

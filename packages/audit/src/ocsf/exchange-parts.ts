@@ -17,7 +17,7 @@ export function outcomeParts(event: OutcomeEvent): OcsfParts {
     message: status === 0 ? 'the caller got no answer' : `answered ${status}`,
     attributes: {
       http_request: { uid: event.id },
-      actor: actorOf(event),
+      actor: hasActor(event) ? actorOf(event) : undefined,
       http_response:
         status === 0
           ? undefined
@@ -49,7 +49,7 @@ export function closureParts(event: ClosureEvent): OcsfParts {
     code: cause,
     attributes: {
       http_request: { uid: event.id },
-      actor: actorOf(event),
+      actor: hasActor(event) ? actorOf(event) : undefined,
       traffic: { bytes_out: bytes },
       dst_endpoint: surfaceEndpoint(surface),
       duration: Math.round(milliseconds),
@@ -65,4 +65,9 @@ export function closureParts(event: ClosureEvent): OcsfParts {
       }),
     },
   };
+}
+
+/** Optional in this class: the decision says that nobody was authenticated. */
+function hasActor({ subject, session }: OutcomeEvent | ClosureEvent): boolean {
+  return subject !== undefined || session !== undefined;
 }

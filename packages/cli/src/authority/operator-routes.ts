@@ -1,4 +1,4 @@
-import type { Collector } from '@countersign/audit';
+import type { Collector, ExporterStatus } from '@countersign/audit';
 import type { Identity } from '@countersign/identity';
 import type { Log } from '@countersign/ledger';
 import type { Problem } from '@countersign/policy';
@@ -24,6 +24,7 @@ export interface OperatorRoutesOptions {
   readonly log: Log;
   readonly stream: EventStream;
   readonly risk: RiskEngine;
+  readonly exports: () => readonly ExporterStatus[];
   /** SPIFFE IDs that have the feed open now. */
   readonly connected: () => ReadonlySet<string>;
   /** Checks the repository anew and publishes it, or tells what is wrong with it. */
@@ -53,6 +54,7 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
         factSequence: factLog.sequence,
         logSize: log.size,
         points: await Promise.all(points),
+        exports: options.exports(),
       };
     });
 

@@ -25,6 +25,7 @@ import { openOwnSvid } from './own-svid.ts';
 import { hostNames, pointHostNames } from './point-registrations.ts';
 import { createPublisher } from './publisher.ts';
 import { openRiskLoop, type RiskLoop } from './risk-loop.ts';
+import { runExports } from './run-exports.ts';
 import { serveControl } from './serve-control.ts';
 import { serveIssuer } from './serve-issuer.ts';
 import { serveOperator } from './serve-operator.ts';
@@ -155,6 +156,12 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       identity.points().map(({ name }) => name),
     );
 
+    const exports = await runExports(config.authority.exports ?? [], {
+      folder: folder.exports,
+      ...{ trustDomain, log, collector, identity, record, now, warn },
+    });
+    closers.add(() => exports.close());
+
     const { control, issuer } = config.authority;
     const controlUrl = `https://${control.host}:${control.port}`;
     const trust = { ...identity.trustAnchors, controlUrl };
@@ -182,6 +189,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       connected: () => controlListener.connected(),
       apply: ({ again }) => publisher.apply(by, { started: config, again }),
       risk: risk.engine,
+      exports: () => exports.status(),
       ...{ by, trustDomain, identity, collector, bundles, factLog, log, stream },
     });
     closers.add(() => operator.close());
