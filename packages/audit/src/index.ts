@@ -34,6 +34,16 @@ export {
   type LogPusherStatus,
   type PushTrouble,
 } from './log-pusher.ts';
+export { type ClockReport, type ClockWatch, createClockWatch } from './metrics/clock-watch.ts';
+export { measureLog, meteredDisk } from './metrics/log-metrics.ts';
+export {
+  createMetrics,
+  type Histogram,
+  type Labels,
+  METRICS_TYPE,
+  type Metrics,
+  type Reading,
+} from './metrics/metrics.ts';
 export { OCSF_VERSION, type OcsfEvent, type OcsfMetadata } from './ocsf/ocsf-event.ts';
 export { type ToOcsfOptions, toOcsf } from './ocsf/to-ocsf.ts';
 export { openCollector } from './open-collector.ts';
