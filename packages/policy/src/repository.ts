@@ -22,6 +22,8 @@ export interface BankConfig {
     readonly historyFile?: string;
     /** Where events are exported to; absent when there is nowhere. */
     readonly exports?: readonly ExportConfig[];
+    /** Where the authority's metrics are served; loopback. */
+    readonly metrics?: HostPort;
   };
   readonly points: readonly PointConfig[];
 }

@@ -13,7 +13,8 @@ async function checked(exports: string) {
 }
 
 test('an export of each kind is taken, with paths from the repository and what is not said filled in', async () => {
-  const { problems, authority, folder } = await checked(`  exports:
+  const { problems, authority, folder } = await checked(`  metrics: '[::1]:9464'
+  exports:
     - name: siem
       kind: https
       url: https://siem.bank.example/ingest?x=1
@@ -32,6 +33,7 @@ test('an export of each kind is taken, with paths from the repository and what i
     - { name: otel, kind: otlp, url: 'http://127.0.0.1:4318/v1/logs' }
 `);
   expect(problems).toEqual([]);
+  expect(authority?.metrics).toEqual({ host: '::1', port: 9464 });
   const rest = { omit: [], maxLagSeconds: 300 };
   expect(authority?.exports).toEqual([
     {
@@ -95,6 +97,13 @@ const WRONG: readonly [string, string, readonly string[]][] = [
     'a field that must not be left out',
     '  exports: [{ name: s, kind: files, folder: o, omit: [kind] }]\n',
     [expect.stringMatching(/^countersign.yaml:9:55 error: 'kind'; one of actors, caller, ip/)],
+  ],
+  [
+    'metrics for everybody',
+    "  metrics: '0.0.0.0:9464'\n",
+    [
+      "countersign.yaml:9:12 error: metrics on 0.0.0.0; a loopback address: they are served to whoever asks; write '127.0.0.1:9464', and let an agent on the host read them",
+    ],
   ],
 ];
 

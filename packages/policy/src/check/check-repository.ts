@@ -61,6 +61,7 @@ export async function checkRepository(
   checkUpstreams(surfaces, report);
   const points = await checkPoints(config, { surfaces, ...known }, context);
   const exports = checkExports(config, known.names, context);
+  checkMetrics(config, context);
   // By name, so that the schema and with it the bundle's version do not depend on file names.
   const plain = surfaces
     .map(({ surface }) => surface)
@@ -114,6 +115,18 @@ export async function checkRepository(
   return { ...(!report.hasErrors && { repository }), problems: report.problems() };
 }
 
+/** Metrics are read without authentication: only by whoever is on the host. */
+function checkMetrics({ document, authority }: WrittenConfig, { report }: CheckContext): void {
+  const { host } = authority?.metrics ?? {};
+  if (!document || host === undefined || /^(?:127\.\d+\.\d+\.\d+|::1|localhost)$/.test(host))
+    return;
+  report.error(document.at(['authority', 'metrics']), {
+    found: `metrics on ${host}`,
+    expected: 'a loopback address: they are served to whoever asks',
+    mend: "write '127.0.0.1:9464', and let an agent on the host read them",
+  });
+}
+
 /** `Accounts::Action::"GetAccount"`, as Cedar writes it. */
 function actionNames(surfaces: readonly Surface[]): string[] {
   return surfaces.flatMap(({ namespace, operations }) =>
@@ -130,7 +143,7 @@ function bankConfig(
 ): BankConfig | undefined {
   const { authority, trustDomain } = config;
   if (!authority) return undefined;
-  const { passphraseFile, historyFile } = authority;
+  const { passphraseFile, historyFile, metrics } = authority;
   return {
     trustDomain,
     authority: {
@@ -143,6 +156,7 @@ function bankConfig(
       ...(passphraseFile !== undefined && { passphraseFile: resolve(folder, passphraseFile) }),
       ...(historyFile !== undefined && { historyFile: resolve(folder, historyFile) }),
       ...(exports.length > 0 && { exports }),
+      ...(metrics !== undefined && { metrics }),
     },
     points,
   };

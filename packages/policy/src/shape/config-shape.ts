@@ -76,6 +76,10 @@ const authority = z
       .max(20, 'at most 20 exports')
       .default([])
       .meta({ description: 'where events are exported to' }),
+    metrics: hostPort(
+      'where metrics are served, on loopback: GET /metrics',
+      '127.0.0.1:9464',
+    ).optional(),
   })
   .meta({ description: 'the authority: identities, tokens, policy' });
 
