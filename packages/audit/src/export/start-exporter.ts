@@ -33,7 +33,7 @@ const UNREADABLE_AGAIN_MS = 10_000;
 const LAG_MS_MAX = 300_000;
 /** Refused one after the other, nothing taken between: then it is the sink, and no event is at fault. */
 const REFUSED_IN_A_ROW_MAX = 10;
-const ALARM_EVERY_MS = 60_000;
+const ALARM_EVERY_MS = 10 * 60_000;
 
 /**
  * Starts exporting to one sink. It reads what is durable and has one batch in memory; the log and other
