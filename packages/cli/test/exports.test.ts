@@ -1,4 +1,5 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { request } from 'node:https';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { toOcsf } from '@countersign/audit';
@@ -12,6 +13,7 @@ import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 // An authority and a gateway in this process that export to files, and to a sink that is not there.
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let data: string;
+let edgePort: number | undefined;
 const stop = new AbortController();
 let running: Promise<Ran>;
 
@@ -21,6 +23,7 @@ beforeAll(async () => {
   data = join(folder.path, 'data');
   await countersign(['init', bank]);
   const [control, issuer, edge, dead] = await Promise.all([0, 0, 0, 0].map(freePort));
+  edgePort = edge;
   const config = join(bank, 'countersign.yaml');
   const text = (await readFile(config, 'utf8'))
     .replace('7401', `${control}`)
@@ -61,6 +64,24 @@ test('the authority exports its own log, also while another sink is away', async
   const events = await exported();
   const own = events.filter(({ metadata }) => metadata.log_name === 'bank.example/authority');
   expect(own.map(({ metadata }) => metadata.sequence)).toEqual(own.map((_, index) => index));
+});
+
+test("the authority exports the copies of the points' logs", async () => {
+  const ca = await readFile(join(data, 'trust.pem'));
+  await new Promise<void>((resolve, reject) => {
+    const path = '/accounts-api/accounts/22289';
+    request({ host: '127.0.0.1', port: edgePort, path, ca }, (answer) => {
+      answer.resume().on('end', resolve);
+    })
+      .on('error', reject)
+      .end();
+  });
+  const ofEdge = async () =>
+    (await exported()).filter(({ metadata }) => metadata.log_name === 'bank.example/edge');
+  await until(async () => (await ofEdge()).some(({ class_uid }) => class_uid === 6003));
+  const decided = (await ofEdge()).find(({ class_uid }) => class_uid === 6003);
+  // In shadow nobody is refused.
+  expect(decided).toMatchObject({ action_id: 3, api: { service: { name: 'accounts' } } });
 });
 
 test('status tells how each export is, and its exit code says that one fails', async () => {
@@ -135,6 +156,7 @@ test('export ocsf says which logs there are when asked for another', async () =>
 });
 
 interface Exported {
+  readonly class_uid: number;
   readonly message: string;
   readonly metadata: { readonly log_name: string; readonly sequence: number };
 }
