@@ -14,6 +14,11 @@ import {
   verifyStatement,
 } from '@countersign/state';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import {
+  ocsfProblems,
+  readOcsfSchema,
+  schemaMissing,
+} from '../../packages/audit/test/support/ocsf-schema.ts';
 import { countersign, verifyLogs } from './support/command-line.ts';
 import { makeFolder } from './support/data-folder.ts';
 import { logOf, readLog } from './support/read-log.ts';
@@ -103,6 +108,23 @@ test('every decision that a policy made comes out the same again, and under othe
     await past.close();
   }
 });
+
+test.skipIf(schemaMissing !== undefined)(
+  'every event of the tour is exported in OCSF',
+  async () => {
+    const schema = readOcsfSchema();
+    const { code, out } = await countersign('export', 'ocsf', '--data', folder.path);
+    const events = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const problems = events.flatMap((event) => ocsfProblems(schema, event));
+    expect({ code, problems }).toEqual({ code: 0, problems: [] });
+    const recorded = await countersign('events', '--json', '--data', folder.path);
+    expect(events.length).toBe(recorded.out.trimEnd().split('\n').length);
+    console.log(`${events.length} events were exported`);
+  },
+);
 
 test('one changed bit anywhere in any log is found', async () => {
   const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);

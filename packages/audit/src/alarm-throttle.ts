@@ -1,23 +1,33 @@
-import type { CollectorAlarm, CollectorAlarmKind } from './collector.ts';
-
-/** One alarm of a kind and point in this time; the rest is counted into the next one. */
+/** One alarm of a kind and name in this time; the rest is counted into the next one. */
 const QUIET_MS = 10_000;
 const DETAIL_LENGTH_MAX = 1000;
 
+/** An alarm, and how many like it were left out. */
+interface Alarm<K extends string> {
+  readonly name: string;
+  readonly alarm: K;
+  readonly detail: string;
+  readonly atMs: number;
+  readonly omitted: number;
+}
+
 /**
- * Lets a pushing point raise an alarm, but not flood whoever records alarms. Bounded by the points
- * registered times the kinds of alarm.
+ * Lets a pushing point, or a sink, raise an alarm, but not flood whoever records alarms. Bounded by the
+ * names times the kinds of alarm.
  */
-export function throttleAlarms(options: {
+export function throttleAlarms<K extends string>(options: {
   readonly now: () => number;
-  readonly onAlarm: (alarm: CollectorAlarm) => void;
-}): (name: string, alarm: CollectorAlarmKind, detail: string) => void {
+  readonly onAlarm: (alarm: Alarm<K>) => void;
+  /** Default 10,000. */
+  readonly quietMs?: number;
+}): (name: string, alarm: K, detail: string) => void {
+  const { quietMs = QUIET_MS } = options;
   const told = new Map<string, { atMs: number; omitted: number }>();
   return (name, alarm, detail) => {
     const atMs = options.now();
     const key = `${name} ${alarm}`;
     const last = told.get(key);
-    if (last !== undefined && atMs - last.atMs < QUIET_MS && atMs >= last.atMs) {
+    if (last !== undefined && atMs - last.atMs < quietMs && atMs >= last.atMs) {
       last.omitted++;
       return;
     }

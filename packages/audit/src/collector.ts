@@ -91,6 +91,16 @@ export interface Collector {
    * @throws {AuditError} `ERR_AUDIT_POINT_UNKNOWN`
    */
   events(name: string, from: number): AsyncGenerator<readonly Event[], void, undefined>;
+  /**
+   * Entries of `name` as they were collected, as `Log.read`; for exports.
+   *
+   * @throws {AuditError} `ERR_AUDIT_POINT_UNKNOWN`
+   */
+  read(
+    name: string,
+    index: number,
+    bounds: { count: number; bytesMax: number },
+  ): Promise<LogEntries>;
   /** Waits for what is being taken, then closes all mirrors. */
   close(): Promise<void>;
 }

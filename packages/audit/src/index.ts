@@ -14,6 +14,24 @@ export type {
   PushRefusal,
 } from './collector.ts';
 export { type CollectorRoutesOptions, collectorRoutes } from './collector-routes.ts';
+export type { DeadLetter } from './export/dead-letters.ts';
+export type { ExportRecord, ExportSink, SinkAnswer } from './export/export-sink.ts';
+export type {
+  ExportAlarm,
+  ExportAlarmKind,
+  Exporter,
+  ExporterOptions,
+  ExporterStatus,
+  ExportFilter,
+  ExportSource,
+  ExportTrouble,
+} from './export/exporter.ts';
+export { type FileSinkOptions, fileSink } from './export/file-sink.ts';
+export type { HttpSinkOptions } from './export/http-post.ts';
+export { type HttpsSinkOptions, httpsSink } from './export/https-sink.ts';
+export { type OtlpSinkOptions, otlpSink } from './export/otlp-sink.ts';
+export { startExporter } from './export/start-exporter.ts';
+export { type SyslogSinkOptions, syslogSink } from './export/syslog-sink.ts';
 export {
   createLogPusher,
   type LogPusher,
@@ -21,8 +39,21 @@ export {
   type LogPusherStatus,
   type PushTrouble,
 } from './log-pusher.ts';
+export { type ClockReport, type ClockWatch, createClockWatch } from './metrics/clock-watch.ts';
+export { measureLog, meteredDisk } from './metrics/log-metrics.ts';
+export {
+  createMetrics,
+  type Histogram,
+  type Labels,
+  METRICS_TYPE,
+  type Metrics,
+  type Reading,
+} from './metrics/metrics.ts';
+export { OCSF_VERSION, type OcsfEvent, type OcsfMetadata } from './ocsf/ocsf-event.ts';
+export { type ToOcsfOptions, toOcsf } from './ocsf/to-ocsf.ts';
 export { openCollector } from './open-collector.ts';
 export { decodePush, encodePush, PUSH_BYTES_MAX } from './push-format.ts';
+export { type ReadEvents, readEvents } from './read-events.ts';
 export { type TileRoutesOptions, tileRoutes } from './tile-routes.ts';
 export {
   type RecordProblem,

@@ -84,19 +84,21 @@ class MirrorCollector implements Collector {
   }
 
   async *events(name: string, from: number): AsyncGenerator<readonly Event[], void, undefined> {
-    const mirror = await this.#mirror(name);
-    if (mirror === undefined) {
-      throw new AuditError(
-        'ERR_AUDIT_POINT_UNKNOWN',
-        `could not read events: found no mirror of '${name}'`,
-      );
-    }
+    const mirror = await this.#readable(name);
     for (let index = from; index < mirror.size; ) {
       const bounds = { count: READ_COUNT_MAX, bytesMax: READ_BYTES_MAX };
       const { start, entries } = await mirror.read(index, bounds);
       yield readEvents(entries, { origin: mirror.origin, start }).events;
       index += entries.length;
     }
+  }
+
+  async read(
+    name: string,
+    index: number,
+    bounds: { count: number; bytesMax: number },
+  ): Promise<LogEntries> {
+    return (await this.#readable(name)).read(index, bounds);
   }
 
   async close(): Promise<void> {
@@ -149,6 +151,13 @@ class MirrorCollector implements Collector {
       // The entries are taken: refusing the push now would say otherwise.
       this.#alarm(name, 'events-unprocessed', `from entry ${before}: ${messageOf(error)}`);
     }
+  }
+
+  async #readable(name: string): Promise<Mirror> {
+    const mirror = await this.#mirror(name);
+    if (mirror !== undefined) return mirror;
+    const found = `could not read events: found no mirror of '${name}'`;
+    throw new AuditError('ERR_AUDIT_POINT_UNKNOWN', found);
   }
 
   async #mirror(name: string): Promise<Mirror | undefined> {

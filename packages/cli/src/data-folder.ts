@@ -19,6 +19,8 @@ export interface DataFolder {
   readonly adminSocket: string;
   readonly riskSnapshot: string;
   readonly witness: WitnessFolder;
+  /** One folder for each export, with its cursor and dead letters. */
+  readonly exports: string;
   point(name: string): PointFolder;
 }
 
@@ -55,6 +57,7 @@ export function dataFolder(root: string): DataFolder {
     adminSocket: join(authority, 'admin.sock'),
     riskSnapshot: join(authority, 'risk.json'),
     witness: { folder: join(root, 'witness'), keyFile: join(root, 'witness', 'key.pem') },
+    exports: join(authority, 'exports'),
     point: (name) => {
       const folder = join(root, 'points', name);
       return {

@@ -21,5 +21,8 @@ export { tourEnvironment } from './demo/tour-environment.ts';
 export { type ReadPassphraseOptions, readPassphrase } from './passphrase.ts';
 export { followAuthority } from './point/follow-authority.ts';
 export { throttleRepeats } from './point/throttle-repeats.ts';
+export { watchPusher } from './point/watch-point.ts';
 export { eventLine } from './record/event-line.ts';
 export { nodeArguments, selfCommand } from './self.ts';
+export { countAlarms } from './watch/count-alarms.ts';
+export { watchQueue } from './watch/watch-queue.ts';

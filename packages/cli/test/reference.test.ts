@@ -96,6 +96,14 @@ describe('events.md', () => {
 });
 
 describe('operate', () => {
+  test('lists every metric that is told anywhere', () => {
+    const text = read('docs/operate/README.md');
+    const sources = files('packages/{audit,cli}/src/**/*.ts').map(read).join('\n');
+    const names = [...sources.matchAll(/'(countersign_[a-z_]+)'/g)].map(([, name]) => name);
+    expect(names.length).toBeGreaterThan(12);
+    expect(names.filter((name) => !new RegExp(`\`${name}[{\`]`).test(text))).toEqual([]);
+  });
+
   test('lists every alarm that is raised anywhere', () => {
     const text = read('docs/operate/README.md');
     const sources = files('packages/*/src/**/*.ts').map(read).join('\n');
@@ -103,7 +111,9 @@ describe('operate', () => {
       ...[...sources.matchAll(/alarm: '([a-z-]+)'/g)].map(([, name]) => name),
       ...unionOf('packages/enforcement/src/point-context.ts', 'AlarmName'),
       ...unionOf('packages/audit/src/collector.ts', 'CollectorAlarmKind'),
+      ...unionOf('packages/audit/src/export/exporter.ts', 'ExportAlarmKind'),
     ];
+    names.push(...[...sources.matchAll(/alarm: \(kind: '([a-z-]+)'/g)].map(([, name]) => name));
     expect(names.length).toBeGreaterThan(12);
     expect(names.filter((name) => !text.includes(`| \`${name}\` |`))).toEqual([]);
   });

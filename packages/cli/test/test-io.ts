@@ -16,6 +16,8 @@ export interface RunOptions {
   readonly env?: Io['env'];
   readonly isTerminal?: boolean;
   readonly stop?: AbortSignal;
+  /** Default: the system's clock. */
+  readonly now?: () => number;
   /** Sees output as it comes. */
   readonly onOut?: (text: string) => void;
 }
@@ -38,7 +40,7 @@ export async function countersign(
     isTerminal: options.isTerminal ?? false,
     env: options.env ?? {},
     cwd: options.cwd ?? tmpdir(),
-    now: () => Date.now(),
+    now: options.now ?? (() => Date.now()),
     stop: options.stop ?? new AbortController().signal,
   };
   const code = await runCommandLine(words, { commands, version: '0.0.0-test', io });

@@ -11,6 +11,7 @@ function liar(log: Log): Log {
   return {
     origin: log.origin,
     droppedBytes: 0,
+    queuedBytes: 0,
     get nextIndex() {
       return log.nextIndex;
     },

@@ -22,6 +22,8 @@ export interface Log {
   readonly nextIndex: number;
   /** The number of entries that are durable. */
   readonly size: number;
+  /** Bytes of entries that wait for their commit, the one in flight included; bounded by `queueBytesMax`. */
+  readonly queuedBytes: number;
   /** What opening found and dropped: the bytes of a last write that never finished, mostly 0. */
   readonly droppedBytes: number;
   /**

@@ -135,6 +135,10 @@ class GroupCommitLog implements Log {
     return this.#durable.size;
   }
 
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
   append(entry: Uint8Array): number {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#closing !== undefined) {

@@ -1,4 +1,11 @@
-import type { EntityUid, Playbook, Registration, Surface } from '@countersign/model';
+import type {
+  DecisionEvent,
+  EntityUid,
+  EventKind,
+  Playbook,
+  Registration,
+  Surface,
+} from '@countersign/model';
 
 /** `countersign.yaml`, parsed: every default filled in, every path absolute. */
 export interface BankConfig {
@@ -17,6 +24,10 @@ export interface BankConfig {
     readonly witnesses: readonly WitnessConfig[];
     /** How many of them must have cosigned a checkpoint; 0 where there are none. */
     readonly witnessQuorum: number;
+    /** Where events are exported to; absent when there is nowhere. */
+    readonly exports?: readonly ExportConfig[];
+    /** Where the authority's metrics are served; loopback. */
+    readonly metrics?: HostPort;
   };
   readonly points: readonly PointConfig[];
 }
@@ -29,6 +40,30 @@ export interface WitnessConfig {
   readonly name: string;
   /** One or two, in C2SP's form. */
   readonly verifierKeys: readonly string[];
+}
+
+/** One sink that events are exported to. Which of the optional keys are there goes by the kind. */
+export interface ExportConfig {
+  readonly name: string;
+  readonly kind: 'https' | 'files' | 'syslog' | 'otlp';
+  /** `https` and `otlp`. */
+  readonly url?: string;
+  /** `https`; absent: ndjson. */
+  readonly format?: 'ndjson' | 'json';
+  /** `files`. */
+  readonly folder?: string;
+  /** `syslog`. */
+  readonly address?: HostPort;
+  readonly caFile?: string;
+  readonly certificateFile?: string;
+  readonly keyFile?: string;
+  readonly tokenFile?: string;
+  readonly maxLagSeconds: number;
+  readonly kinds?: readonly EventKind[];
+  readonly effects?: readonly DecisionEvent['effect'][];
+  readonly surfaces?: readonly string[];
+  /** Fields of events that are not exported. */
+  readonly omit: readonly string[];
 }
 
 /** An address to listen on. */

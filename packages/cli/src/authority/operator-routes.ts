@@ -1,4 +1,9 @@
-import type { Collector } from '@countersign/audit';
+import {
+  type Collector,
+  type ExporterStatus,
+  METRICS_TYPE,
+  type Metrics,
+} from '@countersign/audit';
 import type { Identity } from '@countersign/identity';
 import type { Log } from '@countersign/ledger';
 import type { Problem } from '@countersign/policy';
@@ -26,6 +31,8 @@ export interface OperatorRoutesOptions {
   readonly stream: EventStream;
   readonly risk: RiskEngine;
   readonly checkpoints: () => CheckpointStatus;
+  readonly exports: () => readonly ExporterStatus[];
+  readonly metrics: Metrics;
   /** SPIFFE IDs that have the feed open now. */
   readonly connected: () => ReadonlySet<string>;
   /** Checks the repository anew and publishes it, or tells what is wrong with it. */
@@ -33,7 +40,7 @@ export interface OperatorRoutesOptions {
 }
 
 /**
- * What the composition adds to the operator's socket: `GET /v1/status`, `POST /v1/apply?again=true`,
+ * What the composition adds to the operator's socket: `GET /v1/status`, `GET /v1/metrics`, `POST /v1/apply?again=true`,
  * `GET /v1/events?replay=true` (endless JSON lines), `GET /v1/risk/<SPIFFE ID>`.
  */
 export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsync {
@@ -56,8 +63,13 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
         logSize: log.size,
         checkpoints: options.checkpoints(),
         points: await Promise.all(points),
+        exports: options.exports(),
       };
     });
+
+    app.get('/v1/metrics', async (_request, reply) =>
+      reply.type(METRICS_TYPE).send(await options.metrics.text()),
+    );
 
     app.post<{ Querystring: { again?: string } }>('/v1/apply', async (request, reply) => {
       const result = await options.apply({ again: request.query.again === 'true' });

@@ -1,4 +1,5 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { createMetrics, measureLog, meteredDisk } from '@countersign/audit';
 import { createCedarEngine } from '@countersign/cedar';
 import { startNodeThread } from '@countersign/cedar/node';
 import {
@@ -18,13 +19,19 @@ import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
 import { type DataFolder, dataFolder } from '../data-folder.ts';
 import { readPassphrase } from '../passphrase.ts';
+import { throttleRepeats } from '../point/throttle-repeats.ts';
+import { countAlarms } from '../watch/count-alarms.ts';
+import { serveMetrics } from '../watch/serve-metrics.ts';
+import { watchQueue } from '../watch/watch-queue.ts';
+import { measureAuthority } from './authority-metrics.ts';
 import { collectLogs } from './collect-logs.ts';
-import { createEventStream } from './event-stream.ts';
+import { createEventStream, type EventStream } from './event-stream.ts';
 import { createRecorder, type Recorder } from './own-record.ts';
 import { openOwnSvid } from './own-svid.ts';
 import { hostNames, pointHostNames } from './point-registrations.ts';
 import { createPublisher } from './publisher.ts';
 import { openRiskLoop, type RiskLoop } from './risk-loop.ts';
+import { runExports } from './run-exports.ts';
 import { serveControl } from './serve-control.ts';
 import { serveIssuer } from './serve-issuer.ts';
 import { serveOperator } from './serve-operator.ts';
@@ -32,6 +39,7 @@ import { watchLateLogs } from './watch-late-logs.ts';
 import { witnessCheckpoints } from './witness-checkpoints.ts';
 
 const SWEEP_EVERY_MS = 60_000;
+const QUEUE_EVERY_MS = 10 * 60_000;
 /** `sun_path` of Linux is 108 bytes with its end; Node would cut a longer one and listen elsewhere. */
 const SOCKET_PATH_BYTES_MAX = 107;
 
@@ -94,10 +102,36 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
 
     const origin = `${trustDomain}/authority`;
     const signer = { name: origin, ...keyring.log };
-    const log = await openLog({ origin, signer, disk: nodeDisk(folder.authorityLog), now });
+    const metrics = createMetrics();
+    const ownDisk = nodeDisk(folder.authorityLog);
+    const disk = meteredDisk(ownDisk, { metrics, clock: () => performance.now() });
+    const log = await openLog({ origin, signer, disk, now });
     closers.add(() => log.close());
-    const stream = createEventStream();
+    measureLog(log, metrics);
+    const alarms = countAlarms(metrics);
+    const live = createEventStream();
+    const stream: EventStream = {
+      ...live,
+      publish(events) {
+        alarms.see(events);
+        live.publish(events);
+      },
+    };
     const record = createRecorder({ log, now, publish: (events) => stream.publish(events) });
+
+    const tellQueue = throttleRepeats<'log-queue-long'>({
+      everyMs: QUEUE_EVERY_MS,
+      now,
+      // The log may be what is stuck: standard error is told first.
+      tell(alarm, detail) {
+        warn(`alarm ${alarm}: ${detail}`);
+        record({ kind: 'alarm', alarm, detail }).catch((error: Error) =>
+          warn(`the alarm was not recorded: ${error.message}`),
+        );
+      },
+    });
+    const queue = watchQueue(log, tellQueue);
+    closers.add(() => queue.close());
 
     const database = openDatabase({ file: folder.stateFile });
     closers.add(() => database.close());
@@ -162,6 +196,12 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       identity.points().map(({ name }) => name),
     );
 
+    const exports = await runExports(config.authority.exports ?? [], {
+      folder: folder.exports,
+      ...{ trustDomain, log, collector, identity, record, now, warn },
+    });
+    closers.add(() => exports.close());
+
     const { control, issuer } = config.authority;
     const controlUrl = `https://${control.host}:${control.port}`;
     const trust = { ...identity.trustAnchors, controlUrl };
@@ -190,6 +230,15 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     closers.add(() => lateLogs.close());
     const issuerListener = await serveIssuer(identity.issuer, { address: issuer, own });
     closers.add(() => issuerListener.close());
+    measureAuthority(metrics, {
+      ...{ identity, collector },
+      connected: () => controlListener.connected(),
+      exports: () => exports.status(),
+    });
+    if (config.authority.metrics) {
+      const served = await serveMetrics(metrics, config.authority.metrics);
+      closers.add(() => served.close());
+    }
     const by = `local:uid=${process.getuid?.() ?? 0}`;
     const operator = await serveOperator(folder.adminSocket, {
       connected: () => controlListener.connected(),
@@ -197,6 +246,8 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       risk: risk.engine,
       publishedFolder: folder.published,
       checkpoints: checkpoints.status,
+      exports: () => exports.status(),
+      metrics,
       ...{ by, trustDomain, identity, collector, bundles, factLog, log, stream },
     });
     closers.add(() => operator.close());

@@ -1,3 +1,4 @@
+import type { ExporterStatus } from '@countersign/audit';
 import type { Problem } from '@countersign/policy';
 import { type AdminClient, AdminRefusal, adminClient } from '../admin-client.ts';
 import type { Applied } from '../authority/operator-routes.ts';
@@ -8,6 +9,7 @@ import { CommandError, EXIT, UsageError } from '../command-line/command.ts';
 import { nearest } from '../command-line/nearest.ts';
 import { wholeNumber } from '../command-line/words.ts';
 import { dataFolder } from '../data-folder.ts';
+import { printable } from '../record/printable.ts';
 import { dataOf, print, shared } from './options.ts';
 
 function authorityOf(args: Arguments, io: Io): AdminClient {
@@ -27,7 +29,7 @@ export const statusCommand: Command = {
   name: 'status',
   summary: 'tell how a running authority and its points are',
   description:
-    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, and how much of their checkpoints witnesses cosigned (with --json the cosigned note).\nExit code 1 when a point is away.',
+    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export is. Exit code 1 when a point is away or an export fails.',
   options: { data: shared.data, json: shared.json },
   async run(args, io) {
     const status = await authorityOf(args, io).call<AuthorityStatus>('GET', '/v1/status');
@@ -47,9 +49,13 @@ export const statusCommand: Command = {
         ...checkpointLines(status.checkpoints),
         'points',
         ...points,
+        ...(status.exports.length > 0 ? ['exports'] : []),
+        ...status.exports.map(exportLine),
       ].join('\n'),
     );
-    return status.points.every(({ connected }) => connected) ? EXIT.ok : EXIT.negative;
+    const isAnyAway = status.points.some(({ connected }) => !connected);
+    const isAnyFailing = status.exports.some(({ trouble }) => trouble !== undefined);
+    return isAnyAway || isAnyFailing ? EXIT.negative : EXIT.ok;
   },
 };
 
@@ -69,6 +75,15 @@ function checkpointLines({ size, quorum, witnesses, cosigned }: CheckpointStatus
   ];
 }
 
+function exportLine({ name, trouble, pending, lagMs, deadLetters }: ExporterStatus): string {
+  const how = trouble
+    ? `failing since ${new Date(trouble.sinceMs).toISOString()}: ${printable(`${trouble.code}: ${trouble.detail}`)}`
+    : 'going';
+  const dead = deadLetters > 0 ? `, ${deadLetters} dead letters` : '';
+  const lag = pending > 0 ? `, ${pending} waiting for ${Math.round(lagMs / 1000)} s` : '';
+  return `  ${name.padEnd(12)} ${how}${lag}${dead}`;
+}
+
 /** What `GET /v1/status` answers. */
 export interface AuthorityStatus {
   readonly trustDomain: string;
@@ -83,6 +98,7 @@ export interface AuthorityStatus {
     readonly connected: boolean;
     readonly logSize: number;
   }[];
+  readonly exports: readonly ExporterStatus[];
 }
 
 /** `countersign apply` */

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from '../command-line/command.ts';
 import { EXIT, UsageError } from '../command-line/command.ts';
+import { loopbackAddress } from '../command-line/loopback-address.ts';
 import { untilStopped } from '../command-line/until-stopped.ts';
 import { dataOf, listenerLines, printReady, shared } from './options.ts';
 
@@ -41,6 +42,11 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
         value: 'FILE',
         help: 'holds the join token (or COUNTERSIGN_JOIN_TOKEN)',
       },
+      metrics: {
+        type: 'string',
+        value: 'ADDRESS',
+        help: 'serves metrics there, on loopback: 127.0.0.1:9465',
+      },
     },
     async run(args, io) {
       const { runPoint } = await import('../point/run-point.ts');
@@ -52,12 +58,14 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
         ? await readToken(resolve(io.cwd, tokenFile), warn)
         : io.env['COUNTERSIGN_JOIN_TOKEN'];
       const trustFile = args.text('trust');
+      const metrics = loopbackAddress(args, 'metrics');
       const point = await runPoint({
         name,
         kind,
         dataRoot: dataOf(args, io),
         ...(trustFile !== undefined && { trustFile: resolve(io.cwd, trustFile) }),
         ...(joinToken !== undefined && { joinToken }),
+        ...(metrics !== undefined && { metrics }),
         now: io.now,
         warn,
       });

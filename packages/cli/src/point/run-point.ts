@@ -1,21 +1,24 @@
 import { sign } from 'node:crypto';
-import { createLogPusher } from '@countersign/audit';
+import { createLogPusher, createMetrics, measureLog, meteredDisk } from '@countersign/audit';
 import { createCedarEngine } from '@countersign/cedar';
 import { startNodeThread } from '@countersign/cedar/node';
 import { openReplica, type RefusalCode, type Replica } from '@countersign/decision';
 import { createEnforcementPoint, type ListenerAddress } from '@countersign/enforcement';
 import { ed25519NoteSigner, type Log, nodeDisk, openLog, verifierKey } from '@countersign/ledger';
 import { type Clock, compactId, EVENT_VERSION, type Event, encodeEvent } from '@countersign/model';
-import type { PointConfig } from '@countersign/policy';
+import type { HostPort, PointConfig } from '@countersign/policy';
 import { connectWorkload, SdkError } from '@countersign/sdk';
 import { request } from 'undici';
 import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
 import { readTrustFile } from '../trust-file.ts';
+import { serveMetrics } from '../watch/serve-metrics.ts';
+import { watchQueue } from '../watch/watch-queue.ts';
 import { followAuthority } from './follow-authority.ts';
 import { openPointKeys, publicBytes, publicJwk } from './point-keys.ts';
 import { throttleRepeats } from './throttle-repeats.ts';
+import { watchClock, watchPusher } from './watch-point.ts';
 
 const FIRST_BUNDLE_MS_MAX = 20_000;
 /** For an authority that neither answers nor refuses: then the bundle that is kept says where to listen. */
@@ -23,6 +26,8 @@ const NEWER_BUNDLE_MS_MAX = 5_000;
 const CLOSE_GRACE_MS = 3_000;
 /** The feed beats every second, and each beat of a wrong feed is refused. */
 const REFUSALS_EVERY_MS = 60_000;
+/** What goes on for long is told again from time to time. */
+const WATCHED_EVERY_MS = 10 * 60_000;
 const ANSWER_BYTES_MAX = 64 * 1024;
 
 /** What a point is started with. */
@@ -33,6 +38,8 @@ export interface RunPointOptions {
   /** Default: `trust.json` in the data folder. */
   readonly trustFile?: string;
   readonly joinToken?: string;
+  /** Where metrics are served; loopback. */
+  readonly metrics?: HostPort;
   readonly now: Clock;
   readonly warn: (text: string) => void;
 }
@@ -62,17 +69,27 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
   const closers = createClosers();
   try {
     const keys = await openPointKeys(folder.keys);
+    const metrics = createMetrics();
     const log = await openLog({
       origin,
       signer: ed25519NoteSigner({ name: origin, privateKey: keys.log }),
-      disk: nodeDisk(folder.log),
+      disk: meteredDisk(nodeDisk(folder.log), { metrics, clock: () => performance.now() }),
       now,
     });
     closers.add(() => log.close());
+    measureLog(log, metrics);
     const alarm = (kind: string, detail: string): void => {
       warn(`alarm ${kind}: ${detail}`);
       appendAlarm(log, { alarm: kind, detail, at: now() }, warn);
     };
+    const watched = throttleRepeats<'clock-offset' | 'log-queue-long' | 'log-uncollected'>({
+      everyMs: WATCHED_EVERY_MS,
+      now,
+      tell: (kind, detail) => alarm(kind, detail),
+    });
+    const queue = watchQueue(log, watched);
+    closers.add(() => queue.close());
+    const clock = watchClock({ log, metrics, now, alarm: watched, warn });
     const transactionJwk = publicJwk(keys.transaction);
     const workload = await connectWorkload({
       authorityUrl: trust.controlUrl,
@@ -119,8 +136,11 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
     const heard = Promise.withResolvers<void>();
     let isClosing = false;
     const accept: Replica['accept'] = async (line) => {
+      const atMs = now();
       const result = await replica.accept(line);
       if (line.startsWith('{"policy"')) heard.resolve();
+      // What came with a snapshot or a change may be of earlier; a beat tells the time at which it was sent.
+      else if (result.taken) clock.compare(replica.point.facts.asOfMs, atMs);
       return result;
     };
     const follower = followAuthority(
@@ -158,6 +178,12 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
     });
     // After the point: what it records while it closes is still offered to the collector.
     closers.add(() => pusher.close());
+    const collection = watchPusher(pusher, { metrics, now, alarm: watched });
+    closers.add(() => collection.close());
+    if (options.metrics) {
+      const served = await serveMetrics(metrics, options.metrics);
+      closers.add(() => served.close());
+    }
 
     const config = await configOf(name, { kind: options.kind, replica, heard: heard.promise });
     const point = createEnforcementPoint({

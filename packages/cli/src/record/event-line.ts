@@ -40,6 +40,8 @@ export function eventLine(
     case 'signal':
       return `${head}  ${paint('warn', 'signal'.padEnd(13))}  ${shortName(event.subject).padEnd(34)}  ${event.type.padEnd(44)}  ${event.reason}`;
     case 'administration':
+      // Once a minute and point; a clock that is off is an alarm.
+      if (event.action === 'clock-compared') return undefined;
       return `${head}  ${paint('dim', 'admin'.padEnd(13))}  ${shortName(event.by).padEnd(34)}  ${event.action.padEnd(44)}  ${shortName(event.target ?? '')}`;
     case 'alarm':
       return `${head}  ${paint('bad', 'ALARM'.padEnd(13))}  ${''.padEnd(34)}  ${event.alarm.padEnd(44)}  ${event.detail}`;

@@ -38,7 +38,7 @@ export async function* recordedEvents(
 }
 
 /** A point's own log holds what its copy holds and perhaps more; a machine may have either, or both. */
-function eachOnce(logs: readonly FoundLog[]): readonly FoundLog[] {
+export function eachOnce(logs: readonly FoundLog[]): readonly FoundLog[] {
   const own = new Set(logs.flatMap(({ mirror }) => (mirror === undefined ? [] : [mirror])));
   return logs.filter(({ folder }) => !own.has(folder));
 }

@@ -4,13 +4,14 @@ import type { Clock, Surface } from '@countersign/model';
 import { readText } from '../document/read-text.ts';
 import { createReport } from '../document/report.ts';
 import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
-import type { BankConfig, PointConfig, Problem, Repository } from '../repository.ts';
+import type { BankConfig, ExportConfig, Problem, Repository } from '../repository.ts';
 import { attributeTypes } from '../schema/attribute-types.ts';
 import { entityVocabulary } from '../schema/entity-vocabulary.ts';
 import { composeSchema } from '../schema/generate-schema.ts';
 import { checkAttributes } from './check-attributes.ts';
 import { checkEntities } from './check-entities.ts';
 import { checkEntityTypes } from './check-entity-types.ts';
+import { checkExports } from './check-exports.ts';
 import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
 import { checkPlaybooks } from './check-playbooks.ts';
@@ -60,6 +61,8 @@ export async function checkRepository(
   const { surfaces, ...known } = await checkSurfaces(files, context);
   checkUpstreams(surfaces, report);
   const points = await checkPoints(config, { surfaces, ...known }, context);
+  const exports = checkExports(config, known.names, context);
+  checkMetrics(config, context);
   // By name, so that the schema and with it the bundle's version do not depend on file names.
   const plain = surfaces
     .map(({ surface }) => surface)
@@ -98,8 +101,8 @@ export async function checkRepository(
   }
 
   checkWitnesses(config, context);
-  const bank = report.hasErrors ? undefined : bankConfig(config, points, context.folder);
-  if (!bank) return { problems: report.problems() };
+  const bank = bankConfig(config, { points, exports }, context.folder);
+  if (report.hasErrors || !bank) return { problems: report.problems() };
   const repository: Repository = {
     folder: context.folder,
     config: bank,
@@ -114,6 +117,18 @@ export async function checkRepository(
   return { ...(!report.hasErrors && { repository }), problems: report.problems() };
 }
 
+/** Metrics are read without authentication: only by whoever is on the host. */
+function checkMetrics({ document, authority }: WrittenConfig, { report }: CheckContext): void {
+  const { host } = authority?.metrics ?? {};
+  if (!document || host === undefined || /^(?:127\.\d+\.\d+\.\d+|::1|localhost)$/.test(host))
+    return;
+  report.error(document.at(['authority', 'metrics']), {
+    found: `metrics on ${host}`,
+    expected: 'a loopback address: they are served to whoever asks',
+    mend: "write '127.0.0.1:9464', and let an agent on the host read them",
+  });
+}
+
 /** `Accounts::Action::"GetAccount"`, as Cedar writes it. */
 function actionNames(surfaces: readonly Surface[]): string[] {
   return surfaces.flatMap(({ namespace, operations }) =>
@@ -125,12 +140,12 @@ function actionNames(surfaces: readonly Surface[]): string[] {
 
 function bankConfig(
   config: WrittenConfig,
-  points: readonly PointConfig[],
+  { points, exports }: Pick<BankConfig, 'points'> & { readonly exports: readonly ExportConfig[] },
   folder: string,
 ): BankConfig | undefined {
   const { authority, trustDomain } = config;
   if (!authority) return undefined;
-  const { passphraseFile, historyFile } = authority;
+  const { passphraseFile, historyFile, metrics } = authority;
   return {
     trustDomain,
     authority: {
@@ -143,6 +158,8 @@ function bankConfig(
       ...(passphraseFile !== undefined && { passphraseFile: resolve(folder, passphraseFile) }),
       ...(historyFile !== undefined && { historyFile: resolve(folder, historyFile) }),
       ...witnessConfigs(authority),
+      ...(exports.length > 0 && { exports }),
+      ...(metrics !== undefined && { metrics }),
     },
     points,
   };

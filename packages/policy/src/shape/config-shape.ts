@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { exportShape } from './export-shape.ts';
 import { duration, filePath, hostPort, kebab, trustDomain } from './scalars.ts';
 
 const route = z
@@ -100,6 +101,15 @@ const authority = z
         description: 'how many witnesses must cosign, by default more than half',
         examples: [2],
       }),
+    exports: z
+      .array(exportShape)
+      .max(20, 'at most 20 exports')
+      .default([])
+      .meta({ description: 'where events are exported to' }),
+    metrics: hostPort(
+      'where metrics are served, on loopback: GET /metrics',
+      '127.0.0.1:9464',
+    ).optional(),
   })
   .meta({ description: 'the authority: identities, tokens, policy' });
 

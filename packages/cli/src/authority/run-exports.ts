@@ -1,0 +1,115 @@
+import { join } from 'node:path';
+import {
+  type Collector,
+  type Exporter,
+  type ExporterStatus,
+  type ExportSource,
+  startExporter,
+} from '@countersign/audit';
+import type { Identity } from '@countersign/identity';
+import type { Log } from '@countersign/ledger';
+import type { Clock } from '@countersign/model';
+import type { ExportConfig } from '@countersign/policy';
+import { createClosers } from '../closers.ts';
+import { version } from '../version.ts';
+import { openSink } from './open-sink.ts';
+import type { Recorder } from './own-record.ts';
+
+/** The exports that an authority runs. */
+export interface RunningExports {
+  status(): readonly ExporterStatus[];
+  close(): Promise<void>;
+}
+
+/** What exports need of the authority. */
+export interface RunExportsOptions {
+  /** Holds a folder for each export. */
+  readonly folder: string;
+  readonly trustDomain: string;
+  readonly log: Log;
+  readonly collector: Collector;
+  readonly identity: Pick<Identity, 'points'>;
+  readonly record: Recorder;
+  readonly now: Clock;
+  readonly warn: (text: string) => void;
+}
+
+/**
+ * Starts the exports: each reads the authority's own log and the copies of the points' logs.
+ *
+ * @throws {CommandError} when a file that an export names cannot be read
+ * @throws {AuditError} `ERR_AUDIT_CURSOR_INVALID`
+ */
+export async function runExports(
+  configs: readonly ExportConfig[],
+  options: RunExportsOptions,
+): Promise<RunningExports> {
+  const { log, record, now, warn } = options;
+  const closers = createClosers();
+  const exporters: Exporter[] = [];
+  try {
+    for (const config of configs) {
+      const { name, kinds, effects, surfaces, omit, maxLagSeconds } = config;
+      const exporter = await startExporter({
+        ...{ name, omit, now, productVersion: version, lagMsMax: maxLagSeconds * 1000 },
+        folder: join(options.folder, name),
+        sink: await openSink(config, now),
+        sources: () => sourcesOf(options),
+        filter: {
+          ...(kinds && { kinds }),
+          ...(effects && { effects }),
+          ...(surfaces && { surfaces }),
+        },
+        onAlarm: ({ alarm, detail, omitted }) => {
+          const text = `${name}: ${detail}${omitted > 0 ? ` (and ${omitted} before)` : ''}`;
+          warn(`alarm ${alarm}: ${text}`);
+          record({ kind: 'alarm', alarm, detail: text.slice(0, 1000) }).catch((error: Error) =>
+            warn(`the alarm was not recorded: ${error.message}`),
+          );
+        },
+      });
+      exporters.push(exporter);
+      closers.add(() => exporter.close());
+    }
+  } catch (error) {
+    await closers.closeAll();
+    throw error;
+  }
+  closers.add(
+    log.onCommit(() => {
+      for (const exporter of exporters) exporter.wake();
+    }),
+  );
+  return {
+    status: () => exporters.map((exporter) => exporter.status()),
+    close: closers.closeAll,
+  };
+}
+
+function sourcesOf({
+  log,
+  trustDomain,
+  collector,
+  identity,
+}: RunExportsOptions): readonly ExportSource[] {
+  const own: ExportSource = {
+    origin: log.origin,
+    size: () => log.size,
+    read: (index, bounds) => log.read(index, bounds),
+  };
+  const collected = identity.points().flatMap(({ name, logVerifierKey }): ExportSource[] => {
+    if (logVerifierKey === undefined) return [];
+    return [
+      {
+        origin: `${trustDomain}/${name}`,
+        async size() {
+          const size = await collector.size(name);
+          if (size === undefined) throw new Error(`found no copy of the log of '${name}'`);
+          return size;
+        },
+        read: (index, bounds) => collector.read(name, index, bounds),
+      },
+    ];
+  });
+  return [own, ...collected];
+}
