@@ -29,5 +29,12 @@ export {
   type MirrorRefusal,
   openMirror,
 } from './open-mirror.ts';
+export {
+  type FramePlace,
+  type StoredEntry,
+  type StoredFrame,
+  storedEntry,
+  storedFrames,
+} from './segment/stored-frames.ts';
 export type { LogProblem, LogProblemCode, LogReport, VerifiedEntry } from './verify/log-report.ts';
 export { type VerifyLogOptions, verifiedEntries, verifyLog } from './verify/verify-log.ts';
