@@ -3,7 +3,10 @@ export type AuditErrorCode =
   | 'ERR_AUDIT_PUSH_MALFORMED'
   | 'ERR_AUDIT_POINT_UNKNOWN'
   | 'ERR_AUDIT_CLOSED'
-  | 'ERR_AUDIT_POST_TIMEOUT';
+  | 'ERR_AUDIT_POST_TIMEOUT'
+  | 'ERR_AUDIT_INDEX_FAILED'
+  | 'ERR_AUDIT_QUESTION'
+  | 'ERR_AUDIT_CURSOR';
 
 /** Something that could not be collected or pushed; `code` is stable, the message is for people. */
 export class AuditError extends Error {

@@ -9,6 +9,27 @@ export type {
   PushRefusal,
 } from './collector.ts';
 export { type CollectorRoutesOptions, collectorRoutes } from './collector-routes.ts';
+export { FIELDS, type Field } from './find/event-terms.ts';
+export { openRecordIndex, type RecordIndexOptions } from './find/local-record-index.ts';
+export type { LogSource } from './find/log-index.ts';
+export type { Order } from './find/page.ts';
+export type { IndexSizes } from './find/partition.ts';
+export type { Condition, Question } from './find/question.ts';
+export {
+  type Answer,
+  type AnswerLog,
+  type AnswerProblem,
+  type AnswerRow,
+  type AskOptions,
+  type CompleteLog,
+  type Completeness,
+  type IndexProgress,
+  type IndexStatus,
+  type PageRequest,
+  type RecordIndex,
+  ROWS_MAX,
+  type UnknownValue,
+} from './find/record-index.ts';
 export {
   createLogPusher,
   type LogPusher,
