@@ -30,6 +30,7 @@ export {
   ROWS_MAX,
   type UnknownValue,
 } from './find/record-index.ts';
+export { startRecordIndex } from './find/start-record-index.ts';
 export {
   createLogPusher,
   type LogPusher,

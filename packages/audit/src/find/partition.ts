@@ -126,6 +126,8 @@ export class Partition {
         // The cursor is the count of blocks: it moves with the rows or not at all.
         insertBlock.run(id, minAt, maxAt, lastLeafHash);
         this.#sqlite.exec('commit');
+        // A block is some megabytes: the log of changes is emptied at once, or it would be half of the index.
+        this.#sqlite.exec('pragma wal_checkpoint(truncate)');
       } catch (error) {
         if (this.#sqlite.isTransaction) this.#sqlite.exec('rollback');
         throw error;
