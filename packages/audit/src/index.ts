@@ -12,7 +12,6 @@ export { type CollectorRoutesOptions, collectorRoutes } from './collector-routes
 export { FIELDS, type Field } from './find/event-terms.ts';
 export { openRecordIndex, type RecordIndexOptions } from './find/local-record-index.ts';
 export type { LogSource } from './find/log-index.ts';
-export type { Order } from './find/page.ts';
 export type { IndexSizes } from './find/partition.ts';
 export type { Condition, Question } from './find/question.ts';
 export {

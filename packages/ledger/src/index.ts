@@ -35,6 +35,7 @@ export {
   type StoredFrame,
   storedEntry,
   storedFrames,
+  storedSize,
 } from './segment/stored-frames.ts';
 export type { LogProblem, LogProblemCode, LogReport, VerifiedEntry } from './verify/log-report.ts';
 export { type VerifyLogOptions, verifiedEntries, verifyLog } from './verify/verify-log.ts';

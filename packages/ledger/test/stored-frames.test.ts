@@ -4,6 +4,7 @@ import {
   nodeDisk,
   storedEntry,
   storedFrames,
+  storedSize,
 } from '@countersign/ledger';
 import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
@@ -47,6 +48,7 @@ test('reads from any entry on, over any segments, beside the writer', async () =
       const { found } = await readAll(disk, index, { until: log.size });
       // Whole frames come: the first may begin before what was asked for.
       expect(found.filter((each) => each.index >= index)).toEqual(expected(index, log.size));
+      expect(await storedSize(disk)).toBe(log.size);
       expect((await readAll(disk, 0)).found).toEqual(expected(0, log.size));
     }),
     { numRuns: 40 },
@@ -84,8 +86,8 @@ test('reads one entry again, with its leaf hash, through a record before it', as
 test('a changed byte is told with its place, and an end that was not promised too', async () => {
   const { log, disk } = await sampleFolder([5, 6, 7], 1e6);
   const bytes = Buffer.from(await disk.read('00000000.log'));
-  const [frame] = await Array.fromAsync(storedFrames(disk, 0, { until: log.size }));
-  const second = must(must(frame).entries[1]);
+  const { value: frame } = await storedFrames(disk, 0, { until: log.size }).next();
+  const second = must(must(frame ?? undefined).entries[1]);
   bytes.writeUInt8(bytes.readUInt8(second.offset + 8) ^ 1, second.offset + 8);
   await disk.replace('00000000.log', bytes);
   const run = { ...second, firstIndex: second.index, bytes: second.recordBytes };
@@ -97,4 +99,17 @@ test('a changed byte is told with its place, and an end that was not promised to
   await expect(readAll(disk, 18, { until: 19 })).rejects.toMatchObject({
     code: 'ERR_LEDGER_CORRUPT',
   });
+});
+
+test('the size is that of what is whole, also while a write or a segment is unfinished', async () => {
+  const { log, disk } = await sampleFolder([5, 6, 7], 1e6);
+  await log.close();
+  const bytes = await disk.read('00000000.log');
+  for (const cut of [1, 40, 100]) {
+    await disk.replace('00000000.log', bytes.subarray(0, bytes.length - cut));
+    expect(await storedSize(disk)).toBe(11);
+  }
+  await disk.replace('00000000.log', bytes);
+  await disk.replace('00000001.log', bytes.subarray(0, 10));
+  expect(await storedSize(disk)).toBe(18);
 });

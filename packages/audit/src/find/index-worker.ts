@@ -22,7 +22,7 @@ async function answer(call: Exclude<ThreadCall, { kind: 'follow' | 'abort' }>): 
     onProgress: (progress) => reply({ kind: 'progress', id, progress }),
   };
   try {
-    reply({ kind: 'done', id, value: await valueOf(call, options) });
+    reply({ kind: 'done', id, value: await outcomeOf(call, options) });
   } catch (error) {
     reply({ kind: 'failed', id, error: errorOf(error) });
   } finally {
@@ -31,7 +31,7 @@ async function answer(call: Exclude<ThreadCall, { kind: 'follow' | 'abort' }>): 
   }
 }
 
-function valueOf(
+function outcomeOf(
   call: Exclude<ThreadCall, { kind: 'follow' | 'abort' }>,
   options: AskOptions,
 ): Promise<unknown> {

@@ -118,10 +118,9 @@ class LocalRecordIndex implements RecordIndex {
     });
     const shown = located.slice(0, limit);
     const last = shown.at(-1);
-    const problems: AnswerProblem[] = [];
-    const rows = await Promise.all(shown.map((each) => readRow(each, asked, problems)));
+    const read = await Promise.all(shown.map((each) => readRow(each, asked)));
     return {
-      rows: rows.filter((row) => row !== undefined),
+      rows: read.flatMap(({ row }) => row ?? []),
       count: count(found),
       ...(located.length > limit &&
         last && { cursor: writeCursor({ after: positionOf(last), sizes }, question, order) }),
@@ -131,8 +130,7 @@ class LocalRecordIndex implements RecordIndex {
         size: sizes.get(name) ?? 0,
       })),
       unknown,
-      problems,
-      problemsOmitted: 0,
+      problems: read.flatMap(({ problem }) => problem ?? []),
     };
   }
 
@@ -232,22 +230,21 @@ function holdAll<T>(logs: readonly FollowedLog[], work: () => T): Promise<T> {
 async function readRow(
   candidate: Candidate & { readonly run: Parameters<Candidate['source']['read']>[0]['run'] },
   question: Question,
-  problems: AnswerProblem[],
-): Promise<AnswerRow | undefined> {
+): Promise<{ readonly row?: AnswerRow; readonly problem?: AnswerProblem }> {
   const { source, log, index } = candidate;
   try {
     const { event, leafHash } = await source.read(candidate);
     if (event === undefined || !matchesQuestion(event, question)) {
       const detail = 'found an event that was not asked for; the index is not what the log makes';
-      problems.push({ code: 'index-invented', log, index, detail });
-      return undefined;
+      return { problem: { code: 'index-invented', log, index, detail } };
     }
     const { origin } = source.source;
-    return { log, origin, index, leafHash: Buffer.from(leafHash).toString('hex'), event };
+    return {
+      row: { log, origin, index, leafHash: Buffer.from(leafHash).toString('hex'), event },
+    };
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
-    problems.push({ code: 'log-damaged', log, index, detail });
-    return undefined;
+    return { problem: { code: 'log-damaged', log, index, detail } };
   }
 }
 

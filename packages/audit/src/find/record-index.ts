@@ -65,9 +65,8 @@ export interface Answer {
   readonly cursor?: string;
   readonly logs: readonly AnswerLog[];
   readonly unknown: readonly UnknownValue[];
+  /** Of rows that are not shown because of them, in the order of rows. */
   readonly problems: readonly AnswerProblem[];
-  /** Problems that are not listed. */
-  readonly problemsOmitted: number;
 }
 
 /** What reading all of the logs found, against what the index says. */

@@ -97,6 +97,28 @@ export async function* storedFrames(
 }
 
 /**
+ * How many entries a log's files hold, as far as they are whole: for readers that know of no writer. Reads the last
+ * segment.
+ *
+ * @throws {LedgerError} `ERR_LEDGER_CORRUPT` naming the place
+ */
+export async function storedSize(disk: LogDisk): Promise<number> {
+  const numbers = segmentNumbers(await disk.list());
+  // The last one may hold no more than the beginning of its header.
+  for (const segment of numbers.toReversed()) {
+    const file = segmentName(segment);
+    let size: number | undefined;
+    for (const part of scanSegment(asBuffer(await disk.read(file)), { isLast: true })) {
+      if (part.kind === 'damage') throw corrupt({ file, offset: part.offset }, part.found);
+      if (part.kind === 'header') size = part.header.size;
+      if (part.kind === 'frame') size = part.header.firstIndex + part.header.count;
+    }
+    if (size !== undefined) return size;
+  }
+  return 0;
+}
+
+/**
  * Reads one entry again, through a record at or shortly before it in the same frame. What it finds is held
  * against the first four bytes of the leaf hash that stand beside the entry.
  *
