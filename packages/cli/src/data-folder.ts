@@ -12,6 +12,10 @@ export interface DataFolder {
   readonly mirrors: string;
   readonly adminSocket: string;
   readonly riskSnapshot: string;
+  /** Where the indexes of logs are; made again from the logs when it is gone. */
+  readonly recordIndex: string;
+  /** The authority's copy of a point's log. */
+  mirror(name: string): string;
   point(name: string): PointFolder;
 }
 
@@ -21,6 +25,11 @@ export interface PointFolder {
   readonly keys: string;
   readonly svid: string;
   readonly replica: string;
+}
+
+/** Where the index of one log is kept. */
+export function indexFolderOf({ recordIndex }: DataFolder, name: string): string {
+  return join(recordIndex, name);
 }
 
 /** Names the parts of the data folder at `root`, an absolute path; makes nothing. */
@@ -37,6 +46,8 @@ export function dataFolder(root: string): DataFolder {
     mirrors: join(authority, 'logs'),
     adminSocket: join(authority, 'admin.sock'),
     riskSnapshot: join(authority, 'risk.json'),
+    recordIndex: join(authority, 'index'),
+    mirror: (name) => join(authority, 'logs', name),
     point: (name) => {
       const folder = join(root, 'points', name);
       return {

@@ -18,6 +18,7 @@ import {
 import { checkCommand } from './check.ts';
 import { decideCommand } from './decide.ts';
 import { demoCommand } from './demo.ts';
+import { findCommand } from './find.ts';
 import { initCommand } from './init.ts';
 import { ledgerVerifyCommand } from './ledger-verify.ts';
 import { gatewayCommand, sidecarCommand, wrapCommand } from './point.ts';
@@ -40,6 +41,7 @@ export const commands: readonly Command[] = [
   sessionListCommand,
   revokeCommand,
   eventsCommand,
+  findCommand,
   shadowReportCommand,
   ledgerVerifyCommand,
   cedarCheckCommand,
