@@ -63,6 +63,11 @@ test('a page that the README of an installed room links to is installed with it'
   }
 });
 
+test.each(['cli', 'sdk', 'cedar', 'ledger', 'spiffe'])('%s carries its licence', (room) => {
+  const path = join(folder, 'node_modules/@countersign', room, 'LICENSE');
+  expect(readFileSync(path, 'utf8')).toBe(readFileSync(join(root, 'LICENSE'), 'utf8'));
+});
+
 test.each(['cli', 'sdk', 'cedar', 'ledger', 'spiffe'])(
   'publint finds nothing in %s',
   async (room) => {

@@ -4,6 +4,7 @@ import {
   type CedarJson,
   type CedarRequest,
   type EntitySource,
+  EntityUid,
   entitiesFrom,
   type PolicySet,
 } from '@countersign/cedar';
@@ -508,4 +509,76 @@ test('integers are exact over all of i64, in policies, entities and context', as
   expect(reasons(2n ** 53n + 1n, -(2n ** 63n))).toEqual(['age', 'p']);
   expect(reasons(2n ** 53n, -(2n ** 63n) + 1n)).toEqual([]);
   expect(reasons(2n ** 53n + 2n, 2n ** 63n - 1n)).toEqual([]);
+});
+
+test('what is thrown is told in a thousand characters at most', async () => {
+  const set = await engine.load([OWNER_PERMIT], SCHEMA);
+  const source = {
+    get(): never {
+      throw new Error('x'.repeat(5000));
+    },
+  };
+  expect(decide(set, request(), source).errors).toEqual([
+    { policy: '', message: 'x'.repeat(1000) },
+  ]);
+  const silent = {
+    get(): never {
+      throw Object.create(null);
+    },
+  };
+  expect(decide(set, request(), silent).errors[0]?.message).toMatch(/^found an error/);
+});
+
+test.each([
+  ['containsAll', 'deny'],
+  ['containsAny', 'allow'],
+] as const)('%s of a set that the request brings', async (method, decision) => {
+  const text = `permit (principal, action, resource) when { context has words && ["a", "b"].${method}(context.words) };`;
+  const set = await engine.load([{ id: 'p', text }], SCHEMA);
+  const asked = request({ context: { words: ['b', 'c'] } });
+  expect(decide(set, asked, entities())).toMatchObject({ decision, errors: [] });
+});
+
+test.each([
+  ['"a" < datetime("2024-01-01")', 'type error: expected datetime, got string', '"a"'],
+  ['datetime("2024-01-01") < "a"', 'type error: expected datetime, got string', '"a"'],
+  [
+    'principal in [1, context.risk, User::"x"]',
+    'type error: expected (entity of type `any_entity_type`), got long',
+    'principal in [1, context.risk, User::"x"]',
+  ],
+  [
+    'principal in [User::"x", 1, 1]',
+    'type error: expected (entity of type `any_entity_type`), got long',
+    undefined,
+  ],
+])('%s blames the part that does not fit', async (condition, message, blamed) => {
+  const text = `permit (principal, action, resource) when { ${condition} };`;
+  const set = await engine.load([{ id: 'p', text }], undefined, { validation: 'off' });
+  const { errors } = decide(set, request({ context: { risk: 1 } }), entities());
+  const [{ span = { start: -1, end: -1 } } = {}] = errors;
+  expect(errors.map((error) => error.message)).toEqual([message]);
+  if (blamed === undefined) expect(span.start).toBe(text.lastIndexOf('1'));
+  else expect(text.slice(span.start, span.end)).toBe(blamed);
+});
+
+test('a schema’s actions and their groups are entities of every view', async () => {
+  const schema = `${SCHEMA}\naction "all"; action "part" in ["all"] appliesTo { principal: User, resource: Vault, context: {} };`;
+  const set = await engine.load([OWNER_PERMIT], schema);
+  const view = set.view(entitiesFrom(entities(), set.parseEntity));
+  const part = new EntityUid('Action', 'part');
+  const all = new EntityUid('Action', 'all');
+  expect(view.find(part)?.parents).toEqual([]);
+  expect(view.isDescendant(part, all)).toBe(true);
+  const met: string[] = [];
+  const meet = (isLast: boolean) => (uid: EntityUid) => {
+    met.push(uid.id);
+    return isLast;
+  };
+  expect([view.someAncestor(part, meet(true)), view.someAncestor(part, meet(false))]).toEqual([
+    true,
+    false,
+  ]);
+  expect(met).toEqual(['all', 'all']);
+  expect(view.someAncestor(new EntityUid('Action', 'unknown'), meet(true))).toBe(false);
 });

@@ -110,6 +110,16 @@ when { context.level > 3 };
     expect(strict.out).toMatch(/\nnot good: 1 error, 0 warnings in 1 policy\n$/);
   });
 
+  test('warns of a file without policies, which passes for a good one otherwise', async () => {
+    await using folder = await cedarFolder({
+      'p.cedar': '// permit (principal, action, resource);',
+    });
+    const { code, out } = await folder.cedar('check', 'p.cedar');
+    expect(code).toBe(EXIT.ok);
+    expect(out).toMatch(/^p.cedar: warning: found no policy, expected one or more\n/);
+    expect((await folder.cedar('check', 'p.cedar', '--strict')).code).toBe(EXIT.negative);
+  });
+
   test('says that nothing is validated without a schema', async () => {
     const { code, out } = await vaults.cedar('check', 'policies/owner.cedar');
     expect(code).toBe(EXIT.ok);

@@ -163,6 +163,11 @@ describe('who', () => {
     });
   });
 
+  test('names what the question names and the entities do not hold', async () => {
+    const words = ['--action', 'Action::"look"', '--resource', 'Vault::"v9"', '--type', 'Group'];
+    expect((await who(...words)).err).toBe('no principal of 0 looked at\nno entity Vault::"v9"\n');
+  });
+
   test.each([
     [['-a', 'Action::"look"'], EXIT.usage, 'found less than two of --principal'],
     [[...ALICE_OPENS], EXIT.usage, 'expected two of them; cedar authorize asks about three'],

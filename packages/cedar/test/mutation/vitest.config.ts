@@ -28,12 +28,12 @@ export default defineConfig({
   test: {
     include: [
       'test/mutation/*.mutants.ts',
-      'test/{authorize,index-agrees,partial,partial-precision}.test.ts',
+      'test/{authorize,candidate-cache,index-agrees,partial,partial-precision,policy-index}.test.ts',
     ],
     isolate: false,
     fileParallelism: false,
     sequence: { sequencer: QuickFirst },
     testTimeout: 30_000,
-    env: { CEDAR_PARTIAL_RUNS: '400', CEDAR_PARTIAL_SETS: '12' },
+    env: { CEDAR_INDEX_RUNS: '20', CEDAR_PARTIAL_RUNS: '400', CEDAR_PARTIAL_SETS: '12' },
   },
 });

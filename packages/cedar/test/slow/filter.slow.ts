@@ -6,6 +6,7 @@ import {
   toSql,
 } from '@countersign/cedar';
 import { startNodeThread } from '@countersign/cedar/node';
+import { findPostgres, type Postgres, startPostgres } from '@countersign/test-support/postgres';
 import fc from 'fast-check';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -13,7 +14,6 @@ import { casesOf, casesOfConditions, FilterCount, LONG_CONDITIONS } from '../fil
 import { borderConditions, borderWorld, matrixConditions, matrixWorld } from '../filter-matrix.ts';
 import { policiesFor } from '../filter-policies.ts';
 import { statementsOf, type World, worlds } from '../filter-world.ts';
-import { findPostgres, type Postgres, startPostgres } from './postgres.ts';
 
 /** Printed with every run; another one takes other policies and tables. */
 const SEED = Number(process.env['CEDAR_FILTER_SEED'] ?? Date.now() % 2 ** 31);

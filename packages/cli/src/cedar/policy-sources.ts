@@ -51,6 +51,7 @@ export async function policySources(
   for (const file of files.policies) {
     const split = await engine.split(file.text, { ids: 'position' });
     problems.push(...split.problems.map(({ policy: _, ...problem }) => ({ ...problem, file })));
+    if (split.policies.length === 0 && split.problems.length === 0) problems.push(emptyFile(file));
     for (const { text, start, isTemplate } of split.policies) {
       const own = await annotatedId(text, engine);
       const id = own ?? `policy${position}`;
@@ -77,6 +78,16 @@ export async function policySources(
 async function annotatedId(text: string, engine: CedarEngine): Promise<string | undefined> {
   const { policies } = await engine.split(text, { ids: 'annotation' });
   return policies[0]?.id;
+}
+
+/** Most often a file that was meant for another place, or cut off. */
+function emptyFile(file: TextFile): FoundProblem {
+  return {
+    code: 'ERR_CEDAR_POLICY_INVALID',
+    severity: 'warning',
+    message: 'found no policy, expected one or more',
+    file,
+  };
 }
 
 function takenTwice(

@@ -1,4 +1,10 @@
-import { type CedarUid, EntityUid, printUid, QUERY_LIMITS } from '@countersign/cedar';
+import {
+  type CedarUid,
+  type EntityStore,
+  EntityUid,
+  printUid,
+  QUERY_LIMITS,
+} from '@countersign/cedar';
 import { type Arguments, EXIT, type Io, UsageError } from '../command-line/command.ts';
 import { wholeNumber } from '../command-line/words.ts';
 import { printable } from '../record/printable.ts';
@@ -39,7 +45,14 @@ export async function runWho(args: Arguments, io: Io): Promise<number> {
     if (args.flag('json')) {
       io.out(`${exactJson({ sought: question.sought, hits, cursor, examined })}\n`);
     } else {
-      if (hits.length === 0) io.err(`no ${question.sought} of ${examined} looked at\n`);
+      if (hits.length === 0) {
+        io.err(`no ${question.sought} of ${examined} looked at\n`);
+        io.err(
+          unknownAmong(question, entities)
+            .map((uid) => `no entity ${named(uid)}\n`)
+            .join(''),
+        );
+      }
       if (cursor !== undefined) io.err(`more with --cursor '${cursor}'\n`);
     }
     return hits.length > 0 ? EXIT.ok : EXIT.negative;
@@ -62,6 +75,15 @@ async function whoQuestion(args: Arguments, io: Io): Promise<WhoQuestion> {
   if (action && resource) return { sought: 'principal', known: { action, resource, context } };
   if (principal && action) return { sought: 'resource', known: { principal, action, context } };
   throw new UsageError('found less than two of --principal, --action and --resource, expected two');
+}
+
+/** Whom the question names and the entities do not hold: most often mistyped. */
+function unknownAmong({ known }: WhoQuestion, entities: EntityStore): readonly CedarUid[] {
+  const named = [
+    ...('principal' in known ? [known.principal] : []),
+    ...('resource' in known ? [known.resource] : []),
+  ];
+  return named.filter(({ type, id }) => entities.find(new EntityUid(type, id)) === undefined);
 }
 
 function named({ type, id }: CedarUid): string {

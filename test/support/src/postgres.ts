@@ -6,6 +6,10 @@ import pg from 'pg';
 
 /** A PostgreSQL of our own: on a temporary folder, reached through a socket in it, gone when it is stopped. */
 export interface Postgres {
+  /** Where its socket is, for other clients. */
+  readonly folder: string;
+  /** Its first process. */
+  readonly pid: number;
   connect(): Promise<pg.Client>;
   stop(): Promise<void>;
 }
@@ -21,8 +25,14 @@ export function findPostgres(): string | undefined {
   );
 }
 
-/** @param bin as `findPostgres` found it */
-export async function startPostgres(bin: string): Promise<Postgres> {
+/**
+ * @param bin as `findPostgres` found it
+ * @param isDurable whether a commit waits for the disk, as it does for everybody; off unless asked for: quicker
+ */
+export async function startPostgres(
+  bin: string,
+  { isDurable = false }: { readonly isDurable?: boolean } = {},
+): Promise<Postgres> {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-postgres-'));
   const owner = ownerOf(folder);
   const data = join(folder, 'data');
@@ -42,7 +52,11 @@ export async function startPostgres(bin: string): Promise<Postgres> {
     ],
     { cwd: folder, ...owner },
   );
-  const options = { listen_addresses: '', unix_socket_directories: folder, fsync: 'off' };
+  const options = {
+    listen_addresses: '',
+    unix_socket_directories: folder,
+    fsync: isDurable ? 'on' : 'off',
+  };
   const settings = Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const server = spawn(join(bin, 'postgres'), ['-D', data, ...settings], {
     cwd: folder,
@@ -70,7 +84,7 @@ export async function startPostgres(bin: string): Promise<Postgres> {
     await stop();
     throw new Error(`cannot start PostgreSQL: ${stderr}`, { cause: error });
   }
-  return { connect, stop };
+  return { folder, pid: server.pid ?? 0, connect, stop };
 }
 
 /** PostgreSQL refuses to run as root: the folder and the server then belong to another user. */
