@@ -40,8 +40,6 @@ function outcomeOf(
       return index.ask(call.question, call.page, options);
     case 'verify':
       return index.verify(call.question, options);
-    case 'rebuild':
-      return index.rebuild(call.names);
     case 'status':
       return index.status();
     case 'close':

@@ -147,14 +147,6 @@ class LocalRecordIndex implements RecordIndex {
     return verifyAnswer(found, { ...options, question: asked });
   }
 
-  async rebuild(names?: readonly string[]): Promise<void> {
-    const { logs } = this.#asked({ where: [], ...(names && { logs: names }) });
-    for (const log of logs) {
-      await log.exclusively(() => log.index.dropAll('asked to build it anew'));
-      log.grow(log.size, this.#closing.signal);
-    }
-  }
-
   async status(): Promise<readonly IndexStatus[]> {
     return [...this.#logs.values()].map((log) => log.status());
   }

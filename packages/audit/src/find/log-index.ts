@@ -4,7 +4,6 @@ import {
   type FramePlace,
   type LogDisk,
   leafHash,
-  nodeDisk,
   type StoredEntry,
   storedEntry,
   storedFrames,
@@ -16,6 +15,7 @@ import { type BlockView, OpenBlock } from './block/open-block.ts';
 import { termOf } from './block/term.ts';
 import { type IndexSizes, Partition, PartitionUnusable } from './partition.ts';
 import { readStoredEvent, UNREADABLE_ID } from './read-stored-event.ts';
+import { segmentDisk } from './segment-disk.ts';
 
 /** 2^20 events a file. */
 export const INDEX_SIZES: IndexSizes = { blockEvents: BLOCK_EVENTS, blocksPerPartition: 32 };
@@ -57,7 +57,7 @@ export class LogIndex {
   constructor(source: LogSource, sizes: IndexSizes = INDEX_SIZES) {
     this.source = source;
     this.#sizes = sizes;
-    this.#disk = nodeDisk(source.folder);
+    this.#disk = segmentDisk(source.folder);
   }
 
   /** Why partitions were thrown away since this object was made. */
@@ -163,15 +163,6 @@ export class LogIndex {
     }
     Partition.remove(file);
     this.#rebuilt.push(message);
-  }
-
-  /** Throws away everything, also what is on the disk and was not opened yet. */
-  dropAll(reason: string): void {
-    this.close();
-    for (const number of partitionNumbers(this.source.indexFolder)) {
-      Partition.remove(this.#file(number));
-      this.#rebuilt.push(`${this.#file(number)}: ${reason}`);
-    }
   }
 
   close(): void {

@@ -1,3 +1,4 @@
+import type { BlockView } from './block/open-block.ts';
 import { type BlockMatches, momentsOf } from './find-events.ts';
 import type { LogIndex } from './log-index.ts';
 
@@ -36,19 +37,30 @@ export function selectPage(
   for (const { source, matches } of blocks) {
     const last = page[limit - 1];
     if (last !== undefined && edge(matches) < (order === 'newest' ? last.at : -last.at)) break;
+    if (after !== undefined && isPassed(matches.block, after, order)) continue;
     const moments = momentsOf(matches.block);
     const log = source.source.name;
     const { firstIndex } = matches.block;
-    for (const offset of matches.offsets.offsets()) {
-      const candidate = { at: moments(offset), log, index: firstIndex + offset };
+    const offsets = [...matches.offsets.offsets()];
+    // Those that belong first come first, so that nearly all of the others are passed over by their moment.
+    if (order === 'newest') offsets.reverse();
+    for (const offset of offsets) {
+      const at = moments(offset);
+      const least = page[limit - 1];
+      if (least !== undefined && (order === 'newest' ? at < least.at : at > least.at)) continue;
+      const candidate = { at, log, index: firstIndex + offset };
       if (after !== undefined && !isBefore(after, candidate)) continue;
-      const worst = page[limit - 1];
-      if (worst !== undefined && !isBefore(candidate, worst)) continue;
+      if (least !== undefined && !isBefore(candidate, least)) continue;
       insert(page, { ...candidate, source, matches, offset }, isBefore);
       if (page.length > limit) page.pop();
     }
   }
   return page;
+}
+
+/** Whether all of a block stands before the page. */
+function isPassed(block: BlockView, after: Position, order: Order): boolean {
+  return order === 'newest' ? block.minAt > after.at : block.maxAt < after.at;
 }
 
 function insert(

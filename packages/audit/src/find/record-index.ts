@@ -137,8 +137,6 @@ export interface RecordIndex {
    * index leave something out, or invent something? About 30 µs an entry.
    */
   verify(question: Question, options?: AskOptions): Promise<Completeness>;
-  /** Throws away what is kept of these logs (default all), so that it is built anew. */
-  rebuild(names?: readonly string[]): Promise<void>;
   status(): Promise<readonly IndexStatus[]>;
   close(): Promise<void>;
 }

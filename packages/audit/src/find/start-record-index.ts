@@ -64,10 +64,6 @@ class ThreadRecordIndex implements RecordIndex {
     return this.#call((id) => ({ kind: 'verify', id, question }), options);
   }
 
-  rebuild(names?: readonly string[]): Promise<void> {
-    return this.#call((id) => ({ kind: 'rebuild', id, ...(names && { names }) }));
-  }
-
   status(): Promise<readonly IndexStatus[]> {
     return this.#call((id) => ({ kind: 'status', id }));
   }

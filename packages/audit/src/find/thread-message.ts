@@ -14,7 +14,6 @@ export type ThreadCall =
       readonly page: PageRequest;
     }
   | { readonly kind: 'verify'; readonly id: number; readonly question: Question }
-  | { readonly kind: 'rebuild'; readonly id: number; readonly names?: readonly string[] }
   | { readonly kind: 'status'; readonly id: number }
   | { readonly kind: 'close'; readonly id: number }
   | { readonly kind: 'abort'; readonly id: number };
