@@ -5,7 +5,10 @@ export type AuditErrorCode =
   | 'ERR_AUDIT_CLOSED'
   | 'ERR_AUDIT_POST_TIMEOUT'
   | 'ERR_AUDIT_CURSOR_INVALID'
-  | 'ERR_AUDIT_SINK_INVALID';
+  | 'ERR_AUDIT_SINK_INVALID'
+  | 'ERR_AUDIT_INDEX_FAILED'
+  | 'ERR_AUDIT_QUESTION'
+  | 'ERR_AUDIT_CURSOR';
 
 /** Something that could not be collected or pushed; `code` is stable, the message is for people. */
 export class AuditError extends Error {

@@ -32,6 +32,27 @@ export { type HttpsSinkOptions, httpsSink } from './export/https-sink.ts';
 export { type OtlpSinkOptions, otlpSink } from './export/otlp-sink.ts';
 export { startExporter } from './export/start-exporter.ts';
 export { type SyslogSinkOptions, syslogSink } from './export/syslog-sink.ts';
+export { FIELDS, type Field } from './find/event-terms.ts';
+export { openRecordIndex, type RecordIndexOptions } from './find/local-record-index.ts';
+export type { LogSource } from './find/log-index.ts';
+export type { IndexSizes } from './find/partition.ts';
+export type { Condition, Question } from './find/question.ts';
+export {
+  type Answer,
+  type AnswerLog,
+  type AnswerProblem,
+  type AnswerRow,
+  type AskOptions,
+  type CompleteLog,
+  type Completeness,
+  type IndexProgress,
+  type IndexStatus,
+  type PageRequest,
+  type RecordIndex,
+  ROWS_MAX,
+  type UnknownValue,
+} from './find/record-index.ts';
+export { startRecordIndex } from './find/start-record-index.ts';
 export {
   createLogPusher,
   type LogPusher,

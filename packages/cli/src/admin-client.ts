@@ -20,8 +20,11 @@ export class AdminRefusal extends CommandError {
 export interface AdminClient {
   /** @throws {CommandError} when no authority answers; {@link AdminRefusal} when it answers with a problem */
   call<T = unknown>(method: string, path: string, body?: unknown): Promise<T>;
-  /** The lines of a stream of JSON, until it ends or `signal` aborts. */
-  lines(path: string, options: { signal: AbortSignal }): AsyncIterable<unknown>;
+  /** The lines of a stream of JSON, until it ends or `signal` aborts; with a body they are asked for by POST. */
+  lines(
+    path: string,
+    options: { readonly signal: AbortSignal; readonly body?: unknown },
+  ): AsyncIterable<unknown>;
 }
 
 /** A client for the socket at `socketPath`. */
@@ -29,19 +32,13 @@ export function adminClient(socketPath: string): AdminClient {
   return {
     async call<T>(method: string, path: string, body?: unknown): Promise<T> {
       const answer = await open(socketPath, { method, path, body });
-      let text = '';
-      for await (const chunk of answer) {
-        text += chunk;
-        if (text.length > ANSWER_BYTES_MAX) throw new CommandError('answer is over 32 MiB');
-      }
-      const value = text === '' ? undefined : JSON.parse(text);
-      const status = answer.statusCode ?? 0;
-      if (status >= 400)
-        throw new AdminRefusal(problemText(value, status), { status, body: value });
+      const value = await jsonOf(answer);
       return value as T;
     },
-    async *lines(path, { signal }) {
-      const answer = await open(socketPath, { method: 'GET', path, signal });
+    async *lines(path, { signal, body }) {
+      const method = body === undefined ? 'GET' : 'POST';
+      const answer = await open(socketPath, { method, path, signal, body });
+      if ((answer.statusCode ?? 0) >= 400) await jsonOf(answer);
       let pending = '';
       try {
         for await (const chunk of answer) {
@@ -55,6 +52,19 @@ export function adminClient(socketPath: string): AdminClient {
       }
     },
   };
+}
+
+/** All of an answer; {@link AdminRefusal} when it is a problem. */
+async function jsonOf(answer: import('node:http').IncomingMessage): Promise<unknown> {
+  let text = '';
+  for await (const chunk of answer) {
+    text += chunk;
+    if (text.length > ANSWER_BYTES_MAX) throw new CommandError('answer is over 32 MiB');
+  }
+  const value = text === '' ? undefined : JSON.parse(text);
+  const status = answer.statusCode ?? 0;
+  if (status >= 400) throw new AdminRefusal(problemText(value, status), { status, body: value });
+  return value;
 }
 
 function open(

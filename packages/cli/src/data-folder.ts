@@ -21,6 +21,10 @@ export interface DataFolder {
   readonly witness: WitnessFolder;
   /** One folder for each export, with its cursor and dead letters. */
   readonly exports: string;
+  /** Where the indexes of logs are; made again from the logs when it is gone. */
+  readonly recordIndex: string;
+  /** The authority's copy of a point's log. */
+  mirror(name: string): string;
   point(name: string): PointFolder;
 }
 
@@ -37,6 +41,11 @@ export interface PointFolder {
   readonly keys: string;
   readonly svid: string;
   readonly replica: string;
+}
+
+/** Where the index of one log is kept. */
+export function indexFolderOf({ recordIndex }: DataFolder, name: string): string {
+  return join(recordIndex, name);
 }
 
 /** Names the parts of the data folder at `root`, an absolute path; makes nothing. */
@@ -58,6 +67,8 @@ export function dataFolder(root: string): DataFolder {
     riskSnapshot: join(authority, 'risk.json'),
     witness: { folder: join(root, 'witness'), keyFile: join(root, 'witness', 'key.pem') },
     exports: join(authority, 'exports'),
+    recordIndex: join(authority, 'index'),
+    mirror: (name) => join(authority, 'logs', name),
     point: (name) => {
       const folder = join(root, 'points', name);
       return {

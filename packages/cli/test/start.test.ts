@@ -72,6 +72,48 @@ test('status tells policy, facts and points', async () => {
   expect(out).toMatch(/\n {2}edge {9}connected {2}log \d+ entries\n$/);
 });
 
+test('find asks the authority, which writes down who asked what before it answers', async () => {
+  const { code, out, err } = await onData('find', '--action', 'authority-started', '--json');
+  expect(code).toBe(EXIT.ok);
+  const { answer, recorded } = JSON.parse(out);
+  expect(answer.rows[0]).toMatchObject({
+    log: 'authority',
+    event: { action: 'authority-started' },
+  });
+  expect(err).toContain(`this reading is in the record: bank.example/authority ${recorded.seq}\n`);
+  const reading = await onData('find', '--action', 'record-read', '--json', '--complete');
+  const found = JSON.parse(reading.out);
+  expect(found.answer.rows[0]).toMatchObject({
+    index: recorded.seq,
+    event: {
+      kind: 'administration',
+      by: expect.stringMatching(/^local:uid=/),
+      detail: {
+        where: [{ fields: ['action'], values: ['authority-started'] }],
+        order: 'newest',
+        limit: 50,
+        rows: 1,
+        count: 1,
+      },
+    },
+  });
+  expect([reading.code, found.completeness.isComplete]).toEqual([EXIT.ok, true]);
+  expect(found.completeness.logs.map(({ name }: { name: string }) => name)).toEqual([
+    'authority',
+    'edge',
+  ]);
+  const wrong = await onData('find', '--log', 'egde');
+  expect([wrong.code, wrong.err]).toEqual([
+    EXIT.failed,
+    expect.stringContaining("found no log 'egde'"),
+  ]);
+  const long = await onData(
+    'find',
+    ...Array.from({ length: 9 }, (_, at) => ['--id', `${at}`.repeat(2000)]).flat(),
+  );
+  expect([long.code, long.err]).toEqual([EXIT.failed, expect.stringMatching(/too large/i)]);
+});
+
 test('trust.pem is what callers verify the edge with, and the surface in shadow lets everybody through', async () => {
   const { status, body } = await get('/accounts-api/accounts/22289');
   expect([status, body]).toEqual([200, 'from the api']);

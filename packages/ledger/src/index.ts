@@ -60,6 +60,14 @@ export {
   verifyLogProof,
 } from './proof-file/log-proof.ts';
 export { makeLogProof } from './proof-file/make-log-proof.ts';
+export {
+  type FramePlace,
+  type StoredEntry,
+  type StoredFrame,
+  storedEntry,
+  storedFrames,
+  storedSize,
+} from './segment/stored-frames.ts';
 export { decodeBundle, encodeBundle } from './tiles/entry-bundle.ts';
 export type { FetchTile } from './tiles/fetch-tile.ts';
 export { httpTiles } from './tiles/http-tiles.ts';

@@ -8,7 +8,7 @@ import {
   openIdentity,
   openKeyring,
 } from '@countersign/identity';
-import { nodeDisk, openLog } from '@countersign/ledger';
+import { nodeDisk, openLog, verifierKey } from '@countersign/ledger';
 import type { Clock } from '@countersign/model';
 import { type BankConfig, checkRepository, type Repository } from '@countersign/policy';
 import { encodePem } from '@countersign/spiffe';
@@ -30,6 +30,7 @@ import { createRecorder, type Recorder } from './own-record.ts';
 import { openOwnSvid } from './own-svid.ts';
 import { hostNames, pointHostNames } from './point-registrations.ts';
 import { createPublisher } from './publisher.ts';
+import { openRecordQuestions } from './record-questions.ts';
 import { openRiskLoop, type RiskLoop } from './risk-loop.ts';
 import { runExports } from './run-exports.ts';
 import { serveControl } from './serve-control.ts';
@@ -240,6 +241,11 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       closers.add(() => served.close());
     }
     const by = `local:uid=${process.getuid?.() ?? 0}`;
+    const questions = openRecordQuestions({
+      logVerifierKey: verifierKey(origin, keyring.log.publicKey),
+      ...{ folder, trustDomain, log, identity, collector, warn },
+    });
+    closers.add(() => questions.close());
     const operator = await serveOperator(folder.adminSocket, {
       connected: () => controlListener.connected(),
       apply: ({ again }) => publisher.apply(by, { started: config, again }),
@@ -248,7 +254,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       checkpoints: checkpoints.status,
       exports: () => exports.status(),
       metrics,
-      ...{ by, trustDomain, identity, collector, bundles, factLog, log, stream },
+      ...{ by, trustDomain, identity, collector, bundles, factLog, log, stream, record, questions },
     });
     closers.add(() => operator.close());
 

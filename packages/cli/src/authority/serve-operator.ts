@@ -5,16 +5,25 @@ import { adminRoutes } from '@countersign/identity';
 import { tileFolder } from '@countersign/ledger';
 import Fastify from 'fastify';
 import { type OperatorRoutesOptions, operatorRoutes } from './operator-routes.ts';
+import type { Recorder } from './own-record.ts';
+import type { RecordQuestions } from './record-questions.ts';
+import { recordRoutes } from './record-routes.ts';
 
 /** Serves the operator on a unix socket: who may open the file is the operator. */
 export async function serveOperator(
   path: string,
-  options: OperatorRoutesOptions & { readonly by: string; readonly publishedFolder: string },
+  options: OperatorRoutesOptions & {
+    readonly by: string;
+    readonly publishedFolder: string;
+    readonly record: Recorder;
+    readonly questions: RecordQuestions;
+  },
 ): Promise<{ close(): Promise<void> }> {
   const app = Fastify({ forceCloseConnections: true });
   await app.register(adminRoutes({ identity: options.identity, by: options.by }));
   await app.register(operatorRoutes(options));
   await app.register(tileRoutes({ published: (name) => publishedLog(options, name) }));
+  await app.register(recordRoutes(options));
   await rm(path, { force: true });
   // The mode is the authentication: it must be right from the first moment.
   const before = process.umask(0o177);

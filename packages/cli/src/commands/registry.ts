@@ -19,6 +19,7 @@ import { checkCommand } from './check.ts';
 import { decideCommand } from './decide.ts';
 import { demoCommand } from './demo.ts';
 import { exportOcsfCommand } from './export.ts';
+import { findCommand } from './find.ts';
 import { initCommand } from './init.ts';
 import { ledgerPublishCommand } from './ledger-publish.ts';
 import { ledgerVerifyCommand } from './ledger-verify.ts';
@@ -43,6 +44,7 @@ export const commands: readonly Command[] = [
   sessionListCommand,
   revokeCommand,
   eventsCommand,
+  findCommand,
   shadowReportCommand,
   exportOcsfCommand,
   ledgerVerifyCommand,

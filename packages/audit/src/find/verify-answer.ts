@@ -1,0 +1,125 @@
+import { nodeDisk, parseVerifierKey, verifyLog } from '@countersign/ledger';
+import type { BitSet } from './block/bit-set.ts';
+import type { BlockMatches } from './find-events.ts';
+import type { LogSource } from './log-index.ts';
+import { matchesQuestion, type Question } from './question.ts';
+import { readStoredEvent } from './read-stored-event.ts';
+import type { AnswerProblem, AskOptions, CompleteLog, Completeness } from './record-index.ts';
+
+/** Problems that are listed; the rest is counted. */
+const LISTED_MAX = 1000;
+/** Progress is told each so many entries. */
+const TOLD_EVERY = 10_000;
+
+/** What the index says of one log, for {@link verifyAnswer}. */
+export interface Found {
+  readonly log: LogSource;
+  /** How many of its entries were looked at. */
+  readonly size: number;
+  readonly matches: readonly BlockMatches[];
+}
+
+/** Proves every entry of the logs and holds the question against each, and against what the index says. */
+export async function verifyAnswer(
+  found: readonly Found[],
+  options: AskOptions & { readonly question: Question },
+): Promise<Completeness> {
+  const problems: AnswerProblem[] = [];
+  let problemCount = 0;
+  const tell = (problem: AnswerProblem): void => {
+    if (problemCount++ < LISTED_MAX) problems.push(problem);
+  };
+  const logs: CompleteLog[] = [];
+  for (const each of found) logs.push(await verifyOne(each, { ...options, tell }));
+  const isSound = logs.every(({ proven, size, logProblems }) => {
+    return proven >= size && logProblems.length === 0;
+  });
+  return {
+    isComplete: isSound && problemCount === 0,
+    logs,
+    problems,
+    problemsOmitted: problemCount - problems.length,
+  };
+}
+
+async function verifyOne(
+  { log, size, matches }: Found,
+  options: AskOptions & {
+    readonly question: Question;
+    readonly tell: (problem: AnswerProblem) => void;
+  },
+): Promise<CompleteLog> {
+  const { question, tell, onProgress, signal } = options;
+  const { name, origin } = log;
+  const claims = new Claims(matches);
+  let count = 0;
+  let at = 0;
+  const report = await verifyLog(nodeDisk(log.folder), {
+    verifiers: [parseVerifierKey(log.verifierKey)],
+    onEntry({ index, bytes }) {
+      if (index >= size) return;
+      if (index % TOLD_EVERY === 0) {
+        signal?.throwIfAborted();
+        onProgress?.({ log: name, done: index, of: size });
+      }
+      const event = readStoredEvent(bytes, { origin, index, at });
+      at = event.at;
+      const isAsked = matchesQuestion(event, question);
+      const isClaimed = claims.take(index);
+      if (isAsked) count++;
+      if (isAsked === isClaimed) return;
+      if (isAsked) {
+        const detail = `found an event that was asked for, ${event.kind} ${event.id}; the index leaves it out`;
+        tell({ code: 'index-omitted', log: name, index, detail });
+      } else {
+        const detail = `found an event that was not asked for, ${event.kind} ${event.id}; the index names it`;
+        tell({ code: 'index-invented', log: name, index, detail });
+      }
+    },
+  });
+  // What the index claims of entries that nothing proves: the log's own problems say why.
+  for (const index of claims.rest()) {
+    tell({ code: 'index-invented', log: name, index, detail: 'found no proven entry there' });
+  }
+  // A log that is being written may end in the middle of a write.
+  const logProblems = report.problems.filter(({ code }) => code !== 'torn');
+  return {
+    ...{ name, origin, size, count },
+    proven: report.size,
+    checkpoint: report.checkpoint,
+    logProblems,
+  };
+}
+
+/** What the index named, and was not yet seen in the log. */
+class Claims {
+  readonly #matches: readonly BlockMatches[];
+  #at = 0;
+
+  constructor(matches: readonly BlockMatches[]) {
+    this.#matches = matches.toSorted((a, b) => a.block.firstIndex - b.block.firstIndex);
+  }
+
+  /** Whether the index named this entry; indexes come in ascending order. */
+  take(index: number): boolean {
+    for (;;) {
+      const matches = this.#matches[this.#at];
+      if (matches === undefined || index < matches.block.firstIndex) return false;
+      const offset = index - matches.block.firstIndex;
+      if (offset < matches.block.count) return remove(matches.offsets, offset);
+      this.#at++;
+    }
+  }
+
+  *rest(): Generator<number, void, undefined> {
+    for (const { block, offsets } of this.#matches) {
+      for (const offset of offsets.offsets()) yield block.firstIndex + offset;
+    }
+  }
+}
+
+function remove(set: BitSet, offset: number): boolean {
+  if (!set.has(offset)) return false;
+  set.delete(offset);
+  return true;
+}

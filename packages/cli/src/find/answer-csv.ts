@@ -1,0 +1,20 @@
+import type { AnswerRow } from '@countersign/audit';
+import { COLUMNS, cellsOf } from './answer-columns.ts';
+
+/** A spreadsheet takes a cell that begins so as a formula, also behind spaces; much in an event is a stranger's word. */
+const FORMULA = /^\s*[=+\-@\t\r|%＝＋－＠]/;
+
+/** An answer as comma-separated values with a header line (RFC 4180): lines end in CR LF. */
+export function answerCsv(rows: readonly AnswerRow[]): string {
+  const lines = rows.map((row) => {
+    const cells = cellsOf(row);
+    return COLUMNS.map((column) => csvCell(cells[column])).join(',');
+  });
+  return [COLUMNS.join(','), ...lines].map((line) => `${line}\r\n`).join('');
+}
+
+/** RFC 4180 §2, 5 to 7; what could be a formula gets an apostrophe before it, which spreadsheets leave out. */
+export function csvCell(text: string): string {
+  const safe = FORMULA.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}

@@ -1,0 +1,46 @@
+import { join } from 'node:path';
+import { type IndexProgress, openRecordIndex } from '@countersign/audit';
+import { nodeDisk, parseVerifierKey, storedSize } from '@countersign/ledger';
+import { CommandError } from '../command-line/command.ts';
+import { dataFolder, indexFolderOf } from '../data-folder.ts';
+import { findLogs } from '../record/find-logs.ts';
+import { type Found, findIn } from './found.ts';
+import type { RecordQuestion } from './record-question.ts';
+
+/**
+ * Asks the logs of a data folder on which no authority runs: its own and the collected ones, and those of points
+ * of which there is no copy. The index that it makes on the way is the authority's own.
+ *
+ * @throws {CommandError} when there is no log
+ */
+export async function askFolder(
+  root: string,
+  asked: RecordQuestion,
+  options: {
+    readonly onProgress: (progress: IndexProgress) => void;
+    readonly signal: AbortSignal;
+  },
+): Promise<Found> {
+  const data = dataFolder(root);
+  const logs = (await findLogs(root)).filter(({ mirror }) => mirror === undefined);
+  if (logs.length === 0) throw new CommandError(`cannot find: found no log in ${root}`);
+  const index = openRecordIndex();
+  try {
+    for (const { name: shown, folder, key } of logs) {
+      if (key === undefined) continue;
+      const name = shown.replace(/ \(collected\)$/, '');
+      const isOwn = folder === data.point(name).log;
+      const source = {
+        name,
+        folder,
+        origin: parseVerifierKey(key.text).name,
+        indexFolder: isOwn ? join(root, 'points', name, 'index') : indexFolderOf(data, name),
+        verifierKey: key.text,
+      };
+      index.follow(source, await storedSize(nodeDisk(folder)));
+    }
+    return await findIn(index, asked, options);
+  } finally {
+    await index.close();
+  }
+}

@@ -1,0 +1,33 @@
+import type { Answer, Completeness, IndexProgress, RecordIndex } from '@countersign/audit';
+import type { RecordQuestion } from './record-question.ts';
+
+/** What was found, before anybody sees it. */
+export interface Found {
+  readonly answer: Answer;
+  /** When it was asked for. */
+  readonly completeness?: Completeness;
+  /** The event that tells of this reading; absent when no authority wrote one. */
+  readonly recorded?: { readonly origin: string; readonly seq: number };
+}
+
+/** Puts a question to an index. */
+export async function findIn(
+  index: RecordIndex,
+  asked: RecordQuestion,
+  options: {
+    readonly onProgress?: (progress: IndexProgress) => void;
+    readonly signal?: AbortSignal;
+  },
+): Promise<Found> {
+  const { where, logs, fromMs, toMs, order, limit, cursor, isComplete } = asked;
+  const question = {
+    where,
+    ...(logs && { logs }),
+    ...(fromMs !== undefined && { fromMs }),
+    ...(toMs !== undefined && { toMs }),
+  };
+  const page = { order, limit, ...(cursor !== undefined && { cursor }) };
+  const answer = await index.ask(question, page, options);
+  if (!isComplete) return { answer };
+  return { answer, completeness: await index.verify(question, options) };
+}
