@@ -1,4 +1,17 @@
 export { nodeDisk } from './disk/node-disk.ts';
+export type {
+  Evidence,
+  EvidenceCheck,
+  EvidenceEntry,
+  EvidenceReport,
+} from './evidence/evidence.ts';
+export { formatEvidence, parseEvidence } from './evidence/evidence-file.ts';
+export { proveEntry } from './evidence/prove-entry.ts';
+export {
+  type ProvenEntry,
+  type VerifyEvidenceOptions,
+  verifyEvidence,
+} from './evidence/verify-evidence.ts';
 export { LedgerError, type LedgerErrorCode, type LedgerLocation } from './ledger-error.ts';
 export type { Log, LogDisk, LogEntries, LogFile, LogOptions } from './log.ts';
 export { MerkleFrontier } from './merkle/frontier.ts';

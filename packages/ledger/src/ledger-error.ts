@@ -13,7 +13,8 @@ export type LedgerErrorCode =
   | 'ERR_LEDGER_NOTE_MALFORMED'
   | 'ERR_LEDGER_NOTE_UNVERIFIED'
   | 'ERR_LEDGER_CHECKPOINT_MALFORMED'
-  | 'ERR_LEDGER_PROOF_INVALID';
+  | 'ERR_LEDGER_PROOF_INVALID'
+  | 'ERR_LEDGER_EVIDENCE_MALFORMED';
 
 /** Where in a log's files something was found. */
 export interface LedgerLocation {
