@@ -9,6 +9,7 @@ export type {
   PushRefusal,
 } from './collector.ts';
 export { type CollectorRoutesOptions, collectorRoutes } from './collector-routes.ts';
+export { checkEventEntries, type EventEvidenceOptions } from './evidence/check-event-entries.ts';
 export {
   createLogPusher,
   type LogPusher,

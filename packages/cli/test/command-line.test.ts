@@ -63,8 +63,8 @@ test('shows the list on standard error when nothing is asked', async () => {
 test.each([
   [['chekc'], "unknown command 'chekc'; did you mean 'check'?"],
   [['help', 'chekc'], "unknown command 'chekc'; did you mean 'check'?"],
-  [['ledger'], "unknown command 'ledger'; did you mean 'ledger verify'?"],
-  [['ledger', '--data', 'x'], "unknown command 'ledger'; did you mean 'ledger verify'?"],
+  [['session'], "unknown command 'session'; did you mean 'session list'?"],
+  [['session', '--data', 'x'], "unknown command 'session'; did you mean 'session list'?"],
   [['ledger', 'verfy'], "unknown command 'ledger verfy'; did you mean 'ledger verify'?"],
   [['cedar', 'chekc'], "unknown command 'cedar chekc'; did you mean 'cedar check'?"],
   [['session', 'show'], "unknown command 'session show'; did you mean 'session list'?"],

@@ -8,7 +8,7 @@ export const ledgerVerifyCommand: Command = {
   operands: '[LOG-FOLDER]',
   operandsMax: 1,
   description:
-    "Reads every byte: frames, entries, each checkpoint's signature and root; then the events (sequence, each outcome after its\ndecision); then that a point's own log still holds what the authority collected. Without an operand, all logs of the data folder.\nOffline: it asks no process and writes nothing. An auditor brings the keys along with --vkey.",
+    "Reads every byte: frames, entries, each checkpoint's signature and root; then the events (sequence, each outcome after its\ndecision); then that a point's own log still holds what the authority collected. Without an operand, all logs of the data folder.\nOffline: it asks no process and writes nothing. An auditor brings the keys along with --vkey.\n\nWith --evidence, one file that `ledger evidence` made: entry, proof, checkpoint, then that the actor signed what the event tells of,\nwith a key that was valid then. `unknown` is what could not be told with what was brought along.",
   options: {
     data: shared.data,
     vkey: {
@@ -17,11 +17,33 @@ export const ledgerVerifyCommand: Command = {
       value: 'KEY|FILE',
       help: 'trust these verifier keys only (default: those that the authority registered)',
     },
+    evidence: {
+      type: 'string',
+      value: 'FILE',
+      help: 'verify this evidence file instead; no data folder is needed',
+    },
+    token: {
+      type: 'string',
+      multiple: true,
+      value: 'FILE',
+      help: 'with --evidence: a token that the signature covers, and the record holds by hash only',
+    },
+    content: {
+      type: 'string',
+      value: 'FILE',
+      help: 'with --evidence: content of the request, compared with what was signed',
+    },
     json: shared.json,
   },
   examples: [
     'countersign ledger verify --data data',
     'countersign ledger verify data/points/edge/log --vkey edge.vkey',
+    'countersign ledger verify --evidence payment.json --vkey edge.vkey',
   ],
-  run: async (args, io) => (await import('../record/run-verify.ts')).runVerify(args, io),
+  run: async (args, io) => {
+    const file = args.text('evidence');
+    if (file === undefined) return (await import('../record/run-verify.ts')).runVerify(args, io);
+    const { verifyEvidenceFile } = await import('../record/verify-evidence-file.ts');
+    return verifyEvidenceFile(args, io, { file });
+  },
 };

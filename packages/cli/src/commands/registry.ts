@@ -19,6 +19,7 @@ import { checkCommand } from './check.ts';
 import { decideCommand } from './decide.ts';
 import { demoCommand } from './demo.ts';
 import { initCommand } from './init.ts';
+import { ledgerEvidenceCommand } from './ledger-evidence.ts';
 import { ledgerVerifyCommand } from './ledger-verify.ts';
 import { gatewayCommand, sidecarCommand, wrapCommand } from './point.ts';
 import { eventsCommand, shadowReportCommand } from './record.ts';
@@ -42,6 +43,7 @@ export const commands: readonly Command[] = [
   eventsCommand,
   shadowReportCommand,
   ledgerVerifyCommand,
+  ledgerEvidenceCommand,
   cedarCheckCommand,
   cedarAuthorizeCommand,
   cedarExplainCommand,

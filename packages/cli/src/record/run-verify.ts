@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type Arguments, CommandError, EXIT, type Io } from '../command-line/command.ts';
 import { dataOf, print } from '../commands/options.ts';
 import { findLogs, logIn } from './find-logs.ts';
+import { readKey } from './read-key.ts';
 import { type LogVerdict, verifyOne } from './verify-logs.ts';
 
 /** Verifies the logs of a data folder, or one, and tells what was found. */
@@ -17,18 +17,6 @@ export async function runVerify(args: Arguments, io: Io): Promise<number> {
   const ok = verdicts.every((verdict) => verdict.ok);
   print(io, args, { ok, logs: verdicts }, verdicts.flatMap(verdictLines).join('\n'));
   return ok ? EXIT.ok : EXIT.negative;
-}
-
-async function readKey(text: string): Promise<string> {
-  if (text.includes('+')) return text;
-  try {
-    return (await readFile(text, 'utf8')).trim();
-  } catch (cause) {
-    throw new CommandError(
-      `cannot read vkey ${text}: found no such file, expected a key or a file with one`,
-      { cause },
-    );
-  }
 }
 
 function verdictLines(verdict: LogVerdict): readonly string[] {
