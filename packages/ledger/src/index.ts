@@ -1,4 +1,5 @@
 export { nodeDisk } from './disk/node-disk.ts';
+export { timestampChecker } from './evidence/check-timestamp.ts';
 export type {
   Evidence,
   EvidenceCheck,

@@ -16,6 +16,17 @@ export const ledgerEvidenceCommand: Command = {
       value: 'NAME',
       help: "the log, as `ledger verify` names it (default: the first gateway's)",
     },
+    checkpoint: {
+      type: 'string',
+      value: 'FILE',
+      help: 'prove it under this checkpoint of before (default: the last)',
+    },
+    timestamp: {
+      type: 'string',
+      multiple: true,
+      value: 'FILE',
+      help: 'add this RFC 3161 response (DER) over the checkpoint',
+    },
     out: {
       type: 'string',
       short: 'o',

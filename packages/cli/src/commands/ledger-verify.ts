@@ -22,6 +22,12 @@ export const ledgerVerifyCommand: Command = {
       value: 'FILE',
       help: 'verify this evidence file instead; no data folder is needed',
     },
+    tsa: {
+      type: 'string',
+      multiple: true,
+      value: 'FILE',
+      help: "with --evidence: a timestamping authority's certificate (PEM) that you trust",
+    },
     token: {
       type: 'string',
       multiple: true,

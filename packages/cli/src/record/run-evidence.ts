@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import {
   type EvidenceEntry,
@@ -32,7 +32,10 @@ export async function runEvidence(args: Arguments, io: Io): Promise<number> {
   const index = Number(operand);
   const logs = (await findLogs(dataOf(args, io))).filter(isKeyed);
   const log = chooseLog(logs, args.text('log'), dataOf(args, io));
-  const subject = await prove(log, index, 'subject');
+  const kept = args.text('checkpoint');
+  const checkpoint = kept === undefined ? undefined : (await read(kept, io)).toString('utf8');
+  const timestamps = await Promise.all(args.texts('timestamp').map((path) => read(path, io)));
+  const subject = { ...(await prove(log, index, 'subject', checkpoint)), timestamps };
   const supports = await supportsOf(subject, log, logs);
   const keys = new Set([log, ...supports.map(({ from }) => from)].map(({ key }) => key.text));
   const text = formatEvidence({
@@ -78,10 +81,28 @@ function chooseLog(logs: readonly KeyedLog[], name: string | undefined, data: st
   );
 }
 
-async function prove(log: KeyedLog, index: number, role: string): Promise<EvidenceEntry> {
+async function read(path: string, io: Io): Promise<Buffer> {
+  try {
+    return await readFile(resolve(io.cwd, path));
+  } catch (cause) {
+    throw new CommandError(`cannot read ${path}: expected a file that can be read`, { cause });
+  }
+}
+
+async function prove(
+  log: KeyedLog,
+  index: number,
+  role: string,
+  checkpoint?: string,
+): Promise<EvidenceEntry> {
   const verifiers = [parseVerifierKey(log.key.text)];
   try {
-    return await proveEntry(nodeDisk(log.folder), { index, role, verifiers });
+    return await proveEntry(nodeDisk(log.folder), {
+      index,
+      role,
+      verifiers,
+      ...(checkpoint !== undefined && { checkpoint }),
+    });
   } catch (cause) {
     if (!(cause instanceof LedgerError)) throw cause;
     throw new CommandError(`cannot make evidence: ${log.name}: ${cause.message}`, { cause });

@@ -7,6 +7,7 @@ import {
   LedgerError,
   parseEvidence,
   parseVerifierKey,
+  timestampChecker,
   verifyEvidence,
 } from '@countersign/ledger';
 import { type Arguments, CommandError, EXIT, type Io } from '../command-line/command.ts';
@@ -28,13 +29,15 @@ export async function verifyEvidenceFile(
   const tokens = await Promise.all(
     args.texts('token').map(async (path) => (await read(path, io)).toString('utf8').trim()),
   );
+  const authorities = await Promise.all(args.texts('tsa').map((path) => read(path, io)));
   const evidence = parse(file, (await read(file, io)).toString('utf8'));
   if (typeof evidence === 'string') {
     print(io, args, { ok: false, file, malformed: evidence, checks: [] }, `BAD   ${evidence}`);
     return EXIT.negative;
   }
   const { ok, checks } = verifyEvidence(evidence, {
-    verifiers: keys.map((key) => parseKey(key)),
+    verifiers: keys.map((key) => trusted(() => parseVerifierKey(key))),
+    ...(authorities.length > 0 && { checkTimestamp: trusted(() => timestampChecker(authorities)) }),
     checkEntries: (entries) =>
       checkEventEntries(entries, { tokens, ...(bytes && { content: bytes }) }),
   });
@@ -62,12 +65,13 @@ function parse(file: string, text: string): Evidence | string {
   }
 }
 
-function parseKey(key: string) {
+/** What the verifier trusts must be readable: without it nothing can be told. */
+function trusted<T>(parse: () => T): T {
   try {
-    return parseVerifierKey(key);
+    return parse();
   } catch (cause) {
     if (!(cause instanceof LedgerError)) throw cause;
-    throw new CommandError(`cannot read vkey: ${cause.message}`, { cause });
+    throw new CommandError(`cannot verify: ${cause.message}`, { cause });
   }
 }
 
