@@ -136,6 +136,25 @@ describe('ledger evidence', () => {
     ]);
   });
 
+  test('never guesses which log an index is of', async () => {
+    await using data = await temporaryFolder();
+    await written(data.path);
+    await writeLog(data.path, 'inner', exchange('a', START_MS));
+    const asked = await countersign(['ledger', 'evidence', '0', '--data', data.path]);
+    expect([asked.code, asked.out]).toEqual([EXIT.failed, '']);
+    expect(asked.err).toContain("found 'edge', 'inner' in");
+    const named = await countersign([
+      'ledger',
+      'evidence',
+      '0',
+      '--data',
+      data.path,
+      '--log',
+      'inner',
+    ]);
+    expect(named.out).toContain('bank.example/inner');
+  });
+
   test.each<[string, string[], number, string]>([
     ['no index', [], EXIT.usage, "found '', expected the index"],
     ['an odd index', ['01'], EXIT.usage, "found '01'"],

@@ -155,7 +155,7 @@ function checkCertificate({ certificate, keyThumbprint: of }: Signature, { at }:
   if (keyThumbprint(parsed.publicKey) !== of) {
     return check('certificate', 'bad', 'it is of another key than the signature');
   }
-  const name = parsed.subjectAltName ?? parsed.subject;
+  const name = (parsed.subjectAltName ?? parsed.subject).replaceAll('\n', ', ');
   return at >= parsed.validFromDate.getTime() && at <= parsed.validToDate.getTime()
     ? check('certificate', 'good', `${name}, valid until ${parsed.validToDate.toISOString()}`)
     : check('certificate', 'bad', 'it was not valid when the event happened');

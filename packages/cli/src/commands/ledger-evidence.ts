@@ -14,7 +14,7 @@ export const ledgerEvidenceCommand: Command = {
     log: {
       type: 'string',
       value: 'NAME',
-      help: "the log, as `ledger verify` names it (default: the first gateway's)",
+      help: "the log, as `ledger verify` names it (default: the only point's)",
     },
     checkpoint: {
       type: 'string',
@@ -36,7 +36,7 @@ export const ledgerEvidenceCommand: Command = {
     json: shared.json,
   },
   examples: [
-    'countersign ledger evidence 4711 --data data --out payment.json',
+    'countersign ledger evidence 4711 --data data --log edge --out payment.json',
     'countersign ledger evidence 12 --data data --log authority > started.json',
   ],
   run: async (args, io) => (await import('../record/run-evidence.ts')).runEvidence(args, io),

@@ -69,15 +69,17 @@ function isKeyed(log: FoundLog): log is KeyedLog {
   return log.key !== undefined;
 }
 
+/** An index means an entry only within one log, so a log is never guessed. */
 function chooseLog(logs: readonly KeyedLog[], name: string | undefined, data: string): KeyedLog {
-  const found =
-    name === undefined
-      ? (logs.find((log) => log.name !== 'authority') ?? logs[0])
-      : logs.find((log) => log.name === name);
-  if (found) return found;
+  const points = logs.filter((log) => log.name !== 'authority');
+  const found = name === undefined ? points : logs.filter((log) => log.name === name);
+  const [only] = found;
+  if (only && found.length === 1) return only;
   const names = logs.map((log) => `'${log.name}'`).join(', ') || 'none';
   throw new CommandError(
-    `cannot make evidence: found no log ${name === undefined ? '' : `'${name}' `}in ${data}, expected one of ${names}`,
+    name === undefined
+      ? `cannot make evidence: found ${names} in ${data}, expected --log with one of them`
+      : `cannot make evidence: found no log '${name}' in ${data}, expected one of ${names}`,
   );
 }
 
