@@ -155,6 +155,17 @@ describe('what supports it', () => {
     expect(resultsOf(found)).toMatchObject({ outcome: 'good', credential: 'good' });
   });
 
+  test('is also the registration of a certificate of another authority', () => {
+    const event = issued(bySvid);
+    const thumbprint = event.detail?.['thumbprint'] ?? '';
+    const registered = { ...event, action: 'certificate-registered', detail: { thumbprint } };
+    expect(support(registered, 'credential')).toEqual([]);
+    expect(support({ ...registered, at: AT + 1 }, 'credential')).toEqual(['credential']);
+    expect(support({ ...registered, action: 'certificate-withdrawn' }, 'credential')).toEqual([
+      'credential',
+    ]);
+  });
+
   test.each<[string, Event, string]>([
     ['the outcome of another decision', { ...outcome, id: 'other' }, 'outcome'],
     ['a decision in the place of an outcome', bySvid, 'outcome'],
@@ -168,7 +179,7 @@ describe('what supports it', () => {
     [
       'a credential that had ended',
       issued(bySvid, {
-        detail: { ...(issued(bySvid) as { detail?: object }).detail, notAfterMs: AT - 1 },
+        detail: { ...issued(bySvid).detail, notAfterMs: AT - 1 },
       }),
       'credential',
     ],

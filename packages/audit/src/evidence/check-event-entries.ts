@@ -205,18 +205,26 @@ function checkSupport(role: string, event: Event, subject: Event): readonly Chec
 function checkCredential(event: Event, subject: Event): Check {
   const certificate = subject.kind === 'decision' ? subject.signature?.certificate : undefined;
   const thumbprint = certificate && hash('sha256', Buffer.from(certificate, 'base64'), 'base64url');
-  if (event.kind !== 'administration' || event.action !== 'svid-issued') {
+  if (event.kind !== 'administration' || !CREDENTIALS.has(event.action)) {
     return check('credential', 'bad', 'it registers no credential');
   }
-  const { thumbprint: issued, notAfterMs } = event.detail ?? {};
-  if (!thumbprint || issued !== thumbprint) {
+  // A partner's certificate says itself until when it is good; the authority says so of an SVID.
+  const { thumbprint: registered, notAfterMs = Number.POSITIVE_INFINITY } = event.detail ?? {};
+  if (!thumbprint || registered !== thumbprint) {
     return check('credential', 'bad', 'it is of another certificate');
   }
   const holder = subject.kind === 'decision' ? (subject.caller ?? subject.subject) : undefined;
   if (event.target !== holder) return check('credential', 'bad', `it is of '${event.target}'`);
-  return event.at <= subject.at && typeof notAfterMs === 'number' && subject.at <= notAfterMs
-    ? check('credential', 'good', `issued to '${holder}' ${new Date(event.at).toISOString()}`)
+  const isInForce = event.at <= subject.at && Number(notAfterMs) >= subject.at;
+  return isInForce
+    ? check('credential', 'good', `${event.action} for '${holder}' ${timeOf(event.at)}`)
     : check('credential', 'bad', 'it was not in force when the event happened');
+}
+
+const CREDENTIALS: ReadonlySet<string> = new Set(['svid-issued', 'certificate-registered']);
+
+function timeOf(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
 }
 
 function importKey({ key }: Signature): KeyObject | undefined {

@@ -1,5 +1,5 @@
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { type DecisionEvent, EVENT_VERSION, type Event } from '@countersign/model';
+import { type AdministrationEvent, type DecisionEvent, EVENT_VERSION } from '@countersign/model';
 import { keyThumbprint, publicJwk, readSignedRequest, signRequest } from '@countersign/sdk';
 import { createX509Authority, parseSpiffeId, softwareSigner } from '@countersign/spiffe';
 
@@ -67,7 +67,10 @@ export async function signedDecision({
 }
 
 /** The authority's event about the certificate that signed a decision. */
-export function issued({ signature }: Event & { kind: 'decision' }, change: object = {}): Event {
+export function issued(
+  { signature }: DecisionEvent,
+  change: Partial<AdministrationEvent> = {},
+): AdministrationEvent {
   const der = Buffer.from(signature?.certificate ?? '', 'base64');
   return {
     v: EVENT_VERSION,
@@ -84,7 +87,7 @@ export function issued({ signature }: Event & { kind: 'decision' }, change: obje
       notAfterMs: AT + 60_000,
     },
     ...change,
-  } as Event;
+  };
 }
 
 function proofOf({

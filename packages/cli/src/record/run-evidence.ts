@@ -140,7 +140,8 @@ async function supportsOf(
     authority,
     (other) =>
       other.kind === 'administration' &&
-      other.action === 'svid-issued' &&
+      (other.action === 'svid-issued' || other.action === 'certificate-registered') &&
+      other.at <= event.at &&
       other.detail?.['thumbprint'] === thumbprint,
   );
   if (issued !== undefined) {
