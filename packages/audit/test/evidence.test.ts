@@ -183,6 +183,7 @@ describe('what supports it', () => {
       }),
       'credential',
     ],
+    ['the word of a point', issued(bySvid, { origin: bySvid.origin }), 'credential'],
     ['another action', issued(bySvid, { action: 'join-token-created' }), 'credential'],
     ['an outcome under a role that nobody knows', outcome, 'friend'],
   ])('is not %s', (_what, event, role) => {

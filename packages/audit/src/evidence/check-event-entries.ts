@@ -208,6 +208,10 @@ function checkCredential(event: Event, subject: Event): Check {
   if (event.kind !== 'administration' || !CREDENTIALS.has(event.action)) {
     return check('credential', 'bad', 'it registers no credential');
   }
+  // A point must not speak for the authority: whoever owns one could register what it likes in its own log.
+  if (!event.origin.split('/').includes('authority')) {
+    return check('credential', 'bad', `it is of '${event.origin}', which is no authority's log`);
+  }
   // A partner's certificate says itself until when it is good; the authority says so of an SVID.
   const { thumbprint: registered, notAfterMs = Number.POSITIVE_INFINITY } = event.detail ?? {};
   if (!thumbprint || registered !== thumbprint) {
