@@ -5,6 +5,7 @@ import { compactId } from '@countersign/model';
 import type { PointConfig } from '@countersign/policy';
 import type { Workload } from '@countersign/sdk';
 import { decodePem } from '@countersign/spiffe';
+import { createContentBudget } from './authenticate/content-budget.ts';
 import { createFailureThrottle } from './authenticate/failure-throttle.ts';
 import { createProofMemory } from './authenticate/proof-memory.ts';
 import { createVerifiedTokens } from './authenticate/verified-tokens.ts';
@@ -127,6 +128,7 @@ export function createEnforcementPoint(options: EnforcementPointOptions): Enforc
     point: () => replica.point,
     routes,
     recorder,
+    contents: createContentBudget(LIMITS.contentsBytes),
     channels,
     counters,
     alarm: alarms.raise,
@@ -139,6 +141,7 @@ export function createEnforcementPoint(options: EnforcementPointOptions): Enforc
       accessTokens: createVerifiedTokens(),
       transactionTokens: createVerifiedTokens(),
       proofs: createProofMemory(now()),
+      signatures: createProofMemory(now()),
       throttle: createFailureThrottle(),
     },
   };

@@ -104,6 +104,29 @@ export interface ForwardObserver {
   onEnd(cause: EndCause, bytes: number, detail?: string): void;
 }
 
+/** The content of a request, before it goes anywhere. */
+export interface RequestContent {
+  /**
+   * Reads it whole and keeps it; `forward` then sends what was kept. At most once, and before `forward`.
+   *
+   * @param budget what all exchanges together may keep; given back when this one is over
+   */
+  hold(options: {
+    readonly bytesMax: number;
+    /** Content of unannounced length counts as too large, and nothing of it is read. */
+    readonly announcedOnly: boolean;
+    readonly budget: { take(bytes: number): boolean; give(bytes: number): void };
+  }): Promise<
+    | { readonly kind: 'held'; readonly bytes: Uint8Array }
+    | { readonly kind: 'too-large' | 'overloaded' | 'gone' }
+  >;
+  /**
+   * Shows each chunk as it passes, from the first one on when it is called in the turn that the request came in.
+   * Resolves when all has passed, or the caller has left.
+   */
+  watch(onChunk: (chunk: Uint8Array) => void): Promise<'whole' | 'gone'>;
+}
+
 /** One request and the way back to its caller. */
 export interface Exchange {
   readonly head: RequestHead;
@@ -112,6 +135,8 @@ export interface Exchange {
   readonly isUpgrade: boolean;
   /** True once the caller has gone; nothing need be sent any more. */
   readonly isGone: boolean;
+  /** Absent from a carrier that cannot show it: no content counts as signed there. */
+  readonly content?: RequestContent;
   /** Sends an answer of ours. */
   answer(answer: Answer): void;
   /** Sends the request on and the resource's answer back. At most once. */

@@ -1,6 +1,10 @@
 import { compactId, invariant } from '@countersign/model';
 import { accessRequest } from './access-request.ts';
 import { authenticate } from './authenticate/authenticate.ts';
+import type { Identity } from './authenticate/identity.ts';
+import { type SignatureFinding, verifyRequestSignature } from './authenticate/request-signature.ts';
+import { heldContent, passingContent } from './authenticate/signed-content.ts';
+import { compareContent } from './compare-content.ts';
 import { decide, type Ruling, staleness } from './decide/decide.ts';
 import { type Description, type DescriptionRefusal, describe } from './describe/describe.ts';
 import { readHeaderFields } from './describe/header-fields.ts';
@@ -27,7 +31,7 @@ export async function handle(exchange: Exchange, context: PointContext): Promise
       observe(exchange, route, context);
       return;
     }
-    const verdict = await judge(exchange, route, context); //   1 authenticate, 2 describe, 3 decide
+    const verdict = await judge(exchange, route, context, heldContent); // 1 authenticate, 2 describe, 3 decide
     const isOnDisk = recordDecision(verdict, context); //        5 record, and wait if it may write
     if (isOnDisk) await isOnDisk;
     if (verdict.ruling.effect === 'permit') {
@@ -46,7 +50,7 @@ export async function handle(exchange: Exchange, context: PointContext): Promise
  */
 function observe(exchange: Exchange, route: SurfaceRoute, context: PointContext): void {
   forwardVerbatim(exchange, route, context, async () => {
-    const verdict = await judge(exchange, route, context);
+    const verdict = await judge(exchange, route, context, passingContent);
     await recordDecision(verdict, context);
     return verdict;
   });
@@ -57,12 +61,15 @@ async function judge(
   exchange: Exchange,
   route: RouteFound,
   context: PointContext,
+  contentOf: typeof heldContent,
 ): Promise<Verdict> {
   const arrivedMs = context.now();
   const surfaceRoute = typeof route === 'object' ? route : undefined;
   const surface = surfaceRoute?.surface;
   const fields = readHeaderFields(exchange.head.rawHeaders);
 
+  // Before anything is awaited: in shadow the content is passing already.
+  const content = fields.isSigned ? contentOf(exchange, surface, context.contents) : undefined;
   const found = authenticate(exchange, fields, surface?.audience, context.authentication);
   // Known tokens are judged at once: nothing is awaited that needs no waiting.
   const identity = found instanceof Promise ? await found : found;
@@ -75,6 +82,7 @@ async function judge(
     identity,
     description,
     transactionToken: fields.txnToken,
+    signature: {},
   };
 
   const point = context.point();
@@ -92,15 +100,28 @@ async function judge(
     return { ...verdict, ruling: deny(description.reason, description.detail) };
   }
   invariant(surface, 'only a routed request is described');
-  const request = accessRequest(exchange, identity, description, surface, context.now());
-  return {
+  const signature = fields.isSigned
+    ? verifyRequestSignature(exchange, identity, fields, context.authentication)
+    : UNSIGNED;
+  const proven: Identity = signature.kind === 'good' ? { ...identity, evidence: 'E2' } : identity;
+  const request = accessRequest(exchange, proven, description, surface, context.now());
+  const judged: Verdict = {
     ...verdict,
-    identity,
+    identity: proven,
     description,
     request,
     transactionId: identity.transaction?.id ?? transactionId(),
-    ruling: decide(request, { identity, description, surface }, point),
+    ruling: decide(request, { identity: proven, description, surface, signature }, point),
+    signature: signatureVerdict(signature),
   };
+  return signature.kind === 'good' && content ? compareContent(judged, signature, content) : judged;
+}
+
+const UNSIGNED: SignatureFinding = { kind: 'none' };
+
+function signatureVerdict(finding: SignatureFinding): Verdict['signature'] {
+  if (finding.kind === 'none') return {};
+  return finding.kind === 'good' ? { record: finding.record } : { fault: finding.detail };
 }
 
 const UNROUTED: Description | DescriptionRefusal = {

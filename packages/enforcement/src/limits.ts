@@ -47,10 +47,16 @@ export const LIMITS = {
   factsAheadMs: 60_000,
   /** How old a DPoP proof may be. */
   proofAgeMs: 60_000,
-  /** DPoP proofs remembered; when full, further proofs are refused (`authentication-throttled`). */
+  /** DPoP proofs remembered, and apart from them signed requests; when full, further proofs are refused (`authentication-throttled`). */
   proofs: 100_000,
-  /** DPoP proofs remembered of one key, so that one client cannot fill the memory for all. */
+  /** DPoP proofs, or signed requests, remembered of one key, so that one client cannot fill the memory for all. */
   proofsOfOneKey: 10_000,
+  /** Bytes of a certificate that goes into the record with a signature; a longer one signs nothing here. */
+  certificateBytes: 6 * 1024,
+  /** Bytes of signed content that is held until it is compared with its digest; above it 413. */
+  contentBytes: 1024 * 1024,
+  /** Bytes of signed content held at a time by the whole point; above it `overloaded`. */
+  contentsBytes: 64 * 1024 * 1024,
   /** Life of a transaction token. */
   transactionTokenMs: 60_000,
   /** Failed verifications of one peer within `failureWindowMs`; then `authentication-throttled`. */

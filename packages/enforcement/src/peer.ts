@@ -7,9 +7,16 @@ export type ConnectionPeer =
       /** SHA-256 of the leaf's DER, base64url. */
       readonly thumbprint: string;
       readonly notAfterMs: number;
+      /** The leaf, DER: without it nothing of this peer counts as signed. */
+      readonly leaf?: Uint8Array;
     }
   /** A partner's certificate that verified against this listener's own authorities. */
-  | { readonly kind: 'partner'; readonly thumbprint: string; readonly notAfterMs: number }
+  | {
+      readonly kind: 'partner';
+      readonly thumbprint: string;
+      readonly notAfterMs: number;
+      readonly leaf?: Uint8Array;
+    }
   | { readonly kind: 'none' }
   /** A certificate that did not verify. The connection stands, so that the cause can be answered. */
   | {

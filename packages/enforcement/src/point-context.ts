@@ -1,5 +1,6 @@
 import type { DecisionPoint } from '@countersign/decision';
 import type { AuthenticationContext } from './authenticate/authentication-context.ts';
+import type { ContentBudget } from './authenticate/content-budget.ts';
 import type { ChannelRegistry } from './channels/channel-registry.ts';
 import type { ListenerRoutes } from './describe/surface-routes.ts';
 import type { TransactionMinter } from './enforce/transaction-minter.ts';
@@ -14,6 +15,7 @@ export interface PointContext {
   /** A listener's routes under the bundle in force. */
   readonly routes: (listener: string) => ListenerRoutes;
   readonly recorder: Recorder;
+  readonly contents: ContentBudget;
   readonly minter: TransactionMinter;
   readonly channels: ChannelRegistry;
   readonly counters: Counters;

@@ -1,9 +1,17 @@
-import type { AccessRequest } from '@countersign/model';
+import type { AccessRequest, DecisionEvent } from '@countersign/model';
 import type { AuthenticationRefusal, Identity } from './authenticate/identity.ts';
 import type { Ruling } from './decide/decide.ts';
 import type { Description, DescriptionRefusal } from './describe/describe.ts';
 import type { SurfaceRoute } from './describe/surface-routes.ts';
 import type { Exchange } from './exchange.ts';
+
+/** What a request's signature came to, content included. */
+export interface SignatureVerdict {
+  /** There when the caller signed the head of this request. */
+  readonly record?: NonNullable<DecisionEvent['signature']>;
+  /** Why it does not count, or not for its content. */
+  readonly fault?: string;
+}
 
 /** What the first three verbs came to. */
 export interface Verdict {
@@ -15,6 +23,7 @@ export interface Verdict {
   readonly identity: Identity | AuthenticationRefusal;
   readonly description: Description | DescriptionRefusal;
   readonly ruling: Ruling;
+  readonly signature: SignatureVerdict;
   /** Absent when there was nothing to ask the policy. */
   readonly request?: AccessRequest;
   /** The transaction token that came with it, if one came. */

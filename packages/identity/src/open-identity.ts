@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import type { Clock, Fact, Registration } from '@countersign/model';
 import { createX509Authority, type X509Authority, type X509Svid } from '@countersign/spiffe';
 import { type Database, type FactLog, migrate, type TrustAnchors } from '@countersign/state';
+import { certificateChanges, certificatesOf } from './certificate-changes.ts';
 import { IdentityError } from './identity-error.ts';
 import { createIssuer, type Issuer } from './issuer/issuer.ts';
 import { createToken, JOIN_TOKEN_TTL_SECONDS, JOIN_TOKEN_TTL_SECONDS_MAX } from './join-tokens.ts';
@@ -168,7 +169,13 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     issuer,
     applyRegistrations: (registrations, entities, { by = 'system' } = {}) =>
       serial.run(async () => {
+        const before = certificatesOf(factLog.all());
         const applied = await registry.apply(registrations, entities);
+        // One event each: evidence of a request shows with it whose key signed.
+        for (const change of certificateChanges(before, certificatesOf(factLog.all()))) {
+          const { action, subject: target, thumbprint } = change;
+          await record({ kind: 'administration', action, by, target, detail: { thumbprint } });
+        }
         await record({
           kind: 'administration',
           action: 'registrations-applied',

@@ -54,6 +54,33 @@ describe('applyRegistrations', () => {
     });
   });
 
+  test('tells of each certificate that became or ceased to be a subject’s', async () => {
+    const told = () =>
+      authority.events.flatMap((event) =>
+        event.kind === 'administration' && event.action.startsWith('certificate-')
+          ? [[event.action, event.by, event.target, event.detail?.['thumbprint']]]
+          : [],
+      );
+    const by = 'local:uid=0';
+    const other = thumbprint.replace(/^./, (first) => (first === 'A' ? 'B' : 'A'));
+    const alice = registration('human/alice', { certificates: [thumbprint] });
+    await authority.identity.applyRegistrations([alice], [], { by });
+    await authority.identity.applyRegistrations([alice], [], { by });
+    const bob = registration('human/bob', { certificates: [thumbprint] });
+    await authority.identity.applyRegistrations(
+      [registration('human/alice', { certificates: [other] }), bob],
+      [],
+      { by },
+    );
+    expect(told()).toEqual([
+      ['certificate-registered', by, id('human/alice'), thumbprint],
+      ['certificate-withdrawn', by, id('human/alice'), thumbprint],
+      ['certificate-registered', by, id('human/alice'), other],
+      ['certificate-registered', by, id('human/bob'), thumbprint],
+    ]);
+    expect(last(authority, 'administration')).toMatchObject({ action: 'registrations-applied' });
+  });
+
   test('changes only what is different, and nothing when nothing is', async () => {
     const all = [registration('human/alice'), registration('human/bob')] as const;
     await authority.identity.applyRegistrations(all, [account('1', 'a'), account('2', 'b')]);

@@ -1,4 +1,18 @@
 export { nodeDisk } from './disk/node-disk.ts';
+export { timestampChecker } from './evidence/check-timestamp.ts';
+export type {
+  Evidence,
+  EvidenceCheck,
+  EvidenceEntry,
+  EvidenceReport,
+} from './evidence/evidence.ts';
+export { formatEvidence, parseEvidence } from './evidence/evidence-file.ts';
+export { proveEntry } from './evidence/prove-entry.ts';
+export {
+  type VerifiedEvidenceEntry,
+  type VerifyEvidenceOptions,
+  verifyEvidence,
+} from './evidence/verify-evidence.ts';
 export { LedgerError, type LedgerErrorCode, type LedgerLocation } from './ledger-error.ts';
 export type { Log, LogDisk, LogEntries, LogFile, LogOptions } from './log.ts';
 export { MerkleFrontier } from './merkle/frontier.ts';

@@ -17,7 +17,8 @@ export type LedgerErrorCode =
   | 'ERR_LEDGER_REQUEST_MALFORMED'
   | 'ERR_LEDGER_PROOF_INVALID'
   | 'ERR_LEDGER_PROOF_MALFORMED'
-  | 'ERR_LEDGER_FETCH';
+  | 'ERR_LEDGER_FETCH'
+  | 'ERR_LEDGER_EVIDENCE_MALFORMED';
 
 /** Where in a log's files something was found. */
 export interface LedgerLocation {

@@ -58,6 +58,28 @@ const authentication = z.object({
   listener: z.string().optional(),
 });
 
+/** How the caller signed its request (RFC 9421): all that a stranger needs to verify it again. */
+const signature = z.object({
+  /** The value of `@signature-params`: what is covered, when, under which name for the key. */
+  input: z.string().max(4096),
+  /** Base64. */
+  value: z.string().max(1024),
+  /** RFC 9421 §6.2: `ed25519`, `ecdsa-p256-sha256`, `rsa-pss-sha512`. */
+  algorithm: z.string().max(64),
+  /** The signature base, with the hash of a token where a token stood: see `withheld`. */
+  base: z.string().max(32_768),
+  /** Fields in `base` whose token is replaced by its SHA-256 (base64url): the token is needed to verify. */
+  withheld: z.array(z.object({ field: z.string().max(64), sha256: z.string().max(64) })).optional(),
+  /** Public JWK. */
+  key: z.record(z.string().max(16), z.string().max(2048)),
+  /** RFC 7638, SHA-256, base64url. */
+  keyThumbprint: z.string().max(64),
+  /** What makes it the actor's: the token's DPoP key, or the certificate of the connection. */
+  keyFrom: z.enum(['dpop', 'certificate', 'svid']),
+  /** That certificate: DER, base64. */
+  certificate: z.string().max(8192).optional(),
+});
+
 const decision = z.object({
   ...envelope,
   ...request,
@@ -79,6 +101,14 @@ const decision = z.object({
   factsAgeMs: z.number().optional(),
   microseconds: z.number().optional(),
   stateChanging: z.boolean().optional(),
+  /** Verified; with evidence E2 its content was compared with the digest too. */
+  signature: signature.optional(),
+  /** Why a signature that came did not count, or not for its content. */
+  signatureFault: z.string().max(300).optional(),
+  /** The DPoP proof, where it is not in `signature.base` already. */
+  dpop: z.string().max(8192).optional(),
+  /** The level that the point where the transaction came in vouches for. */
+  evidenceVouched: z.enum(EVIDENCE_LEVELS).optional(),
 });
 
 const outcome = z.object({

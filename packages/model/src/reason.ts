@@ -26,6 +26,8 @@ export const DENIAL_REASONS = [
   'transaction-token-invalid',
   'transaction-token-expired',
   'authentication-throttled',
+  'signature-invalid',
+  'signature-replayed',
   // describe
   'path-ambiguous',
   'request-ambiguous',
@@ -34,6 +36,8 @@ export const DENIAL_REASONS = [
   // decide
   'scope-insufficient',
   'evidence-insufficient',
+  'content-mismatch',
+  'content-too-large',
   'policy-none-permits',
   'policy-forbids',
   'policy-error',

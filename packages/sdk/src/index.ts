@@ -1,5 +1,39 @@
 export { connectWorkload } from './connect-workload.ts';
 export { SdkError, type SdkErrorCode } from './sdk-error.ts';
+export { acceptSignature } from './signature/accept-signature.ts';
+export type { StructuredType } from './signature/component-value.ts';
+export {
+  checkDigests,
+  contentDigest,
+  contentDigests,
+  type DigestCheck,
+  type ExpectedDigests,
+} from './signature/content-digest.ts';
+export type { CoveredComponent } from './signature/covered-component.ts';
+export type { HttpMessage, RequestMessage, ResponseMessage } from './signature/http-message.ts';
+export { keyThumbprint, publicJwk } from './signature/key-thumbprint.ts';
+export { type ReceivedSignature, receivedSignatures } from './signature/received-signature.ts';
+export { type MessageSignature, signMessage } from './signature/sign-message.ts';
+export {
+  type RequestToSign,
+  type SignRequestOptions,
+  signRequest,
+} from './signature/sign-request.ts';
+export {
+  algorithmOfKey,
+  isSignatureOf,
+  type SignatureAlgorithm,
+} from './signature/signature-algorithm.ts';
+export { signatureBase } from './signature/signature-base.ts';
+export type { SignatureParameters } from './signature/signature-parameters.ts';
+export {
+  REQUEST_SIGNATURE_AGE_MS,
+  REQUEST_SIGNATURE_TAGS,
+  readSignedRequest,
+  type SignedRequest,
+  type UnfitSignature,
+} from './signature/signed-request.ts';
+export type { CarriedToken } from './signature/token-digest.ts';
 export type { SvidRequestExtra } from './svid-request.ts';
 export { type HeaderFields, transactionOf, withTransaction } from './transaction.ts';
 export type { Workload, WorkloadOptions } from './workload.ts';

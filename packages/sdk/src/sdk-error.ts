@@ -20,6 +20,8 @@ export type SdkErrorCode =
   | 'ERR_SDK_LIMIT'
   /** Not exactly one transaction token where there may be one. */
   | 'ERR_SDK_TRANSACTION_INVALID'
+  /** An HTTP message signature, or what it should cover, that cannot be read. */
+  | 'ERR_SDK_SIGNATURE_INVALID'
   | 'ERR_SDK_CLOSED';
 
 /** What this room throws; `code` is stable, the message is for people. */

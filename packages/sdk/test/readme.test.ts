@@ -13,9 +13,12 @@ test('the README lists every error code', () => {
   expect(codes.filter((code) => !readme.includes(`\`${code}\``))).toEqual([]);
 });
 
-test('the README shows the example that is type-checked beside this test', () => {
-  expect(readme).toContain(readFileSync(new URL('./example.ts', import.meta.url), 'utf8'));
-});
+test.each(['./example.ts', './signing-example.ts'])(
+  'the README shows the example that is type-checked beside this test: %s',
+  (file) => {
+    expect(readme).toContain(readFileSync(new URL(file, import.meta.url), 'utf8'));
+  },
+);
 
 test('a workload is what a server takes for its TLS identity, as the README shows', async () => {
   const authority = await TestAuthority.start();

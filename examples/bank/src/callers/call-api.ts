@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { type SignRequestOptions, signRequest } from '@countersign/sdk';
 import type { Dispatcher } from 'undici';
 import { readBounded } from '../http/read-bounded.ts';
 import type { BankEnvironment } from './environment.ts';
@@ -15,6 +16,8 @@ export interface ApiRequest {
   readonly path: string;
   readonly token?: AccessToken;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Signed with the key that the partner authenticates with, as surfaces of evidence level E2 want it. */
+  readonly isSigned?: boolean;
   /** Sent as JSON. */
   readonly body?: unknown;
 }
@@ -63,13 +66,22 @@ async function ask(
     ...options.headers,
   };
   if (body !== undefined) headers['content-type'] ??= 'application/json';
+  const content = body === undefined ? null : JSON.stringify(body);
+  if (options.isSigned && options.partner) {
+    const url = `${origin}${path}`;
+    const key = keyOf(options.partner);
+    Object.assign(
+      headers,
+      signRequest({ method, url, headers, body: content }, { key, now: env.now }),
+    );
+  }
   // `dispatcher.request` takes the path as it is; a URL would be tidied up on the way.
   const answer = await dispatcher.request({
     origin,
     path,
     method,
     headers,
-    body: body === undefined ? null : JSON.stringify(body),
+    body: content,
   });
   const text = await readBounded(answer.body, ANSWER_BYTES_MAX);
   const eventId = answer.headers['countersign-event-id'];
@@ -80,6 +92,11 @@ async function ask(
     json: jsonOf(text),
     eventId: typeof eventId === 'string' ? eventId : undefined,
   };
+}
+
+/** The key that a partner's token is bound to. */
+function keyOf(partner: Partner): SignRequestOptions['key'] {
+  return partner.kind === 'dpop' ? partner.dpopKey : partner.keyPem;
 }
 
 /** The headers that present a token. */

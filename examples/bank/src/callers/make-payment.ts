@@ -11,11 +11,11 @@ export interface PaymentAnswers {
   readonly paymentId?: string;
 }
 
-/** Lays down a consent and pays by it, as a partner would. */
+/** Lays down a consent and pays by it, as a partner would: both signed, so that each can be shown to have been asked for. */
 export async function makePayment(
   caller: Caller,
   token: AccessToken,
-  { account, amount }: { account: string; amount: string },
+  { account, amount, isSigned = true }: { account: string; amount: string; isSigned?: boolean },
 ): Promise<PaymentAnswers> {
   const initiation = {
     InstructionIdentification: `INV-${randomUUID().slice(0, 8)}`,
@@ -29,6 +29,7 @@ export async function makePayment(
       path: `/payments-api/${path}`,
       token,
       headers: { 'x-idempotency-key': randomUUID() },
+      isSigned,
       body,
     });
   const consent = await post('domestic-payment-consents', { Data: { Initiation: initiation } });

@@ -35,6 +35,20 @@ export const partnerPays: Scene = {
     }),
 };
 
+/** The token is good and so is the certificate; but nobody could show later that the partner wanted to pay. */
+export const partnerPaysUnsigned: Scene = {
+  name: 'partner-pays-unsigned',
+  title: 'A payment that the partner did not sign is refused at the edge',
+  expected: '403 evidence-insufficient',
+  run: (env) =>
+    withCallers(env, ['ledgerly'], async (ledgerly) => {
+      const token = await ledgerly.token({ scope: 'payments', resource: AUDIENCES.payments });
+      const payment = { account: '22289', amount: '12.50', isSigned: false };
+      const { consent } = await makePayment(ledgerly, token, payment);
+      return sceneResult(partnerPaysUnsigned, await outcomeWords(env, consent), [consent.eventId]);
+    }),
+};
+
 /** The edge and payments cannot know whose account it is: the hop that does refuses. */
 export const partnerPaysFromAnother: Scene = {
   name: 'partner-pays-from-another',

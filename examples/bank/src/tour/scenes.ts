@@ -3,7 +3,7 @@ import { bulkReader } from './bulk-reader.ts';
 import { forgedHeaders } from './forged-headers.ts';
 import { undeclaredHop, unregisteredService, wrapWithoutIdentity } from './inside-callers.ts';
 import { expiredToken, wrongAudience } from './misused-token.ts';
-import { partnerPays, partnerPaysFromAnother } from './partner-pays.ts';
+import { partnerPays, partnerPaysFromAnother, partnerPaysUnsigned } from './partner-pays.ts';
 import { dpopPartnerReads, partnerReads, partnerReadsAnother } from './partner-reads.ts';
 import type { Scene } from './scene.ts';
 import { enforceStops, shadowReports } from './shadow-and-enforce.ts';
@@ -16,6 +16,7 @@ export const SCENES: readonly Scene[] = [
   dpopPartnerReads,
   partnerPays,
   partnerPaysFromAnother,
+  partnerPaysUnsigned,
   stolenToken,
   stolenTokenNoCertificate,
   wrongAudience,

@@ -59,6 +59,11 @@ export const FIELD_USE: { readonly [K in EventKind]: FieldUse<K> } = {
     factsAgeMs: 'unmapped',
     microseconds: 'unmapped',
     stateChanging: 'unmapped',
+    // Kept for a stranger to verify, target and certificate of the caller inside: `ledger evidence` gives it out.
+    signature: 'log-only',
+    signatureFault: 'unmapped',
+    dpop: 'log-only',
+    evidenceVouched: 'unmapped',
   },
   outcome: {
     surface: 'attribute',

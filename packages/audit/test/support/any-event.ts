@@ -70,6 +70,18 @@ const fields: Readonly<
       factsAgeMs: fc.double({ min: -1e6, max: 1e9, noNaN: true }),
       microseconds: fc.double({ min: 0, max: 1e6, noNaN: true }),
       stateChanging: fc.boolean(),
+      signature: fc.record({
+        input: text(60),
+        value: text(20),
+        algorithm: text(20),
+        base: text(80),
+        key: fc.dictionary(text(4), text(20), { maxKeys: 3 }),
+        keyThumbprint: text(43),
+        keyFrom: fc.constantFrom('dpop', 'certificate', 'svid'),
+      }),
+      signatureFault: text(60),
+      dpop: text(60),
+      evidenceVouched: fc.constantFrom('E0', 'E1', 'E2', 'E3'),
     },
   ],
   outcome: [

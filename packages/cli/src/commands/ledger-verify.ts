@@ -8,7 +8,7 @@ export const ledgerVerifyCommand: Command = {
   operands: '[LOG-FOLDER]',
   operandsMax: 1,
   description:
-    "Reads every byte: frames, entries, each checkpoint's signature and root; then the events (sequence, each outcome after its\ndecision); then that a point's own log still holds what the authority collected, and the\nlog of checkpoints what witnesses cosigned. Without an operand, all logs of the data folder.\nOffline: it asks no process and writes nothing. An auditor brings the keys along with --vkey.\nWith --tiles a published log is verified instead: checkpoint, every tile up to its root, every entry; of ours or of any log in C2SP tlog-tiles.",
+    "Reads every byte: frames, entries, each checkpoint's signature and root; then the events (sequence, each outcome after its\ndecision); then that a point's own log still holds what the authority collected, and the\nlog of checkpoints what witnesses cosigned. Without an operand, all logs of the data folder.\nOffline: it asks no process and writes nothing. An auditor brings the keys along with --vkey.\nWith --tiles a published log is verified instead: checkpoint, every tile up to its root, every entry; of ours or of any log in C2SP tlog-tiles.\nWith --evidence, one file that `ledger evidence` made: entry, proof, checkpoint, then that the actor signed what the event tells of,\nwith a key that was valid then. `unknown` is what could not be told with what was brought along.",
   options: {
     data: shared.data,
     vkey: {
@@ -28,12 +28,40 @@ export const ledgerVerifyCommand: Command = {
       value: 'FILE',
       help: 'a checkpoint seen before, which the published log must still continue',
     },
+    evidence: {
+      type: 'string',
+      value: 'FILE',
+      help: 'verify this evidence file instead; no data folder is needed',
+    },
+    tsa: {
+      type: 'string',
+      multiple: true,
+      value: 'FILE',
+      help: "with --evidence: a timestamping authority's certificate (PEM) that you trust",
+    },
+    token: {
+      type: 'string',
+      multiple: true,
+      value: 'FILE',
+      help: 'with --evidence: a token that the signature covers, and the record holds by hash only',
+    },
+    content: {
+      type: 'string',
+      value: 'FILE',
+      help: 'with --evidence: content of the request, compared with what was signed',
+    },
     json: shared.json,
   },
   examples: [
     'countersign ledger verify --data data',
     'countersign ledger verify data/points/edge/log --vkey edge.vkey',
     'countersign ledger verify --tiles published --vkey edge.vkey --checkpoint last-month.checkpoint',
+    'countersign ledger verify --evidence payment.json --vkey edge.vkey',
   ],
-  run: async (args, io) => (await import('../record/run-verify.ts')).runVerify(args, io),
+  run: async (args, io) => {
+    const file = args.text('evidence');
+    if (file === undefined) return (await import('../record/run-verify.ts')).runVerify(args, io);
+    const { verifyEvidenceFile } = await import('../record/verify-evidence-file.ts');
+    return verifyEvidenceFile(args, io, { file });
+  },
 };

@@ -21,6 +21,7 @@ import { demoCommand } from './demo.ts';
 import { exportOcsfCommand } from './export.ts';
 import { findCommand } from './find.ts';
 import { initCommand } from './init.ts';
+import { ledgerEvidenceCommand } from './ledger-evidence.ts';
 import { ledgerPublishCommand } from './ledger-publish.ts';
 import { ledgerVerifyCommand } from './ledger-verify.ts';
 import { gatewayCommand, sidecarCommand, wrapCommand } from './point.ts';
@@ -51,6 +52,7 @@ export const commands: readonly Command[] = [
   ledgerPublishCommand,
   witnessInitCommand,
   witnessCommand,
+  ledgerEvidenceCommand,
   cedarCheckCommand,
   cedarAuthorizeCommand,
   cedarExplainCommand,

@@ -15,5 +15,7 @@ export interface AuthenticationContext {
   readonly accessTokens: VerifiedTokens<AccessToken>;
   readonly transactionTokens: VerifiedTokens<TransactionToken>;
   readonly proofs: ProofMemory;
+  /** Signed requests seen. */
+  readonly signatures: ProofMemory;
   readonly throttle: FailureThrottle;
 }

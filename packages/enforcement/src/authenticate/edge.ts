@@ -120,14 +120,15 @@ function judge(
     isFresh,
   };
   if (!token.proofKey) return identity;
-  if (fields.dpop === undefined) return stop(refused('dpop-invalid', 'no DPoP field'));
+  const { dpop: proof } = fields;
+  if (proof === undefined) return stop(refused('dpop-invalid', 'no DPoP field'));
   // By the key too: strangers who share the address have no token for it, so they cannot lock it out.
   const throttled = `${throttleKey(exchange.connection)} ${token.proofKey}`;
   if (context.throttle.isThrottled(throttled, nowMs)) {
     return stop(refused('authentication-throttled', `too many failures from ${throttled}`));
   }
   return checkDpopProof(
-    fields.dpop,
+    proof,
     {
       method: exchange.head.method,
       target: exchange.head.target,
@@ -146,7 +147,7 @@ function judge(
     }
     // Facts may have changed while the proof was verified.
     const late = checkStanding(credentials, context.facts(), context.now());
-    return late ? stop(late) : identity;
+    return late ? stop(late) : { ...identity, dpop: proof };
   });
 }
 

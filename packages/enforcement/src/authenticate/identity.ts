@@ -26,6 +26,10 @@ export interface Identity {
   /** When the credential that carries this identity ends, skew included. */
   readonly expiresAtMs: number;
   readonly evidence: EvidenceLevel;
+  /** What the point where the transaction came in says of its evidence, when that very point is the caller. */
+  readonly vouched?: { readonly surface: string; readonly evidence: EvidenceLevel };
+  /** The DPoP proof that came, verified. */
+  readonly dpop?: string;
   /** True the first time that this token is seen here. */
   readonly isFresh: boolean;
 }

@@ -142,6 +142,11 @@ function judge(
     // or when the session or subject behind it is revoked.
     expiresAtMs: svid.notAfterMs,
     evidence: 'E1',
+    // Only what the point itself passes on: whoever else got the token signed nothing of this.
+    ...(token.evidence &&
+      token.requestingWorkload === svid.id && {
+        vouched: { surface: token.surface, evidence: token.evidence },
+      }),
     isFresh,
   };
 }

@@ -1,5 +1,12 @@
 import type { FactView } from '@countersign/decision';
-import { factKey, type Session, type Subject, subjectFromId } from '@countersign/model';
+import {
+  EVIDENCE_LEVELS,
+  type EvidenceLevel,
+  factKey,
+  type Session,
+  type Subject,
+  subjectFromId,
+} from '@countersign/model';
 import { LIMITS } from '../limits.ts';
 import { actorChain } from './actor-chain.ts';
 import {
@@ -28,6 +35,8 @@ export interface TransactionToken {
   readonly scopes: readonly string[];
   /** The surface where the transaction came in. */
   readonly surface: string;
+  /** How well the request that began it bound its actor there; absent: not better than E1. */
+  readonly evidence?: EvidenceLevel;
   readonly issuedAtMs: number;
   readonly expiresAtMs: number;
 }
@@ -85,7 +94,9 @@ function readClaims(
   }
   if (expiresAtMs - issuedAtMs > LIMITS.transactionTokenMs) return invalid('lives too long');
   if (requestingWorkload !== keyFact.holder) return invalid('req_wl does not hold the key');
-  const surface = stringClaim(objectClaim(claims, 'tctx') ?? {}, 'surface', 256);
+  const about = objectClaim(claims, 'tctx') ?? {};
+  const surface = stringClaim(about, 'surface', 256);
+  const evidence = EVIDENCE_LEVELS.find((level) => level === about['evidence']);
   if (!surface || !keyFact.surfaces.includes(surface)) {
     return invalid('tctx.surface is none that the holder of the key fronts');
   }
@@ -106,6 +117,7 @@ function readClaims(
     issuedAtMs,
     expiresAtMs,
     ...(session && { session }),
+    ...(evidence && { evidence }),
   };
 }
 

@@ -5,9 +5,11 @@ import {
   type Decision,
   type DenialReason,
   EVIDENCE_LEVELS,
+  type EvidenceLevel,
   type Surface,
 } from '@countersign/model';
 import type { Identity } from '../authenticate/identity.ts';
+import type { SignatureFinding } from '../authenticate/request-signature.ts';
 import type { Description } from '../describe/describe.ts';
 import { LIMITS } from '../limits.ts';
 
@@ -32,10 +34,10 @@ export interface Ruling {
  */
 export function decide(
   request: AccessRequest,
-  { identity, description, surface }: DecisionSubject,
+  subject: DecisionSubject,
   point: DecisionPoint,
 ): Ruling {
-  const before = precondition({ identity, description, surface }, point, request.timeMs);
+  const before = precondition(subject, point, request.timeMs);
   if (before) return { effect: 'deny', refusal: before };
   const decision = point.decide(request);
   // INVARIANT: in the same turn as the decision. A fact that came in between would be recorded as
@@ -64,20 +66,19 @@ export interface DecisionSubject {
   readonly identity: Identity;
   readonly description: Description;
   readonly surface: Surface;
+  readonly signature: SignatureFinding;
 }
 
 function precondition(
-  { identity, description, surface }: DecisionSubject,
+  { identity, description, surface, signature }: DecisionSubject,
   point: DecisionPoint,
   nowMs: number,
 ): Ruling['refusal'] {
   if (!point.bundle) return { reason: 'policy-missing', detail: 'no policy bundle yet' };
   const stale = staleness(surface, point, nowMs);
   if (stale) return { reason: 'facts-stale', detail: stale };
-  if (EVIDENCE_LEVELS.indexOf(identity.evidence) < EVIDENCE_LEVELS.indexOf(surface.evidenceLevel)) {
-    const detail = `evidence ${identity.evidence}, the surface asks for ${surface.evidenceLevel}`;
-    return { reason: 'evidence-insufficient', detail };
-  }
+  const weak = weakEvidence(identity, surface, signature);
+  if (weak) return weak;
   // A scope limits what a token may be used for. A workload that calls as itself has no token:
   // what it may do is for the policy alone to say.
   const { scopes } = description.operation;
@@ -85,6 +86,23 @@ function precondition(
     return { reason: 'scope-insufficient', detail: `needs '${scopes.join(' ')}'` };
   }
   return undefined;
+}
+
+/** Whether a request binds its actor less than the surface asks for, and why. */
+function weakEvidence(
+  { evidence, vouched }: Identity,
+  { name, evidenceLevel }: Surface,
+  signature: SignatureFinding,
+): Ruling['refusal'] {
+  const isEnough = (level: EvidenceLevel) =>
+    EVIDENCE_LEVELS.indexOf(level) >= EVIDENCE_LEVELS.indexOf(evidenceLevel);
+  if (isEnough(evidence)) return undefined;
+  // The point that this surface came in by verified it; its signature covers what was asked for there.
+  if (vouched?.surface === name && isEnough(vouched.evidence)) return undefined;
+  if (signature.kind === 'bad') return { reason: signature.reason, detail: signature.detail };
+  const why = signature.kind === 'unfit' ? `: ${signature.detail}` : '';
+  const detail = `evidence ${evidence}, the surface asks for ${evidenceLevel}${why}`;
+  return { reason: 'evidence-insufficient', detail };
 }
 
 /** Whether a surface's facts are too old to decide by; in words, for the record. */

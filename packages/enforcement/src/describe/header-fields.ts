@@ -8,6 +8,8 @@ export interface HeaderFields {
   readonly host: string | undefined;
   /** Whether content follows (RFC 9112 §6.3). */
   readonly hasContent: boolean;
+  /** Whether anything in the head speaks of a signature (RFC 9421). */
+  readonly isSigned: boolean;
   /** Why these fields may be read in two ways, if so. */
   readonly ambiguity: string | undefined;
 }
@@ -39,6 +41,7 @@ const SINGLETONS: ReadonlyMap<string, Singleton> = new Map(
 export function readHeaderFields(rawHeaders: readonly string[]): HeaderFields {
   const found = new Map<Singleton, string>();
   let ambiguity: string | undefined;
+  let isSigned = false;
   if (rawHeaders.length / 2 > LIMITS.headerFields) {
     ambiguity = `${rawHeaders.length / 2} header fields, expected at most ${LIMITS.headerFields}`;
   }
@@ -52,6 +55,8 @@ export function readHeaderFields(rawHeaders: readonly string[]): HeaderFields {
       else found.set(singleton, rawHeaders[index + 1] as string);
     } else if (name === 'connection') {
       ambiguity ??= nominated(rawHeaders[index + 1] as string);
+    } else if (name === 'signature-input') {
+      isSigned = true;
     } else if (name.includes('_') && SINGLETONS.has(name.replaceAll('_', '-'))) {
       // CGI-like resources read `Content_Length` as `Content-Length`.
       ambiguity ??= `a field that some readers take for ${name.replaceAll('_', '-')}`;
@@ -71,6 +76,7 @@ export function readHeaderFields(rawHeaders: readonly string[]): HeaderFields {
     txnToken: found.get('txn-token'),
     host: found.get('host'),
     hasContent: encoding !== undefined || (found.get('content-length') ?? '0') !== '0',
+    isSigned,
     ambiguity,
   };
 }

@@ -7,6 +7,11 @@ import type { Verdict } from '../verdict.ts';
 import { gatewayAnswer, refusalAnswer } from './refusal-answer.ts';
 
 const STRIPPED_EVERYWHERE: ReadonlySet<string> = new Set(['countersign-event-id']);
+const SIGNATURE_FIELDS: ReadonlySet<string> = new Set([
+  'signature',
+  'signature-input',
+  'token-digest',
+]);
 /** A transaction token must not leave the trust domain, even when a resource echoes it. */
 const STRIPPED_AT_EDGE: ReadonlySet<string> = new Set(['countersign-event-id', 'txn-token']);
 
@@ -69,11 +74,16 @@ function transactionTokenOf(verdict: Verdict, context: PointContext): Promise<st
 }
 
 /** The caller's headers without any that say who it is, and ours. */
-function identifiedHeaders({ exchange, route }: Verdict, token: string): readonly string[] {
+function identifiedHeaders(
+  { exchange, route, signature }: Verdict,
+  token: string,
+): readonly string[] {
   const raw = exchange.head.rawHeaders;
   const headers: string[] = [];
   for (let index = 0; index < raw.length; index += 2) {
     const name = raw[index] as string;
+    // Verified here, and good here only: the target and the token that it covers end at this point.
+    if (signature.record && SIGNATURE_FIELDS.has(name.toLowerCase())) continue;
     if (!route?.identityHeaders.isIdentity(name)) headers.push(name, raw[index + 1] as string);
   }
   headers.push('Txn-Token', token);

@@ -11,6 +11,8 @@ export interface RefusalView {
   /** The scopes of the operation, for `scope-insufficient`. */
   readonly scopes?: readonly string[];
   readonly challenge?: Challenge;
+  /** What the caller must sign (RFC 9421 §5), where the surface asks for a signature. */
+  readonly acceptSignature?: string;
   /** What the next DPoP proof must name, for `dpop-nonce`. */
   readonly nonce?: string;
   /** The methods of the path, for `method-unknown`. */
@@ -28,6 +30,9 @@ type RefusalClass =
   | 'route'
   | 'method'
   | 'scope'
+  | 'evidence'
+  | 'content'
+  | 'content-size'
   | 'policy'
   | 'unavailable';
 
@@ -82,6 +87,21 @@ const CLASSES: { readonly [K in RefusalClass]: ClassView } = {
     status: 403,
     title: 'Scope missing',
     detail: 'The token lacks a scope that this operation needs.',
+  },
+  evidence: {
+    status: 403,
+    title: 'Stronger evidence needed',
+    detail: 'This operation asks for requests that bind their caller more strongly than this one.',
+  },
+  content: {
+    status: 400,
+    title: 'Content differs',
+    detail: 'The content is not what the signature of the request covers.',
+  },
+  'content-size': {
+    status: 413,
+    title: 'Content too large',
+    detail: `Signed content may have at most ${LIMITS.contentBytes} bytes here.`,
   },
   policy: { status: 403, title: 'Not permitted', detail: 'The policy does not permit this.' },
   unavailable: {
@@ -148,6 +168,10 @@ function challengeFields(kind: RefusalClass, view: RefusalView): readonly string
       return ['Retry-After', String(Math.ceil(LIMITS.failureWindowMs / 1000))];
     case 'unavailable':
       return ['Retry-After', String(LIMITS.retryAfterSeconds)];
+    case 'evidence':
+    case 'content':
+      return view.acceptSignature ? ['Accept-Signature', view.acceptSignature] : [];
+    case 'content-size':
     case 'request':
     case 'route':
     case 'policy':
@@ -243,6 +267,13 @@ function classOf(reason: DenialReason): RefusalClass {
     case 'authentication-insufficient':
       return 'authentication-level';
     case 'evidence-insufficient':
+    case 'signature-invalid':
+    case 'signature-replayed':
+      return 'evidence';
+    case 'content-mismatch':
+      return 'content';
+    case 'content-too-large':
+      return 'content-size';
     case 'policy-none-permits':
     case 'policy-forbids':
     case 'policy-error':

@@ -1,4 +1,6 @@
-import { compactId, invariant } from '@countersign/model';
+import { compactId, type DenialReason, invariant } from '@countersign/model';
+import { acceptSignature } from '@countersign/sdk';
+import { readHeaderFields } from '../describe/header-fields.ts';
 import { EnforcementError } from '../enforcement-error.ts';
 import type { Exchange } from '../exchange.ts';
 import type { PointContext } from '../point-context.ts';
@@ -22,6 +24,7 @@ export async function refuse(verdict: Verdict, context: PointContext): Promise<v
     ...(refusal.reason === 'scope-insufficient' &&
       description.kind === 'description' && { scopes: description.operation.scopes }),
     ...(identity.kind === 'refusal' && identity.nonce && { nonce: identity.nonce }),
+    ...acceptedSignature(verdict, refusal.reason),
     ...(refusal.challenge && { challenge: refusal.challenge }),
     ...(description.kind === 'refusal' && description.methods && { methods: description.methods }),
   });
@@ -36,6 +39,30 @@ export async function refuse(verdict: Verdict, context: PointContext): Promise<v
   await context.recorder.durable(index);
   exchange.answer(answer);
 }
+
+/** RFC 9421 §5: what the caller must sign, where that would have helped. */
+function acceptedSignature(
+  { exchange, route }: Verdict,
+  reason: DenialReason,
+): { readonly acceptSignature?: string } {
+  if (route?.surface.evidenceLevel !== 'E2' || !SIGNED_ANEW.has(reason)) return {};
+  const { head } = exchange;
+  const message = {
+    kind: 'request',
+    method: head.method,
+    targetUri: '',
+    fields: head.rawHeaders,
+  } as const;
+  const { hasContent } = readHeaderFields(head.rawHeaders);
+  return { acceptSignature: acceptSignature(message, { hasContent }) };
+}
+
+const SIGNED_ANEW: ReadonlySet<DenialReason> = new Set([
+  'evidence-insufficient',
+  'signature-invalid',
+  'signature-replayed',
+  'content-mismatch',
+]);
 
 /** Fails closed: no record can be made, or a verb broke. The answer says only that. */
 export function refuseUnrecorded(exchange: Exchange, error: unknown, context: PointContext): void {

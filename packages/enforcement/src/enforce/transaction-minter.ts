@@ -70,6 +70,8 @@ function claims(
       surface,
       action: description.operation.id,
       resource: { type: description.resource.type, id: description.resource.id },
+      // What the next point cannot see again: the signature covers what was asked for here.
+      ...(identity.evidence !== 'E1' && { evidence: identity.evidence }),
     },
     rctx: {
       req_ip: ip,

@@ -63,7 +63,21 @@ export function decisionEvent(verdict: Verdict, point: DecisionPoint): Body<'dec
     // 0 means that the authority never vouched: there is no age to tell.
     ...(point.facts.asOfMs > 0 && { factsAgeMs: Math.max(0, nowMs - point.facts.asOfMs) }),
     ...(route && { stateChanging: isStateChanging(verdict) }),
+    ...evidence(verdict),
   } as Body<'decision'>;
+}
+
+/** What a stranger needs to see for itself who asked: never a token. */
+function evidence({ identity, signature }: Verdict): Partial<Body<'decision'>> {
+  if (identity.kind !== 'identity') return {};
+  const { record, fault } = signature;
+  const { dpop, vouched } = identity;
+  return {
+    ...(record && { signature: record }),
+    ...(fault && { signatureFault: fault.slice(0, 300) }),
+    ...(dpop && !record?.base.includes('\n"dpop": ') && { dpop }),
+    ...(vouched && { evidenceVouched: vouched.evidence }),
+  };
 }
 
 /** What the caller got. */

@@ -54,10 +54,10 @@ export const surfaceShape = z
       max: '24h',
       example: '60s',
     }).prefault('60s'),
-    evidenceLevel: z
-      .enum(EVIDENCE_LEVELS)
-      .default('E1')
-      .meta({ description: 'how well an event must bind its actor' }),
+    evidenceLevel: z.enum(EVIDENCE_LEVELS).default('E1').meta({
+      description:
+        'how a request must bind its actor: E1 by a key that its token or connection is bound to, E2 by a signature of that key over the request (RFC 9421); E3 refuses all so far',
+    }),
     identityHeaders: z
       .array(
         z

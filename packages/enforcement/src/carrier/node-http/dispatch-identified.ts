@@ -17,16 +17,23 @@ export function dispatchIdentified(
   plan: ForwardPlan,
   upstream: Upstream,
   relay: Relay,
-  onContinue: () => void,
+  content: {
+    /** What was read already. */
+    readonly held: Buffer | undefined;
+    /** Called before the content is read. */
+    readonly onContinue: () => void;
+  },
 ): void {
-  const body = hasBody(request) ? requestBody(request, onContinue) : null;
+  const stream =
+    content.held || !hasBody(request) ? null : requestBody(request, content.onContinue);
+  const body = content.held ?? stream;
   let controller: Dispatcher.DispatchController | undefined;
   let wasSent = false;
   relay.attach({
     pause: () => controller?.pause(),
     resume: () => controller?.resume(),
     abort: () => {
-      body?.destroy();
+      stream?.destroy();
       controller?.abort(new Error('the exchange is over'));
     },
   });

@@ -34,17 +34,18 @@ export function createPeerVerifier(options: {
   const bundles = bundlesOf(facts);
 
   function peerOf(chain: readonly Uint8Array[]): ConnectionPeer {
-    if (chain.length === 0) return { kind: 'none' };
+    const [leaf] = chain;
+    if (leaf === undefined) return { kind: 'none' };
     try {
       if (clientAuthorities.length > 0) {
         const { thumbprint, notAfterMs } = verifyClientCertificate(chain, {
           authorities: clientAuthorities,
           now,
         });
-        return { kind: 'partner', thumbprint, notAfterMs };
+        return { kind: 'partner', thumbprint, notAfterMs, leaf };
       }
       const { spiffeId, thumbprint, notAfterMs } = verifyX509Svid(chain, { bundles, now });
-      return { kind: 'svid', id: spiffeId.uri, thumbprint, notAfterMs };
+      return { kind: 'svid', id: spiffeId.uri, thumbprint, notAfterMs, leaf };
     } catch (error) {
       // What is no refusal of spiffe's is a fault of ours, and proves nobody's identity either.
       const code = error instanceof SpiffeError ? error.code : 'ERR_SPIFFE_UNTRUSTED';

@@ -5,6 +5,7 @@ import { dispatchIdentified } from './dispatch-identified.ts';
 import { type Downstream, responseDownstream, socketDownstream } from './downstream.ts';
 import { createRelay } from './relay.ts';
 import { relayUpgrade } from './relay-upgrade.ts';
+import { type HoldableContent, requestContent } from './request-content.ts';
 import { sendVerbatim } from './send-verbatim.ts';
 import type { Upstreams } from './upstreams.ts';
 
@@ -17,10 +18,19 @@ export function requestExchange(
 ): Exchange {
   const downstream = responseDownstream(response);
   let cutOff: Cut | undefined;
+  // RFC 9110 §10.1.1: who holds its body back sends it when somebody wants to read it.
+  const onContinue = () => {
+    if (isExpecting(request) && !response.headersSent) response.writeContinue();
+  };
+  let content: HoldableContent | undefined;
   return {
     head: headOf(request),
     connection,
     isUpgrade: false,
+    get content() {
+      content ??= requestContent(request, response, onContinue);
+      return content;
+    },
     get isGone() {
       return downstream.isGone;
     },
@@ -37,12 +47,8 @@ export function requestExchange(
         relay.fail('overloaded', 'too many requests to this resource');
         return;
       }
-      // RFC 9110 §10.1.1: who holds its body back sends it when somebody wants to read it.
-      const onContinue = () => {
-        if (isExpecting(request) && !response.headersSent) response.writeContinue();
-      };
-      const send = plan.manner === 'verbatim' ? sendVerbatim : dispatchIdentified;
-      send(request, plan, upstream, relay, onContinue);
+      if (plan.manner === 'verbatim') sendVerbatim(request, plan, upstream, relay, onContinue);
+      else dispatchIdentified(request, plan, upstream, relay, { held: content?.held, onContinue });
     },
     cut: (cause, detail) => (cutOff ? cutOff(cause, detail) : downstream.abort()),
   };

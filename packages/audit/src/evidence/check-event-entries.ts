@@ -1,0 +1,251 @@
+import { createPublicKey, hash, type KeyObject, X509Certificate } from 'node:crypto';
+import type { EvidenceCheck, VerifiedEvidenceEntry } from '@countersign/ledger';
+import { type DecisionEvent, decodeEvent, type Event, ModelError } from '@countersign/model';
+import { checkDigests, contentDigests, isSignatureOf, keyThumbprint } from '@countersign/sdk';
+import { checkDpopProof } from './check-dpop-proof.ts';
+
+/** What whoever verifies has beside the file. */
+export interface EventEvidenceOptions {
+  /** Tokens that a signature covers and the record therefore holds by hash only. */
+  readonly tokens?: readonly string[];
+  /** The content of the request, to be compared with what was signed. */
+  readonly content?: Uint8Array;
+}
+
+type Check = Omit<EvidenceCheck, 'role'>;
+type Signature = NonNullable<DecisionEvent['signature']>;
+
+/** RFC 9421 signatures are taken up to a minute after they were made, with 5 s of skew. */
+const SIGNATURE_AGE_MS = 60_000;
+const SKEW_MS = 5_000;
+
+/**
+ * Looks at what the entries of an evidence file say: that each is an event of its log, that the actor signed what the
+ * decision tells of, and that its key was valid then. For {@link verifyEvidence} of `ledger`. Never throws for what an
+ * entry holds.
+ *
+ * Parts: `event`, `signature`, `key`, `certificate`, `dpop`, `token`, `content`, `outcome`, `credential`.
+ */
+export function checkEventEntries(
+  entries: readonly VerifiedEvidenceEntry[],
+  options: EventEvidenceOptions = {},
+): readonly EvidenceCheck[] {
+  const checks: EvidenceCheck[] = [];
+  let subject: Event | undefined;
+  for (const entry of entries) {
+    const { role } = entry;
+    const event = eventOf(entry, (check) => checks.push({ role, ...check }));
+    const isSubject = entry === entries[0];
+    if (isSubject) subject = event;
+    if (!event || !subject) continue;
+    const found = isSubject ? checkSubject(event, options) : checkSupport(role, event, subject);
+    checks.push(...found.map((check) => ({ role, ...check })));
+  }
+  return checks;
+}
+
+function eventOf(
+  { entry, origin, index }: VerifiedEvidenceEntry,
+  add: (check: Check) => void,
+): Event | undefined {
+  let event: Event;
+  try {
+    event = decodeEvent(entry);
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    add({ part: 'event', result: 'bad', detail: error.message.slice(0, 300) });
+    return undefined;
+  }
+  const at = new Date(event.at).toISOString();
+  const isOwn = event.origin === origin && event.seq === index;
+  add({
+    part: 'event',
+    result: isOwn ? 'good' : 'bad',
+    detail: isOwn
+      ? `${event.kind} '${event.id}' of ${at}`
+      : `it says '${event.origin}' ${event.seq}, and stands in '${origin}' at ${index}`,
+  });
+  return event;
+}
+
+function checkSubject(event: Event, options: EventEvidenceOptions): readonly Check[] {
+  if (event.kind !== 'decision') {
+    return [check('signature', 'unknown', `an event of kind ${event.kind} carries no signature`)];
+  }
+  const { signature, dpop } = event;
+  const checks: Check[] = [];
+  if (dpop !== undefined) checks.push(checkDpopProof(dpop, event));
+  if (!signature) {
+    const detail = `the caller did not sign: evidence ${event.evidence ?? 'E0'}`;
+    return [...checks, check('signature', 'unknown', detail)];
+  }
+  return [...checks, ...checkSignature(signature, event, options)];
+}
+
+function checkSignature(
+  signature: Signature,
+  event: DecisionEvent,
+  { tokens = [], content }: EventEvidenceOptions,
+): readonly Check[] {
+  const key = importKey(signature);
+  if (!key || keyThumbprint(key) !== signature.keyThumbprint) {
+    return [check('key', 'bad', 'the key is none, or not the one that the thumbprint names')];
+  }
+  const checks = [check('key', 'good', `${signature.algorithm} ${signature.keyThumbprint}`)];
+  checks.push(checkActorSignature(signature, key, event, tokens));
+  if (signature.keyFrom === 'dpop') {
+    const proof = lineOf(signature.base, 'dpop');
+    checks.push(
+      proof === undefined
+        ? check('dpop', 'bad', 'the signature covers no DPoP proof')
+        : checkDpopProof(proof, event, signature.keyThumbprint),
+    );
+  } else checks.push(checkCertificate(signature, event));
+  checks.push(checkToken(signature, event));
+  if (content !== undefined) checks.push(checkContent(signature, content));
+  return checks;
+}
+
+function checkActorSignature(
+  signature: Signature,
+  key: KeyObject,
+  event: DecisionEvent,
+  tokens: readonly string[],
+): Check {
+  const { base, withheld = [], value } = signature;
+  const whole = withheld.reduce<string | undefined>((text, { sha256 }) => {
+    const token = tokens.find((each) => hash('sha256', each, 'base64url') === sha256);
+    return token === undefined ? undefined : text?.replace(` ${sha256}\n`, ` ${token}\n`);
+  }, base);
+  if (whole === undefined) {
+    const fields = withheld.map(({ field }) => field).join(', ');
+    return check('signature', 'unknown', `it covers ${fields}: bring the token along to verify it`);
+  }
+  if (!isSignatureOf(whole, Buffer.from(value, 'base64'), key)) {
+    return check('signature', 'bad', 'it is not of this key over what the event tells of');
+  }
+  if (lineOf(base, '@signature-params') !== signature.input) {
+    return check('signature', 'bad', 'its parameters are not those that were signed');
+  }
+  if (lineOf(base, '@method') !== event.method) {
+    return check('signature', 'bad', 'it is over another method than the event tells of');
+  }
+  const created = Number(/;created=([0-9]{1,15})(?:;|$)/.exec(signature.input)?.[1] ?? 0) * 1000;
+  const ageMs = event.at - created;
+  if (ageMs < -SKEW_MS || ageMs > SIGNATURE_AGE_MS + SKEW_MS) {
+    return check('signature', 'bad', 'it was not made when the event happened');
+  }
+  const target = lineOf(base, '@target-uri');
+  return check(
+    'signature',
+    'good',
+    `${event.method} ${target}, signed ${new Date(created).toISOString()}`,
+  );
+}
+
+/** Whose certificate it is is for a `credential` entry, or for the authority that issued it, to say. */
+function checkCertificate({ certificate, keyThumbprint: of }: Signature, { at }: Event): Check {
+  if (certificate === undefined) return check('certificate', 'bad', 'the record holds none');
+  let parsed: X509Certificate;
+  try {
+    parsed = new X509Certificate(Buffer.from(certificate, 'base64'));
+  } catch {
+    return check('certificate', 'bad', 'what the record holds is none');
+  }
+  if (keyThumbprint(parsed.publicKey) !== of) {
+    return check('certificate', 'bad', 'it is of another key than the signature');
+  }
+  const name = (parsed.subjectAltName ?? parsed.subject).replaceAll('\n', ', ');
+  return at >= parsed.validFromDate.getTime() && at <= parsed.validToDate.getTime()
+    ? check('certificate', 'good', `${name}, valid until ${parsed.validToDate.toISOString()}`)
+    : check('certificate', 'bad', 'it was not valid when the event happened');
+}
+
+/** The signature names the token that the event tells of, by a hash or through the DPoP proof. */
+function checkToken(
+  { base, withheld = [], keyFrom }: Signature,
+  { tokenHash }: DecisionEvent,
+): Check {
+  if (tokenHash === undefined) return check('token', 'good', 'the caller came without one');
+  const digest = Buffer.from(tokenHash, 'base64url').toString('base64');
+  const isNamed =
+    lineOf(base, 'token-digest')?.includes(`=:${digest}:`) ||
+    withheld.some(({ sha256 }) => sha256 === tokenHash);
+  if (isNamed) return check('token', 'good', `SHA-256 ${tokenHash}`);
+  return keyFrom === 'dpop'
+    ? check('token', 'good', 'through the DPoP proof')
+    : check('token', 'bad', 'the signature covers another token than the event tells of');
+}
+
+function checkContent({ base }: Signature, content: Uint8Array): Check {
+  const field = lineOf(base, 'content-digest');
+  const digests = field === undefined ? undefined : contentDigests(['content-digest', field]);
+  if (!digests) return check('content', 'bad', 'the signature covers no content');
+  const compare = checkDigests(digests);
+  compare.update(content);
+  return compare.matches()
+    ? check('content', 'good', `${content.length} bytes`)
+    : check('content', 'bad', 'it is not what was signed');
+}
+
+function checkSupport(role: string, event: Event, subject: Event): readonly Check[] {
+  switch (role) {
+    case 'outcome':
+      return event.kind === 'outcome' && event.id === subject.id && event.origin === subject.origin
+        ? [check('outcome', 'good', `status ${event.status}, forwarded: ${event.forwarded}`)]
+        : [check('outcome', 'bad', 'it is not of this decision')];
+    case 'credential':
+      return [checkCredential(event, subject)];
+    default:
+      return [check('role', 'bad', `'${role.slice(0, 64)}' is none that supports an event`)];
+  }
+}
+
+/** The authority's word that it gave this certificate to this subject, before and for long enough. */
+function checkCredential(event: Event, subject: Event): Check {
+  const certificate = subject.kind === 'decision' ? subject.signature?.certificate : undefined;
+  const thumbprint = certificate && hash('sha256', Buffer.from(certificate, 'base64'), 'base64url');
+  if (event.kind !== 'administration' || !CREDENTIALS.has(event.action)) {
+    return check('credential', 'bad', 'it registers no credential');
+  }
+  // A point must not speak for the authority: whoever owns one could register what it likes in its own log.
+  if (!event.origin.split('/').includes('authority')) {
+    return check('credential', 'bad', `it is of '${event.origin}', which is no authority's log`);
+  }
+  // A partner's certificate says itself until when it is good; the authority says so of an SVID.
+  const { thumbprint: registered, notAfterMs = Number.POSITIVE_INFINITY } = event.detail ?? {};
+  if (!thumbprint || registered !== thumbprint) {
+    return check('credential', 'bad', 'it is of another certificate');
+  }
+  const holder = subject.kind === 'decision' ? (subject.caller ?? subject.subject) : undefined;
+  if (event.target !== holder) return check('credential', 'bad', `it is of '${event.target}'`);
+  const isInForce = event.at <= subject.at && Number(notAfterMs) >= subject.at;
+  return isInForce
+    ? check('credential', 'good', `${event.action} for '${holder}' ${timeOf(event.at)}`)
+    : check('credential', 'bad', 'it was not in force when the event happened');
+}
+
+const CREDENTIALS: ReadonlySet<string> = new Set(['svid-issued', 'certificate-registered']);
+
+function timeOf(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}
+
+function importKey({ key }: Signature): KeyObject | undefined {
+  try {
+    return createPublicKey({ key: { ...key }, format: 'jwk' });
+  } catch {
+    return undefined;
+  }
+}
+
+/** The value of a component in a signature base; each stands on one line. */
+function lineOf(base: string, name: string): string | undefined {
+  const start = `"${name}": `;
+  const line = base.split('\n').find((each) => each.startsWith(start));
+  return line?.slice(start.length);
+}
+
+function check(part: string, result: Check['result'], detail: string): Check {
+  return { part, result, detail };
+}

@@ -1,0 +1,196 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { checkEventEntries, type EventEvidenceOptions } from '@countersign/audit';
+import type { EvidenceCheck, VerifiedEvidenceEntry } from '@countersign/ledger';
+import { type DecisionEvent, EVENT_VERSION, type Event, encodeEvent } from '@countersign/model';
+import { keyThumbprint, publicJwk } from '@countersign/sdk';
+import { describe, expect, test } from 'vitest';
+import { AT, BODY, issued, signedDecision, TOKEN } from './support/signed-decision.ts';
+
+function entryOf(event: Event, role = 'subject'): VerifiedEvidenceEntry {
+  const { origin, seq: index } = event;
+  return { role, origin, index, entry: encodeEvent(event), isProven: true };
+}
+
+function check(
+  event: Event,
+  options: EventEvidenceOptions = {},
+  more: VerifiedEvidenceEntry[] = [],
+) {
+  return checkEventEntries([entryOf(event), ...more], options);
+}
+
+const resultsOf = (checks: readonly EvidenceCheck[]) =>
+  Object.fromEntries(checks.map(({ part, result }) => [part, result]));
+const badOf = (checks: readonly EvidenceCheck[]) =>
+  checks.filter(({ result }) => result === 'bad').map(({ part }) => part);
+
+const bySvid = await signedDecision();
+const byDpop = await signedDecision({ keyFrom: 'dpop' });
+const byFapi = await signedDecision({ tag: 'fapi-2-request' });
+
+function changed(
+  event: typeof bySvid,
+  change: Partial<typeof bySvid.signature>,
+  more: Partial<DecisionEvent> = {},
+): DecisionEvent {
+  return { ...event, ...more, signature: { ...event.signature, ...change } };
+}
+
+describe('what a signed decision says', () => {
+  test('is good by the key of an SVID', () => {
+    expect(resultsOf(check(bySvid))).toEqual({
+      event: 'good',
+      key: 'good',
+      signature: 'good',
+      certificate: 'good',
+      token: 'good',
+    });
+  });
+
+  test('is good by a DPoP key', () => {
+    expect(resultsOf(check(byDpop))).toEqual({
+      event: 'good',
+      key: 'good',
+      signature: 'good',
+      dpop: 'good',
+      token: 'good',
+    });
+  });
+
+  test('whose signature covers a token is unknown until that token is brought along', () => {
+    expect(resultsOf(check(byFapi))['signature']).toBe('unknown');
+    expect(resultsOf(check(byFapi, { tokens: ['another', TOKEN] }))['signature']).toBe('good');
+    expect(resultsOf(check(byFapi, { tokens: ['another'] }))['signature']).toBe('unknown');
+  });
+
+  test('is compared with content that is brought along', () => {
+    expect(resultsOf(check(bySvid, { content: Buffer.from(BODY) }))['content']).toBe('good');
+    expect(badOf(check(bySvid, { content: Buffer.from(`${BODY} `) }))).toEqual(['content']);
+  });
+
+  const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey;
+  test.each<[string, string, DecisionEvent]>([
+    [
+      'another amount of content',
+      'signature',
+      changed(bySvid, { base: bySvid.signature.base.replace('sha-256=:', 'sha-256=:A') }),
+    ],
+    [
+      'another target',
+      'signature',
+      changed(bySvid, { base: bySvid.signature.base.replace('trace=1', 'trace=2') }),
+    ],
+    ['other parameters', 'signature', changed(bySvid, { input: `${bySvid.signature.input};x` })],
+    ['another method', 'signature', changed(bySvid, {}, { method: 'GET' })],
+    ['another time', 'signature', changed(bySvid, {}, { at: AT + 66_000 })],
+    ['an earlier time', 'signature', changed(bySvid, {}, { at: AT - 7_000 })],
+    ['another key', 'key', changed(bySvid, { key: publicJwk(other) })],
+    ['no key', 'key', changed(bySvid, { key: { kty: 'EC' } })],
+    [
+      'another key under its own thumbprint',
+      'signature',
+      changed(bySvid, { key: publicJwk(other), keyThumbprint: keyThumbprint(other) }),
+    ],
+    [
+      'the certificate of another',
+      'certificate',
+      changed(bySvid, { certificate: byFapi.signature.certificate as string }),
+    ],
+    ['no certificate', 'certificate', changed(bySvid, { certificate: 'AAAA' })],
+    ['a certificate that had ended', 'certificate', changed(bySvid, {}, { at: AT + 3_700_000 })],
+    ['another token', 'token', changed(bySvid, {}, { tokenHash: 'A'.repeat(43) })],
+    [
+      'the DPoP proof for another token',
+      'dpop',
+      changed(byDpop, {}, { tokenHash: 'A'.repeat(43) }),
+    ],
+    ['a DPoP key that covers no proof', 'dpop', changed(bySvid, { keyFrom: 'dpop' })],
+  ])('with %s is bad', (_what, part, event) => {
+    expect(badOf(check(event))).toContain(part);
+  });
+
+  test('with any bit of the signature flipped is bad', () => {
+    const value = Buffer.from(bySvid.signature.value, 'base64');
+    for (let bit = 0; bit < value.length * 8; bit++) {
+      const flipped = Buffer.from(value);
+      flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7));
+      const event = changed(bySvid, { value: flipped.toString('base64') });
+      expect(badOf(check(event))).toEqual(['signature']);
+    }
+  });
+
+  test('in another place than it says is bad', () => {
+    for (const place of [{ index: 1 }, { origin: 'bank.example/other' }]) {
+      expect(badOf(checkEventEntries([{ ...entryOf(bySvid), ...place }]))).toEqual(['event']);
+    }
+    const garbage = { ...entryOf(bySvid), entry: Buffer.from('garbage') };
+    expect(badOf(checkEventEntries([garbage]))).toEqual(['event']);
+  });
+
+  test('by a DPoP proof alone is E1: the proof is good, and nothing is signed', () => {
+    const dpop = /^"dpop": (.*)$/m.exec(byDpop.signature.base)?.[1] as string;
+    const { signature: _gone, ...unsigned } = byDpop;
+    const event: DecisionEvent = { ...unsigned, evidence: 'E1', dpop };
+    expect(resultsOf(check(event))).toEqual({ event: 'good', dpop: 'good', signature: 'unknown' });
+    const [header, claims] = dpop.split('.');
+    const forged = { ...event, dpop: `${header}.${claims}.${'A'.repeat(86)}` };
+    expect(badOf(check(forged))).toEqual(['dpop']);
+    expect(badOf(check({ ...event, dpop: 'x' }))).toEqual(['dpop']);
+  });
+});
+
+describe('what supports it', () => {
+  const outcome: Event = {
+    v: EVENT_VERSION,
+    id: bySvid.id,
+    at: AT + 1,
+    origin: bySvid.origin,
+    seq: 1,
+    kind: 'outcome',
+    status: 201,
+    forwarded: true,
+  };
+  const support = (event: Event, role: string) => badOf(check(bySvid, {}, [entryOf(event, role)]));
+
+  test('is its outcome, and the authority on its certificate', () => {
+    const more = [entryOf(outcome, 'outcome'), entryOf(issued(bySvid), 'credential')];
+    const found = check(bySvid, {}, more);
+    expect(badOf(found)).toEqual([]);
+    expect(resultsOf(found)).toMatchObject({ outcome: 'good', credential: 'good' });
+  });
+
+  test('is also the registration of a certificate of another authority', () => {
+    const event = issued(bySvid);
+    const thumbprint = event.detail?.['thumbprint'] ?? '';
+    const registered = { ...event, action: 'certificate-registered', detail: { thumbprint } };
+    expect(support(registered, 'credential')).toEqual([]);
+    expect(support({ ...registered, at: AT + 1 }, 'credential')).toEqual(['credential']);
+    expect(support({ ...registered, action: 'certificate-withdrawn' }, 'credential')).toEqual([
+      'credential',
+    ]);
+  });
+
+  test.each<[string, Event, string]>([
+    ['the outcome of another decision', { ...outcome, id: 'other' }, 'outcome'],
+    ['a decision in the place of an outcome', bySvid, 'outcome'],
+    [
+      'the credential of another',
+      issued(bySvid, { target: 'spiffe://bank.example/x' }),
+      'credential',
+    ],
+    ['another certificate', issued(byFapi), 'credential'],
+    ['a credential issued afterwards', issued(bySvid, { at: AT + 1 }), 'credential'],
+    [
+      'a credential that had ended',
+      issued(bySvid, {
+        detail: { ...issued(bySvid).detail, notAfterMs: AT - 1 },
+      }),
+      'credential',
+    ],
+    ['the word of a point', issued(bySvid, { origin: bySvid.origin }), 'credential'],
+    ['another action', issued(bySvid, { action: 'join-token-created' }), 'credential'],
+    ['an outcome under a role that nobody knows', outcome, 'friend'],
+  ])('is not %s', (_what, event, role) => {
+    expect(support(event, role)).toEqual([role === 'friend' ? 'role' : role]);
+  });
+});

@@ -1,0 +1,43 @@
+import type { Command } from '../command-line/command.ts';
+import { shared } from './options.ts';
+
+/** `countersign ledger evidence` */
+export const ledgerEvidenceCommand: Command = {
+  name: 'ledger evidence',
+  summary: 'write one event with all that a stranger needs to verify it',
+  operands: 'INDEX',
+  operandsMax: 1,
+  description:
+    "INDEX is the event's `seq`. The file holds the entry as it was written, its proof up to a signed checkpoint, and where they are\nrecorded the outcome of the decision and the authority's word for the caller's certificate. The whole log is verified on the way.\nThe file tells whom and what the event tells of: it goes to who may know that. `ledger verify --evidence` checks it, anywhere.",
+  options: {
+    data: shared.data,
+    log: {
+      type: 'string',
+      value: 'NAME',
+      help: "authority, a point's name, or 'NAME (collected)' (default: the first gateway's)",
+    },
+    checkpoint: {
+      type: 'string',
+      value: 'FILE',
+      help: 'prove it under this checkpoint of before (default: the last)',
+    },
+    timestamp: {
+      type: 'string',
+      multiple: true,
+      value: 'FILE',
+      help: 'add this RFC 3161 response (DER) over the checkpoint',
+    },
+    out: {
+      type: 'string',
+      short: 'o',
+      value: 'FILE',
+      help: 'where to write it (default: standard output)',
+    },
+    json: shared.json,
+  },
+  examples: [
+    'countersign ledger evidence 4711 --data data --log edge --out payment.json',
+    'countersign ledger evidence 12 --data data --log authority > started.json',
+  ],
+  run: async (args, io) => (await import('../record/run-evidence.ts')).runEvidence(args, io),
+};
