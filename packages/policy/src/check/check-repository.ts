@@ -101,8 +101,10 @@ export async function checkRepository(
   }
 
   checkWitnesses(config, context);
-  const bank = bankConfig(config, { points, exports }, context.folder);
-  if (report.hasErrors || !bank) return { problems: report.problems() };
+  const bank = report.hasErrors
+    ? undefined
+    : bankConfig(config, { points, exports }, context.folder);
+  if (!bank) return { problems: report.problems() };
   const repository: Repository = {
     folder: context.folder,
     config: bank,
