@@ -109,6 +109,27 @@ test('the lists of all caches together are bounded, and what goes is given back'
   }
 });
 
+test('a list without policies costs room as well, and what fits exactly stays', () => {
+  const budget = new CandidateBudget();
+  const store = createEntityStore();
+  const caches = Array.from({ length: 32 }, () => new CandidateCache(budget));
+  const kins = Array.from({ length: LISTS_MAX }, kin);
+  const [principal, nothing] = [kin(), policies(0)];
+  const fill = (cache: CandidateCache) => {
+    cache.get(store, 0, principal, principal);
+    for (const each of kins) cache.set(principal, each, nothing);
+  };
+  const isKept = (cache: CandidateCache) =>
+    cache.get(store, 0, principal, kins[0] as { kind: 'kin' }) === nothing;
+  for (const cache of caches) fill(cache);
+  expect(caches.every(isKept)).toBe(true);
+  const more = new CandidateCache(budget);
+  more.get(store, 0, principal, principal);
+  more.set(principal, principal, nothing);
+  expect(caches.some(isKept)).toBe(false);
+  expect(more.get(store, 0, principal, principal)).toBe(nothing);
+});
+
 test('files of an action are made once, shared by types that no scope names, and bounded', () => {
   const types = Array.from({ length: 17 }, (_, index) => `T${index}`);
   const actions = Array.from({ length: 18 }, (_, index) => new EntityUid('Action', `a${index}`));
