@@ -26,8 +26,8 @@ import { type Mask, mask, withUnknowns } from './partial/unknowns.ts';
 
 /** Printed with every failure; another one takes other policies, worlds and unknowns. */
 const SEED = Number(process.env['CEDAR_PARTIAL_SEED'] ?? 20_261_126);
-const RUNS = Number(process.env['CEDAR_PARTIAL_RUNS'] ?? 1_000);
-const SETS = Number(process.env['CEDAR_PARTIAL_SETS'] ?? 150);
+const RUNS = Number(process.env['CEDAR_PARTIAL_RUNS'] ?? 500);
+const SETS = Number(process.env['CEDAR_PARTIAL_SETS'] ?? 80);
 
 const engine = createCedarEngine({ startThread: startNodeThread });
 afterAll(() => engine.close());

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { openRecordIndex } from '@countersign/audit';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { bankLog, said } from './support/bank-log.ts';
-import { anyQuestion, bruteForce } from './support/brute-force.ts';
-import { NOW, temporaryFolder } from './support/points.ts';
+import { bankLog, said } from '../support/bank-log.ts';
+import { anyQuestion, bruteForce } from '../support/brute-force.ts';
+import { NOW, temporaryFolder } from '../support/points.ts';
 
 const SIZES = { blockEvents: 64, blocksPerPartition: 4 };
-const CHILD = join(import.meta.dirname, 'support/indexing-child.ts');
+const CHILD = join(import.meta.dirname, '../support/indexing-child.ts');
 
 /** Starts the child, and kills it so many milliseconds after it began; says whether it was done by then. */
 async function indexUntilKilled(argument: string, afterMs: number): Promise<boolean> {
