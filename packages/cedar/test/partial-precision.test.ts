@@ -1,4 +1,5 @@
 import {
+  completeResidual,
   createCedarEngine,
   createEntityStore,
   createJsonParser,
@@ -6,6 +7,7 @@ import {
   type PartialAnswer,
   type PartialRequest,
   type PolicySet,
+  type ResidualPolicy,
 } from '@countersign/cedar';
 import { startNodeThread } from '@countersign/cedar/node';
 import { afterAll, expect, test } from 'vitest';
@@ -80,6 +82,7 @@ test.each([
   [
     'is true',
     `
+      {a: resource, b: principal} has b.level
       !(context.b == 1)
       context.b || true
       context has n
@@ -115,6 +118,7 @@ test.each([
   [
     'is false',
     `
+      {a: resource, b: principal} has b.note
       context.b && false
       context.n == 1 && false
       context has nothing
@@ -197,6 +201,7 @@ test.each([
   [
     'fails',
     `
+      Doc::"d" in [1]
       context.nothing == 1
       context.rec.nothing == 1
       {a: context.n}.b == 1
@@ -210,6 +215,21 @@ test.each([
   [
     'may be true or false, and never fails',
     `
+      context.ip.isIpv4()
+      context.ip.isIpv6()
+      context.ip.isLoopback()
+      context.ip.isMulticast()
+      context.ip.isInRange(context.ip)
+      context.d.lessThan(context.d)
+      context.d.lessThanOrEqual(context.d)
+      context.d.greaterThan(context.d)
+      context.d.greaterThanOrEqual(context.d)
+      context.t.toTime() == context.u
+      context.u.toMilliseconds() == 1
+      context.u.toSeconds() == 1
+      context.u.toMinutes() == 1
+      context.u.toHours() == 1
+      context.u.toDays() == 1
       context.n == 1
       context.n < 1
       context.n < context.n
@@ -323,6 +343,13 @@ test.each([
   [
     'may be true, and may fail',
     `
+      ip(context.s) == context.ip
+      decimal(context.s) == context.d
+      datetime(context.s) == context.t
+      duration(context.s) == context.u
+      context.t.offset(context.u) == context.t
+      context.t.durationSince(context.t) == context.u
+      context.t.toDate() == context.t
       context.n + 1 == 2
       context.n - 1 == 2
       context.n * 2 == 2
@@ -386,6 +413,13 @@ test.each([
   [
     'is never true, and may fail',
     `
+      ip(context.s) == 1
+      decimal(context.s) == 1
+      datetime(context.s) == 1
+      duration(context.s) == 1
+      context.t.offset(context.u) == 1
+      context.t.durationSince(context.t) == 1
+      context.t.toDate() == 1
       context.n + 1 == "a"
       -context.n == "a"
       !context.n
@@ -673,6 +707,11 @@ test.each<readonly [string, Partial<PartialRequest>, string]>([
     { unknownContext: [{ path: ['opt'] }, { path: ['opt'] }] },
     "found 'opt' unknown, expected it once, and nothing inside of it",
   ],
+  [
+    'a known attribute that is not declared',
+    { context: { zip: 1 } },
+    'cannot read the request: found no such attribute',
+  ],
   ['a path without a name', { unknownContext: [{ path: [] }] }, 'expected a name'],
 ])('refuses %s', async (_what, change, message) => {
   const set = await engine.load([], SCHEMA);
@@ -684,7 +723,8 @@ test.each<readonly [string, Partial<PartialRequest>, string]>([
     .map((name) => ({ path: [name] }));
   const request = { ...REQUEST, ...change, context, unknownContext: [...told, ...rest] };
   const ask = () => evaluatePartially(set, request, createEntityStore());
-  expect(ask).toThrow(expect.objectContaining({ code: 'ERR_CEDAR_REQUEST_INVALID' }));
+  const place = expect.stringMatching(/^(context|principal|action|resource)/);
+  expect(ask).toThrow(expect.objectContaining({ code: 'ERR_CEDAR_REQUEST_INVALID', path: place }));
   expect(ask).toThrow(message);
 });
 
@@ -711,4 +751,38 @@ test('lists are sorted by id, and a forbid that fails denies only where it is as
   expect(answer.residuals.map(({ id }) => id)).toEqual(['g', 'h', 'w']);
   expect(answer.decision).toBe('allow');
   expect(evaluatePartially(set, REQUEST, aliceIn(set), { strict: true }).decision).toBe('deny');
+});
+
+test('refuses a context without what the action requires, and a path that no context has', async () => {
+  const set = await engine.load([], SCHEMA);
+  const ask = (change: Partial<PartialRequest>) => () =>
+    evaluatePartially(set, { ...REQUEST, ...change }, createEntityStore());
+  const refusal = (message: string) =>
+    expect.objectContaining({ path: 'context', message: `cannot read the request: ${message}` });
+  const others = ['s', 'b', 'ip', 'd', 't', 'u', 'set', 'who', 'doc', 'rec'].map((name) => ({
+    path: [name],
+  }));
+  expect(ask({ context: {}, unknownContext: others })).toThrow(
+    refusal("expected the attribute 'n'"),
+  );
+  const path = Array.from({ length: 100_000 }, () => 'rec');
+  expect(ask({ unknownContext: [{ path }] })).toThrow(
+    refusal("found 'rec' unknown, expected at most 64 names"),
+  );
+});
+
+test('completes with a request that the schema admits, unless told otherwise', async () => {
+  const text = 'permit (principal, action, resource) when { context.n == 1 };';
+  const set = await engine.load([{ id: 'p', text }], SCHEMA);
+  const [residual] = evaluatePartially(set, REQUEST, aliceIn(set)).residuals;
+  const request = {
+    principal: { type: 'Team', id: 'a' },
+    action: { type: 'Action', id: 'view' },
+    resource: { type: 'Doc', id: 'd' },
+    context: {},
+  };
+  const entities = createEntityStore();
+  expect(() => completeResidual(set, residual as ResidualPolicy, { request, entities })).toThrow(
+    expect.objectContaining({ code: 'ERR_CEDAR_REQUEST_INVALID' }),
+  );
 });
