@@ -118,6 +118,7 @@ test.each([
   [
     'is false',
     `
+      {x: resource, r: {a: 1}} has r.b
       {a: resource, b: principal} has b.note
       context.b && false
       context.n == 1 && false
@@ -215,6 +216,23 @@ test.each([
   [
     'may be true or false, and never fails',
     `
+      (context has opt) == context.b
+      (context.n == 1) == context.b
+      (context.n < 1) == context.b
+      (context.who in Team::"a") == context.b
+      (context.who is User in Team::"a") == context.b
+      (context.b && context.b) == context.b
+      (context.b || context.b) == context.b
+      (!context.b) == context.b
+      context.who.hasTag("x") == context.b
+      context.set.isEmpty() == context.b
+      (context.s like "a*") == context.b
+      context.ip.isIpv4() == context.b
+      context.n == 9223372036854775807
+      (if context.b then context.rec else context.rec).a == 1
+      (if context.b then context.rec else {a: context.n}) == context.rec
+      (if context.b then context.set else [context.n]) == context.set
+      (if context.b then context.who else principal) == context.who
       context.ip.isIpv4()
       context.ip.isIpv6()
       context.ip.isLoopback()
@@ -343,6 +361,9 @@ test.each([
   [
     'may be true, and may fail',
     `
+      (context.n + 1) == context.n
+      (context.n - 1) == context.n
+      (context.n * 2) == context.n
       ip(context.s) == context.ip
       decimal(context.s) == context.d
       datetime(context.s) == context.t
@@ -477,6 +498,7 @@ test.each([
   [
     'may fail',
     `
+      {a: context.n + 1, b: context.nothing} has b
       context.n < context.s
       context.n < context.t
       context.t < context.u
