@@ -120,6 +120,20 @@ when { context.level > 3 };
     expect((await folder.cedar('check', 'p.cedar', '--strict')).code).toBe(EXIT.negative);
   });
 
+  test('warns of a template without a link, and finds links in a file of that very name', async () => {
+    const template = '@id("t") forbid (principal in ?principal, action, resource);';
+    const link = '[{"template_id":"t","link_id":"l","args":{"?principal":"U::\\"u\\""}}]';
+    await using folder = await cedarFolder({
+      'a/p.cedar': template,
+      'b/p.cedar': template,
+      'b/.links.json': link,
+    });
+    const alone = await folder.cedar('check', 'a');
+    expect(alone.out).toMatch(/^a\/p.cedar:1:1: warning: found no link of the template 't'/);
+    const linked = await folder.cedar('check', 'b');
+    expect(linked.out).toMatch(/^good: 0 errors, 0 warnings in 1 policy, 1 template/);
+  });
+
   test('says that nothing is validated without a schema', async () => {
     const { code, out } = await vaults.cedar('check', 'policies/owner.cedar');
     expect(code).toBe(EXIT.ok);

@@ -58,6 +58,11 @@ describe('hostile files', () => {
       "found no .cedar file in 'folder/empty', expected one",
     ],
     [
+      'a name that is nearly one of policies',
+      ['check', 'loud'],
+      "found 'loud/FORBID.CEDAR', expected .cedar or .links.json in small letters",
+    ],
+    [
       'no such policies',
       ['check', 'nowhere.cedar'],
       "cannot read policies 'nowhere.cedar': found no such file",
@@ -111,6 +116,8 @@ describe('hostile files', () => {
     await using folder = await cedarFolder({
       'p.cedar': permit,
       'folder/empty/README.md': '',
+      'loud/p.cedar': permit,
+      'loud/FORBID.CEDAR': permit,
       'latin.cedar': Uint8Array.of(0x2f, 0x2f, 0xe9),
       'broken.json': '{\n  "a": }',
       'list.json': '[1]',

@@ -104,10 +104,12 @@ export class CandidateCache {
   }
 
   #turnTo(view: EntityView): void {
-    this.#view = view;
+    // INVARIANT, here and below: a stack that ends between two steps leaves nothing that is taken for what it is not.
     const known = this.#byView.get(view);
-    this.#lists = known ?? new CandidateLists(this.#budget);
-    if (known === undefined) this.#byView.set(view, this.#lists);
+    const lists = known ?? new CandidateLists(this.#budget);
+    if (known === undefined) this.#byView.set(view, lists);
+    this.#lists = lists;
+    this.#view = view;
   }
 }
 
@@ -124,8 +126,8 @@ class CandidateLists {
 
   get(version: number, principal: Kin, resource: Kin): readonly CompiledPolicy[] | undefined {
     if (this.#version !== version) {
-      this.#version = version;
       this.clear();
+      this.#version = version;
       return undefined;
     }
     return this.#lists.get(principal)?.get(resource);

@@ -113,12 +113,14 @@ class NamedSlot {
   }
 
   #find(layout: Layout): number {
+    // First, for the stack may end there: what is noted after it is whole.
+    const slot = layout.slotOf(this.#name);
     this.#thirdLayout = this.#secondLayout;
     this.#thirdSlot = this.#secondSlot;
     this.#secondLayout = this.#layout;
     this.#secondSlot = this.#slot;
     this.#layout = layout;
-    this.#slot = layout.slotOf(this.#name);
-    return this.#slot;
+    this.#slot = slot;
+    return slot;
   }
 }

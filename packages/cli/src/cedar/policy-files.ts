@@ -1,3 +1,4 @@
+import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { CommandError, type Io } from '../command-line/command.ts';
@@ -18,7 +19,7 @@ export interface PolicyFiles {
 
 /**
  * Reads files of policies and links. A folder stands for every `.cedar` and `.links.json` below it, sorted by
- * path; hidden folders and links to folders are left out. A file that is named is links when its name ends in
+ * path; hidden folders are left out. A file that is named is links when its name ends in
  * `.json` or among `links`, and policies otherwise.
  *
  * @throws {CommandError} naming what cannot be read
@@ -53,6 +54,24 @@ export async function readPolicyFiles(
   return { policies, links };
 }
 
+/** What would be left out though somebody meant it: a forbid in it would be missed without a word. */
+async function requireOther(name: string, entry: Dirent, io: Io): Promise<void> {
+  const where = printable(name);
+  if (entry.name.startsWith('.#')) return;
+  if (/\.(cedar|links\.json)$/i.test(entry.name)) {
+    throw new CommandError(
+      `cannot read policies: found '${where}', expected .cedar or .links.json in small letters`,
+    );
+  }
+  if (!entry.isSymbolicLink() || entry.name.startsWith('.')) return;
+  const target = await stat(resolve(io.cwd, name)).catch(() => undefined);
+  if (target?.isDirectory()) {
+    throw new CommandError(
+      `cannot read policies: found '${where}', a link to a folder, which is not followed; name the folder itself`,
+    );
+  }
+}
+
 async function filesBelow(folder: string, io: Io): Promise<readonly string[]> {
   const found: string[] = [];
   await walk(folder, 0);
@@ -71,10 +90,15 @@ async function filesBelow(folder: string, io: Io): Promise<readonly string[]> {
       );
     }
     for (const entry of await readdir(resolve(io.cwd, path), { withFileTypes: true })) {
-      if (entry.name.startsWith('.')) continue;
       const name = join(path, entry.name);
-      if (entry.isDirectory()) await walk(name, depth + 1);
-      else if (/\.(cedar|links\.json)$/.test(entry.name)) found.push(name);
+      if (entry.isDirectory()) {
+        if (!entry.name.startsWith('.')) await walk(name, depth + 1);
+      } else if (/^(?!\.#).*\.(cedar|links\.json)$/.test(entry.name)) {
+        // `.#name` is what an editor leaves while somebody edits `name`.
+        found.push(name);
+      } else {
+        await requireOther(name, entry, io);
+      }
       if (found.length > FILES_MAX) return;
     }
   }

@@ -71,6 +71,11 @@ export async function policySources(
       }
     }
   }
+  const linked = new Set(links.map(({ template }) => template));
+  for (const { id } of templates) {
+    const origin = origins.get(id);
+    if (origin && !linked.has(id)) problems.push(unlinked(id, origin));
+  }
   return { policies, templates, links, origins, problems };
 }
 
@@ -78,6 +83,17 @@ export async function policySources(
 async function annotatedId(text: string, engine: CedarEngine): Promise<string | undefined> {
   const { policies } = await engine.split(text, { ids: 'annotation' });
   return policies[0]?.id;
+}
+
+/** Most often its links are in a file that was not named. */
+function unlinked(id: string, { file, start }: Origin): FoundProblem {
+  return {
+    code: 'ERR_CEDAR_POLICY_INVALID',
+    severity: 'warning',
+    message: `found no link of the template '${id}', which decides nothing without one`,
+    file,
+    ...(start !== undefined && { start }),
+  };
 }
 
 /** Most often a file that was meant for another place, or cut off. */

@@ -50,7 +50,7 @@ const request = {
 const operands = { operands: '[POLICIES…]', operandsMax: 10_000 } as const;
 
 const POLICIES =
-  'Policies stand as operands or after --policies, as files or folders (every .cedar below, and .links.json: links of templates).\nA policy is called by its @id; without one policy0, policy1, … by its place among all of them.';
+  'Policies stand as operands or after --policies, as files or folders (every *.cedar below, and *.links.json: links of templates).\nA policy is called by its @id; without one policy0, policy1, … by its place among all of them.';
 
 /** `countersign cedar check` */
 export const cedarCheckCommand: Command = {
