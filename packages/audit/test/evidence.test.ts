@@ -127,6 +127,12 @@ describe('what a signed decision says', () => {
     expect(badOf(checkEventEntries([garbage]))).toEqual(['event']);
   });
 
+  test('that nothing proves to stand in a log is unknown, not in another place', () => {
+    const found = checkEventEntries([{ ...entryOf(bySvid), origin: '', isProven: false }]);
+    expect(resultsOf(found)).toMatchObject({ event: 'unknown', signature: 'good' });
+    expect(found[0]?.detail).toContain('nothing proves that a log holds it');
+  });
+
   test('by a DPoP proof alone is E1: the proof is good, and nothing is signed', () => {
     const dpop = /^"dpop": (.*)$/m.exec(byDpop.signature.base)?.[1] as string;
     const { signature: _gone, ...unsigned } = byDpop;
@@ -157,6 +163,17 @@ describe('what supports it', () => {
     const found = check(bySvid, {}, more);
     expect(badOf(found)).toEqual([]);
     expect(resultsOf(found)).toMatchObject({ outcome: 'good', credential: 'good' });
+  });
+
+  test('supports nothing while it is not proven to stand in a log', () => {
+    for (const [event, role] of [
+      [outcome, 'outcome'],
+      [issued(bySvid), 'credential'],
+    ] as const) {
+      const unproven = { ...entryOf(event, role), origin: '', isProven: false };
+      const found = check(bySvid, {}, [unproven]).filter((each) => each.role === role);
+      expect(resultsOf(found)).toEqual({ event: 'unknown', [role]: 'unknown' });
+    }
   });
 
   test('is also the registration of a certificate of another authority', () => {

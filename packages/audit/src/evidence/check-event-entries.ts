@@ -38,14 +38,22 @@ export function checkEventEntries(
     const isSubject = entry === entries[0];
     if (isSubject) subject = event;
     if (!event || !subject) continue;
-    const found = isSubject ? checkSubject(event, options) : checkSupport(role, event, subject);
+    const found = isSubject
+      ? checkSubject(event, options)
+      : checkSupport(role, event, subject).map((each) => unprovenIs(entry, each));
     checks.push(...found.map((check) => ({ role, ...check })));
   }
   return checks;
 }
 
+/** What nobody's log holds supports nothing, and cannot be held against the subject either. */
+function unprovenIs({ isProven }: VerifiedEvidenceEntry, found: Check): Check {
+  if (isProven || found.result !== 'good') return found;
+  return { ...found, result: 'unknown', detail: `${found.detail}, if its log says so` };
+}
+
 function eventOf(
-  { entry, origin, index }: VerifiedEvidenceEntry,
+  { entry, origin, index, isProven }: VerifiedEvidenceEntry,
   add: (check: Check) => void,
 ): Event | undefined {
   let event: Event;
@@ -56,15 +64,14 @@ function eventOf(
     add({ part: 'event', result: 'bad', detail: error.message.slice(0, 300) });
     return undefined;
   }
-  const at = new Date(event.at).toISOString();
+  const what = `${event.kind} '${event.id}' of ${timeOf(event.at)}`;
   const isOwn = event.origin === origin && event.seq === index;
-  add({
-    part: 'event',
-    result: isOwn ? 'good' : 'bad',
-    detail: isOwn
-      ? `${event.kind} '${event.id}' of ${at}`
-      : `it says '${event.origin}' ${event.seq}, and stands in '${origin}' at ${index}`,
-  });
+  if (!isProven) add(check('event', 'unknown', `${what}: nothing proves that a log holds it`));
+  else if (isOwn) add(check('event', 'good', what));
+  else {
+    const place = `'${event.origin}' ${event.seq}, and stands in '${origin}' at ${index}`;
+    add(check('event', 'bad', `it says ${place}`));
+  }
   return event;
 }
 
