@@ -109,6 +109,64 @@ describe('what a signed decision says', () => {
     expect(badOf(check(event))).toContain(part);
   });
 
+  describe.each(['svid', 'dpop'] as const)('by the key of a %s', (keyFrom) => {
+    const at = (path: string) => `https://api.bank.example${path}`;
+
+    test.each([
+      ['/payments', '/payments'],
+      ['/open-banking/payments?x=/y', '/payments'],
+      ['/v1/accounts/a%2F1/balances', '/accounts/{AccountId}/balances'],
+      ['/reports/2027.pdf', '/reports/{Year}.pdf'],
+      ['/api/', '/'],
+    ])('over %s is good in an event of %s', async (path, route) => {
+      const event = await signedDecision({ keyFrom, url: at(path), route });
+      expect(badOf(check(event))).toEqual([]);
+      expect(resultsOf(check(event))['signature']).toBe('good');
+    });
+
+    test.each([
+      ['/domestic-payment-consents', '/domestic-payments'],
+      ['/payments/domestic-payment-consents', '/payments'],
+      ['/xpayments', '/payments'],
+      ['/payments/', '/payments'],
+      ['/payments', '/payments/'],
+      ['/Payments', '/payments'],
+      ['/p%61yments', '/payments'],
+      ['/accounts/1', '/accounts/{AccountId}/balances'],
+      ['/accounts//balances', '/accounts/{AccountId}/balances'],
+      ['/reports/.pdf', '/reports/{Year}.pdf'],
+      ['/x?y=/payments', '/payments'],
+    ])('over %s is bad in an event of %s', async (path, route) => {
+      const event = await signedDecision({ keyFrom, url: at(path), route });
+      expect(badOf(check(event))).toEqual(
+        keyFrom === 'dpop' ? ['signature', 'dpop'] : ['signature'],
+      );
+    });
+
+    test('over one resource is bad in the event of another', async () => {
+      const url = at('/bank/accounts/a1/statements/s%202');
+      const route = '/accounts/{AccountId}/statements/{StatementId}';
+      const event = await signedDecision({ keyFrom, url, route });
+      const of = (id: string, parent: string) =>
+        check({
+          ...event,
+          resource: { type: 'Bank::Statement', id },
+          resourceParents: [
+            { type: 'Bank::Account', id: parent },
+            { type: 'Surface', id: 's' },
+          ],
+        });
+      expect(badOf(of('s 2', 'a1'))).toEqual([]);
+      expect(badOf(of('s3', 'a1'))).toContain('signature');
+      expect(badOf(of('s 2', 'a2'))).toContain('signature');
+    });
+
+    test('is unknown in an event that tells of no route', async () => {
+      const { route: _gone, ...event } = await signedDecision({ keyFrom });
+      expect(resultsOf(check(event))['signature']).toBe('unknown');
+    });
+  });
+
   test('with any bit of the signature flipped is bad', () => {
     const value = Buffer.from(bySvid.signature.value, 'base64');
     for (let bit = 0; bit < value.length * 8; bit++) {

@@ -3,6 +3,7 @@ import type { EvidenceCheck, VerifiedEvidenceEntry } from '@countersign/ledger';
 import { type DecisionEvent, decodeEvent, type Event, ModelError } from '@countersign/model';
 import { checkDigests, contentDigests, isSignatureOf, keyThumbprint } from '@countersign/sdk';
 import { checkDpopProof } from './check-dpop-proof.ts';
+import { checkOperation } from './check-operation.ts';
 
 /** What whoever verifies has beside the file. */
 export interface EventEvidenceOptions {
@@ -134,15 +135,14 @@ function checkActorSignature(
   if (lineOf(base, '@signature-params') !== signature.input) {
     return check('signature', 'bad', 'its parameters are not those that were signed');
   }
-  if (lineOf(base, '@method') !== event.method) {
-    return check('signature', 'bad', 'it is over another method than the event tells of');
-  }
+  const target = lineOf(base, '@target-uri');
+  const fault = checkOperation({ method: lineOf(base, '@method'), uri: target }, event);
+  if (fault) return check('signature', fault.result, fault.detail);
   const created = Number(/;created=([0-9]{1,15})(?:;|$)/.exec(signature.input)?.[1] ?? 0) * 1000;
   const ageMs = event.at - created;
   if (ageMs < -SKEW_MS || ageMs > SIGNATURE_AGE_MS + SKEW_MS) {
     return check('signature', 'bad', 'it was not made when the event happened');
   }
-  const target = lineOf(base, '@target-uri');
   return check(
     'signature',
     'good',
