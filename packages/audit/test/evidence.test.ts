@@ -44,6 +44,8 @@ describe('what a signed decision says', () => {
       signature: 'good',
       certificate: 'good',
       token: 'good',
+      outcome: 'unknown',
+      credential: 'unknown',
     });
   });
 
@@ -54,6 +56,8 @@ describe('what a signed decision says', () => {
       signature: 'good',
       dpop: 'good',
       token: 'good',
+      outcome: 'unknown',
+      credential: 'unknown',
     });
   });
 
@@ -195,7 +199,12 @@ describe('what a signed decision says', () => {
     const dpop = /^"dpop": (.*)$/m.exec(byDpop.signature.base)?.[1] as string;
     const { signature: _gone, ...unsigned } = byDpop;
     const event: DecisionEvent = { ...unsigned, evidence: 'E1', dpop };
-    expect(resultsOf(check(event))).toEqual({ event: 'good', dpop: 'good', signature: 'unknown' });
+    expect(resultsOf(check(event))).toEqual({
+      event: 'good',
+      dpop: 'good',
+      signature: 'unknown',
+      outcome: 'unknown',
+    });
     const [header, claims] = dpop.split('.');
     const forged = { ...event, dpop: `${header}.${claims}.${'A'.repeat(86)}` };
     expect(badOf(check(forged))).toEqual(['dpop']);
@@ -221,6 +230,46 @@ describe('what supports it', () => {
     const found = check(bySvid, {}, more);
     expect(badOf(found)).toEqual([]);
     expect(resultsOf(found)).toMatchObject({ outcome: 'good', credential: 'good' });
+  });
+
+  test('is told to be unknown when it was left out', () => {
+    const told = (...more: VerifiedEvidenceEntry[]) =>
+      check(bySvid, {}, more)
+        .filter(({ role }) => role === undefined)
+        .map(({ part, result }) => [part, result]);
+    const [after, by] = [entryOf(outcome, 'outcome'), entryOf(issued(bySvid), 'credential')];
+    expect(told(after, by)).toEqual([]);
+    expect(told(by)).toEqual([['outcome', 'unknown']]);
+    expect(told(after)).toEqual([['credential', 'unknown']]);
+    expect(told()).toEqual([
+      ['outcome', 'unknown'],
+      ['credential', 'unknown'],
+    ]);
+  });
+
+  test("is never another's certificate for a DPoP key", () => {
+    const { certificate } = bySvid.signature;
+    const event = changed(byDpop, { certificate: certificate as string });
+    const found = check(event, {}, [
+      entryOf(outcome, 'outcome'),
+      entryOf(issued(bySvid), 'credential'),
+    ]);
+    expect(badOf(found)).toEqual(['credential']);
+    const without = check(byDpop, {}, [entryOf(outcome, 'outcome')]);
+    expect(without.at(-1)).toMatchObject({ part: 'credential', result: 'unknown' });
+  });
+
+  test('is an outcome from when the decision was made on, and of what was decided', () => {
+    expect(support({ ...outcome, at: AT }, 'outcome')).toEqual([]);
+    expect(support({ ...outcome, at: AT - 1 }, 'outcome')).toEqual(['outcome']);
+    const refused = { ...bySvid, effect: 'deny', reason: 'policy-forbids' } as const;
+    const of = (event: DecisionEvent, forwarded: boolean) =>
+      badOf(check(event, {}, [entryOf({ ...outcome, forwarded }, 'outcome')]));
+    expect(of(refused, false)).toEqual([]);
+    expect(of(refused, true)).toEqual(['outcome']);
+    expect(of({ ...refused, enforced: false }, true)).toEqual([]);
+    const late = entryOf({ ...bySvid, seq: 2 });
+    expect(badOf(checkEventEntries([late, entryOf(outcome, 'outcome')]))).toEqual(['outcome']);
   });
 
   test('supports nothing while it is not proven to stand in a log', () => {
@@ -263,6 +312,16 @@ describe('what supports it', () => {
       'credential',
     ],
     ['the word of a point', issued(bySvid, { origin: bySvid.origin }), 'credential'],
+    [
+      "the word of another bank's authority",
+      issued(bySvid, { origin: 'x.example/authority' }),
+      'credential',
+    ],
+    [
+      "a log below the authority's",
+      issued(bySvid, { origin: 'bank.example/authority/x' }),
+      'credential',
+    ],
     ['another action', issued(bySvid, { action: 'join-token-created' }), 'credential'],
     ['an outcome under a role that nobody knows', outcome, 'friend'],
   ])('is not %s', (_what, event, role) => {

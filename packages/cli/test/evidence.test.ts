@@ -105,6 +105,41 @@ describe('ledger evidence', () => {
     expect([other.headline, other.code]).toEqual(['unknown', EXIT.failed]);
   });
 
+  test('never reads good once its outcome or its credential was taken out', async () => {
+    await using data = await temporaryFolder();
+    const { vkey, authority } = await written(data.path);
+    for (const [role, told] of [
+      ['outcome', 'whether the request reached the resource is not told'],
+      ['credential', 'whose the certificate is, nothing but itself says'],
+    ] as const) {
+      const found = await verified(data.path, 2, [vkey, authority], (file) => {
+        file.entries = file.entries.filter((entry) => entry.role !== role);
+      });
+      expect(found.out).toContain(`  unknown  ${role}: the file holds none: ${told}`);
+      expect([found.headline, found.code]).toEqual(['unknown', EXIT.failed]);
+    }
+  });
+
+  test("never reads good for a certificate in a partner's name that nobody registered", async () => {
+    await using data = await temporaryFolder();
+    const { vkey: authority } = await writeLog(data.path, 'authority', [signed.registration]);
+    const { decision } = await signedExchange();
+    const { vkey } = await writeLog(data.path, 'edge', exchange('a', START_MS, decision));
+    const found = await verified(data.path, 0, [vkey, authority]);
+    expect(found.out).toContain('  good  subject certificate: ');
+    expect([found.headline, found.code]).toEqual(['unknown', EXIT.failed]);
+  });
+
+  test('is bad when its first entry is called something else', async () => {
+    await using data = await temporaryFolder();
+    const { vkey, authority } = await written(data.path);
+    const found = await verified(data.path, 2, [vkey, authority], ({ entries: [first] }) => {
+      if (first) first.role = 'payment';
+    });
+    expect(found.out).toContain("expected 'subject'");
+    expect([found.headline, found.code]).toEqual(['BAD', EXIT.negative]);
+  });
+
   test('says that keys of the file itself prove nothing', async () => {
     await using data = await temporaryFolder();
     await written(data.path);

@@ -44,6 +44,29 @@ export function checkEventEntries(
       : checkSupport(role, event, subject).map((each) => unprovenIs(entry, each));
     checks.push(...found.map((check) => ({ role, ...check })));
   }
+  if (subject?.kind === 'decision') checks.push(...checkAbsences(entries, subject));
+  return checks;
+}
+
+/** What is left out must be told: a file is cut more easily than it is forged. */
+function checkAbsences(
+  entries: readonly VerifiedEvidenceEntry[],
+  { signature }: DecisionEvent,
+): readonly Check[] {
+  const has = (wanted: string) => entries.some(({ role }, at) => at > 0 && role === wanted);
+  const checks: Check[] = [];
+  if (!has('outcome')) {
+    const detail = 'the file holds none: whether the request reached the resource is not told';
+    checks.push(check('outcome', 'unknown', detail));
+  }
+  if (signature?.keyFrom === 'dpop') {
+    const detail =
+      "the token says whose the signing key is, and is not in the record: see that token's issuer";
+    checks.push(check('credential', 'unknown', detail));
+  } else if (signature && !has('credential')) {
+    const detail = 'the file holds none: whose the certificate is, nothing but itself says';
+    checks.push(check('credential', 'unknown', detail));
+  }
   return checks;
 }
 
@@ -198,9 +221,7 @@ function checkContent({ base }: Signature, content: Uint8Array): Check {
 function checkSupport(role: string, event: Event, subject: Event): readonly Check[] {
   switch (role) {
     case 'outcome':
-      return event.kind === 'outcome' && event.id === subject.id && event.origin === subject.origin
-        ? [check('outcome', 'good', `status ${event.status}, forwarded: ${event.forwarded}`)]
-        : [check('outcome', 'bad', 'it is not of this decision')];
+      return [checkOutcome(event, subject)];
     case 'credential':
       return [checkCredential(event, subject)];
     default:
@@ -208,16 +229,39 @@ function checkSupport(role: string, event: Event, subject: Event): readonly Chec
   }
 }
 
+function checkOutcome(event: Event, subject: Event): Check {
+  const isOfIt =
+    event.kind === 'outcome' &&
+    subject.kind === 'decision' &&
+    event.id === subject.id &&
+    event.origin === subject.origin;
+  if (!isOfIt) return check('outcome', 'bad', 'it is not of this decision');
+  // Nothing is answered before it is decided; a decision in front of an old outcome was put there.
+  if (event.at < subject.at || event.seq < subject.seq) {
+    return check('outcome', 'bad', `it is of ${timeOf(event.at)}, before the decision`);
+  }
+  if (event.forwarded && subject.enforced && subject.effect !== 'permit') {
+    return check('outcome', 'bad', `status ${event.status}, forwarded although it was refused`);
+  }
+  return check('outcome', 'good', `status ${event.status}, forwarded: ${event.forwarded}`);
+}
+
 /** The authority's word that it gave this certificate to this subject, before and for long enough. */
 function checkCredential(event: Event, subject: Event): Check {
-  const certificate = subject.kind === 'decision' ? subject.signature?.certificate : undefined;
+  const signature = subject.kind === 'decision' ? subject.signature : undefined;
+  // Anybody can put another's certificate beside a DPoP key of its own.
+  const certificate = signature?.keyFrom === 'dpop' ? undefined : signature?.certificate;
   const thumbprint = certificate && hash('sha256', Buffer.from(certificate, 'base64'), 'base64url');
   if (event.kind !== 'administration' || !CREDENTIALS.has(event.action)) {
     return check('credential', 'bad', 'it registers no credential');
   }
   // A point must not speak for the authority: whoever owns one could register what it likes in its own log.
-  if (!event.origin.split('/').includes('authority')) {
-    return check('credential', 'bad', `it is of '${event.origin}', which is no authority's log`);
+  if (event.origin !== `${subject.origin.split('/')[0]}/authority`) {
+    return check(
+      'credential',
+      'bad',
+      `it is of '${event.origin}', which is not the authority's log`,
+    );
   }
   // A partner's certificate says itself until when it is good; the authority says so of an SVID.
   const { thumbprint: registered, notAfterMs = Number.POSITIVE_INFINITY } = event.detail ?? {};
