@@ -195,6 +195,33 @@ describe('what a signed decision says', () => {
     expect(found[0]?.detail).toContain('nothing proves that a log holds it');
   });
 
+  test('that the point found a fault in is bad, also with the content that was signed', () => {
+    const fault = 'the content is not what was signed';
+    const refused: Partial<DecisionEvent> = {
+      effect: 'deny',
+      reason: 'content-mismatch',
+      evidence: 'E1',
+      signatureFault: fault,
+    };
+    const found = check(changed(bySvid, {}, refused), { content: Buffer.from(BODY) });
+    expect(resultsOf(found)).toMatchObject({ signature: 'bad', content: 'unknown' });
+    expect(found.find(({ part }) => part === 'signature')?.detail).toContain(fault);
+    const { signature: _gone, ...unsigned } = changed(bySvid, {}, refused);
+    expect(badOf(check(unsigned))).toEqual(['signature']);
+  });
+
+  test('says what was decided, and on which level of evidence', () => {
+    const told = (more: Partial<DecisionEvent>) => check({ ...bySvid, ...more })[0]?.detail;
+    expect(told({})).toMatch(/^decision 'event-1' of .*: permit \(policy-permits\), evidence E2$/);
+    expect(
+      told({ effect: 'deny', reason: 'policy-forbids', enforced: false, evidence: 'E1' }),
+    ).toMatch(/: deny \(policy-forbids\), not enforced, evidence E1$/);
+  });
+
+  test('of another kind than a decision has nobody who could have signed', () => {
+    expect(resultsOf(check(issued(bySvid)))).toEqual({ event: 'good' });
+  });
+
   test('by a DPoP proof alone is E1: the proof is good, and nothing is signed', () => {
     const dpop = /^"dpop": (.*)$/m.exec(byDpop.signature.base)?.[1] as string;
     const { signature: _gone, ...unsigned } = byDpop;

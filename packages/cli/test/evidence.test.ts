@@ -59,7 +59,7 @@ describe('ledger evidence', () => {
     ]);
     expect(found.err).toBe('');
     expect(found.out).toContain(
-      `unknown  ${copy}\n  good  subject checkpoint: signed by 'bank.example/edge'`,
+      `unknown  ${copy}\n  GET GetAccount by spiffe://bank.example/partner/example: permit`,
     );
     expect(found.out).toContain('good  outcome outcome: status 200, forwarded: true');
     expect(found.out).toContain('unknown  subject signature: the caller did not sign');
@@ -103,6 +103,59 @@ describe('ledger evidence', () => {
     const other = await verified(data.path, 2, [authority]);
     expect(other.out).toContain('  unknown  subject event: decision');
     expect([other.headline, other.code]).toEqual(['unknown', EXIT.failed]);
+  });
+
+  test('tells at once what was decided and answered, as text and as JSON', async () => {
+    await using data = await temporaryFolder();
+    const { vkey: authority } = await writeLog(data.path, 'authority', [signed.registration]);
+    const { vkey } = await writeLog(data.path, 'edge', [
+      ...exchange('a', START_MS, signed.decision),
+      ...exchange('b', START_MS, {
+        ...signed.decision,
+        effect: 'deny',
+        reason: 'content-mismatch',
+        evidence: 'E1',
+        signatureFault: 'the content is not what was signed',
+      }),
+    ]);
+    const paid = await verified(data.path, 0, [vkey, authority]);
+    expect(paid.out.split('\n')[1]).toBe(
+      '  POST /payments by spiffe://bank.example/partner/example: permit (policy-permits), evidence E2; answered 200 by the resource',
+    );
+    expect(paid.json).toMatchObject({
+      decision: { effect: 'permit', enforced: true, reason: 'policy-permits', evidence: 'E2' },
+      outcome: { status: 200, forwarded: true },
+    });
+    const refused = await verified(data.path, 2, [vkey, authority]);
+    expect(refused.out.split('\n')[1]).toBe(
+      '  POST /payments by spiffe://bank.example/partner/example: deny (content-mismatch), evidence E1; answered 403 without asking the resource',
+    );
+    expect(refused.out).toContain(
+      '  BAD  subject signature: the point did not take it: the content is not what was signed',
+    );
+    expect(refused.json).toMatchObject({
+      result: 'bad',
+      decision: {
+        effect: 'deny',
+        reason: 'content-mismatch',
+        evidence: 'E1',
+        signatureFault: 'the content is not what was signed',
+      },
+      outcome: { status: 403, forwarded: false },
+    });
+    expect([refused.headline, refused.code]).toEqual(['BAD', EXIT.negative]);
+  });
+
+  test("proves an event of the authority's log, which nobody signs", async () => {
+    await using data = await temporaryFolder();
+    const { authority } = await written(data.path);
+    const file = join(data.path, 'evidence.json');
+    const words = ['--data', data.path, '--log', 'authority', '--out', file];
+    await countersign(['ledger', 'evidence', '0', ...words]);
+    const verify = ['ledger', 'verify', '--evidence', file, '--vkey', authority];
+    const { code, out } = await countersign(verify);
+    expect(out).toContain(`good  ${file}\n  an event of kind administration\n`);
+    expect(code).toBe(EXIT.ok);
   });
 
   test('never reads good once its outcome or its credential was taken out', async () => {

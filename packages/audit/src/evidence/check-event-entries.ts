@@ -88,7 +88,7 @@ function eventOf(
     add({ part: 'event', result: 'bad', detail: error.message.slice(0, 300) });
     return undefined;
   }
-  const what = `${event.kind} '${event.id}' of ${timeOf(event.at)}`;
+  const what = `${event.kind} '${event.id}' of ${timeOf(event.at)}${decided(event)}`;
   const isOwn = event.origin === origin && event.seq === index;
   if (!isProven) add(check('event', 'unknown', `${what}: nothing proves that a log holds it`));
   else if (isOwn) add(check('event', 'good', what));
@@ -99,16 +99,26 @@ function eventOf(
   return event;
 }
 
+function decided(event: Event): string {
+  if (event.kind !== 'decision') return '';
+  const { effect, reason, enforced, evidence = 'E0' } = event;
+  return `: ${effect} (${reason})${enforced ? '' : ', not enforced'}, evidence ${evidence}`;
+}
+
 function checkSubject(event: Event, options: EventEvidenceOptions): readonly Check[] {
-  if (event.kind !== 'decision') {
-    return [check('signature', 'unknown', `an event of kind ${event.kind} carries no signature`)];
-  }
-  const { signature, dpop } = event;
+  // Only a request has an actor who could have signed.
+  if (event.kind !== 'decision') return [];
+  const { signature, signatureFault, dpop } = event;
   const checks: Check[] = [];
   if (dpop !== undefined) checks.push(checkDpopProof(dpop, event));
   if (!signature) {
-    const detail = `the caller did not sign: evidence ${event.evidence ?? 'E0'}`;
-    return [...checks, check('signature', 'unknown', detail)];
+    const level = `evidence ${event.evidence ?? 'E0'}`;
+    return [
+      ...checks,
+      signatureFault === undefined
+        ? check('signature', 'unknown', `the caller did not sign: ${level}`)
+        : check('signature', 'bad', `the point took none: ${signatureFault} (${level})`),
+    ];
   }
   return [...checks, ...checkSignature(signature, event, options)];
 }
@@ -123,7 +133,13 @@ function checkSignature(
     return [check('key', 'bad', 'the key is none, or not the one that the thumbprint names')];
   }
   const checks = [check('key', 'good', `${signature.algorithm} ${signature.keyThumbprint}`)];
-  checks.push(checkActorSignature(signature, key, event, tokens));
+  const { signatureFault } = event;
+  checks.push(
+    signatureFault === undefined
+      ? checkActorSignature(signature, key, event, tokens)
+      : // The caller signed something, and something else came: that it signed must not pass for having asked.
+        check('signature', 'bad', `the point did not take it: ${signatureFault}`),
+  );
   if (signature.keyFrom === 'dpop') {
     const proof = lineOf(signature.base, 'dpop');
     checks.push(
@@ -133,7 +149,7 @@ function checkSignature(
     );
   } else checks.push(checkCertificate(signature, event));
   checks.push(checkToken(signature, event));
-  if (content !== undefined) checks.push(checkContent(signature, content));
+  if (content !== undefined) checks.push(checkContent(signature, content, signatureFault));
   return checks;
 }
 
@@ -207,15 +223,16 @@ function checkToken(
     : check('token', 'bad', 'the signature covers another token than the event tells of');
 }
 
-function checkContent({ base }: Signature, content: Uint8Array): Check {
+function checkContent({ base }: Signature, content: Uint8Array, fault?: string): Check {
   const field = lineOf(base, 'content-digest');
   const digests = field === undefined ? undefined : contentDigests(['content-digest', field]);
   if (!digests) return check('content', 'bad', 'the signature covers no content');
   const compare = checkDigests(digests);
   compare.update(content);
-  return compare.matches()
+  if (!compare.matches()) return check('content', 'bad', 'it is not what was signed');
+  return fault === undefined
     ? check('content', 'good', `${content.length} bytes`)
-    : check('content', 'bad', 'it is not what was signed');
+    : check('content', 'unknown', `it is what was signed, and not known to be what came: ${fault}`);
 }
 
 function checkSupport(role: string, event: Event, subject: Event): readonly Check[] {

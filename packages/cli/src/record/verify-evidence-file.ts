@@ -12,6 +12,7 @@ import {
 } from '@countersign/ledger';
 import { type Arguments, CommandError, EXIT, type Io } from '../command-line/command.ts';
 import { print } from '../commands/options.ts';
+import { evidenceStory } from './evidence-story.ts';
 import { printable } from './printable.ts';
 import { readKey } from './read-key.ts';
 
@@ -42,11 +43,13 @@ export async function verifyEvidenceFile(
     checkEntries: (entries) =>
       checkEventEntries(entries, { tokens, ...(bytes && { content: bytes }) }),
   });
+  const { words, ...story } = evidenceStory(evidence.entries) ?? { words: 'no event' };
+  const headline = `${WORDS[result].padEnd(4)}  ${file}`;
   print(
     io,
     args,
-    { ok, result, file, checks },
-    [`${WORDS[result].padEnd(4)}  ${file}`, ...checks.map(line)].join('\n'),
+    { ok, result, file, ...story, checks },
+    [headline, `  ${printable(words)}`, ...checks.map(line)].join('\n'),
   );
   return EXITS[result];
 }
