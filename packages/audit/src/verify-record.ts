@@ -8,6 +8,7 @@ import {
   verifyLog,
 } from '@countersign/ledger';
 import { decodeEvent, type Event, type EventKind } from '@countersign/model';
+import { SignatureRepeats } from './signature-repeats.ts';
 
 /** What kinds of fault a record can have beside those of its log. */
 export type RecordProblemCode =
@@ -22,7 +23,9 @@ export type RecordProblemCode =
   /** A decision that stands after its outcome: the request was answered first. */
   | 'decision-late'
   /** A request reached the resource although it was refused. */
-  | 'denial-not-enforced';
+  | 'denial-not-enforced'
+  /** A request's signature that an earlier decision holds: a replay that was let through. */
+  | 'signature-repeated';
 
 /** One fault, where it is. */
 export interface RecordProblem {
@@ -52,6 +55,8 @@ export interface RecordReport {
   /** Not faults. In order; at most 1000. */
   readonly unfinished: readonly UnfinishedExchange[];
   readonly unfinishedOmitted: number;
+  /** Signatures that may stand twice and were not looked for; 0 up to about 10 million signed decisions. */
+  readonly signaturesUnchecked: number;
 }
 
 /** What a verifier of a record brings along; see `VerifyLogOptions`. */
@@ -68,7 +73,8 @@ const FINISHED_MAX = 100_000;
  * Verifies a point's log, or the collector's mirror of it, from the files alone: the log as `verifyLog`
  * does, then that it tells a story that can be true. Entries that the log's verifier could not prove are not
  * looked at. Holds the ids of unfinished exchanges and of the last 100,000 finished ones in memory; where
- * a closure comes later than that, the log is read a second time.
+ * a closure comes later than that, the log is read a second time. So it is where a request's signature seems to stand in two
+ * decisions; 32 MiB tell whether one does.
  *
  * @param record the log's folder, or a disk
  */
@@ -79,8 +85,8 @@ export async function verifyRecord(
   const reader = new RecordReader();
   const disk = typeof record === 'string' ? nodeDisk(record) : record;
   const log = await verifyLog(disk, { ...options, onEntry: (entry) => reader.read(entry) });
-  if (reader.hasLateClosures) {
-    await verifyLog(disk, { ...options, onEntry: (entry) => reader.resolveLateClosure(entry) });
+  if (reader.needsSecondReading) {
+    await verifyLog(disk, { ...options, onEntry: (entry) => reader.readAgain(entry) });
   }
   return reader.report(log);
 }
@@ -105,6 +111,7 @@ class RecordReader {
   readonly #finished = new Set<string>();
   /** Closures of exchanges that are neither open nor among the finished that are remembered. */
   readonly #lateClosures = new Map<string, VerifiedEntry>();
+  readonly #repeats = new SignatureRepeats();
   /** Ids of outcomes that no decision stood before, while one may still come. */
   readonly #orphans = new Map<string, number>();
 
@@ -128,15 +135,21 @@ class RecordReader {
     else if (event.kind === 'closure') this.#closure(event, entry);
   }
 
-  get hasLateClosures(): boolean {
-    return this.#lateClosures.size > 0;
+  get needsSecondReading(): boolean {
+    return this.#lateClosures.size > 0 || this.#repeats.isSuspicious;
   }
 
-  /** Second reading: does a decision stand before one of those closures? */
-  resolveLateClosure(entry: VerifiedEntry): void {
+  /** Does a decision stand before one of those closures? Is one of those signatures in two decisions? */
+  readAgain(entry: VerifiedEntry): void {
     const decision = decisionOf(entry);
-    const closure = decision && this.#lateClosures.get(decision.id);
-    if (decision && closure && entry.index < closure.index) this.#lateClosures.delete(decision.id);
+    if (!decision) return;
+    const { id, signature } = decision;
+    const closure = this.#lateClosures.get(id);
+    if (closure && entry.index < closure.index) this.#lateClosures.delete(id);
+    const first = signature && this.#repeats.firstOf(signature, entry.index);
+    if (first === undefined) return;
+    const found = `found the request signature of the decision at ${first}: it was replayed`;
+    this.#problem('signature-repeated', entry, found);
   }
 
   report(log: LogReport): RecordReport {
@@ -161,11 +174,13 @@ class RecordReader {
       problemsOmitted: this.#problemCount - this.#problems.length,
       unfinished: unfinished.slice(0, LISTED_MAX),
       unfinishedOmitted: Math.max(0, unfinished.length - LISTED_MAX),
+      signaturesUnchecked: this.#repeats.unchecked,
     };
   }
 
   #decision(event: Event & { kind: 'decision' }, entry: VerifiedEntry): void {
-    const { id, enforced, effect } = event;
+    const { id, enforced, effect, signature } = event;
+    if (signature) this.#repeats.note(signature);
     const outcomeIndex = this.#orphans.get(id);
     if (outcomeIndex !== undefined) {
       const what = enforced && event.stateChanging ? 'an enforced state-changing' : 'a';

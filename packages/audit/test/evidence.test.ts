@@ -44,6 +44,8 @@ describe('what a signed decision says', () => {
       signature: 'good',
       certificate: 'good',
       token: 'good',
+      outcome: 'unknown',
+      credential: 'unknown',
     });
   });
 
@@ -54,6 +56,8 @@ describe('what a signed decision says', () => {
       signature: 'good',
       dpop: 'good',
       token: 'good',
+      outcome: 'unknown',
+      credential: 'unknown',
     });
   });
 
@@ -109,6 +113,64 @@ describe('what a signed decision says', () => {
     expect(badOf(check(event))).toContain(part);
   });
 
+  describe.each(['svid', 'dpop'] as const)('by the key of a %s', (keyFrom) => {
+    const at = (path: string) => `https://api.bank.example${path}`;
+
+    test.each([
+      ['/payments', '/payments'],
+      ['/open-banking/payments?x=/y', '/payments'],
+      ['/v1/accounts/a%2F1/balances', '/accounts/{AccountId}/balances'],
+      ['/reports/2027.pdf', '/reports/{Year}.pdf'],
+      ['/api/', '/'],
+    ])('over %s is good in an event of %s', async (path, route) => {
+      const event = await signedDecision({ keyFrom, url: at(path), route });
+      expect(badOf(check(event))).toEqual([]);
+      expect(resultsOf(check(event))['signature']).toBe('good');
+    });
+
+    test.each([
+      ['/domestic-payment-consents', '/domestic-payments'],
+      ['/payments/domestic-payment-consents', '/payments'],
+      ['/xpayments', '/payments'],
+      ['/payments/', '/payments'],
+      ['/payments', '/payments/'],
+      ['/Payments', '/payments'],
+      ['/p%61yments', '/payments'],
+      ['/accounts/1', '/accounts/{AccountId}/balances'],
+      ['/accounts//balances', '/accounts/{AccountId}/balances'],
+      ['/reports/.pdf', '/reports/{Year}.pdf'],
+      ['/x?y=/payments', '/payments'],
+    ])('over %s is bad in an event of %s', async (path, route) => {
+      const event = await signedDecision({ keyFrom, url: at(path), route });
+      expect(badOf(check(event))).toEqual(
+        keyFrom === 'dpop' ? ['signature', 'dpop'] : ['signature'],
+      );
+    });
+
+    test('over one resource is bad in the event of another', async () => {
+      const url = at('/bank/accounts/a1/statements/s%202');
+      const route = '/accounts/{AccountId}/statements/{StatementId}';
+      const event = await signedDecision({ keyFrom, url, route });
+      const of = (id: string, parent: string) =>
+        check({
+          ...event,
+          resource: { type: 'Bank::Statement', id },
+          resourceParents: [
+            { type: 'Bank::Account', id: parent },
+            { type: 'Surface', id: 's' },
+          ],
+        });
+      expect(badOf(of('s 2', 'a1'))).toEqual([]);
+      expect(badOf(of('s3', 'a1'))).toContain('signature');
+      expect(badOf(of('s 2', 'a2'))).toContain('signature');
+    });
+
+    test('is unknown in an event that tells of no route', async () => {
+      const { route: _gone, ...event } = await signedDecision({ keyFrom });
+      expect(resultsOf(check(event))['signature']).toBe('unknown');
+    });
+  });
+
   test('with any bit of the signature flipped is bad', () => {
     const value = Buffer.from(bySvid.signature.value, 'base64');
     for (let bit = 0; bit < value.length * 8; bit++) {
@@ -127,11 +189,49 @@ describe('what a signed decision says', () => {
     expect(badOf(checkEventEntries([garbage]))).toEqual(['event']);
   });
 
+  test('that nothing proves to stand in a log is unknown, not in another place', () => {
+    const found = checkEventEntries([{ ...entryOf(bySvid), origin: '', isProven: false }]);
+    expect(resultsOf(found)).toMatchObject({ event: 'unknown', signature: 'good' });
+    expect(found[0]?.detail).toContain('nothing proves that a log holds it');
+  });
+
+  test('that the point found a fault in is bad, also with the content that was signed', () => {
+    const fault = 'the content is not what was signed';
+    const refused: Partial<DecisionEvent> = {
+      effect: 'deny',
+      reason: 'content-mismatch',
+      evidence: 'E1',
+      signatureFault: fault,
+    };
+    const found = check(changed(bySvid, {}, refused), { content: Buffer.from(BODY) });
+    expect(resultsOf(found)).toMatchObject({ signature: 'bad', content: 'unknown' });
+    expect(found.find(({ part }) => part === 'signature')?.detail).toContain(fault);
+    const { signature: _gone, ...unsigned } = changed(bySvid, {}, refused);
+    expect(badOf(check(unsigned))).toEqual(['signature']);
+  });
+
+  test('says what was decided, and on which level of evidence', () => {
+    const told = (more: Partial<DecisionEvent>) => check({ ...bySvid, ...more })[0]?.detail;
+    expect(told({})).toMatch(/^decision 'event-1' of .*: permit \(policy-permits\), evidence E2$/);
+    expect(
+      told({ effect: 'deny', reason: 'policy-forbids', enforced: false, evidence: 'E1' }),
+    ).toMatch(/: deny \(policy-forbids\), not enforced, evidence E1$/);
+  });
+
+  test('of another kind than a decision has nobody who could have signed', () => {
+    expect(resultsOf(check(issued(bySvid)))).toEqual({ event: 'good' });
+  });
+
   test('by a DPoP proof alone is E1: the proof is good, and nothing is signed', () => {
     const dpop = /^"dpop": (.*)$/m.exec(byDpop.signature.base)?.[1] as string;
     const { signature: _gone, ...unsigned } = byDpop;
     const event: DecisionEvent = { ...unsigned, evidence: 'E1', dpop };
-    expect(resultsOf(check(event))).toEqual({ event: 'good', dpop: 'good', signature: 'unknown' });
+    expect(resultsOf(check(event))).toEqual({
+      event: 'good',
+      dpop: 'good',
+      signature: 'unknown',
+      outcome: 'unknown',
+    });
     const [header, claims] = dpop.split('.');
     const forged = { ...event, dpop: `${header}.${claims}.${'A'.repeat(86)}` };
     expect(badOf(check(forged))).toEqual(['dpop']);
@@ -157,6 +257,57 @@ describe('what supports it', () => {
     const found = check(bySvid, {}, more);
     expect(badOf(found)).toEqual([]);
     expect(resultsOf(found)).toMatchObject({ outcome: 'good', credential: 'good' });
+  });
+
+  test('is told to be unknown when it was left out', () => {
+    const told = (...more: VerifiedEvidenceEntry[]) =>
+      check(bySvid, {}, more)
+        .filter(({ role }) => role === undefined)
+        .map(({ part, result }) => [part, result]);
+    const [after, by] = [entryOf(outcome, 'outcome'), entryOf(issued(bySvid), 'credential')];
+    expect(told(after, by)).toEqual([]);
+    expect(told(by)).toEqual([['outcome', 'unknown']]);
+    expect(told(after)).toEqual([['credential', 'unknown']]);
+    expect(told()).toEqual([
+      ['outcome', 'unknown'],
+      ['credential', 'unknown'],
+    ]);
+  });
+
+  test("is never another's certificate for a DPoP key", () => {
+    const { certificate } = bySvid.signature;
+    const event = changed(byDpop, { certificate: certificate as string });
+    const found = check(event, {}, [
+      entryOf(outcome, 'outcome'),
+      entryOf(issued(bySvid), 'credential'),
+    ]);
+    expect(badOf(found)).toEqual(['credential']);
+    const without = check(byDpop, {}, [entryOf(outcome, 'outcome')]);
+    expect(without.at(-1)).toMatchObject({ part: 'credential', result: 'unknown' });
+  });
+
+  test('is an outcome from when the decision was made on, and of what was decided', () => {
+    expect(support({ ...outcome, at: AT }, 'outcome')).toEqual([]);
+    expect(support({ ...outcome, at: AT - 1 }, 'outcome')).toEqual(['outcome']);
+    const refused = { ...bySvid, effect: 'deny', reason: 'policy-forbids' } as const;
+    const of = (event: DecisionEvent, forwarded: boolean) =>
+      badOf(check(event, {}, [entryOf({ ...outcome, forwarded }, 'outcome')]));
+    expect(of(refused, false)).toEqual([]);
+    expect(of(refused, true)).toEqual(['outcome']);
+    expect(of({ ...refused, enforced: false }, true)).toEqual([]);
+    const late = entryOf({ ...bySvid, seq: 2 });
+    expect(badOf(checkEventEntries([late, entryOf(outcome, 'outcome')]))).toEqual(['outcome']);
+  });
+
+  test('supports nothing while it is not proven to stand in a log', () => {
+    for (const [event, role] of [
+      [outcome, 'outcome'],
+      [issued(bySvid), 'credential'],
+    ] as const) {
+      const unproven = { ...entryOf(event, role), origin: '', isProven: false };
+      const found = check(bySvid, {}, [unproven]).filter((each) => each.role === role);
+      expect(resultsOf(found)).toEqual({ event: 'unknown', [role]: 'unknown' });
+    }
   });
 
   test('is also the registration of a certificate of another authority', () => {
@@ -188,6 +339,16 @@ describe('what supports it', () => {
       'credential',
     ],
     ['the word of a point', issued(bySvid, { origin: bySvid.origin }), 'credential'],
+    [
+      "the word of another bank's authority",
+      issued(bySvid, { origin: 'x.example/authority' }),
+      'credential',
+    ],
+    [
+      "a log below the authority's",
+      issued(bySvid, { origin: 'bank.example/authority/x' }),
+      'credential',
+    ],
     ['another action', issued(bySvid, { action: 'join-token-created' }), 'credential'],
     ['an outcome under a role that nobody knows', outcome, 'friend'],
   ])('is not %s', (_what, event, role) => {

@@ -2,7 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { verifyRecord } from '@countersign/audit';
 import { nodeDisk, openCheckpoint } from '@countersign/ledger';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { DecisionEvent } from '@countersign/model';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { SignatureRepeats } from '../src/signature-repeats.ts';
 import {
   appendEvents,
   type Body,
@@ -13,6 +15,8 @@ import {
   sidecar,
   temporaryFolder,
 } from './support/points.ts';
+
+type Signature = NonNullable<DecisionEvent['signature']>;
 
 const verifiers = [gateway.verifier];
 let folder: string;
@@ -123,6 +127,68 @@ test('finds a request that was refused and forwarded all the same', async () => 
   ]);
   const { problems } = await verifyRecord(path, { verifiers });
   expect(problems).toMatchObject([{ code: 'denial-not-enforced', index: 1 }]);
+});
+
+describe('a request signature that stands in two decisions of a log', () => {
+  const signature = (base: string, value: string, keyThumbprint = 'k') => ({
+    input: '("@method")',
+    value,
+    algorithm: 'ed25519',
+    base,
+    key: { kty: 'OKP' },
+    keyThumbprint,
+    keyFrom: 'svid',
+  });
+  const signedBy = (id: string, made: ReturnType<typeof signature>, more = {}) => [
+    decision(id, { signature: made, ...more }),
+    outcome(id),
+  ];
+
+  test('is a replay that was let through', async () => {
+    const first = signature('a', 'AAAA');
+    const path = await record([
+      ...signedBy('a', first),
+      ...signedBy('b', signature('b', 'BBBB')),
+      ...signedBy('c', first),
+      // A second ECDSA signature over the same; a base that was changed under the first signature.
+      ...signedBy('d', signature('a', 'DDDD')),
+      ...signedBy('e', signature('e', 'BBBB')),
+      ...signedBy('f', first, { effect: 'deny', reason: 'policy-forbids', enforced: false }),
+      // Others may sign the same words.
+      ...signedBy('g', signature('a', 'GGGG', 'another')),
+    ]);
+    const { problems, signaturesUnchecked } = await verifyRecord(path, { verifiers });
+    expect(problems.map(({ code, index }) => [code, index])).toEqual([
+      ['signature-repeated', 4],
+      ['signature-repeated', 6],
+      ['signature-repeated', 8],
+      ['signature-repeated', 10],
+    ]);
+    expect(problems[0]).toMatchObject({
+      file: '00000000.log',
+      detail: 'found the request signature of the decision at 0: it was replayed',
+    });
+    expect(problems[2]?.detail).toContain('decision at 2:');
+    expect(signaturesUnchecked).toBe(0);
+  });
+
+  test('is found however far apart the two are, and only then', async () => {
+    const bodies = Array.from({ length: 3000 }, (_, at) =>
+      decision(`d${at}`, { signature: signature(`${at}`, `v${at}`) }),
+    );
+    const path = await record([...bodies, decision('r', { signature: signature('7', 'v7') })]);
+    const { problems } = await verifyRecord(path, { verifiers });
+    expect(problems).toMatchObject([{ code: 'signature-repeated', index: 3000 }]);
+  });
+
+  test('is not looked for beyond what there is room for, and that is told', () => {
+    const repeats = new SignatureRepeats({ suspectsMax: 2 });
+    const each = ['a', 'b', 'c'].map((text) => signature(text, text) as Signature);
+    for (const made of [...each, ...each]) repeats.note(made);
+    expect([repeats.isSuspicious, repeats.unchecked]).toEqual([true, 4]);
+    const found = [...each, ...each].map((made, index) => repeats.firstOf(made, index));
+    expect(found).toEqual([undefined, undefined, undefined, 0, undefined, undefined]);
+  });
 });
 
 test('finds entries that are no events, or events of another place or log', async () => {

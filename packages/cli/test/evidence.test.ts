@@ -1,44 +1,40 @@
-import { generateKeyPairSync } from 'node:crypto';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT } from '@countersign/cli';
-import type { DecisionEvent } from '@countersign/model';
-import { keyThumbprint, publicJwk, signMessage } from '@countersign/sdk';
 import { describe, expect, test } from 'vitest';
 import { exchange, START_MS, writeLog } from './records.ts';
+import { signedExchange } from './signed-exchange.ts';
 import { countersign, temporaryFolder } from './test-io.ts';
 
-const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-const URL = 'https://api.bank.example/payments';
+const signed = await signedExchange();
 
-/** What a signed request leaves in a decision; the certificate is left out, which verifying must tell. */
-function signature(): NonNullable<DecisionEvent['signature']> {
-  const made = signMessage(
-    { kind: 'request', method: 'POST', targetUri: URL, fields: [] },
-    {
-      key: privateKey,
-      components: ['@method', '@target-uri'],
-      parameters: { created: START_MS / 1000, keyid: 'k', tag: 'countersign-request' },
-      label: 'sig',
-    },
-  );
-  return {
-    input: made.signatureInput.slice('sig='.length),
-    value: made.signature.slice('sig=:'.length, -1),
-    algorithm: 'ed25519',
-    base: made.base,
-    key: publicJwk(publicKey),
-    keyThumbprint: keyThumbprint(publicKey),
-    keyFrom: 'svid',
-  };
-}
-
+/** A point's log, the second exchange of which its caller signed, and the authority's, which knows the caller. */
 async function written(path: string) {
-  return await writeLog(path, 'edge', [
+  const { vkey: authority } = await writeLog(path, 'authority', [signed.registration]);
+  const edge = await writeLog(path, 'edge', [
     ...exchange('a', START_MS),
-    ...exchange('b', START_MS, { method: 'POST', evidence: 'E2', signature: signature() }),
+    ...exchange('b', START_MS, signed.decision),
     ...exchange('c', START_MS),
   ]);
+  return { ...edge, authority };
+}
+
+/** Makes evidence of an entry, lets it be changed, and verifies it with these keys. */
+async function verified(
+  path: string,
+  index: number,
+  keys: readonly string[],
+  change: (file: { entries: { role: string }[] }) => void = () => {},
+) {
+  const { out: made } = await countersign(['ledger', 'evidence', `${index}`, '--data', path]);
+  const content = JSON.parse(made);
+  change(content);
+  const file = join(path, 'evidence.json');
+  await writeFile(file, `${JSON.stringify(content, undefined, 2)}\n`);
+  const words = ['ledger', 'verify', '--evidence', file, ...keys.flatMap((key) => ['--vkey', key])];
+  const { code, out, err } = await countersign(words);
+  const json = JSON.parse((await countersign([...words, '--json'])).out);
+  return { code, out, err, json, headline: out.split('\n')[0]?.split('  ')[0] };
 }
 
 describe('ledger evidence', () => {
@@ -63,11 +59,11 @@ describe('ledger evidence', () => {
     ]);
     expect(found.err).toBe('');
     expect(found.out).toContain(
-      `good  ${copy}\n  good  subject checkpoint: signed by 'bank.example/edge'`,
+      `unknown  ${copy}\n  GET GetAccount by spiffe://bank.example/partner/example: permit`,
     );
     expect(found.out).toContain('good  outcome outcome: status 200, forwarded: true');
     expect(found.out).toContain('unknown  subject signature: the caller did not sign');
-    expect(found.code).toBe(EXIT.ok);
+    expect(found.code).toBe(EXIT.failed);
     const json = await countersign([
       'ledger',
       'verify',
@@ -77,29 +73,124 @@ describe('ledger evidence', () => {
       vkey,
       '--json',
     ]);
-    expect(JSON.parse(json.out)).toMatchObject({ ok: true, file: copy });
+    expect(JSON.parse(json.out)).toMatchObject({ ok: false, result: 'unknown', file: copy });
   });
 
-  test('proves what the actor signed, and tells what does not fit', async () => {
+  test('proves what the actor signed, when the keys of both logs are brought along', async () => {
     await using data = await temporaryFolder();
-    const { vkey } = await written(data.path);
-    const { out: text } = await countersign(['ledger', 'evidence', '2', '--data', data.path]);
-    const file = join(data.path, 'evidence.json');
-    await writeFile(file, text);
-    const { code, out } = await countersign([
-      'ledger',
-      'verify',
-      '--evidence',
-      file,
-      '--vkey',
-      vkey,
-    ]);
-    expect(out).toContain(
-      `  good  subject signature: POST ${URL}, signed 2027-02-01T10:00:00.000Z`,
+    const { vkey, authority } = await written(data.path);
+    const found = await verified(data.path, 2, [vkey, authority]);
+    expect(found.out).toContain(
+      '  good  subject signature: POST https://api.bank.example/pay/payments, signed 2027-02-01T10:00:00.000Z',
     );
-    // An actor's key without its certificate: whose it is, nobody could tell.
-    expect(out).toContain('  BAD  subject certificate: the record holds none');
-    expect([code, out.split('\n')[0]]).toEqual([EXIT.negative, `BAD   ${file}`]);
+    expect(found.out).toContain('  good  credential credential: certificate-registered for');
+    expect(found.json).toMatchObject({ ok: true, result: 'good' });
+    expect([found.headline, found.code]).toEqual(['good', EXIT.ok]);
+  });
+
+  test('is unknown, not bad, when the key of one log alone is brought along', async () => {
+    await using data = await temporaryFolder();
+    const { vkey, authority } = await written(data.path);
+    const found = await verified(data.path, 2, [vkey]);
+    expect(found.out).toContain(
+      "  unknown  credential checkpoint: it is of 'bank.example/authority': bring the key of that log along",
+    );
+    expect(found.out).toContain('  unknown  credential credential: certificate-registered for');
+    expect(found.out).not.toContain('BAD');
+    expect(found.out).not.toContain("''");
+    expect(found.json).toMatchObject({ ok: false, result: 'unknown' });
+    expect([found.headline, found.code]).toEqual(['unknown', EXIT.failed]);
+    const other = await verified(data.path, 2, [authority]);
+    expect(other.out).toContain('  unknown  subject event: decision');
+    expect([other.headline, other.code]).toEqual(['unknown', EXIT.failed]);
+  });
+
+  test('tells at once what was decided and answered, as text and as JSON', async () => {
+    await using data = await temporaryFolder();
+    const { vkey: authority } = await writeLog(data.path, 'authority', [signed.registration]);
+    const { vkey } = await writeLog(data.path, 'edge', [
+      ...exchange('a', START_MS, signed.decision),
+      ...exchange('b', START_MS, {
+        ...signed.decision,
+        effect: 'deny',
+        reason: 'content-mismatch',
+        evidence: 'E1',
+        signatureFault: 'the content is not what was signed',
+      }),
+    ]);
+    const paid = await verified(data.path, 0, [vkey, authority]);
+    expect(paid.out.split('\n')[1]).toBe(
+      '  POST /payments by spiffe://bank.example/partner/example: permit (policy-permits), evidence E2; answered 200 by the resource',
+    );
+    expect(paid.json).toMatchObject({
+      decision: { effect: 'permit', enforced: true, reason: 'policy-permits', evidence: 'E2' },
+      outcome: { status: 200, forwarded: true },
+    });
+    const refused = await verified(data.path, 2, [vkey, authority]);
+    expect(refused.out.split('\n')[1]).toBe(
+      '  POST /payments by spiffe://bank.example/partner/example: deny (content-mismatch), evidence E1; answered 403 without asking the resource',
+    );
+    expect(refused.out).toContain(
+      '  BAD  subject signature: the point did not take it: the content is not what was signed',
+    );
+    expect(refused.json).toMatchObject({
+      result: 'bad',
+      decision: {
+        effect: 'deny',
+        reason: 'content-mismatch',
+        evidence: 'E1',
+        signatureFault: 'the content is not what was signed',
+      },
+      outcome: { status: 403, forwarded: false },
+    });
+    expect([refused.headline, refused.code]).toEqual(['BAD', EXIT.negative]);
+  });
+
+  test("proves an event of the authority's log, which nobody signs", async () => {
+    await using data = await temporaryFolder();
+    const { authority } = await written(data.path);
+    const file = join(data.path, 'evidence.json');
+    const words = ['--data', data.path, '--log', 'authority', '--out', file];
+    await countersign(['ledger', 'evidence', '0', ...words]);
+    const verify = ['ledger', 'verify', '--evidence', file, '--vkey', authority];
+    const { code, out } = await countersign(verify);
+    expect(out).toContain(`good  ${file}\n  an event of kind administration\n`);
+    expect(code).toBe(EXIT.ok);
+  });
+
+  test('never reads good once its outcome or its credential was taken out', async () => {
+    await using data = await temporaryFolder();
+    const { vkey, authority } = await written(data.path);
+    for (const [role, told] of [
+      ['outcome', 'whether the request reached the resource is not told'],
+      ['credential', 'whose the certificate is, nothing but itself says'],
+    ] as const) {
+      const found = await verified(data.path, 2, [vkey, authority], (file) => {
+        file.entries = file.entries.filter((entry) => entry.role !== role);
+      });
+      expect(found.out).toContain(`  unknown  ${role}: the file holds none: ${told}`);
+      expect([found.headline, found.code]).toEqual(['unknown', EXIT.failed]);
+    }
+  });
+
+  test("never reads good for a certificate in a partner's name that nobody registered", async () => {
+    await using data = await temporaryFolder();
+    const { vkey: authority } = await writeLog(data.path, 'authority', [signed.registration]);
+    const { decision } = await signedExchange();
+    const { vkey } = await writeLog(data.path, 'edge', exchange('a', START_MS, decision));
+    const found = await verified(data.path, 0, [vkey, authority]);
+    expect(found.out).toContain('  good  subject certificate: ');
+    expect([found.headline, found.code]).toEqual(['unknown', EXIT.failed]);
+  });
+
+  test('is bad when its first entry is called something else', async () => {
+    await using data = await temporaryFolder();
+    const { vkey, authority } = await written(data.path);
+    const found = await verified(data.path, 2, [vkey, authority], ({ entries: [first] }) => {
+      if (first) first.role = 'payment';
+    });
+    expect(found.out).toContain("expected 'subject'");
+    expect([found.headline, found.code]).toEqual(['BAD', EXIT.negative]);
   });
 
   test('says that keys of the file itself prove nothing', async () => {
@@ -142,7 +233,9 @@ describe('ledger evidence', () => {
     await writeLog(data.path, 'inner', exchange('a', START_MS));
     const asked = await countersign(['ledger', 'evidence', '0', '--data', data.path]);
     expect([asked.code, asked.out]).toEqual([EXIT.failed, '']);
-    expect(asked.err).toContain("found edge, inner and no bundle that says which is a gateway's");
+    expect(asked.err).toContain(
+      "found authority, edge, inner and no bundle that says which is a gateway's",
+    );
     const named = await countersign([
       'ledger',
       'evidence',

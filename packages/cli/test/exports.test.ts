@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -129,6 +129,24 @@ test('export ocsf prints each event as the live export does, and what a dead let
   expect(out).toBe(`${expected.join('\n')}\n`);
   const one = ['export', 'ocsf', '-d', place.path, '--log', 'edge', '--from', '2', '--to', '2'];
   expect((await countersign(one)).out).toBe(`${expected[2]}\n`);
+});
+
+test('export ocsf takes both names of a copy, and that of the copy where there are both', async () => {
+  await using place = await temporaryFolder();
+  const { folder } = await writeLog(place.path, 'edge', exchange('a', START_MS));
+  const authority = join(place.path, 'elsewhere');
+  await cp(folder, join(authority, 'authority/logs/edge'), { recursive: true });
+  const exportedOf = async (data: string, ...words: readonly string[]) =>
+    await countersign(['export', 'ocsf', '-d', data, ...words]);
+  const { out: all } = await exportedOf(authority);
+  for (const name of ['edge', 'edge (collected)']) {
+    const { code, out } = await exportedOf(authority, '--log', name);
+    expect([code, out]).toEqual([EXIT.ok, all]);
+  }
+  await cp(join(authority, 'authority'), join(place.path, 'authority'), { recursive: true });
+  for (const words of [[], ['--log', 'edge'], ['--log', 'edge (collected)']]) {
+    expect((await exportedOf(place.path, ...words)).out).toBe(all);
+  }
 });
 
 test('export ocsf prints nothing of an entry that is no event, and says so', async () => {

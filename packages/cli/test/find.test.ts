@@ -75,6 +75,10 @@ test('the questions of an auditor, each with its answer', async () => {
     'accounts 1',
     'accounts 2',
   ]);
+  // What other commands call the authority's copy.
+  expect(await ids('--log', 'accounts (collected)', '--log', 'accounts', '--limit', '1')).toEqual([
+    'accounts 2',
+  ]);
   const from = new Date(START_MS + 60_000).toISOString();
   expect(await ids('--from', from, '--oldest')).toEqual(['edge 2', 'edge 3', 'edge 4', 'edge 5']);
   expect(await ids('--to', from, '--kind', 'decision')).toEqual(['accounts 0', 'edge 0']);

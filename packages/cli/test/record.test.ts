@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { EXIT } from '@countersign/cli';
 import { expect, test } from 'vitest';
 import { exchange, START_MS, writeLog } from './records.ts';
+import { signedExchange } from './signed-exchange.ts';
 import { countersign, temporaryFolder } from './test-io.ts';
 
 const verify = (...words: readonly string[]) => countersign(['ledger', 'verify', ...words]);
@@ -213,4 +214,18 @@ test('the shadow report of a good day is good', async () => {
     out: 'no request to a surface in shadow was recorded\n',
     err: '',
   });
+});
+
+test('ledger verify finds a signed request that was let through twice', async () => {
+  await using data = await temporaryFolder();
+  const { decision } = await signedExchange();
+  await writeLog(data.path, 'edge', [
+    ...exchange('a', START_MS, decision),
+    ...exchange('b', START_MS + 9, decision),
+  ]);
+  const { code, out } = await countersign(['ledger', 'verify', '--data', data.path]);
+  expect(code).toBe(EXIT.negative);
+  expect(out).toContain(
+    'entry 2: signature-repeated: found the request signature of the decision at 0',
+  );
 });

@@ -20,14 +20,15 @@ export interface WrittenLog {
   readonly privateKey: KeyObject;
 }
 
-/** Writes events to the log of a point in a data folder, each under a checkpoint of its own, or all under one. */
+/** Writes events to the log of a point, or of the authority, in a data folder, each under a checkpoint of its own, or all under one. */
 export async function writeLog(
   dataRoot: string,
   name: string,
   bodies: readonly Body[],
   { isOneCommit = false } = {},
 ): Promise<WrittenLog> {
-  const folder = join(dataRoot, 'points', name, 'log');
+  const folder =
+    name === 'authority' ? join(dataRoot, name, 'log') : join(dataRoot, 'points', name, 'log');
   const origin = `bank.example/${name}`;
   const { privateKey } = generateKeyPairSync('ed25519');
   const log = await openLog({

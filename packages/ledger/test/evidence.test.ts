@@ -56,8 +56,8 @@ describe('evidence of an entry', () => {
   });
 
   test('says that its own keys prove nothing by themselves', () => {
-    const { ok, checks } = verifyEvidence(evidence);
-    expect(ok).toBe(true);
+    const { ok, result, checks } = verifyEvidence(evidence);
+    expect([ok, result]).toEqual([false, 'unknown']);
     expect(checks[0]).toMatchObject({ part: 'verifier-key', result: 'unknown' });
   });
 
@@ -92,11 +92,73 @@ describe('evidence of an entry', () => {
     );
   });
 
-  test('under a key of somebody else is bad', () => {
-    const other = parseVerifierKey(verifierKey('another', fixedKey(9)));
+  test('under a key of somebody else in the name of the log is bad', () => {
+    const other = parseVerifierKey(verifierKey(verifier.name, fixedKey(9)));
     const report = verifyEvidence(evidence, { verifiers: [other] });
-    expect(report.ok).toBe(false);
+    expect([report.ok, report.result]).toEqual([false, 'bad']);
     expect(badParts(report.checks)).toEqual(['checkpoint']);
+  });
+
+  test('of a log of another name that a known key signed is bad, not unknown', async () => {
+    const proven = must(evidence.entries[0]);
+    const { text: signed } = openNote(proven.checkpoint, verifiers);
+    const privateKey = fixedKey(9);
+    const note = await signNote(signed, ed25519NoteSigner({ name: 'another', privateKey }));
+    const report = verifyEvidence(
+      { ...evidence, entries: [{ ...proven, checkpoint: note }] },
+      { verifiers: [parseVerifierKey(verifierKey('another', privateKey))] },
+    );
+    expect([report.result, badParts(report.checks)]).toEqual(['bad', ['checkpoint']]);
+  });
+
+  describe('of a log whose key was not brought along', () => {
+    const other = parseVerifierKey(verifierKey('another', fixedKey(9)));
+
+    test('is unknown, and nothing of it is good', () => {
+      let isProven: boolean | undefined;
+      const { ok, result, checks } = verifyEvidence(evidence, {
+        verifiers: [other],
+        checkEntries: ([only]) => {
+          isProven = only?.isProven;
+          expect(only?.origin).toBe('');
+          return [];
+        },
+      });
+      expect([ok, result, isProven]).toEqual([false, 'unknown', false]);
+      expect(checks.map(({ part, result: each }) => [part, each])).toEqual([
+        ['checkpoint', 'unknown'],
+        ['proof', 'unknown'],
+      ]);
+      expect(checks[0]?.detail).toBe(
+        `it is of '${verifier.name}': bring the key of that log along to verify it`,
+      );
+    });
+
+    test('is bad all the same where it contradicts itself', () => {
+      const proven = must(evidence.entries[0]);
+      const of = (change: object) =>
+        badParts(
+          verifyEvidence(
+            { ...evidence, entries: [{ ...proven, ...change }] },
+            { verifiers: [other] },
+          ).checks,
+        );
+      expect(of({ entry: Buffer.from('x') })).toEqual(['entry']);
+      expect(of({ proof: proven.proof.slice(1) })).toEqual(['proof']);
+      expect(of({ checkpoint: 'x' })).toEqual(['checkpoint']);
+    });
+  });
+
+  test.each(['outcome', '', 'Subject'])("whose first entry has the role '%s' is bad", (role) => {
+    const entries = [{ ...must(evidence.entries[0]), role }];
+    const report = verifyEvidence({ ...evidence, entries }, { verifiers });
+    expect([report.result, badParts(report.checks)]).toEqual(['bad', ['role']]);
+  });
+
+  test('with one role twice is bad', () => {
+    const only = must(evidence.entries[0]);
+    const report = verifyEvidence({ ...evidence, entries: [only, only] }, { verifiers });
+    expect([report.result, badParts(report.checks)]).toEqual(['bad', ['role']]);
   });
 
   test('of a log that a known key of another name signed is bad', async () => {

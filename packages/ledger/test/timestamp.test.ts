@@ -172,7 +172,8 @@ describe('evidence under a checkpoint of before', () => {
     await writing.close();
     expect(proven.checkpoint).toBe(checkpoint);
     const stamped = { entries: [{ ...proven, timestamps: [token] }], verifierKeys: [vkey] };
-    expect(verifyEvidence(stamped, { verifiers }).ok).toBe(true);
+    const checkTimestamp = timestampChecker([pem('stamper')]);
+    expect(verifyEvidence(stamped, { verifiers, checkTimestamp }).ok).toBe(true);
     await expect(proveEntry(log.disk, { ...options, index: 9 })).rejects.toThrow(
       expect.objectContaining({ code: 'ERR_LEDGER_RANGE' }),
     );

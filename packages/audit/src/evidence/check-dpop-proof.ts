@@ -2,9 +2,10 @@ import { constants, createPublicKey, type KeyObject, verify } from 'node:crypto'
 import type { EvidenceCheck } from '@countersign/ledger';
 import type { DecisionEvent } from '@countersign/model';
 import { keyThumbprint } from '@countersign/sdk';
+import { checkOperation } from './check-operation.ts';
 
 /**
- * Whether a DPoP proof was made with its own key for the token and method that an event tells of. It binds no content: who
+ * Whether a DPoP proof was made with its own key for the token and operation that an event tells of. It binds no content: who
  * keeps it can show that the holder of the key asked, not what for.
  *
  * @param thumbprint the key that it must be of, when that is known otherwise
@@ -12,9 +13,10 @@ import { keyThumbprint } from '@countersign/sdk';
  */
 export function checkDpopProof(
   proof: string,
-  { method, tokenHash, at }: DecisionEvent,
+  event: DecisionEvent,
   thumbprint?: string,
 ): Omit<EvidenceCheck, 'role'> {
+  const { tokenHash, at } = event;
   const bad = (detail: string) => ({ part: 'dpop', result: 'bad', detail }) as const;
   const [header = '', claims = '', signature = '', ...rest] = proof.split('.');
   const { jwk, alg } = objectOf(header);
@@ -27,7 +29,9 @@ export function checkDpopProof(
     return bad('it is of another key than the signature');
   }
   if (ath !== tokenHash) return bad('it is for another token than the event tells of');
-  if (htm !== method) return bad('it is for another method than the event tells of');
+  // RFC 9449 §4.3: htu is the target without query and fragment.
+  const fault = checkOperation({ method: textOf(htm), uri: textOf(htu) }, event);
+  if (fault) return { part: 'dpop', ...fault };
   // A proof is good for a minute, and a clock may be 5 s ahead.
   if (typeof iat !== 'number' || Math.abs(at - iat * 1000) > 65_000) {
     return bad('it was not made when the event happened');
@@ -37,6 +41,10 @@ export function checkDpopProof(
     result: 'good',
     detail: `${htm} ${String(htu)} by key ${keyThumbprint(key)}`,
   };
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }
 
 function isSigned(input: string, signature: Uint8Array, alg: unknown, key: KeyObject): boolean {

@@ -3,6 +3,7 @@ import type { EvidenceCheck, VerifiedEvidenceEntry } from '@countersign/ledger';
 import { type DecisionEvent, decodeEvent, type Event, ModelError } from '@countersign/model';
 import { checkDigests, contentDigests, isSignatureOf, keyThumbprint } from '@countersign/sdk';
 import { checkDpopProof } from './check-dpop-proof.ts';
+import { checkOperation } from './check-operation.ts';
 
 /** What whoever verifies has beside the file. */
 export interface EventEvidenceOptions {
@@ -38,14 +39,45 @@ export function checkEventEntries(
     const isSubject = entry === entries[0];
     if (isSubject) subject = event;
     if (!event || !subject) continue;
-    const found = isSubject ? checkSubject(event, options) : checkSupport(role, event, subject);
+    const found = isSubject
+      ? checkSubject(event, options)
+      : checkSupport(role, event, subject).map((each) => unprovenIs(entry, each));
     checks.push(...found.map((check) => ({ role, ...check })));
+  }
+  if (subject?.kind === 'decision') checks.push(...checkAbsences(entries, subject));
+  return checks;
+}
+
+/** What is left out must be told: a file is cut more easily than it is forged. */
+function checkAbsences(
+  entries: readonly VerifiedEvidenceEntry[],
+  { signature }: DecisionEvent,
+): readonly Check[] {
+  const has = (wanted: string) => entries.some(({ role }, at) => at > 0 && role === wanted);
+  const checks: Check[] = [];
+  if (!has('outcome')) {
+    const detail = 'the file holds none: whether the request reached the resource is not told';
+    checks.push(check('outcome', 'unknown', detail));
+  }
+  if (signature?.keyFrom === 'dpop') {
+    const detail =
+      "the token says whose the signing key is, and is not in the record: see that token's issuer";
+    checks.push(check('credential', 'unknown', detail));
+  } else if (signature && !has('credential')) {
+    const detail = 'the file holds none: whose the certificate is, nothing but itself says';
+    checks.push(check('credential', 'unknown', detail));
   }
   return checks;
 }
 
+/** What nobody's log holds supports nothing, and cannot be held against the subject either. */
+function unprovenIs({ isProven }: VerifiedEvidenceEntry, found: Check): Check {
+  if (isProven || found.result !== 'good') return found;
+  return { ...found, result: 'unknown', detail: `${found.detail}, if its log says so` };
+}
+
 function eventOf(
-  { entry, origin, index }: VerifiedEvidenceEntry,
+  { entry, origin, index, isProven }: VerifiedEvidenceEntry,
   add: (check: Check) => void,
 ): Event | undefined {
   let event: Event;
@@ -56,28 +88,37 @@ function eventOf(
     add({ part: 'event', result: 'bad', detail: error.message.slice(0, 300) });
     return undefined;
   }
-  const at = new Date(event.at).toISOString();
+  const what = `${event.kind} '${event.id}' of ${timeOf(event.at)}${decided(event)}`;
   const isOwn = event.origin === origin && event.seq === index;
-  add({
-    part: 'event',
-    result: isOwn ? 'good' : 'bad',
-    detail: isOwn
-      ? `${event.kind} '${event.id}' of ${at}`
-      : `it says '${event.origin}' ${event.seq}, and stands in '${origin}' at ${index}`,
-  });
+  if (!isProven) add(check('event', 'unknown', `${what}: nothing proves that a log holds it`));
+  else if (isOwn) add(check('event', 'good', what));
+  else {
+    const place = `'${event.origin}' ${event.seq}, and stands in '${origin}' at ${index}`;
+    add(check('event', 'bad', `it says ${place}`));
+  }
   return event;
 }
 
+function decided(event: Event): string {
+  if (event.kind !== 'decision') return '';
+  const { effect, reason, enforced, evidence = 'E0' } = event;
+  return `: ${effect} (${reason})${enforced ? '' : ', not enforced'}, evidence ${evidence}`;
+}
+
 function checkSubject(event: Event, options: EventEvidenceOptions): readonly Check[] {
-  if (event.kind !== 'decision') {
-    return [check('signature', 'unknown', `an event of kind ${event.kind} carries no signature`)];
-  }
-  const { signature, dpop } = event;
+  // Only a request has an actor who could have signed.
+  if (event.kind !== 'decision') return [];
+  const { signature, signatureFault, dpop } = event;
   const checks: Check[] = [];
   if (dpop !== undefined) checks.push(checkDpopProof(dpop, event));
   if (!signature) {
-    const detail = `the caller did not sign: evidence ${event.evidence ?? 'E0'}`;
-    return [...checks, check('signature', 'unknown', detail)];
+    const level = `evidence ${event.evidence ?? 'E0'}`;
+    return [
+      ...checks,
+      signatureFault === undefined
+        ? check('signature', 'unknown', `the caller did not sign: ${level}`)
+        : check('signature', 'bad', `the point took none: ${signatureFault} (${level})`),
+    ];
   }
   return [...checks, ...checkSignature(signature, event, options)];
 }
@@ -92,7 +133,13 @@ function checkSignature(
     return [check('key', 'bad', 'the key is none, or not the one that the thumbprint names')];
   }
   const checks = [check('key', 'good', `${signature.algorithm} ${signature.keyThumbprint}`)];
-  checks.push(checkActorSignature(signature, key, event, tokens));
+  const { signatureFault } = event;
+  checks.push(
+    signatureFault === undefined
+      ? checkActorSignature(signature, key, event, tokens)
+      : // The caller signed something, and something else came: that it signed must not pass for having asked.
+        check('signature', 'bad', `the point did not take it: ${signatureFault}`),
+  );
   if (signature.keyFrom === 'dpop') {
     const proof = lineOf(signature.base, 'dpop');
     checks.push(
@@ -102,7 +149,7 @@ function checkSignature(
     );
   } else checks.push(checkCertificate(signature, event));
   checks.push(checkToken(signature, event));
-  if (content !== undefined) checks.push(checkContent(signature, content));
+  if (content !== undefined) checks.push(checkContent(signature, content, signatureFault));
   return checks;
 }
 
@@ -127,15 +174,14 @@ function checkActorSignature(
   if (lineOf(base, '@signature-params') !== signature.input) {
     return check('signature', 'bad', 'its parameters are not those that were signed');
   }
-  if (lineOf(base, '@method') !== event.method) {
-    return check('signature', 'bad', 'it is over another method than the event tells of');
-  }
+  const target = lineOf(base, '@target-uri');
+  const fault = checkOperation({ method: lineOf(base, '@method'), uri: target }, event);
+  if (fault) return check('signature', fault.result, fault.detail);
   const created = Number(/;created=([0-9]{1,15})(?:;|$)/.exec(signature.input)?.[1] ?? 0) * 1000;
   const ageMs = event.at - created;
   if (ageMs < -SKEW_MS || ageMs > SIGNATURE_AGE_MS + SKEW_MS) {
     return check('signature', 'bad', 'it was not made when the event happened');
   }
-  const target = lineOf(base, '@target-uri');
   return check(
     'signature',
     'good',
@@ -177,23 +223,22 @@ function checkToken(
     : check('token', 'bad', 'the signature covers another token than the event tells of');
 }
 
-function checkContent({ base }: Signature, content: Uint8Array): Check {
+function checkContent({ base }: Signature, content: Uint8Array, fault?: string): Check {
   const field = lineOf(base, 'content-digest');
   const digests = field === undefined ? undefined : contentDigests(['content-digest', field]);
   if (!digests) return check('content', 'bad', 'the signature covers no content');
   const compare = checkDigests(digests);
   compare.update(content);
-  return compare.matches()
+  if (!compare.matches()) return check('content', 'bad', 'it is not what was signed');
+  return fault === undefined
     ? check('content', 'good', `${content.length} bytes`)
-    : check('content', 'bad', 'it is not what was signed');
+    : check('content', 'unknown', `it is what was signed, and not known to be what came: ${fault}`);
 }
 
 function checkSupport(role: string, event: Event, subject: Event): readonly Check[] {
   switch (role) {
     case 'outcome':
-      return event.kind === 'outcome' && event.id === subject.id && event.origin === subject.origin
-        ? [check('outcome', 'good', `status ${event.status}, forwarded: ${event.forwarded}`)]
-        : [check('outcome', 'bad', 'it is not of this decision')];
+      return [checkOutcome(event, subject)];
     case 'credential':
       return [checkCredential(event, subject)];
     default:
@@ -201,16 +246,39 @@ function checkSupport(role: string, event: Event, subject: Event): readonly Chec
   }
 }
 
+function checkOutcome(event: Event, subject: Event): Check {
+  const isOfIt =
+    event.kind === 'outcome' &&
+    subject.kind === 'decision' &&
+    event.id === subject.id &&
+    event.origin === subject.origin;
+  if (!isOfIt) return check('outcome', 'bad', 'it is not of this decision');
+  // Nothing is answered before it is decided; a decision in front of an old outcome was put there.
+  if (event.at < subject.at || event.seq < subject.seq) {
+    return check('outcome', 'bad', `it is of ${timeOf(event.at)}, before the decision`);
+  }
+  if (event.forwarded && subject.enforced && subject.effect !== 'permit') {
+    return check('outcome', 'bad', `status ${event.status}, forwarded although it was refused`);
+  }
+  return check('outcome', 'good', `status ${event.status}, forwarded: ${event.forwarded}`);
+}
+
 /** The authority's word that it gave this certificate to this subject, before and for long enough. */
 function checkCredential(event: Event, subject: Event): Check {
-  const certificate = subject.kind === 'decision' ? subject.signature?.certificate : undefined;
+  const signature = subject.kind === 'decision' ? subject.signature : undefined;
+  // Anybody can put another's certificate beside a DPoP key of its own.
+  const certificate = signature?.keyFrom === 'dpop' ? undefined : signature?.certificate;
   const thumbprint = certificate && hash('sha256', Buffer.from(certificate, 'base64'), 'base64url');
   if (event.kind !== 'administration' || !CREDENTIALS.has(event.action)) {
     return check('credential', 'bad', 'it registers no credential');
   }
   // A point must not speak for the authority: whoever owns one could register what it likes in its own log.
-  if (!event.origin.split('/').includes('authority')) {
-    return check('credential', 'bad', `it is of '${event.origin}', which is no authority's log`);
+  if (event.origin !== `${subject.origin.split('/')[0]}/authority`) {
+    return check(
+      'credential',
+      'bad',
+      `it is of '${event.origin}', which is not the authority's log`,
+    );
   }
   // A partner's certificate says itself until when it is good; the authority says so of an SVID.
   const { thumbprint: registered, notAfterMs = Number.POSITIVE_INFINITY } = event.detail ?? {};

@@ -12,23 +12,25 @@ const TOKEN_HASH = createHash('sha256').update(TOKEN).digest('base64url');
 
 /** A decision on a request that was really signed, as an enforcement point records it. */
 export async function signedDecision({
+  url = URL,
+  route = '/payments',
   keyFrom = 'svid' as 'svid' | 'dpop',
   tag = 'countersign-request' as 'countersign-request' | 'fapi-2-request',
 } = {}): Promise<DecisionEvent & { readonly signature: NonNullable<DecisionEvent['signature']> }> {
   const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const headers: Record<string, string> = {
     authorization: `${keyFrom === 'dpop' ? 'DPoP' : 'Bearer'} ${TOKEN}`,
-    ...(keyFrom === 'dpop' && { dpop: proofOf(keys) }),
+    ...(keyFrom === 'dpop' && { dpop: proofOf(keys, url) }),
   };
   const added = signRequest(
-    { method: 'POST', url: URL, headers, body: BODY },
+    { method: 'POST', url, headers, body: BODY },
     { key: keys.privateKey, now: () => AT, tag },
   );
   const signed = readSignedRequest(
     {
       kind: 'request',
       method: 'POST',
-      targetUri: URL,
+      targetUri: url,
       fields: Object.entries({ ...headers, ...added }).flat(),
     },
     { nowMs: AT, skewMs: 0, hasContent: true, isProofVerified: keyFrom === 'dpop' },
@@ -47,6 +49,7 @@ export async function signedDecision({
     policyVersion: 'p',
     factSequence: 1,
     method: 'POST',
+    route,
     subject: CALLER,
     tokenHash: TOKEN_HASH,
     evidence: 'E2',
@@ -90,17 +93,14 @@ export function issued(
   };
 }
 
-function proofOf({
-  publicKey,
-  privateKey,
-}: {
-  publicKey: KeyObject;
-  privateKey: KeyObject;
-}): string {
+function proofOf(
+  { publicKey, privateKey }: { publicKey: KeyObject; privateKey: KeyObject },
+  url: string,
+): string {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const input = `${part({ alg: 'ES256', typ: 'dpop+jwt', jwk: publicJwk(publicKey) })}.${part({
     htm: 'POST',
-    htu: 'https://api.bank.example/payments',
+    htu: url.split('?')[0],
     iat: Math.floor(AT / 1000),
     jti: 'j',
     ath: TOKEN_HASH,

@@ -12,7 +12,7 @@ export const exportOcsfCommand: Command = {
     log: {
       type: 'string',
       value: 'NAME',
-      help: 'only this log: authority, or the name of a point',
+      help: "only this log: authority, a point's name, or 'NAME (collected)'",
     },
     from: { type: 'string', value: 'INDEX', help: 'from this index on, of each log (default 0)' },
     to: { type: 'string', value: 'INDEX', help: 'up to this index' },

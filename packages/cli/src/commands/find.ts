@@ -30,7 +30,7 @@ export const findCommand: Command = {
     txn: many('ID', 'everything under a transaction, at every hop'),
     id: many('EVENT-ID', 'the events of one id'),
     target: many('ID', 'what an administrative deed was done to'),
-    log: many('NAME', 'only this log: authority, edge'),
+    log: many('NAME', "only this log: authority, a point's name, or 'NAME (collected)'"),
     from: {
       type: 'string',
       value: 'WHEN',

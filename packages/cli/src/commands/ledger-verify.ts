@@ -8,7 +8,7 @@ export const ledgerVerifyCommand: Command = {
   operands: '[LOG-FOLDER]',
   operandsMax: 1,
   description:
-    "Reads every byte: frames, entries, each checkpoint's signature and root; then the events (sequence, each outcome after its\ndecision); then that a point's own log still holds what the authority collected, and the\nlog of checkpoints what witnesses cosigned. Without an operand, all logs of the data folder.\nOffline: it asks no process and writes nothing. An auditor brings the keys along with --vkey.\nWith --tiles a published log is verified instead: checkpoint, every tile up to its root, every entry; of ours or of any log in C2SP tlog-tiles.\nWith --evidence, one file that `ledger evidence` made: entry, proof, checkpoint, then that the actor signed what the event tells of,\nwith a key that was valid then. `unknown` is what could not be told with what was brought along.",
+    "Reads every byte: frames, entries, each checkpoint's signature and root; then the events (sequence, each outcome after its\ndecision, no request's signature twice); then that a point's own log still holds what the authority collected, and the\nlog of checkpoints what witnesses cosigned. Without an operand, all logs of the data folder.\nOffline: it asks no process and writes nothing. An auditor brings the keys along with --vkey.\nWith --tiles a published log is verified instead: checkpoint, every tile up to its root, every entry; of ours or of any log in C2SP tlog-tiles.\nWith --evidence, one file that `ledger evidence` made: entry, proof, checkpoint, then that the actor signed what the event tells of,\nwith a key that was valid then. `unknown` is what could not be told with what was brought along: to tell whose signature it is,\nbring two keys, that of the point's log and that of the authority's. Exit code 0 says that all of it is good, 1 that something is bad,\n3 that something is unknown.",
   options: {
     data: shared.data,
     vkey: {
@@ -56,7 +56,7 @@ export const ledgerVerifyCommand: Command = {
     'countersign ledger verify --data data',
     'countersign ledger verify data/points/edge/log --vkey edge.vkey',
     'countersign ledger verify --tiles published --vkey edge.vkey --checkpoint last-month.checkpoint',
-    'countersign ledger verify --evidence payment.json --vkey edge.vkey',
+    'countersign ledger verify --evidence payment.json --vkey edge.vkey --vkey authority.vkey',
   ],
   run: async (args, io) => {
     const file = args.text('evidence');

@@ -3,7 +3,7 @@ import { type IndexProgress, openRecordIndex } from '@countersign/audit';
 import { nodeDisk, parseVerifierKey, storedSize } from '@countersign/ledger';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder, indexFolderOf } from '../data-folder.ts';
-import { findLogs } from '../record/find-logs.ts';
+import { findLogs, nameOfCopied } from '../record/find-logs.ts';
 import { type Found, findIn } from './found.ts';
 import type { RecordQuestion } from './record-question.ts';
 
@@ -28,7 +28,7 @@ export async function askFolder(
   try {
     for (const { name: shown, folder, key } of logs) {
       if (key === undefined) continue;
-      const name = shown.replace(/ \(collected\)$/, '');
+      const name = nameOfCopied(shown);
       const isOwn = folder === data.point(name).log;
       const source = {
         name,

@@ -1,6 +1,7 @@
 import type { Field } from '@countersign/audit';
 import { type Arguments, UsageError } from '../command-line/command.ts';
 import { oneOf, wholeNumber } from '../command-line/words.ts';
+import { nameOfCopied } from '../record/find-logs.ts';
 import { EVENT_KINDS } from '../record/run-events.ts';
 import { momentOf } from './moment.ts';
 import type { RecordQuestion } from './record-question.ts';
@@ -50,12 +51,13 @@ export function askedOf(args: Arguments, nowMs: number): RecordQuestion {
   if (fromMs !== undefined && toMs !== undefined && fromMs >= toMs) {
     throw new UsageError('found --from not before --to, expected a time between them');
   }
-  const logs = args.texts('log');
+  // The index has each log once, and other commands call the copy 'edge (collected)'.
+  const logs = new Set(args.texts('log').map(nameOfCopied));
   const cursor = args.text('cursor');
   const limit = args.flag('count') ? 0 : (wholeNumber(args, 'limit', { min: 1, max: 1000 }) ?? 50);
   return {
     where,
-    ...(logs.length > 0 && { logs: [...logs] }),
+    ...(logs.size > 0 && { logs: [...logs] }),
     ...(fromMs !== undefined && { fromMs }),
     ...(toMs !== undefined && { toMs }),
     order: args.flag('oldest') ? 'oldest' : 'newest',

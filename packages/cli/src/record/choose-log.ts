@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { CommandError, UsageError } from '../command-line/command.ts';
 import { nearest } from '../command-line/nearest.ts';
 import { dataFolder } from '../data-folder.ts';
-import { type FoundLog, findLogs } from './find-logs.ts';
+import { copyName, type FoundLog, findLogs } from './find-logs.ts';
 
 /**
  * The log of a name in a data folder; without a name the first gateway's, by what the points' bundles call one,
@@ -17,11 +17,8 @@ export async function chooseLog(dataRoot: string, name: string | undefined): Pro
   const names = logs.map((log) => log.name);
   if (logs.length === 0) throw new CommandError(`cannot choose log: found no log in ${dataRoot}`);
   if (name !== undefined) {
-    const found = logs.find((log) => log.name === name);
+    const found = logNamed(logs, name);
     if (found) return found;
-    // The authority's machine has the copy alone, and calls it so.
-    const copy = logs.find((log) => log.name === `${name} (collected)`);
-    if (copy) return copy;
     const near = nearest(name, names);
     throw new UsageError(
       `found --log '${name}', expected one of ${names.join(', ')}${near ? `; did you mean '${near}'?` : ''}`,
@@ -34,6 +31,11 @@ export async function chooseLog(dataRoot: string, name: string | undefined): Pro
   throw new CommandError(
     `cannot choose log: found ${names.join(', ')} and no bundle that says which is a gateway's, expected --log NAME`,
   );
+}
+
+/** The log that a command shows under a name; where there is a copy alone (on the authority's machine), it goes by the point's name too. */
+export function logNamed(logs: readonly FoundLog[], name: string): FoundLog | undefined {
+  return logs.find((log) => log.name === name) ?? logs.find((log) => log.name === copyName(name));
 }
 
 /** One log, or one and its collected copy. */

@@ -52,10 +52,21 @@ export async function findLogs(root: string): Promise<readonly FoundLog[]> {
   for (const name of mirrored) {
     const folder = join(data.mirrors, name);
     const text = await keyIn(folder);
-    if (text)
-      found.push({ name: `${name} (collected)`, folder, key: { text, from: 'the authority' } });
+    if (text) found.push({ name: copyName(name), folder, key: { text, from: 'the authority' } });
   }
   return found;
+}
+
+const COPY = ' (collected)';
+
+/** What the authority's copy of a point's log is called: `edge (collected)`. */
+export function copyName(name: string): string {
+  return `${name}${COPY}`;
+}
+
+/** The log that a name is of, whether it names the log or its copy: `edge` for both. */
+export function nameOfCopied(name: string): string {
+  return name.endsWith(COPY) ? name.slice(0, -COPY.length) : name;
 }
 
 /** A single log's folder, named by hand. */

@@ -10,6 +10,7 @@ import {
 import { secondsOf, wholeNumber } from '../command-line/words.ts';
 import { dataOf } from '../commands/options.ts';
 import { version } from '../version.ts';
+import { logNamed } from './choose-log.ts';
 import { findLogs } from './find-logs.ts';
 import { printable } from './printable.ts';
 import { eachOnce } from './recorded-events.ts';
@@ -28,8 +29,9 @@ export async function runExportOcsf(args: Arguments, io: Io): Promise<number> {
   const sinceMs = since === undefined ? 0 : io.now() - since * 1000;
   const dataRoot = dataOf(args, io);
   const name = args.text('log');
-  const logs = eachOnce(await findLogs(dataRoot));
-  const chosen = logs.filter((log) => name === undefined || log.name.split(' ')[0] === name);
+  const logs = await findLogs(dataRoot);
+  const named = name === undefined ? undefined : logNamed(logs, name);
+  const chosen = name === undefined ? eachOnce(logs) : named ? [named] : [];
   if (chosen.length === 0) {
     const found =
       logs.length === 0 ? 'no log' : `the logs ${logs.map((log) => log.name).join(', ')}`;

@@ -12,6 +12,7 @@ import {
 } from '@countersign/ledger';
 import { type Arguments, CommandError, EXIT, type Io } from '../command-line/command.ts';
 import { print } from '../commands/options.ts';
+import { evidenceStory } from './evidence-story.ts';
 import { printable } from './printable.ts';
 import { readKey } from './read-key.ts';
 
@@ -32,27 +33,34 @@ export async function verifyEvidenceFile(
   const authorities = await Promise.all(args.texts('tsa').map((path) => read(path, io)));
   const evidence = parse(file, (await read(file, io)).toString('utf8'));
   if (typeof evidence === 'string') {
-    print(io, args, { ok: false, file, malformed: evidence, checks: [] }, `BAD   ${evidence}`);
+    const found = { ok: false, result: 'bad', file, malformed: evidence, checks: [] };
+    print(io, args, found, `BAD   ${evidence}`);
     return EXIT.negative;
   }
-  const { ok, checks } = verifyEvidence(evidence, {
+  const { ok, result, checks } = verifyEvidence(evidence, {
     verifiers: keys.map((key) => trusted(() => parseVerifierKey(key))),
     ...(authorities.length > 0 && { checkTimestamp: trusted(() => timestampChecker(authorities)) }),
     checkEntries: (entries) =>
       checkEventEntries(entries, { tokens, ...(bytes && { content: bytes }) }),
   });
+  const { words, ...story } = evidenceStory(evidence.entries) ?? { words: 'no event' };
+  const headline = `${WORDS[result].padEnd(4)}  ${file}`;
   print(
     io,
     args,
-    { ok, file, checks },
-    [`${ok ? 'good' : 'BAD '}  ${file}`, ...checks.map(line)].join('\n'),
+    { ok, result, file, ...story, checks },
+    [headline, `  ${printable(words)}`, ...checks.map(line)].join('\n'),
   );
-  return ok ? EXIT.ok : EXIT.negative;
+  return EXITS[result];
 }
+
+const WORDS = { good: 'good', bad: 'BAD', unknown: 'unknown' } as const;
+/** A script that looks at nothing else must not take for proven what nobody could tell. */
+const EXITS = { good: EXIT.ok, bad: EXIT.negative, unknown: EXIT.failed } as const;
 
 function line({ role, part, result, detail }: EvidenceCheck): string {
   const what = role === undefined ? part : `${role} ${part}`;
-  return `  ${result === 'bad' ? 'BAD' : result}  ${printable(`${what}: ${detail}`)}`;
+  return `  ${WORDS[result]}  ${printable(`${what}: ${detail}`)}`;
 }
 
 /** What is no evidence file is an answer, as a damaged one is. */

@@ -18,7 +18,7 @@ export interface EvidenceEntry {
 
 /** All that a stranger needs to see for itself that entries stand in logs. */
 export interface Evidence {
-  /** The first is what the evidence is about. */
+  /** The first is what the evidence is about, and its role is `subject`; no role stands twice. */
   readonly entries: readonly EvidenceEntry[];
   /** The logs' verifier keys as whoever made the file knew them; who verifies had better bring its own. */
   readonly verifierKeys: readonly string[];
@@ -28,7 +28,7 @@ export interface Evidence {
 export interface EvidenceCheck {
   /** The role of the entry that it is about, or nothing for the file as a whole. */
   readonly role?: string;
-  /** `entry`, `leaf`, `proof`, `checkpoint`, `verifier-key`, `witness`, `timestamp`, or what the reader of entries names. */
+  /** `role`, `entry`, `leaf`, `proof`, `checkpoint`, `verifier-key`, `witness`, `timestamp`, or what the reader of entries names. */
   readonly part: string;
   /** `unknown`: could not be told with what was brought along; never as good as `good`. */
   readonly result: 'good' | 'bad' | 'unknown';
@@ -37,7 +37,9 @@ export interface EvidenceCheck {
 
 /** What verifying an evidence file found. */
 export interface EvidenceReport {
-  /** Nothing is bad, and every entry, proof and checkpoint is good. */
+  /** Whether `result` is `good`. */
   readonly ok: boolean;
+  /** `bad` when any check is, else `unknown` when any is: `good` is said of a file only when it is true of all of it. */
+  readonly result: EvidenceCheck['result'];
   readonly checks: readonly EvidenceCheck[];
 }

@@ -2,7 +2,7 @@ import { LedgerError } from '../ledger-error.ts';
 import { leafHash } from '../merkle/hash.ts';
 import { verifyInclusion } from '../merkle/verify-proof.ts';
 import { type Checkpoint, parseCheckpoint } from '../note/checkpoint.ts';
-import { openNote } from '../note/note.ts';
+import { openNote, signatureLinesOf, unverifiedText } from '../note/note.ts';
 import { type NoteVerifier, parseVerifierKey } from '../note/verifier-key.ts';
 import type { Evidence, EvidenceCheck, EvidenceEntry, EvidenceReport } from './evidence.ts';
 
@@ -24,7 +24,7 @@ export interface VerifyEvidenceOptions {
 /** An entry, and the log that its checkpoint is of. */
 export interface VerifiedEvidenceEntry {
   readonly role: string;
-  /** Of the checkpoint; empty when no known key signed it. */
+  /** Of the checkpoint; empty when it is not proven that a log holds the entry. */
   readonly origin: string;
   readonly index: number;
   readonly entry: Uint8Array;
@@ -49,12 +49,29 @@ export function verifyEvidence(
     checks.push({ part: 'verifier-key', result: 'unknown', detail });
   }
   const verifiers = isBrought ? (options.verifiers ?? []) : ownKeys;
+  checkRoles(entries, checks);
   const proven = entries.map((entry) => checkEntry(entry, verifiers, options, checks));
   checks.push(...(options.checkEntries?.(proven) ?? []));
-  return {
-    ok: checks.every(({ result }) => result !== 'bad') && proven.every((entry) => entry.isProven),
-    checks,
-  };
+  const result = resultOf(checks);
+  return { ok: result === 'good', result, checks };
+}
+
+function resultOf(checks: readonly EvidenceCheck[]): EvidenceCheck['result'] {
+  const has = (wanted: EvidenceCheck['result']) => checks.some(({ result }) => result === wanted);
+  return has('bad') ? 'bad' : has('unknown') ? 'unknown' : 'good';
+}
+
+/** Any other role would let a file be about one thing and read as being about another. */
+function checkRoles(entries: readonly EvidenceEntry[], checks: EvidenceCheck[]): void {
+  const seen = new Set<string>();
+  for (const [at, { role }] of entries.entries()) {
+    const bad = (detail: string) => checks.push({ role, part: 'role', result: 'bad', detail });
+    if (at === 0 && role !== 'subject') {
+      bad(`found '${role.slice(0, 64)}' as the role of the first entry, expected 'subject'`);
+    }
+    if (seen.has(role)) bad('it stands here twice');
+    seen.add(role);
+  }
 }
 
 function readKeys(texts: readonly string[], checks: EvidenceCheck[]): readonly NoteVerifier[] {
@@ -78,9 +95,9 @@ function checkEntry(
   const add = (part: string, result: EvidenceCheck['result'], detail: string): void => {
     checks.push({ role, part, result, detail });
   };
-  const checkpoint = checkCheckpoint(evidence, verifiers, add);
-  const isIncluded = checkpoint !== undefined && checkInclusion(evidence, checkpoint, add);
-  if (checkpoint === undefined) add('proof', 'unknown', 'no checkpoint to prove it by');
+  const found = checkCheckpoint(evidence, verifiers, add);
+  const isProven = found !== undefined && checkInclusion(evidence, found, add);
+  if (found === undefined) add('proof', 'unknown', 'no checkpoint to prove it by');
   for (const witness of options.witnesses ?? []) {
     checkNote(evidence.checkpoint, [witness], 'witness', add);
   }
@@ -92,30 +109,42 @@ function checkEntry(
     };
     add('timestamp', result, detail);
   }
-  return { role, index, entry, origin: checkpoint?.origin ?? '', isProven: isIncluded };
+  return { role, index, entry, origin: isProven ? found.checkpoint.origin : '', isProven };
 }
 
 type Add = (part: string, result: EvidenceCheck['result'], detail: string) => void;
 
+interface FoundCheckpoint {
+  readonly checkpoint: Checkpoint;
+  /** Whether a known key of its log signed it. */
+  readonly isSigned: boolean;
+}
+
 function checkCheckpoint(
-  { checkpoint }: EvidenceEntry,
+  { checkpoint: note }: EvidenceEntry,
   verifiers: readonly NoteVerifier[],
   add: Add,
-): Checkpoint | undefined {
-  const text = checkNote(checkpoint, verifiers, 'checkpoint', add);
-  if (text === undefined) return undefined;
+): FoundCheckpoint | undefined {
   try {
-    const parsed = parseCheckpoint(text);
+    // Read before its signatures are, to learn whose key is wanted.
+    const checkpoint = parseCheckpoint(unverifiedText(note));
     // A key speaks for one log only: the name of a log's key is its origin.
-    openNote(
-      checkpoint,
-      verifiers.filter(({ name }) => name === parsed.origin),
-    );
-    return parsed;
+    const own = verifiers.filter(({ name }) => name === checkpoint.origin);
+    const isByAnother = own.length === 0 && signatureLinesOf(note, verifiers).length > 0;
+    if (isByAnother) {
+      add('checkpoint', 'bad', `it is of '${checkpoint.origin}', and signed by another log's key`);
+      return undefined;
+    }
+    if (own.length === 0) {
+      const detail = `it is of '${checkpoint.origin}': bring the key of that log along to verify it`;
+      add('checkpoint', 'unknown', detail);
+      return { checkpoint, isSigned: false };
+    }
+    return checkNote(note, own, 'checkpoint', add) ? { checkpoint, isSigned: true } : undefined;
   } catch (error) {
     add('checkpoint', 'bad', messageOf(error));
+    return undefined;
   }
-  return undefined;
 }
 
 function checkNote(
@@ -123,22 +152,22 @@ function checkNote(
   verifiers: readonly NoteVerifier[],
   part: string,
   add: Add,
-): string | undefined {
+): boolean {
   try {
-    const { text, signers } = openNote(note, verifiers);
+    const { signers } = openNote(note, verifiers);
     const names = signers.map(({ name, keyId }) => `'${name}' (${keyId})`).join(', ');
     add(part, 'good', `signed by ${names}`);
-    return text;
+    return true;
   } catch (error) {
     add(part, 'bad', messageOf(error));
-    return undefined;
+    return false;
   }
 }
 
 /** With the leaf's hash beside the entry, a wrong entry, a wrong hash and a wrong proof can be told apart. */
 function checkInclusion(
   { index, entry, leaf, proof }: EvidenceEntry,
-  checkpoint: Checkpoint,
+  { checkpoint, isSigned }: FoundCheckpoint,
   add: Add,
 ): boolean {
   const fault = (claim: { readonly leaf: Uint8Array } | { readonly leafHash: Uint8Array }) => {
@@ -152,10 +181,12 @@ function checkInclusion(
   const isLeafOfEntry = Buffer.compare(leafHash(entry), leaf) === 0;
   const ofEntry = fault({ leaf: entry });
   if (ofEntry === undefined) {
-    add('entry', 'good', `${entry.length} bytes`);
-    add('proof', 'good', `entry ${index} of ${checkpoint.size} in '${checkpoint.origin}'`);
+    const place = `entry ${index} of ${checkpoint.size} in '${checkpoint.origin}'`;
+    // Anybody can make a tree that holds an entry: without the signature nothing follows from it.
+    if (isSigned) add('entry', 'good', `${entry.length} bytes`);
+    add('proof', isSigned ? 'good' : 'unknown', isSigned ? place : `${place}, if that log says so`);
     if (!isLeafOfEntry) add('leaf', 'bad', 'it is not the hash of the entry');
-    return isLeafOfEntry;
+    return isLeafOfEntry && isSigned;
   }
   if (!isLeafOfEntry && fault({ leafHash: leaf }) === undefined) {
     add('entry', 'bad', 'the log holds another entry at this index');
