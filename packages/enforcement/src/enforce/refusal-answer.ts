@@ -33,6 +33,7 @@ type RefusalClass =
   | 'evidence'
   | 'content'
   | 'content-size'
+  | 'content-timeout'
   | 'policy'
   | 'unavailable';
 
@@ -103,6 +104,11 @@ const CLASSES: { readonly [K in RefusalClass]: ClassView } = {
     title: 'Content too large',
     detail: `Signed content may have at most ${LIMITS.contentBytes} bytes here.`,
   },
+  'content-timeout': {
+    status: 408,
+    title: 'Content too slow',
+    detail: `Signed content must be whole within ${LIMITS.contentTimeoutMs / 1000} s here.`,
+  },
   policy: { status: 403, title: 'Not permitted', detail: 'The policy does not permit this.' },
   unavailable: {
     status: 503,
@@ -171,6 +177,9 @@ function challengeFields(kind: RefusalClass, view: RefusalView): readonly string
     case 'evidence':
     case 'content':
       return view.acceptSignature ? ['Accept-Signature', view.acceptSignature] : [];
+    case 'content-timeout':
+      // RFC 9110 §15.5.9: whoever gave up waiting for the rest says that it will not read it.
+      return ['Connection', 'close'];
     case 'content-size':
     case 'request':
     case 'route':
@@ -274,6 +283,8 @@ function classOf(reason: DenialReason): RefusalClass {
       return 'content';
     case 'content-too-large':
       return 'content-size';
+    case 'content-timeout':
+      return 'content-timeout';
     case 'policy-none-permits':
     case 'policy-forbids':
     case 'policy-error':
