@@ -35,6 +35,8 @@ let token: string;
 
 async function open(surface: Parameters<typeof openBank>[0] = {}): Promise<void> {
   bank = await openBank(surface);
+  // Until its clock is past the start, a point takes no signature that may be older.
+  bank.later(2 * LIMITS.clockSkewMs);
   as = await bank.partner('ledgerly');
   token = bank.token({ cnf: { 'x5t#S256': as.thumbprint } });
   bank.resource.handler = async (_request, response) => {
@@ -53,15 +55,17 @@ interface Pay {
   readonly tag?: 'fapi-2-request';
   readonly change?: (headers: Record<string, string>) => Record<string, string>;
   readonly chunked?: boolean;
+  /** The signer's clock. */
+  readonly now?: () => number;
 }
 
 function signedHeaders(
-  { body = BODY, method = 'POST', path = PATH, key = as.keyPem, tag }: Pay,
+  { body = BODY, method = 'POST', path = PATH, key = as.keyPem, tag, now = bank.now }: Pay,
   headers: Record<string, string>,
   port = bank.ports.partners,
 ): Record<string, string> {
   const url = `https://127.0.0.1:${port}${path}`;
-  const options = { key, now: bank.now, ...(tag && { tag }) };
+  const options = { key, now, ...(tag && { tag }) };
   return { ...headers, ...signRequest({ method, url, headers, body }, options) };
 }
 
@@ -256,6 +260,40 @@ describe('a surface that asks for E2', () => {
     expect((await pay()).status).toBe(200);
   });
 
+  test('a signature that may have been used before the point started does not count', async () => {
+    // The point starts between the two: it remembers nothing of what came before.
+    const startedSeconds = Math.floor(Date.now() / 1000);
+    bank = await openBank({ surface: { evidenceLevel: 'E2' } });
+    const openSeconds = Math.ceil(Date.now() / 1000);
+    as = await bank.partner('ledgerly');
+    token = bank.token({ cnf: { 'x5t#S256': as.thumbprint } });
+    const skew = LIMITS.clockSkewMs / 1000;
+    const payCreated = (seconds: number) => pay({ now: () => seconds * 1000 });
+    const waits: number[] = [];
+    // The last: by a clock as far ahead as is allowed.
+    for (const seconds of [startedSeconds - 20, startedSeconds, startedSeconds + skew]) {
+      const got = await payCreated(seconds);
+      const { reason, detail, evidence } = await decisionOf(got);
+      expect([got.status, reason, evidence]).toEqual([403, 'evidence-insufficient', 'E1']);
+      expect(detail).toContain('from before this point started: sign again');
+      expect(got.headers['accept-signature']).toContain('created');
+      waits.push(Number(got.headers['retry-after']));
+    }
+    const [ofOld = 0, ofNow = 0, ofAhead = 0] = waits;
+    expect(ofOld).toBeLessThanOrEqual(2 * skew + 2);
+    expect(ofNow).toBeLessThanOrEqual(skew + 2);
+    expect(ofAhead).toBeGreaterThanOrEqual(1);
+    expect(ofAhead).toBeLessThanOrEqual(2);
+    // Who waits so long and signs again is let in.
+    bank.later(ofNow * 1000);
+    expect((await payCreated(startedSeconds + ofNow)).status).toBe(200);
+    // The first second that cannot be older is good also later, and without a wait.
+    bank.later(2 * LIMITS.clockSkewMs);
+    expect((await payCreated(openSeconds + skew + 1)).status).toBe(200);
+    const missing = await bank.call({ as, token, method: 'POST', path: PATH, body: BODY });
+    expect([missing.status, missing.headers['retry-after']]).toEqual([403, undefined]);
+  });
+
   test('asks the policy first: content of a refused request is not read', async () => {
     await bank.publish({}, [
       { id: 'none', text: '@id("none") forbid (principal, action, resource);' },
@@ -300,8 +338,6 @@ describe('a surface that asks for E2', () => {
   });
 
   async function proven(keys: { privateKey: KeyObject; publicKey: KeyObject }) {
-    // Until the clock is past the start of the point, a proof must name its nonce.
-    bank.later(10_000);
     const url = `https://127.0.0.1:${bank.ports.partners}${PATH}`;
     const proof = jws(
       { alg: 'EdDSA', typ: 'dpop+jwt', jwk: keys.publicKey.export({ format: 'jwk' }) },

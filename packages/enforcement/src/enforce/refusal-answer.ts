@@ -13,6 +13,8 @@ export interface RefusalView {
   readonly challenge?: Challenge;
   /** What the caller must sign (RFC 9421 §5), where the surface asks for a signature. */
   readonly acceptSignature?: string;
+  /** How long to wait before signing again. */
+  readonly retryAfterSeconds?: number;
   /** What the next DPoP proof must name, for `dpop-nonce`. */
   readonly nonce?: string;
   /** The methods of the path, for `method-unknown`. */
@@ -176,7 +178,10 @@ function challengeFields(kind: RefusalClass, view: RefusalView): readonly string
       return ['Retry-After', String(LIMITS.retryAfterSeconds)];
     case 'evidence':
     case 'content':
-      return view.acceptSignature ? ['Accept-Signature', view.acceptSignature] : [];
+      return [
+        ...(view.acceptSignature ? ['Accept-Signature', view.acceptSignature] : []),
+        ...(view.retryAfterSeconds ? ['Retry-After', String(view.retryAfterSeconds)] : []),
+      ];
     case 'content-timeout':
       // RFC 9110 §15.5.9: whoever gave up waiting for the rest says that it will not read it.
       return ['Connection', 'close'];
