@@ -294,6 +294,23 @@ describe('a surface that asks for E2', () => {
     expect([missing.status, missing.headers['retry-after']]).toEqual([403, undefined]);
   });
 
+  test.each([{ Connection: 'close, X-Idempotency-Key' }, { X_Idempotency_Key: 'another' }])(
+    'refuses %j beside what it would change of a signed request',
+    async (added) => {
+      const headers = { Authorization: `Bearer ${token}`, 'X-Idempotency-Key': 'one' };
+      const call = (more: object) =>
+        bank.call({
+          ...{ as, method: 'POST', path: PATH, body: BODY },
+          headers: { ...signedHeaders({}, headers), ...more },
+        });
+      const got = await call(added);
+      expect([got.status, (await decisionOf(got)).evidence]).toEqual([403, 'E1']);
+      expect(bank.resource.seen).toHaveLength(0);
+      expect((await call({ Connection: 'close' })).status).toBe(200);
+      expect(bank.resource.seen[0]?.headers['x-idempotency-key']).toBe('one');
+    },
+  );
+
   test('asks the policy first: content of a refused request is not read', async () => {
     await bank.publish({}, [
       { id: 'none', text: '@id("none") forbid (principal, action, resource);' },
