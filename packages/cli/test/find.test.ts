@@ -103,6 +103,27 @@ test('values that a spreadsheet would run do not begin as formulas', async () =>
   ]);
 });
 
+test('as JSON and CSV too, nothing that a terminal obeys; JSON reads back the same', async () => {
+  await using data = await temporaryFolder();
+  const action = 'a\u009b31m\u202eb\u2028\u001b[2J,"c';
+  await writeLog(data.path, 'edge', exchange('a', START_MS, { action }));
+  const run = async (...words: readonly string[]) =>
+    (await countersign([...words, '-d', data.path])).out;
+  const obeyed = /[^\P{C}\r\n]|[\u2028\u2029]/u;
+  const found = await run('find', '--json', '--kind', 'decision');
+  expect(found).not.toMatch(obeyed);
+  expect(JSON.parse(found).answer.rows[0].event.action).toBe(action);
+  const [event = ''] = (await run('events', '--json')).split('\n');
+  expect(event).not.toMatch(obeyed);
+  expect(JSON.parse(event).action).toBe(action);
+  const ocsf = await run('export', 'ocsf');
+  expect(ocsf).not.toMatch(obeyed);
+  expect(ocsf).toContain('\\u009b31m');
+  const csv = await run('find', '--csv');
+  expect(csv).not.toMatch(obeyed);
+  expect(csv).toContain('"a\\u{9b}31m\\u{202e}b\\u{2028}\\u{1b}[2J,""c"');
+});
+
 test('pages go on where the one before ended', async () => {
   await using record = await recorded();
   const seen: string[] = [];
