@@ -75,6 +75,7 @@ test('the questions of an auditor, each with its answer', async () => {
     'accounts 1',
     'accounts 2',
   ]);
+  expect(await ids('--from', '30d ago')).toEqual(await ids('--from', '30d'));
   const from = new Date(START_MS + 60_000).toISOString();
   expect(await ids('--from', from, '--oldest')).toEqual(['edge 2', 'edge 3', 'edge 4', 'edge 5']);
   expect(await ids('--to', from, '--kind', 'decision')).toEqual(['accounts 0', 'edge 0']);
@@ -147,6 +148,7 @@ test('an unknown name says so, and what was perhaps meant', async () => {
   await using record = await recorded();
   const { code, out, err } = await record.find('--who', 'human/alcie');
   expect([code, out]).toEqual([EXIT.ok, 'nothing found\n']);
+  expect(err).toMatch(/^no event fits\n/);
   expect(err).toContain(
     "no event has subject, actor, caller 'human/alcie'; did you mean 'human/alice'",
   );
@@ -155,7 +157,7 @@ test('an unknown name says so, and what was perhaps meant', async () => {
 test('--complete proves every entry, and finds what somebody took out of the index', async () => {
   await using data = await temporaryFolder();
   const bodies = Array.from({ length: 17_000 }, (_, at) =>
-    exchange(`x-${at}`, START_MS + at),
+    exchange(`x-${at}`, START_MS + at, at === 7 ? { action: 'RareDeed' } : {}),
   ).flat();
   await writeLog(data.path, 'edge', bodies, { isOneCommit: true });
   const find = (...words: readonly string[]) => countersign(['find', '-d', data.path, ...words]);
@@ -172,6 +174,11 @@ test('--complete proves every entry, and finds what somebody took out of the ind
   expect([bad.code, bad.out]).toEqual([EXIT.negative, '0\n']);
   expect(bad.err).toContain('problem: edge 14: index-omitted');
   expect(bad.err).toContain('NOT complete');
+  // Nobody is asked whether they meant what they said.
+  const rare = await find('--action', 'RareDeed');
+  expect([rare.code, rare.out]).toEqual([EXIT.negative, 'nothing found\n']);
+  expect(rare.err).toContain("problem: edge: index-damaged: the index lists action 'RareDeed'");
+  expect(rare.err).not.toContain('did you mean');
   // Without its file the index is made again.
   await rm(index);
   expect((await find('--id', 'x-7', '--count', '--complete')).out).toBe('2\n');

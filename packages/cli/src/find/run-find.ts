@@ -60,6 +60,7 @@ function* notesOf(found: Found, args: Arguments): Generator<string, void, undefi
 }
 
 function extentOf({ rows, count, cursor }: Answer): string {
+  if (count === 0) return 'no event fits';
   const shown = rows.length === count ? `all ${count}` : `${rows.length} of ${count}`;
   return `${shown} shown${cursor ? `; go on with --cursor ${cursor}` : ''}`;
 }

@@ -11,6 +11,8 @@ const KINDS_MAX = 10_000;
 /** Tells what a witness answered. */
 export interface AnswerReport {
   tell(answer: WitnessAnswer, peer: string): void;
+  /** Tells that a log can still show any history: nothing of it was cosigned, or the memory of that is lost. */
+  isNewLog(origin: string): void;
   /** Resolves when what is being kept is on disk. */
   settled(): Promise<void>;
 }
@@ -66,5 +68,11 @@ export function reportAnswers({
     const line = { at, refused: what, origin, size, detail: detail.slice(0, 1000), peer };
     io.err(`countersign witness: ${jsonText(line)}\n`);
   };
-  return { tell, settled: () => keeping };
+  const isNewLog = (origin: string): void => {
+    const at = new Date(io.now()).toISOString();
+    const detail =
+      'nothing of this log was cosigned here: the first checkpoint that comes is taken; if that is a surprise, the folder is another or was lost';
+    io.err(`countersign witness: ${jsonText({ at, new: origin, detail })}\n`);
+  };
+  return { tell, isNewLog, settled: () => keeping };
 }
