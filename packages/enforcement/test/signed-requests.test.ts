@@ -516,6 +516,20 @@ describe('signed content that a point waits for', () => {
     while ((await pay({ body })).status !== 200);
   });
 
+  test('beyond the bound goes on whole and as unsigned, where it need not be signed', async () => {
+    await open();
+    for (let at = 0; at < heldOfOneKey; at++) await begin(body.length - 1);
+    for (;;) {
+      const got = await pay({ body: 'one more' });
+      expect(got.status).toBe(200);
+      expect(await bank.resource.seen.at(-1)?.body()).toBe('one more');
+      const { evidence, signatureFault } = await decisionOf(got);
+      if (evidence === 'E2') continue;
+      expect(signatureFault).toBe('too much signed content is held already');
+      break;
+    }
+  });
+
   test('is bounded for all together', async () => {
     const keys = LIMITS.contentsBytes / LIMITS.contentsOfOneKeyBytes;
     for (let key = 0; key < keys; key++) {
