@@ -171,6 +171,24 @@ test('the issuer’s nonce goes into a second proof, and is asked for once', asy
   expect(payload['nonce']).toBe('n-1');
 });
 
+test('a signature that may be too old is made again after so long, once', async () => {
+  reply = () => ({
+    status: 403,
+    headers: { 'accept-signature': 'sig=("@method");created', 'retry-after': '1' },
+  });
+  const ledgerly = openCaller(env, 'ledgerly');
+  const token = { type: 'Bearer', value: 'a.b.c' } as const;
+  const call = { path: '/payments', method: 'POST', token: token as never, body: {} } as const;
+  const answer = await ledgerly.call({ ...call, isSigned: true });
+  expect([answer.status, seen.length]).toEqual([403, 2]);
+  const [first, second] = seen.map(({ headers }) => headers['signature-input']);
+  expect(second).not.toBe(first);
+  // Who did not sign has nothing to make again.
+  await ledgerly.call(call);
+  await ledgerly.close();
+  expect(seen).toHaveLength(3);
+});
+
 test('being refused a token is an answer, and no token is kept from it', async () => {
   reply = () => ({ status: 400, body: { error: 'invalid_grant', error_description: 'revoked' } });
   const harvest = openCaller(env, 'harvest');

@@ -325,6 +325,40 @@ test('fields that are omitted are in nothing that leaves', async () => {
   expect(text).not.toMatch(/10\.9\.8\.7|id-22289/);
 });
 
+const administration = (id: string, more: object) =>
+  ({ kind: 'administration', id, by: 'system', ...more }) as ReturnType<typeof decision>;
+
+test('what is omitted is not said again in the words about it', async () => {
+  await appendEvents(log, [
+    decision('d', {
+      ...{ ip: '10.9.8.7', session: 'session-4711', actors: ['agent-4711', 'agent-47'] },
+      detail: 'too many failures from 10.9.8.7, of session-4711 and agent-47 by agent-4711',
+    }),
+    administration('a', { action: 'session-started', target: 'session-4711' }),
+    administration('b', { action: 'session-revoked', target: 'session-4711' }),
+    administration('c', {
+      action: 'token-issued',
+      target: 'someone',
+      detail: { session: 'session-4711', client: 'ledgerly' },
+    }),
+    administration('e', { action: 'subject-revoked', target: 'someone' }),
+  ]);
+  const { sink, batches } = answeringSink(takesAll);
+  const { exporter } = await exporting(folder, {
+    sink,
+    sources: () => [sourceOf(log)],
+    omit: ['ip', 'session', 'actors'],
+  });
+  await caughtUp(exporter, log);
+  await exporter.close();
+  const texts = batches.flat().map((record) => JSON.stringify(record));
+  expect(texts).toHaveLength(5);
+  expect(texts.join()).not.toMatch(/10\.9\.8\.7|4711|agent-47/);
+  expect(texts[0]).toContain('too many failures from …, of … and … by …');
+  expect(texts[3]).toContain('ledgerly');
+  expect(texts[4]).toContain('someone');
+});
+
 test('an omission that leaves no event exports nothing of it', async () => {
   await appendEvents(log, [decision('d', { detail: 'secret-detail' })]);
   const { sink, batches } = answeringSink(takesAll);

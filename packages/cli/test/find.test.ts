@@ -79,6 +79,7 @@ test('the questions of an auditor, each with its answer', async () => {
   expect(await ids('--log', 'accounts (collected)', '--log', 'accounts', '--limit', '1')).toEqual([
     'accounts 2',
   ]);
+  expect(await ids('--from', '30d ago')).toEqual(await ids('--from', '30d'));
   const from = new Date(START_MS + 60_000).toISOString();
   expect(await ids('--from', from, '--oldest')).toEqual(['edge 2', 'edge 3', 'edge 4', 'edge 5']);
   expect(await ids('--to', from, '--kind', 'decision')).toEqual(['accounts 0', 'edge 0']);
@@ -107,6 +108,27 @@ test('values that a spreadsheet would run do not begin as formulas', async () =>
   ]);
 });
 
+test('as JSON and CSV too, nothing that a terminal obeys; JSON reads back the same', async () => {
+  await using data = await temporaryFolder();
+  const action = 'a\u009b31m\u202eb\u2028\u001b[2J,"c';
+  await writeLog(data.path, 'edge', exchange('a', START_MS, { action }));
+  const run = async (...words: readonly string[]) =>
+    (await countersign([...words, '-d', data.path])).out;
+  const obeyed = /[^\P{C}\r\n]|[\u2028\u2029]/u;
+  const found = await run('find', '--json', '--kind', 'decision');
+  expect(found).not.toMatch(obeyed);
+  expect(JSON.parse(found).answer.rows[0].event.action).toBe(action);
+  const [event = ''] = (await run('events', '--json')).split('\n');
+  expect(event).not.toMatch(obeyed);
+  expect(JSON.parse(event).action).toBe(action);
+  const ocsf = await run('export', 'ocsf');
+  expect(ocsf).not.toMatch(obeyed);
+  expect(ocsf).toContain('\\u009b31m');
+  const csv = await run('find', '--csv');
+  expect(csv).not.toMatch(obeyed);
+  expect(csv).toContain('"a\\u{9b}31m\\u{202e}b\\u{2028}\\u{1b}[2J,""c"');
+});
+
 test('pages go on where the one before ended', async () => {
   await using record = await recorded();
   const seen: string[] = [];
@@ -130,6 +152,7 @@ test('an unknown name says so, and what was perhaps meant', async () => {
   await using record = await recorded();
   const { code, out, err } = await record.find('--who', 'human/alcie');
   expect([code, out]).toEqual([EXIT.ok, 'nothing found\n']);
+  expect(err).toMatch(/^no event fits\n/);
   expect(err).toContain(
     "no event has subject, actor, caller 'human/alcie'; did you mean 'human/alice'",
   );
@@ -138,7 +161,7 @@ test('an unknown name says so, and what was perhaps meant', async () => {
 test('--complete proves every entry, and finds what somebody took out of the index', async () => {
   await using data = await temporaryFolder();
   const bodies = Array.from({ length: 17_000 }, (_, at) =>
-    exchange(`x-${at}`, START_MS + at),
+    exchange(`x-${at}`, START_MS + at, at === 7 ? { action: 'RareDeed' } : {}),
   ).flat();
   await writeLog(data.path, 'edge', bodies, { isOneCommit: true });
   const find = (...words: readonly string[]) => countersign(['find', '-d', data.path, ...words]);
@@ -155,6 +178,11 @@ test('--complete proves every entry, and finds what somebody took out of the ind
   expect([bad.code, bad.out]).toEqual([EXIT.negative, '0\n']);
   expect(bad.err).toContain('problem: edge 14: index-omitted');
   expect(bad.err).toContain('NOT complete');
+  // Nobody is asked whether they meant what they said.
+  const rare = await find('--action', 'RareDeed');
+  expect([rare.code, rare.out]).toEqual([EXIT.negative, 'nothing found\n']);
+  expect(rare.err).toContain("problem: edge: index-damaged: the index lists action 'RareDeed'");
+  expect(rare.err).not.toContain('did you mean');
   // Without its file the index is made again.
   await rm(index);
   expect((await find('--id', 'x-7', '--count', '--complete')).out).toBe('2\n');

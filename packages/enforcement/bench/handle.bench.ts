@@ -160,6 +160,8 @@ async function measure(name: string, point: DecisionPoint, index: number): Promi
     disk: nodeDisk(join(folder, String(index))),
     now: Date.now,
   });
+  // A signature as old as its start would not count: the point was there before its callers.
+  let isStarting = true;
   const enforcement = createEnforcementPoint({
     name: 'edge',
     spiffeId: POINT_ID,
@@ -182,9 +184,10 @@ async function measure(name: string, point: DecisionPoint, index: number): Promi
       sign: (bytes) => sign(null, bytes, transaction.privateKey),
     },
     dataFolder: folder,
-    now: Date.now,
+    now: () => Date.now() - (isStarting ? 10_000 : 0),
     onAlarm: ({ alarm, detail }) => console.error(alarm, detail),
   });
+  isStarting = false;
   let done = 0;
   const one = (method: string, at: number, signed?: readonly string[]): Promise<void> =>
     new Promise((resolve) => {

@@ -9,6 +9,7 @@ const REFUSALS: Readonly<
   differs: { reason: 'content-mismatch', fault: 'the content is not what was signed' },
   gone: { reason: 'content-mismatch', fault: 'the caller left before the content was whole' },
   'too-large': { reason: 'content-too-large', fault: 'the content is more than can be compared' },
+  late: { reason: 'content-timeout', fault: 'the content did not come in time' },
   overloaded: { reason: 'overloaded', fault: 'too much signed content is held already' },
 };
 
@@ -18,14 +19,14 @@ const REFUSALS: Readonly<
  */
 export async function compareContent(
   verdict: Verdict,
-  { content }: Extract<SignatureFinding, { kind: 'good' }>,
+  { content, record }: Extract<SignatureFinding, { kind: 'good' }>,
   readContent: ContentReader,
 ): Promise<Verdict> {
   const { ruling, identity, route } = verdict;
   if (!content || identity.kind !== 'identity' || !route) return verdict;
   const { mode, evidenceLevel } = route.surface;
   const isUnread = mode === 'enforce' && ruling.effect !== 'permit';
-  const found = isUnread ? 'unread' : await readContent(content);
+  const found = isUnread ? 'unread' : await readContent(content, record.keyThumbprint);
   if (found === 'matches') return verdict;
   const { reason, fault } =
     found === 'unread' ? { reason: undefined, fault: 'the content was not read' } : REFUSALS[found];

@@ -128,7 +128,10 @@ export function createEnforcementPoint(options: EnforcementPointOptions): Enforc
     point: () => replica.point,
     routes,
     recorder,
-    contents: createContentBudget(LIMITS.contentsBytes),
+    contents: createContentBudget({
+      bytesMax: LIMITS.contentsBytes,
+      bytesOfOneKeyMax: LIMITS.contentsOfOneKeyBytes,
+    }),
     channels,
     counters,
     alarm: alarms.raise,

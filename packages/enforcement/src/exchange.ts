@@ -109,16 +109,22 @@ export interface RequestContent {
   /**
    * Reads it whole and keeps it; `forward` then sends what was kept. At most once, and before `forward`.
    *
-   * @param budget what all exchanges together may keep; given back when this one is over
+   * @param budget what exchanges together may keep: taken as content comes, given back when this one is over
+   * @returns `late` when it was not whole in time, `gone` when the caller left
    */
   hold(options: {
     readonly bytesMax: number;
-    /** Content of unannounced length counts as too large, and nothing of it is read. */
-    readonly announcedOnly: boolean;
+    /** How long the caller may take from now on. */
+    readonly timeoutMs: number;
+    /**
+     * The request goes on even when its content cannot be kept: then `forward` sends what was read and what follows.
+     * Content of unannounced length counts as too large, and nothing of it is read.
+     */
+    readonly isOptional: boolean;
     readonly budget: { take(bytes: number): boolean; give(bytes: number): void };
   }): Promise<
     | { readonly kind: 'held'; readonly bytes: Uint8Array }
-    | { readonly kind: 'too-large' | 'overloaded' | 'gone' }
+    | { readonly kind: 'too-large' | 'overloaded' | 'late' | 'gone' }
   >;
   /**
    * Shows each chunk as it passes, from the first one on when it is called in the turn that the request came in.

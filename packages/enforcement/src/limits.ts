@@ -57,6 +57,10 @@ export const LIMITS = {
   contentBytes: 1024 * 1024,
   /** Bytes of signed content held at a time by the whole point; above it `overloaded`. */
   contentsBytes: 64 * 1024 * 1024,
+  /** Bytes of signed content held at a time of one key, so that one client cannot take the memory from all; above it `overloaded`. */
+  contentsOfOneKeyBytes: 8 * 1024 * 1024,
+  /** How long a caller may take to send signed content that is waited for; then 408, and the connection closes. */
+  contentTimeoutMs: 10_000,
   /** Life of a transaction token. */
   transactionTokenMs: 60_000,
   /** Failed verifications of one peer within `failureWindowMs`; then `authentication-throttled`. */

@@ -5,6 +5,7 @@ import {
   type KeyObject,
   randomUUID,
 } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
 import { LIMITS } from '@countersign/enforcement';
 import {
   contentDigest,
@@ -13,8 +14,17 @@ import {
   receivedSignatures,
   signRequest,
 } from '@countersign/sdk';
-import { beforeEach, describe, expect, test } from 'vitest';
-import { type Bank, type Got, jws, LEDGERLY, openBank, PAYMENTS, type Presented } from './bank.ts';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import {
+  type Bank,
+  type Got,
+  jws,
+  LEDGERLY,
+  openBank,
+  PAYMENTS,
+  type Presented,
+  text,
+} from './bank.ts';
 
 const PATH = '/accounts-api/accounts/22289/debits';
 const BODY = '{"amount":"5.00"}';
@@ -25,6 +35,8 @@ let token: string;
 
 async function open(surface: Parameters<typeof openBank>[0] = {}): Promise<void> {
   bank = await openBank(surface);
+  // Until its clock is past the start, a point takes no signature that may be older.
+  bank.later(2 * LIMITS.clockSkewMs);
   as = await bank.partner('ledgerly');
   token = bank.token({ cnf: { 'x5t#S256': as.thumbprint } });
   bank.resource.handler = async (_request, response) => {
@@ -43,15 +55,17 @@ interface Pay {
   readonly tag?: 'fapi-2-request';
   readonly change?: (headers: Record<string, string>) => Record<string, string>;
   readonly chunked?: boolean;
+  /** The signer's clock. */
+  readonly now?: () => number;
 }
 
 function signedHeaders(
-  { body = BODY, method = 'POST', path = PATH, key = as.keyPem, tag }: Pay,
+  { body = BODY, method = 'POST', path = PATH, key = as.keyPem, tag, now = bank.now }: Pay,
   headers: Record<string, string>,
   port = bank.ports.partners,
 ): Record<string, string> {
   const url = `https://127.0.0.1:${port}${path}`;
-  const options = { key, now: bank.now, ...(tag && { tag }) };
+  const options = { key, now, ...(tag && { tag }) };
   return { ...headers, ...signRequest({ method, url, headers, body }, options) };
 }
 
@@ -75,6 +89,8 @@ const decisionOf = async (got: Got) => {
   if (!decision) throw new Error(`no decision: ${got.status} ${got.body}`);
   return decision;
 };
+
+afterEach(() => void vi.useRealTimers());
 
 describe('a surface that asks for E2', () => {
   beforeEach(() => open({ surface: { evidenceLevel: 'E2' } }));
@@ -244,6 +260,57 @@ describe('a surface that asks for E2', () => {
     expect((await pay()).status).toBe(200);
   });
 
+  test('a signature that may have been used before the point started does not count', async () => {
+    // The point starts between the two: it remembers nothing of what came before.
+    const startedSeconds = Math.floor(Date.now() / 1000);
+    bank = await openBank({ surface: { evidenceLevel: 'E2' } });
+    const openSeconds = Math.ceil(Date.now() / 1000);
+    as = await bank.partner('ledgerly');
+    token = bank.token({ cnf: { 'x5t#S256': as.thumbprint } });
+    const skew = LIMITS.clockSkewMs / 1000;
+    const payCreated = (seconds: number) => pay({ now: () => seconds * 1000 });
+    const waits: number[] = [];
+    // The last: by a clock as far ahead as is allowed.
+    for (const seconds of [startedSeconds - 20, startedSeconds, startedSeconds + skew]) {
+      const got = await payCreated(seconds);
+      const { reason, detail, evidence } = await decisionOf(got);
+      expect([got.status, reason, evidence]).toEqual([403, 'evidence-insufficient', 'E1']);
+      expect(detail).toContain('from before this point started: sign again');
+      expect(got.headers['accept-signature']).toContain('created');
+      waits.push(Number(got.headers['retry-after']));
+    }
+    const [ofOld = 0, ofNow = 0, ofAhead = 0] = waits;
+    expect(ofOld).toBeLessThanOrEqual(2 * skew + 2);
+    expect(ofNow).toBeLessThanOrEqual(skew + 2);
+    expect(ofAhead).toBeGreaterThanOrEqual(1);
+    expect(ofAhead).toBeLessThanOrEqual(2);
+    // Who waits so long and signs again is let in.
+    bank.later(ofNow * 1000);
+    expect((await payCreated(startedSeconds + ofNow)).status).toBe(200);
+    // The first second that cannot be older is good also later, and without a wait.
+    bank.later(2 * LIMITS.clockSkewMs);
+    expect((await payCreated(openSeconds + skew + 1)).status).toBe(200);
+    const missing = await bank.call({ as, token, method: 'POST', path: PATH, body: BODY });
+    expect([missing.status, missing.headers['retry-after']]).toEqual([403, undefined]);
+  });
+
+  test.each([{ Connection: 'close, X-Idempotency-Key' }, { X_Idempotency_Key: 'another' }])(
+    'refuses %j beside what it would change of a signed request',
+    async (added) => {
+      const headers = { Authorization: `Bearer ${token}`, 'X-Idempotency-Key': 'one' };
+      const call = (more: object) =>
+        bank.call({
+          ...{ as, method: 'POST', path: PATH, body: BODY },
+          headers: { ...signedHeaders({}, headers), ...more },
+        });
+      const got = await call(added);
+      expect([got.status, (await decisionOf(got)).evidence]).toEqual([403, 'E1']);
+      expect(bank.resource.seen).toHaveLength(0);
+      expect((await call({ Connection: 'close' })).status).toBe(200);
+      expect(bank.resource.seen[0]?.headers['x-idempotency-key']).toBe('one');
+    },
+  );
+
   test('asks the policy first: content of a refused request is not read', async () => {
     await bank.publish({}, [
       { id: 'none', text: '@id("none") forbid (principal, action, resource);' },
@@ -288,8 +355,6 @@ describe('a surface that asks for E2', () => {
   });
 
   async function proven(keys: { privateKey: KeyObject; publicKey: KeyObject }) {
-    // Until the clock is past the start of the point, a proof must name its nonce.
-    bank.later(10_000);
     const url = `https://127.0.0.1:${bank.ports.partners}${PATH}`;
     const proof = jws(
       { alg: 'EdDSA', typ: 'dpop+jwt', jwk: keys.publicKey.export({ format: 'jwk' }) },
@@ -398,34 +463,155 @@ describe('in shadow', () => {
   );
 });
 
-test('signed content that a point holds is bounded for all together', async () => {
-  await open({ surface: { evidenceLevel: 'E2' } });
-  const count = LIMITS.contentsBytes / LIMITS.contentBytes;
+describe('signed content that a point waits for', () => {
   const body = Buffer.alloc(LIMITS.contentBytes, 'c');
-  // They announce their content and send all of it but one byte.
-  const sockets = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const headers = signedHeaders({ body }, { Authorization: `Bearer ${token}` });
-      const socket = await bank.tls({ as });
-      const lines = Object.entries({
-        Host: `127.0.0.1:${bank.ports.partners}`,
-        'Content-Length': String(body.length),
-        ...headers,
-      }).map(([name, value]) => `${name}: ${value}\r\n`);
-      socket.write(`POST ${PATH} HTTP/1.1\r\n${lines.join('')}\r\n`);
-      socket.write('c');
-      return socket;
-    }),
-  );
-  let refused: Got | undefined;
-  while (refused === undefined) {
-    const got = await pay({ body: 'one more' });
-    if (got.status === 503) refused = got;
+  let sockets: TLSSocket[];
+
+  beforeEach(async () => {
+    await open({ surface: { evidenceLevel: 'E2' } });
+    sockets = [];
+  });
+
+  /** Announces `body` and sends so much of it. */
+  async function begin(bytes: number, headers = signed()): Promise<TLSSocket> {
+    const socket = await bank.tls({ as });
+    const lines = Object.entries({
+      Host: `127.0.0.1:${bank.ports.partners}`,
+      'Content-Length': String(body.length),
+      ...headers,
+    }).map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.write(`POST ${PATH} HTTP/1.1\r\n${lines.join('')}\r\n`);
+    socket.write(body.subarray(0, bytes));
+    sockets.push(socket);
+    return socket;
   }
-  expect((await decisionOf(refused)).reason).toBe('overloaded');
-  for (const socket of sockets) socket.destroy();
-  while ((await pay()).status !== 200);
+  const signed = () => signedHeaders({ body }, { Authorization: `Bearer ${token}` });
+  async function otherKey(): Promise<void> {
+    as = await bank.partner('ledgerly');
+    token = bank.token({ cnf: { 'x5t#S256': as.thumbprint } });
+  }
+  const heldOfOneKey = LIMITS.contentsOfOneKeyBytes / LIMITS.contentBytes;
+  const overload = async () => {
+    for (;;) {
+      const got = await pay({ body: 'one more' });
+      if (got.status === 503) return got;
+    }
+  };
+
+  test('costs nothing before it comes: who only announces takes it from nobody', async () => {
+    const count = LIMITS.contentsBytes / LIMITS.contentBytes;
+    await untilWaiting(count, () => Promise.all(Array.from({ length: count }, () => begin(0))));
+    expect((await pay()).status).toBe(200);
+    expect((await pay({ body })).status).toBe(200);
+  });
+
+  test('is bounded for each key', async () => {
+    for (let at = 0; at < heldOfOneKey; at++) await begin(body.length - 1);
+    expect((await decisionOf(await overload())).reason).toBe('overloaded');
+    await otherKey();
+    expect((await pay({ body })).status).toBe(200);
+    // And is given back when its caller leaves.
+    await begin(1);
+    for (const socket of sockets) socket.destroy();
+    while ((await pay({ body })).status !== 200);
+  });
+
+  test('beyond the bound goes on whole and as unsigned, where it need not be signed', async () => {
+    await open();
+    for (let at = 0; at < heldOfOneKey; at++) await begin(body.length - 1);
+    for (;;) {
+      const got = await pay({ body: 'one more' });
+      expect(got.status).toBe(200);
+      expect(await bank.resource.seen.at(-1)?.body()).toBe('one more');
+      const { evidence, signatureFault } = await decisionOf(got);
+      if (evidence === 'E2') continue;
+      expect(signatureFault).toBe('too much signed content is held already');
+      break;
+    }
+  });
+
+  test('is bounded for all together', async () => {
+    const keys = LIMITS.contentsBytes / LIMITS.contentsOfOneKeyBytes;
+    for (let key = 0; key < keys; key++) {
+      await otherKey();
+      for (let at = 0; at < heldOfOneKey; at++) await begin(body.length - 1);
+    }
+    await otherKey();
+    expect((await decisionOf(await overload())).reason).toBe('overloaded');
+    for (const socket of sockets) socket.destroy();
+    while ((await pay()).status !== 200);
+  });
+
+  test('is waited for so long and no longer; then its connection closes', async () => {
+    const socket = await untilWaiting(1, () => begin(1));
+    const answered = text(socket as never);
+    vi.advanceTimersByTime(LIMITS.contentTimeoutMs - 1);
+    expect((await pay()).status).toBe(200);
+    vi.advanceTimersByTime(1);
+    const answer = await answered;
+    expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+    expect(answer).toMatch(/\r\nConnection: close\r\n/i);
+    const { eventId } = JSON.parse(answer.slice(answer.indexOf('{')));
+    const { decision } = await bank.record(eventId);
+    expect(decision).toMatchObject({ reason: 'content-timeout', evidence: 'E1' });
+    expect(bank.resource.seen).toHaveLength(1);
+  });
+
+  test('is whole also when it comes in pieces of a byte', async () => {
+    const small = 'd'.repeat(3000);
+    const headers = signedHeaders({ body: small }, { Authorization: `Bearer ${token}` });
+    const socket = await bank.tls({ as });
+    const lines = Object.entries({
+      Host: `127.0.0.1:${bank.ports.partners}`,
+      'Transfer-Encoding': 'chunked',
+      Connection: 'close',
+      ...headers,
+    }).map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.write(`POST ${PATH} HTTP/1.1\r\n${lines.join('')}\r\n`);
+    socket.write(`${'1\r\nd\r\n'.repeat(small.length)}0\r\n\r\n`);
+    expect(await text(socket as never)).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await bank.resource.seen.at(-1)?.body()).toBe(small);
+  });
 });
+
+test('content that cannot be held goes on whole, where it need not be signed', async () => {
+  await open();
+  const body = Buffer.alloc(LIMITS.contentBytes, 'e');
+  const headers = signedHeaders({ body }, { Authorization: `Bearer ${token}` });
+  const socket = await untilWaiting(1, async () => {
+    const opened = await bank.tls({ as });
+    const lines = Object.entries({
+      Host: `127.0.0.1:${bank.ports.partners}`,
+      'Content-Length': String(body.length),
+      Connection: 'close',
+      ...headers,
+    }).map(([name, value]) => `${name}: ${value}\r\n`);
+    opened.write(`POST ${PATH} HTTP/1.1\r\n${lines.join('')}\r\n`);
+    opened.write(body.subarray(0, 100_000));
+    return opened;
+  });
+  vi.advanceTimersByTime(LIMITS.contentTimeoutMs);
+  socket.write(body.subarray(100_000));
+  expect(await text(socket as never)).toMatch(/^HTTP\/1\.1 200 /);
+  expect(await bank.resource.seen[0]?.body()).toBe(body.toString());
+  const decision = await bank.event(({ kind }) => kind === 'decision');
+  expect(decision).toMatchObject({
+    evidence: 'E1',
+    signatureFault: 'the content did not come in time',
+  });
+});
+
+/**
+ * Stops the clock by which content is waited for, until the end of the test, and resolves when so many requests wait.
+ * Only ours: Node's own timeouts go by another clock.
+ */
+async function untilWaiting<T>(count: number, begin: () => Promise<T>): Promise<T> {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const before = vi.getTimerCount();
+  const begun = await begin();
+  while (vi.getTimerCount() < before + count) await new Promise((resolve) => setImmediate(resolve));
+  return begun;
+}
 
 /** RFC 9421 takes ECDSA as r and s side by side; with s also n - s verifies. */
 function otherSignature(signature: Uint8Array): Buffer {

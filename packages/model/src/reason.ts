@@ -38,6 +38,7 @@ export const DENIAL_REASONS = [
   'evidence-insufficient',
   'content-mismatch',
   'content-too-large',
+  'content-timeout',
   'policy-none-permits',
   'policy-forbids',
   'policy-error',

@@ -221,6 +221,42 @@ describe('the strict profile', () => {
     },
   );
 
+  describe('of a field that is covered', () => {
+    const headers = { ...base, 'x-idempotency-key': '7', date: 'today' };
+    const good = messageOf(made([...COMPONENTS, 'x-idempotency-key'], undefined, headers));
+    const withField = (name: string, value: string) =>
+      read({ ...good, fields: [...good.fields, name, value] });
+
+    test.each([
+      'x-idempotency-key',
+      'close, X-Idempotency-Key',
+      'x_idempotency_key',
+      'keep-alive ,content-digest',
+    ])('refuses one that Connection names: %s', (options) => {
+      expect(withField('Connection', options)).toMatchObject({
+        kind: 'unfit',
+        detail: expect.stringContaining("'connection' names"),
+      });
+    });
+
+    test.each(['X_Idempotency_Key', 'x-idempotency_key', 'Content_Digest'])(
+      'refuses another that some readers take for it: %s',
+      (name) => {
+        expect(withField(name, '8')).toMatchObject({
+          kind: 'unfit',
+          detail: expect.stringContaining(`some readers take '${name.toLowerCase()}' for`),
+        });
+      },
+    );
+
+    test('takes what concerns no covered field', () => {
+      for (const options of ['close', 'keep-alive, date', 'x-idempotency']) {
+        expect(withField('Connection', options).kind).toBe('signed');
+      }
+      expect(withField('X_Request_Id', '8').kind).toBe('signed');
+    });
+  });
+
   test('refuses two signatures, though both be good', () => {
     const one = made();
     const two = made();

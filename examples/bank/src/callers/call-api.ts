@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { setTimeout as wait } from 'node:timers/promises';
 import { type SignRequestOptions, signRequest } from '@countersign/sdk';
 import type { Dispatcher } from 'undici';
 import { readBounded } from '../http/read-bounded.ts';
@@ -34,16 +35,30 @@ export interface ApiAnswer {
 }
 
 const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
+/** Soon after a start the bank takes no signature that may be older than that; longer than this nobody waits. */
+const SIGN_AGAIN_SECONDS_MAX = 15;
 
 type Call = ApiRequest & { partner: Partner | undefined; dispatcher: Dispatcher };
 
-/** Makes one request with a token and, for a DPoP token, a proof of the partner's key. */
+/** Makes one request with a token and, for a DPoP token, a proof of the partner's key; once more when the bank says how. */
 export async function callApi(env: BankEnvironment, options: Call): Promise<ApiAnswer> {
   const answer = await ask(env, options);
   const nonce = nonceOf(answer);
-  return nonce !== undefined && options.token?.type === 'DPoP'
-    ? await ask(env, { ...options, nonce })
-    : answer;
+  if (nonce !== undefined && options.token?.type === 'DPoP') {
+    return await ask(env, { ...options, nonce });
+  }
+  const seconds = options.isSigned ? signAgainSeconds(answer) : undefined;
+  if (seconds === undefined) return answer;
+  await wait(seconds * 1000);
+  return await ask(env, options);
+}
+
+/** After how long a new signature will do, when the bank says that only its age was wrong. */
+function signAgainSeconds({ status, headers }: ApiAnswer): number | undefined {
+  const after = headers['retry-after'];
+  if (status !== 403 || !headers['accept-signature'] || !/^\d{1,2}$/.test(after ?? '')) return;
+  const seconds = Number(after);
+  return seconds <= SIGN_AGAIN_SECONDS_MAX ? seconds : undefined;
 }
 
 /** RFC 9449 §9: the nonce that a new proof must name, when that is all that was wrong. */

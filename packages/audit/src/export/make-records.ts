@@ -4,6 +4,7 @@ import { toOcsf } from '../ocsf/to-ocsf.ts';
 import { readEvents } from '../read-events.ts';
 import type { ExportRecord } from './export-sink.ts';
 import type { ExporterOptions, ExportFilter } from './exporter.ts';
+import { omitFields } from './omit-fields.ts';
 
 /** A run of entries that cannot be exported, and why the first of them cannot. */
 interface Unmapped {
@@ -48,7 +49,7 @@ export function makeRecords(
     }
     if (filter && !passes(whole, filter)) return;
     try {
-      const event = without(whole, omit);
+      const event = omitFields(whole, omit);
       const ocsf = toOcsf(event, {
         entry,
         ...(productVersion !== undefined && { productVersion }),
@@ -66,12 +67,4 @@ function passes(event: Event, { kinds, effects, surfaces }: ExportFilter): boole
   if (effects && event.kind === 'decision' && !effects.includes(event.effect)) return false;
   const surface = 'surface' in event ? event.surface : undefined;
   return !surfaces || surface === undefined || surfaces.includes(surface);
-}
-
-/** What the mapping never sees, it cannot give away. */
-function without(event: Event, omit: readonly string[]): Event {
-  if (omit.length === 0) return event;
-  return Object.fromEntries(
-    Object.entries(event).filter(([field]) => !omit.includes(field)),
-  ) as unknown as Event;
 }

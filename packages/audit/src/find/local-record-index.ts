@@ -96,7 +96,7 @@ class LocalRecordIndex implements RecordIndex {
       sizes.set(log.source.name, size);
     }
     const found: { source: FollowedLog['index']; matches: readonly BlockMatches[] }[] = [];
-    const { located, unknown } = await this.#withLogs(logs, options, () => {
+    const { located, unknown, damage } = await this.#withLogs(logs, options, () => {
       found.length = 0;
       for (const { index, source } of logs) {
         const size = sizes.get(source.name) ?? 0;
@@ -113,7 +113,7 @@ class LocalRecordIndex implements RecordIndex {
           ...each,
           run: each.source.locate(each.matches.block, each.offset),
         })),
-        unknown: count(found) === 0 ? this.#unknown(asked, question, logs) : [],
+        ...(count(found) === 0 ? this.#unknown(asked, question, logs) : NOTHING_UNKNOWN),
       };
     });
     const shown = located.slice(0, limit);
@@ -130,7 +130,7 @@ class LocalRecordIndex implements RecordIndex {
         size: sizes.get(name) ?? 0,
       })),
       unknown,
-      problems: read.flatMap(({ problem }) => problem ?? []),
+      problems: [...damage, ...read.flatMap(({ problem }) => problem ?? [])],
     };
   }
 
@@ -194,22 +194,48 @@ class LocalRecordIndex implements RecordIndex {
     }
   }
 
-  #unknown(
-    asked: Question,
-    typed: Question,
-    logs: readonly FollowedLog[],
-  ): readonly UnknownValue[] {
-    return asked.where.flatMap((condition, at) => {
+  #unknown(asked: Question, typed: Question, logs: readonly FollowedLog[]): Unknown {
+    const damage: AnswerProblem[] = [];
+    const unknown = asked.where.flatMap((condition, at) => {
       if (logs.some(({ index }) => isKnown(index, condition))) return [];
       const names = new Set<string>();
       for (const field of condition.fields) {
         for (const { index } of logs) knownNames(index, field, names, NAMES_MAX);
       }
+      const listed = condition.values.find((value) => names.has(value));
+      if (listed !== undefined) {
+        damage.push(...logs.flatMap((log) => selfContradiction(log, condition, listed)));
+        return [];
+      }
       const near = condition.values.flatMap((value) => nearestNames(value, names));
       const original = typed.where[at] ?? condition;
       return [{ condition: original, near: [...new Set(near)].slice(0, 3) }];
     });
+    return { unknown, damage };
   }
+}
+
+/** Why there is no event: values that no log knows, or an index that is not whole. */
+interface Unknown {
+  readonly unknown: readonly UnknownValue[];
+  readonly damage: readonly AnswerProblem[];
+}
+
+const NOTHING_UNKNOWN: Unknown = { unknown: [], damage: [] };
+
+/** A value is listed only together with the events that have it. */
+function selfContradiction(
+  { index, source }: FollowedLog,
+  { fields }: Question['where'][number],
+  value: string,
+): readonly AnswerProblem[] {
+  const isListed = fields.some((field) => {
+    const names = new Set<string>();
+    knownNames(index, field, names, NAMES_MAX);
+    return names.has(value);
+  });
+  const detail = `the index lists ${fields.join(', ')} '${value}', and no event that has it: remove its folder, it is made again`;
+  return isListed ? [{ code: 'index-damaged', log: source.name, detail }] : [];
 }
 
 /** Runs `work` when all of the logs have nothing else to do, and keeps them from doing anything meanwhile. */

@@ -42,6 +42,8 @@ export interface AnswerProblem {
     | 'index-invented'
     /** The index leaves out an event that is one of those asked for. */
     | 'index-omitted'
+    /** The index contradicts itself: it lists a value, and no event that has it. */
+    | 'index-damaged'
     /** The log does not hold the entry as it was written. */
     | 'log-damaged';
   readonly log: string;

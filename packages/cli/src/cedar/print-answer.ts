@@ -1,4 +1,5 @@
 import type { Arguments, Io } from '../command-line/command.ts';
+import { jsonText } from '../command-line/json-text.ts';
 
 /** Prints what was found: one JSON value on a line, or the lines for a reader. */
 export function printAnswer(
@@ -15,14 +16,5 @@ export function printAnswer(
  */
 export function exactJson(value: unknown): string {
   const { rawJSON } = JSON as typeof JSON & { rawJSON(text: string): unknown };
-  const text = JSON.stringify(value, (_key, each) =>
-    typeof each === 'bigint' ? rawJSON(String(each)) : each,
-  );
-  // Such characters stand inside of strings only: all others were written by `stringify`.
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escaped);
-}
-
-function escaped(character: string): string {
-  const units = Array.from({ length: character.length }, (_, at) => character.charCodeAt(at));
-  return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
+  return jsonText(value, (_key, each) => (typeof each === 'bigint' ? rawJSON(String(each)) : each));
 }

@@ -34,7 +34,7 @@ export const findCommand: Command = {
     from: {
       type: 'string',
       value: 'WHEN',
-      help: 'not before: 2027-02-01, 2027-02-01T10:00Z, 30d ago',
+      help: 'not before: 2027-02-01, 2027-02-01T10:00Z, or 30d (ago)',
     },
     to: { type: 'string', value: 'WHEN', help: 'before' },
     oldest: { type: 'boolean', help: 'the oldest first (default: the newest)' },

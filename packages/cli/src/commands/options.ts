@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { ListenerAddress } from '@countersign/enforcement';
 import type { Arguments, Io, OptionSpec } from '../command-line/command.ts';
+import { jsonText } from '../command-line/json-text.ts';
 
 /** Options that several commands share, so that they read and mean the same everywhere. */
 export const shared: Readonly<Record<'repository' | 'data' | 'json', OptionSpec>> = {
@@ -38,7 +39,7 @@ export function printReady(
   value: { readonly [name: string]: unknown },
   lines: readonly string[],
 ): void {
-  const line = `${JSON.stringify({ ready: true, ...value })}\n`;
+  const line = `${jsonText({ ready: true, ...value })}\n`;
   io.out(io.isTerminal ? `${[...lines, 'ready; Ctrl-C stops'].join('\n')}\n` : line);
 }
 
@@ -52,7 +53,5 @@ export function listenerLines(name: string, listeners: readonly ListenerAddress[
 
 /** One JSON value on a line of its own, or the text for people. */
 export function print(io: Io, args: Arguments, value: unknown, text: string): void {
-  io.out(
-    args.flag('json') ? `${JSON.stringify(value)}\n` : text.endsWith('\n') ? text : `${text}\n`,
-  );
+  io.out(args.flag('json') ? `${jsonText(value)}\n` : text.endsWith('\n') ? text : `${text}\n`);
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { PlayedScene } from '@countersign/example-bank';
 import { type Arguments, CommandError, EXIT, type Io } from '../command-line/command.ts';
+import { jsonText } from '../command-line/json-text.ts';
 import { untilStopped } from '../command-line/until-stopped.ts';
 import { wholeNumber } from '../command-line/words.ts';
 import { eventLine } from '../record/event-line.ts';
@@ -75,7 +76,7 @@ async function playOnce({ running, bank, finder, isJson, io }: Playing): Promise
   }));
   const passed = scenes.filter(({ ok }) => ok).length;
   const failed = scenes.length - passed;
-  if (isJson) io.out(`${JSON.stringify({ passed, failed, scenes })}\n`);
+  if (isJson) io.out(`${jsonText({ passed, failed, scenes })}\n`);
   else io.out(`${passed} passed, ${failed} failed\n`);
   return failed === 0 ? EXIT.ok : EXIT.negative;
 }
@@ -85,7 +86,7 @@ async function show(
 ): Promise<number> {
   const { running, bank, finder, isJson, rate, withTour, io } = playing;
   finder.onEvent((event) => {
-    const line = isJson ? JSON.stringify(event) : eventLine(event, { colour: !io.env['NO_COLOR'] });
+    const line = isJson ? jsonText(event) : eventLine(event, { colour: !io.env['NO_COLOR'] });
     if (line !== undefined) io.out(`${line}\n`);
   });
   const traffic = new AbortController();

@@ -5,12 +5,12 @@ const ISO = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:
 
 /**
  * A moment of an option, in ms since the epoch: ISO 8601 (without a zone it is UTC, a date is its first
- * moment) or how long ago it was, such as `90s`, `10m`, `24h` or `30d`.
+ * moment) or how long ago it was, such as `90s`, `10m`, `24h` or `30d ago`.
  *
  * @throws {UsageError} when it is neither
  */
 export function momentOf(name: string, text: string, nowMs: number): number {
-  const ago = /^([0-9]{1,6})([smhd])$/.exec(text);
+  const ago = /^([0-9]{1,6})([smhd])(?: ago)?$/.exec(text);
   if (ago) return Math.max(0, nowMs - Number(ago[1]) * UNIT_MS[ago[2] as keyof typeof UNIT_MS]);
   if (ISO.test(text)) {
     const hasZone = text.length === 10 || /Z|[+-]\d\d:\d\d$/.test(text.slice(10));

@@ -1,5 +1,6 @@
 import type { Answer, Completeness, IndexProgress, UnknownValue } from '@countersign/audit';
 import { type Arguments, EXIT, type Io, UsageError } from '../command-line/command.ts';
+import { jsonText } from '../command-line/json-text.ts';
 import { dataOf } from '../commands/options.ts';
 import { dataFolder } from '../data-folder.ts';
 import { shortName } from '../record/event-line.ts';
@@ -25,7 +26,7 @@ export async function runFind(args: Arguments, io: Io): Promise<number> {
     (await askAuthority(dataFolder(root).adminSocket, asked, options)) ??
     (await askFolder(root, asked, options));
   const { answer, completeness } = found;
-  if (args.flag('json')) io.out(`${JSON.stringify({ question: asked, ...found })}\n`);
+  if (args.flag('json')) io.out(`${jsonText({ question: asked, ...found })}\n`);
   else if (args.flag('count')) io.out(`${answer.count}\n`);
   else if (args.flag('csv')) io.out(answerCsv(answer.rows));
   else io.out(answerTable(answer.rows) || 'nothing found\n');
@@ -59,6 +60,7 @@ function* notesOf(found: Found, args: Arguments): Generator<string, void, undefi
 }
 
 function extentOf({ rows, count, cursor }: Answer): string {
+  if (count === 0) return 'no event fits';
   const shown = rows.length === count ? `all ${count}` : `${rows.length} of ${count}`;
   return `${shown} shown${cursor ? `; go on with --cursor ${cursor}` : ''}`;
 }

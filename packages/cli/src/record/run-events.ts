@@ -1,6 +1,7 @@
 import type { Event } from '@countersign/model';
 import { adminClient } from '../admin-client.ts';
 import { type Arguments, CommandError, EXIT, type Io } from '../command-line/command.ts';
+import { jsonText } from '../command-line/json-text.ts';
 import { oneOf, secondsOf } from '../command-line/words.ts';
 import { dataOf } from '../commands/options.ts';
 import { dataFolder } from '../data-folder.ts';
@@ -25,7 +26,7 @@ export async function runEvents(args: Arguments, io: Io): Promise<number> {
   const show = (event: Event): void => {
     if (!fits(event)) return;
     const line = args.flag('json')
-      ? JSON.stringify(event)
+      ? jsonText(event)
       : eventLine(event, { colour: isColoured, isDated: !args.flag('follow') });
     if (line !== undefined) io.out(`${line}\n`);
   };

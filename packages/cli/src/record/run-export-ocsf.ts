@@ -7,6 +7,7 @@ import {
   type Io,
   UsageError,
 } from '../command-line/command.ts';
+import { jsonText } from '../command-line/json-text.ts';
 import { secondsOf, wholeNumber } from '../command-line/words.ts';
 import { dataOf } from '../commands/options.ts';
 import { version } from '../version.ts';
@@ -57,7 +58,7 @@ export async function runExportOcsf(args: Arguments, io: Io): Promise<number> {
       }
       for (const event of events) {
         if (event.at < sinceMs) continue;
-        piece += `${JSON.stringify(toOcsf(event, { entry: bytes, productVersion: version }))}\n`;
+        piece += `${jsonText(toOcsf(event, { entry: bytes, productVersion: version }))}\n`;
         if (piece.length < PIECE) continue;
         io.out(piece);
         piece = '';

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { WitnessAnswer, WitnessDisk } from '@countersign/ledger';
 import type { Io } from '../command-line/command.ts';
+import { jsonText } from '../command-line/json-text.ts';
 
 /** One line of a kind and log in this time; strangers may ask as often as they like. */
 const QUIET_MS = 10_000;
@@ -10,6 +11,8 @@ const KINDS_MAX = 10_000;
 /** Tells what a witness answered. */
 export interface AnswerReport {
   tell(answer: WitnessAnswer, peer: string): void;
+  /** Tells that a log can still show any history: nothing of it was cosigned, or the memory of that is lost. */
+  isNewLog(origin: string): void;
   /** Resolves when what is being kept is on disk. */
   settled(): Promise<void>;
 }
@@ -46,7 +49,7 @@ export function reportAnswers({
     const at = new Date(io.now()).toISOString();
     if (answer.kind === 'cosigned') {
       const { origin, size, oldSize } = answer;
-      io.out(`${JSON.stringify({ at, cosigned: origin, size, oldSize, peer })}\n`);
+      io.out(`${jsonText({ at, cosigned: origin, size, oldSize, peer })}\n`);
       return;
     }
     const { code, detail, origin, fork, size } = answer;
@@ -63,7 +66,13 @@ export function reportAnswers({
     const known = code === 'unknown-log' || code === 'malformed' ? '' : (origin ?? '');
     if (!isNew(`${what} ${known}`)) return;
     const line = { at, refused: what, origin, size, detail: detail.slice(0, 1000), peer };
-    io.err(`countersign witness: ${JSON.stringify(line)}\n`);
+    io.err(`countersign witness: ${jsonText(line)}\n`);
   };
-  return { tell, settled: () => keeping };
+  const isNewLog = (origin: string): void => {
+    const at = new Date(io.now()).toISOString();
+    const detail =
+      'nothing of this log was cosigned here: the first checkpoint that comes is taken; if that is a surprise, the folder is another or was lost';
+    io.err(`countersign witness: ${jsonText({ at, new: origin, detail })}\n`);
+  };
+  return { tell, isNewLog, settled: () => keeping };
 }

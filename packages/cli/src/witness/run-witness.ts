@@ -72,6 +72,9 @@ export async function runWitness(args: Arguments, io: Io): Promise<number> {
       );
     }
     const origins = logs.map(({ origin }) => origin);
+    for (const origin of origins.filter((each) => witness.checkpoint(each) === undefined)) {
+      report.isNewLog(origin);
+    }
     printReady(io, { name, url, logs: origins }, [
       `${name}  ${url}`,
       ...origins.map((each) => `  watches ${each}`),

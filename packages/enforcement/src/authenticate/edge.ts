@@ -62,7 +62,7 @@ async function verifyNew(
 ): Promise<Identity | AuthenticationRefusal> {
   const peer = throttleKey(exchange.connection);
   if (context.throttle.isThrottled(peer, context.now())) {
-    const fault = refused('authentication-throttled', `too many failures from ${peer}`);
+    const fault = refused('authentication-throttled', tooManyFrom(exchange.connection));
     return refuse(fault, presented.scheme, presented.digest);
   }
   const verified = await context.accessTokens.verify(presented.digest, () =>
@@ -125,7 +125,7 @@ function judge(
   // By the key too: strangers who share the address have no token for it, so they cannot lock it out.
   const throttled = `${throttleKey(exchange.connection)} ${token.proofKey}`;
   if (context.throttle.isThrottled(throttled, nowMs)) {
-    return stop(refused('authentication-throttled', `too many failures from ${throttled}`));
+    return stop(refused('authentication-throttled', 'too many proofs of this key failed'));
   }
   return checkDpopProof(
     proof,
@@ -208,6 +208,11 @@ function connectionFault(connection: Connection, nowMs: number): TokenRefusal | 
     return refused('certificate-expired', 'the certificate has ended');
   }
   return undefined;
+}
+
+/** Without the address or the thumbprint: they stand in fields of their own, which an export may leave out. */
+function tooManyFrom({ peer }: Connection): string {
+  return `too many failures of this ${peer.kind === 'partner' ? 'certificate' : 'address'}`;
 }
 
 function throttleKey(connection: Connection): string {

@@ -90,7 +90,7 @@ async function verifyNew(
   context: AuthenticationContext,
 ): Promise<Identity | AuthenticationRefusal> {
   if (context.throttle.isThrottled(svid.id, context.now())) {
-    const fault = refused('authentication-throttled', `too many failures from ${svid.id}`);
+    const fault = refused('authentication-throttled', 'too many failures of this caller');
     return refuse(fault, { caller: svid.id, tokenHash: digest });
   }
   const verified = await context.transactionTokens.verify(digest, () =>

@@ -12,7 +12,12 @@ import type { Identity } from './identity.ts';
 export type SignatureFinding =
   | { readonly kind: 'none' }
   /** It does not cover what it must, or cannot be told: the request counts as unsigned. */
-  | { readonly kind: 'unfit'; readonly detail: string }
+  | {
+      readonly kind: 'unfit';
+      readonly detail: string;
+      /** When signing again will do; absent when that is at once, or never. */
+      readonly retryAfterSeconds?: number;
+    }
   /** It claims more than it is. */
   | {
       readonly kind: 'bad';
@@ -59,6 +64,13 @@ export function verifyRequestSignature(
     },
   );
   if (signed.kind === 'unfit') return unfit(signed.detail);
+  // A verified proof that is covered is as young as this memory is: else its nonce was asked for.
+  if (identity.dpop === undefined && mayBeOlder(signed.createdMs, context.signatures.sinceMs)) {
+    return {
+      ...unfit('it may be from before this point started: sign again'),
+      retryAfterSeconds: secondsToWait(signed.createdMs, context.signatures.sinceMs, nowMs),
+    };
+  }
   const actor = actorKey(identity, connection.peer);
   if (!actor) return unfit('the key that the caller authenticates with signs no requests');
   if (signed.algorithm !== undefined && signed.algorithm !== actor.algorithm) {
@@ -85,6 +97,22 @@ export function verifyRequestSignature(
   }
 }
 
+/**
+ * A restart forgets which signed requests came, and a caller's clock may be as far ahead as the window lets it.
+ * `created` is in whole seconds, so what was signed later within the same second counts as older too.
+ */
+function mayBeOlder(createdMs: number, sinceMs: number): boolean {
+  return createdMs <= sinceMs + LIMITS.clockSkewMs;
+}
+
+/** From this signature until one of the same clock is young enough; of an old one, until our clock and a late one are. */
+function secondsToWait(createdMs: number, sinceMs: number, nowMs: number): number {
+  const firstGood = Math.floor((sinceMs + LIMITS.clockSkewMs) / 1000) + 1;
+  const ofItsClock = firstGood - createdMs / 1000;
+  const ofLateClock = firstGood + (LIMITS.clockSkewMs - nowMs) / 1000;
+  return Math.max(1, Math.ceil(Math.min(ofItsClock, ofLateClock)));
+}
+
 function recordOf(
   signed: Extract<ReturnType<typeof readSignedRequest>, { kind: 'signed' }>,
   { algorithm, jwk, thumbprint, from, certificate }: ActorKey,
@@ -104,7 +132,7 @@ function recordOf(
   };
 }
 
-function unfit(detail: string): SignatureFinding {
+function unfit(detail: string): Extract<SignatureFinding, { kind: 'unfit' }> {
   return { kind: 'unfit', detail };
 }
 

@@ -5,14 +5,19 @@ import { LIMITS } from '../limits.ts';
 import type { ContentBudget } from './content-budget.ts';
 
 /** What comparing content with its signed digests came to. */
-export type ContentFinding = 'matches' | 'differs' | 'too-large' | 'overloaded' | 'gone';
+export type ContentFinding = 'matches' | 'differs' | 'too-large' | 'overloaded' | 'late' | 'gone';
 
-/** Compares the content of one request with its digests, once. */
-export type ContentReader = (expected: ExpectedDigests) => Promise<ContentFinding>;
+/**
+ * Compares the content of one request with its digests, once.
+ *
+ * @param key of the signature, by its thumbprint
+ */
+export type ContentReader = (expected: ExpectedDigests, key: string) => Promise<ContentFinding>;
 
 /**
  * Reads the content whole and holds it back until it was compared: what reaches the resource is what was signed. Bounds:
- * {@link LIMITS}.contentBytes each and {@link LIMITS}.contentsBytes for all.
+ * {@link LIMITS}.contentBytes and {@link LIMITS}.contentTimeoutMs each, {@link LIMITS}.contentsOfOneKeyBytes of one key
+ * and {@link LIMITS}.contentsBytes for all.
  */
 export function heldContent(
   { content }: Exchange,
@@ -20,11 +25,19 @@ export function heldContent(
   budget: ContentBudget,
 ): ContentReader {
   // Where it need not be signed, content of unknown length is not begun with: it could turn out too long.
-  const announcedOnly = surface === undefined || surface.evidenceLevel < 'E2';
-  return async (expected) => {
+  const isOptional = surface === undefined || surface.evidenceLevel < 'E2';
+  return async (expected, key) => {
     // A carrier that cannot hold content back cannot vouch for it.
     if (!content) return 'too-large';
-    const held = await content.hold({ bytesMax: LIMITS.contentBytes, announcedOnly, budget });
+    const held = await content.hold({
+      bytesMax: LIMITS.contentBytes,
+      timeoutMs: LIMITS.contentTimeoutMs,
+      isOptional,
+      budget: {
+        take: (bytes) => budget.take(key, bytes),
+        give: (bytes) => budget.give(key, bytes),
+      },
+    });
     if (held.kind !== 'held') return held.kind;
     const check = checkDigests(expected);
     check.update(held.bytes);

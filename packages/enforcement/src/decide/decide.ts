@@ -21,6 +21,8 @@ export interface Ruling {
     readonly reason: DenialReason;
     readonly detail?: string;
     readonly challenge?: Challenge;
+    /** When the same request, made anew, will not be refused for this reason. */
+    readonly retryAfterSeconds?: number;
   };
   /** Absent when a rule before the policy refused. */
   readonly decision?: Decision;
@@ -100,9 +102,14 @@ function weakEvidence(
   // The point that this surface came in by verified it; its signature covers what was asked for there.
   if (vouched?.surface === name && isEnough(vouched.evidence)) return undefined;
   if (signature.kind === 'bad') return { reason: signature.reason, detail: signature.detail };
-  const why = signature.kind === 'unfit' ? `: ${signature.detail}` : '';
-  const detail = `evidence ${evidence}, the surface asks for ${evidenceLevel}${why}`;
-  return { reason: 'evidence-insufficient', detail };
+  const detail = `evidence ${evidence}, the surface asks for ${evidenceLevel}`;
+  if (signature.kind !== 'unfit') return { reason: 'evidence-insufficient', detail };
+  const { retryAfterSeconds } = signature;
+  return {
+    reason: 'evidence-insufficient',
+    detail: `${detail}: ${signature.detail}`,
+    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+  };
 }
 
 /** Whether a surface's facts are too old to decide by; in words, for the record. */

@@ -13,6 +13,8 @@ export interface RefusalView {
   readonly challenge?: Challenge;
   /** What the caller must sign (RFC 9421 §5), where the surface asks for a signature. */
   readonly acceptSignature?: string;
+  /** How long to wait before signing again. */
+  readonly retryAfterSeconds?: number;
   /** What the next DPoP proof must name, for `dpop-nonce`. */
   readonly nonce?: string;
   /** The methods of the path, for `method-unknown`. */
@@ -33,6 +35,7 @@ type RefusalClass =
   | 'evidence'
   | 'content'
   | 'content-size'
+  | 'content-timeout'
   | 'policy'
   | 'unavailable';
 
@@ -103,6 +106,11 @@ const CLASSES: { readonly [K in RefusalClass]: ClassView } = {
     title: 'Content too large',
     detail: `Signed content may have at most ${LIMITS.contentBytes} bytes here.`,
   },
+  'content-timeout': {
+    status: 408,
+    title: 'Content too slow',
+    detail: `Signed content must be whole within ${LIMITS.contentTimeoutMs / 1000} s here.`,
+  },
   policy: { status: 403, title: 'Not permitted', detail: 'The policy does not permit this.' },
   unavailable: {
     status: 503,
@@ -170,7 +178,13 @@ function challengeFields(kind: RefusalClass, view: RefusalView): readonly string
       return ['Retry-After', String(LIMITS.retryAfterSeconds)];
     case 'evidence':
     case 'content':
-      return view.acceptSignature ? ['Accept-Signature', view.acceptSignature] : [];
+      return [
+        ...(view.acceptSignature ? ['Accept-Signature', view.acceptSignature] : []),
+        ...(view.retryAfterSeconds ? ['Retry-After', String(view.retryAfterSeconds)] : []),
+      ];
+    case 'content-timeout':
+      // RFC 9110 §15.5.9: whoever gave up waiting for the rest says that it will not read it.
+      return ['Connection', 'close'];
     case 'content-size':
     case 'request':
     case 'route':
@@ -274,6 +288,8 @@ function classOf(reason: DenialReason): RefusalClass {
       return 'content';
     case 'content-too-large':
       return 'content-size';
+    case 'content-timeout':
+      return 'content-timeout';
     case 'policy-none-permits':
     case 'policy-forbids':
     case 'policy-error':

@@ -26,6 +26,7 @@ export async function refuse(verdict: Verdict, context: PointContext): Promise<v
     ...(identity.kind === 'refusal' && identity.nonce && { nonce: identity.nonce }),
     ...acceptedSignature(verdict, refusal.reason),
     ...(refusal.challenge && { challenge: refusal.challenge }),
+    ...(refusal.retryAfterSeconds && { retryAfterSeconds: refusal.retryAfterSeconds }),
     ...(description.kind === 'refusal' && description.methods && { methods: description.methods }),
   });
   const index = context.recorder.append(

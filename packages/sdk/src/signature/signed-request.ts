@@ -79,7 +79,8 @@ const TEXT_CHARACTERS_MAX = 256;
  * Reads the one signature of a request by the strict profile that surfaces ask for: it covers `@method`, `@target-uri`,
  * the token that the request carries (`dpop`, whose proof names the token, or `token-digest`, or the field itself), `dpop` when
  * there is one, and `content-digest` when there is content; it has `created`, at most a minute ago, `keyid` and `tag`. A second
- * signature, a component with parameters, one outside of a closed list and a field that comes twice are refused.
+ * signature, a component with parameters, one outside of a closed list, a field that comes twice, a covered field that `Connection`
+ * names and one that some readers take for a covered one (`_` for `-`) are refused.
  *
  * @param message every field of the request, names and values alternating
  * @returns never throws for what the request holds
@@ -123,6 +124,8 @@ function read(
       return unfit(`'${name}' comes more than once`);
     }
   }
+  const shadowed = otherReading(fields, names);
+  if (shadowed) return unfit(shadowed);
   const tokens = carriedTokens(fields);
   if (!tokens) return unfit('the token cannot be read in one way');
   const fault =
@@ -152,6 +155,24 @@ function read(
     withheld,
     content: names.has('content-digest') ? contentDigests(fields) : undefined,
   };
+}
+
+/** Why what is covered may not be what the resource reads, if so. */
+function otherReading(fields: readonly string[], covered: ReadonlySet<string>): string | undefined {
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = (fields[index] as string).toLowerCase();
+    if (name === 'connection') {
+      // RFC 9110 §7.6.1: whoever passes the request on takes such a field out.
+      for (const option of (fields[index + 1] as string).toLowerCase().split(',')) {
+        const nominated = option.trim().replaceAll('_', '-');
+        if (covered.has(nominated)) return `'connection' names '${nominated}', which it covers`;
+      }
+    } else if (name.includes('_') && covered.has(name.replaceAll('_', '-'))) {
+      // CGI-like resources read `X_Idempotency_Key` as `X-Idempotency-Key`.
+      return `some readers take '${name}' for '${name.replaceAll('_', '-')}', which it covers`;
+    }
+  }
+  return undefined;
 }
 
 function parameterFault(

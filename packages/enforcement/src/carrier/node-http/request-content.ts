@@ -7,6 +7,9 @@ export interface HoldableContent extends RequestContent {
   readonly held: Buffer | undefined;
 }
 
+/** Where content is gathered begins with this; then it doubles. */
+const ROOM_BYTES_MIN = 4096;
+
 /** @param onContinue asks a caller that waits for it to send its content (RFC 9110 §10.1.1) */
 export function requestContent(
   request: IncomingMessage,
@@ -18,37 +21,51 @@ export function requestContent(
     get held() {
       return whole;
     },
-    hold({ bytesMax, announcedOnly, budget }) {
+    hold({ bytesMax, timeoutMs, isOptional, budget }) {
       const length = request.headers['content-length'];
       const announced = length === undefined ? undefined : Number(length);
-      if (announced === undefined ? announcedOnly : announced > bytesMax) {
+      if (announced === undefined ? isOptional : announced > bytesMax) {
         return Promise.resolve({ kind: 'too-large' });
       }
-      let taken = announced ?? 0;
-      if (!budget.take(taken)) return Promise.resolve({ kind: 'overloaded' });
       return new Promise((resolve) => {
-        const chunks: Buffer[] = [];
+        // Copied into one piece: of chunks of one byte each, the pieces would cost a hundred times what they hold.
+        let room = Buffer.alloc(0);
         let bytes = 0;
-        const end = (found: Awaited<ReturnType<RequestContent['hold']>>) => {
+        const timer = setTimeout(() => end({ kind: 'late' }), timeoutMs);
+        const end = (
+          found: Awaited<ReturnType<RequestContent['hold']>>,
+          ...unread: readonly Buffer[]
+        ) => {
+          clearTimeout(timer);
           request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
+          const taken = room.length;
           if (found.kind !== 'held') {
             budget.give(taken);
-            request.resume(); // whatever else the caller sends is read and dropped
+            if (isOptional) putBack(request, [room.subarray(0, bytes), ...unread]);
+            else request.resume(); // whatever else the caller sends is read and dropped
           } else if (response.closed) budget.give(taken);
           else response.once('close', () => budget.give(taken));
           resolve(found);
         };
         const onData = (chunk: Buffer) => {
-          if (bytes + chunk.length > bytesMax) return end({ kind: 'too-large' });
-          if (announced === undefined) {
-            if (!budget.take(chunk.length)) return end({ kind: 'overloaded' });
-            taken += chunk.length;
+          const needed = bytes + chunk.length;
+          if (needed > bytesMax) return end({ kind: 'too-large' }, chunk);
+          if (needed > room.length) {
+            // By what has come, never by what was announced: announcing costs a caller nothing.
+            const size = Math.min(
+              announced ?? bytesMax,
+              Math.max(needed, 2 * room.length, ROOM_BYTES_MIN),
+            );
+            if (!budget.take(size - room.length)) return end({ kind: 'overloaded' }, chunk);
+            const wider = Buffer.allocUnsafeSlow(size);
+            room.copy(wider, 0, 0, bytes);
+            room = wider;
           }
-          bytes += chunk.length;
-          chunks.push(chunk);
+          chunk.copy(room, bytes);
+          bytes = needed;
         };
         const onEnd = () => {
-          whole = Buffer.concat(chunks, bytes);
+          whole = room.subarray(0, bytes);
           end({ kind: 'held', bytes: whole });
         };
         const onClose = () => end({ kind: 'gone' });
@@ -64,4 +81,11 @@ export function requestContent(
       });
     },
   };
+}
+
+/** So that whoever reads the request next finds it as if nobody had begun. */
+function putBack(request: IncomingMessage, chunks: readonly Buffer[]): void {
+  request.pause();
+  const read = Buffer.concat(chunks);
+  if (read.length > 0) request.unshift(read);
 }

@@ -19,8 +19,11 @@ export function requestExchange(
   const downstream = responseDownstream(response);
   let cutOff: Cut | undefined;
   // RFC 9110 §10.1.1: who holds its body back sends it when somebody wants to read it.
+  let isContinued = false;
   const onContinue = () => {
-    if (isExpecting(request) && !response.headersSent) response.writeContinue();
+    if (isContinued || !isExpecting(request) || response.headersSent) return;
+    isContinued = true;
+    response.writeContinue();
   };
   let content: HoldableContent | undefined;
   return {
