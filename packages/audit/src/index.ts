@@ -14,6 +14,11 @@ export type {
   PushRefusal,
 } from './collector.ts';
 export { type CollectorRoutesOptions, collectorRoutes } from './collector-routes.ts';
+export {
+  type EnteredCheckpoints,
+  type EnteredProblem,
+  readEnteredCheckpoints,
+} from './entered-checkpoints.ts';
 export { checkEventEntries, type EventEvidenceOptions } from './evidence/check-event-entries.ts';
 export type { DeadLetter } from './export/dead-letters.ts';
 export type { ExportRecord, ExportSink, SinkAnswer } from './export/export-sink.ts';

@@ -57,7 +57,7 @@ export interface RecordReport {
 /** What a verifier of a record brings along; see `VerifyLogOptions`. */
 export interface VerifyRecordOptions {
   readonly verifiers: readonly NoteVerifier[];
-  readonly atLeast?: TreeHead;
+  readonly atLeast?: TreeHead | readonly TreeHead[];
 }
 
 const LISTED_MAX = 1000;

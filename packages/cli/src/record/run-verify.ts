@@ -10,7 +10,7 @@ import { dataOf, print } from '../commands/options.ts';
 import { findLogs, logIn } from './find-logs.ts';
 import { readKey } from './read-key.ts';
 import { runVerifyTiles } from './run-verify-tiles.ts';
-import { type LogVerdict, verifyOne } from './verify-logs.ts';
+import { enteredIn, type LogVerdict, missingLogs, verifyOne } from './verify-logs.ts';
 
 /** Verifies the logs of a data folder, or one, and tells what was found. */
 export async function runVerify(args: Arguments, io: Io): Promise<number> {
@@ -23,8 +23,13 @@ export async function runVerify(args: Arguments, io: Io): Promise<number> {
   if (logs.length === 0)
     throw new CommandError(`cannot verify: found no log in ${dataOf(args, io)}`);
   const keys = await Promise.all(args.texts('vkey').map((each) => readKey(each, io)));
+  const entered = await enteredIn(logs, keys);
+  const options = { givenKeys: keys, ...(entered && { entered }) };
   const verdicts: LogVerdict[] = [];
-  for (const log of logs) verdicts.push(await verifyOne(log, keys));
+  for (const log of logs) verdicts.push(await verifyOne(log, options));
+  // One folder by itself is held against nothing.
+  if (operand === undefined)
+    verdicts.push(...missingLogs(logs, { root: dataOf(args, io), entered }));
   const ok = verdicts.every((verdict) => verdict.ok);
   print(io, args, { ok, logs: verdicts }, verdicts.flatMap(verdictLines).join('\n'));
   return ok ? EXIT.ok : EXIT.negative;
