@@ -49,6 +49,7 @@ export {
   type AnswerProblem,
   type AnswerRow,
   type AskOptions,
+  type CheckpointSource,
   type CompleteLog,
   type Completeness,
   type IndexProgress,
@@ -57,6 +58,7 @@ export {
   type RecordIndex,
   ROWS_MAX,
   type UnknownValue,
+  type VerifyAnswerOptions,
 } from './find/record-index.ts';
 export { startRecordIndex } from './find/start-record-index.ts';
 export {

@@ -1,4 +1,4 @@
-import { cp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT } from '@countersign/cli';
 import { expect, test } from 'vitest';
@@ -35,7 +35,7 @@ async function rewrite({ data, edge, mirror, copies }: Awaited<ReturnType<typeof
   await cp(edge.folder, mirror, { recursive: true });
 }
 
-async function cut({ copies }: Awaited<ReturnType<typeof collected>>) {
+async function cut({ copies }: { readonly copies: readonly string[] }) {
   for (const folder of copies) {
     const file = join(folder, '00000000.log');
     const whole = await readFile(file);
@@ -103,4 +103,61 @@ test("an authority's log without the log of checkpoints is not good", async () =
   const { code, out } = await bank.verify();
   expect(code).toBe(EXIT.negative);
   expect(out).toContain('found no log of checkpoints, which every authority keeps');
+});
+
+test('an answer is complete only when the logs hold what was entered of them', async () => {
+  await using bank = await collected();
+  const good = await bank.find();
+  expect(good.err).toContain('held against 4 entered checkpoints\ncomplete: ');
+  // What stands in the log of checkpoints are no events.
+  expect(good.out.match(/\n/g)).toHaveLength(5);
+  expect(good.code).toBe(EXIT.ok);
+  await rewrite(bank);
+  const { code, err } = await bank.find();
+  expect(code).toBe(EXIT.negative);
+  expect(err).toContain('fork: found another root of size 1 than was expected');
+  expect(err).toContain('NOT complete');
+});
+
+test('an answer from a log that was cut at a commit is not complete', async () => {
+  await using bank = await collected();
+  await cut(bank);
+  const { code, err } = await bank.find();
+  expect(code).toBe(EXIT.negative);
+  expect(err).toContain('truncated: found 3 proven entries, expected at least 4');
+});
+
+test('an answer without a log that was entered is not complete, unless others were asked', async () => {
+  await using bank = await collected();
+  await writeLog(bank.data.path, 'accounts', exchange('c', START_MS));
+  for (const folder of bank.copies) await rm(folder, { recursive: true });
+  const { code, err } = await bank.find();
+  expect(code).toBe(EXIT.negative);
+  expect(err).toContain(
+    'problem: edge: log-missing: found no such log, expected the 4 entries that the log of checkpoints says it had',
+  );
+  expect((await bank.find('--log', 'accounts')).code).toBe(EXIT.ok);
+});
+
+test('an answer is not complete when the log of checkpoints was cut or taken away', async () => {
+  await using bank = await collected();
+  await mkdir(join(bank.data.path, 'authority/cosigned'));
+  await writeFile(join(bank.data.path, 'authority/cosigned/checkpoint'), bank.entered.checkpoint);
+  expect((await bank.find()).code).toBe(EXIT.ok);
+  await cut({ ...bank, copies: [bank.entered.folder] });
+  const short = await bank.find();
+  expect(short.err).toContain('checkpoints-damaged');
+  expect(short.err).toContain('truncated: found 4 proven entries, expected at least 5');
+  expect(short.code).toBe(EXIT.negative);
+  await cp(bank.edge.folder, join(bank.data.path, 'authority/log'), { recursive: true });
+  await rm(bank.entered.folder, { recursive: true });
+  const gone = await bank.find('--log', 'edge');
+  expect(gone.err).toContain('checkpoints-damaged: found no log of checkpoints');
+  expect(gone.code).toBe(EXIT.negative);
+});
+
+test('the events of a folder are those of its logs, and none of the log of checkpoints', async () => {
+  await using bank = await collected();
+  const { out } = await countersign(['events', '-d', bank.data.path, '--json']);
+  expect(out.trim().split('\n')).toHaveLength(4);
 });

@@ -1,4 +1,10 @@
-import type { Answer, Completeness, IndexProgress, RecordIndex } from '@countersign/audit';
+import type {
+  Answer,
+  CheckpointSource,
+  Completeness,
+  IndexProgress,
+  RecordIndex,
+} from '@countersign/audit';
 import type { RecordQuestion } from './record-question.ts';
 
 /** What was found, before anybody sees it. */
@@ -17,6 +23,8 @@ export async function findIn(
   options: {
     readonly onProgress?: (progress: IndexProgress) => void;
     readonly signal?: AbortSignal;
+    /** Where the authority's log of checkpoints is; asked for when completeness is. */
+    readonly checkpoints?: () => Promise<CheckpointSource | undefined>;
   },
 ): Promise<Found> {
   const { where, logs, fromMs, toMs, order, limit, cursor, isComplete } = asked;
@@ -27,7 +35,10 @@ export async function findIn(
     ...(toMs !== undefined && { toMs }),
   };
   const page = { order, limit, ...(cursor !== undefined && { cursor }) };
-  const answer = await index.ask(question, page, options);
+  const { checkpoints: find, ...askOptions } = options;
+  const answer = await index.ask(question, page, askOptions);
   if (!isComplete) return { answer };
-  return { answer, completeness: await index.verify(question, options) };
+  const checkpoints = await find?.();
+  const verifyOptions = { ...askOptions, ...(checkpoints && { checkpoints }) };
+  return { answer, completeness: await index.verify(question, verifyOptions) };
 }

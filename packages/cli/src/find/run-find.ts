@@ -80,6 +80,9 @@ function* completenessNotes(completeness: Completeness): Generator<string, void,
     yield `problem: ${log}${index === undefined ? '' : ` ${index}`}: ${code}: ${detail}`;
   }
   if (completeness.problemsOmitted > 0) yield `problem: ${completeness.problemsOmitted} more`;
+  yield completeness.entered === undefined
+    ? 'no log of checkpoints here: a log that was rewritten under its own key would not be seen'
+    : `held against ${completeness.entered} entered checkpoints`;
   yield completeness.isComplete
     ? 'complete: every entry was proven, and the index left out and invented nothing'
     : 'NOT complete: see the problems above';
