@@ -1,6 +1,8 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT } from '@countersign/cli';
+import { addSignatures, cosign, cosignerKey, cosignerVerifierKey } from '@countersign/ledger';
 import { expect, test } from 'vitest';
 import { exchange, START_MS, writeCheckpointLog, writeLog } from './records.ts';
 import { countersign, temporaryFolder } from './test-io.ts';
@@ -93,7 +95,9 @@ test('a log of checkpoints whose entries the log did not sign is named', async (
   await cp(bank.edge.folder, bank.mirror, { recursive: true });
   const { code, out } = await bank.verify();
   expect(code).toBe(EXIT.negative);
-  expect(out).toMatch(/BAD {3}checkpoints: [^\n]*\n\s+entry 0: could not open note: /);
+  expect(out).toMatch(
+    /BAD {3}checkpoints: [^\n]*\n\s+note: [^\n]*\n\s+entry 0: could not open note: /,
+  );
 });
 
 test("an authority's log without the log of checkpoints is not good", async () => {
@@ -161,3 +165,55 @@ test('the events of a folder are those of its logs, and none of the log of check
   const { out } = await countersign(['events', '-d', bank.data.path, '--json']);
   expect(out.trim().split('\n')).toHaveLength(4);
 });
+
+test('a log of checkpoints that no witness cosigned says so, and is bad for whoever names witnesses', async () => {
+  await using bank = await collected();
+  const w1 = cosigner('w1.example');
+  const keyFile = join(bank.data.path, 'w1.vkeys');
+  await writeFile(keyFile, `${w1.vkey}\n`);
+  const alone = await bank.verify();
+  expect([alone.code, alone.out]).toEqual([
+    EXIT.ok,
+    expect.stringContaining('note: not cosigned by any witness'),
+  ]);
+  const none = await bank.verify('--witness', keyFile);
+  expect(none.code).toBe(EXIT.negative);
+  expect(none.out).toContain('not cosigned: found no checkpoint in ');
+
+  const kept = join(bank.data.path, 'authority/cosigned/checkpoint');
+  await mkdir(join(bank.data.path, 'authority/cosigned'));
+  // Signed by the log's own key, which proves nothing against whoever holds it.
+  await writeFile(kept, bank.entered.checkpoint);
+  const own = await bank.verify('--witness', w1.vkey);
+  expect(own.code).toBe(EXIT.negative);
+  expect(own.out).toContain('not cosigned: could not open checkpoint: found cosignatures of none');
+  expect((await bank.verify()).out).toContain('note: cosigned by nobody who is known here');
+
+  await writeFile(kept, await w1.cosign(bank.entered.checkpoint));
+  const good = await bank.verify('--witness', keyFile);
+  expect([good.code, good.out]).toEqual([
+    EXIT.ok,
+    expect.stringContaining('note: cosigned up to entry 5 by w1.example'),
+  ]);
+  const both = ['--witness', keyFile, '--witness', cosigner('w2.example').vkey];
+  expect((await bank.verify(...both)).out).toContain('not cosigned: could not open checkpoint');
+  expect((await bank.verify(...both, '--quorum', '1')).code).toBe(EXIT.ok);
+  expect((await bank.verify(...both, '--quorum', '3')).err).toContain('found a quorum of 3');
+  await rm(bank.entered.folder, { recursive: true });
+  const gone = await bank.verify('--witness', keyFile);
+  expect([gone.code, gone.err]).toEqual([
+    EXIT.failed,
+    expect.stringContaining('found --witness and no log of checkpoints'),
+  ]);
+});
+
+function cosigner(name: string) {
+  const key = cosignerKey({ name, privateKey: generateKeyPairSync('ed25519').privateKey });
+  return {
+    vkey: cosignerVerifierKey(key),
+    async cosign(note: string): Promise<string> {
+      const text = note.slice(0, note.indexOf('\n\n') + 1);
+      return addSignatures(note, [await cosign(text, { key, atSeconds: START_MS / 1000 })]);
+    },
+  };
+}

@@ -8,13 +8,21 @@ import {
 } from '../command-line/command.ts';
 import { dataOf, print } from '../commands/options.ts';
 import { findLogs, logIn } from './find-logs.ts';
-import { readKey } from './read-key.ts';
+import type { LogVerdict } from './log-verdict.ts';
+import { missingLogs } from './missing-logs.ts';
+import { readCheckpointLog } from './read-checkpoint-log.ts';
+import { readKey, readWitnesses } from './read-key.ts';
 import { runVerifyTiles } from './run-verify-tiles.ts';
-import { enteredIn, type LogVerdict, missingLogs, verifyOne } from './verify-logs.ts';
+import { verifyOne } from './verify-logs.ts';
 
 /** Verifies the logs of a data folder, or one, and tells what was found. */
 export async function runVerify(args: Arguments, io: Io): Promise<number> {
-  if (args.text('tiles') !== undefined) return runVerifyTiles(args, io);
+  if (args.text('tiles') !== undefined) {
+    if (args.texts('witness').length > 0) {
+      throw new UsageError('found --witness beside --tiles, expected it with a data folder');
+    }
+    return runVerifyTiles(args, io);
+  }
   if (args.texts('checkpoint').length > 0) {
     throw new UsageError('found --checkpoint, expected it beside --tiles');
   }
@@ -23,7 +31,13 @@ export async function runVerify(args: Arguments, io: Io): Promise<number> {
   if (logs.length === 0)
     throw new CommandError(`cannot verify: found no log in ${dataOf(args, io)}`);
   const keys = await Promise.all(args.texts('vkey').map((each) => readKey(each, io)));
-  const entered = await enteredIn(logs, keys);
+  const witnesses = await readWitnesses(args, io);
+  const entered = await readCheckpointLog(logs, { givenKeys: keys, witnesses });
+  if (entered === undefined && witnesses !== undefined) {
+    throw new CommandError(
+      'cannot verify: found --witness and no log of checkpoints to hold it against',
+    );
+  }
   const options = { givenKeys: keys, ...(entered && { entered }) };
   const verdicts: LogVerdict[] = [];
   for (const log of logs) verdicts.push(await verifyOne(log, options));
