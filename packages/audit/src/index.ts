@@ -9,6 +9,7 @@ export type {
   CollectorAlarm,
   CollectorAlarmKind,
   CollectorOptions,
+  CollectorRefusal,
   PointRegistration,
   PushOutcome,
   PushRefusal,

@@ -52,6 +52,25 @@ export async function writeLog(
   return { folder, vkey: verifierKey(origin, privateKey), events, privateKey, checkpoints };
 }
 
+/** Appends events to a log that nobody writes, under its own key. */
+export async function appendToLog(
+  folder: string,
+  bodies: readonly Body[],
+  { origin, privateKey }: { readonly origin: string; readonly privateKey: KeyObject },
+): Promise<void> {
+  const log = await openLog({
+    origin,
+    signer: ed25519NoteSigner({ name: origin, privateKey }),
+    disk: nodeDisk(folder),
+    now: Date.now,
+  });
+  for (const body of bodies) {
+    const event = { v: 1, origin, seq: log.nextIndex, ...body } as Event;
+    await log.durable(log.append(encodeEvent(event)));
+  }
+  await log.close();
+}
+
 /** Writes the authority's log of checkpoints in a data folder: entries as given, each under a checkpoint of its own. */
 export async function writeCheckpointLog(
   dataRoot: string,

@@ -40,6 +40,8 @@ export interface AnswerLog {
 export interface AnswerProblem {
   readonly code: /** A log was entered in the log of checkpoints, and is none of those that are asked. */
     | 'log-missing'
+    /** What the log's point decides is not being collected. */
+    | 'log-uncollected'
     /** The log of checkpoints is damaged, cut, or not there. */
     | 'checkpoints-damaged'
     /** The index names an event that is none of those asked for. */

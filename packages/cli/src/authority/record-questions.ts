@@ -1,6 +1,7 @@
 import {
   type CheckpointSource,
   type Collector,
+  type CollectorRefusal,
   type RecordIndex,
   startRecordIndex,
 } from '@countersign/audit';
@@ -18,6 +19,8 @@ export interface RecordQuestions {
   catchUp(): Promise<void>;
   /** The log of checkpoints that all of them are held against. */
   checkpoints(): Promise<CheckpointSource | undefined>;
+  /** Why a log is not being collected, if it is not. */
+  refusal(name: string): CollectorRefusal | undefined;
   close(): Promise<void>;
 }
 
@@ -83,6 +86,7 @@ export function openRecordQuestions(options: {
   return {
     index,
     catchUp,
+    refusal: (name) => collector.refusal(name),
     checkpoints: () => checkpointSource(folder),
     async close() {
       clearInterval(timer);

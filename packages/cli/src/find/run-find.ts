@@ -46,11 +46,14 @@ function progressTo(io: Io): (progress: IndexProgress) => void {
 }
 
 function* notesOf(found: Found, args: Arguments): Generator<string, void, undefined> {
-  const { answer, completeness, recorded } = found;
+  const { answer, completeness, recorded, uncollected = [] } = found;
   if (!args.flag('count')) yield extentOf(answer);
   for (const unknown of answer.unknown) yield unknownNote(unknown);
   for (const { code, log, index, detail } of answer.problems) {
     yield `problem: ${log}${index === undefined ? '' : ` ${index}`}: ${code}: ${detail}`;
+  }
+  for (const { log, code, sinceMs } of uncollected) {
+    yield `${log} is not being collected since ${new Date(sinceMs).toISOString()} (${code}): what it decides is not in this answer`;
   }
   if (completeness) yield* completenessNotes(completeness);
   yield recorded
