@@ -40,6 +40,8 @@ export interface AnswerLog {
 export interface AnswerProblem {
   readonly code: /** A log was entered in the log of checkpoints, and is none of those that are asked. */
     | 'log-missing'
+    /** An event's time is more than 5 s before that of an event before it: it may be outside a `--from` that it should be in. */
+    | 'event-time'
     /** What the log's point decides is not being collected. */
     | 'log-uncollected'
     /** The log of checkpoints is damaged, cut, or not there. */

@@ -1,4 +1,5 @@
 import { nodeDisk, parseVerifierKey, type TreeHead, verifyLog } from '@countersign/ledger';
+import { TimeOrder } from '../time-order.ts';
 import type { BitSet } from './block/bit-set.ts';
 import type { BlockMatches } from './find-events.ts';
 import type { LogSource } from './log-index.ts';
@@ -83,6 +84,7 @@ async function verifyOne(
   const { question, heads, tell, onProgress, signal } = options;
   const { name, origin } = log;
   const claims = new Claims(matches);
+  const time = new TimeOrder();
   let count = 0;
   let at = 0;
   const report = await verifyLog(nodeDisk(log.folder), {
@@ -96,6 +98,10 @@ async function verifyOne(
       }
       const event = readStoredEvent(bytes, { origin, index, at });
       at = event.at;
+      const backdated = time.next(event, index);
+      if (backdated !== undefined) {
+        tell({ code: 'event-time', log: name, index, detail: backdated });
+      }
       const isAsked = matchesQuestion(event, question);
       const isClaimed = claims.take(index);
       if (isAsked) count++;
