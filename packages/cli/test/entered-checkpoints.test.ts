@@ -203,7 +203,7 @@ test('a log of checkpoints that no witness cosigned says so, and is bad for whoe
   const gone = await bank.verify('--witness', keyFile);
   expect([gone.code, gone.err]).toEqual([
     EXIT.failed,
-    expect.stringContaining('found --witness and no log of checkpoints'),
+    expect.stringContaining('found witnesses and no log of checkpoints'),
   ]);
 });
 

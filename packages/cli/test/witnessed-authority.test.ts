@@ -141,6 +141,9 @@ test('has the checkpoints of all logs cosigned by the witnesses that are there, 
     new RegExp(`note: cosigned up to entry \\d+ by ${[...new Set(named)].join(', ')}`),
   );
   expect(held.code).toBe(0);
+  const configured = await countersign(['ledger', 'verify', '-d', data, '-C', bank]);
+  expect(configured.out).toContain('note: cosigned up to entry ');
+  expect(configured.code).toBe(0);
 }, 60_000);
 
 test('a log of checkpoints that was put back from a backup is found by itself and by its witnesses', async () => {

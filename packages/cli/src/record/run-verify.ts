@@ -11,8 +11,9 @@ import { findLogs, logIn } from './find-logs.ts';
 import type { LogVerdict } from './log-verdict.ts';
 import { missingLogs } from './missing-logs.ts';
 import { readCheckpointLog } from './read-checkpoint-log.ts';
-import { readKey, readWitnesses } from './read-key.ts';
+import { readKey } from './read-key.ts';
 import { runVerifyTiles } from './run-verify-tiles.ts';
+import { trustedWitnesses } from './trusted-witnesses.ts';
 import { verifyOne } from './verify-logs.ts';
 
 /** Verifies the logs of a data folder, or one, and tells what was found. */
@@ -31,11 +32,11 @@ export async function runVerify(args: Arguments, io: Io): Promise<number> {
   if (logs.length === 0)
     throw new CommandError(`cannot verify: found no log in ${dataOf(args, io)}`);
   const keys = await Promise.all(args.texts('vkey').map((each) => readKey(each, io)));
-  const witnesses = await readWitnesses(args, io);
+  const witnesses = await trustedWitnesses(args, io);
   const entered = await readCheckpointLog(logs, { givenKeys: keys, witnesses });
   if (entered === undefined && witnesses !== undefined) {
     throw new CommandError(
-      'cannot verify: found --witness and no log of checkpoints to hold it against',
+      'cannot verify: found witnesses and no log of checkpoints to hold them against',
     );
   }
   const options = { givenKeys: keys, ...(entered && { entered }) };
