@@ -55,6 +55,14 @@ export type PushOutcome =
       readonly size?: number;
     };
 
+/** Why a point's log is not being collected. */
+export interface CollectorRefusal {
+  readonly code: PushRefusal;
+  readonly detail: string;
+  /** When it was first refused, by the collector's clock: ms since the epoch. */
+  readonly sinceMs: number;
+}
+
 /** What a collector is made of. */
 export interface CollectorOptions {
   /** Mirrors go to `<folder>/<name>/`. */
@@ -83,6 +91,11 @@ export interface Collector {
    * epoch. Nothing before the first since this collector was opened.
    */
   heardAtMs(name: string): number | undefined;
+  /**
+   * What stands between the log of `name` and its mirror: a fork, a rollback, a gap, a foreign key, or a mirror that failed.
+   * Nothing when all is well, or when the point has pushed nothing since this collector was opened.
+   */
+  refusal(name: string): CollectorRefusal | undefined;
   /** The last checkpoint of `name`, as its point signed it. */
   checkpoint(name: string): Promise<string | undefined>;
   /**

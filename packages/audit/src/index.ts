@@ -9,11 +9,17 @@ export type {
   CollectorAlarm,
   CollectorAlarmKind,
   CollectorOptions,
+  CollectorRefusal,
   PointRegistration,
   PushOutcome,
   PushRefusal,
 } from './collector.ts';
 export { type CollectorRoutesOptions, collectorRoutes } from './collector-routes.ts';
+export {
+  type EnteredCheckpoints,
+  type EnteredProblem,
+  readEnteredCheckpoints,
+} from './entered-checkpoints.ts';
 export { checkEventEntries, type EventEvidenceOptions } from './evidence/check-event-entries.ts';
 export type { DeadLetter } from './export/dead-letters.ts';
 export type { ExportRecord, ExportSink, SinkAnswer } from './export/export-sink.ts';
@@ -44,6 +50,7 @@ export {
   type AnswerProblem,
   type AnswerRow,
   type AskOptions,
+  type CheckpointSource,
   type CompleteLog,
   type Completeness,
   type IndexProgress,
@@ -52,6 +59,7 @@ export {
   type RecordIndex,
   ROWS_MAX,
   type UnknownValue,
+  type VerifyAnswerOptions,
 } from './find/record-index.ts';
 export { startRecordIndex } from './find/start-record-index.ts';
 export {

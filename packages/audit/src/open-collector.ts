@@ -7,6 +7,7 @@ import type {
   Collector,
   CollectorAlarmKind,
   CollectorOptions,
+  CollectorRefusal,
   PointRegistration,
   PushOutcome,
   PushRefusal,
@@ -40,6 +41,7 @@ interface Held {
   /** The push that is being taken: one at a time, so that events keep their order. */
   taking: Promise<unknown> | undefined;
   heardAtMs: number | undefined;
+  refusal: CollectorRefusal | undefined;
 }
 
 class MirrorCollector implements Collector {
@@ -77,6 +79,10 @@ class MirrorCollector implements Collector {
 
   heardAtMs(name: string): number | undefined {
     return this.#held.get(name)?.heardAtMs;
+  }
+
+  refusal(name: string): CollectorRefusal | undefined {
+    return this.#held.get(name)?.refusal;
   }
 
   async checkpoint(name: string): Promise<string | undefined> {
@@ -119,6 +125,7 @@ class MirrorCollector implements Collector {
       outcome = await mirror.take(push);
     } catch (error) {
       this.#alarm(name, 'mirror-failed', messageOf(error));
+      this.#refuse(held, { code: 'unavailable', detail: messageOf(error) });
       return refuse('unavailable', 'found a mirror that failed');
     }
     // An ordinary refusal is a sign of life too: the mirror lacks entries, and they come next.
@@ -127,11 +134,23 @@ class MirrorCollector implements Collector {
     }
     if (outcome.kind === 'refused') {
       const alarm = ALARMS[outcome.code];
-      if (alarm !== undefined) this.#alarm(name, alarm, outcome.detail);
+      if (alarm !== undefined) {
+        this.#alarm(name, alarm, outcome.detail);
+        this.#refuse(held, outcome);
+      }
       return outcome;
     }
+    // An older part of the log may be shown, and be as it was, while its newest is another history.
+    if (sizeOf(push.checkpoint) >= before) held.refusal = undefined;
     if (outcome.size > before) await this.#publish(name, held, before, push);
     return outcome;
+  }
+
+  #refuse(held: Held, { code, detail }: { readonly code: PushRefusal; readonly detail: string }) {
+    // A point with another history is refused in other words each time that it shows another part of it.
+    if (held.refusal?.code === 'fork' && code !== 'fork') return;
+    const sinceMs = held.refusal?.sinceMs ?? this.#options.now();
+    held.refusal = { code, detail, sinceMs };
   }
 
   async #publish(name: string, held: Held, before: number, push: LogEntries): Promise<void> {
@@ -186,6 +205,7 @@ class MirrorCollector implements Collector {
       mirror,
       taking: undefined,
       heardAtMs: undefined,
+      refusal: undefined,
     };
     this.#held.set(name, held);
     return held;
@@ -194,6 +214,11 @@ class MirrorCollector implements Collector {
 
 function refuse(code: PushRefusal, detail: string): PushOutcome {
   return { kind: 'refused', code, detail };
+}
+
+/** Of a checkpoint that was taken: its second line. */
+function sizeOf(note: string): number {
+  return Number(note.split('\n', 2)[1]);
 }
 
 function messageOf(error: unknown): string {

@@ -9,6 +9,7 @@ import {
 } from '@countersign/ledger';
 import { decodeEvent, type Event, type EventKind } from '@countersign/model';
 import { SignatureRepeats } from './signature-repeats.ts';
+import { TimeOrder } from './time-order.ts';
 
 /** What kinds of fault a record can have beside those of its log. */
 export type RecordProblemCode =
@@ -18,6 +19,8 @@ export type RecordProblemCode =
   | 'event-sequence'
   /** Its `origin` is not the log's. */
   | 'event-origin'
+  /** Its time is more than 5 s before that of an event before it: a clock was set back, or it is backdated. */
+  | 'event-time'
   /** An outcome or closure whose decision does not stand before it. */
   | 'decision-missing'
   /** A decision that stands after its outcome: the request was answered first. */
@@ -62,7 +65,7 @@ export interface RecordReport {
 /** What a verifier of a record brings along; see `VerifyLogOptions`. */
 export interface VerifyRecordOptions {
   readonly verifiers: readonly NoteVerifier[];
-  readonly atLeast?: TreeHead;
+  readonly atLeast?: TreeHead | readonly TreeHead[];
 }
 
 const LISTED_MAX = 1000;
@@ -103,6 +106,7 @@ class RecordReader {
   };
   readonly #problems: RecordProblem[] = [];
   #problemCount = 0;
+  readonly #time = new TimeOrder();
   /** Where each origin was first seen: a sound record has one. */
   readonly #origins = new Map<string, VerifiedEntry>();
   /** Decisions without outcome, and outcomes whose closure is to come, by the events' id. */
@@ -127,6 +131,8 @@ class RecordReader {
     if (event.seq !== entry.index) {
       this.#problem('event-sequence', entry, `found seq ${event.seq}`);
     }
+    const late = this.#time.next(event, entry.index);
+    if (late !== undefined) this.#problem('event-time', entry, late);
     if (!this.#origins.has(event.origin) && this.#origins.size < LISTED_MAX) {
       this.#origins.set(event.origin, entry);
     }

@@ -138,7 +138,9 @@ test('finds a fork at the same size, at a smaller one and at a larger one', asyn
   await appendEvents(log, exchange('a'));
   await appendEvents(log, exchange('b'));
   await collector.accept('gateway', await runFrom(log, 0));
+  expect(collector.refusal('gateway')).toBeUndefined();
   const other = await openGateway('other');
+  const sinceMs = nowMs + 60_000;
   for (const [id, size] of [
     ['x', 2],
     ['y', 4],
@@ -156,6 +158,10 @@ test('finds a fork at the same size, at a smaller one and at a larger one', asyn
     }
   }
   expect(kinds(alarms)).toEqual(['log-fork', 'log-fork', 'log-fork']);
+  expect(collector.refusal('gateway')).toMatchObject({ code: 'fork', sinceMs });
+  // An older part of the right log says nothing of its newest; the whole of it does.
+  await collector.accept('gateway', await runFrom(log, 4));
+  expect(collector.refusal('gateway')).toBeUndefined();
   expect(alarms.map((each) => each.omitted)).toEqual([0, 1, 1]);
   expect(await collector.checkpoint('gateway')).toBe(log.checkpoint());
   expect(events).toHaveLength(4);

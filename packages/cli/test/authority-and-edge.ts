@@ -26,24 +26,34 @@ export async function startAuthorityAndEdge(options: { readonly edgeNow?: () => 
     );
   await writeFile(config, text);
   const stop = new AbortController();
-  const stopEdge = new AbortController();
+  let stopEdge = new AbortController();
   const authority = await started(['authority', '-C', bank, '-d', data], { stop: stop.signal });
   const { out } = await countersign([...['join-token', 'workload/countersign/edge', '-d', data]]);
   const token = join(folder.path, 'token');
   await writeFile(token, out);
-  const gateway = await started(
-    [
-      ...['gateway', 'edge', '-d', edgeData, '--trust', join(data, 'trust.json')],
-      ...['--join-token-file', token, '--metrics', `127.0.0.1:${edgeMetrics}`],
-    ],
-    { stop: stopEdge.signal, ...(options.edgeNow && { now: options.edgeNow }) },
-  );
+  const startEdge = () =>
+    started(
+      [
+        ...['gateway', 'edge', '-d', edgeData, '--trust', join(data, 'trust.json')],
+        ...['--join-token-file', token, '--metrics', `127.0.0.1:${edgeMetrics}`],
+      ],
+      { stop: stopEdge.signal, ...(options.edgeNow && { now: options.edgeNow }) },
+    );
+  let gateway = await startEdge();
   return {
     folder: folder.path,
     data,
     edgeData,
     metricsUrl: `http://127.0.0.1:${metrics}/metrics`,
     edgeMetricsUrl: `http://127.0.0.1:${edgeMetrics}/metrics`,
+    /** Stops the gateway, does something to its folder, and starts it again. */
+    async restartEdge(meanwhile: () => Promise<void>): Promise<void> {
+      stopEdge.abort();
+      await gateway.ended;
+      await meanwhile();
+      stopEdge = new AbortController();
+      gateway = await startEdge();
+    },
     async [Symbol.asyncDispose]() {
       stopEdge.abort();
       await gateway.ended;

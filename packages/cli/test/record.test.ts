@@ -99,6 +99,49 @@ test('a record that tells what cannot be is bad, although nobody touched its log
   expect(out).toContain('decision-late');
 });
 
+test.each([
+  ['back by 5 s', [0, -5000, 0, -5000], []],
+  ['back by more, once', [0, -5001, -5000, 2], [1]],
+  ['back by more, for good', [0, -60_000, -59_000, -58_000], [1]],
+  ['back in small steps', [0, -4000, -8000, -12_000], [2]],
+  ['ahead, and back', [0, 3_600_000, 5, 10], [2]],
+] as const)(
+  'time that goes %s: %j is named at %j, by verify and by find',
+  async (_, offsets, places) => {
+    await using data = await temporaryFolder();
+    const events = offsets.map((offset, at) => ({
+      ...({ kind: 'administration', id: `e${at}`, at: START_MS + offset } as const),
+      ...{ action: 'bundle-published', by: 'system' },
+    }));
+    await writeLog(data.path, 'edge', events);
+    const { code, out } = await verify('--data', data.path);
+    expect(
+      [...out.matchAll(/entry (\d+): event-time: found /g)].map((each) => Number(each[1])),
+    ).toEqual(places);
+    const expected = places.length === 0 ? EXIT.ok : EXIT.negative;
+    const found = await countersign(['find', '-d', data.path, '--complete']);
+    expect([code, found.code]).toEqual([expected, expected]);
+    expect(
+      [...found.err.matchAll(/problem: edge (\d+): event-time: /g)].map((each) => Number(each[1])),
+    ).toEqual(places);
+  },
+);
+
+test('a signal tells the time of what it is about, which may have been collected late', async () => {
+  await using data = await temporaryFolder();
+  const signal = {
+    kind: 'signal',
+    type: 'session-revoked',
+    subject: 'spiffe://bank.example/a',
+  } as const;
+  await writeLog(data.path, 'edge', [
+    ...exchange('a', START_MS),
+    { ...signal, id: 's', at: START_MS - 3_600_000, reason: 'r' },
+    ...exchange('b', START_MS + 9),
+  ]);
+  expect((await verify('--data', data.path)).code).toBe(EXIT.ok);
+});
+
 test('events of all logs come in the order of time, and each filter leaves what it says', async () => {
   await using data = await temporaryFolder();
   const now = Date.now();

@@ -98,6 +98,8 @@ test('find asks the authority, which writes down who asked what before it answer
     },
   });
   expect([reading.code, found.completeness.isComplete]).toEqual([EXIT.ok, true]);
+  // The log of checkpoints was read, too; what is young is not entered yet.
+  expect(found.completeness.entered).toEqual(expect.any(Number));
   expect(found.completeness.logs.map(({ name }: { name: string }) => name)).toEqual([
     'authority',
     'edge',

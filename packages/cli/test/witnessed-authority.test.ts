@@ -134,6 +134,16 @@ test('has the checkpoints of all logs cosigned by the witnesses that are there, 
   expect(openCosignedCheckpoint(kept, { log, policy }).size).toBeGreaterThanOrEqual(opened.size);
   const verified = await countersign(['ledger', 'verify', '-d', data]);
   expect(verified).toMatchObject({ code: 0, out: expect.stringContaining('good  checkpoints: ') });
+  const named = verifiers.flatMap(({ name }) => (name === 'w3.example' ? [] : [name]));
+  const keys = witnesses.flatMap(({ vkeys }) => vkeys.flatMap((key) => ['--witness', key]));
+  const held = await countersign(['ledger', 'verify', '-d', data, ...keys]);
+  expect(held.out).toMatch(
+    new RegExp(`note: cosigned up to entry \\d+ by ${[...new Set(named)].join(', ')}`),
+  );
+  expect(held.code).toBe(0);
+  const configured = await countersign(['ledger', 'verify', '-d', data, '-C', bank]);
+  expect(configured.out).toContain('note: cosigned up to entry ');
+  expect(configured.code).toBe(0);
 }, 60_000);
 
 test('a log of checkpoints that was put back from a backup is found by itself and by its witnesses', async () => {

@@ -168,6 +168,18 @@ test('finds a log that was grown anew, by a checkpoint that the verifier brings 
   ]);
 });
 
+test('holds a log against many trees at once, in any order, and tells the smallest that it does not hold', async () => {
+  const heads = checkpoints.map((note) => openCheckpoint(note, verifiers)).toReversed();
+  expect((await verifyLog(disk, { verifiers, atLeast: heads })).problems).toEqual([]);
+  const sizes = [...new Set(heads.map(({ size }) => size))].sort((a, b) => a - b);
+  const wrong = sizes.slice(1).map((size) => ({ size, root: Buffer.alloc(32, 1) }));
+  const forked = await verifyLog(disk, { verifiers, atLeast: [...heads, ...wrong] });
+  expect(forked.problems).toMatchObject([{ code: 'fork', index: must(sizes[1]) }]);
+  const beyond = { size: must(heads[0]).size + 1, root: Buffer.alloc(32) };
+  const cut = await verifyLog(disk, { verifiers, atLeast: [beyond, ...heads] });
+  expect(cut.problems).toMatchObject([{ code: 'truncated' }]);
+});
+
 test('tells a missing segment and an empty folder', async () => {
   const missing = disk.copy();
   missing.files.delete('00000000.log');

@@ -39,7 +39,10 @@ function outcomeOf(
     case 'ask':
       return index.ask(call.question, call.page, options);
     case 'verify':
-      return index.verify(call.question, options);
+      return index.verify(call.question, {
+        ...options,
+        ...(call.checkpoints && { checkpoints: call.checkpoints }),
+      });
     case 'status':
       return index.status();
     case 'close':

@@ -8,6 +8,7 @@ import { nearestNames } from './nearest-names.ts';
 import { type Candidate, selectPage } from './page.ts';
 import { type IndexSizes, PartitionUnusable } from './partition.ts';
 import { matchesQuestion, type Question, withDomains } from './question.ts';
+import { readEntered } from './read-entered.ts';
 import {
   type Answer,
   type AnswerProblem,
@@ -19,6 +20,7 @@ import {
   type RecordIndex,
   ROWS_MAX,
   type UnknownValue,
+  type VerifyAnswerOptions,
 } from './record-index.ts';
 import { verifyAnswer } from './verify-answer.ts';
 
@@ -134,8 +136,12 @@ class LocalRecordIndex implements RecordIndex {
     };
   }
 
-  async verify(question: Question, options: AskOptions = {}): Promise<Completeness> {
+  async verify(question: Question, options: VerifyAnswerOptions = {}): Promise<Completeness> {
     const { logs, asked } = this.#asked(question);
+    const sources = [...this.#logs.values()].map(({ source }) => source);
+    // Before the logs are read: what is entered meanwhile may be more than what was read of them.
+    const entered =
+      options.checkpoints && (await readEntered(options.checkpoints, { logs: sources }));
     const sizes = new Map(logs.map((log) => [log, log.size]));
     const found = await this.#withLogs(logs, options, () =>
       logs.map((log) => ({
@@ -144,7 +150,12 @@ class LocalRecordIndex implements RecordIndex {
         matches: findEvents(log.index, asked, { size: sizes.get(log) ?? 0 }),
       })),
     );
-    return verifyAnswer(found, { ...options, question: asked });
+    const isOfAll = question.logs === undefined;
+    return verifyAnswer(found, {
+      ...options,
+      question: asked,
+      ...(entered && { entered: { ...entered, isOfAll } }),
+    });
   }
 
   async status(): Promise<readonly IndexStatus[]> {

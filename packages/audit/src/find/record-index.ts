@@ -1,4 +1,4 @@
-import type { LogProblem } from '@countersign/ledger';
+import type { LogProblem, TreeHead } from '@countersign/ledger';
 import type { Event } from '@countersign/model';
 import type { LogSource } from './log-index.ts';
 import type { Order } from './page.ts';
@@ -38,7 +38,15 @@ export interface AnswerLog {
 
 /** Something that keeps an answer from being good. */
 export interface AnswerProblem {
-  readonly code: /** The index names an event that is none of those asked for. */
+  readonly code: /** A log was entered in the log of checkpoints, and is none of those that are asked. */
+    | 'log-missing'
+    /** An event's time is more than 5 s before that of an event before it: it may be outside a `--from` that it should be in. */
+    | 'event-time'
+    /** What the log's point decides is not being collected. */
+    | 'log-uncollected'
+    /** The log of checkpoints is damaged, cut, or not there. */
+    | 'checkpoints-damaged'
+    /** The index names an event that is none of those asked for. */
     | 'index-invented'
     /** The index leaves out an event that is one of those asked for. */
     | 'index-omitted'
@@ -76,6 +84,8 @@ export interface Completeness {
   /** True when the logs are sound as far as they were asked, and the index left out and invented nothing. */
   readonly isComplete: boolean;
   readonly logs: readonly CompleteLog[];
+  /** How many entered checkpoints the logs were held against; absent without a log of checkpoints. */
+  readonly entered?: number;
   /** In the order of logs; at most 1000, the rest is counted. */
   readonly problems: readonly AnswerProblem[];
   readonly problemsOmitted: number;
@@ -111,6 +121,21 @@ export interface IndexProgress {
   readonly of: number;
 }
 
+/** The authority's log of checkpoints: what it says of the logs must be true of them. */
+export interface CheckpointSource {
+  readonly folder: string;
+  /** In C2SP's form; absent when it was not found, which is a fault. */
+  readonly verifierKey?: string;
+  /** A tree that this log itself must hold, such as the last one that witnesses cosigned. */
+  readonly atLeast?: TreeHead;
+}
+
+/** Options of {@link RecordIndex.verify}. */
+export interface VerifyAnswerOptions extends AskOptions {
+  /** Without it, a log that was rewritten under its own key, or cut at a commit, is complete. */
+  readonly checkpoints?: CheckpointSource;
+}
+
 /** Options of questions that may take long. */
 export interface AskOptions {
   readonly onProgress?: (progress: IndexProgress) => void;
@@ -136,9 +161,10 @@ export interface RecordIndex {
   ask(question: Question, page: PageRequest, options?: AskOptions): Promise<Answer>;
   /**
    * Reads all of the logs that are asked, proves every entry, and holds the question against each: did the
-   * index leave something out, or invent something? About 30 µs an entry.
+   * index leave something out, or invent something? Each log must also hold what was entered of it in the log of
+   * checkpoints, and when all logs are asked, each that was entered must be among them. About 30 µs an entry.
    */
-  verify(question: Question, options?: AskOptions): Promise<Completeness>;
+  verify(question: Question, options?: VerifyAnswerOptions): Promise<Completeness>;
   status(): Promise<readonly IndexStatus[]>;
   close(): Promise<void>;
 }

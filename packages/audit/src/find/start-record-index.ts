@@ -11,6 +11,7 @@ import type {
   IndexStatus,
   PageRequest,
   RecordIndex,
+  VerifyAnswerOptions,
 } from './record-index.ts';
 import type { ThreadCall, ThreadError, ThreadReply } from './thread-message.ts';
 
@@ -60,8 +61,12 @@ class ThreadRecordIndex implements RecordIndex {
     return this.#call((id) => ({ kind: 'ask', id, question, page }), options);
   }
 
-  verify(question: Question, options: AskOptions = {}): Promise<Completeness> {
-    return this.#call((id) => ({ kind: 'verify', id, question }), options);
+  verify(question: Question, options: VerifyAnswerOptions = {}): Promise<Completeness> {
+    const { checkpoints } = options;
+    return this.#call(
+      (id) => ({ kind: 'verify', id, question, ...(checkpoints && { checkpoints }) }),
+      options,
+    );
   }
 
   status(): Promise<readonly IndexStatus[]> {

@@ -2,7 +2,7 @@ import type { LedgerErrorCode } from '@countersign/ledger';
 import type { AuditErrorCode } from '../audit-error.ts';
 import type { LogSource } from './log-index.ts';
 import type { Question } from './question.ts';
-import type { IndexProgress, PageRequest } from './record-index.ts';
+import type { CheckpointSource, IndexProgress, PageRequest } from './record-index.ts';
 
 /** What the index's thread is asked. */
 export type ThreadCall =
@@ -13,7 +13,12 @@ export type ThreadCall =
       readonly question: Question;
       readonly page: PageRequest;
     }
-  | { readonly kind: 'verify'; readonly id: number; readonly question: Question }
+  | {
+      readonly kind: 'verify';
+      readonly id: number;
+      readonly question: Question;
+      readonly checkpoints?: CheckpointSource;
+    }
   | { readonly kind: 'status'; readonly id: number }
   | { readonly kind: 'close'; readonly id: number }
   | { readonly kind: 'abort'; readonly id: number };

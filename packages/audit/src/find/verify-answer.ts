@@ -1,8 +1,10 @@
-import { nodeDisk, parseVerifierKey, verifyLog } from '@countersign/ledger';
+import { nodeDisk, parseVerifierKey, type TreeHead, verifyLog } from '@countersign/ledger';
+import { TimeOrder } from '../time-order.ts';
 import type { BitSet } from './block/bit-set.ts';
 import type { BlockMatches } from './find-events.ts';
 import type { LogSource } from './log-index.ts';
 import { matchesQuestion, type Question } from './question.ts';
+import type { Entered } from './read-entered.ts';
 import { readStoredEvent } from './read-stored-event.ts';
 import type { AnswerProblem, AskOptions, CompleteLog, Completeness } from './record-index.ts';
 
@@ -22,40 +24,72 @@ export interface Found {
 /** Proves every entry of the logs and holds the question against each, and against what the index says. */
 export async function verifyAnswer(
   found: readonly Found[],
-  options: AskOptions & { readonly question: Question },
+  options: AskOptions & {
+    readonly question: Question;
+    /** `isOfAll` when every log that was entered must be among `found`. */
+    readonly entered?: Entered & { readonly isOfAll: boolean };
+  },
 ): Promise<Completeness> {
+  const { entered } = options;
   const problems: AnswerProblem[] = [];
   let problemCount = 0;
   const tell = (problem: AnswerProblem): void => {
     if (problemCount++ < LISTED_MAX) problems.push(problem);
   };
+  for (const problem of entered?.problems ?? []) tell(problem);
+  if (entered?.isOfAll) tellMissing(found, { entered, tell });
   const logs: CompleteLog[] = [];
-  for (const each of found) logs.push(await verifyOne(each, { ...options, tell }));
+  let held = 0;
+  for (const each of found) {
+    const heads = entered?.heads.get(each.log.origin) ?? [];
+    held += heads.length;
+    logs.push(await verifyOne(each, { ...options, heads, tell }));
+  }
   const isSound = logs.every(({ proven, size, logProblems }) => {
     return proven >= size && logProblems.length === 0;
   });
   return {
     isComplete: isSound && problemCount === 0,
     logs,
+    ...(entered && { entered: held }),
     problems,
     problemsOmitted: problemCount - problems.length,
   };
+}
+
+/** A log that was taken away answers nothing, and nobody would miss it. */
+function tellMissing(
+  found: readonly Found[],
+  { entered, tell }: { readonly entered: Entered; readonly tell: (problem: AnswerProblem) => void },
+): void {
+  const origins = new Set(found.map(({ log }) => log.origin));
+  for (const [origin, heads] of entered.heads) {
+    if (origins.has(origin)) continue;
+    const size = Math.max(...heads.map((head) => head.size));
+    const log = origin.slice(origin.indexOf('/') + 1);
+    const detail = `found no such log, expected the ${size} entries that the log of checkpoints says it had`;
+    tell({ code: 'log-missing', log, detail });
+  }
 }
 
 async function verifyOne(
   { log, size, matches }: Found,
   options: AskOptions & {
     readonly question: Question;
+    /** Trees that the log must hold. */
+    readonly heads: readonly TreeHead[];
     readonly tell: (problem: AnswerProblem) => void;
   },
 ): Promise<CompleteLog> {
-  const { question, tell, onProgress, signal } = options;
+  const { question, heads, tell, onProgress, signal } = options;
   const { name, origin } = log;
   const claims = new Claims(matches);
+  const time = new TimeOrder();
   let count = 0;
   let at = 0;
   const report = await verifyLog(nodeDisk(log.folder), {
     verifiers: [parseVerifierKey(log.verifierKey)],
+    atLeast: heads,
     onEntry({ index, bytes }) {
       if (index >= size) return;
       if (index % TOLD_EVERY === 0) {
@@ -64,6 +98,10 @@ async function verifyOne(
       }
       const event = readStoredEvent(bytes, { origin, index, at });
       at = event.at;
+      const backdated = time.next(event, index);
+      if (backdated !== undefined) {
+        tell({ code: 'event-time', log: name, index, detail: backdated });
+      }
       const isAsked = matchesQuestion(event, question);
       const isClaimed = claims.take(index);
       if (isAsked) count++;

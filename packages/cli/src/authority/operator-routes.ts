@@ -53,6 +53,7 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
         spiffeId,
         connected: connected.has(spiffeId),
         logSize: (await collector.size(name)) ?? 0,
+        refused: collector.refusal(name),
       }));
       const current = bundles.current();
       return {

@@ -1,7 +1,14 @@
-import { type Collector, type RecordIndex, startRecordIndex } from '@countersign/audit';
+import {
+  type CheckpointSource,
+  type Collector,
+  type CollectorRefusal,
+  type RecordIndex,
+  startRecordIndex,
+} from '@countersign/audit';
 import type { Identity } from '@countersign/identity';
 import type { Log } from '@countersign/ledger';
 import { type DataFolder, indexFolderOf } from '../data-folder.ts';
+import { checkpointSource } from '../find/checkpoint-source.ts';
 
 const LOOK_EVERY_MS = 1000;
 
@@ -10,6 +17,10 @@ export interface RecordQuestions {
   readonly index: RecordIndex;
   /** Tells the index how far the logs go now. */
   catchUp(): Promise<void>;
+  /** The log of checkpoints that all of them are held against. */
+  checkpoints(): Promise<CheckpointSource | undefined>;
+  /** Why a log is not being collected, if it is not. */
+  refusal(name: string): CollectorRefusal | undefined;
   close(): Promise<void>;
 }
 
@@ -75,6 +86,8 @@ export function openRecordQuestions(options: {
   return {
     index,
     catchUp,
+    refusal: (name) => collector.refusal(name),
+    checkpoints: () => checkpointSource(folder),
     async close() {
       clearInterval(timer);
       await index.close();

@@ -53,6 +53,8 @@ export function recordRoutes(options: {
         await questions.catchUp();
         const found = await findIn(questions.index, asked, {
           signal: gone.signal,
+          checkpoints: questions.checkpoints,
+          refusal: questions.refusal,
           onProgress(progress) {
             if (Date.now() - toldAt < PROGRESS_EVERY_MS) return;
             toldAt = Date.now();

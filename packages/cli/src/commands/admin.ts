@@ -1,4 +1,4 @@
-import type { ExporterStatus } from '@countersign/audit';
+import type { CollectorRefusal, ExporterStatus } from '@countersign/audit';
 import type { Problem } from '@countersign/policy';
 import { type AdminClient, AdminRefusal, adminClient } from '../admin-client.ts';
 import type { Applied } from '../authority/operator-routes.ts';
@@ -29,13 +29,13 @@ export const statusCommand: Command = {
   name: 'status',
   summary: 'tell how a running authority and its points are',
   description:
-    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export is. Exit code 1 when a point is away or an export fails.',
+    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export is. Exit code 1 when a point is away, its log is not being collected,\nor an export fails.',
   options: { data: shared.data, json: shared.json },
   async run(args, io) {
     const status = await authorityOf(args, io).call<AuthorityStatus>('GET', '/v1/status');
     const points = status.points.map(
       (point) =>
-        `  ${point.name.padEnd(12)} ${point.connected ? 'connected' : 'away     '}  log ${point.logSize} entries`,
+        `  ${point.name.padEnd(12)} ${point.connected ? 'connected' : 'away     '}  log ${point.logSize} entries${refusedText(point.refused)}`,
     );
     print(
       io,
@@ -55,9 +55,16 @@ export const statusCommand: Command = {
     );
     const isAnyAway = status.points.some(({ connected }) => !connected);
     const isAnyFailing = status.exports.some(({ trouble }) => trouble !== undefined);
-    return isAnyAway || isAnyFailing ? EXIT.negative : EXIT.ok;
+    const isAnyRefused = status.points.some(({ refused }) => refused !== undefined);
+    return isAnyAway || isAnyFailing || isAnyRefused ? EXIT.negative : EXIT.ok;
   },
 };
+
+function refusedText(refused: CollectorRefusal | undefined): string {
+  if (refused === undefined) return '';
+  const { code, detail, sinceMs } = refused;
+  return `, NOT collected since ${new Date(sinceMs).toISOString()}: ${printable(`${code}: ${detail}`)}`;
+}
 
 function checkpointLines({ size, quorum, witnesses, cosigned }: CheckpointStatus): string[] {
   if (witnesses.length === 0) return [`checkpoints     ${size} entries, no witnesses`];
@@ -97,6 +104,8 @@ export interface AuthorityStatus {
     readonly spiffeId: string;
     readonly connected: boolean;
     readonly logSize: number;
+    /** Why its log is not being collected. */
+    readonly refused?: CollectorRefusal;
   }[];
   readonly exports: readonly ExporterStatus[];
 }

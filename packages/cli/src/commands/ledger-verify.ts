@@ -8,7 +8,7 @@ export const ledgerVerifyCommand: Command = {
   operands: '[LOG-FOLDER]',
   operandsMax: 1,
   description:
-    "Reads every byte: frames, entries, each checkpoint's signature and root; then the events (sequence, each outcome after its\ndecision, no request's signature twice); then that a point's own log still holds what the authority collected, and the\nlog of checkpoints what witnesses cosigned. Without an operand, all logs of the data folder.\nOffline: it asks no process and writes nothing. An auditor brings the keys along with --vkey.\nWith --tiles a published log is verified instead: checkpoint, every tile up to its root, every entry; of ours or of any log in C2SP tlog-tiles.\nWith --evidence, one file that `ledger evidence` made: entry, proof, checkpoint, then that the actor signed what the event tells of,\nwith a key that was valid then. `unknown` is what could not be told with what was brought along: to tell whose signature it is,\nbring two keys, that of the point's log and that of the authority's. Exit code 0 says that all of it is good, 1 that something is bad,\n3 that something is unknown.",
+    "Reads every byte: frames, entries, each checkpoint's signature and root; then the events (sequence, time, each outcome after its\ndecision, no request's signature twice); then that a point's own log still holds what the authority collected, each log\nevery checkpoint of it that the authority entered in its log of checkpoints, and that log what witnesses cosigned\n(--witness names them, or -C the bank's repository; without, it is said that nobody known did).\nA log that was entered and is not there is bad, too. Without an operand, all logs of the data folder.\nOffline: it asks no process and writes nothing. An auditor brings the keys along with --vkey.\nWith --tiles a published log is verified instead: checkpoint, every tile up to its root, every entry; of ours or of any log in C2SP tlog-tiles.\nWith --evidence, one file that `ledger evidence` made: entry, proof, checkpoint, then that the actor signed what the event tells of,\nwith a key that was valid then. `unknown` is what could not be told with what was brought along.",
   options: {
     data: shared.data,
     vkey: {
@@ -16,6 +16,23 @@ export const ledgerVerifyCommand: Command = {
       multiple: true,
       value: 'KEY|FILE',
       help: 'trust these verifier keys only (default: those that the authority registered)',
+    },
+    repository: {
+      type: 'string',
+      short: 'C',
+      value: 'DIR',
+      help: "the log of checkpoints must be cosigned by the witnesses of this bank's repository",
+    },
+    witness: {
+      type: 'string',
+      multiple: true,
+      value: 'KEY|FILE',
+      help: 'the log of checkpoints must be cosigned by these witnesses (each file as `witness init` prints it)',
+    },
+    quorum: {
+      type: 'string',
+      value: 'N',
+      help: 'how many of them must have cosigned (default: more than half)',
     },
     tiles: {
       type: 'string',
@@ -54,6 +71,7 @@ export const ledgerVerifyCommand: Command = {
   },
   examples: [
     'countersign ledger verify --data data',
+    'countersign ledger verify --data data --witness w1.vkeys --witness w2.vkeys',
     'countersign ledger verify data/points/edge/log --vkey edge.vkey',
     'countersign ledger verify --tiles published --vkey edge.vkey --checkpoint last-month.checkpoint',
     'countersign ledger verify --evidence payment.json --vkey edge.vkey --vkey authority.vkey',

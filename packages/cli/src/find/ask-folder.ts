@@ -4,6 +4,7 @@ import { nodeDisk, parseVerifierKey, storedSize } from '@countersign/ledger';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder, indexFolderOf } from '../data-folder.ts';
 import { findLogs, nameOfCopied } from '../record/find-logs.ts';
+import { checkpointSource } from './checkpoint-source.ts';
 import { type Found, findIn } from './found.ts';
 import type { RecordQuestion } from './record-question.ts';
 
@@ -22,7 +23,10 @@ export async function askFolder(
   },
 ): Promise<Found> {
   const data = dataFolder(root);
-  const logs = (await findLogs(root)).filter(({ mirror }) => mirror === undefined);
+  const logs = (await findLogs(root)).filter(
+    // What stands in the log of checkpoints are no events.
+    ({ mirror, cosigned }) => mirror === undefined && cosigned === undefined,
+  );
   if (logs.length === 0) throw new CommandError(`cannot find: found no log in ${root}`);
   const index = openRecordIndex();
   try {
@@ -39,7 +43,7 @@ export async function askFolder(
       };
       index.follow(source, await storedSize(nodeDisk(folder)));
     }
-    return await findIn(index, asked, options);
+    return await findIn(index, asked, { ...options, checkpoints: () => checkpointSource(data) });
   } finally {
     await index.close();
   }

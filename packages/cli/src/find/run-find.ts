@@ -47,11 +47,14 @@ function progressTo(io: Io): (progress: IndexProgress) => void {
 }
 
 function* notesOf(found: Found, args: Arguments): Generator<string, void, undefined> {
-  const { answer, completeness, recorded } = found;
+  const { answer, completeness, recorded, uncollected = [] } = found;
   if (!args.flag('count')) yield extentOf(answer);
   for (const unknown of answer.unknown) yield unknownNote(unknown);
   for (const { code, log, index, detail } of answer.problems) {
     yield `problem: ${log}${index === undefined ? '' : ` ${index}`}: ${code}: ${detail}`;
+  }
+  for (const { log, code, sinceMs } of uncollected) {
+    yield `${log} is not being collected since ${new Date(sinceMs).toISOString()} (${code}): what it decides is not in this answer`;
   }
   if (completeness) yield* completenessNotes(completeness);
   yield recorded
@@ -82,6 +85,9 @@ function* completenessNotes(completeness: Completeness): Generator<string, void,
     yield `problem: ${log}${index === undefined ? '' : ` ${index}`}: ${code}: ${detail}`;
   }
   if (completeness.problemsOmitted > 0) yield `problem: ${completeness.problemsOmitted} more`;
+  yield completeness.entered === undefined
+    ? 'no log of checkpoints here: a log that was rewritten under its own key would not be seen'
+    : `held against ${completeness.entered} entered checkpoints`;
   yield completeness.isComplete
     ? 'complete: every entry was proven, and the index left out and invented nothing'
     : 'NOT complete: see the problems above';

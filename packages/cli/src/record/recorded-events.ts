@@ -40,7 +40,8 @@ export async function* recordedEvents(
 /** A point's own log holds what its copy holds and perhaps more; a machine may have either, or both. */
 export function eachOnce(logs: readonly FoundLog[]): readonly FoundLog[] {
   const own = new Set(logs.flatMap(({ mirror }) => (mirror === undefined ? [] : [mirror])));
-  return logs.filter(({ folder }) => !own.has(folder));
+  // What stands in the log of checkpoints are no events.
+  return logs.filter(({ folder, cosigned }) => cosigned === undefined && !own.has(folder));
 }
 
 async function* eventsOf(

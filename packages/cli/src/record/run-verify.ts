@@ -8,13 +8,22 @@ import {
 } from '../command-line/command.ts';
 import { dataOf, print } from '../commands/options.ts';
 import { findLogs, logIn } from './find-logs.ts';
+import type { LogVerdict } from './log-verdict.ts';
+import { missingLogs } from './missing-logs.ts';
+import { readCheckpointLog } from './read-checkpoint-log.ts';
 import { readKey } from './read-key.ts';
 import { runVerifyTiles } from './run-verify-tiles.ts';
-import { type LogVerdict, verifyOne } from './verify-logs.ts';
+import { trustedWitnesses } from './trusted-witnesses.ts';
+import { verifyOne } from './verify-logs.ts';
 
 /** Verifies the logs of a data folder, or one, and tells what was found. */
 export async function runVerify(args: Arguments, io: Io): Promise<number> {
-  if (args.text('tiles') !== undefined) return runVerifyTiles(args, io);
+  if (args.text('tiles') !== undefined) {
+    if (args.texts('witness').length > 0) {
+      throw new UsageError('found --witness beside --tiles, expected it with a data folder');
+    }
+    return runVerifyTiles(args, io);
+  }
   if (args.texts('checkpoint').length > 0) {
     throw new UsageError('found --checkpoint, expected it beside --tiles');
   }
@@ -23,8 +32,19 @@ export async function runVerify(args: Arguments, io: Io): Promise<number> {
   if (logs.length === 0)
     throw new CommandError(`cannot verify: found no log in ${dataOf(args, io)}`);
   const keys = await Promise.all(args.texts('vkey').map((each) => readKey(each, io)));
+  const witnesses = await trustedWitnesses(args, io);
+  const entered = await readCheckpointLog(logs, { givenKeys: keys, witnesses });
+  if (entered === undefined && witnesses !== undefined) {
+    throw new CommandError(
+      'cannot verify: found witnesses and no log of checkpoints to hold them against',
+    );
+  }
+  const options = { givenKeys: keys, ...(entered && { entered }) };
   const verdicts: LogVerdict[] = [];
-  for (const log of logs) verdicts.push(await verifyOne(log, keys));
+  for (const log of logs) verdicts.push(await verifyOne(log, options));
+  // One folder by itself is held against nothing.
+  if (operand === undefined)
+    verdicts.push(...missingLogs(logs, { root: dataOf(args, io), entered }));
   const ok = verdicts.every((verdict) => verdict.ok);
   print(io, args, { ok, logs: verdicts }, verdicts.flatMap(verdictLines).join('\n'));
   return ok ? EXIT.ok : EXIT.negative;

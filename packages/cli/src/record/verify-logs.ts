@@ -1,44 +1,41 @@
-import { type RecordReport, verifyRecord } from '@countersign/audit';
-import { nodeDisk, parseVerifierKey, verifyLog } from '@countersign/ledger';
-import { CommandError } from '../command-line/command.ts';
+import { type EnteredCheckpoints, type RecordReport, verifyRecord } from '@countersign/audit';
+import { type NoteVerifier, nodeDisk, type TreeHead, verifyLog } from '@countersign/ledger';
 import type { FoundLog } from './find-logs.ts';
-import { verifyCheckpointLog } from './verify-checkpoint-log.ts';
+import { originOf, verifiersOf } from './log-keys.ts';
+import { type LogVerdict, NO_EVENTS } from './log-verdict.ts';
+import type { CheckpointReading } from './read-checkpoint-log.ts';
 
-/** What verifying one log found. */
-export interface LogVerdict {
-  readonly name: string;
-  readonly folder: string;
-  readonly ok: boolean;
-  /** Who says that this is the log's key. */
-  readonly keyFrom: 'you' | 'the authority' | 'the log itself';
-  readonly size: number;
-  readonly checkpoints: number;
-  readonly events: RecordReport['counts'];
-  readonly unfinished: number;
-  /** Where, and what. */
-  readonly problems: readonly string[];
-  /** Not faults: an unfinished write at the end, which nobody was told of as done; what was not compared. */
-  readonly notes: readonly string[];
+/** What the logs are verified with. */
+export interface VerifyLogsOptions {
+  /** Keys that somebody brought along; without them, each log's own as it was registered. */
+  readonly givenKeys: readonly string[];
+  /** What must be true of the logs because the log of checkpoints says so; see `readCheckpointLog`. */
+  readonly entered?: CheckpointReading;
 }
 
 /**
- * Verifies one log: every byte, every checkpoint, what the events say, and that it still holds what
- * the authority collected of it.
+ * Verifies one log: every byte, every checkpoint, what the events say, that it still holds what the authority
+ * collected of it, and each tree that was entered in the authority's log of checkpoints.
  */
-export async function verifyOne(log: FoundLog, givenKeys: readonly string[]): Promise<LogVerdict> {
-  const keys = givenKeys.length > 0 ? givenKeys : log.key ? [log.key.text] : [];
-  if (keys.length === 0)
-    throw new CommandError(
-      `cannot verify ${log.folder}: found no vkey, expected one there or with --vkey`,
-    );
-  const verifiers = keys.map(parseVerifierKey);
-  const atLeast = log.mirror === undefined ? undefined : await headOf(log.mirror, verifiers);
-  const report =
-    log.cosigned === undefined
-      ? await verifyRecord(log.folder, { verifiers, ...(atLeast && { atLeast }) })
-      : await verifyCheckpointLog(log.folder, { verifiers, cosigned: log.cosigned });
+export async function verifyOne(log: FoundLog, options: VerifyLogsOptions): Promise<LogVerdict> {
+  const { givenKeys } = options;
+  const verifiers = verifiersOf(log, givenKeys);
+  const entered = options.entered?.heads.get(originOf(log)) ?? [];
   const notes: string[] = [];
   const problems: string[] = [];
+  let report: RecordReport;
+  if (log.cosigned === undefined || options.entered === undefined) {
+    const collected = log.mirror === undefined ? undefined : await headOf(log.mirror, verifiers);
+    const atLeast = collected === undefined ? entered : [...entered, collected];
+    report = await verifyRecord(log.folder, { verifiers, atLeast });
+    if (entered.length > 0) notes.push(`held against ${entered.length} entered checkpoints`);
+  } else {
+    const { cosigned, problems: told } = options.entered;
+    report = asRecord(options.entered);
+    problems.push(...cosigned.problems);
+    notes.push(...(report.log.size > 0 ? cosigned.notes : []));
+    problems.push(...told.map(({ index, detail }) => `entry ${index}: ${detail}`));
+  }
   for (const { code, file, offset, index, detail } of report.log.problems) {
     const where = `${file} at byte ${offset}${index === undefined ? '' : `, entry ${index}`}`;
     (code === 'torn' ? notes : problems).push(`${where}: ${code}: ${detail}`);
@@ -65,11 +62,17 @@ export async function verifyOne(log: FoundLog, givenKeys: readonly string[]): Pr
   };
 }
 
+/** A log whose entries are checkpoints, not events. */
+function asRecord({ log }: EnteredCheckpoints): RecordReport {
+  const none = { problems: [], problemsOmitted: 0, unfinished: [], unfinishedOmitted: 0 };
+  return { log, counts: NO_EVENTS, ...none, signaturesUnchecked: 0 };
+}
+
 /** The tree that the authority holds a signed checkpoint of; a mirror that is itself bad is told of by itself. */
 async function headOf(
   mirror: string,
-  verifiers: Parameters<typeof verifyLog>[1]['verifiers'],
-): Promise<{ size: number; root: Uint8Array } | undefined> {
+  verifiers: readonly NoteVerifier[],
+): Promise<TreeHead | undefined> {
   const { size, root } = await verifyLog(nodeDisk(mirror), { verifiers });
   return size > 0 ? { size, root } : undefined;
 }

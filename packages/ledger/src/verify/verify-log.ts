@@ -9,8 +9,11 @@ import { emptyState, walkLog } from './walk-log.ts';
 export interface VerifyLogOptions {
   /** The keys that may have signed; where they come from is the verifier's own business. */
   readonly verifiers: readonly NoteVerifier[];
-  /** A checkpoint seen before: the log must still hold that tree. Finds a log that was cut or grown anew. */
-  readonly atLeast?: TreeHead;
+  /**
+   * Checkpoints seen before, one or many in any order: the log must still hold each of these trees. Finds a log that
+   * was cut, grown anew or rewritten. Of trees that it does not hold, the smallest is told.
+   */
+  readonly atLeast?: TreeHead | readonly TreeHead[];
   /** Called for each proven entry, in order. */
   readonly onEntry?: (entry: VerifiedEntry) => void;
   /** Problems that are kept, the rest is counted. Default 1000. */
@@ -27,12 +30,13 @@ export interface VerifyLogOptions {
  * @see RFC 9162 §2.1, C2SP tlog-checkpoint
  */
 export async function verifyLog(disk: LogDisk, options: VerifyLogOptions): Promise<LogReport> {
-  const { verifiers, atLeast, onEntry, problemsMax = 1000 } = options;
+  const { verifiers, atLeast = [], onEntry, problemsMax = 1000 } = options;
   requireVerifiers(verifiers);
   const state = emptyState();
+  const heads = 'root' in atLeast ? [atLeast] : atLeast;
   const problems: LogProblem[] = [];
   let count = 0;
-  for await (const step of walkLog(disk, { verifiers, atLeast }, state)) {
+  for await (const step of walkLog(disk, { verifiers, heads }, state)) {
     for (const entry of step.entries) onEntry?.(entry);
     for (const problem of step.problems) {
       if (count++ < problemsMax) problems.push(problem);

@@ -44,13 +44,14 @@ export function emptyState(): WalkState {
  * tree at its size. After damage the walk goes on, and finds its tree again at the next segment, whose
  * header a checkpoint signs.
  *
+ * @param options.heads trees that the log must hold
  * @param options.from where the walk may begin: with the segment that holds this entry, and with the tree that this
  *   segment's header says a checkpoint signs. What stands in the segments before is neither read nor proven
  * @param state filled in as the walk goes
  */
 export async function* walkLog(
   disk: LogDisk,
-  options: { verifiers: readonly NoteVerifier[]; atLeast?: TreeHead | undefined; from?: number },
+  options: { verifiers: readonly NoteVerifier[]; heads?: readonly TreeHead[]; from?: number },
   state: WalkState,
 ): AsyncGenerator<WalkStep> {
   const walk = new Walk(options, state);
@@ -84,27 +85,32 @@ export async function* walkLog(
 class Walk {
   file = '';
   readonly #verifiers: readonly NoteVerifier[];
-  readonly #atLeast: TreeHead | undefined;
+  /** The smallest first. */
+  readonly #heads: readonly TreeHead[];
+  /** The first of them that the tree has not come to. */
+  #nextHead = 0;
   readonly #state: WalkState;
   /** The tree up to here; lost after damage until the next segment's header. */
   #tree: MerkleFrontier | undefined = new MerkleFrontier();
   /** The index that the next frame must have; unknown after a frame whose header was damaged. */
   #nextIndex: number | undefined = 0;
-  #isAtLeastMet: boolean;
+  /** Whether the last of them was compared: with damage on the way, a smaller one may not be. */
+  #isLastHeadMet: boolean;
+  #isForkTold = false;
   /** Whether it was said that nothing proves what follows; once for a run of frames. */
   #isLossTold = false;
   #isLate = false;
   #problems: LogProblem[] = [];
 
   constructor(
-    options: { verifiers: readonly NoteVerifier[]; atLeast?: TreeHead | undefined },
+    options: { verifiers: readonly NoteVerifier[]; heads?: readonly TreeHead[] },
     state: WalkState,
   ) {
     this.#verifiers = options.verifiers;
-    this.#atLeast = options.atLeast;
-    this.#isAtLeastMet = options.atLeast === undefined;
+    this.#heads = (options.heads ?? []).toSorted((a, b) => a.size - b.size);
+    this.#isLastHeadMet = this.#heads.length === 0;
     this.#state = state;
-    this.#compareAtLeast(0);
+    this.#compareHeads(0);
   }
 
   /** The first segment read is not the log's first: its header says what was before. */
@@ -207,10 +213,10 @@ class Walk {
   }
 
   end(): WalkStep {
-    const atLeast = this.#atLeast;
-    if (!this.#isAtLeastMet && atLeast !== undefined) {
-      const isShort = this.#state.size < atLeast.size;
-      const found = `found ${this.#state.size} proven entries, expected at least ${atLeast.size}`;
+    const last = this.#heads.at(-1);
+    if (!this.#isLastHeadMet && last !== undefined) {
+      const isShort = this.#state.size < last.size;
+      const found = `found ${this.#state.size} proven entries, expected at least ${last.size}`;
       this.#problem(isShort ? 'truncated' : 'unproven', 0, found, this.#state.size);
     }
     return this.#step();
@@ -226,7 +232,7 @@ class Walk {
         this.#problem('entry', entry.offset, 'found other bytes than were written', entry.index);
       }
       this.#tree?.appendText(leafHash);
-      if (this.#tree !== undefined) this.#compareAtLeast(this.#tree.size);
+      if (this.#tree !== undefined) this.#compareHeads(this.#tree.size);
       entries.push({
         index: entry.index,
         bytes: entry.bytes,
@@ -316,10 +322,17 @@ class Walk {
     return undefined;
   }
 
-  #compareAtLeast(size: number): void {
-    if (this.#atLeast?.size !== size || this.#tree === undefined) return;
-    this.#isAtLeastMet = true;
-    if (Buffer.compare(this.#atLeast.root, toHashBytes(this.#tree.rootText())) !== 0) {
+  #compareHeads(size: number): void {
+    for (;;) {
+      const head = this.#heads[this.#nextHead];
+      if (head === undefined || head.size > size) return;
+      this.#nextHead++;
+      if (head.size < size || this.#tree === undefined) continue;
+      this.#isLastHeadMet ||= this.#nextHead === this.#heads.length;
+      // Every larger tree would be another one, too.
+      if (this.#isForkTold) continue;
+      if (Buffer.compare(head.root, toHashBytes(this.#tree.rootText())) === 0) continue;
+      this.#isForkTold = true;
       this.#problem('fork', 0, `found another root of size ${size} than was expected`, size);
     }
   }
