@@ -78,7 +78,8 @@ describe('with the authority killed', () => {
     expect((await read()).status).toBe(200);
     const paid = await makePayment(ledgerly, payToken, { account: '22289', amount: '1.01' });
     expect(paid.payment?.status).toBe(201);
-    const follow = { path: `/payments-api/domestic-payments/${paid.paymentId}`, token: payToken };
+    const path = `/payments-api/domestic-payments/${paid.paymentId}`;
+    const follow = { path, token: payToken, isSigned: true };
 
     const killedMs = Date.now();
     await killed('authority');
