@@ -24,7 +24,8 @@ export function mount(args: readonly string[]): Mounted {
     folder,
     remount: (options) => run('mount', ['-o', options, folder]),
     unmount() {
-      run('umount', [folder]);
+      // Lazily: where a test fails, files on it may be open.
+      run('umount', ['-l', folder]);
       rmdirSync(folder);
     },
   };
