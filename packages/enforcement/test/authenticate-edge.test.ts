@@ -424,6 +424,26 @@ describe('DPoP (RFC 9449)', () => {
     await own.close();
   });
 
+  test('a clock that goes ahead and is set back makes no used proof good again', async () => {
+    const own = await openBank();
+    const token = own.token({ cnf: { jkt } });
+    const htu = `https://127.0.0.1:${own.ports.partners}${path}`;
+    const make = () => proof(token, { iat: Math.floor(own.now() / 1000), htu });
+    const show = (DPoP: string) => own.call({ token, scheme: 'DPoP', path, headers: { DPoP } });
+    own.later(3 * LIMITS.clockSkewMs);
+    const used = make();
+    expect((await show(used)).status).toBe(200);
+    // Far enough that what was used is forgotten.
+    const ahead = 3 * LIMITS.proofAgeMs;
+    own.skewMs += ahead;
+    await show(make());
+    own.skewMs -= ahead;
+    const again = await show(used);
+    const { decision } = await own.record(again.problem.eventId);
+    expect([again.status, decision?.reason]).toEqual([401, 'dpop-nonce']);
+    await own.close();
+  });
+
   test('strangers at the same address cannot lock it out', async () => {
     bank.later(LIMITS.failureWindowMs);
     const token = dpopToken();

@@ -61,9 +61,8 @@ export async function checkDpopProof(
     return invalid('iat is outside the window'); // (11)
   }
   if (claims['ath'] !== expected.tokenDigest) return invalid('ath is not the hash of the token'); // (12)
-  // A restart forgets which proofs were used, and a caller's clock may be as far ahead as the window lets it.
-  const mayBeOlder = issuedAtMs <= memory.sinceMs + LIMITS.clockSkewMs;
-  if (mayBeOlder && claims['nonce'] !== memory.nonce) {
+  // A restart forgets which proofs were used.
+  if (memory.mayPredate(issuedAtMs, expected.nowMs) && claims['nonce'] !== memory.nonce) {
     const detail = 'the proof may be from before this point started';
     return { ...refused('dpop-nonce', detail), nonce: memory.nonce }; // (10)
   }

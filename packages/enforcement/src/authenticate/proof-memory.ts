@@ -3,10 +3,15 @@ import { LIMITS } from '../limits.ts';
 
 /** Proofs seen, so that none is taken twice (RFC 9449 §11.1). Of this point only. */
 export interface ProofMemory {
-  /** From when on it remembers: a proof from before may have been used already. */
+  /** From when on it remembers: its start, or when the clock was last set back, by which what was forgotten became good again. */
   readonly sinceMs: number;
   /** Known to nobody before then: a proof that names it is younger than this memory, whatever its `iat`. */
   readonly nonce: string;
+  /**
+   * Whether what says that it was made then, in whole seconds and by a clock that may be ahead, may have been used before
+   * this memory began.
+   */
+  mayPredate(madeMs: number, nowMs: number): boolean;
   /**
    * Remembers a proof until it is too old to be accepted anyway.
    *
@@ -27,9 +32,24 @@ export function createProofMemory(sinceMs: number): ProofMemory {
   let current = generation();
   let previous = generation();
   let startedMs = 0;
+  let since = sinceMs;
+  let nonce = newNonce();
+  let latestMs = sinceMs;
   return {
-    sinceMs,
-    nonce: randomBytes(16).toString('base64url'),
+    get sinceMs() {
+      return since;
+    },
+    get nonce() {
+      return nonce;
+    },
+    mayPredate(madeMs, nowMs) {
+      if (nowMs < latestMs - LIMITS.clockSkewMs) {
+        since = nowMs;
+        nonce = newNonce();
+      }
+      latestMs = nowMs;
+      return madeMs <= since + LIMITS.clockSkewMs;
+    },
     remember(key, jti, nowMs) {
       if (nowMs - startedMs >= windowMs) {
         previous = nowMs - startedMs < 2 * windowMs ? current : generation();
@@ -45,6 +65,10 @@ export function createProofMemory(sinceMs: number): ProofMemory {
       return 'new';
     },
   };
+}
+
+function newNonce(): string {
+  return randomBytes(16).toString('base64url');
 }
 
 function generation(): Generation {

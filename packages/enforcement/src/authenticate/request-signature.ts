@@ -65,10 +65,11 @@ export function verifyRequestSignature(
   );
   if (signed.kind === 'unfit') return unfit(signed.detail);
   // A verified proof that is covered is as young as this memory is: else its nonce was asked for.
-  if (identity.dpop === undefined && mayBeOlder(signed.createdMs, context.signatures.sinceMs)) {
+  const { signatures } = context;
+  if (identity.dpop === undefined && signatures.mayPredate(signed.createdMs, nowMs)) {
     return {
       ...unfit('it may be from before this point started: sign again'),
-      retryAfterSeconds: secondsToWait(signed.createdMs, context.signatures.sinceMs, nowMs),
+      retryAfterSeconds: secondsToWait(signed.createdMs, signatures.sinceMs, nowMs),
     };
   }
   const actor = actorKey(identity, connection.peer);
@@ -87,7 +88,7 @@ export function verifyRequestSignature(
   }
   // By what was signed, not by the signature: of an ECDSA signature anybody can make a second one.
   const seen = hash('sha256', signed.base, 'base64url');
-  switch (context.signatures.remember(actor.thumbprint, seen, nowMs)) {
+  switch (signatures.remember(actor.thumbprint, seen, nowMs)) {
     case 'replayed':
       return bad('signature-replayed', 'this signed request was seen before');
     case 'full':
@@ -95,14 +96,6 @@ export function verifyRequestSignature(
     case 'new':
       return { kind: 'good', record: recordOf(signed, actor), content: signed.content };
   }
-}
-
-/**
- * A restart forgets which signed requests came, and a caller's clock may be as far ahead as the window lets it.
- * `created` is in whole seconds, so what was signed later within the same second counts as older too.
- */
-function mayBeOlder(createdMs: number, sinceMs: number): boolean {
-  return createdMs <= sinceMs + LIMITS.clockSkewMs;
 }
 
 /** From this signature until one of the same clock is young enough; of an old one, until our clock and a late one are. */
