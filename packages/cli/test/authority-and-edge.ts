@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
 /** An authority and the gateway `edge`, each as by its own command, in this process; both serve metrics. */
@@ -80,13 +80,4 @@ async function started(
     void running.then(({ err }) => reject(new Error(err)));
   });
   return { ended: running as Promise<Ran> };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

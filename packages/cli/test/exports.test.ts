@@ -1,12 +1,12 @@
 import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { toOcsf } from '@countersign/audit';
 import { EXIT } from '@countersign/cli';
 import { ed25519NoteSigner, nodeDisk, openLog } from '@countersign/ledger';
 import { decodeEvent, encodeEvent } from '@countersign/model';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freePort } from './free-port.ts';
 import { exchange, START_MS, writeLog } from './records.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
@@ -197,13 +197,4 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
     if (Date.now() > end) throw new Error('found no end of waiting');
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer as createApi, get as getPlain } from 'node:http';
 import { request } from 'node:https';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { adminClient, dataFolder, EXIT } from '@countersign/cli';
 import type { Event } from '@countersign/model';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
 // One authority and one gateway in this process, for all tests of this file.
@@ -311,13 +311,4 @@ async function get(
   let body = '';
   for await (const chunk of answer) body += chunk;
   return { status: answer.statusCode, body };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }

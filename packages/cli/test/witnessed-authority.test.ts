@@ -1,5 +1,4 @@
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -9,6 +8,7 @@ import {
   witnessPolicy,
 } from '@countersign/ledger';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
 // One bank whose checkpoints two witnesses cosign; a third is never there.
@@ -60,14 +60,6 @@ async function status(): Promise<Status> {
 
 async function alarms(): Promise<string> {
   return (await countersign(['events', '-d', data, '--kind', 'alarm', '--json'])).out;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 beforeAll(async () => {
