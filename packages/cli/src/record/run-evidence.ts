@@ -28,7 +28,7 @@ type KeyedLog = FoundLog & { readonly key: NonNullable<FoundLog['key']> };
 export async function runEvidence(args: Arguments, io: Io): Promise<number> {
   const [operand = ''] = args.operands;
   if (!/^(0|[1-9][0-9]{0,15})$/.test(operand)) {
-    throw new UsageError(`ledger evidence: found '${operand}', expected the index of an event`);
+    throw new UsageError(`found '${operand}', expected the index of an event`);
   }
   const index = Number(operand);
   const data = dataOf(args, io);
