@@ -748,6 +748,9 @@ export async function createTestWorkload(
     get notAfterMs() {
       return current.notAfterMs;
     },
+    get renewAfterMs() {
+      return current.notAfterMs;
+    },
     authorities: [authority.certificate],
     onRotate(listener) {
       listeners.add(listener);

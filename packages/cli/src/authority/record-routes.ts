@@ -1,4 +1,4 @@
-import type { FastifyError, FastifyPluginAsync } from 'fastify';
+import type { FastifyError, FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { findIn } from '../find/found.ts';
 import {
@@ -17,24 +17,34 @@ export type RecordLine =
   | { readonly found: Awaited<ReturnType<typeof findIn>> }
   | { readonly failed: string };
 
+/** Who puts a question. */
+export interface QuestionReader {
+  /** As the record names it. */
+  readonly by: string;
+  /** Whether it may still be answered: asked again when the answer is there, which may be long after. */
+  mayStill(): Promise<boolean>;
+  /** Whether the names behind pseudonyms may be shown to it. */
+  mayResolve(): boolean;
+}
+
 /**
  * `POST /v1/record/questions`: JSON lines, of progress while it takes long, then what was found or why nothing
  * was. INVARIANT: the event that tells who asked what is on disk before the answer leaves.
  *
- * @param options `by` names the operator in the record
+ * @param options `reader` is who asks, on whose word or certificate so ever
  */
 export function recordRoutes(options: {
   readonly questions: RecordQuestions;
   readonly record: Recorder;
-  readonly by: string;
+  readonly reader: (request: FastifyRequest) => QuestionReader;
 }): FastifyPluginAsync {
-  const { questions, record, by } = options;
+  const { questions, record } = options;
   return async (app) => {
     app.setErrorHandler((error: FastifyError, _request, reply) => {
       const isMalformed = error instanceof z.ZodError;
       const status = isMalformed ? 400 : (error.statusCode ?? 500);
       const text = isMalformed ? z.prettifyError(error).slice(0, 1000) : error.message;
-      const detail = status < 500 ? text : 'the question was not put';
+      const detail = status < 500 || status === 501 ? text : 'the question was not put';
       return reply
         .code(status)
         .type('application/problem+json')
@@ -42,6 +52,8 @@ export function recordRoutes(options: {
     });
     app.post('/v1/record/questions', { bodyLimit: QUESTION_BYTES_MAX }, async (request, reply) => {
       const asked = recordQuestionShape.parse(request.body);
+      const reader = options.reader(request);
+      if (asked.isResolved) refuseResolving(reader);
       reply.hijack();
       const { raw } = reply;
       const gone = new AbortController();
@@ -61,12 +73,14 @@ export function recordRoutes(options: {
             write({ progress });
           },
         });
+        await requireStill(reader);
         const { origin, seq } = await record({
           kind: 'administration',
           action: 'record-read',
-          by,
+          by: reader.by,
           detail: readingOf(asked, found),
         });
+        await requireStill(reader);
         write({ found: { ...found, recorded: { origin, seq } } });
       } catch (error) {
         write({ failed: error instanceof Error ? error.message : String(error) });
@@ -74,6 +88,18 @@ export function recordRoutes(options: {
       raw.end();
     });
   };
+}
+
+async function requireStill(reader: QuestionReader): Promise<void> {
+  if (!(await reader.mayStill())) throw new Error('this caller may not read the record any more');
+}
+
+/** @throws an error with the status of its answer: the right is looked at first, so that nobody learns what he may not use */
+function refuseResolving(reader: QuestionReader): never {
+  const [statusCode, message] = reader.mayResolve()
+    ? [501, 'names cannot be resolved yet: ask without isResolved']
+    : [403, 'this caller may read and not resolve: ask without isResolved'];
+  throw Object.assign(new Error(message), { statusCode });
 }
 
 /** What the record says of a reading: the question as it was asked, and how much was shown. */

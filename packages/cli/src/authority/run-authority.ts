@@ -217,10 +217,17 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       warn,
     });
     closers.add(() => own.close());
+    const questions = openRecordQuestions({
+      logVerifierKey: verifierKey(origin, keyring.log.publicKey),
+      ...{ folder, trustDomain, log, identity, collector, warn },
+    });
+    closers.add(() => questions.close());
     const controlListener = await serveControl({
       address: control,
       factSigner: keyring.facts,
-      ...{ own, identity, collector, factLog, bundles, now },
+      publishedFolder: folder.published,
+      readers: () => applied.record.readers,
+      ...{ own, identity, collector, factLog, bundles, questions, record, now },
     });
     closers.add(() => controlListener.close());
     const lateLogs = watchLateLogs({
@@ -241,11 +248,6 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       closers.add(() => served.close());
     }
     const by = `local:uid=${process.getuid?.() ?? 0}`;
-    const questions = openRecordQuestions({
-      logVerifierKey: verifierKey(origin, keyring.log.publicKey),
-      ...{ folder, trustDomain, log, identity, collector, warn },
-    });
-    closers.add(() => questions.close());
     const operator = await serveOperator(folder.adminSocket, {
       connected: () => controlListener.connected(),
       apply: ({ again }) => publisher.apply(by, { started: config, again }),

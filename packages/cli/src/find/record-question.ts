@@ -25,6 +25,8 @@ export const recordQuestionShape = z.strictObject({
   cursor: z.string().max(8192).optional(),
   /** Whether every entry of the logs is to be proven and asked, too. */
   isComplete: z.boolean(),
+  /** Whether the names behind pseudonyms are wanted, which takes a right of its own. */
+  isResolved: z.boolean().optional(),
 });
 
 /** A question to the record, and which part of its answer is wanted. */
