@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT } from '@countersign/cli';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { askIsResolved } from './ask-is-resolved.ts';
@@ -13,10 +14,6 @@ let desk: Awaited<ReturnType<typeof bank.machine>>;
 beforeAll(async () => {
   bank = await readingBank();
   desk = await bank.machine('audit-desk');
-  await countersign([
-    ...['ledger', 'publish', join(bank.data, 'authority/published/authority')],
-    ...['-d', bank.data, '--log', 'authority'],
-  ]);
 });
 afterAll(() => bank[Symbol.asyncDispose]());
 
@@ -36,6 +33,23 @@ test('a reader asks from its own machine, and the record names it and its questi
   // The SVID of the first time is enough from now on.
   await writeFile(`${desk.svid}.token`, '');
   expect((await desk.run('find', '--count')).code).toBe(EXIT.ok);
+});
+
+test('every log is published without anybody asking for it, a few seconds behind; status tells how far', async () => {
+  const status = async () => {
+    const { out } = await countersign(['status', '-d', bank.data, '--json']);
+    return JSON.parse(out);
+  };
+  const isThere = async (): Promise<boolean> => {
+    const { published, index } = await status();
+    const all = [...published, ...index].map(({ name }) => name).toSorted();
+    expect(all.filter((name, at) => all[at - 1] !== name)).toEqual(['authority', 'checkpoints']);
+    return published.every(({ publishedSize }: { publishedSize?: number }) => publishedSize);
+  };
+  while (!(await isThere())) await sleep(100);
+  const { out } = await countersign(['status', '-d', bank.data]);
+  expect(out).toMatch(/^index {11}(up to date|authority: \d+ entries behind)/m);
+  expect(out).toMatch(/^published {7}(up to date|\w+: \d+ entries behind)/m);
 });
 
 test('a published log verifies over the network; each run of entries that was read is in the record', async () => {

@@ -85,6 +85,7 @@ export {
 export { decodeBundle, encodeBundle } from './tiles/entry-bundle.ts';
 export type { FetchTile } from './tiles/fetch-tile.ts';
 export { httpTiles } from './tiles/http-tiles.ts';
+export { type PartialTiles, partialTiles } from './tiles/partial-tiles.ts';
 export {
   type PublishOptions,
   type PublishOutcome,
@@ -94,6 +95,11 @@ export {
 } from './tiles/publish-tiles.ts';
 export { tileFolder } from './tiles/tile-folder.ts';
 export { bundlePath, tilePath } from './tiles/tile-path.ts';
+export {
+  openTilePublisher,
+  type TilePublisher,
+  type TilePublisherOptions,
+} from './tiles/tile-publisher.ts';
 export type { TileStore } from './tiles/tile-store.ts';
 export { TileTree } from './tiles/tile-tree.ts';
 export type {

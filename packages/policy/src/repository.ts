@@ -37,6 +37,8 @@ export interface BankConfig {
 export interface RecordConfig {
   /** Over the network; nobody else does. */
   readonly readers: readonly RecordReader[];
+  /** Whether every log is kept published. */
+  readonly publish: boolean;
 }
 
 /** A subject that may read the record over the network. */

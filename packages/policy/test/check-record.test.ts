@@ -21,10 +21,10 @@ async function checked(record: string) {
   return { problems: problems.map(says), record: repository?.config.record };
 }
 
-test('without `record` nobody reads over the network', async () => {
+test('without `record` nobody reads over the network, and logs are published', async () => {
   await using folder = await repositoryFolder();
   const { repository } = await folder.check();
-  expect(repository?.config.record).toEqual({ readers: [] });
+  expect(repository?.config.record).toEqual({ readers: [], publish: true });
 });
 
 test('readers are named by their SPIFFE ID, whole or as in identities/, each with its rights', async () => {
@@ -37,6 +37,11 @@ test('readers are named by their SPIFFE ID, whole or as in identities/, each wit
     { id: 'spiffe://bank.example/workload/audit-desk', may: ['read', 'resolve'] },
     { id: 'spiffe://bank.example/workload/soc', may: ['read'] },
   ]);
+});
+
+test('publishing can be switched off', async () => {
+  const { record } = await checked('  publish: false\n');
+  expect(record).toEqual({ readers: [], publish: false });
 });
 
 test.each([

@@ -3,6 +3,7 @@ import {
   type ExporterStatus,
   METRICS_TYPE,
   type Metrics,
+  type PublishStatus,
 } from '@countersign/audit';
 import type { Identity } from '@countersign/identity';
 import type { Log } from '@countersign/ledger';
@@ -11,6 +12,7 @@ import type { RiskEngine } from '@countersign/risk';
 import type { BundleStore, FactLog } from '@countersign/state';
 import type { FastifyPluginAsync } from 'fastify';
 import type { EventStream } from './event-stream.ts';
+import type { IndexLag } from './index-lags.ts';
 import type { Publication } from './publish-bundle.ts';
 import type { CheckpointStatus } from './witness-checkpoints.ts';
 
@@ -32,6 +34,8 @@ export interface OperatorRoutesOptions {
   readonly risk: RiskEngine;
   readonly checkpoints: () => CheckpointStatus;
   readonly exports: () => readonly ExporterStatus[];
+  readonly index: () => readonly IndexLag[];
+  readonly published: () => readonly PublishStatus[];
   readonly metrics: Metrics;
   /** SPIFFE IDs that have the feed open now. */
   readonly connected: () => ReadonlySet<string>;
@@ -65,6 +69,8 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
         checkpoints: options.checkpoints(),
         points: await Promise.all(points),
         exports: options.exports(),
+        index: options.index(),
+        published: options.published(),
       };
     });
 

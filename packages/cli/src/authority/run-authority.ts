@@ -29,6 +29,7 @@ import { createEventStream, type EventStream } from './event-stream.ts';
 import { createRecorder, type Recorder } from './own-record.ts';
 import { openOwnSvid } from './own-svid.ts';
 import { hostNames, pointHostNames } from './point-registrations.ts';
+import { publishLogs } from './publish-logs.ts';
 import { createPublisher } from './publisher.ts';
 import { openRecordQuestions } from './record-questions.ts';
 import { openRiskLoop, type RiskLoop } from './risk-loop.ts';
@@ -219,9 +220,17 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     closers.add(() => own.close());
     const questions = openRecordQuestions({
       logVerifierKey: verifierKey(origin, keyring.log.publicKey),
-      ...{ folder, trustDomain, log, identity, collector, warn },
+      ...{ folder, trustDomain, log, identity, collector, now, warn },
     });
     closers.add(() => questions.close());
+    const published = publishLogs({
+      isOn: () => applied.record.publish,
+      own: log,
+      ownVerifierKey: verifierKey(origin, keyring.log.publicKey),
+      checkpoints: checkpoints.log,
+      ...{ folder, identity, collector, record, now, warn },
+    });
+    closers.add(() => published.close());
     const controlListener = await serveControl({
       address: control,
       factSigner: keyring.facts,
@@ -242,6 +251,8 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       ...{ identity, collector },
       connected: () => controlListener.connected(),
       exports: () => exports.status(),
+      index: () => questions.status(),
+      published: () => published.status(),
     });
     if (config.authority.metrics) {
       const served = await serveMetrics(metrics, config.authority.metrics);
@@ -255,6 +266,8 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       publishedFolder: folder.published,
       checkpoints: checkpoints.status,
       exports: () => exports.status(),
+      index: () => questions.status(),
+      published: () => published.status(),
       metrics,
       ...{ by, trustDomain, identity, collector, bundles, factLog, log, stream, record, questions },
     });

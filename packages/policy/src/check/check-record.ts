@@ -14,7 +14,7 @@ export function checkRecord(
   registrations: readonly Registration[] | undefined,
   { report }: CheckContext,
 ): RecordConfig {
-  if (!document || !record) return { readers: [] };
+  if (!document || !record) return { readers: [], publish: true };
   const names = createNameRegister('reader', report);
   const known = new Set(registrations?.map(({ subject }) => subject.id));
   const readers = record.readers.map((written, index): RecordReader => {
@@ -39,5 +39,5 @@ export function checkRecord(
     }
     return { id, may: [...new Set(written.may)] };
   });
-  return { readers };
+  return { readers, publish: record.publish };
 }

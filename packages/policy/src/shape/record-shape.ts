@@ -35,6 +35,10 @@ export const recordShape = z
       .max(1000, 'at most 1000 readers')
       .default([])
       .meta({ description: 'who may read the record at authority.control; nobody else may' }),
+    publish: z.boolean().default(true).meta({
+      description:
+        'whether every log is kept published as C2SP tlog-tiles, for its readers and for proofs; takes as much disk as the logs',
+    }),
   })
   .meta({ description: 'who reads the record; `countersign apply` puts it in force' });
 
