@@ -53,6 +53,9 @@ beforeEach(async () => {
       peer: () => (hasSvid ? { spiffeId: BY, thumbprint: 't' } : undefined),
       publishedFolder: folder.path,
       now: () => nowMs,
+      publishNow: async () => undefined,
+      verifierKey: () => undefined,
+      defaultLog: () => undefined,
       questions,
       async record(body) {
         await durable();

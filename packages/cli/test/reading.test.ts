@@ -66,6 +66,24 @@ test('a published log verifies over the network; each run of entries that was re
   ]);
 });
 
+test('the evidence of one event comes over the network, and verifies with nothing of the authority’s', async () => {
+  const file = join(bank.folder, 'started.json');
+  const made = await desk.run('ledger', 'evidence', '2', '--log', 'authority', '--out', file);
+  expect([made.err, made.out]).toEqual(['', `wrote event 2 of authority to ${file}\n`]);
+  const vkey = join(bank.data, 'authority/log/vkey');
+  const { out } = await countersign(['ledger', 'verify', '--evidence', file, '--vkey', vkey]);
+  expect(out).toMatch(/^good/);
+  expect((await bank.readings()).at(-1)).toMatchObject({
+    ...{ action: 'record-read', by: id('audit-desk'), target: 'authority' },
+    detail: { evidence: 2, log: 'authority', roles: ['subject'] },
+  });
+  const none = await desk.run('ledger', 'evidence', '999999', '--log', 'authority');
+  expect([none.code, none.err]).toEqual([
+    EXIT.failed,
+    expect.stringMatching(/found status 404: no evidence: could not prove entry 999999: found \d+/),
+  ]);
+});
+
 test('whoever is not named is told nothing, and that it asked is in the record', async () => {
   const teller = await bank.machine('teller');
   for (const words of [

@@ -8,6 +8,7 @@ export type {
 } from './evidence/evidence.ts';
 export { formatEvidence, parseEvidence } from './evidence/evidence-file.ts';
 export { proveEntry } from './evidence/prove-entry.ts';
+export { provePublishedEntry } from './evidence/prove-published-entry.ts';
 export {
   type VerifiedEvidenceEntry,
   type VerifyEvidenceOptions,

@@ -2,6 +2,7 @@ import { tileRoutes } from '@countersign/audit';
 import type { FetchTile } from '@countersign/ledger';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { ControlPeer } from './control-peer.ts';
+import { type EvidenceRoutesOptions, evidenceRoutes } from './evidence-routes.ts';
 import type { Recorder } from './own-record.ts';
 import { publishedLog } from './published-log.ts';
 import { readingBounds } from './reading-bounds.ts';
@@ -11,7 +12,8 @@ import { refusalRecorder } from './record-refusals.ts';
 import { type QuestionReader, recordRoutes } from './record-routes.ts';
 
 /** What the routes need. */
-export interface ReaderRoutesOptions {
+export interface ReaderRoutesOptions
+  extends Pick<EvidenceRoutesOptions, 'publishNow' | 'verifierKey' | 'defaultLog'> {
   readonly access: RecordAccess;
   readonly peer: (request: FastifyRequest) => ControlPeer | undefined;
   readonly questions: RecordQuestions;
@@ -22,10 +24,10 @@ export interface ReaderRoutesOptions {
 
 /**
  * The record for those who may read it, on the control listener: published logs by the paths of C2SP tlog-tiles
- * (`/v1/published/<name>/…`) and `POST /v1/record/questions`.
+ * (`/v1/published/<name>/…`), `POST /v1/record/questions` and `POST /v1/record/evidence`.
  *
  * INVARIANT: nothing leaves before the event that tells who read it is durable, and before it was asked again whether
- * this caller still may. Recorded are questions, entries (`tile/entries/…`) and checkpoints, with which a reading of a
+ * this caller still may. Recorded are questions, evidence, entries (`tile/entries/…`) and checkpoints, with which a reading of a
  * log begins; the tiles of hashes in between show no entry. Refusals are recorded too. Everybody who may not read gets
  * one answer, 403, whatever is there; over a reader's bounds it is 429.
  */
@@ -60,6 +62,13 @@ export function readerRoutes(options: ReaderRoutesOptions): FastifyPluginAsync {
       }),
     );
     await app.register(recordRoutes({ questions, record, reader: questionReader }));
+    await app.register(
+      evidenceRoutes({
+        ...options,
+        reader: questionReader,
+        published: (log) => publishedLog(publishedFolder, log),
+      }),
+    );
   };
 
   function recordedReading(read: FetchTile, name: string, request: FastifyRequest): FetchTile {

@@ -236,6 +236,12 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       factSigner: keyring.facts,
       publishedFolder: folder.published,
       readers: () => applied.record.readers,
+      publishNow: (name) => published.publishNow(name),
+      verifierKey: (name) =>
+        name === 'authority'
+          ? verifierKey(origin, keyring.log.publicKey)
+          : identity.points().find((point) => point.name === name)?.logVerifierKey,
+      defaultLog: () => applied.points.find(({ kind }) => kind === 'gateway')?.name,
       ...{ own, identity, collector, factLog, bundles, questions, record, now },
     });
     closers.add(() => controlListener.close());

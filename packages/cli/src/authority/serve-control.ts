@@ -15,7 +15,7 @@ import { controlPeers } from './control-peer.ts';
 import { listenError } from './listen-error.ts';
 import type { Recorder } from './own-record.ts';
 import type { OwnSvid } from './own-svid.ts';
-import { readerRoutes } from './reader-routes.ts';
+import { type ReaderRoutesOptions, readerRoutes } from './reader-routes.ts';
 import { recordAccess } from './record-access.ts';
 import type { RecordQuestions } from './record-questions.ts';
 
@@ -27,7 +27,8 @@ export interface ControlListener {
 }
 
 /** What it serves. */
-export interface ControlListenerOptions {
+export interface ControlListenerOptions
+  extends Pick<ReaderRoutesOptions, 'publishNow' | 'verifierKey' | 'defaultLog'> {
   readonly address: HostPort;
   readonly own: OwnSvid;
   readonly identity: Identity;

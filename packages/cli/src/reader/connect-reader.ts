@@ -24,8 +24,12 @@ export interface ReaderConnection {
   readonly url: string;
   /** A log that the authority publishes. */
   tiles(name: string): FetchTile;
-  /** @throws {CommandError} with the authority's words when it refuses */
-  text(path: string): Promise<string>;
+  /**
+   * What is answered to a body of JSON.
+   *
+   * @throws {CommandError} with the authority's words when it refuses
+   */
+  text(path: string, body: unknown): Promise<string>;
   /** Lines of JSON that answer a question, until their end or until `signal` aborts. */
   lines(
     path: string,
@@ -139,9 +143,9 @@ function connection(workload: Workload, url: string, authorityId: string): Reade
         }
       };
     },
-    async text(path) {
-      const { body } = await ask(dispatcher, url, { path });
-      return textOf(body, ANSWER_BYTES_MAX);
+    async text(path, body) {
+      const answer = await ask(dispatcher, url, { path, body });
+      return textOf(answer.body, ANSWER_BYTES_MAX);
     },
     async *lines(path, { signal, body }) {
       const answer = await ask(dispatcher, url, { path, signal, body });
