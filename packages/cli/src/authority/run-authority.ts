@@ -33,7 +33,7 @@ import { publishLogs } from './publish-logs.ts';
 import { createPublisher } from './publisher.ts';
 import { openRecordQuestions } from './record-questions.ts';
 import { openRiskLoop, type RiskLoop } from './risk-loop.ts';
-import { runExports } from './run-exports.ts';
+import { type RunningExports, runExports } from './run-exports.ts';
 import { serveControl } from './serve-control.ts';
 import { serveIssuer } from './serve-issuer.ts';
 import { serveOperator } from './serve-operator.ts';
@@ -168,8 +168,10 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       warn,
     });
     closers.add(() => risk.close());
+    let exports: RunningExports | undefined;
     const collector = await collectLogs({
       folder: folder.mirrors,
+      onCollected: () => exports?.wake(),
       ...{ trustDomain, identity, stream, risk, record, now, warn },
     });
     closers.add(() => collector.close());
@@ -198,11 +200,12 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       identity.points().map(({ name }) => name),
     );
 
-    const exports = await runExports(config.authority.exports ?? [], {
+    const running = await runExports(config.authority.exports ?? [], {
       folder: folder.exports,
       ...{ trustDomain, log, collector, identity, record, now, warn },
     });
-    closers.add(() => exports.close());
+    exports = running;
+    closers.add(() => running.close());
 
     const { control, issuer } = config.authority;
     const controlUrl = `https://${control.host}:${control.port}`;
@@ -256,7 +259,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     measureAuthority(metrics, {
       ...{ identity, collector },
       connected: () => controlListener.connected(),
-      exports: () => exports.status(),
+      exports: () => running.status(),
       index: () => questions.status(),
       published: () => published.status(),
     });
@@ -271,7 +274,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       risk: risk.engine,
       publishedFolder: folder.published,
       checkpoints: checkpoints.status,
-      exports: () => exports.status(),
+      exports: () => running.status(),
       index: () => questions.status(),
       published: () => published.status(),
       metrics,
