@@ -12,7 +12,7 @@ export const eventsCommand: Command = {
   name: 'events',
   summary: 'show what was recorded, or follow what is being recorded',
   description:
-    'Reads the logs of the data folder, oldest event first, each proven by its log; asks no process. With --follow the running\nauthority tells each event as it collects it, until interrupted. Readable lines leave out what says nothing new (outcomes,\naccepted tokens); --json prints every event as it stands in its log: docs/reference/events.md.',
+    'Reads the logs of the data folder, oldest event first, each proven by its log. An authority that runs there records the reading\nfirst; where none does, that is said on standard error. With --follow the running authority tells each event as it collects\nit, until interrupted. Readable lines leave out what says nothing new (outcomes,\naccepted tokens); --json prints every event as it stands in its log: docs/reference/events.md.',
   options: {
     data: shared.data,
     follow: {

@@ -14,6 +14,7 @@ import { chooseLog } from './choose-log.ts';
 import { findLogs } from './find-logs.ts';
 import { folderEvidence } from './folder-evidence.ts';
 import { type EvidenceRequest, type GatheredEvidence, gatherEvidence } from './gather-evidence.ts';
+import { recordReading } from './record-reading.ts';
 
 /** Writes the evidence of one event. */
 export async function runEvidence(args: Arguments, io: Io): Promise<number> {
@@ -67,6 +68,8 @@ async function gather(
   const data = dataOf(args, io);
   const { name } = await chooseLog(data, args.text('log'));
   const source = folderEvidence(data, await findLogs(data));
+  const told = { log: name, index: asked.index };
+  await recordReading('ledger evidence', { io, root: data, told });
   return { name, ...(await gatherEvidence(source, { log: name, ...asked })) };
 }
 
