@@ -82,13 +82,8 @@ export {
 export { OCSF_VERSION, type OcsfEvent, type OcsfMetadata } from './ocsf/ocsf-event.ts';
 export { type ToOcsfOptions, toOcsf } from './ocsf/to-ocsf.ts';
 export { openCollector } from './open-collector.ts';
-export { askByName, type Namer } from './privacy/ask-by-name.ts';
-export {
-  type Person,
-  type Pseudonym,
-  personOfResource,
-  personOfSubject,
-} from './privacy/person.ts';
+export { askByName, type Namer, withoutNames } from './privacy/ask-by-name.ts';
+export { type Person, type Pseudonym, parsePerson, personOfSubject } from './privacy/person.ts';
 export { recordKeyRoutes } from './privacy/record-key-routes.ts';
 export type { Erasure, RecordKeyStore } from './privacy/record-key-store.ts';
 export { openRecordKeyStore } from './privacy/record-key-store.ts';

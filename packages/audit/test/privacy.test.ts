@@ -13,6 +13,7 @@ import {
   type RecordKeys,
   revealByOpenings,
   revealEvent,
+  withoutNames,
 } from '@countersign/audit';
 import { decodeEvent, type Event, type EventKind, encodeEvent } from '@countersign/model';
 import { openDatabase } from '@countersign/state';
@@ -292,20 +293,22 @@ test('a question by name finds pseudonyms of all years and the name itself', asy
   clock.now = Date.UTC(2028, 1, 1);
   await store.keysFor('edge', ['default']);
   const namer = { pseudonymsOf: store.pseudonymsOf, personalTypes: ['Account'] };
-  const { where } = askByName(
-    {
-      where: [
-        { fields: ['subject', 'actor'], values: [ALICE] },
-        { fields: ['resource', 'resourceId'], values: ['22289'] },
-        { fields: ['action'], values: ['22289'] },
-      ],
-    },
+  const where = askByName(
+    [
+      { fields: ['subject', 'actor'], values: [ALICE] },
+      { fields: ['resource', 'resourceId'], values: ['22289'] },
+      { fields: ['action'], values: ['22289'] },
+      { fields: ['resource'], values: ['Accounts::Account::22289'] },
+    ],
     namer,
   );
   expect(where[0]?.values).toEqual(expect.arrayContaining([ALICE, sealed.subject]));
   expect(where[1]?.values).toEqual(expect.arrayContaining(['22289', sealed.resource.id]));
   expect(where[0]?.values).toHaveLength(1 + store.open.years.length);
   expect(where[2]?.values).toEqual(['22289']);
+  expect(where[3]?.values).toContain(`Accounts::Account::${sealed.resource.id}`);
+  const kept = withoutNames(where, namer);
+  expect(JSON.stringify(kept.slice(0, 2))).not.toMatch(/alice|22289/);
 });
 
 test('keys under another secret do not open, and say so', async () => {

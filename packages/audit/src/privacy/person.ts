@@ -12,7 +12,6 @@ export type Pseudonym = string;
 
 /** Of such a subject, the path's rest is a person's name; the others are machines and companies. */
 const SUBJECT = /^(spiffe:\/\/[^/]{1,255}\/)?(human|customer)\/(.+)$/;
-const PSEUDONYM = /^pn-([0-9]{4})-[A-Za-z0-9_-]{22}$/;
 
 /**
  * A pseudonym: HMAC-SHA-256, cut to 128 bits, of the person under the bank's key of a year. Whoever has the key can look
@@ -24,11 +23,6 @@ export function pseudonymOf(
 ): Pseudonym {
   const mac = createHmac('sha256', secret).update(`${kind}\0${name}`).digest();
   return `pn-${year}-${mac.toString('base64url', 0, 16)}`;
-}
-
-/** The year of the key that a pseudonym was made with, or nothing when it is none. */
-export function yearOfPseudonym(text: string): string | undefined {
-  return PSEUDONYM.exec(text)?.[1];
 }
 
 /** The person whom a subject's SPIFFE ID (or its path alone) names, with what stands before its name. */
@@ -44,6 +38,19 @@ export function personOfSubject(
 /** The person whom a resource's id names, if its type is of those that name persons. */
 export function personOfResource(type: string, id: string): Person {
   return { kind: type.slice(type.lastIndexOf(':') + 1), name: id };
+}
+
+/**
+ * A person as people write one: `customer/4711`, a SPIFFE ID, or a resource such as `Account::22289` or
+ * `Accounts::Account::22289`; nothing when it is none of these.
+ */
+export function parsePerson(text: string): Person | undefined {
+  const subject = personOfSubject(text);
+  if (subject) return subject.person;
+  const resource = /^([A-Za-z_][A-Za-z0-9_]*::){1,8}(.+)$/s.exec(text);
+  if (!resource) return undefined;
+  const [, , name = ''] = resource;
+  return personOfResource(text.slice(0, text.length - name.length - 2), name);
 }
 
 /** Where a person's key stands in a tree of keys: 8 bytes. `generation` counts how often the person was erased. */

@@ -42,7 +42,7 @@ export interface RecordKeyStore {
    * @param classes the retention classes that it writes
    */
   keysFor(holder: string, classes: readonly string[]): Promise<RecordKeys>;
-  /** All pseudonyms of a person, newest year first. */
+  /** All pseudonyms of a person: the present year's, those before it, and what is prepared for later. */
   pseudonymsOf(person: Person): readonly Pseudonym[];
   /**
    * Destroys the keys of persons in everything written so far. What is written of them later has new keys.
@@ -153,10 +153,14 @@ export async function openRecordKeyStore(options: {
     });
   }
 
-  const pseudonymsOf = (person: Person): Pseudonym[] =>
-    open.years.map((year) =>
+  const pseudonymsOf = (person: Person): Pseudonym[] => {
+    const present = keyPeriodOf(now()).slice(0, 4);
+    const isLater = (year: string): boolean => year > present;
+    const years = [...open.years.filter((year) => !isLater(year)), ...open.years.filter(isLater)];
+    return years.map((year) =>
       pseudonymOf(person, { year, secret: open.pseudonymSecret(year) as KeyObject }),
     );
+  };
 
   async function erase(persons: readonly Person[]): Promise<Erasure> {
     const pseudonyms = [...new Set(persons.flatMap(pseudonymsOf))];

@@ -1,3 +1,4 @@
+import { askByName, type Condition, type RecordKeyStore, withoutNames } from '@countersign/audit';
 import type { FastifyError, FastifyPluginAsync } from 'fastify';
 import { z } from 'zod';
 import { findIn } from '../find/found.ts';
@@ -6,6 +7,7 @@ import {
   type RecordQuestion,
   recordQuestionShape,
 } from '../find/record-question.ts';
+import { withNames } from '../find/with-names.ts';
 import type { Recorder } from './own-record.ts';
 import type { RecordQuestions } from './record-questions.ts';
 
@@ -25,10 +27,12 @@ export type RecordLine =
  */
 export function recordRoutes(options: {
   readonly questions: RecordQuestions;
+  readonly recordKeys: RecordKeyStore;
+  readonly personalKinds: () => readonly string[];
   readonly record: Recorder;
   readonly by: string;
 }): FastifyPluginAsync {
-  const { questions, record, by } = options;
+  const { questions, record, recordKeys, by } = options;
   return async (app) => {
     app.setErrorHandler((error: FastifyError, _request, reply) => {
       const isMalformed = error instanceof z.ZodError;
@@ -51,7 +55,13 @@ export function recordRoutes(options: {
       let toldAt = 0;
       try {
         await questions.catchUp();
-        const found = await findIn(questions.index, asked, {
+        const namer = {
+          pseudonymsOf: recordKeys.pseudonymsOf,
+          personalTypes: options.personalKinds(),
+        };
+        const { resolve, ...question } = asked;
+        const byName = { ...question, where: askByName(asked.where, namer) };
+        const found = await findIn(questions.index, byName, {
           signal: gone.signal,
           checkpoints: questions.checkpoints,
           refusal: questions.refusal,
@@ -65,9 +75,10 @@ export function recordRoutes(options: {
           kind: 'administration',
           action: 'record-read',
           by,
-          detail: readingOf(asked, found),
+          detail: readingOf({ ...asked, where: withoutNames(asked.where, namer) }, found),
         });
-        write({ found: { ...found, recorded: { origin, seq } } });
+        const shown = resolve ? withNames(found, recordKeys.open) : found;
+        write({ found: { ...shown, recorded: { origin, seq } } });
       } catch (error) {
         write({ failed: error instanceof Error ? error.message : String(error) });
       }
@@ -78,12 +89,13 @@ export function recordRoutes(options: {
 
 /** What the record says of a reading: the question as it was asked, and how much was shown. */
 function readingOf(
-  asked: RecordQuestion,
+  asked: Omit<RecordQuestion, 'where'> & { readonly where: readonly Condition[] },
   { answer, completeness }: Awaited<ReturnType<typeof findIn>>,
 ) {
-  const { where, logs, fromMs, toMs, order, limit, cursor } = asked;
+  const { where, logs, fromMs, toMs, order, limit, cursor, resolve } = asked;
   return {
-    where,
+    where: where.map(({ fields, values }) => ({ fields: [...fields], values: [...values] })),
+    ...(resolve && { resolved: resolve.reason }),
     ...(logs && { logs }),
     ...(fromMs !== undefined && { fromMs }),
     ...(toMs !== undefined && { toMs }),

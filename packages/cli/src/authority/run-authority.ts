@@ -1,5 +1,11 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
-import { createMetrics, measureLog, meteredDisk } from '@countersign/audit';
+import {
+  createMetrics,
+  createSealer,
+  measureLog,
+  meteredDisk,
+  openRecordKeyStore,
+} from '@countersign/audit';
 import { createCedarEngine } from '@countersign/cedar';
 import { startNodeThread } from '@countersign/cedar/node';
 import {
@@ -19,6 +25,7 @@ import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
 import { type DataFolder, dataFolder } from '../data-folder.ts';
 import { readPassphrase } from '../passphrase.ts';
+import { personalKinds, personalTypes } from '../point/personal-types.ts';
 import { throttleRepeats } from '../point/throttle-repeats.ts';
 import { countAlarms } from '../watch/count-alarms.ts';
 import { serveMetrics } from '../watch/serve-metrics.ts';
@@ -31,6 +38,7 @@ import { openOwnSvid } from './own-svid.ts';
 import { hostNames, pointHostNames } from './point-registrations.ts';
 import { createPublisher } from './publisher.ts';
 import { openRecordQuestions } from './record-questions.ts';
+import { revealed } from './revealed.ts';
 import { openRiskLoop, type RiskLoop } from './risk-loop.ts';
 import { runExports } from './run-exports.ts';
 import { serveControl } from './serve-control.ts';
@@ -40,6 +48,8 @@ import { watchLateLogs } from './watch-late-logs.ts';
 import { witnessCheckpoints } from './witness-checkpoints.ts';
 
 const SWEEP_EVERY_MS = 60_000;
+/** Classes of events that are kept for different times. */
+const RETENTION_CLASSES = ['default'];
 const QUEUE_EVERY_MS = 10 * 60_000;
 /** `sun_path` of Linux is 108 bytes with its end; Node would cut a longer one and listen elsewhere. */
 const SOCKET_PATH_BYTES_MAX = 107;
@@ -98,6 +108,8 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       throw new CommandError('cannot start the authority: the repository has errors');
     }
     const { config } = repository;
+    // As last applied: a new listener's name is in its point's next SVID, a new type of persons is sealed.
+    let applied = repository;
     const { trustDomain } = config;
     const keyring = await openKeys(config, folder, options);
 
@@ -118,7 +130,24 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         live.publish(events);
       },
     };
-    const record = createRecorder({ log, now, publish: (events) => stream.publish(events) });
+    const database = openDatabase({ file: folder.stateFile });
+    closers.add(() => database.close());
+    const recordKeys = await openRecordKeyStore({
+      database,
+      secret: keyring.recordSecret,
+      now,
+    });
+    await recordKeys.keysFor('authority', RETENTION_CLASSES);
+    const record = createRecorder({
+      log,
+      now,
+      seal: createSealer({
+        holder: 'authority',
+        keys: () => recordKeys.open,
+        isPersonal: personalTypes(() => applied),
+      }),
+      publish: (events) => stream.publish(events),
+    });
 
     const tellQueue = throttleRepeats<'log-queue-long'>({
       everyMs: QUEUE_EVERY_MS,
@@ -134,13 +163,9 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const queue = watchQueue(log, tellQueue);
     closers.add(() => queue.close());
 
-    const database = openDatabase({ file: folder.stateFile });
-    closers.add(() => database.close());
     const factLog = await openFactLog(database, { trustDomain, now });
     const bundles = await openBundleStore(database);
     const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl } = config.authority;
-    // The configuration as last applied: a new listener's name is in its point's next SVID.
-    let applied = config;
     const identity = await openIdentity({
       database,
       factLog,
@@ -151,7 +176,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         svidTtlSeconds,
         accessTokenTtlSeconds,
         issuerUrl,
-        hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied),
+        hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied.config),
       },
     });
 
@@ -159,6 +184,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const snapshotFile = folder.riskSnapshot;
     const risk = await openRiskLoop({
       snapshotFile,
+      reveal: (event) => revealed(event, recordKeys.open),
       identity,
       factLog,
       record,
@@ -181,7 +207,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const publisher = createPublisher({
       check: async () => {
         const checked = await check();
-        if (checked.repository) applied = checked.repository.config;
+        if (checked.repository) applied = checked.repository;
         return checked;
       },
       setPlaybooks: (next) => risk.setPlaybooks(next),
@@ -217,10 +243,12 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       warn,
     });
     closers.add(() => own.close());
+    const keyVersions = new Map<string, number>();
     const controlListener = await serveControl({
       address: control,
       factSigner: keyring.facts,
-      ...{ own, identity, collector, factLog, bundles, now },
+      retentionClasses: () => RETENTION_CLASSES,
+      ...{ recordKeys, keyVersions, own, identity, collector, factLog, bundles, now },
     });
     closers.add(() => controlListener.close());
     const lateLogs = watchLateLogs({
@@ -255,11 +283,16 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       exports: () => exports.status(),
       metrics,
       ...{ by, trustDomain, identity, collector, bundles, factLog, log, stream, record, questions },
+      ...{ recordKeys, keyVersions, personalKinds: () => personalKinds(applied) },
     });
     closers.add(() => operator.close());
 
     const sweeper = setInterval(() => {
       identity.sweep().catch((error: Error) => warn(`sweep failed: ${error.message}`));
+      // The next quarter's keys in time, and what a reader of the database kept from being forgotten.
+      Promise.all([recordKeys.keysFor('authority', RETENTION_CLASSES), recordKeys.forget()]).catch(
+        (error: Error) => warn(`the record's keys: ${error.message}`),
+      );
     }, SWEEP_EVERY_MS);
     sweeper.unref();
     closers.add(() => clearInterval(sweeper));

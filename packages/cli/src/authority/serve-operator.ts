@@ -6,24 +6,29 @@ import { tileFolder } from '@countersign/ledger';
 import Fastify from 'fastify';
 import { type OperatorRoutesOptions, operatorRoutes } from './operator-routes.ts';
 import type { Recorder } from './own-record.ts';
+import { type PrivacyRoutesOptions, privacyRoutes } from './privacy-routes.ts';
 import type { RecordQuestions } from './record-questions.ts';
 import { recordRoutes } from './record-routes.ts';
 
 /** Serves the operator on a unix socket: who may open the file is the operator. */
 export async function serveOperator(
   path: string,
-  options: OperatorRoutesOptions & {
-    readonly by: string;
-    readonly publishedFolder: string;
-    readonly record: Recorder;
-    readonly questions: RecordQuestions;
-  },
+  options: OperatorRoutesOptions &
+    Omit<PrivacyRoutesOptions, 'points'> & {
+      readonly by: string;
+      readonly publishedFolder: string;
+      readonly record: Recorder;
+      readonly questions: RecordQuestions;
+    },
 ): Promise<{ close(): Promise<void> }> {
   const app = Fastify({ forceCloseConnections: true });
   await app.register(adminRoutes({ identity: options.identity, by: options.by }));
   await app.register(operatorRoutes(options));
   await app.register(tileRoutes({ published: (name) => publishedLog(options, name) }));
   await app.register(recordRoutes(options));
+  await app.register(
+    privacyRoutes({ ...options, points: () => options.identity.points().map(({ name }) => name) }),
+  );
   await rm(path, { force: true });
   // The mode is the authentication: it must be right from the first moment.
   const before = process.umask(0o177);

@@ -8,7 +8,7 @@ export const ledgerEvidenceCommand: Command = {
   operands: 'INDEX',
   operandsMax: 1,
   description:
-    "INDEX is the event's `seq`. The file holds the entry as it was written, its proof up to a signed checkpoint, and where they are\nrecorded the outcome of the decision and the authority's word for the caller's certificate. The whole log is verified on the way.\nThe file tells whom and what the event tells of: it goes to who may know that. `ledger verify --evidence` checks it, anywhere,\nwith the verifier keys of the point's log and of the authority's: both are in the file too, but whoever made it could have made them.",
+    "INDEX is the event's `seq`. The file holds the entry as it was written, its proof up to a signed checkpoint, and where they are\nrecorded the outcome of the decision and the authority's word for the caller's certificate. The whole log is verified on the way.\nWhat names persons stays sealed in the file unless --names says\nwhy not; then it goes only to who may know that, and opens this event and no other. `ledger verify --evidence` checks it, anywhere,\nwith the verifier keys of the point's log and of the authority's: both are in the file too, but whoever made it could have made them.",
   options: {
     data: shared.data,
     log: {
@@ -26,6 +26,11 @@ export const ledgerEvidenceCommand: Command = {
       multiple: true,
       value: 'FILE',
       help: 'add this RFC 3161 response (DER) over the checkpoint',
+    },
+    names: {
+      type: 'string',
+      value: 'WHY',
+      help: 'open what is sealed, for whoever verifies; WHY is recorded',
     },
     out: {
       type: 'string',

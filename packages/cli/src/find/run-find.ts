@@ -24,7 +24,7 @@ export async function runFind(args: Arguments, io: Io): Promise<number> {
   const options = { signal: io.stop, onProgress: progressTo(io) };
   const found =
     (await askAuthority(dataFolder(root).adminSocket, asked, options)) ??
-    (await askFolder(root, asked, options));
+    (await askFolder(root, asked, { ...options, env: io.env, now: io.now }));
   const { answer, completeness } = found;
   if (args.flag('json')) io.out(`${jsonText({ question: asked, ...found })}\n`);
   else if (args.flag('count')) io.out(`${answer.count}\n`);

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { revealByOpenings } from '@countersign/audit';
 import {
   type EvidenceEntry,
   formatEvidence,
@@ -19,6 +20,8 @@ import {
   UsageError,
 } from '../command-line/command.ts';
 import { dataOf, print } from '../commands/options.ts';
+import { reasonOf } from '../find/asked-of.ts';
+import { askOpenings } from './ask-openings.ts';
 import { chooseLog } from './choose-log.ts';
 import { type FoundLog, findLogs } from './find-logs.ts';
 
@@ -38,8 +41,18 @@ export async function runEvidence(args: Arguments, io: Io): Promise<number> {
   const kept = args.text('checkpoint');
   const checkpoint = kept === undefined ? undefined : (await read(kept, io)).toString('utf8');
   const timestamps = await Promise.all(args.texts('timestamp').map((path) => read(path, io)));
-  const subject = { ...(await prove(log, index, 'subject', checkpoint)), timestamps };
-  const supports = await supportsOf(subject, log, logs);
+  const names = args.text('names');
+  const open = async (entry: EvidenceEntry): Promise<EvidenceEntry> => {
+    if (names === undefined || eventOf(entry.entry)?.sealed === undefined) return entry;
+    const options = { dataRoot: data, why: reasonOf(names), env: io.env, now: io.now };
+    const [openings = []] = await askOpenings([entry.entry], options);
+    return { ...entry, openings };
+  };
+  const subject = await open({ ...(await prove(log, index, 'subject', checkpoint)), timestamps });
+  const found = await supportsOf(subject, log, logs);
+  const supports = await Promise.all(
+    found.map(async ({ entry, from }) => ({ entry: await open(entry), from })),
+  );
   const keys = new Set([log, ...supports.map(({ from }) => from)].map(({ key }) => key.text));
   const text = formatEvidence({
     entries: [subject, ...supports.map(({ entry }) => entry)],
@@ -111,7 +124,7 @@ async function supportsOf(
   log: KeyedLog,
   logs: readonly KeyedLog[],
 ): Promise<readonly Support[]> {
-  const event = eventOf(subject.entry);
+  const event = openedEvent(subject);
   if (event?.kind !== 'decision') return [];
   const supports: Support[] = [];
   const outcome = await find(
@@ -158,4 +171,9 @@ function eventOf(bytes: Uint8Array): Event | undefined {
     if (error instanceof ModelError) return undefined;
     throw error;
   }
+}
+
+function openedEvent({ entry, openings = [] }: EvidenceEntry): Event | undefined {
+  const event = eventOf(entry);
+  return event && revealByOpenings(event, openings).event;
 }
