@@ -22,10 +22,14 @@ async function benchSealing(): Promise<void> {
     ['a customer, a new account each time', (run) => decision(`customer/c${run % 50}`, run)],
   ];
   for (const [name, eventOf] of cases) {
-    const bytes = { plain: 0, sealed: 0 };
-    const plain = cost((run) => void (bytes.plain += encodeEvent(eventOf(run)).length));
-    const sealed = cost((run) => void (bytes.sealed += encodeEvent(seal(eventOf(run))).length));
-    const more = Math.round((bytes.sealed - bytes.plain) / RUNS / 2);
+    const size = { plain: 0, sealed: 0 };
+    const plain = cost((run) => {
+      size.plain += encodeEvent(eventOf(run)).length;
+    });
+    const sealed = cost((run) => {
+      size.sealed += encodeEvent(seal(eventOf(run))).length;
+    });
+    const more = Math.round((size.sealed - size.plain) / RUNS / 2);
     line(
       `  ${name.padEnd(38)} ${(sealed - plain).toFixed(1).padStart(11)} ${`${more}`.padStart(12)}`,
     );
