@@ -36,6 +36,7 @@ export type {
 export { type FileSinkOptions, fileSink } from './export/file-sink.ts';
 export type { HttpSinkOptions } from './export/http-post.ts';
 export { type HttpsSinkOptions, httpsSink } from './export/https-sink.ts';
+export { LagMeter } from './export/lag-meter.ts';
 export { type OtlpSinkOptions, otlpSink } from './export/otlp-sink.ts';
 export { startExporter } from './export/start-exporter.ts';
 export { type SyslogSinkOptions, syslogSink } from './export/syslog-sink.ts';
@@ -102,6 +103,13 @@ export {
   revealEvent,
 } from './privacy/reveal-event.ts';
 export { createSealer, type Sealer, type SealerOptions } from './privacy/seal-event.ts';
+export type {
+  LogPublisher,
+  PublishedLog,
+  PublishStatus,
+  PublishTrouble,
+} from './publish/log-publisher.ts';
+export { type LogPublisherOptions, startLogPublisher } from './publish/start-log-publisher.ts';
 export { decodePush, encodePush, PUSH_BYTES_MAX } from './push-format.ts';
 export { type ReadEvents, readEvents } from './read-events.ts';
 export { type TileRoutesOptions, tileRoutes } from './tile-routes.ts';

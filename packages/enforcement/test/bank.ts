@@ -750,6 +750,9 @@ export async function createTestWorkload(
     get notAfterMs() {
       return current.notAfterMs;
     },
+    get renewAfterMs() {
+      return current.notAfterMs;
+    },
     authorities: [authority.certificate],
     onRotate(listener) {
       listeners.add(listener);

@@ -12,6 +12,9 @@ export type {
   ListenerConfig,
   PointConfig,
   Problem,
+  RecordConfig,
+  RecordReader,
+  RecordRight,
   Repository,
   RouteConfig,
 } from './repository.ts';

@@ -30,7 +30,27 @@ export interface BankConfig {
     readonly metrics?: HostPort;
   };
   readonly points: readonly PointConfig[];
+  readonly record: RecordConfig;
 }
+
+/** Who reads the record. */
+export interface RecordConfig {
+  /** Over the network; nobody else does. */
+  readonly readers: readonly RecordReader[];
+  /** Whether every log is kept published. */
+  readonly publish: boolean;
+}
+
+/** A subject that may read the record over the network. */
+export interface RecordReader {
+  /** A SPIFFE ID of the bank's trust domain. */
+  readonly id: string;
+  /** `read` is always among them. */
+  readonly may: readonly RecordRight[];
+}
+
+/** `read`: questions, published logs, evidence. `resolve`: the names behind pseudonyms, too. */
+export type RecordRight = 'read' | 'resolve';
 
 /** A witness of checkpoints, run by somebody else. */
 export interface WitnessConfig {

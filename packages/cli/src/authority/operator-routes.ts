@@ -3,6 +3,7 @@ import {
   type ExporterStatus,
   METRICS_TYPE,
   type Metrics,
+  type PublishStatus,
   type RecordKeyStore,
 } from '@countersign/audit';
 import type { Identity } from '@countersign/identity';
@@ -12,6 +13,7 @@ import type { RiskEngine } from '@countersign/risk';
 import type { BundleStore, FactLog } from '@countersign/state';
 import type { FastifyPluginAsync } from 'fastify';
 import type { EventStream } from './event-stream.ts';
+import type { IndexLag } from './index-lags.ts';
 import type { Publication } from './publish-bundle.ts';
 import type { CheckpointStatus } from './witness-checkpoints.ts';
 
@@ -33,6 +35,8 @@ export interface OperatorRoutesOptions {
   readonly risk: RiskEngine;
   readonly checkpoints: () => CheckpointStatus;
   readonly exports: () => readonly ExporterStatus[];
+  readonly index: () => readonly IndexLag[];
+  readonly published: () => readonly PublishStatus[];
   readonly metrics: Metrics;
   readonly recordKeys: RecordKeyStore;
   /** By point: the version of the record's keys that it holds. */
@@ -71,6 +75,8 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
         points: await Promise.all(points),
         exports: options.exports(),
         recordKeys: options.recordKeys.version,
+        index: options.index(),
+        published: options.published(),
       };
     });
 

@@ -98,7 +98,8 @@ export function privacyRoutes(options: PrivacyRoutesOptions): FastifyPluginAsync
           reason,
         },
       });
-      return { openings };
+      const base64 = (opening: Uint8Array): string => Buffer.from(opening).toString('base64');
+      return { openings: openings.map((each) => each.map(base64)) };
     });
 
     app.post('/v1/record/pseudonyms', { bodyLimit: BODY_BYTES_MAX }, async (request) => {

@@ -2,6 +2,7 @@ import {
   type CheckpointSource,
   type Collector,
   type CollectorRefusal,
+  type LogSource,
   type RecordIndex,
   startRecordIndex,
 } from '@countersign/audit';
@@ -9,6 +10,7 @@ import type { Identity } from '@countersign/identity';
 import type { Log } from '@countersign/ledger';
 import { type DataFolder, indexFolderOf } from '../data-folder.ts';
 import { checkpointSource } from '../find/checkpoint-source.ts';
+import { type IndexLag, IndexLags } from './index-lags.ts';
 
 const LOOK_EVERY_MS = 1000;
 
@@ -19,6 +21,8 @@ export interface RecordQuestions {
   catchUp(): Promise<void>;
   /** The log of checkpoints that all of them are held against. */
   checkpoints(): Promise<CheckpointSource | undefined>;
+  /** How far the index of each log is, as last heard: asks nobody. */
+  status(): readonly IndexLag[];
   /** Why a log is not being collected, if it is not. */
   refusal(name: string): CollectorRefusal | undefined;
   close(): Promise<void>;
@@ -32,12 +36,18 @@ export function openRecordQuestions(options: {
   readonly logVerifierKey: string;
   readonly identity: Identity;
   readonly collector: Collector;
+  readonly now: () => number;
   readonly warn: (text: string) => void;
 }): RecordQuestions {
-  const { folder, trustDomain, log, logVerifierKey, identity, collector, warn } = options;
+  const { folder, trustDomain, log, logVerifierKey, identity, collector, now, warn } = options;
   const index = startRecordIndex();
+  const lags = new IndexLags(now);
+  const follow = (source: LogSource, size: number): void => {
+    index.follow(source, size);
+    lags.grown(source.name, size);
+  };
   const catchUp = async (): Promise<void> => {
-    index.follow(
+    follow(
       {
         name: 'authority',
         origin: log.origin,
@@ -52,7 +62,7 @@ export function openRecordQuestions(options: {
       const size = await collector.size(name);
       // A mirror that failed has its alarm; what was indexed of it can still be asked.
       if (size === undefined) continue;
-      index.follow(
+      follow(
         {
           name,
           origin: `${trustDomain}/${name}`,
@@ -65,32 +75,46 @@ export function openRecordQuestions(options: {
     }
   };
   const told = new Map<string, string>();
-  const look = async (): Promise<void> => {
-    await catchUp();
-    for (const { name, trouble = '' } of await index.status()) {
+  const hear = async (): Promise<void> => {
+    for (const status of await index.status()) {
+      lags.heard(status);
+      const { name, trouble = '' } = status;
       if (trouble !== '' && told.get(name) !== trouble) warn(`index of ${name}: ${trouble}`);
       told.set(name, trouble);
     }
   };
-  let isLooking = false;
+  const tell = (error: Error): void => warn(`index: ${error.message}`);
+  // Apart: an index that answers nothing for a while must still be seen to fall behind.
+  const followOnce = oneAtATime(catchUp, tell);
+  const hearOnce = oneAtATime(hear, tell);
   const timer = setInterval(() => {
-    if (isLooking) return;
-    isLooking = true;
-    look()
-      .catch((error: Error) => warn(`index: ${error.message}`))
-      .finally(() => {
-        isLooking = false;
-      });
+    followOnce();
+    hearOnce();
   }, LOOK_EVERY_MS);
   timer.unref();
   return {
     index,
     catchUp,
+    status: () => lags.status(),
     refusal: (name) => collector.refusal(name),
     checkpoints: () => checkpointSource(folder),
     async close() {
       clearInterval(timer);
       await index.close();
     },
+  };
+}
+
+/** Does something now, unless it is still being done. */
+function oneAtATime(work: () => Promise<void>, onError: (error: Error) => void): () => void {
+  let isBusy = false;
+  return () => {
+    if (isBusy) return;
+    isBusy = true;
+    work()
+      .catch(onError)
+      .finally(() => {
+        isBusy = false;
+      });
   };
 }

@@ -36,11 +36,12 @@ import { createEventStream, type EventStream } from './event-stream.ts';
 import { createRecorder, type Recorder } from './own-record.ts';
 import { openOwnSvid } from './own-svid.ts';
 import { hostNames, pointHostNames } from './point-registrations.ts';
+import { publishLogs } from './publish-logs.ts';
 import { createPublisher } from './publisher.ts';
 import { openRecordQuestions } from './record-questions.ts';
 import { revealed } from './revealed.ts';
 import { openRiskLoop, type RiskLoop } from './risk-loop.ts';
-import { runExports } from './run-exports.ts';
+import { type RunningExports, runExports } from './run-exports.ts';
 import { serveControl } from './serve-control.ts';
 import { serveIssuer } from './serve-issuer.ts';
 import { serveOperator } from './serve-operator.ts';
@@ -193,8 +194,10 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       warn,
     });
     closers.add(() => risk.close());
+    let exports: RunningExports | undefined;
     const collector = await collectLogs({
       folder: folder.mirrors,
+      onCollected: () => exports?.wake(),
       ...{ trustDomain, identity, stream, risk, record, now, warn },
     });
     closers.add(() => collector.close());
@@ -223,11 +226,12 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       identity.points().map(({ name }) => name),
     );
 
-    const exports = await runExports(config.authority.exports ?? [], {
+    const running = await runExports(config.authority.exports ?? [], {
       folder: folder.exports,
       ...{ trustDomain, log, collector, identity, record, now, warn },
     });
-    closers.add(() => exports.close());
+    exports = running;
+    closers.add(() => running.close());
 
     const { control, issuer } = config.authority;
     const controlUrl = `https://${control.host}:${control.port}`;
@@ -243,12 +247,35 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       warn,
     });
     closers.add(() => own.close());
+    const questions = openRecordQuestions({
+      logVerifierKey: verifierKey(origin, keyring.log.publicKey),
+      ...{ folder, trustDomain, log, identity, collector, now, warn },
+    });
+    closers.add(() => questions.close());
+    const published = publishLogs({
+      isOn: () => applied.config.record.publish,
+      own: log,
+      ownVerifierKey: verifierKey(origin, keyring.log.publicKey),
+      checkpoints: checkpoints.log,
+      ...{ folder, identity, collector, record, now, warn },
+    });
+    closers.add(() => published.close());
     const keyVersions = new Map<string, number>();
+    const privacy = { recordKeys, keyVersions, personalKinds: () => personalKinds(applied) };
     const controlListener = await serveControl({
+      retentionClasses: () => RETENTION_CLASSES,
       address: control,
       factSigner: keyring.facts,
-      retentionClasses: () => RETENTION_CLASSES,
-      ...{ recordKeys, keyVersions, own, identity, collector, factLog, bundles, now },
+      publishedFolder: folder.published,
+      readers: () => applied.config.record.readers,
+      publishNow: (name) => published.publishNow(name),
+      verifierKey: (name) =>
+        name === 'authority'
+          ? verifierKey(origin, keyring.log.publicKey)
+          : identity.points().find((point) => point.name === name)?.logVerifierKey,
+      defaultLog: () => applied.config.points.find(({ kind }) => kind === 'gateway')?.name,
+      ...privacy,
+      ...{ own, identity, collector, factLog, bundles, questions, record, now },
     });
     closers.add(() => controlListener.close());
     const lateLogs = watchLateLogs({
@@ -262,28 +289,27 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     measureAuthority(metrics, {
       ...{ identity, collector },
       connected: () => controlListener.connected(),
-      exports: () => exports.status(),
+      exports: () => running.status(),
+      index: () => questions.status(),
+      published: () => published.status(),
     });
     if (config.authority.metrics) {
       const served = await serveMetrics(metrics, config.authority.metrics);
       closers.add(() => served.close());
     }
     const by = `local:uid=${process.getuid?.() ?? 0}`;
-    const questions = openRecordQuestions({
-      logVerifierKey: verifierKey(origin, keyring.log.publicKey),
-      ...{ folder, trustDomain, log, identity, collector, warn },
-    });
-    closers.add(() => questions.close());
     const operator = await serveOperator(folder.adminSocket, {
       connected: () => controlListener.connected(),
       apply: ({ again }) => publisher.apply(by, { started: config, again }),
       risk: risk.engine,
       publishedFolder: folder.published,
       checkpoints: checkpoints.status,
-      exports: () => exports.status(),
+      exports: () => running.status(),
+      index: () => questions.status(),
+      published: () => published.status(),
       metrics,
       ...{ by, trustDomain, identity, collector, bundles, factLog, log, stream, record, questions },
-      ...{ recordKeys, keyVersions, personalKinds: () => personalKinds(applied) },
+      ...privacy,
     });
     closers.add(() => operator.close());
 

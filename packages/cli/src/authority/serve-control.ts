@@ -7,7 +7,7 @@ import {
 } from '@countersign/audit';
 import { controlRoutes, type Identity } from '@countersign/identity';
 import type { Clock } from '@countersign/model';
-import type { HostPort } from '@countersign/policy';
+import type { HostPort, RecordReader } from '@countersign/policy';
 import { type ServerTls, serverTlsOptions } from '@countersign/spiffe';
 import {
   type BundleStore,
@@ -18,7 +18,11 @@ import {
 import Fastify, { type FastifyRequest } from 'fastify';
 import { controlPeers } from './control-peer.ts';
 import { listenError } from './listen-error.ts';
+import type { Recorder } from './own-record.ts';
 import type { OwnSvid } from './own-svid.ts';
+import { type ReaderRoutesOptions, readerRoutes } from './reader-routes.ts';
+import { recordAccess } from './record-access.ts';
+import type { RecordQuestions } from './record-questions.ts';
 
 /** The listener of enforcement points and workloads. */
 export interface ControlListener {
@@ -28,7 +32,8 @@ export interface ControlListener {
 }
 
 /** What it serves. */
-export interface ControlListenerOptions {
+export interface ControlListenerOptions
+  extends Pick<ReaderRoutesOptions, 'publishNow' | 'verifierKey' | 'defaultLog'> {
   readonly address: HostPort;
   readonly own: OwnSvid;
   readonly identity: Identity;
@@ -37,13 +42,22 @@ export interface ControlListenerOptions {
   readonly bundles: BundleStore;
   readonly factSigner: StatementSigner;
   readonly recordKeys: RecordKeyStore;
+  readonly personalKinds: () => readonly string[];
   readonly retentionClasses: () => readonly string[];
   /** By point: the version of the record's keys that it holds. */
   readonly keyVersions: Map<string, number>;
+  readonly questions: RecordQuestions;
+  readonly publishedFolder: string;
+  /** Who may read the record, by the configuration as last applied. */
+  readonly readers: () => readonly RecordReader[];
+  readonly record: Recorder;
   readonly now: Clock;
 }
 
-/** Serves enrolment and renewal, the feed, and the collection of logs; each route asks who the peer is. */
+/**
+ * Serves enrolment and renewal, the feed, the collection of logs, and the record to its readers; each route asks who the
+ * peer is.
+ */
 export async function serveControl(options: ControlListenerOptions): Promise<ControlListener> {
   const { address, own, identity, collector, factLog, bundles, factSigner, now } = options;
   const peer = controlPeers({
@@ -92,6 +106,13 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
       bundles,
       factSigner,
       authorize: (request) => feedReader(request) !== undefined,
+    }),
+  );
+  await app.register(
+    readerRoutes({
+      ...options,
+      access: recordAccess(options),
+      peer: ({ raw }) => peer(raw.socket),
     }),
   );
   try {

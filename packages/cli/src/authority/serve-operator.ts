@@ -1,12 +1,11 @@
 import { chmod, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { tileRoutes } from '@countersign/audit';
 import { adminRoutes } from '@countersign/identity';
-import { tileFolder } from '@countersign/ledger';
 import Fastify from 'fastify';
 import { type OperatorRoutesOptions, operatorRoutes } from './operator-routes.ts';
 import type { Recorder } from './own-record.ts';
 import { type PrivacyRoutesOptions, privacyRoutes } from './privacy-routes.ts';
+import { publishedLog } from './published-log.ts';
 import type { RecordQuestions } from './record-questions.ts';
 import { recordRoutes } from './record-routes.ts';
 
@@ -24,11 +23,14 @@ export async function serveOperator(
   const app = Fastify({ forceCloseConnections: true });
   await app.register(adminRoutes({ identity: options.identity, by: options.by }));
   await app.register(operatorRoutes(options));
-  await app.register(tileRoutes({ published: (name) => publishedLog(options, name) }));
-  await app.register(recordRoutes(options));
   await app.register(
     privacyRoutes({ ...options, points: () => options.identity.points().map(({ name }) => name) }),
   );
+  await app.register(
+    tileRoutes({ published: (name) => publishedLog(options.publishedFolder, name) }),
+  );
+  const operator = { by: options.by, mayStill: async () => true, mayResolve: () => true };
+  await app.register(recordRoutes({ ...options, reader: () => operator }));
   await rm(path, { force: true });
   // The mode is the authentication: it must be right from the first moment.
   const before = process.umask(0o177);
@@ -39,10 +41,4 @@ export async function serveOperator(
   }
   await chmod(path, 0o600);
   return { close: () => app.close() };
-}
-
-/** The operator may read every log; a name is one part of a path, whatever it came in. */
-function publishedLog({ publishedFolder }: { publishedFolder: string }, name: string) {
-  if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(name)) return undefined;
-  return tileFolder(join(publishedFolder, name)).read;
 }

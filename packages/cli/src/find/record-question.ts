@@ -26,7 +26,7 @@ export const recordQuestionShape = z.strictObject({
   cursor: z.string().max(8192).optional(),
   /** Whether every entry of the logs is to be proven and asked, too. */
   isComplete: z.boolean(),
-  /** Names are wanted, and this is why. */
+  /** The names behind pseudonyms are wanted, which takes a right of its own, and this is why. */
   resolve: z.strictObject({ reason: reasonShape }).optional(),
 });
 

@@ -50,7 +50,7 @@ export async function askOpenings(
   const found = await withStoredRecordKeys(dataRoot, options, async ({ open }) =>
     entries.map((entry) => openingsIn(decodeEvent(entry), open)),
   );
-  if (found) return bytesOf(found);
+  if (found) return found;
   throw new CommandError(
     `cannot show names: found no authority in ${dataRoot}, expected the one that sealed them`,
   );

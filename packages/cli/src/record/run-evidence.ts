@@ -1,17 +1,5 @@
-import { hash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { revealByOpenings } from '@countersign/audit';
-import {
-  type EvidenceEntry,
-  formatEvidence,
-  LedgerError,
-  nodeDisk,
-  parseVerifierKey,
-  proveEntry,
-  verifiedEntries,
-} from '@countersign/ledger';
-import { decodeEvent, type Event, ModelError } from '@countersign/model';
 import {
   type Arguments,
   CommandError,
@@ -21,11 +9,13 @@ import {
 } from '../command-line/command.ts';
 import { dataOf, print } from '../commands/options.ts';
 import { reasonOf } from '../find/asked-of.ts';
+import { askForEvidence } from '../reader/ask-for-evidence.ts';
+import { connectReader } from '../reader/connect-reader.ts';
 import { askOpenings } from './ask-openings.ts';
 import { chooseLog } from './choose-log.ts';
-import { type FoundLog, findLogs } from './find-logs.ts';
-
-type KeyedLog = FoundLog & { readonly key: NonNullable<FoundLog['key']> };
+import { findLogs } from './find-logs.ts';
+import { folderEvidence } from './folder-evidence.ts';
+import { type EvidenceRequest, type GatheredEvidence, gatherEvidence } from './gather-evidence.ts';
 
 /** Writes the evidence of one event. */
 export async function runEvidence(args: Arguments, io: Io): Promise<number> {
@@ -34,30 +24,12 @@ export async function runEvidence(args: Arguments, io: Io): Promise<number> {
     throw new UsageError(`found '${operand}', expected the index of an event`);
   }
   const index = Number(operand);
-  const data = dataOf(args, io);
-  const log = await chooseLog(data, args.text('log'));
-  if (!isKeyed(log)) throw new CommandError(`cannot make evidence: found no vkey in ${log.folder}`);
-  const logs = (await findLogs(data)).filter(isKeyed);
   const kept = args.text('checkpoint');
   const checkpoint = kept === undefined ? undefined : (await read(kept, io)).toString('utf8');
   const timestamps = await Promise.all(args.texts('timestamp').map((path) => read(path, io)));
-  const names = args.text('names');
-  const open = async (entry: EvidenceEntry): Promise<EvidenceEntry> => {
-    if (names === undefined || eventOf(entry.entry)?.sealed === undefined) return entry;
-    const options = { dataRoot: data, why: reasonOf(names), env: io.env, now: io.now };
-    const [openings = []] = await askOpenings([entry.entry], options);
-    return { ...entry, openings };
-  };
-  const subject = await open({ ...(await prove(log, index, 'subject', checkpoint)), timestamps });
-  const found = await supportsOf(subject, log, logs);
-  const supports = await Promise.all(
-    found.map(async ({ entry, from }) => ({ entry: await open(entry), from })),
-  );
-  const keys = new Set([log, ...supports.map(({ from }) => from)].map(({ key }) => key.text));
-  const text = formatEvidence({
-    entries: [subject, ...supports.map(({ entry }) => entry)],
-    verifierKeys: [...keys],
-  });
+  const asked = { index, timestamps, ...(checkpoint !== undefined && { checkpoint }) };
+  const { name, text, roles: all } = await gather(args, io, asked);
+  const roles = all.slice(1);
   const out = args.text('out');
   if (out === undefined) {
     io.out(text);
@@ -70,19 +42,46 @@ export async function runEvidence(args: Arguments, io: Io): Promise<number> {
   } catch (cause) {
     throw new CommandError(`cannot write ${out}: expected a path that can be written`, { cause });
   }
-  const roles = supports.map(({ entry }) => entry.role);
   const with_ = roles.length > 0 ? ` with its ${roles.join(' and ')}` : '';
   print(
     io,
     args,
-    { file, log: log.name, index, entries: ['subject', ...roles], bytes: Buffer.byteLength(text) },
-    `wrote event ${index} of ${log.name}${with_} to ${out}`,
+    { file, log: name, index, entries: all, bytes: Buffer.byteLength(text) },
+    `wrote event ${index} of ${name}${with_} to ${out}`,
   );
   return EXIT.ok;
 }
 
-function isKeyed(log: FoundLog): log is KeyedLog {
-  return log.key !== undefined;
+/** From the authority that `--authority` names, or from the data folder. */
+async function gather(
+  args: Arguments,
+  io: Io,
+  asked: Omit<EvidenceRequest, 'log'>,
+): Promise<GatheredEvidence & { readonly name: string }> {
+  const names = args.text('names');
+  const reader = await connectReader(args, io);
+  if (reader) {
+    try {
+      const resolve = names === undefined ? undefined : { reason: reasonOf(names) };
+      return await askForEvidence(
+        reader,
+        { ...asked, ...(resolve && { resolve }) },
+        args.text('log'),
+      );
+    } finally {
+      await reader.close();
+    }
+  }
+  const data = dataOf(args, io);
+  const { name } = await chooseLog(data, args.text('log'));
+  const source = folderEvidence(data, await findLogs(data));
+  if (names === undefined) {
+    return { name, ...(await gatherEvidence(source, { log: name, ...asked })) };
+  }
+  const options = { dataRoot: data, why: reasonOf(names), env: io.env, now: io.now };
+  const open = async (entry: Uint8Array): Promise<readonly Uint8Array[]> =>
+    (await askOpenings([entry], options))[0] ?? [];
+  return { name, ...(await gatherEvidence(source, { log: name, ...asked, open })) };
 }
 
 async function read(path: string, io: Io): Promise<Buffer> {
@@ -91,89 +90,4 @@ async function read(path: string, io: Io): Promise<Buffer> {
   } catch (cause) {
     throw new CommandError(`cannot read ${path}: expected a file that can be read`, { cause });
   }
-}
-
-async function prove(
-  log: KeyedLog,
-  index: number,
-  role: string,
-  checkpoint?: string,
-): Promise<EvidenceEntry> {
-  const verifiers = [parseVerifierKey(log.key.text)];
-  try {
-    return await proveEntry(nodeDisk(log.folder), {
-      index,
-      role,
-      verifiers,
-      ...(checkpoint !== undefined && { checkpoint }),
-    });
-  } catch (cause) {
-    if (!(cause instanceof LedgerError)) throw cause;
-    throw new CommandError(`cannot make evidence: ${log.name}: ${cause.message}`, { cause });
-  }
-}
-
-interface Support {
-  readonly entry: EvidenceEntry;
-  readonly from: KeyedLog;
-}
-
-/** The outcome of a decision, and the authority's event about the certificate that signed it. */
-async function supportsOf(
-  subject: EvidenceEntry,
-  log: KeyedLog,
-  logs: readonly KeyedLog[],
-): Promise<readonly Support[]> {
-  const event = openedEvent(subject);
-  if (event?.kind !== 'decision') return [];
-  const supports: Support[] = [];
-  const outcome = await find(
-    log,
-    (other) => other.kind === 'outcome' && other.id === event.id && other.seq > event.seq,
-  );
-  if (outcome !== undefined) {
-    supports.push({ entry: await prove(log, outcome, 'outcome'), from: log });
-  }
-  const { certificate } = event.signature ?? {};
-  const authority = logs.find(({ name }) => name === 'authority');
-  if (certificate === undefined || !authority) return supports;
-  const thumbprint = hash('sha256', Buffer.from(certificate, 'base64'), 'base64url');
-  const issued = await find(
-    authority,
-    (other) =>
-      other.kind === 'administration' &&
-      (other.action === 'svid-issued' || other.action === 'certificate-registered') &&
-      other.at <= event.at &&
-      other.detail?.['thumbprint'] === thumbprint,
-  );
-  if (issued !== undefined) {
-    supports.push({ entry: await prove(authority, issued, 'credential'), from: authority });
-  }
-  return supports;
-}
-
-async function find(
-  { folder, key }: KeyedLog,
-  fits: (event: Event) => boolean,
-): Promise<number | undefined> {
-  const verifiers = [parseVerifierKey(key.text)];
-  for await (const { bytes, index } of verifiedEntries(nodeDisk(folder), { verifiers })) {
-    const event = eventOf(bytes);
-    if (event && fits(event)) return index;
-  }
-  return undefined;
-}
-
-function eventOf(bytes: Uint8Array): Event | undefined {
-  try {
-    return decodeEvent(bytes);
-  } catch (error) {
-    if (error instanceof ModelError) return undefined;
-    throw error;
-  }
-}
-
-function openedEvent({ entry, openings = [] }: EvidenceEntry): Event | undefined {
-  const event = eventOf(entry);
-  return event && revealByOpenings(event, openings).event;
 }

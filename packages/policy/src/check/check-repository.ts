@@ -18,6 +18,7 @@ import { checkPlaybooks } from './check-playbooks.ts';
 import { checkPoints } from './check-points.ts';
 import { readPolicies, SCHEMA_FILE, validatePolicies } from './check-policies.ts';
 import { checkPrivateKeys } from './check-private-keys.ts';
+import { checkRecord } from './check-record.ts';
 import { checkSurfaces } from './check-surfaces.ts';
 import { checkUpstreams } from './check-upstreams.ts';
 import { checkWitnesses, witnessConfigs } from './check-witnesses.ts';
@@ -80,6 +81,13 @@ export async function checkRepository(
     },
     defaultTtlSeconds: config.authority?.accessTokenTtl ?? 300,
   });
+  // With identities missing, every reader that is one of them would be blamed for it.
+  const isWhole = !report.hasErrors;
+  const record = checkRecord(
+    config,
+    isWhole ? identities.map(({ value }) => value) : undefined,
+    context,
+  );
   const entities = await checkEntities(files.entities, context);
   checkHierarchy({ registrations: identities, entities }, report);
   const playbooks = await checkPlaybooks(files.playbooks, context);
@@ -103,7 +111,7 @@ export async function checkRepository(
   checkWitnesses(config, context);
   const bank = report.hasErrors
     ? undefined
-    : bankConfig(config, { points, exports }, context.folder);
+    : bankConfig(config, { points, exports, record }, context.folder);
   if (!bank) return { problems: report.problems() };
   const repository: Repository = {
     folder: context.folder,
@@ -142,7 +150,11 @@ function actionNames(surfaces: readonly Surface[]): string[] {
 
 function bankConfig(
   config: WrittenConfig,
-  { points, exports }: Pick<BankConfig, 'points'> & { readonly exports: readonly ExportConfig[] },
+  {
+    points,
+    exports,
+    record,
+  }: Pick<BankConfig, 'points' | 'record'> & { readonly exports: readonly ExportConfig[] },
   folder: string,
 ): BankConfig | undefined {
   const { authority, trustDomain } = config;
@@ -164,5 +176,6 @@ function bankConfig(
       ...(metrics !== undefined && { metrics }),
     },
     points,
+    record,
   };
 }

@@ -21,6 +21,7 @@ export interface WrittenConfig {
   /** 'unknown' when it is not known: what follows is checked all the same. */
   readonly trustDomain: string;
   readonly authority?: z.output<typeof configShape>['authority'];
+  readonly record?: z.output<typeof configShape>['record'];
   readonly points: readonly WrittenPoint[];
   /** Names of all points, those included that have faults. */
   readonly pointNames: ReadonlySet<string>;
@@ -53,7 +54,7 @@ export async function readConfig(context: CheckContext): Promise<WrittenConfig> 
   return {
     document,
     trustDomain: domain,
-    ...(shell && { authority: shell.authority }),
+    ...(shell && { authority: shell.authority, record: shell.record }),
     points: rawPoints.slice(0, POINTS_MAX).flatMap(([name, value]) => {
       const point = readPoint(document, { name, value }, context);
       return point ? [point] : [];
