@@ -64,11 +64,14 @@ export async function readingBank() {
         ['events', '-d', data, '--kind', 'administration', '--json'],
         {},
       );
-      return out
-        .split('\n')
-        .filter((line) => line !== '')
-        .map((line) => JSON.parse(line) as Reading)
-        .filter(({ action }) => action.startsWith('record-read'));
+      return (
+        out
+          .split('\n')
+          .filter((line) => line !== '')
+          .map((line) => JSON.parse(line) as Reading)
+          // Looking here is a reading, too.
+          .filter(({ action, by }) => action.startsWith('record-read') && !by.startsWith('local:'))
+      );
     },
     async [Symbol.asyncDispose]() {
       stop.abort();

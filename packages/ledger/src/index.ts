@@ -94,6 +94,7 @@ export {
   type PublishRefusal,
   publishTiles,
 } from './tiles/publish-tiles.ts';
+export type { PublishedPlace } from './tiles/published-prefix.ts';
 export { tileFolder } from './tiles/tile-folder.ts';
 export { bundlePath, tilePath } from './tiles/tile-path.ts';
 export {

@@ -14,6 +14,7 @@ import type { BundleStore, FactLog } from '@countersign/state';
 import type { FastifyPluginAsync } from 'fastify';
 import type { EventStream } from './event-stream.ts';
 import type { IndexLag } from './index-lags.ts';
+import type { Recorder } from './own-record.ts';
 import type { Publication } from './publish-bundle.ts';
 import type { CheckpointStatus } from './witness-checkpoints.ts';
 
@@ -32,6 +33,9 @@ export interface OperatorRoutesOptions {
   readonly factLog: FactLog;
   readonly log: Log;
   readonly stream: EventStream;
+  readonly record: Recorder;
+  /** Names the operator in the record. */
+  readonly by: string;
   readonly risk: RiskEngine;
   readonly checkpoints: () => CheckpointStatus;
   readonly exports: () => readonly ExporterStatus[];
@@ -105,12 +109,19 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
     });
 
     app.get<{ Querystring: { replay?: string } }>('/v1/events', async (request, reply) => {
+      const replay = request.query.replay === 'true';
+      // INVARIANT: that somebody watches is on disk before anything is shown.
+      await options.record({
+        kind: 'administration',
+        action: 'record-read',
+        by: options.by,
+        detail: { command: 'events --follow', replay },
+      });
       reply.hijack();
       const { raw } = reply;
       const ended = new AbortController();
       raw.on('close', () => ended.abort());
       raw.writeHead(200, { 'content-type': 'application/x-ndjson' });
-      const replay = request.query.replay === 'true';
       for await (const event of stream.follow({ replay, signal: ended.signal })) {
         if (!raw.write(`${JSON.stringify(event)}\n`)) {
           await new Promise<void>((resolve) => {

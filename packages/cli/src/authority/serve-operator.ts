@@ -3,9 +3,9 @@ import { tileRoutes } from '@countersign/audit';
 import { adminRoutes } from '@countersign/identity';
 import Fastify from 'fastify';
 import { type OperatorRoutesOptions, operatorRoutes } from './operator-routes.ts';
-import type { Recorder } from './own-record.ts';
 import { type PrivacyRoutesOptions, privacyRoutes } from './privacy-routes.ts';
 import { publishedLog } from './published-log.ts';
+import { readingNotes } from './reading-notes.ts';
 import type { RecordQuestions } from './record-questions.ts';
 import { recordRoutes } from './record-routes.ts';
 
@@ -14,9 +14,7 @@ export async function serveOperator(
   path: string,
   options: OperatorRoutesOptions &
     Omit<PrivacyRoutesOptions, 'points'> & {
-      readonly by: string;
       readonly publishedFolder: string;
-      readonly record: Recorder;
       readonly questions: RecordQuestions;
     },
 ): Promise<{ close(): Promise<void> }> {
@@ -29,6 +27,7 @@ export async function serveOperator(
   await app.register(
     tileRoutes({ published: (name) => publishedLog(options.publishedFolder, name) }),
   );
+  await app.register(readingNotes(options));
   const operator = { by: options.by, mayStill: async () => true, mayResolve: () => true };
   await app.register(recordRoutes({ ...options, reader: () => operator }));
   await rm(path, { force: true });

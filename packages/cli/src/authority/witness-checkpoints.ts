@@ -15,6 +15,7 @@ import {
   type ProveConsistency,
   parseCosignerKey,
   parseVerifierKey,
+  tileFolder,
   verifierKey,
   verifyConsistency,
   type WitnessStatus,
@@ -89,7 +90,8 @@ export async function witnessCheckpoints(
   const alarms = witnessAlarms({ record, warn });
   const closers = createClosers();
   const log = await openLog({ origin, signer, disk: nodeDisk(folder.checkpointLog), now });
-  const proofs = logProofs(log);
+  const { read } = tileFolder(join(folder.published, 'checkpoints'));
+  const proofs = logProofs(log, { published: { read, verifiers } });
 
   await mkdir(folder.cosigned, { recursive: true, mode: 0o700 });
   let cosigned = await readCosigned(join(folder.cosigned, 'checkpoint'));

@@ -16,6 +16,7 @@ import { chooseLog } from './choose-log.ts';
 import { findLogs } from './find-logs.ts';
 import { folderEvidence } from './folder-evidence.ts';
 import { type EvidenceRequest, type GatheredEvidence, gatherEvidence } from './gather-evidence.ts';
+import { recordReading } from './record-reading.ts';
 
 /** Writes the evidence of one event. */
 export async function runEvidence(args: Arguments, io: Io): Promise<number> {
@@ -75,6 +76,10 @@ async function gather(
   const data = dataOf(args, io);
   const { name } = await chooseLog(data, args.text('log'));
   const source = folderEvidence(data, await findLogs(data));
+  await recordReading('ledger evidence', {
+    ...{ io, root: data },
+    told: { log: name, index: asked.index },
+  });
   if (names === undefined) {
     return { name, ...(await gatherEvidence(source, { log: name, ...asked })) };
   }
