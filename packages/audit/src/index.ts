@@ -83,6 +83,26 @@ export {
 export { OCSF_VERSION, type OcsfEvent, type OcsfMetadata } from './ocsf/ocsf-event.ts';
 export { type ToOcsfOptions, toOcsf } from './ocsf/to-ocsf.ts';
 export { openCollector } from './open-collector.ts';
+export { askByName, type Namer, withoutNames } from './privacy/ask-by-name.ts';
+export { type Person, type Pseudonym, parsePerson, personOfSubject } from './privacy/person.ts';
+export { recordKeyRoutes } from './privacy/record-key-routes.ts';
+export type { Erasure, RecordKeyStore } from './privacy/record-key-store.ts';
+export { openRecordKeyStore } from './privacy/record-key-store.ts';
+export {
+  keyPeriodOf,
+  type OpenRecordKeys,
+  openRecordKeys,
+  parseRecordKeys,
+  type RecordKeys,
+} from './privacy/record-keys.ts';
+export {
+  type ClosedPart,
+  openingsOf,
+  type Revealed,
+  revealByOpenings,
+  revealEvent,
+} from './privacy/reveal-event.ts';
+export { createSealer, type Sealer, type SealerOptions } from './privacy/seal-event.ts';
 export type {
   LogPublisher,
   PublishedLog,

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openRecordIndex } from '@countersign/audit';
+import { openRecordIndex, type RecordKeyStore } from '@countersign/audit';
 import { type EventBody, evidenceRoutes, type RecordQuestions } from '@countersign/cli';
 import { nodeDisk, publishTiles, tileFolder } from '@countersign/ledger';
 import type { Event } from '@countersign/model';
@@ -50,6 +50,7 @@ async function serving(options: { readonly isPublished?: boolean } = {}) {
         recorded.push(body);
         return body as unknown as Event;
       },
+      recordKeys: { open: undefined } as unknown as RecordKeyStore,
       reader: () => ({ by: 'reader', mayStill: async () => mayRead, mayResolve: () => false }),
       published: (name) => (logs.has(name) ? tileFolder(target(name)).read : undefined),
       async publishNow(name) {

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { RecordKeyStore } from '@countersign/audit';
 import { type EventBody, type RecordQuestions, readerRoutes, recordAccess } from '@countersign/cli';
 import type { Event } from '@countersign/model';
 import Fastify, { type FastifyInstance } from 'fastify';
@@ -57,6 +58,8 @@ beforeEach(async () => {
       verifierKey: () => undefined,
       defaultLog: () => undefined,
       questions,
+      recordKeys: { pseudonymsOf: () => [] } as unknown as RecordKeyStore,
+      personalKinds: () => [],
       async record(body) {
         await durable();
         recorded.push(body);

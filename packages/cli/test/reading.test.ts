@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT } from '@countersign/cli';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { askIsResolved } from './ask-is-resolved.ts';
 import { readingBank } from './reading-bank.ts';
 import { countersign } from './test-io.ts';
 
@@ -134,8 +133,13 @@ test('whoever is not named is told nothing, and that it asked is in the record',
 test('resolving takes a right of its own', async () => {
   const archive = await bank.machine('archive');
   await archive.run('find', '--count');
-  expect(await askIsResolved(desk.svid, bank)).toBe(403);
-  expect(await askIsResolved(archive.svid, bank)).toBe(501);
+  const byName = ['find', '--count', '--names', 'complaint 118'];
+  const refused = await desk.run(...byName);
+  expect([refused.code, refused.err]).toEqual([
+    EXIT.failed,
+    expect.stringContaining('this caller may read and not resolve'),
+  ]);
+  expect((await archive.run(...byName)).code).toBe(EXIT.ok);
 });
 
 test('what `apply` puts in force holds for the next request: a new reader, and one taken away', async () => {

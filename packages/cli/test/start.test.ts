@@ -145,6 +145,7 @@ test('status as JSON is what the operator socket says', async () => {
       spiffeId: 'spiffe://bank.example/workload/countersign/edge',
       connected: true,
       logSize: expect.any(Number),
+      recordKeys: expect.any(Number),
     },
   ]);
 });
@@ -245,13 +246,13 @@ describe('apply', () => {
     await edit('surfaces/accounts.yaml', [['mode: shadow', 'mode: enfroce']]);
     const text = await onData('apply');
     expect(text.code).toBe(EXIT.negative);
-    expect(text.out).toMatch(/^surfaces\/accounts.yaml:9:7: error: found 'enfroce'/);
+    expect(text.out).toMatch(/^surfaces\/accounts.yaml:10:7: error: found 'enfroce'/);
     expect(text.out).toMatch(/\nnothing was published\n$/);
     const json = await onData('apply', '--json');
     expect(json.code).toBe(EXIT.negative);
     expect(JSON.parse(json.out)).toMatchObject({
       published: false,
-      problems: [{ file: 'surfaces/accounts.yaml', line: 9 }],
+      problems: [{ file: 'surfaces/accounts.yaml', line: 10 }],
     });
     await edit('surfaces/accounts.yaml', [['mode: enfroce', 'mode: shadow']]);
   });

@@ -105,6 +105,7 @@ export const ACCOUNTS: Surface = {
   criticality: 'high',
   regulations: [],
   dataClasses: [],
+  persons: [],
   mode: 'enforce',
   upstream: { kind: 'unix', path: 'accounts.sock' },
   audience: AUDIENCE,
@@ -339,6 +340,7 @@ export async function openBank(options: BankOptions = {}): Promise<Bank> {
       },
     },
     log: bank.log,
+    seal: (event) => event,
     workload,
     transactionSigner: {
       kid: 'txn-edge',

@@ -1,10 +1,11 @@
+import type { RecordKeyStore } from '@countersign/audit';
 import {
   type FetchTile,
   LedgerError,
   parseVerifierKey,
   provePublishedEntry,
 } from '@countersign/ledger';
-import type { Event } from '@countersign/model';
+import { decodeEvent, type Event } from '@countersign/model';
 import type { FastifyError, FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import {
@@ -13,9 +14,11 @@ import {
   isCredential,
   isOutcome,
 } from '../record/gather-evidence.ts';
+import { openingsIn } from '../record/openings.ts';
 import type { Recorder } from './own-record.ts';
+import { reasonShape } from './reason-shape.ts';
 import type { RecordQuestions } from './record-questions.ts';
-import type { QuestionReader } from './record-routes.ts';
+import { type QuestionReader, requireResolving } from './record-routes.ts';
 
 /** A checkpoint with the cosignatures of a few witnesses, as JSON. */
 const BODY_BYTES_MAX = 256 * 1024;
@@ -26,12 +29,15 @@ const evidenceShape = z.strictObject({
   log: z.string().max(128).optional(),
   index: z.number().int().nonnegative(),
   checkpoint: z.string().max(200_000).optional(),
+  /** The names behind pseudonyms are wanted, which takes a right of its own, and this is why. */
+  resolve: z.strictObject({ reason: reasonShape }).optional(),
 });
 
 /** What the routes need. */
 export interface EvidenceRoutesOptions {
   readonly questions: RecordQuestions;
   readonly record: Recorder;
+  readonly recordKeys: RecordKeyStore;
   readonly reader: (request: FastifyRequest) => QuestionReader;
   /** Where the published log of a name is read from. */
   readonly published: (log: string) => FetchTile | undefined;
@@ -58,12 +64,19 @@ export function evidenceRoutes(options: EvidenceRoutesOptions): FastifyPluginAsy
         .send({ title: 'no evidence', status, detail });
     });
     app.post('/v1/record/evidence', { bodyLimit: BODY_BYTES_MAX }, async (request, reply) => {
-      const { log = defaultLog(), index, checkpoint } = evidenceShape.parse(request.body);
+      const { log = defaultLog(), index, checkpoint, resolve } = evidenceShape.parse(request.body);
       const by = options.reader(request);
+      if (resolve) requireResolving(by);
       if (log === undefined) throw notFound("found no gateway's log, expected `log`");
-      const wanted = { log, index, ...(checkpoint !== undefined && { checkpoint }) };
+      const open = async (entry: Uint8Array): Promise<readonly Uint8Array[]> =>
+        openingsIn(decodeEvent(entry), options.recordKeys.open);
+      const wanted = {
+        ...{ log, index },
+        ...(checkpoint !== undefined && { checkpoint }),
+        ...(resolve && { open }),
+      };
       const { text, roles } = await gatherEvidence(publishedEvidence(options), wanted);
-      const detail = { evidence: index, log, roles };
+      const detail = { evidence: index, log, ...(resolve && { resolved: resolve.reason }) };
       await requireStill(by);
       await record({
         kind: 'administration',

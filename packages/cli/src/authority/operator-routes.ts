@@ -4,6 +4,7 @@ import {
   METRICS_TYPE,
   type Metrics,
   type PublishStatus,
+  type RecordKeyStore,
 } from '@countersign/audit';
 import type { Identity } from '@countersign/identity';
 import type { Log } from '@countersign/ledger';
@@ -41,6 +42,9 @@ export interface OperatorRoutesOptions {
   readonly index: () => readonly IndexLag[];
   readonly published: () => readonly PublishStatus[];
   readonly metrics: Metrics;
+  readonly recordKeys: RecordKeyStore;
+  /** By point: the version of the record's keys that it holds. */
+  readonly keyVersions: ReadonlyMap<string, number>;
   /** SPIFFE IDs that have the feed open now. */
   readonly connected: () => ReadonlySet<string>;
   /** Checks the repository anew and publishes it, or tells what is wrong with it. */
@@ -62,6 +66,7 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
         connected: connected.has(spiffeId),
         logSize: (await collector.size(name)) ?? 0,
         refused: collector.refusal(name),
+        recordKeys: options.keyVersions.get(name),
       }));
       const current = bundles.current();
       return {
@@ -73,6 +78,7 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
         checkpoints: options.checkpoints(),
         points: await Promise.all(points),
         exports: options.exports(),
+        recordKeys: options.recordKeys.version,
         index: options.index(),
         published: options.published(),
       };

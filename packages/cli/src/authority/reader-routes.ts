@@ -1,4 +1,4 @@
-import { tileRoutes } from '@countersign/audit';
+import { type RecordKeyStore, tileRoutes } from '@countersign/audit';
 import type { FetchTile } from '@countersign/ledger';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { ControlPeer } from './control-peer.ts';
@@ -19,6 +19,8 @@ export interface ReaderRoutesOptions
   readonly questions: RecordQuestions;
   readonly publishedFolder: string;
   readonly record: Recorder;
+  readonly recordKeys: RecordKeyStore;
+  readonly personalKinds: () => readonly string[];
   readonly now: () => number;
 }
 
@@ -32,7 +34,7 @@ export interface ReaderRoutesOptions
  * one answer, 403, whatever is there; over a reader's bounds it is 429.
  */
 export function readerRoutes(options: ReaderRoutesOptions): FastifyPluginAsync {
-  const { access, peer, questions, publishedFolder, record, now } = options;
+  const { access, peer, publishedFolder, record, now } = options;
   const refused = refusalRecorder({ record, now });
   const bounds = readingBounds(now);
   const pathOf = (request: FastifyRequest): string => request.url.split('?', 1)[0] ?? '';
@@ -61,7 +63,7 @@ export function readerRoutes(options: ReaderRoutesOptions): FastifyPluginAsync {
         },
       }),
     );
-    await app.register(recordRoutes({ questions, record, reader: questionReader }));
+    await app.register(recordRoutes({ ...options, reader: questionReader }));
     await app.register(
       evidenceRoutes({
         ...options,

@@ -1,3 +1,4 @@
+import { personOfSubject, type RecordKeyStore } from '@countersign/audit';
 import type { FastifyPluginAsync } from 'fastify';
 import { z } from 'zod';
 import type { Recorder } from './own-record.ts';
@@ -19,6 +20,7 @@ export type ReadingNote = z.infer<typeof noteShape>;
  */
 export function readingNotes(options: {
   readonly record: Recorder;
+  readonly recordKeys: Pick<RecordKeyStore, 'pseudonymsOf'>;
   /** Names the operator in the record. */
   readonly by: string;
 }): FastifyPluginAsync {
@@ -38,9 +40,26 @@ export function readingNotes(options: {
         kind: 'administration',
         action: 'record-read',
         by,
-        detail: { command, ...asked },
+        detail: { command, ...unnamed(asked, options.recordKeys) },
       });
       return reply.code(201).send({ origin, seq });
     });
   };
+}
+
+/** Options as the record may keep them: a person who was asked for stands there by pseudonym. */
+function unnamed(
+  asked: ReadingNote['options'],
+  { pseudonymsOf }: Pick<RecordKeyStore, 'pseudonymsOf'>,
+): ReadingNote['options'] {
+  const named = (value: string): string => {
+    const found = personOfSubject(value);
+    return found ? `${found.prefix}${pseudonymsOf(found.person)[0] ?? ''}` : value;
+  };
+  return Object.fromEntries(
+    Object.entries(asked).map(([option, value]) => [
+      option,
+      typeof value === 'string' ? named(value) : Array.isArray(value) ? value.map(named) : value,
+    ]),
+  );
 }

@@ -1,3 +1,4 @@
+import { askByName, type Condition, type RecordKeyStore, withoutNames } from '@countersign/audit';
 import type { FastifyError, FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { findIn } from '../find/found.ts';
@@ -6,6 +7,7 @@ import {
   type RecordQuestion,
   recordQuestionShape,
 } from '../find/record-question.ts';
+import { withNames } from '../find/with-names.ts';
 import type { Recorder } from './own-record.ts';
 import type { RecordQuestions } from './record-questions.ts';
 
@@ -35,16 +37,18 @@ export interface QuestionReader {
  */
 export function recordRoutes(options: {
   readonly questions: RecordQuestions;
+  readonly recordKeys: RecordKeyStore;
+  readonly personalKinds: () => readonly string[];
   readonly record: Recorder;
   readonly reader: (request: FastifyRequest) => QuestionReader;
 }): FastifyPluginAsync {
-  const { questions, record } = options;
+  const { questions, record, recordKeys } = options;
   return async (app) => {
     app.setErrorHandler((error: FastifyError, _request, reply) => {
       const isMalformed = error instanceof z.ZodError;
       const status = isMalformed ? 400 : (error.statusCode ?? 500);
       const text = isMalformed ? z.prettifyError(error).slice(0, 1000) : error.message;
-      const detail = status < 500 || status === 501 ? text : 'the question was not put';
+      const detail = status < 500 ? text : 'the question was not put';
       return reply
         .code(status)
         .type('application/problem+json')
@@ -53,7 +57,7 @@ export function recordRoutes(options: {
     app.post('/v1/record/questions', { bodyLimit: QUESTION_BYTES_MAX }, async (request, reply) => {
       const asked = recordQuestionShape.parse(request.body);
       const reader = options.reader(request);
-      if (asked.isResolved) refuseResolving(reader);
+      if (asked.resolve) requireResolving(reader);
       reply.hijack();
       const { raw } = reply;
       const gone = new AbortController();
@@ -63,7 +67,13 @@ export function recordRoutes(options: {
       let toldAt = 0;
       try {
         await questions.catchUp();
-        const found = await findIn(questions.index, asked, {
+        const namer = {
+          pseudonymsOf: recordKeys.pseudonymsOf,
+          personalTypes: options.personalKinds(),
+        };
+        const { resolve, ...question } = asked;
+        const byName = { ...question, where: askByName(asked.where, namer) };
+        const found = await findIn(questions.index, byName, {
           signal: gone.signal,
           checkpoints: questions.checkpoints,
           refusal: questions.refusal,
@@ -78,10 +88,11 @@ export function recordRoutes(options: {
           kind: 'administration',
           action: 'record-read',
           by: reader.by,
-          detail: readingOf(asked, found),
+          detail: readingOf({ ...asked, where: withoutNames(asked.where, namer) }, found),
         });
         await requireStill(reader);
-        write({ found: { ...found, recorded: { origin, seq } } });
+        const shown = resolve ? withNames(found, recordKeys.open) : found;
+        write({ found: { ...shown, recorded: { origin, seq } } });
       } catch (error) {
         write({ failed: error instanceof Error ? error.message : String(error) });
       }
@@ -94,22 +105,22 @@ async function requireStill(reader: QuestionReader): Promise<void> {
   if (!(await reader.mayStill())) throw new Error('this caller may not read the record any more');
 }
 
-/** @throws an error with the status of its answer: the right is looked at first, so that nobody learns what he may not use */
-function refuseResolving(reader: QuestionReader): never {
-  const [statusCode, message] = reader.mayResolve()
-    ? [501, 'names cannot be resolved yet: ask without isResolved']
-    : [403, 'this caller may read and not resolve: ask without isResolved'];
-  throw Object.assign(new Error(message), { statusCode });
+/** @throws an error with the status of its answer */
+export function requireResolving(reader: QuestionReader): void {
+  if (reader.mayResolve()) return;
+  const message = 'this caller may read and not resolve: ask without names';
+  throw Object.assign(new Error(message), { statusCode: 403 });
 }
 
 /** What the record says of a reading: the question as it was asked, and how much was shown. */
 function readingOf(
-  asked: RecordQuestion,
+  asked: Omit<RecordQuestion, 'where'> & { readonly where: readonly Condition[] },
   { answer, completeness }: Awaited<ReturnType<typeof findIn>>,
 ) {
-  const { where, logs, fromMs, toMs, order, limit, cursor } = asked;
+  const { where, logs, fromMs, toMs, order, limit, cursor, resolve } = asked;
   return {
-    where,
+    where: where.map(({ fields, values }) => ({ fields: [...fields], values: [...values] })),
+    ...(resolve && { resolved: resolve.reason }),
     ...(logs && { logs }),
     ...(fromMs !== undefined && { fromMs }),
     ...(toMs !== undefined && { toMs }),

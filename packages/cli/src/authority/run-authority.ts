@@ -1,5 +1,11 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
-import { createMetrics, measureLog, meteredDisk } from '@countersign/audit';
+import {
+  createMetrics,
+  createSealer,
+  measureLog,
+  meteredDisk,
+  openRecordKeyStore,
+} from '@countersign/audit';
 import { createCedarEngine } from '@countersign/cedar';
 import { startNodeThread } from '@countersign/cedar/node';
 import {
@@ -19,6 +25,7 @@ import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
 import { type DataFolder, dataFolder } from '../data-folder.ts';
 import { readPassphrase } from '../passphrase.ts';
+import { personalKinds, personalTypes } from '../point/personal-types.ts';
 import { throttleRepeats } from '../point/throttle-repeats.ts';
 import { countAlarms } from '../watch/count-alarms.ts';
 import { serveMetrics } from '../watch/serve-metrics.ts';
@@ -32,6 +39,7 @@ import { hostNames, pointHostNames } from './point-registrations.ts';
 import { publishLogs } from './publish-logs.ts';
 import { createPublisher } from './publisher.ts';
 import { openRecordQuestions } from './record-questions.ts';
+import { revealed } from './revealed.ts';
 import { openRiskLoop, type RiskLoop } from './risk-loop.ts';
 import { type RunningExports, runExports } from './run-exports.ts';
 import { serveControl } from './serve-control.ts';
@@ -41,6 +49,8 @@ import { watchLateLogs } from './watch-late-logs.ts';
 import { witnessCheckpoints } from './witness-checkpoints.ts';
 
 const SWEEP_EVERY_MS = 60_000;
+/** Classes of events that are kept for different times. */
+const RETENTION_CLASSES = ['default'];
 const QUEUE_EVERY_MS = 10 * 60_000;
 /** `sun_path` of Linux is 108 bytes with its end; Node would cut a longer one and listen elsewhere. */
 const SOCKET_PATH_BYTES_MAX = 107;
@@ -99,6 +109,8 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       throw new CommandError('cannot start the authority: the repository has errors');
     }
     const { config } = repository;
+    // As last applied: a new listener's name is in its point's next SVID, a new type of persons is sealed.
+    let applied = repository;
     const { trustDomain } = config;
     const keyring = await openKeys(config, folder, options);
 
@@ -119,7 +131,24 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         live.publish(events);
       },
     };
-    const record = createRecorder({ log, now, publish: (events) => stream.publish(events) });
+    const database = openDatabase({ file: folder.stateFile });
+    closers.add(() => database.close());
+    const recordKeys = await openRecordKeyStore({
+      database,
+      secret: keyring.recordSecret,
+      now,
+    });
+    await recordKeys.keysFor('authority', RETENTION_CLASSES);
+    const record = createRecorder({
+      log,
+      now,
+      seal: createSealer({
+        holder: 'authority',
+        keys: () => recordKeys.open,
+        isPersonal: personalTypes(() => applied),
+      }),
+      publish: (events) => stream.publish(events),
+    });
 
     const tellQueue = throttleRepeats<'log-queue-long'>({
       everyMs: QUEUE_EVERY_MS,
@@ -135,13 +164,9 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const queue = watchQueue(log, tellQueue);
     closers.add(() => queue.close());
 
-    const database = openDatabase({ file: folder.stateFile });
-    closers.add(() => database.close());
     const factLog = await openFactLog(database, { trustDomain, now });
     const bundles = await openBundleStore(database);
     const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl } = config.authority;
-    // The configuration as last applied: a new listener's name is in its point's next SVID.
-    let applied = config;
     const identity = await openIdentity({
       database,
       factLog,
@@ -152,7 +177,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         svidTtlSeconds,
         accessTokenTtlSeconds,
         issuerUrl,
-        hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied),
+        hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied.config),
       },
     });
 
@@ -160,6 +185,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const snapshotFile = folder.riskSnapshot;
     const risk = await openRiskLoop({
       snapshotFile,
+      reveal: (event) => revealed(event, recordKeys.open),
       identity,
       factLog,
       record,
@@ -184,7 +210,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const publisher = createPublisher({
       check: async () => {
         const checked = await check();
-        if (checked.repository) applied = checked.repository.config;
+        if (checked.repository) applied = checked.repository;
         return checked;
       },
       setPlaybooks: (next) => risk.setPlaybooks(next),
@@ -227,24 +253,28 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     });
     closers.add(() => questions.close());
     const published = publishLogs({
-      isOn: () => applied.record.publish,
+      isOn: () => applied.config.record.publish,
       own: log,
       ownVerifierKey: verifierKey(origin, keyring.log.publicKey),
       checkpoints: checkpoints.log,
       ...{ folder, identity, collector, record, now, warn },
     });
     closers.add(() => published.close());
+    const keyVersions = new Map<string, number>();
+    const privacy = { recordKeys, keyVersions, personalKinds: () => personalKinds(applied) };
     const controlListener = await serveControl({
+      retentionClasses: () => RETENTION_CLASSES,
       address: control,
       factSigner: keyring.facts,
       publishedFolder: folder.published,
-      readers: () => applied.record.readers,
+      readers: () => applied.config.record.readers,
       publishNow: (name) => published.publishNow(name),
       verifierKey: (name) =>
         name === 'authority'
           ? verifierKey(origin, keyring.log.publicKey)
           : identity.points().find((point) => point.name === name)?.logVerifierKey,
-      defaultLog: () => applied.points.find(({ kind }) => kind === 'gateway')?.name,
+      defaultLog: () => applied.config.points.find(({ kind }) => kind === 'gateway')?.name,
+      ...privacy,
       ...{ own, identity, collector, factLog, bundles, questions, record, now },
     });
     closers.add(() => controlListener.close());
@@ -279,11 +309,16 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       published: () => published.status(),
       metrics,
       ...{ by, trustDomain, identity, collector, bundles, factLog, log, stream, record, questions },
+      ...privacy,
     });
     closers.add(() => operator.close());
 
     const sweeper = setInterval(() => {
       identity.sweep().catch((error: Error) => warn(`sweep failed: ${error.message}`));
+      // The next quarter's keys in time, and what a reader of the database kept from being forgotten.
+      Promise.all([recordKeys.keysFor('authority', RETENTION_CLASSES), recordKeys.forget()]).catch(
+        (error: Error) => warn(`the record's keys: ${error.message}`),
+      );
     }, SWEEP_EVERY_MS);
     sweeper.unref();
     closers.add(() => clearInterval(sweeper));

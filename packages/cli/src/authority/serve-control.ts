@@ -1,5 +1,10 @@
 import type { Server as TlsServer } from 'node:tls';
-import { type Collector, collectorRoutes } from '@countersign/audit';
+import {
+  type Collector,
+  collectorRoutes,
+  type RecordKeyStore,
+  recordKeyRoutes,
+} from '@countersign/audit';
 import { controlRoutes, type Identity } from '@countersign/identity';
 import type { Clock } from '@countersign/model';
 import type { HostPort, RecordReader } from '@countersign/policy';
@@ -36,6 +41,11 @@ export interface ControlListenerOptions
   readonly factLog: FactLog;
   readonly bundles: BundleStore;
   readonly factSigner: StatementSigner;
+  readonly recordKeys: RecordKeyStore;
+  readonly personalKinds: () => readonly string[];
+  readonly retentionClasses: () => readonly string[];
+  /** By point: the version of the record's keys that it holds. */
+  readonly keyVersions: Map<string, number>;
   readonly questions: RecordQuestions;
   readonly publishedFolder: string;
   /** Who may read the record, by the configuration as last applied. */
@@ -62,19 +72,27 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
 
   const readers = new Map<string, number>();
   const count = (id: string, by: number): void => void readers.set(id, (readers.get(id) ?? 0) + by);
-  const isPoint = (id: string): boolean =>
-    identity.points().some(({ spiffeId }) => spiffeId === id) && !identity.isRevoked('subject', id);
+  const pointOf = ({ raw }: FastifyRequest): { name: string; spiffeId: string } | undefined => {
+    const caller = peer(raw.socket);
+    if (caller === undefined) return undefined;
+    const isRevoked =
+      identity.isRevoked('subject', caller.spiffeId) ||
+      identity.isRevoked('certificate', caller.thumbprint);
+    if (isRevoked) return undefined;
+    return identity.points().find(({ spiffeId }) => spiffeId === caller.spiffeId);
+  };
 
   await app.register(controlRoutes({ identity, peer: ({ raw }) => peer(raw.socket) }));
   await app.register(collectorRoutes({ collector, peer: ({ raw }) => peer(raw.socket)?.spiffeId }));
-  const feedReader = ({ raw }: FastifyRequest): string | undefined => {
-    const reader = peer(raw.socket);
-    const isAllowed =
-      reader !== undefined &&
-      isPoint(reader.spiffeId) &&
-      !identity.isRevoked('certificate', reader.thumbprint);
-    return isAllowed ? reader.spiffeId : undefined;
-  };
+  const feedReader = (request: FastifyRequest): string | undefined => pointOf(request)?.spiffeId;
+  await app.register(
+    recordKeyRoutes({
+      store: options.recordKeys,
+      holder: (request) => pointOf(request)?.name,
+      classes: options.retentionClasses,
+      onVersion: (name, version) => void options.keyVersions.set(name, version),
+    }),
+  );
   app.addHook('onRequest', async (request, reply) => {
     const id = request.url.startsWith('/v1/feed') ? feedReader(request) : undefined;
     if (id === undefined) return;

@@ -3,6 +3,7 @@ import { tileRoutes } from '@countersign/audit';
 import { adminRoutes } from '@countersign/identity';
 import Fastify from 'fastify';
 import { type OperatorRoutesOptions, operatorRoutes } from './operator-routes.ts';
+import { type PrivacyRoutesOptions, privacyRoutes } from './privacy-routes.ts';
 import { publishedLog } from './published-log.ts';
 import { readingNotes } from './reading-notes.ts';
 import type { RecordQuestions } from './record-questions.ts';
@@ -11,14 +12,18 @@ import { recordRoutes } from './record-routes.ts';
 /** Serves the operator on a unix socket: who may open the file is the operator. */
 export async function serveOperator(
   path: string,
-  options: OperatorRoutesOptions & {
-    readonly publishedFolder: string;
-    readonly questions: RecordQuestions;
-  },
+  options: OperatorRoutesOptions &
+    Omit<PrivacyRoutesOptions, 'points'> & {
+      readonly publishedFolder: string;
+      readonly questions: RecordQuestions;
+    },
 ): Promise<{ close(): Promise<void> }> {
   const app = Fastify({ forceCloseConnections: true });
   await app.register(adminRoutes({ identity: options.identity, by: options.by }));
   await app.register(operatorRoutes(options));
+  await app.register(
+    privacyRoutes({ ...options, points: () => options.identity.points().map(({ name }) => name) }),
+  );
   await app.register(
     tileRoutes({ published: (name) => publishedLog(options.publishedFolder, name) }),
   );

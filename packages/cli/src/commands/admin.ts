@@ -37,7 +37,7 @@ export const statusCommand: Command = {
     const status = await authorityOf(args, io).call<AuthorityStatus>('GET', '/v1/status');
     const points = status.points.map(
       (point) =>
-        `  ${point.name.padEnd(12)} ${point.connected ? 'connected' : 'away     '}  log ${point.logSize} entries${refusedText(point.refused)}`,
+        `  ${point.name.padEnd(12)} ${point.connected ? 'connected' : 'away     '}  log ${point.logSize} entries${refusedText(point.refused)}${(point.recordKeys ?? status.recordKeys) < status.recordKeys ? ', holds keys of the record that were destroyed or replaced' : ''}`,
     );
     print(
       io,
@@ -139,8 +139,12 @@ export interface AuthorityStatus {
     readonly logSize: number;
     /** Why its log is not being collected. */
     readonly refused?: CollectorRefusal;
+    /** The version of the record's keys that it holds, as far as it said. */
+    readonly recordKeys?: number;
   }[];
   readonly exports: readonly ExporterStatus[];
+  /** The version of the record's keys in force. */
+  readonly recordKeys: number;
   /** How far what `find` asks is behind each log. */
   readonly index: readonly IndexLag[];
   /** Empty where logs are not published. */

@@ -28,7 +28,11 @@ export const eventsCommand: Command = {
       help: 'decision, authentication, outcome, closure, administration, signal, alarm; repeat for more',
     },
     surface: { type: 'string', value: 'NAME', help: 'only events of this surface' },
-    subject: { type: 'string', value: 'ID', help: 'only events of this subject: partner/example' },
+    subject: {
+      type: 'string',
+      value: 'ID',
+      help: 'only events of this subject: partner/example; a person by pseudonym',
+    },
     id: { type: 'string', value: 'EVENT-ID', help: 'only the events of this id' },
     json: { type: 'boolean', help: 'print JSON lines' },
   },

@@ -29,7 +29,7 @@ export async function runFind(args: Arguments, io: Io): Promise<number> {
     found = reader
       ? await askReader(reader, asked, options)
       : ((await askAuthority(dataFolder(root).adminSocket, asked, options)) ??
-        (await askFolder(root, asked, options)));
+        (await askFolder(root, asked, { ...options, env: io.env, now: io.now })));
   } finally {
     await reader?.close();
   }

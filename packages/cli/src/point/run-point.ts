@@ -1,5 +1,12 @@
 import { sign } from 'node:crypto';
-import { createLogPusher, createMetrics, measureLog, meteredDisk } from '@countersign/audit';
+import { join } from 'node:path';
+import {
+  createLogPusher,
+  createMetrics,
+  createSealer,
+  measureLog,
+  meteredDisk,
+} from '@countersign/audit';
 import { createCedarEngine } from '@countersign/cedar';
 import { startNodeThread } from '@countersign/cedar/node';
 import { openReplica, type RefusalCode, type Replica } from '@countersign/decision';
@@ -16,6 +23,8 @@ import { readTrustFile } from '../trust-file.ts';
 import { serveMetrics } from '../watch/serve-metrics.ts';
 import { watchQueue } from '../watch/watch-queue.ts';
 import { followAuthority } from './follow-authority.ts';
+import { followRecordKeys } from './follow-record-keys.ts';
+import { personalTypes } from './personal-types.ts';
 import { openPointKeys, publicBytes, publicJwk } from './point-keys.ts';
 import { throttleRepeats } from './throttle-repeats.ts';
 import { watchClock, watchPusher } from './watch-point.ts';
@@ -133,6 +142,12 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
     });
     closers.add(() => replica.close());
     const dispatcher = workload.dispatcherFor(trust.controlUrl, authorityId);
+    const recordKeys = await followRecordKeys({
+      file: join(folder.keys, 'record.json'),
+      origin: trust.controlUrl,
+      ...{ dispatcher, warn },
+    });
+    closers.add(() => recordKeys.close());
     const heard = Promise.withResolvers<void>();
     let isClosing = false;
     const accept: Replica['accept'] = async (line) => {
@@ -193,6 +208,11 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       config,
       replica,
       log,
+      seal: createSealer({
+        holder: name,
+        keys: recordKeys.current,
+        isPersonal: personalTypes(() => replica.point.bundle),
+      }),
       workload,
       transactionSigner: {
         kid: transactionJwk.kid,

@@ -11,13 +11,19 @@ import type { ReaderConnection } from './connect-reader.ts';
  */
 export async function askForEvidence(
   reader: ReaderConnection,
-  { index, checkpoint, timestamps = [] }: Omit<EvidenceRequest, 'log'>,
+  {
+    index,
+    checkpoint,
+    timestamps = [],
+    resolve,
+  }: Omit<EvidenceRequest, 'log' | 'open'> & { readonly resolve?: { readonly reason: string } },
   log: string | undefined,
 ): Promise<GatheredEvidence & { readonly name: string }> {
   const text = await reader.text('/v1/record/evidence', {
     index,
     ...(log !== undefined && { log }),
     ...(checkpoint !== undefined && { checkpoint }),
+    ...(resolve && { resolve }),
   });
   try {
     const { entries, verifierKeys } = parseEvidence(text);

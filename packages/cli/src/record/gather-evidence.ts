@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { revealByOpenings } from '@countersign/audit';
 import { type EvidenceEntry, formatEvidence } from '@countersign/ledger';
 import { decodeEvent, type Event, ModelError } from '@countersign/model';
 
@@ -32,6 +33,8 @@ export interface EvidenceRequest {
   readonly checkpoint?: string;
   /** RFC 3161 responses over the checkpoint, DER. */
   readonly timestamps?: readonly Uint8Array[];
+  /** Gives what opens the sealed parts of an entry; without it they stay closed. */
+  readonly open?: (entry: Uint8Array) => Promise<readonly Uint8Array[]>;
 }
 
 /**
@@ -40,18 +43,23 @@ export interface EvidenceRequest {
  */
 export async function gatherEvidence(
   source: EvidenceSource,
-  { log, index, checkpoint, timestamps = [] }: EvidenceRequest,
+  { log, index, checkpoint, timestamps = [], open }: EvidenceRequest,
 ): Promise<GatheredEvidence> {
   const kept = checkpoint === undefined ? {} : { checkpoint };
-  const proven = await source.prove(log, { index, role: 'subject', ...kept });
+  const opened = async (proven: EvidenceEntry): Promise<EvidenceEntry> => {
+    if (!open || eventOf(proven.entry)?.sealed === undefined) return proven;
+    return { ...proven, openings: await open(proven.entry) };
+  };
+  const proven = await opened(await source.prove(log, { index, role: 'subject', ...kept }));
   const entries: EvidenceEntry[] = [{ ...proven, timestamps }];
   const logs = new Set([log]);
   const add = async (from: string, at: number | undefined, role: string): Promise<void> => {
     if (at === undefined) return;
-    entries.push(await source.prove(from, { index: at, role }));
+    entries.push(await opened(await source.prove(from, { index: at, role })));
     logs.add(from);
   };
-  const event = eventOf(proven.entry);
+  const sealed = eventOf(proven.entry);
+  const event = sealed && revealByOpenings(sealed, proven.openings ?? []).event;
   if (event?.kind === 'decision') {
     await add(log, await source.outcomeOf(log, event), 'outcome');
     const { certificate } = event.signature ?? {};

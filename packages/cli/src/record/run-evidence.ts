@@ -8,8 +8,10 @@ import {
   UsageError,
 } from '../command-line/command.ts';
 import { dataOf, print } from '../commands/options.ts';
+import { reasonOf } from '../find/asked-of.ts';
 import { askForEvidence } from '../reader/ask-for-evidence.ts';
 import { connectReader } from '../reader/connect-reader.ts';
+import { askOpenings } from './ask-openings.ts';
 import { chooseLog } from './choose-log.ts';
 import { findLogs } from './find-logs.ts';
 import { folderEvidence } from './folder-evidence.ts';
@@ -57,10 +59,16 @@ async function gather(
   io: Io,
   asked: Omit<EvidenceRequest, 'log'>,
 ): Promise<GatheredEvidence & { readonly name: string }> {
+  const names = args.text('names');
   const reader = await connectReader(args, io);
   if (reader) {
     try {
-      return await askForEvidence(reader, asked, args.text('log'));
+      const resolve = names === undefined ? undefined : { reason: reasonOf(names) };
+      return await askForEvidence(
+        reader,
+        { ...asked, ...(resolve && { resolve }) },
+        args.text('log'),
+      );
     } finally {
       await reader.close();
     }
@@ -68,9 +76,17 @@ async function gather(
   const data = dataOf(args, io);
   const { name } = await chooseLog(data, args.text('log'));
   const source = folderEvidence(data, await findLogs(data));
-  const told = { log: name, index: asked.index };
-  await recordReading('ledger evidence', { io, root: data, told });
-  return { name, ...(await gatherEvidence(source, { log: name, ...asked })) };
+  await recordReading('ledger evidence', {
+    ...{ io, root: data },
+    told: { log: name, index: asked.index },
+  });
+  if (names === undefined) {
+    return { name, ...(await gatherEvidence(source, { log: name, ...asked })) };
+  }
+  const options = { dataRoot: data, why: reasonOf(names), env: io.env, now: io.now };
+  const open = async (entry: Uint8Array): Promise<readonly Uint8Array[]> =>
+    (await askOpenings([entry], options))[0] ?? [];
+  return { name, ...(await gatherEvidence(source, { log: name, ...asked, open })) };
 }
 
 async function read(path: string, io: Io): Promise<Buffer> {
