@@ -91,6 +91,12 @@ export interface LogDisk {
   truncate(name: string, size: number): Promise<void>;
 }
 
+/** A disk that entries can be removed from. */
+export interface RemovableLogDisk extends LogDisk {
+  /** Removes a file, durably; one that is not there is removed already. */
+  remove(name: string): Promise<void>;
+}
+
 /** One open segment. */
 export interface LogFile {
   write(bytes: Uint8Array): Promise<void>;

@@ -21,6 +21,11 @@ export const ledgerEvidenceCommand: Command = {
       value: 'FILE',
       help: 'prove it under this checkpoint of before (default: the last)',
     },
+    entry: {
+      type: 'string',
+      value: 'FILE',
+      help: "the event's bytes as they were kept: for a log whose entries were removed",
+    },
     timestamp: {
       type: 'string',
       multiple: true,
@@ -38,6 +43,7 @@ export const ledgerEvidenceCommand: Command = {
   examples: [
     'countersign ledger evidence 4711 --data data --log edge --out payment.json',
     'countersign ledger evidence 12 --data data --log authority > started.json',
+    'countersign ledger evidence 4711 --data data --log edge --entry kept.json > payment.json',
   ],
   run: async (args, io) => (await import('../record/run-evidence.ts')).runEvidence(args, io),
 };

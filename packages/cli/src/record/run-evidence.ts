@@ -1,13 +1,17 @@
 import { hash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import {
   type EvidenceEntry,
   formatEvidence,
   LedgerError,
   nodeDisk,
+  PROOFS_FOLDER,
   parseVerifierKey,
   proveEntry,
+  proveKeptEntry,
+  removedCheckpoint,
+  tileFolder,
   verifiedEntries,
 } from '@countersign/ledger';
 import { decodeEvent, type Event, ModelError } from '@countersign/model';
@@ -38,8 +42,14 @@ export async function runEvidence(args: Arguments, io: Io): Promise<number> {
   const kept = args.text('checkpoint');
   const checkpoint = kept === undefined ? undefined : (await read(kept, io)).toString('utf8');
   const timestamps = await Promise.all(args.texts('timestamp').map((path) => read(path, io)));
-  const subject = { ...(await prove(log, index, 'subject', checkpoint)), timestamps };
-  const supports = await supportsOf(subject, log, logs);
+  const entryFile = args.text('entry');
+  const proven =
+    entryFile === undefined
+      ? await prove(log, index, 'subject', checkpoint)
+      : await proveKept(log, index, { entry: await read(entryFile, io), checkpoint });
+  const subject = { ...proven, timestamps };
+  // Of a log without entries there is nothing to add.
+  const supports = entryFile === undefined ? await supportsOf(subject, log, logs) : [];
   const keys = new Set([log, ...supports.map(({ from }) => from)].map(({ key }) => key.text));
   const text = formatEvidence({
     entries: [subject, ...supports.map(({ entry }) => entry)],
@@ -92,6 +102,26 @@ async function prove(
       index,
       role,
       verifiers,
+      ...(checkpoint !== undefined && { checkpoint }),
+    });
+  } catch (cause) {
+    if (!(cause instanceof LedgerError)) throw cause;
+    throw new CommandError(`cannot make evidence: ${log.name}: ${cause.message}`, { cause });
+  }
+}
+
+/** Out of the hashes that are left of a log whose entries were removed. */
+async function proveKept(
+  log: KeyedLog,
+  index: number,
+  { entry, checkpoint }: { readonly entry: Buffer; readonly checkpoint: string | undefined },
+): Promise<EvidenceEntry> {
+  if ((await removedCheckpoint(nodeDisk(log.folder))) === undefined) {
+    throw new UsageError(`found --entry for ${log.name}, which holds its entries itself`);
+  }
+  try {
+    return await proveKeptEntry(tileFolder(join(log.folder, PROOFS_FOLDER)).read, {
+      ...{ index, entry, role: 'subject', verifiers: [parseVerifierKey(log.key.text)] },
       ...(checkpoint !== undefined && { checkpoint }),
     });
   } catch (cause) {

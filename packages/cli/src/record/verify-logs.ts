@@ -1,9 +1,17 @@
 import { type EnteredCheckpoints, type RecordReport, verifyRecord } from '@countersign/audit';
-import { type NoteVerifier, nodeDisk, type TreeHead, verifyLog } from '@countersign/ledger';
+import {
+  type NoteVerifier,
+  nodeDisk,
+  openCheckpoint,
+  removedCheckpoint,
+  type TreeHead,
+  verifyLog,
+} from '@countersign/ledger';
 import type { FoundLog } from './find-logs.ts';
 import { originOf, verifiersOf } from './log-keys.ts';
 import { type LogVerdict, NO_EVENTS } from './log-verdict.ts';
 import type { CheckpointReading } from './read-checkpoint-log.ts';
+import { verifyRemoved } from './verify-removed.ts';
 
 /** What the logs are verified with. */
 export interface VerifyLogsOptions {
@@ -21,6 +29,9 @@ export async function verifyOne(log: FoundLog, options: VerifyLogsOptions): Prom
   const { givenKeys } = options;
   const verifiers = verifiersOf(log, givenKeys);
   const entered = options.entered?.heads.get(originOf(log)) ?? [];
+  if ((await removedCheckpoint(nodeDisk(log.folder))) !== undefined) {
+    return verifyRemoved(log, { givenKeys, verifiers, entered });
+  }
   const notes: string[] = [];
   const problems: string[] = [];
   let report: RecordReport;
@@ -73,6 +84,9 @@ async function headOf(
   mirror: string,
   verifiers: readonly NoteVerifier[],
 ): Promise<TreeHead | undefined> {
-  const { size, root } = await verifyLog(nodeDisk(mirror), { verifiers });
+  const disk = nodeDisk(mirror);
+  const removed = await removedCheckpoint(disk);
+  if (removed !== undefined) return openCheckpoint(removed, verifiers);
+  const { size, root } = await verifyLog(disk, { verifiers });
   return size > 0 ? { size, root } : undefined;
 }
