@@ -42,7 +42,12 @@ export interface CollectorAlarm {
 }
 
 /** Why a push was not taken. */
-export type PushRefusal = MirrorRefusal | 'unknown' | 'unavailable';
+export type PushRefusal =
+  | MirrorRefusal
+  | 'unknown'
+  | 'unavailable'
+  /** All of it was held, and its entries were removed when their time had come. */
+  | 'removed';
 
 /** A push was taken (or held already), or it was not and nothing has changed. */
 export type PushOutcome =
@@ -80,6 +85,10 @@ export interface CollectorOptions {
 
 /** Mirrors the logs of all enforcement points. */
 export interface Collector {
+  /** The names of all logs that there are mirrors of, each shard by its own, in the order of shards. */
+  names(): readonly string[];
+  /** Closes the mirror of `name`, so that its entries can be removed; it is opened again when it is asked for. */
+  release(name: string): Promise<void>;
   /** Who may push under a name; nothing for a name that is not registered. */
   point(name: string): PointRegistration | undefined;
   /** Takes a run of entries into the mirror of `name`; durable when it resolves to `taken`. */

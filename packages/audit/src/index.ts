@@ -70,7 +70,7 @@ export {
   type PushTrouble,
 } from './log-pusher.ts';
 export { type ClockReport, type ClockWatch, createClockWatch } from './metrics/clock-watch.ts';
-export { measureLog, meteredDisk } from './metrics/log-metrics.ts';
+export { diskMeter, measureLog, meteredDisk } from './metrics/log-metrics.ts';
 export {
   createMetrics,
   type Histogram,
@@ -84,6 +84,31 @@ export { type ToOcsfOptions, toOcsf } from './ocsf/to-ocsf.ts';
 export { openCollector } from './open-collector.ts';
 export { decodePush, encodePush, PUSH_BYTES_MAX } from './push-format.ts';
 export { type ReadEvents, readEvents } from './read-events.ts';
+export { openRollingLog } from './shards/open-rolling-log.ts';
+export {
+  type PeriodBounds,
+  periodBounds,
+  periodOf,
+  SHARD_LENGTHS,
+  type ShardLength,
+} from './shards/period.ts';
+export { createShardPusher, type ShardPusherOptions } from './shards/push-shards.ts';
+export type { OpenShard, RollingLog, RollingLogOptions } from './shards/rolling-log.ts';
+export type { ShardClosing, ShardOpening } from './shards/shard-events.ts';
+export {
+  compareShards,
+  logOfShard,
+  parseShardName,
+  type ShardName,
+  shardBounds,
+  shardName,
+} from './shards/shard-name.ts';
+export {
+  type ShardStorage,
+  shardFolder,
+  shardFolders,
+  shardPeriodsIn,
+} from './shards/shard-storage.ts';
 export { type TileRoutesOptions, tileRoutes } from './tile-routes.ts';
 export {
   type RecordProblem,

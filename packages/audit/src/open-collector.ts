@@ -1,5 +1,13 @@
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type LogEntries, type Mirror, nodeDisk, openMirror } from '@countersign/ledger';
+import {
+  LedgerError,
+  type LogEntries,
+  type Mirror,
+  nodeDisk,
+  openMirror,
+  removedCheckpoint,
+} from '@countersign/ledger';
 import type { Event } from '@countersign/model';
 import { throttleAlarms } from './alarm-throttle.ts';
 import { AuditError } from './audit-error.ts';
@@ -13,9 +21,10 @@ import type {
   PushRefusal,
 } from './collector.ts';
 import { readEvents } from './read-events.ts';
+import { compareShards } from './shards/shard-name.ts';
 
 /** A name becomes a folder: nothing that a path could be made of. */
-const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+const NAME = /^[a-z0-9][a-z0-9._-]{0,62}(@[0-9qm]{4,7})?$/;
 const READ_BYTES_MAX = 1024 * 1024;
 const READ_COUNT_MAX = 4096;
 
@@ -32,7 +41,7 @@ const ALARMS: Partial<Record<PushRefusal, CollectorAlarmKind>> = {
  * opened, or whose disk fails, raises an alarm and refuses (`unavailable`) until the collector is opened anew.
  */
 export async function openCollector(options: CollectorOptions): Promise<Collector> {
-  return new MirrorCollector(options);
+  return new MirrorCollector(options, await namesIn(options.folder));
 }
 
 interface Held {
@@ -48,15 +57,30 @@ class MirrorCollector implements Collector {
   readonly #options: CollectorOptions;
   readonly #alarm: (name: string, alarm: CollectorAlarmKind, detail: string) => void;
   readonly #held = new Map<string, Held>();
+  /** Of mirrors that were there before, and of those that were made. */
+  readonly #names: Set<string>;
   #isClosed = false;
 
-  constructor(options: CollectorOptions) {
+  constructor(options: CollectorOptions, names: readonly string[]) {
     this.#options = options;
+    this.#names = new Set(names);
     this.#alarm = throttleAlarms(options);
   }
 
   point(name: string): PointRegistration | undefined {
     return NAME.test(name) ? this.#options.points(name) : undefined;
+  }
+
+  names(): readonly string[] {
+    return [...this.#names].sort(compareShards);
+  }
+
+  async release(name: string): Promise<void> {
+    const held = this.#held.get(name);
+    if (held === undefined) return;
+    this.#held.delete(name);
+    await held.taking?.catch(() => undefined);
+    await held.mirror.then((mirror) => mirror.close()).catch(() => undefined);
   }
 
   async accept(name: string, push: LogEntries): Promise<PushOutcome> {
@@ -124,6 +148,7 @@ class MirrorCollector implements Collector {
       before = mirror.size;
       outcome = await mirror.take(push);
     } catch (error) {
+      if (isRemoved(error)) return this.#refuseRemoved(name);
       this.#alarm(name, 'mirror-failed', messageOf(error));
       this.#refuse(held, { code: 'unavailable', detail: messageOf(error) });
       return refuse('unavailable', 'found a mirror that failed');
@@ -144,6 +169,12 @@ class MirrorCollector implements Collector {
     if (sizeOf(push.checkpoint) >= before) held.refusal = undefined;
     if (outcome.size > before) await this.#publish(name, held, before, push);
     return outcome;
+  }
+
+  async #refuseRemoved(name: string): Promise<PushOutcome> {
+    const note = await removedCheckpoint(nodeDisk(join(this.#options.folder, name)));
+    const detail = 'found that the entries of this log were removed';
+    return { kind: 'refused', code: 'removed', detail, size: sizeOf(note ?? '') };
   }
 
   #refuse(held: Held, { code, detail }: { readonly code: PushRefusal; readonly detail: string }) {
@@ -199,7 +230,10 @@ class MirrorCollector implements Collector {
     const mirror = (known?.mirror.then((old) => old.close()) ?? Promise.resolve())
       .catch(() => undefined)
       .then(() => openMirror({ origin, verifierKey, disk, now: this.#options.now }));
-    mirror.catch((error) => this.#alarm(name, 'mirror-failed', messageOf(error)));
+    this.#names.add(name);
+    mirror.catch((error) => {
+      if (!isRemoved(error)) this.#alarm(name, 'mirror-failed', messageOf(error));
+    });
     const held: Held = {
       registration,
       mirror,
@@ -219,6 +253,21 @@ function refuse(code: PushRefusal, detail: string): PushOutcome {
 /** Of a checkpoint that was taken: its second line. */
 function sizeOf(note: string): number {
   return Number(note.split('\n', 2)[1]);
+}
+
+/** Retention took the entries of this log: nothing is wrong. */
+function isRemoved(error: unknown): boolean {
+  return error instanceof LedgerError && error.code === 'ERR_LEDGER_REMOVED';
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  return entries
+    .filter((entry) => entry.isDirectory() && NAME.test(entry.name))
+    .map((entry) => entry.name);
 }
 
 function messageOf(error: unknown): string {

@@ -39,6 +39,8 @@ export interface Log {
    * the disk or the signer failed, with `ERR_LEDGER_RANGE` for an index that was never appended.
    */
   durable(index: number): Promise<void>;
+  /** The root over everything appended, durable or not: 32 bytes. */
+  appendedRoot(): Uint8Array;
   /** The last durable checkpoint: a C2SP signed note. */
   checkpoint(): string;
   /**
