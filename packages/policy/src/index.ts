@@ -12,6 +12,7 @@ export type {
   ListenerConfig,
   PointConfig,
   Problem,
+  RecordConfig,
   Repository,
   RouteConfig,
 } from './repository.ts';

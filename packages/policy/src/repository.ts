@@ -2,8 +2,10 @@ import type {
   DecisionEvent,
   EntityUid,
   EventKind,
+  Keep,
   Playbook,
   Registration,
+  RetentionClass,
   Surface,
 } from '@countersign/model';
 
@@ -29,7 +31,17 @@ export interface BankConfig {
     /** Where the authority's metrics are served; loopback. */
     readonly metrics?: HostPort;
   };
+  /** How logs are divided and how long events are kept; every default filled in. */
+  readonly record: RecordConfig & { readonly retention: readonly RetentionClass[] };
   readonly points: readonly PointConfig[];
+}
+
+/** What points need to know of the record. */
+export interface RecordConfig {
+  /** How long a shard of a log is. */
+  readonly shard: 'month' | 'quarter' | 'year';
+  /** How long a point keeps a closed shard of which the authority holds all. */
+  readonly localKeep: Keep;
 }
 
 /** A witness of checkpoints, run by somebody else. */

@@ -185,7 +185,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     claim: 'a mistyped key',
     breaks: edit(SURFACE, 'mode:', 'mdoe:'),
     says: [
-      "surfaces/accounts.yaml:9:1 error: unknown key 'mdoe'; one of name, title, owner, criticality, regulations, dataClasses, openapi, basePath, mode, upstream, audience, factsMaxAge and 2 more; did you mean 'mode'?",
+      "surfaces/accounts.yaml:9:1 error: unknown key 'mdoe'; one of name, title, owner, criticality, regulations, dataClasses, openapi, basePath, mode, upstream, audience, factsMaxAge and 3 more; did you mean 'mode'?",
     ],
   },
   {

@@ -6,7 +6,7 @@ import {
   openLog,
   removedCheckpoint,
 } from '@countersign/ledger';
-import { EVENT_VERSION, encodeEvent } from '@countersign/model';
+import { EVENT_VERSION, EVIDENCE_CLASS, encodeEvent } from '@countersign/model';
 import { periodBounds, periodOf } from './period.ts';
 import type { OpenShard, RollingLog, RollingLogOptions } from './rolling-log.ts';
 import { closingOf, eventIn, SHARD_CLOSED, SHARD_OPENED } from './shard-events.ts';
@@ -333,6 +333,7 @@ function appendShardEvent(
   { action, detail }: { action: string; detail: Record<string, string | number> },
 ): void {
   const place = { v: EVENT_VERSION, id: newId(), at: now(), origin: log.origin } as const;
-  const event = { ...place, seq: log.nextIndex, kind: 'administration', by: 'system' } as const;
+  const kind = { kind: 'administration', by: 'system', retention: EVIDENCE_CLASS } as const;
+  const event = { ...place, seq: log.nextIndex, ...kind };
   log.append(encodeEvent({ ...event, action, detail }));
 }

@@ -5,7 +5,14 @@ import { startNodeThread } from '@countersign/cedar/node';
 import { openReplica, type RefusalCode, type Replica } from '@countersign/decision';
 import { createEnforcementPoint, type ListenerAddress } from '@countersign/enforcement';
 import { ed25519NoteSigner, type Log, nodeDisk, openLog, verifierKey } from '@countersign/ledger';
-import { type Clock, compactId, EVENT_VERSION, type Event, encodeEvent } from '@countersign/model';
+import {
+  type Clock,
+  compactId,
+  EVENT_VERSION,
+  EVIDENCE_CLASS,
+  type Event,
+  encodeEvent,
+} from '@countersign/model';
 import type { HostPort, PointConfig } from '@countersign/policy';
 import { connectWorkload, SdkError } from '@countersign/sdk';
 import { request } from 'undici';
@@ -279,6 +286,7 @@ function appendAlarm(
     at,
     origin: log.origin,
     seq: log.nextIndex,
+    retention: EVIDENCE_CLASS,
     kind: 'alarm',
     alarm,
     detail: detail.slice(0, 1000),

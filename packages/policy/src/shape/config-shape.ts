@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { exportShape } from './export-shape.ts';
+import { recordShape } from './record-shape.ts';
 import { duration, filePath, hostPort, kebab, trustDomain } from './scalars.ts';
 
 const route = z
@@ -118,6 +119,7 @@ export const configShape = z
   .strictObject({
     trustDomain,
     authority,
+    record: recordShape.optional(),
     points: z
       .record(z.string(), pointShape)
       .meta({ description: 'enforcement points by name', examples: [{}] }),
