@@ -87,6 +87,8 @@ export interface CollectorOptions {
 export interface Collector {
   /** The names of all logs that there are mirrors of, each shard by its own, in the order of shards. */
   names(): readonly string[];
+  /** Whether the entries of `name` were found to be removed. */
+  isRemoved(name: string): boolean;
   /** Closes the mirror of `name`, so that its entries can be removed; it is opened again when it is asked for. */
   release(name: string): Promise<void>;
   /** Who may push under a name; nothing for a name that is not registered. */

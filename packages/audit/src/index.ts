@@ -94,6 +94,11 @@ export {
 } from './shards/period.ts';
 export { createShardPusher, type ShardPusherOptions } from './shards/push-shards.ts';
 export type { OpenShard, RollingLog, RollingLogOptions } from './shards/rolling-log.ts';
+export {
+  type ShardChainProblem,
+  type ShardEnds,
+  verifyShardChain,
+} from './shards/shard-chain.ts';
 export type { ShardClosing, ShardOpening } from './shards/shard-events.ts';
 export {
   compareShards,
@@ -111,6 +116,8 @@ export {
 } from './shards/shard-storage.ts';
 export { type TileRoutesOptions, tileRoutes } from './tile-routes.ts';
 export {
+  type OpenExchange,
+  type RecordCarry,
   type RecordProblem,
   type RecordProblemCode,
   type RecordReport,

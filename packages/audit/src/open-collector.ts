@@ -59,6 +59,7 @@ class MirrorCollector implements Collector {
   readonly #held = new Map<string, Held>();
   /** Of mirrors that were there before, and of those that were made. */
   readonly #names: Set<string>;
+  readonly #removed = new Set<string>();
   #isClosed = false;
 
   constructor(options: CollectorOptions, names: readonly string[]) {
@@ -73,6 +74,10 @@ class MirrorCollector implements Collector {
 
   names(): readonly string[] {
     return [...this.#names].sort(compareShards);
+  }
+
+  isRemoved(name: string): boolean {
+    return this.#removed.has(name);
   }
 
   async release(name: string): Promise<void> {
@@ -232,7 +237,8 @@ class MirrorCollector implements Collector {
       .then(() => openMirror({ origin, verifierKey, disk, now: this.#options.now }));
     this.#names.add(name);
     mirror.catch((error) => {
-      if (!isRemoved(error)) this.#alarm(name, 'mirror-failed', messageOf(error));
+      if (isRemoved(error)) this.#removed.add(name);
+      else this.#alarm(name, 'mirror-failed', messageOf(error));
     });
     const held: Held = {
       registration,

@@ -15,7 +15,10 @@ function watch() {
       { name: 'edge', spiffeId: 'spiffe://bank.example/edge' },
       { name: 'away', spiffeId: 'spiffe://bank.example/away' },
     ],
-    collector: { heardAtMs: (name) => (name === 'edge' ? world.heardMs : undefined) },
+    collector: {
+      names: () => [],
+      heardAtMs: (name) => (name === 'edge' ? world.heardMs : undefined),
+    },
     connected: () => new Set(world.connected),
     record: async (body) => {
       told.push(JSON.stringify(body));

@@ -56,7 +56,12 @@ export {
   openNote,
   signNote,
 } from './note/note.ts';
-export { type NoteVerifier, parseVerifierKey, verifierKey } from './note/verifier-key.ts';
+export {
+  type NoteVerifier,
+  parseVerifierKey,
+  renameVerifierKey,
+  verifierKey,
+} from './note/verifier-key.ts';
 export {
   type Cosignature,
   type CosignedCheckpoint,

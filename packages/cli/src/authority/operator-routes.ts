@@ -10,6 +10,7 @@ import type { Problem } from '@countersign/policy';
 import type { RiskEngine } from '@countersign/risk';
 import type { BundleStore, FactLog } from '@countersign/state';
 import type { FastifyPluginAsync } from 'fastify';
+import { collectedSize, refusalOf } from './collected-logs.ts';
 import type { EventStream } from './event-stream.ts';
 import type { Publication } from './publish-bundle.ts';
 import type { CheckpointStatus } from './witness-checkpoints.ts';
@@ -52,8 +53,8 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
         name,
         spiffeId,
         connected: connected.has(spiffeId),
-        logSize: (await collector.size(name)) ?? 0,
-        refused: collector.refusal(name),
+        logSize: (await collectedSize(collector, name)) ?? 0,
+        refused: refusalOf(collector, name),
       }));
       const current = bundles.current();
       return {

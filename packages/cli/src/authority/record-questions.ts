@@ -2,13 +2,17 @@ import {
   type CheckpointSource,
   type Collector,
   type CollectorRefusal,
+  parseShardName,
   type RecordIndex,
+  type RollingLog,
+  shardName,
   startRecordIndex,
 } from '@countersign/audit';
 import type { Identity } from '@countersign/identity';
-import type { Log } from '@countersign/ledger';
+import { renameVerifierKey } from '@countersign/ledger';
 import { type DataFolder, indexFolderOf } from '../data-folder.ts';
 import { checkpointSource } from '../find/checkpoint-source.ts';
+import { collectedLogs } from './collected-logs.ts';
 
 const LOOK_EVERY_MS = 1000;
 
@@ -27,41 +31,28 @@ export interface RecordQuestions {
 /** Starts the index, and keeps it behind the logs by a second at most. */
 export function openRecordQuestions(options: {
   readonly folder: DataFolder;
-  readonly trustDomain: string;
-  readonly log: Log;
+  readonly log: RollingLog;
   readonly logVerifierKey: string;
   readonly identity: Identity;
   readonly collector: Collector;
   readonly warn: (text: string) => void;
 }): RecordQuestions {
-  const { folder, trustDomain, log, logVerifierKey, identity, collector, warn } = options;
+  const { folder, log, logVerifierKey, identity, collector, warn } = options;
   const index = startRecordIndex();
   const catchUp = async (): Promise<void> => {
-    index.follow(
-      {
-        name: 'authority',
-        origin: log.origin,
-        folder: folder.authorityLog,
-        indexFolder: indexFolderOf(folder, 'authority'),
-        verifierKey: logVerifierKey,
-      },
-      log.size,
-    );
-    for (const { name, logVerifierKey: verifierKey } of identity.points()) {
-      if (verifierKey === undefined) continue;
+    for (const { origin, log: shard } of log.shards()) {
+      const name = shardName('authority', parseShardName(origin)?.period);
+      const source = { name, origin, folder: folder.ownLog(name) };
+      const indexFolder = indexFolderOf(folder, name);
+      const verifierKey = renameVerifierKey(logVerifierKey, origin);
+      index.follow({ ...source, indexFolder, verifierKey }, shard.size);
+    }
+    for (const { name, origin, verifierKey } of collectedLogs(collector, identity)) {
       const size = await collector.size(name);
       // A mirror that failed has its alarm; what was indexed of it can still be asked.
       if (size === undefined) continue;
-      index.follow(
-        {
-          name,
-          origin: `${trustDomain}/${name}`,
-          folder: folder.mirror(name),
-          indexFolder: indexFolderOf(folder, name),
-          verifierKey,
-        },
-        size,
-      );
+      const source = { name, origin, folder: folder.mirror(name) };
+      index.follow({ ...source, indexFolder: indexFolderOf(folder, name), verifierKey }, size);
     }
   };
   const told = new Map<string, string>();

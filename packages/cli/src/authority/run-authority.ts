@@ -1,5 +1,11 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
-import { createMetrics, measureLog, meteredDisk } from '@countersign/audit';
+import {
+  createMetrics,
+  diskMeter,
+  measureLog,
+  openRollingLog,
+  shardFolders,
+} from '@countersign/audit';
 import { createCedarEngine } from '@countersign/cedar';
 import { startNodeThread } from '@countersign/cedar/node';
 import {
@@ -8,8 +14,8 @@ import {
   openIdentity,
   openKeyring,
 } from '@countersign/identity';
-import { nodeDisk, openLog, verifierKey } from '@countersign/ledger';
-import type { Clock } from '@countersign/model';
+import { verifierKey } from '@countersign/ledger';
+import { type Clock, compactId } from '@countersign/model';
 import { type BankConfig, checkRepository, type Repository } from '@countersign/policy';
 import { encodePem } from '@countersign/spiffe';
 import { openBundleStore, openDatabase, openFactLog } from '@countersign/state';
@@ -25,6 +31,7 @@ import { serveMetrics } from '../watch/serve-metrics.ts';
 import { watchQueue } from '../watch/watch-queue.ts';
 import { measureAuthority } from './authority-metrics.ts';
 import { collectLogs } from './collect-logs.ts';
+import { collectedLogs } from './collected-logs.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
 import { createRecorder, type Recorder } from './own-record.ts';
 import { openOwnSvid } from './own-svid.ts';
@@ -102,11 +109,18 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const keyring = await openKeys(config, folder, options);
 
     const origin = `${trustDomain}/authority`;
-    const signer = { name: origin, ...keyring.log };
     const metrics = createMetrics();
-    const ownDisk = nodeDisk(folder.authorityLog);
-    const disk = meteredDisk(ownDisk, { metrics, clock: () => performance.now() });
-    const log = await openLog({ origin, signer, disk, now });
+    // The configuration as last applied: a new listener's name is in its point's next SVID.
+    let applied = config;
+    const meter = diskMeter({ metrics, clock: () => performance.now() });
+    const log = await openRollingLog({
+      origin,
+      signer: (name) => ({ name, ...keyring.log }),
+      storage: shardFolders(folder.authorityLog, meter),
+      length: () => applied.record.shard,
+      ...{ now, newId: compactId },
+      onTrouble: (detail) => warn(`alarm log-shard: ${detail}`),
+    });
     closers.add(() => log.close());
     measureLog(log, metrics);
     const alarms = countAlarms(metrics);
@@ -139,8 +153,6 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const factLog = await openFactLog(database, { trustDomain, now });
     const bundles = await openBundleStore(database);
     const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl } = config.authority;
-    // The configuration as last applied: a new listener's name is in its point's next SVID.
-    let applied = config;
     const identity = await openIdentity({
       database,
       factLog,
@@ -194,12 +206,12 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     }
     await risk.catchUp(
       collector,
-      identity.points().map(({ name }) => name),
+      collectedLogs(collector, identity).map(({ name }) => name),
     );
 
     const exports = await runExports(config.authority.exports ?? [], {
       folder: folder.exports,
-      ...{ trustDomain, log, collector, identity, record, now, warn },
+      ...{ log, collector, identity, record, now, warn },
     });
     closers.add(() => exports.close());
 
@@ -243,7 +255,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const by = `local:uid=${process.getuid?.() ?? 0}`;
     const questions = openRecordQuestions({
       logVerifierKey: verifierKey(origin, keyring.log.publicKey),
-      ...{ folder, trustDomain, log, identity, collector, warn },
+      ...{ folder, log, identity, collector, warn },
     });
     closers.add(() => questions.close());
     const operator = await serveOperator(folder.adminSocket, {

@@ -4,14 +4,15 @@ import {
   type Exporter,
   type ExporterStatus,
   type ExportSource,
+  type RollingLog,
   startExporter,
 } from '@countersign/audit';
 import type { Identity } from '@countersign/identity';
-import type { Log } from '@countersign/ledger';
 import type { Clock } from '@countersign/model';
 import type { ExportConfig } from '@countersign/policy';
 import { createClosers } from '../closers.ts';
 import { version } from '../version.ts';
+import { collectedLogs } from './collected-logs.ts';
 import { openSink } from './open-sink.ts';
 import type { Recorder } from './own-record.ts';
 
@@ -25,8 +26,7 @@ export interface RunningExports {
 export interface RunExportsOptions {
   /** Holds a folder for each export. */
   readonly folder: string;
-  readonly trustDomain: string;
-  readonly log: Log;
+  readonly log: RollingLog;
   readonly collector: Collector;
   readonly identity: Pick<Identity, 'points'>;
   readonly record: Recorder;
@@ -86,30 +86,27 @@ export async function runExports(
   };
 }
 
-function sourcesOf({
-  log,
-  trustDomain,
-  collector,
-  identity,
-}: RunExportsOptions): readonly ExportSource[] {
-  const own: ExportSource = {
-    origin: log.origin,
-    size: () => log.size,
-    read: (index, bounds) => log.read(index, bounds),
-  };
-  const collected = identity.points().flatMap(({ name, logVerifierKey }): ExportSource[] => {
-    if (logVerifierKey === undefined) return [];
-    return [
-      {
-        origin: `${trustDomain}/${name}`,
+function sourcesOf({ log, collector, identity }: RunExportsOptions): readonly ExportSource[] {
+  const own = log.shards().map(
+    ({ origin, log: shard }): ExportSource => ({
+      origin,
+      size: () => shard.size,
+      read: (index, bounds) => shard.read(index, bounds),
+    }),
+  );
+  const collected = collectedLogs(collector, identity)
+    // Of a shard whose entries were removed there is nothing to send.
+    .filter(({ name }) => !collector.isRemoved(name))
+    .map(
+      ({ name, origin }): ExportSource => ({
+        origin,
         async size() {
           const size = await collector.size(name);
           if (size === undefined) throw new Error(`found no copy of the log of '${name}'`);
           return size;
         },
         read: (index, bounds) => collector.read(name, index, bounds),
-      },
-    ];
-  });
-  return [own, ...collected];
+      }),
+    );
+  return [...own, ...collected];
 }

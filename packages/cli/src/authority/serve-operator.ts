@@ -38,6 +38,6 @@ export async function serveOperator(
 
 /** The operator may read every log; a name is one part of a path, whatever it came in. */
 function publishedLog({ publishedFolder }: { publishedFolder: string }, name: string) {
-  if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(name)) return undefined;
+  if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}(@[0-9qm]{4,7})?$/.test(name)) return undefined;
   return tileFolder(join(publishedFolder, name)).read;
 }

@@ -1,6 +1,5 @@
-import { join } from 'node:path';
 import { type IndexProgress, openRecordIndex } from '@countersign/audit';
-import { nodeDisk, parseVerifierKey, storedSize } from '@countersign/ledger';
+import { nodeDisk, parseVerifierKey, removedCheckpoint, storedSize } from '@countersign/ledger';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder, indexFolderOf } from '../data-folder.ts';
 import { findLogs, nameOfCopied } from '../record/find-logs.ts';
@@ -31,14 +30,14 @@ export async function askFolder(
   const index = openRecordIndex();
   try {
     for (const { name: shown, folder, key } of logs) {
-      if (key === undefined) continue;
+      if (key === undefined || (await removedCheckpoint(nodeDisk(folder))) !== undefined) continue;
       const name = nameOfCopied(shown);
       const isOwn = folder === data.point(name).log;
       const source = {
         name,
         folder,
         origin: parseVerifierKey(key.text).name,
-        indexFolder: isOwn ? join(root, 'points', name, 'index') : indexFolderOf(data, name),
+        indexFolder: isOwn ? data.point(name).index : indexFolderOf(data, name),
         verifierKey: key.text,
       };
       index.follow(source, await storedSize(nodeDisk(folder)));

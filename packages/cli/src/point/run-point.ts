@@ -1,10 +1,17 @@
 import { sign } from 'node:crypto';
-import { createLogPusher, createMetrics, measureLog, meteredDisk } from '@countersign/audit';
+import {
+  createMetrics,
+  createShardPusher,
+  diskMeter,
+  measureLog,
+  openRollingLog,
+  shardFolders,
+} from '@countersign/audit';
 import { createCedarEngine } from '@countersign/cedar';
 import { startNodeThread } from '@countersign/cedar/node';
 import { openReplica, type RefusalCode, type Replica } from '@countersign/decision';
 import { createEnforcementPoint, type ListenerAddress } from '@countersign/enforcement';
-import { ed25519NoteSigner, type Log, nodeDisk, openLog, verifierKey } from '@countersign/ledger';
+import { ed25519NoteSigner, type Log, verifierKey } from '@countersign/ledger';
 import {
   type Clock,
   compactId,
@@ -13,7 +20,7 @@ import {
   type Event,
   encodeEvent,
 } from '@countersign/model';
-import type { HostPort, PointConfig } from '@countersign/policy';
+import type { HostPort, PointConfig, RecordConfig } from '@countersign/policy';
 import { connectWorkload, SdkError } from '@countersign/sdk';
 import { request } from 'undici';
 import { createClosers } from '../closers.ts';
@@ -27,6 +34,7 @@ import { openPointKeys, publicBytes, publicJwk } from './point-keys.ts';
 import { throttleRepeats } from './throttle-repeats.ts';
 import { watchClock, watchPusher } from './watch-point.ts';
 
+const DEFAULT_RECORD: RecordConfig = { shard: 'quarter', localKeep: { count: 3, unit: 'month' } };
 const FIRST_BUNDLE_MS_MAX = 20_000;
 /** For an authority that neither answers nor refuses: then the bundle that is kept says where to listen. */
 const NEWER_BUNDLE_MS_MAX = 5_000;
@@ -77,11 +85,16 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
   try {
     const keys = await openPointKeys(folder.keys);
     const metrics = createMetrics();
-    const log = await openLog({
+    // Until a bundle says otherwise; the log comes first, so that what goes wrong before is recorded.
+    let record: RecordConfig = DEFAULT_RECORD;
+    const meter = diskMeter({ metrics, clock: () => performance.now() });
+    const log = await openRollingLog({
       origin,
-      signer: ed25519NoteSigner({ name: origin, privateKey: keys.log }),
-      disk: meteredDisk(nodeDisk(folder.log), { metrics, clock: () => performance.now() }),
-      now,
+      signer: (shard) => ed25519NoteSigner({ name: shard, privateKey: keys.log }),
+      storage: shardFolders(folder.log, meter),
+      length: () => record.shard,
+      ...{ now, newId: compactId },
+      onTrouble: (detail) => warn(`alarm log-shard: ${detail}`),
     });
     closers.add(() => log.close());
     measureLog(log, metrics);
@@ -139,6 +152,11 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       }),
     });
     closers.add(() => replica.close());
+    const takeRecord = (): void => {
+      record = replica.point.bundle?.record ?? DEFAULT_RECORD;
+    };
+    takeRecord();
+    closers.add(replica.onChange(takeRecord));
     const dispatcher = workload.dispatcherFor(trust.controlUrl, authorityId);
     const heard = Promise.withResolvers<void>();
     let isClosing = false;
@@ -166,10 +184,8 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       isClosing = true;
       return follower.close();
     });
-    const pusher = createLogPusher({
-      log,
-      name,
-      now,
+    const pusher = createShardPusher({
+      ...{ log, name, now },
       post: async (path, body) => {
         const answer = await request(`${trust.controlUrl}${path}`, {
           dispatcher,

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { logOfShard } from '@countersign/audit';
 import { CommandError, UsageError } from '../command-line/command.ts';
 import { nearest } from '../command-line/nearest.ts';
 import { dataFolder } from '../data-folder.ts';
@@ -24,9 +25,12 @@ export async function chooseLog(dataRoot: string, name: string | undefined): Pro
       `found --log '${name}', expected one of ${names.join(', ')}${near ? `; did you mean '${near}'?` : ''}`,
     );
   }
-  const points = logs.filter((log) => log.name !== 'authority');
+  const points = logs.filter((log) => logOfShard(log.name) !== 'authority');
   const gateways = await gatewayNames(dataRoot, points);
-  const chosen = points.find((log) => gateways.has(log.name)) ?? only(points);
+  // Of its shards the newest.
+  const first = points.find((log) => gateways.has(log.name));
+  const shards = points.filter(({ name }) => first && logOfShard(name) === first.name);
+  const chosen = shards.at(-1) ?? only(points);
   if (chosen) return chosen;
   throw new CommandError(
     `cannot choose log: found ${names.join(', ')} and no bundle that says which is a gateway's, expected --log NAME`,

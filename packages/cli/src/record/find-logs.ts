@@ -1,10 +1,11 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { compareShards, shardName, shardPeriodsIn } from '@countersign/audit';
 import { dataFolder } from '../data-folder.ts';
 
 /** One log in a data folder. */
 export interface FoundLog {
-  /** `authority`, `edge`, `edge (collected)`. */
+  /** `authority`, `edge`, `edge@2027q1`, `edge (collected)`. */
   readonly name: string;
   readonly folder: string;
   /** The verifier key that goes with it, and who says so. */
@@ -19,13 +20,11 @@ export interface FoundLog {
 export async function findLogs(root: string): Promise<readonly FoundLog[]> {
   const data = dataFolder(root);
   const found: FoundLog[] = [];
-  const own = await keyIn(data.authorityLog);
-  if (own)
-    found.push({
-      name: 'authority',
-      folder: data.authorityLog,
-      key: { text: own, from: 'the log itself' },
-    });
+  for (const name of await shardsBeside('authority', data.authorityLog)) {
+    const folder = data.ownLog(name);
+    const own = await keyIn(folder);
+    if (own) found.push({ name, folder, key: { text: own, from: 'the log itself' } });
+  }
   const checkpoints = await keyIn(data.checkpointLog);
   if (checkpoints)
     found.push({
@@ -34,8 +33,10 @@ export async function findLogs(root: string): Promise<readonly FoundLog[]> {
       key: { text: checkpoints, from: 'the log itself' },
       ...cosignedOf(data.checkpointLog, checkpoints),
     });
-  const mirrored = await foldersIn(data.mirrors);
-  for (const name of await foldersIn(join(root, 'points'))) {
+  const mirrored = [...(await foldersIn(data.mirrors))].sort(compareShards);
+  const points = await foldersIn(join(root, 'points'));
+  const shards = points.map((name) => shardsBeside(name, data.point(name).log));
+  for (const name of (await Promise.all(shards)).flat()) {
     const folder = data.point(name).log;
     const mirror = mirrored.includes(name) ? join(data.mirrors, name) : undefined;
     // The key that the point registered when it enrolled; the file beside the log could be anybody's.
@@ -72,7 +73,8 @@ export function nameOfCopied(name: string): string {
 /** A single log's folder, named by hand. */
 export async function logIn(folder: string): Promise<FoundLog> {
   const text = await keyIn(folder);
-  const name = basename(folder) === 'log' ? basename(dirname(folder)) : basename(folder);
+  const [base = '', period] = basename(folder).split('@');
+  const name = base === 'log' ? shardName(basename(dirname(folder)), period) : basename(folder);
   return {
     name,
     folder,
@@ -87,6 +89,12 @@ export async function logIn(folder: string): Promise<FoundLog> {
 function cosignedOf(folder: string, vkey: string): Pick<FoundLog, 'cosigned'> {
   const isOfCheckpoints = vkey.split('+')[0]?.endsWith('/authority/checkpoints');
   return isOfCheckpoints ? { cosigned: join(dirname(folder), 'cosigned', 'checkpoint') } : {};
+}
+
+/** The names of all shards of a log, by the folder of the first; the oldest first. */
+async function shardsBeside(name: string, first: string): Promise<readonly string[]> {
+  const periods = await shardPeriodsIn(first);
+  return [name, ...periods.map((period) => shardName(name, period))].sort(compareShards);
 }
 
 async function foldersIn(folder: string): Promise<readonly string[]> {

@@ -1,4 +1,9 @@
-import { nodeDisk, parseVerifierKey, verifiedEntries } from '@countersign/ledger';
+import {
+  nodeDisk,
+  parseVerifierKey,
+  removedCheckpoint,
+  verifiedEntries,
+} from '@countersign/ledger';
 import { decodeEvent, EVENT_VERSION, type Event, ModelError } from '@countersign/model';
 import { CommandError } from '../command-line/command.ts';
 import { type FoundLog, findLogs } from './find-logs.ts';
@@ -48,7 +53,7 @@ async function* eventsOf(
   { folder, key }: FoundLog,
   sinceMs: number,
 ): AsyncGenerator<Event, void, undefined> {
-  if (!key) return;
+  if (!key || (await removedCheckpoint(nodeDisk(folder))) !== undefined) return;
   const verifier = parseVerifierKey(key.text);
   const { name: origin } = verifier;
   let at = 0;

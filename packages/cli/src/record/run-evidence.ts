@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { logOfShard } from '@countersign/audit';
 import {
   type EvidenceEntry,
   formatEvidence,
@@ -24,7 +25,7 @@ import {
 } from '../command-line/command.ts';
 import { dataOf, print } from '../commands/options.ts';
 import { chooseLog } from './choose-log.ts';
-import { type FoundLog, findLogs } from './find-logs.ts';
+import { type FoundLog, findLogs, nameOfCopied } from './find-logs.ts';
 
 type KeyedLog = FoundLog & { readonly key: NonNullable<FoundLog['key']> };
 
@@ -144,29 +145,60 @@ async function supportsOf(
   const event = eventOf(subject.entry);
   if (event?.kind !== 'decision') return [];
   const supports: Support[] = [];
-  const outcome = await find(
-    log,
-    (other) => other.kind === 'outcome' && other.id === event.id && other.seq > event.seq,
+  const outcome = await findIn(
+    fromShard(log, logs),
+    (other) =>
+      other.kind === 'outcome' &&
+      other.id === event.id &&
+      (other.origin !== event.origin || other.seq > event.seq),
   );
-  if (outcome !== undefined) {
-    supports.push({ entry: await prove(log, outcome, 'outcome'), from: log });
+  if (outcome) {
+    const { from, index } = outcome;
+    supports.push({ entry: await prove(from, index, 'outcome'), from });
   }
   const { certificate } = event.signature ?? {};
-  const authority = logs.find(({ name }) => name === 'authority');
-  if (certificate === undefined || !authority) return supports;
+  const authority = logs.filter(({ name }) => logOfShard(name) === 'authority');
+  if (certificate === undefined) return supports;
   const thumbprint = hash('sha256', Buffer.from(certificate, 'base64'), 'base64url');
-  const issued = await find(
-    authority,
+  // The newest shard first: certificates live for hours.
+  const issued = await findIn(
+    authority.toReversed(),
     (other) =>
       other.kind === 'administration' &&
       (other.action === 'svid-issued' || other.action === 'certificate-registered') &&
       other.at <= event.at &&
       other.detail?.['thumbprint'] === thumbprint,
   );
-  if (issued !== undefined) {
-    supports.push({ entry: await prove(authority, issued, 'credential'), from: authority });
+  if (issued) {
+    const { from, index } = issued;
+    supports.push({ entry: await prove(from, index, 'credential'), from });
   }
   return supports;
+}
+
+/** A shard and the one after it: what was in flight at the turn goes on there. */
+function fromShard(log: KeyedLog, logs: readonly KeyedLog[]): readonly KeyedLog[] {
+  const isCopy = nameOfCopied(log.name) !== log.name;
+  const shards = logs.filter(
+    ({ name }) =>
+      logOfShard(nameOfCopied(name)) === logOfShard(nameOfCopied(log.name)) &&
+      (nameOfCopied(name) !== name) === isCopy,
+  );
+  const at = shards.findIndex(({ folder }) => folder === log.folder);
+  return at < 0 ? [log] : shards.slice(at, at + 2);
+}
+
+/** The first event that fits, in the order of the logs; those without entries are passed over. */
+async function findIn(
+  logs: readonly KeyedLog[],
+  fits: (event: Event) => boolean,
+): Promise<{ readonly from: KeyedLog; readonly index: number } | undefined> {
+  for (const from of logs) {
+    if ((await removedCheckpoint(nodeDisk(from.folder))) !== undefined) continue;
+    const index = await find(from, fits);
+    if (index !== undefined) return { from, index };
+  }
+  return undefined;
 }
 
 async function find(

@@ -1,4 +1,10 @@
-import { type EnteredCheckpoints, type RecordReport, verifyRecord } from '@countersign/audit';
+import {
+  type EnteredCheckpoints,
+  type RecordCarry,
+  type RecordReport,
+  type ShardEnds,
+  verifyRecord,
+} from '@countersign/audit';
 import {
   type NoteVerifier,
   nodeDisk,
@@ -19,13 +25,22 @@ export interface VerifyLogsOptions {
   readonly givenKeys: readonly string[];
   /** What must be true of the logs because the log of checkpoints says so; see `readCheckpointLog`. */
   readonly entered?: CheckpointReading;
+  /** What the shard before left unfinished. */
+  readonly carry?: RecordCarry;
+}
+
+/** A verdict, and what the next shard and the chain of shards need of it. */
+export interface VerifiedLog {
+  readonly verdict: LogVerdict;
+  readonly ends: ShardEnds;
+  readonly carry?: RecordCarry;
 }
 
 /**
  * Verifies one log: every byte, every checkpoint, what the events say, that it still holds what the authority
  * collected of it, and each tree that was entered in the authority's log of checkpoints.
  */
-export async function verifyOne(log: FoundLog, options: VerifyLogsOptions): Promise<LogVerdict> {
+export async function verifyOne(log: FoundLog, options: VerifyLogsOptions): Promise<VerifiedLog> {
   const { givenKeys } = options;
   const verifiers = verifiersOf(log, givenKeys);
   const entered = options.entered?.heads.get(originOf(log)) ?? [];
@@ -38,7 +53,8 @@ export async function verifyOne(log: FoundLog, options: VerifyLogsOptions): Prom
   if (log.cosigned === undefined || options.entered === undefined) {
     const collected = log.mirror === undefined ? undefined : await headOf(log.mirror, verifiers);
     const atLeast = collected === undefined ? entered : [...entered, collected];
-    report = await verifyRecord(log.folder, { verifiers, atLeast });
+    const { carry } = options;
+    report = await verifyRecord(log.folder, { verifiers, atLeast, ...(carry && { carry }) });
     if (entered.length > 0) notes.push(`held against ${entered.length} entered checkpoints`);
   } else {
     const { cosigned, problems: told } = options.entered;
@@ -59,7 +75,9 @@ export async function verifyOne(log: FoundLog, options: VerifyLogsOptions): Prom
   }
   const omitted = report.log.problemsOmitted + report.problemsOmitted;
   if (omitted > 0) problems.push(`and ${omitted} more`);
-  return {
+  const { origin, size, root } = report.log;
+  const { opening, closing, carry } = report;
+  const verdict: LogVerdict = {
     name: log.name,
     folder: log.folder,
     ok: problems.length === 0,
@@ -71,12 +89,15 @@ export async function verifyOne(log: FoundLog, options: VerifyLogsOptions): Prom
     problems,
     notes,
   };
+  const turns = { ...(opening && { opening }), ...(closing && { closing }) };
+  return { verdict, ends: { origin, size, root, ...turns }, carry };
 }
 
 /** A log whose entries are checkpoints, not events. */
 function asRecord({ log }: EnteredCheckpoints): RecordReport {
   const none = { problems: [], problemsOmitted: 0, unfinished: [], unfinishedOmitted: 0 };
-  return { log, counts: NO_EVENTS, ...none, signaturesUnchecked: 0 };
+  const carry = { origin: log.origin, open: new Map(), finished: new Set<string>() };
+  return { log, counts: NO_EVENTS, ...none, signaturesUnchecked: 0, carry };
 }
 
 /** The tree that the authority holds a signed checkpoint of; a mirror that is itself bad is told of by itself. */

@@ -9,6 +9,7 @@ import {
 } from '@countersign/ledger';
 import type { FoundLog } from './find-logs.ts';
 import { type LogVerdict, NO_EVENTS } from './log-verdict.ts';
+import type { VerifiedLog } from './verify-logs.ts';
 
 /** Verifies what is left of a log whose entries were removed: its hashes, up to the signed checkpoint. */
 export async function verifyRemoved(
@@ -19,7 +20,7 @@ export async function verifyRemoved(
     /** Trees that it had, as the log of checkpoints says. */
     readonly entered: readonly TreeHead[];
   },
-): Promise<LogVerdict> {
+): Promise<VerifiedLog> {
   const { givenKeys, verifiers, entered } = options;
   const { read } = tileFolder(join(folder, PROOFS_FOLDER));
   const report = await verifyRemovedLog(nodeDisk(folder), read, { verifiers, atLeast: entered });
@@ -32,7 +33,7 @@ export async function verifyRemoved(
   if (report.segments > 0) {
     notes.push(`${report.segments} segments are still there: the removal was not finished`);
   }
-  return {
+  const verdict: LogVerdict = {
     ...{ name, folder, ok: problems.length === 0 },
     keyFrom: givenKeys.length > 0 ? 'you' : (key?.from ?? 'the log itself'),
     ...{ size: report.size, checkpoints: report.size > 0 ? 1 : 0 },
@@ -40,4 +41,6 @@ export async function verifyRemoved(
     entriesRemoved: true,
     notes: problems.length === 0 ? notes : notes.slice(1),
   };
+  const { origin, size, root } = report;
+  return { verdict, ends: { origin, size, root, isRemoved: true } };
 }
