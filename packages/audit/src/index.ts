@@ -84,6 +84,21 @@ export { type ToOcsfOptions, toOcsf } from './ocsf/to-ocsf.ts';
 export { openCollector } from './open-collector.ts';
 export { decodePush, encodePush, PUSH_BYTES_MAX } from './push-format.ts';
 export { type ReadEvents, readEvents } from './read-events.ts';
+export { type HoldScope, holdCovers, type LegalHold } from './retention/legal-hold.ts';
+export {
+  type KeysDue,
+  type PlannedClass,
+  type PlannedShard,
+  planRetention,
+  type RetainedShard,
+  type RetentionPlan,
+} from './retention/retention-plan.ts';
+export {
+  openRetentionStore,
+  type RemovedShard,
+  type RetentionStore,
+} from './retention/retention-store.ts';
+export { type ClassCount, type ShardCensus, takeCensus } from './retention/shard-census.ts';
 export { openRollingLog } from './shards/open-rolling-log.ts';
 export {
   type PeriodBounds,
