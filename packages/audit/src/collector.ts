@@ -87,10 +87,13 @@ export interface CollectorOptions {
 export interface Collector {
   /** The names of all logs that there are mirrors of, each shard by its own, in the order of shards. */
   names(): readonly string[];
-  /** Whether the entries of `name` were found to be removed. */
+  /** Whether the entries of `name` were removed, or it was released for that. */
   isRemoved(name: string): boolean;
-  /** Closes the mirror of `name`, so that its entries can be removed; it is opened again when it is asked for. */
-  release(name: string): Promise<void>;
+  /**
+   * Closes the mirror of `name`, so that its entries can be removed: until what is returned is called nobody
+   * gets it, and pushes are refused as `unavailable`.
+   */
+  release(name: string): Promise<() => Promise<void>>;
   /** Who may push under a name; nothing for a name that is not registered. */
   point(name: string): PointRegistration | undefined;
   /** Takes a run of entries into the mirror of `name`; durable when it resolves to `taken`. */

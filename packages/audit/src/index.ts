@@ -114,7 +114,7 @@ export {
   type ShardEnds,
   verifyShardChain,
 } from './shards/shard-chain.ts';
-export type { ShardClosing, ShardOpening } from './shards/shard-events.ts';
+export { endOfShard, type ShardClosing, type ShardOpening } from './shards/shard-events.ts';
 export {
   compareShards,
   logOfShard,

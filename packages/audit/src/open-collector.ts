@@ -41,7 +41,13 @@ const ALARMS: Partial<Record<PushRefusal, CollectorAlarmKind>> = {
  * opened, or whose disk fails, raises an alarm and refuses (`unavailable`) until the collector is opened anew.
  */
 export async function openCollector(options: CollectorOptions): Promise<Collector> {
-  return new MirrorCollector(options, await namesIn(options.folder));
+  const { folder } = options;
+  const names = await namesIn(folder);
+  const marked = await Promise.all(names.map((name) => isMarked(folder, name)));
+  return new MirrorCollector(options, {
+    names,
+    removed: names.filter((_, at) => marked[at]),
+  });
 }
 
 interface Held {
@@ -59,12 +65,18 @@ class MirrorCollector implements Collector {
   readonly #held = new Map<string, Held>();
   /** Of mirrors that were there before, and of those that were made. */
   readonly #names: Set<string>;
-  readonly #removed = new Set<string>();
+  readonly #removed: Set<string>;
+  /** Given to somebody else for a while. */
+  readonly #released = new Set<string>();
   #isClosed = false;
 
-  constructor(options: CollectorOptions, names: readonly string[]) {
+  constructor(
+    options: CollectorOptions,
+    found: { readonly names: readonly string[]; readonly removed: readonly string[] },
+  ) {
     this.#options = options;
-    this.#names = new Set(names);
+    this.#names = new Set(found.names);
+    this.#removed = new Set(found.removed);
     this.#alarm = throttleAlarms(options);
   }
 
@@ -77,19 +89,24 @@ class MirrorCollector implements Collector {
   }
 
   isRemoved(name: string): boolean {
-    return this.#removed.has(name);
+    return this.#removed.has(name) || this.#released.has(name);
   }
 
-  async release(name: string): Promise<void> {
+  async release(name: string): Promise<() => Promise<void>> {
+    this.#released.add(name);
     const held = this.#held.get(name);
-    if (held === undefined) return;
     this.#held.delete(name);
-    await held.taking?.catch(() => undefined);
-    await held.mirror.then((mirror) => mirror.close()).catch(() => undefined);
+    await held?.taking?.catch(() => undefined);
+    await held?.mirror.then((mirror) => mirror.close()).catch(() => undefined);
+    return async () => {
+      if (await isMarked(this.#options.folder, name)) this.#removed.add(name);
+      this.#released.delete(name);
+    };
   }
 
   async accept(name: string, push: LogEntries): Promise<PushOutcome> {
     if (this.#isClosed) return refuse('unavailable', 'found the collector closed');
+    if (this.#released.has(name)) return refuse('unavailable', 'found the mirror at work');
     const held = this.#hold(name);
     if (held === undefined) return refuse('unknown', `found no point '${name.slice(0, 64)}'`);
     if (held.taking !== undefined) return refuse('busy', 'found another push being taken');
@@ -216,7 +233,7 @@ class MirrorCollector implements Collector {
   }
 
   async #mirror(name: string): Promise<Mirror | undefined> {
-    if (this.#isClosed) return undefined;
+    if (this.#isClosed || this.#released.has(name)) return undefined;
     return this.#hold(name)?.mirror.catch(() => undefined);
   }
 
@@ -264,6 +281,10 @@ function sizeOf(note: string): number {
 /** Retention took the entries of this log: nothing is wrong. */
 function isRemoved(error: unknown): boolean {
   return error instanceof LedgerError && error.code === 'ERR_LEDGER_REMOVED';
+}
+
+async function isMarked(folder: string, name: string): Promise<boolean> {
+  return (await removedCheckpoint(nodeDisk(join(folder, name)))) !== undefined;
 }
 
 async function namesIn(folder: string): Promise<readonly string[]> {

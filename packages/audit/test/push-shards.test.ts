@@ -185,17 +185,21 @@ test('a shard whose entries the authority has removed is whole for its point, an
   const first = push(log, () => collector);
   await until(() => first.whole.length === 3);
   await first.pusher.close();
-  await collector.release('edge');
+  const giveBack = await collector.release('edge');
+  expect(await collector.size('edge')).toBeUndefined();
   const [folder, [origin = '']] = [my.mirror('edge'), ORIGINS];
   await removeEntries(nodeDisk(folder), tileFolder(join(folder, PROOFS_FOLDER)), {
     verifierKey: verifierKey(origin, privateKey),
   });
+  expect(collector.isRemoved('edge')).toBe(true);
+  await giveBack();
   expect(await storedSize(nodeDisk(folder))).toBe(0);
   const { pusher, whole } = push(log, () => collector);
   await until(() => whole.length === 3);
   expect(pusher.status().trouble).toBeUndefined();
   expect(await collector.size('edge')).toBeUndefined();
   expect(collector.names()).toEqual(NAMES);
+  expect(collector.isRemoved('edge')).toBe(true);
   await pusher.close();
   await log.close();
   await collector.close();

@@ -159,6 +159,12 @@ class LocalRecordIndex implements RecordIndex {
     });
   }
 
+  async forget(name: string): Promise<void> {
+    const log = this.#logs.get(name);
+    this.#logs.delete(name);
+    await log?.close();
+  }
+
   async status(): Promise<readonly IndexStatus[]> {
     return [...this.#logs.values()].map((log) => log.status());
   }

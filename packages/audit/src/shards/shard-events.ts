@@ -44,3 +44,14 @@ export function eventIn(entry: Uint8Array | undefined): Event | undefined {
     return undefined;
   }
 }
+
+/** What the last entry of a shard says of its end. */
+export function endOfShard(last: Uint8Array | undefined): {
+  readonly isClosed: boolean;
+  /** When it was written; absent when it is no event. */
+  readonly lastAtMs?: number;
+} {
+  const event = eventIn(last);
+  if (event === undefined) return { isClosed: false };
+  return { isClosed: closingOf(event) !== undefined, lastAtMs: event.at };
+}

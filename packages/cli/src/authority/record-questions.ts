@@ -12,6 +12,7 @@ import type { Identity } from '@countersign/identity';
 import { renameVerifierKey } from '@countersign/ledger';
 import { type DataFolder, indexFolderOf } from '../data-folder.ts';
 import { checkpointSource } from '../find/checkpoint-source.ts';
+import type { RemovedLog } from '../find/removed-logs.ts';
 import { collectedLogs } from './collected-logs.ts';
 
 const LOOK_EVERY_MS = 1000;
@@ -23,6 +24,8 @@ export interface RecordQuestions {
   catchUp(): Promise<void>;
   /** The log of checkpoints that all of them are held against. */
   checkpoints(): Promise<CheckpointSource | undefined>;
+  /** Logs whose entries retention removed. */
+  removed(): Promise<readonly RemovedLog[]>;
   /** Why a log is not being collected, if it is not. */
   refusal(name: string): CollectorRefusal | undefined;
   close(): Promise<void>;
@@ -35,6 +38,7 @@ export function openRecordQuestions(options: {
   readonly logVerifierKey: string;
   readonly identity: Identity;
   readonly collector: Collector;
+  readonly removed: () => Promise<readonly RemovedLog[]>;
   readonly warn: (text: string) => void;
 }): RecordQuestions {
   const { folder, log, logVerifierKey, identity, collector, warn } = options;
@@ -78,6 +82,7 @@ export function openRecordQuestions(options: {
     index,
     catchUp,
     refusal: (name) => collector.refusal(name),
+    removed: options.removed,
     checkpoints: () => checkpointSource(folder),
     async close() {
       clearInterval(timer);

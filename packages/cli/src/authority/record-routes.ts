@@ -55,6 +55,7 @@ export function recordRoutes(options: {
           signal: gone.signal,
           checkpoints: questions.checkpoints,
           refusal: questions.refusal,
+          removed: questions.removed,
           onProgress(progress) {
             if (Date.now() - toldAt < PROGRESS_EVERY_MS) return;
             toldAt = Date.now();

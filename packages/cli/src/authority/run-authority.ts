@@ -3,6 +3,7 @@ import {
   createMetrics,
   diskMeter,
   measureLog,
+  openRetentionStore,
   openRollingLog,
   shardFolders,
 } from '@countersign/audit';
@@ -38,6 +39,8 @@ import { openOwnSvid } from './own-svid.ts';
 import { hostNames, pointHostNames } from './point-registrations.ts';
 import { createPublisher } from './publisher.ts';
 import { openRecordQuestions } from './record-questions.ts';
+import { retainedShards } from './retained-shards.ts';
+import { startRetention } from './retention.ts';
 import { openRiskLoop, type RiskLoop } from './risk-loop.ts';
 import { runExports } from './run-exports.ts';
 import { serveControl } from './serve-control.ts';
@@ -112,6 +115,8 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const metrics = createMetrics();
     // The configuration as last applied: a new listener's name is in its point's next SVID.
     let applied = config;
+    // While it is being opened, the log takes no alarm.
+    let tellShard = (detail: string): void => warn(`alarm log-shard: ${detail}`);
     const meter = diskMeter({ metrics, clock: () => performance.now() });
     const log = await openRollingLog({
       origin,
@@ -119,7 +124,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       storage: shardFolders(folder.authorityLog, meter),
       length: () => applied.record.shard,
       ...{ now, newId: compactId },
-      onTrouble: (detail) => warn(`alarm log-shard: ${detail}`),
+      onTrouble: (detail) => tellShard(detail),
     });
     closers.add(() => log.close());
     measureLog(log, metrics);
@@ -134,6 +139,12 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     };
     const record = createRecorder({ log, now, publish: (events) => stream.publish(events) });
 
+    tellShard = (detail) => {
+      warn(`alarm log-shard: ${detail}`);
+      record({ kind: 'alarm', alarm: 'log-shard', detail: detail.slice(0, 1000) }).catch(
+        (error: Error) => warn(`the alarm was not recorded: ${error.message}`),
+      );
+    };
     const tellQueue = throttleRepeats<'log-queue-long'>({
       everyMs: QUEUE_EVERY_MS,
       now,
@@ -253,11 +264,22 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       closers.add(() => served.close());
     }
     const by = `local:uid=${process.getuid?.() ?? 0}`;
+    const logVerifierKey = verifierKey(origin, keyring.log.publicKey);
+    const retentionStore = await openRetentionStore(database);
     const questions = openRecordQuestions({
-      logVerifierKey: verifierKey(origin, keyring.log.publicKey),
-      ...{ folder, log, identity, collector, warn },
+      removed: () => retentionStore.removed(),
+      ...{ folder, log, logVerifierKey, identity, collector, warn },
     });
     closers.add(() => questions.close());
+    const retention = startRetention({
+      shards: retainedShards({ folder, log, logVerifierKey, collector, identity }),
+      store: retentionStore,
+      index: questions.index,
+      exports: () => exports.status(),
+      classes: () => applied.record.retention,
+      ...{ folder, log, logVerifierKey, collector, record, now, warn },
+    });
+    closers.add(() => retention.close());
     const operator = await serveOperator(folder.adminSocket, {
       connected: () => controlListener.connected(),
       apply: ({ again }) => publisher.apply(by, { started: config, again }),
@@ -267,6 +289,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       exports: () => exports.status(),
       metrics,
       ...{ by, trustDomain, identity, collector, bundles, factLog, log, stream, record, questions },
+      retention,
     });
     closers.add(() => operator.close());
 

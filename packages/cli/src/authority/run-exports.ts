@@ -47,6 +47,8 @@ export async function runExports(
   const { log, record, now, warn } = options;
   const closers = createClosers();
   const exporters: Exporter[] = [];
+  /** By name, as last seen: a shard may be removed while it is looked at, after every export passed it. */
+  const sizes = new Map<string, number>();
   try {
     for (const config of configs) {
       const { name, kinds, effects, surfaces, omit, maxLagSeconds } = config;
@@ -54,7 +56,7 @@ export async function runExports(
         ...{ name, omit, now, productVersion: version, lagMsMax: maxLagSeconds * 1000 },
         folder: join(options.folder, name),
         sink: await openSink(config, now),
-        sources: () => sourcesOf(options),
+        sources: () => sourcesOf(options, sizes),
         filter: {
           ...(kinds && { kinds }),
           ...(effects && { effects }),
@@ -86,7 +88,10 @@ export async function runExports(
   };
 }
 
-function sourcesOf({ log, collector, identity }: RunExportsOptions): readonly ExportSource[] {
+function sourcesOf(
+  { log, collector, identity }: RunExportsOptions,
+  sizes: Map<string, number>,
+): readonly ExportSource[] {
   const own = log.shards().map(
     ({ origin, log: shard }): ExportSource => ({
       origin,
@@ -101,8 +106,10 @@ function sourcesOf({ log, collector, identity }: RunExportsOptions): readonly Ex
       ({ name, origin }): ExportSource => ({
         origin,
         async size() {
-          const size = await collector.size(name);
+          const held = await collector.size(name);
+          const size = held ?? (collector.isRemoved(name) ? sizes.get(name) : undefined);
           if (size === undefined) throw new Error(`found no copy of the log of '${name}'`);
+          sizes.set(name, size);
           return size;
         },
         read: (index, bounds) => collector.read(name, index, bounds),

@@ -8,6 +8,8 @@ import { type OperatorRoutesOptions, operatorRoutes } from './operator-routes.ts
 import type { Recorder } from './own-record.ts';
 import type { RecordQuestions } from './record-questions.ts';
 import { recordRoutes } from './record-routes.ts';
+import type { Retention } from './retention.ts';
+import { retentionRoutes } from './retention-routes.ts';
 
 /** Serves the operator on a unix socket: who may open the file is the operator. */
 export async function serveOperator(
@@ -17,6 +19,7 @@ export async function serveOperator(
     readonly publishedFolder: string;
     readonly record: Recorder;
     readonly questions: RecordQuestions;
+    readonly retention: Retention;
   },
 ): Promise<{ close(): Promise<void> }> {
   const app = Fastify({ forceCloseConnections: true });
@@ -24,6 +27,7 @@ export async function serveOperator(
   await app.register(operatorRoutes(options));
   await app.register(tileRoutes({ published: (name) => publishedLog(options, name) }));
   await app.register(recordRoutes(options));
+  await app.register(retentionRoutes(options));
   await rm(path, { force: true });
   // The mode is the authentication: it must be right from the first moment.
   const before = process.umask(0o177);

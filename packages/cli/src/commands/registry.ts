@@ -26,6 +26,12 @@ import { ledgerPublishCommand } from './ledger-publish.ts';
 import { ledgerVerifyCommand } from './ledger-verify.ts';
 import { gatewayCommand, sidecarCommand, wrapCommand } from './point.ts';
 import { eventsCommand, shadowReportCommand } from './record.ts';
+import {
+  recordHoldAddCommand,
+  recordHoldLiftCommand,
+  recordHoldListCommand,
+  recordRetentionCommand,
+} from './retention.ts';
 import { startCommand } from './start.ts';
 import { witnessCommand, witnessInitCommand } from './witness.ts';
 
@@ -47,6 +53,10 @@ export const commands: readonly Command[] = [
   eventsCommand,
   findCommand,
   shadowReportCommand,
+  recordRetentionCommand,
+  recordHoldAddCommand,
+  recordHoldListCommand,
+  recordHoldLiftCommand,
   exportOcsfCommand,
   ledgerVerifyCommand,
   ledgerPublishCommand,

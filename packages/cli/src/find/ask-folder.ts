@@ -6,6 +6,7 @@ import { findLogs, nameOfCopied } from '../record/find-logs.ts';
 import { checkpointSource } from './checkpoint-source.ts';
 import { type Found, findIn } from './found.ts';
 import type { RecordQuestion } from './record-question.ts';
+import { removedLogsOf } from './removed-logs.ts';
 
 /**
  * Asks the logs of a data folder on which no authority runs: its own and the collected ones, and those of points
@@ -42,7 +43,11 @@ export async function askFolder(
       };
       index.follow(source, await storedSize(nodeDisk(folder)));
     }
-    return await findIn(index, asked, { ...options, checkpoints: () => checkpointSource(data) });
+    return await findIn(index, asked, {
+      ...options,
+      checkpoints: () => checkpointSource(data),
+      removed: () => removedLogsOf(logs),
+    });
   } finally {
     await index.close();
   }

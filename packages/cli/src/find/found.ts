@@ -7,6 +7,7 @@ import type {
   RecordIndex,
 } from '@countersign/audit';
 import type { RecordQuestion } from './record-question.ts';
+import { type RemovedLog, removedOf } from './removed-logs.ts';
 
 /** A log that the authority refuses to collect any more. */
 export interface UncollectedLog extends CollectorRefusal {
@@ -18,6 +19,8 @@ export interface Found {
   readonly answer: Answer;
   /** Logs asked whose newest events are not in the answer, as far as the authority knows. */
   readonly uncollected?: readonly UncollectedLog[];
+  /** Logs asked whose entries were removed when their time was over: they are in no answer. */
+  readonly removed?: readonly RemovedLog[];
   /** When it was asked for. */
   readonly completeness?: Completeness;
   /** The event that tells of this reading; absent when no authority wrote one. */
@@ -35,6 +38,7 @@ export async function findIn(
     /** What is known of a log that is not being collected. */
     readonly refusal?: (log: string) => CollectorRefusal | undefined;
     readonly checkpoints?: () => Promise<CheckpointSource | undefined>;
+    readonly removed?: () => Promise<readonly RemovedLog[]>;
   },
 ): Promise<Found> {
   const { where, logs, fromMs, toMs, order, limit, cursor, isComplete } = asked;
@@ -45,17 +49,22 @@ export async function findIn(
     ...(toMs !== undefined && { toMs }),
   };
   const page = { order, limit, ...(cursor !== undefined && { cursor }) };
-  const { checkpoints: find, refusal, ...askOptions } = options;
+  const { checkpoints: find, refusal, removed: findRemoved, ...askOptions } = options;
   const answer = await index.ask(question, page, askOptions);
   const uncollected = answer.logs.flatMap(({ name }) => {
     const refused = refusal?.(name);
     return refused === undefined ? [] : [{ log: name, ...refused }];
   });
-  const told = uncollected.length > 0 ? { answer, uncollected } : { answer };
+  const removed = removedOf((await findRemoved?.()) ?? [], logs);
+  const told = {
+    answer,
+    ...(uncollected.length > 0 && { uncollected }),
+    ...(removed.length > 0 && { removed }),
+  };
   if (!isComplete) return told;
   const checkpoints = await find?.();
   const verifyOptions = { ...askOptions, ...(checkpoints && { checkpoints }) };
-  const completeness = await index.verify(question, verifyOptions);
+  const completeness = withoutRemoved(await index.verify(question, verifyOptions), removed);
   if (uncollected.length === 0) return { ...told, completeness };
   const problems = uncollected.map(({ log, code, sinceMs, detail }) => ({
     code: 'log-uncollected' as const,
@@ -70,4 +79,18 @@ export async function findIn(
       problems: [...problems, ...completeness.problems],
     },
   };
+}
+
+/** That entries were removed is told by itself: a log without any is not one that somebody took away. */
+function withoutRemoved(found: Completeness, removed: readonly RemovedLog[]): Completeness {
+  const names = new Set(removed.map(({ name }) => name));
+  const problems = found.problems.filter(
+    ({ code, log }) => code !== 'log-missing' || !names.has(log),
+  );
+  if (problems.length === found.problems.length) return found;
+  const isComplete =
+    problems.length === 0 &&
+    found.problemsOmitted === 0 &&
+    found.logs.every(({ logProblems }) => logProblems.length === 0);
+  return { ...found, problems, isComplete };
 }

@@ -31,6 +31,7 @@ import { serveMetrics } from '../watch/serve-metrics.ts';
 import { watchQueue } from '../watch/watch-queue.ts';
 import { followAuthority } from './follow-authority.ts';
 import { openPointKeys, publicBytes, publicJwk } from './point-keys.ts';
+import { removeLocalShards } from './remove-local-shards.ts';
 import { throttleRepeats } from './throttle-repeats.ts';
 import { watchClock, watchPusher } from './watch-point.ts';
 
@@ -85,6 +86,8 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
   try {
     const keys = await openPointKeys(folder.keys);
     const metrics = createMetrics();
+    // While it is being opened, the log takes no alarm.
+    let tellShard = (detail: string): void => warn(`alarm log-shard: ${detail}`);
     // Until a bundle says otherwise; the log comes first, so that what goes wrong before is recorded.
     let record: RecordConfig = DEFAULT_RECORD;
     const meter = diskMeter({ metrics, clock: () => performance.now() });
@@ -94,7 +97,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       storage: shardFolders(folder.log, meter),
       length: () => record.shard,
       ...{ now, newId: compactId },
-      onTrouble: (detail) => warn(`alarm log-shard: ${detail}`),
+      onTrouble: (detail) => tellShard(detail),
     });
     closers.add(() => log.close());
     measureLog(log, metrics);
@@ -102,6 +105,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       warn(`alarm ${kind}: ${detail}`);
       appendAlarm(log, { alarm: kind, detail, at: now() }, warn);
     };
+    tellShard = (detail) => alarm('log-shard', detail);
     const watched = throttleRepeats<'clock-offset' | 'log-queue-long' | 'log-uncollected'>({
       everyMs: WATCHED_EVERY_MS,
       now,
@@ -184,7 +188,15 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       isClosing = true;
       return follower.close();
     });
+    const removal = removeLocalShards({
+      ...{ log, folder: folder.log, now, warn },
+      verifierKeyOf: (shard) => verifierKey(shard, publicBytes(keys.log)),
+      keep: () => record.localKeep,
+      record: (action, detail) => appendRemoval(log, { action, detail, at: now() }, warn),
+    });
+    closers.add(() => removal.close());
     const pusher = createShardPusher({
+      onWhole: removal.whole,
       ...{ log, name, now },
       post: async (path, body) => {
         const answer = await request(`${trust.controlUrl}${path}`, {
@@ -311,6 +323,24 @@ function appendAlarm(
     log.append(encodeEvent(event));
   } catch (error) {
     warn(`the alarm was not recorded: ${(error as Error).message}`);
+  }
+}
+
+/** What was removed here is an event; what proves it stays. */
+function appendRemoval(
+  log: Log,
+  { action, detail, at }: { action: string; detail: Record<string, string | number>; at: number },
+  warn: (text: string) => void,
+): void {
+  const place = { v: EVENT_VERSION, id: compactId(), at, origin: log.origin } as const;
+  const event: Event = {
+    ...{ ...place, seq: log.nextIndex, retention: EVIDENCE_CLASS },
+    ...{ kind: 'administration', action, by: 'system', detail },
+  };
+  try {
+    log.append(encodeEvent(event));
+  } catch (error) {
+    warn(`a removal was not recorded: ${(error as Error).message}`);
   }
 }
 

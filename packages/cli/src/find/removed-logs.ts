@@ -1,0 +1,38 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { logOfShard } from '@countersign/audit';
+import { nodeDisk, openCheckpoint, parseVerifierKey, removedCheckpoint } from '@countersign/ledger';
+import { type FoundLog, nameOfCopied } from '../record/find-logs.ts';
+
+/** A log whose entries retention removed: they are in no answer. */
+export interface RemovedLog {
+  readonly name: string;
+  readonly origin: string;
+  /** Entries that it had. */
+  readonly size: number;
+  /** When they were removed; absent while that is going on. */
+  readonly removedAtMs?: number;
+}
+
+/** Those of the logs of a folder, as what is left of them says; each log once. */
+export async function removedLogsOf(logs: readonly FoundLog[]): Promise<readonly RemovedLog[]> {
+  const removed = new Map<string, RemovedLog>();
+  for (const { name: shown, folder, key } of logs) {
+    const name = nameOfCopied(shown);
+    const note = await removedCheckpoint(nodeDisk(folder));
+    if (note === undefined || key === undefined || removed.has(name)) continue;
+    const { origin, size } = openCheckpoint(note, [parseVerifierKey(key.text)]);
+    const { mtimeMs } = await stat(join(folder, 'removed'));
+    removed.set(name, { name, origin, size, removedAtMs: Math.round(mtimeMs) });
+  }
+  return [...removed.values()];
+}
+
+/** Those that a question is about. */
+export function removedOf(
+  removed: readonly RemovedLog[],
+  logs: readonly string[] | undefined,
+): readonly RemovedLog[] {
+  if (logs === undefined) return removed;
+  return removed.filter(({ name }) => logs.includes(name) || logs.includes(logOfShard(name)));
+}
