@@ -1,5 +1,7 @@
 export { type AdminClient, adminClient } from './admin-client.ts';
 export { createEventStream, type EventStream } from './authority/event-stream.ts';
+export { retainedShards } from './authority/retained-shards.ts';
+export { startRetention } from './authority/retention.ts';
 export { watchLateLogs } from './authority/watch-late-logs.ts';
 export {
   type Arguments,
