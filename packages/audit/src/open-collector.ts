@@ -5,7 +5,9 @@ import {
   type LogEntries,
   type Mirror,
   nodeDisk,
+  openCheckpoint,
   openMirror,
+  parseVerifierKey,
   removedCheckpoint,
 } from '@countersign/ledger';
 import type { Event } from '@countersign/model';
@@ -21,10 +23,13 @@ import type {
   PushRefusal,
 } from './collector.ts';
 import { readEvents } from './read-events.ts';
+import { endOfShard } from './shards/shard-events.ts';
 import { compareShards } from './shards/shard-name.ts';
 
 /** A name becomes a folder: nothing that a path could be made of. */
 const NAME = /^[a-z0-9][a-z0-9._-]{0,62}(@[0-9qm]{4,7})?$/;
+/** In the mirror of a closed shard: its last checkpoint. */
+const SEAL = 'sealed';
 const READ_BYTES_MAX = 1024 * 1024;
 const READ_COUNT_MAX = 4096;
 
@@ -47,6 +52,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   return new MirrorCollector(options, {
     names,
     removed: names.filter((_, at) => marked[at]),
+    sealed: await sealedIn(folder, names),
   });
 }
 
@@ -66,17 +72,24 @@ class MirrorCollector implements Collector {
   /** Of mirrors that were there before, and of those that were made. */
   readonly #names: Set<string>;
   readonly #removed: Set<string>;
+  /** Mirrors of closed shards that are not open: their last checkpoints, as they stand on disk. */
+  readonly #sealed: Map<string, string>;
   /** Given to somebody else for a while. */
   readonly #released = new Set<string>();
   #isClosed = false;
 
   constructor(
     options: CollectorOptions,
-    found: { readonly names: readonly string[]; readonly removed: readonly string[] },
+    found: {
+      readonly names: readonly string[];
+      readonly removed: readonly string[];
+      readonly sealed: ReadonlyMap<string, string>;
+    },
   ) {
     this.#options = options;
     this.#names = new Set(found.names);
     this.#removed = new Set(found.removed);
+    this.#sealed = new Map(found.sealed);
     this.#alarm = throttleAlarms(options);
   }
 
@@ -120,7 +133,7 @@ class MirrorCollector implements Collector {
   }
 
   async size(name: string): Promise<number | undefined> {
-    return (await this.#mirror(name))?.size;
+    return this.#sealedOf(name)?.size ?? (await this.#mirror(name))?.size;
   }
 
   heardAtMs(name: string): number | undefined {
@@ -132,10 +145,12 @@ class MirrorCollector implements Collector {
   }
 
   async checkpoint(name: string): Promise<string | undefined> {
-    return (await this.#mirror(name))?.checkpoint();
+    return this.#sealedOf(name)?.note ?? (await this.#mirror(name))?.checkpoint();
   }
 
   async *events(name: string, from: number): AsyncGenerator<readonly Event[], void, undefined> {
+    // Nothing to read: no reason to open it.
+    if (from >= (this.#sealedOf(name)?.size ?? Number.POSITIVE_INFINITY)) return;
     const mirror = await this.#readable(name);
     for (let index = from; index < mirror.size; ) {
       const bounds = { count: READ_COUNT_MAX, bytesMax: READ_BYTES_MAX };
@@ -199,6 +214,33 @@ class MirrorCollector implements Collector {
     return { kind: 'refused', code: 'removed', detail, size: sizeOf(note ?? '') };
   }
 
+  /** A shard that is closed is not opened at each start, only to say how long it is. */
+  async #seal(name: string, { entries, checkpoint }: LogEntries): Promise<void> {
+    if (!endOfShard(entries.at(-1)).isClosed) return;
+    try {
+      await nodeDisk(join(this.#options.folder, name)).replace(SEAL, Buffer.from(checkpoint));
+    } catch (error) {
+      this.#alarm(name, 'mirror-failed', messageOf(error));
+    }
+  }
+
+  /** Of a mirror that is not open; believed because the registered key signed it. */
+  #sealedOf(name: string): { readonly size: number; readonly note: string } | undefined {
+    const note = this.#sealed.get(name);
+    if (note === undefined || this.#isClosed || this.#held.has(name)) return undefined;
+    if (this.#released.has(name) || this.#removed.has(name)) return undefined;
+    const registration = this.point(name);
+    if (registration === undefined) return undefined;
+    try {
+      const { size } = openCheckpoint(note, [parseVerifierKey(registration.verifierKey)]);
+      return { size, note };
+    } catch {
+      // Then the mirror itself says it.
+      this.#sealed.delete(name);
+      return undefined;
+    }
+  }
+
   #refuse(held: Held, { code, detail }: { readonly code: PushRefusal; readonly detail: string }) {
     // A point with another history is refused in other words each time that it shows another part of it.
     if (held.refusal?.code === 'fork' && code !== 'fork') return;
@@ -207,6 +249,7 @@ class MirrorCollector implements Collector {
   }
 
   async #publish(name: string, held: Held, before: number, push: LogEntries): Promise<void> {
+    await this.#seal(name, push);
     const { events, unreadable } = readEvents(push.entries.slice(before - push.start), {
       origin: held.registration.origin,
       start: before,
@@ -281,6 +324,19 @@ function sizeOf(note: string): number {
 /** Retention took the entries of this log: nothing is wrong. */
 function isRemoved(error: unknown): boolean {
   return error instanceof LedgerError && error.code === 'ERR_LEDGER_REMOVED';
+}
+
+async function sealedIn(
+  folder: string,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const sealed = new Map<string, string>();
+  for (const name of names) {
+    const disk = nodeDisk(join(folder, name));
+    if (!(await disk.list()).includes(SEAL)) continue;
+    sealed.set(name, Buffer.from(await disk.read(SEAL)).toString());
+  }
+  return sealed;
 }
 
 async function isMarked(folder: string, name: string): Promise<boolean> {

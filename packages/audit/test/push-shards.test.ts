@@ -206,6 +206,37 @@ test('a shard whose entries the authority has removed is whole for its point, an
   expect(kinds(my.alarms)).toEqual([]);
 });
 
+test('a closed shard is not opened again only to say how long it is', async () => {
+  const my = bank();
+  const log = await fourQuarters(my);
+  let collector = await my.openCollector();
+  const { pusher, whole } = push(log, () => collector);
+  await until(() => whole.length === 3 && pusher.status().heldSize === 3);
+  await pusher.close();
+  await log.close();
+  await collector.close();
+
+  collector = await my.openCollector();
+  // Whoever holds its lock keeps it from being opened.
+  const unlock = await nodeDisk(my.mirror('edge')).lock();
+  expect(await collector.size('edge')).toBe(3);
+  expect(await collector.checkpoint('edge')).toContain('bank.example/edge\n3\n');
+  for await (const events of collector.events('edge', 3)) expect(events).toEqual([]);
+  await unlock();
+  const bounds = { count: 10, bytesMax: 1e6 };
+  expect((await collector.read('edge', 0, bounds)).entries).toHaveLength(3);
+  await collector.close();
+
+  // A seal that the registered key did not sign is not believed.
+  const disk = nodeDisk(my.mirror('edge'));
+  const seal = Buffer.from(await disk.read('sealed')).toString();
+  await disk.replace('sealed', Buffer.from(seal.replace('\n3\n', '\n9\n')));
+  collector = await my.openCollector();
+  expect(await collector.size('edge')).toBe(3);
+  await collector.close();
+  expect(kinds(my.alarms)).toEqual([]);
+});
+
 test('takes nothing under a name that is no shard of a point', async () => {
   const my = bank();
   const collector = await my.openCollector();

@@ -82,7 +82,13 @@ test('what is due goes, here and at the point; what a hold is on stays; all of i
       },
     )
     .toEqual(['edge']);
-  expect(readdirSync(folder('edge')).sort()).toEqual(['lock', 'proofs', 'removed', 'vkey']);
+  expect(readdirSync(folder('edge')).sort()).toEqual([
+    'lock',
+    'proofs',
+    'removed',
+    'sealed',
+    'vkey',
+  ]);
   expect(existsSync(join(data, 'authority', 'index', 'edge'))).toBe(false);
   expect(readdirSync(folder('edge@2018q1'))).toContain('00000000.log');
   expect((await json<Plan>('record', 'retention')).removed).toMatchObject([{ name: 'edge' }]);

@@ -7,10 +7,13 @@ import type { ShardCensus } from './shard-census.ts';
 export interface RetainedShard {
   /** `edge`, `edge@2027q1`. */
   readonly name: string;
-  /** Nothing is appended to it any more, and all of it is here. */
-  readonly isClosed: boolean;
-  /** When its last event was written; absent while it is open. */
-  readonly lastAtMs?: number;
+  /** What its last entry says; only asked for when the shortest possible time since its period is over. */
+  readonly end: () => Promise<{
+    /** Nothing is appended to it any more, and all of it is here. */
+    readonly isClosed: boolean;
+    /** When its last event was written; absent when that is not known. */
+    readonly lastAtMs?: number;
+  }>;
   /** Reads it whole; only asked for when its shortest possible time is over. */
   readonly census: () => Promise<ShardCensus>;
 }
@@ -95,17 +98,28 @@ export async function planRetention(
 type Options = Parameters<typeof planRetention>[1];
 
 async function planShard(
-  { name, isClosed, lastAtMs, census: count }: RetainedShard,
+  { name, end, census: count }: RetainedShard,
   { classes, holds, nowMs }: Options,
 ): Promise<PlannedShard> {
   const onIt = (known: Omit<Parameters<typeof holdCovers>[1], 'name'> = {}): string[] =>
     holds.filter((hold) => holdCovers(hold, { name, ...known })).map(({ id }) => id);
+  const earliest = (endMs: number): number =>
+    Math.min(...classes.map(({ keep }) => keptUntilMs(endMs, keep)));
+  const bounds = shardBounds(name);
+  if (bounds && nowMs < bounds.endMs) return { name, state: 'open', holds: onIt() };
+  const kept = (endMs: number): PlannedShard | undefined => {
+    const untilMs = earliest(endMs);
+    return nowMs < untilMs
+      ? { name, state: 'kept', keptUntilMs: untilMs, holds: onIt() }
+      : undefined;
+  };
+  const early = bounds && kept(bounds.endMs);
+  if (early) return early;
+  const { isClosed, lastAtMs } = await end();
   if (!isClosed || lastAtMs === undefined) return { name, state: 'open', holds: onIt() };
-  const endMs = Math.max(shardBounds(name)?.endMs ?? 0, lastAtMs);
-  const earliestMs = Math.min(...classes.map(({ keep }) => keptUntilMs(endMs, keep)));
-  if (nowMs < earliestMs) {
-    return { name, state: 'kept', keptUntilMs: earliestMs, holds: onIt() };
-  }
+  const endMs = Math.max(bounds?.endMs ?? 0, lastAtMs);
+  const late = kept(endMs);
+  if (late) return late;
   let census: ShardCensus;
   try {
     census = await count();

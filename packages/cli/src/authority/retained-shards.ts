@@ -10,7 +10,7 @@ import {
   takeCensus,
 } from '@countersign/audit';
 import type { Identity } from '@countersign/identity';
-import { nodeDisk, parseVerifierKey, renameVerifierKey } from '@countersign/ledger';
+import { type Log, nodeDisk, parseVerifierKey, renameVerifierKey } from '@countersign/ledger';
 import type { DataFolder } from '../data-folder.ts';
 import { collectedLogs } from './collected-logs.ts';
 
@@ -41,10 +41,13 @@ export function retainedShards(
   const counted = new Map<string, Promise<ShardCensus>>();
   const keep = (
     shard: Pick<KeptShard, 'name' | 'origin' | 'folder' | 'verifierKey' | 'size'>,
-    last: Uint8Array | undefined,
+    read: Log['read'],
   ): KeptShard => ({
     ...shard,
-    ...endOfShard(last),
+    async end() {
+      const { entries } = await read(shard.size - 1, { count: 1, bytesMax: 1 });
+      return endOfShard(entries[0]);
+    },
     census() {
       const key = `${shard.origin} ${shard.size}`;
       const known = counted.get(key);
@@ -60,20 +63,19 @@ export function retainedShards(
   return async () => {
     const kept: KeptShard[] = [];
     for (const { origin, log: shard } of log.shards()) {
-      if (shard.size === 0) continue;
+      const { size } = shard;
+      if (size === 0) continue;
       const name = shardName('authority', parseShardName(origin)?.period);
       const verifierKey = renameVerifierKey(logVerifierKey, origin);
       const place = { name, origin, folder: folder.ownLog(name), verifierKey };
-      const { entries } = await shard.read(shard.size - 1, { count: 1, bytesMax: 1 });
-      kept.push(keep({ ...place, size: shard.size }, entries[0]));
+      kept.push(keep({ ...place, size }, (index, bounds) => shard.read(index, bounds)));
     }
     for (const { name, origin, verifierKey } of collectedLogs(collector, identity)) {
       const size = await collector.size(name);
       // One that is removed, or that failed and has its alarm.
       if (size === undefined || size === 0) continue;
-      const { entries } = await collector.read(name, size - 1, { count: 1, bytesMax: 1 });
       const place = { name, origin, folder: folder.mirror(name), verifierKey };
-      kept.push(keep({ ...place, size }, entries[0]));
+      kept.push(keep({ ...place, size }, (index, bounds) => collector.read(name, index, bounds)));
     }
     return kept;
   };

@@ -98,32 +98,39 @@ export function startRetention(options: RetentionOptions): Retention {
     return { plan, kept, shown };
   };
   const applyNow = async (by: string): Promise<AppliedRetention> => {
-    const removed = await finishBegun(options, by);
+    const removed: string[] = [];
     const left: { name: string; detail: string }[] = [];
-    const { plan, kept } = await planNow();
-    for (const planned of plan.shards) {
-      const shard = kept.find(({ name }) => name === planned.name);
-      if (planned.state !== 'due' || !shard || isClosed) continue;
+    const attempt = async (name: string, work: () => Promise<string | undefined>) => {
       try {
-        // A hold may have been put since the plan was made.
-        const again = await planRetention([shard], {
-          ...{ classes: classes(), holds: await store.holds(), nowMs: now() },
-        });
-        const [due] = again.shards;
-        const waits = waitsFor(shard, options.exports());
-        if (due?.state !== 'due' || !due.census) continue;
-        if (waits !== undefined) left.push({ name: shard.name, detail: waits });
-        else {
-          await remove(shard, due, { ...options, by });
-          removed.push(shard.name);
-        }
+        const waits = await work();
+        if (waits === undefined) removed.push(name);
+        else left.push({ name, detail: waits });
       } catch (error) {
         const detail = error instanceof Error ? error.message : String(error);
-        left.push({ name: shard.name, detail });
-        warn(`alarm log-removal-failed: ${shard.name}: ${detail}`);
-        const text = `${shard.name}: ${detail}`.slice(0, 1000);
+        left.push({ name, detail });
+        warn(`alarm log-removal-failed: ${name}: ${detail}`);
+        const text = `${name}: ${detail}`.slice(0, 1000);
         await record({ kind: 'alarm', alarm: 'log-removal-failed', detail: text });
       }
+    };
+    // Removals that the authority's end cut short.
+    for (const shard of await store.removed()) {
+      if (shard.removedAtMs !== undefined) continue;
+      await attempt(shard.name, async () => void (await finish(shard, { ...options, by })));
+    }
+    const { plan, kept } = await planNow();
+    for (const { name, state } of plan.shards) {
+      const shard = kept.find((each) => each.name === name);
+      if (state !== 'due' || !shard || isClosed) continue;
+      // A hold may have been put since the plan was made.
+      const terms = { classes: classes(), holds: await store.holds(), nowMs: now() };
+      const [due] = (await planRetention([shard], terms)).shards;
+      if (due?.state !== 'due') continue;
+      await attempt(name, async () => {
+        const waits = waitsFor(shard, options.exports());
+        if (waits === undefined) await remove(shard, due, { ...options, by });
+        return waits;
+      });
     }
     return { plan: (await planNow()).shown, removed, left };
   };
@@ -190,17 +197,6 @@ async function remove(
   });
   await store.beginRemoval({ name, origin, size, root, begunAtMs: now() });
   await finish({ name, origin, size, root, begunAtMs: now() }, options);
-}
-
-/** Removals that the authority's end cut short. */
-async function finishBegun(options: RetentionOptions, by: string): Promise<string[]> {
-  const finished: string[] = [];
-  for (const shard of await options.store.removed()) {
-    if (shard.removedAtMs !== undefined) continue;
-    await finish(shard, { ...options, by });
-    finished.push(shard.name);
-  }
-  return finished;
 }
 
 /** Every step may be done again, so that a removal goes on wherever it was cut. */
