@@ -87,6 +87,8 @@ export interface CollectorOptions {
 export interface Collector {
   /** The names of all logs that there are mirrors of, each shard by its own, in the order of shards. */
   names(): readonly string[];
+  /** Whether `name` is a shard whose last event is here: its point goes on in another. */
+  isClosed(name: string): boolean;
   /** Whether the entries of `name` were removed, or it was released for that. */
   isRemoved(name: string): boolean;
   /**

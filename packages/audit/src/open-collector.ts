@@ -74,6 +74,7 @@ class MirrorCollector implements Collector {
   readonly #removed: Set<string>;
   /** Mirrors of closed shards that are not open: their last checkpoints, as they stand on disk. */
   readonly #sealed: Map<string, string>;
+  readonly #closed: Set<string>;
   /** Given to somebody else for a while. */
   readonly #released = new Set<string>();
   #isClosed = false;
@@ -90,6 +91,7 @@ class MirrorCollector implements Collector {
     this.#names = new Set(found.names);
     this.#removed = new Set(found.removed);
     this.#sealed = new Map(found.sealed);
+    this.#closed = new Set(found.sealed.keys());
     this.#alarm = throttleAlarms(options);
   }
 
@@ -99,6 +101,10 @@ class MirrorCollector implements Collector {
 
   names(): readonly string[] {
     return [...this.#names].sort(compareShards);
+  }
+
+  isClosed(name: string): boolean {
+    return this.#closed.has(name);
   }
 
   isRemoved(name: string): boolean {
@@ -217,6 +223,7 @@ class MirrorCollector implements Collector {
   /** A shard that is closed is not opened at each start, only to say how long it is. */
   async #seal(name: string, { entries, checkpoint }: LogEntries): Promise<void> {
     if (!endOfShard(entries.at(-1)).isClosed) return;
+    this.#closed.add(name);
     try {
       await nodeDisk(join(this.#options.folder, name)).replace(SEAL, Buffer.from(checkpoint));
     } catch (error) {

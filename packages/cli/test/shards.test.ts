@@ -3,7 +3,15 @@ import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openRollingLog, shardFolders } from '@countersign/audit';
-import { ed25519NoteSigner, nodeDisk, openLog, verifierKey } from '@countersign/ledger';
+import {
+  ed25519NoteSigner,
+  nodeDisk,
+  openLog,
+  PROOFS_FOLDER,
+  removeEntries,
+  tileFolder,
+  verifierKey,
+} from '@countersign/ledger';
 import { compactId, type Event, encodeEvent } from '@countersign/model';
 import { expect, onTestFinished, test } from 'vitest';
 import { countersign as run } from './test-io.ts';
@@ -148,4 +156,48 @@ test('events come in the order of time, out of all shards', async () => {
     .map((line) => JSON.parse(line));
   expect(events).toHaveLength(4 + 6 + 4);
   expect(events.map(({ at }) => at)).toEqual(events.map(({ at }) => at).toSorted((a, b) => a - b));
+});
+
+test('a shard that its point has removed is read from the copy of the authority', async () => {
+  const { data, folderOf } = await threeShards();
+  for (const name of NAMES) {
+    cpSync(folderOf(name), join(data, 'authority', 'logs', name), { recursive: true });
+  }
+  const own = folderOf('edge');
+  await removeEntries(nodeDisk(own), tileFolder(join(own, PROOFS_FOLDER)), {
+    verifierKey: verifierKey('bank.example/edge', privateKey),
+  });
+  const lines = async (...words: string[]) => {
+    const { out, err } = await run([...words, '--data', data]);
+    expect(err).not.toContain('were removed');
+    return out.trim().split('\n').length;
+  };
+  expect(await lines('events', '--json')).toBe(4 + 6 + 4);
+  expect(await lines('export', 'ocsf')).toBe(4 + 6 + 4);
+  expect(await lines('find', '--kind', 'decision', '--count')).toBe(1);
+  const made = await run(['ledger', 'evidence', '0', '--data', data, '--log', 'edge']);
+  expect(made.code).toBe(0);
+  const { bad, logs } = await verify(data);
+  expect(bad).toEqual([]);
+  expect(logs[0]?.notes[0]).toMatch(/^entries removed/);
+});
+
+test('where the copy was removed too, events and exports pass the shard over, and find says so', async () => {
+  const { data, folderOf } = await threeShards();
+  const own = folderOf('edge@2027q1');
+  await removeEntries(nodeDisk(own), tileFolder(join(own, PROOFS_FOLDER)), {
+    verifierKey: verifierKey('bank.example/edge@2027q1', privateKey),
+  });
+  for (const words of [
+    ['events', '--json'],
+    ['export', 'ocsf'],
+  ]) {
+    const { out, code } = await run([...words, '--data', data]);
+    expect(code).toBe(0);
+    expect(out.trim().split('\n')).toHaveLength(4 + 4);
+  }
+  const found = await run(['find', '--kind', 'decision', '--data', data]);
+  expect(found.err).toMatch(/the 6 entries of edge@2027q1 were removed on \d{4}/);
+  // The chain goes through what is left of it.
+  expect((await verify(data)).bad).toEqual([]);
 });

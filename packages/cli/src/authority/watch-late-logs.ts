@@ -10,7 +10,7 @@ const LATE_AFTER_MS = 120_000;
 /** What is looked at, and who is told. */
 export interface WatchLateLogsOptions {
   readonly points: () => readonly { readonly name: string; readonly spiffeId: string }[];
-  readonly collector: Pick<Collector, 'heardAtMs' | 'names'>;
+  readonly collector: Pick<Collector, 'heardAtMs' | 'isClosed' | 'names'>;
   /** SPIFFE IDs that have the feed open now. */
   readonly connected: () => ReadonlySet<string>;
   readonly record: Recorder;
@@ -57,7 +57,8 @@ export function watchLateLogs(options: WatchLateLogsOptions): LateLogWatch {
   return { look, close: () => clearInterval(timer) };
 }
 
-/** When any shard of the point's log was heard of; 0 for never. */
+/** When a shard of the point's log that is not closed was heard of; 0 for never. An old one alone is no sign of life. */
 function heardAtMs(collector: WatchLateLogsOptions['collector'], point: string): number {
-  return Math.max(...shardsOf(collector, point).map((name) => collector.heardAtMs(name) ?? 0));
+  const open = shardsOf(collector, point).filter((name) => !collector.isClosed(name));
+  return Math.max(0, ...open.map((name) => collector.heardAtMs(name) ?? 0));
 }

@@ -1,5 +1,5 @@
 import { type IndexProgress, openRecordIndex } from '@countersign/audit';
-import { nodeDisk, parseVerifierKey, removedCheckpoint, storedSize } from '@countersign/ledger';
+import { nodeDisk, parseVerifierKey, storedSize } from '@countersign/ledger';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder, indexFolderOf } from '../data-folder.ts';
 import { findLogs, nameOfCopied } from '../record/find-logs.ts';
@@ -30,8 +30,8 @@ export async function askFolder(
   if (logs.length === 0) throw new CommandError(`cannot find: found no log in ${root}`);
   const index = openRecordIndex();
   try {
-    for (const { name: shown, folder, key } of logs) {
-      if (key === undefined || (await removedCheckpoint(nodeDisk(folder))) !== undefined) continue;
+    for (const { name: shown, folder, key, removed } of logs) {
+      if (key === undefined || removed !== undefined) continue;
       const name = nameOfCopied(shown);
       const isOwn = folder === data.point(name).log;
       const source = {

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { logOfShard } from '@countersign/audit';
-import { nodeDisk, openCheckpoint, parseVerifierKey, removedCheckpoint } from '@countersign/ledger';
+import { openCheckpoint, parseVerifierKey } from '@countersign/ledger';
 import { type FoundLog, nameOfCopied } from '../record/find-logs.ts';
 
 /** A log whose entries retention removed: they are in no answer. */
@@ -17,9 +17,8 @@ export interface RemovedLog {
 /** Those of the logs of a folder, as what is left of them says; each log once. */
 export async function removedLogsOf(logs: readonly FoundLog[]): Promise<readonly RemovedLog[]> {
   const removed = new Map<string, RemovedLog>();
-  for (const { name: shown, folder, key } of logs) {
+  for (const { name: shown, folder, key, removed: note } of logs) {
     const name = nameOfCopied(shown);
-    const note = await removedCheckpoint(nodeDisk(folder));
     if (note === undefined || key === undefined || removed.has(name)) continue;
     const { origin, size } = openCheckpoint(note, [parseVerifierKey(key.text)]);
     const { mtimeMs } = await stat(join(folder, 'removed'));

@@ -39,7 +39,11 @@ export async function chooseLog(dataRoot: string, name: string | undefined): Pro
 
 /** The log that a command shows under a name; where there is a copy alone (on the authority's machine), it goes by the point's name too. */
 export function logNamed(logs: readonly FoundLog[], name: string): FoundLog | undefined {
-  return logs.find((log) => log.name === name) ?? logs.find((log) => log.name === copyName(name));
+  const named = [name, copyName(name)].flatMap(
+    (each) => logs.find((log) => log.name === each) ?? [],
+  );
+  // The copy has entries that the point has removed already.
+  return named.find(({ removed }) => removed === undefined) ?? named[0];
 }
 
 /** One log, or one and its collected copy. */

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { compareShards, shardName, shardPeriodsIn } from '@countersign/audit';
+import { nodeDisk, removedCheckpoint } from '@countersign/ledger';
 import { dataFolder } from '../data-folder.ts';
 
 /** One log in a data folder. */
@@ -14,6 +15,8 @@ export interface FoundLog {
   readonly cosigned?: string;
   /** The authority's copy of the same log. */
   readonly mirror?: string;
+  /** Its last checkpoint, where its entries were removed. */
+  readonly removed?: string;
 }
 
 /** The logs in a data folder: the authority's own, its log of checkpoints, the points' own, and the collected copies. */
@@ -55,7 +58,12 @@ export async function findLogs(root: string): Promise<readonly FoundLog[]> {
     const text = await keyIn(folder);
     if (text) found.push({ name: copyName(name), folder, key: { text, from: 'the authority' } });
   }
-  return found;
+  return Promise.all(
+    found.map(async (log) => {
+      const removed = await removedCheckpoint(nodeDisk(log.folder));
+      return removed === undefined ? log : { ...log, removed };
+    }),
+  );
 }
 
 const COPY = ' (collected)';

@@ -1,9 +1,4 @@
-import {
-  nodeDisk,
-  parseVerifierKey,
-  removedCheckpoint,
-  verifiedEntries,
-} from '@countersign/ledger';
+import { nodeDisk, parseVerifierKey, verifiedEntries } from '@countersign/ledger';
 import { decodeEvent, EVENT_VERSION, type Event, ModelError } from '@countersign/model';
 import { CommandError } from '../command-line/command.ts';
 import { type FoundLog, findLogs } from './find-logs.ts';
@@ -42,18 +37,22 @@ export async function* recordedEvents(
   }
 }
 
-/** A point's own log holds what its copy holds and perhaps more; a machine may have either, or both. */
+/**
+ * A point's own log holds what its copy holds and perhaps more; a machine may have either, or both. A point removes its own
+ * entries sooner than the authority does.
+ */
 export function eachOnce(logs: readonly FoundLog[]): readonly FoundLog[] {
-  const own = new Set(logs.flatMap(({ mirror }) => (mirror === undefined ? [] : [mirror])));
+  const held = logs.filter(({ removed }) => removed === undefined);
+  const own = new Set(held.flatMap(({ mirror }) => (mirror === undefined ? [] : [mirror])));
   // What stands in the log of checkpoints are no events.
-  return logs.filter(({ folder, cosigned }) => cosigned === undefined && !own.has(folder));
+  return held.filter(({ folder, cosigned }) => cosigned === undefined && !own.has(folder));
 }
 
 async function* eventsOf(
   { folder, key }: FoundLog,
   sinceMs: number,
 ): AsyncGenerator<Event, void, undefined> {
-  if (!key || (await removedCheckpoint(nodeDisk(folder))) !== undefined) return;
+  if (!key) return;
   const verifier = parseVerifierKey(key.text);
   const { name: origin } = verifier;
   let at = 0;

@@ -11,7 +11,6 @@ import {
   parseVerifierKey,
   proveEntry,
   proveKeptEntry,
-  removedCheckpoint,
   tileFolder,
   verifiedEntries,
 } from '@countersign/ledger';
@@ -117,7 +116,7 @@ async function proveKept(
   index: number,
   { entry, checkpoint }: { readonly entry: Buffer; readonly checkpoint: string | undefined },
 ): Promise<EvidenceEntry> {
-  if ((await removedCheckpoint(nodeDisk(log.folder))) === undefined) {
+  if (log.removed === undefined) {
     throw new UsageError(`found --entry for ${log.name}, which holds its entries itself`);
   }
   try {
@@ -194,7 +193,7 @@ async function findIn(
   fits: (event: Event) => boolean,
 ): Promise<{ readonly from: KeyedLog; readonly index: number } | undefined> {
   for (const from of logs) {
-    if ((await removedCheckpoint(nodeDisk(from.folder))) !== undefined) continue;
+    if (from.removed !== undefined) continue;
     const index = await find(from, fits);
     if (index !== undefined) return { from, index };
   }
