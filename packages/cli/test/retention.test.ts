@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openRollingLog, shardFolders } from '@countersign/audit';
 import { ed25519NoteSigner } from '@countersign/ledger';
@@ -126,6 +126,15 @@ test('what is due goes, here and at the point; what a hold is on stays; all of i
     ...['find', '--kind', 'alarm', '--log', 'authority'],
   );
   expect(alarms.answer.rows.map(({ event }) => `${event.alarm}: ${event.detail}`)).toEqual([]);
+
+  // What is left is looked at, too.
+  const tile = join(folder('edge'), 'proofs', 'tile', '0', '000.p', '3');
+  const good = readFileSync(tile);
+  writeFileSync(tile, Buffer.alloc(96));
+  const bad = await run(['find', '-d', data, '--kind', 'alarm', '--complete']);
+  expect(bad.code).toBe(1);
+  expect(bad.err).toContain('problem: edge: log-damaged: checkpoint at byte 0');
+  writeFileSync(tile, good);
 
   await bank.restartEdge(async () => {});
   await expect

@@ -2,6 +2,7 @@ import {
   type CheckpointSource,
   type Collector,
   type CollectorRefusal,
+  logOfShard,
   parseShardName,
   type RecordIndex,
   type RollingLog,
@@ -12,7 +13,7 @@ import type { Identity } from '@countersign/identity';
 import { renameVerifierKey } from '@countersign/ledger';
 import { type DataFolder, indexFolderOf } from '../data-folder.ts';
 import { checkpointSource } from '../find/checkpoint-source.ts';
-import type { RemovedLog } from '../find/removed-logs.ts';
+import type { RemovedLog, RemovedPlace } from '../find/removed-logs.ts';
 import { collectedLogs } from './collected-logs.ts';
 
 const LOOK_EVERY_MS = 1000;
@@ -26,6 +27,8 @@ export interface RecordQuestions {
   checkpoints(): Promise<CheckpointSource | undefined>;
   /** Logs whose entries retention removed. */
   removed(): Promise<readonly RemovedLog[]>;
+  /** Where what is left of such a log is; nothing for one whose point is not registered any more. */
+  placeOf(log: RemovedLog): RemovedPlace | undefined;
   /** Why a log is not being collected, if it is not. */
   refusal(name: string): CollectorRefusal | undefined;
   close(): Promise<void>;
@@ -83,6 +86,14 @@ export function openRecordQuestions(options: {
     catchUp,
     refusal: (name) => collector.refusal(name),
     removed: options.removed,
+    placeOf({ name, origin }) {
+      if (logOfShard(name) === 'authority') {
+        const verifierKey = renameVerifierKey(logVerifierKey, origin);
+        return { folder: folder.ownLog(name), verifierKey };
+      }
+      const verifierKey = collector.point(name)?.verifierKey;
+      return verifierKey === undefined ? undefined : { folder: folder.mirror(name), verifierKey };
+    },
     checkpoints: () => checkpointSource(folder),
     async close() {
       clearInterval(timer);

@@ -56,6 +56,7 @@ export function recordRoutes(options: {
           checkpoints: questions.checkpoints,
           refusal: questions.refusal,
           removed: questions.removed,
+          placeOf: questions.placeOf,
           onProgress(progress) {
             if (Date.now() - toldAt < PROGRESS_EVERY_MS) return;
             toldAt = Date.now();

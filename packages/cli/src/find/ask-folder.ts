@@ -3,6 +3,7 @@ import { nodeDisk, parseVerifierKey, storedSize } from '@countersign/ledger';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder, indexFolderOf } from '../data-folder.ts';
 import { findLogs, nameOfCopied } from '../record/find-logs.ts';
+import { originOf } from '../record/log-keys.ts';
 import { checkpointSource } from './checkpoint-source.ts';
 import { type Found, findIn } from './found.ts';
 import type { RecordQuestion } from './record-question.ts';
@@ -47,6 +48,10 @@ export async function askFolder(
       ...options,
       checkpoints: () => checkpointSource(data),
       removed: () => removedLogsOf(logs),
+      placeOf: ({ origin }) => {
+        const log = logs.find((each) => each.removed && originOf(each) === origin);
+        return log?.key && { folder: log.folder, verifierKey: log.key.text };
+      },
     });
   } finally {
     await index.close();

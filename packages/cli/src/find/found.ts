@@ -7,7 +7,7 @@ import type {
   RecordIndex,
 } from '@countersign/audit';
 import type { RecordQuestion } from './record-question.ts';
-import { type RemovedLog, removedOf } from './removed-logs.ts';
+import { faultOfRemoved, type RemovedLog, type RemovedPlace, removedOf } from './removed-logs.ts';
 
 /** A log that the authority refuses to collect any more. */
 export interface UncollectedLog extends CollectorRefusal {
@@ -39,6 +39,8 @@ export async function findIn(
     readonly refusal?: (log: string) => CollectorRefusal | undefined;
     readonly checkpoints?: () => Promise<CheckpointSource | undefined>;
     readonly removed?: () => Promise<readonly RemovedLog[]>;
+    /** Where what is left of a removed log is. */
+    readonly placeOf?: (log: RemovedLog) => RemovedPlace | undefined;
   },
 ): Promise<Found> {
   const { where, logs, fromMs, toMs, order, limit, cursor, isComplete } = asked;
@@ -49,7 +51,7 @@ export async function findIn(
     ...(toMs !== undefined && { toMs }),
   };
   const page = { order, limit, ...(cursor !== undefined && { cursor }) };
-  const { checkpoints: find, refusal, removed: findRemoved, ...askOptions } = options;
+  const { checkpoints: find, refusal, removed: findRemoved, placeOf, ...askOptions } = options;
   const answer = await index.ask(question, page, askOptions);
   const uncollected = answer.logs.flatMap(({ name }) => {
     const refused = refusal?.(name);
@@ -64,7 +66,8 @@ export async function findIn(
   if (!isComplete) return told;
   const checkpoints = await find?.();
   const verifyOptions = { ...askOptions, ...(checkpoints && { checkpoints }) };
-  const completeness = withoutRemoved(await index.verify(question, verifyOptions), removed);
+  const verified = await index.verify(question, verifyOptions);
+  const completeness = await withRemoved(verified, removed, placeOf);
   if (uncollected.length === 0) return { ...told, completeness };
   const problems = uncollected.map(({ log, code, sinceMs, detail }) => ({
     code: 'log-uncollected' as const,
@@ -81,13 +84,24 @@ export async function findIn(
   };
 }
 
-/** That entries were removed is told by itself: a log without any is not one that somebody took away. */
-function withoutRemoved(found: Completeness, removed: readonly RemovedLog[]): Completeness {
+/** That entries were removed is told by itself, and is no fault where what is left of their log proves it. */
+async function withRemoved(
+  found: Completeness,
+  removed: readonly RemovedLog[],
+  placeOf: ((log: RemovedLog) => RemovedPlace | undefined) | undefined,
+): Promise<Completeness> {
+  if (removed.length === 0) return found;
   const names = new Set(removed.map(({ name }) => name));
   const problems = found.problems.filter(
     ({ code, log }) => code !== 'log-missing' || !names.has(log),
   );
-  if (problems.length === found.problems.length) return found;
+  for (const log of removed) {
+    const place = placeOf?.(log);
+    const detail = place
+      ? await faultOfRemoved(log, place)
+      : 'found no key that it is verified with';
+    if (detail !== undefined) problems.push({ code: 'log-damaged', log: log.name, detail });
+  }
   const isComplete =
     problems.length === 0 &&
     found.problemsOmitted === 0 &&
