@@ -6,12 +6,15 @@ import {
   type RollingLog,
   shardBounds,
   shardFolder,
+  shardName,
+  shardPeriodsIn,
 } from '@countersign/audit';
 import {
   nodeDisk,
   openCheckpoint,
   PROOFS_FOLDER,
   parseVerifierKey,
+  removedCheckpoint,
   removeEntries,
   tileFolder,
 } from '@countersign/ledger';
@@ -22,6 +25,8 @@ const LOOK_EVERY_MS = 3_600_000;
 /** What a point removes its own shards with. */
 export interface LocalRemovalOptions {
   readonly log: RollingLog;
+  /** Of the first shard. */
+  readonly origin: string;
   /** The folder of the first shard. */
   readonly folder: string;
   readonly verifierKeyOf: (origin: string) => string;
@@ -47,7 +52,9 @@ export interface LocalRemoval {
 export function removeLocalShards(options: LocalRemovalOptions): LocalRemoval {
   const { keep, now, warn } = options;
   const whole = new Set<OpenShard>();
-  let working: Promise<void> = Promise.resolve();
+  let working: Promise<void> = finishCut(options).catch((error: Error) =>
+    warn(`could not finish the removal of a shard: ${error.message}`),
+  );
   let isClosed = false;
   const look = (): void => {
     working = working.then(async () => {
@@ -77,6 +84,19 @@ export function removeLocalShards(options: LocalRemovalOptions): LocalRemoval {
       await working;
     },
   };
+}
+
+/** Removals that the end of the process cut: the shard counts as removed, and segments of it are left. */
+async function finishCut({ origin, folder, verifierKeyOf }: LocalRemovalOptions): Promise<void> {
+  for (const period of [undefined, ...(await shardPeriodsIn(folder))]) {
+    const place = shardFolder(folder, period);
+    const disk = nodeDisk(place);
+    const isLeft = (await disk.list()).some((name) => name.endsWith('.log'));
+    if (!isLeft || (await removedCheckpoint(disk)) === undefined) continue;
+    await removeEntries(disk, tileFolder(join(place, PROOFS_FOLDER)), {
+      verifierKey: verifierKeyOf(shardName(origin, period)),
+    });
+  }
 }
 
 async function endOf({ origin, log }: OpenShard): Promise<number> {

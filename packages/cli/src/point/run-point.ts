@@ -189,7 +189,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       return follower.close();
     });
     const removal = removeLocalShards({
-      ...{ log, folder: folder.log, now, warn },
+      ...{ log, origin, folder: folder.log, now, warn },
       verifierKeyOf: (shard) => verifierKey(shard, publicBytes(keys.log)),
       keep: () => record.localKeep,
       record: (action, detail) => appendRemoval(log, { action, detail, at: now() }, warn),
