@@ -9,7 +9,8 @@ export type AuditErrorCode =
   | 'ERR_AUDIT_INDEX_FAILED'
   | 'ERR_AUDIT_SHARD_UNSOUND'
   | 'ERR_AUDIT_QUESTION'
-  | 'ERR_AUDIT_CURSOR';
+  | 'ERR_AUDIT_CURSOR'
+  | 'ERR_AUDIT_RECORD_KEYS';
 
 /** Something that could not be collected or pushed; `code` is stable, the message is for people. */
 export class AuditError extends Error {

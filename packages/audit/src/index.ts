@@ -36,6 +36,7 @@ export type {
 export { type FileSinkOptions, fileSink } from './export/file-sink.ts';
 export type { HttpSinkOptions } from './export/http-post.ts';
 export { type HttpsSinkOptions, httpsSink } from './export/https-sink.ts';
+export { LagMeter } from './export/lag-meter.ts';
 export { type OtlpSinkOptions, otlpSink } from './export/otlp-sink.ts';
 export { startExporter } from './export/start-exporter.ts';
 export { type SyslogSinkOptions, syslogSink } from './export/syslog-sink.ts';
@@ -82,6 +83,33 @@ export {
 export { OCSF_VERSION, type OcsfEvent, type OcsfMetadata } from './ocsf/ocsf-event.ts';
 export { type ToOcsfOptions, toOcsf } from './ocsf/to-ocsf.ts';
 export { openCollector } from './open-collector.ts';
+export { askByName, type Namer, withoutNames } from './privacy/ask-by-name.ts';
+export { type Person, type Pseudonym, parsePerson, personOfSubject } from './privacy/person.ts';
+export { recordKeyRoutes } from './privacy/record-key-routes.ts';
+export type { Erasure, RecordKeyStore } from './privacy/record-key-store.ts';
+export { openRecordKeyStore } from './privacy/record-key-store.ts';
+export {
+  keyPeriodOf,
+  type OpenRecordKeys,
+  openRecordKeys,
+  parseRecordKeys,
+  type RecordKeys,
+} from './privacy/record-keys.ts';
+export {
+  type ClosedPart,
+  openingsOf,
+  type Revealed,
+  revealByOpenings,
+  revealEvent,
+} from './privacy/reveal-event.ts';
+export { createSealer, type Sealer, type SealerOptions } from './privacy/seal-event.ts';
+export type {
+  LogPublisher,
+  PublishedLog,
+  PublishStatus,
+  PublishTrouble,
+} from './publish/log-publisher.ts';
+export { type LogPublisherOptions, startLogPublisher } from './publish/start-log-publisher.ts';
 export { decodePush, encodePush, PUSH_BYTES_MAX } from './push-format.ts';
 export { type ReadEvents, readEvents } from './read-events.ts';
 export { type HoldScope, holdCovers, type LegalHold } from './retention/legal-hold.ts';

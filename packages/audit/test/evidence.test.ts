@@ -8,7 +8,7 @@ import { AT, BODY, issued, signedDecision, TOKEN } from './support/signed-decisi
 
 function entryOf(event: Event, role = 'subject'): VerifiedEvidenceEntry {
   const { origin, seq: index } = event;
-  return { role, origin, index, entry: encodeEvent(event), isProven: true };
+  return { role, origin, index, entry: encodeEvent(event), openings: [], isProven: true };
 }
 
 function check(

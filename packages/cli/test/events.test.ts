@@ -45,12 +45,11 @@ async function shown(
   }
   await log.close();
   let text = '';
-  const write = (more: string) => {
-    text += more;
-  };
   const io: Io = {
-    out: write,
-    err: write,
+    out(more) {
+      text += more;
+    },
+    err: () => undefined,
     isTerminal,
     env: {},
     cwd: root,

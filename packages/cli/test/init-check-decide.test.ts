@@ -68,7 +68,7 @@ describe('check', () => {
     const text = await countersign(['check'], { cwd: broken.path });
     expect(text.code).toBe(EXIT.negative);
     expect(text.out).toMatch(
-      /^surfaces\/accounts.yaml:9:7: error: found 'enfroce', expected one of shadow, enforce\n {4}did you mean 'enforce'\?\n/,
+      /^surfaces\/accounts.yaml:10:7: error: found 'enfroce', expected one of shadow, enforce\n {4}did you mean 'enforce'\?\n/,
     );
     expect(text.out).toMatch(/not good: \d+ errors?, 0 warnings\n$/);
 
@@ -80,7 +80,7 @@ describe('check', () => {
     expect(problems[0]).toEqual({
       severity: 'error',
       file: 'surfaces/accounts.yaml',
-      line: 9,
+      line: 10,
       column: 7,
       found: "'enfroce'",
       expected: 'one of shadow, enforce',

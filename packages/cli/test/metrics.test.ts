@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT } from '@countersign/cli';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startAuthorityAndEdge } from './authority-and-edge.ts';
@@ -33,6 +34,22 @@ test('the authority tells of its log, of collection and of exports', async () =>
   expect(metrics['countersign_export_failing{export="archive"}']).toBe(0);
   expect(metrics).toMatchObject({ countersign_log_queue_bytes: expect.any(Number) });
 });
+
+test('the authority tells how far the index of `find` and the published logs are behind each log', async () => {
+  for (;;) {
+    const metrics = await metricsOf(bank.metricsUrl);
+    const behind = ['index', 'publish'].flatMap((what) =>
+      ['authority', 'edge'].map((log) => [
+        metrics[`countersign_${what}_pending_entries{log="${log}"}`] ?? Number.NaN,
+        metrics[`countersign_${what}_lag_seconds{log="${log}"}`] ?? Number.NaN,
+      ]),
+    );
+    expect(behind.flat().every((each) => each < 60 || Number.isNaN(each))).toBe(true);
+    expect(metrics['countersign_publish_failing{log="authority"}'] ?? 0).toBe(0);
+    if (behind.flat().every((each) => each === 0)) return;
+    await sleep(100);
+  }
+}, 60_000);
 
 test('a point tells of its log and of what is not collected', async () => {
   const metrics = await metricsOf(bank.edgeMetricsUrl);

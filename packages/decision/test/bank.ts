@@ -14,6 +14,7 @@ const accounts: Surface = {
   criticality: 'high',
   regulations: [],
   dataClasses: [],
+  persons: [],
   mode: 'enforce',
   upstream: { kind: 'unix', path: 'accounts.sock' },
   audience: 'https://api.bank.example/accounts',

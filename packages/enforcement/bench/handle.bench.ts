@@ -47,6 +47,7 @@ const surface: Surface = {
   criticality: 'high',
   regulations: [],
   dataClasses: [],
+  persons: [],
   mode: 'enforce',
   upstream: { kind: 'unix', path: 'none.sock' },
   audience: 'https://api.bank.example/accounts',
@@ -172,6 +173,7 @@ async function measure(name: string, point: DecisionPoint, index: number): Promi
     config,
     replica: { point, onChange: () => () => {} },
     log,
+    seal: (event) => event,
     // No connection is made, so nobody looks at it.
     workload: {
       spiffeId: POINT_ID,

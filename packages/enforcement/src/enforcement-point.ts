@@ -1,7 +1,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import type { DecisionPoint, ReplicaChange } from '@countersign/decision';
 import type { Log } from '@countersign/ledger';
-import { compactId } from '@countersign/model';
+import { compactId, type Event } from '@countersign/model';
 import type { PointConfig } from '@countersign/policy';
 import type { Workload } from '@countersign/sdk';
 import { decodePem } from '@countersign/spiffe';
@@ -36,6 +36,8 @@ export interface EnforcementPointOptions {
   readonly replica: Knowledge;
   /** The point's own log. */
   readonly log: Log;
+  /** Seals what is personal in an event before it is written; when it throws, the event is not, and the request is refused. */
+  readonly seal: (event: Event) => Event;
   /** The point's own SVID; its renewals are taken up by listeners and upstream connections. */
   readonly workload: Workload;
   readonly transactionSigner: TransactionSigner;
@@ -118,6 +120,7 @@ export function createEnforcementPoint(options: EnforcementPointOptions): Enforc
   const recorder = createRecorder({
     log: options.log,
     now,
+    seal: options.seal,
     onFailure: (detail) => alarms.raise('log-unavailable', detail),
   });
   const upstreams = createUpstreams(workload, now);

@@ -105,6 +105,7 @@ export const ACCOUNTS: Surface = {
   criticality: 'high',
   regulations: [],
   dataClasses: [],
+  persons: [],
   mode: 'enforce',
   upstream: { kind: 'unix', path: 'accounts.sock' },
   audience: AUDIENCE,
@@ -342,6 +343,7 @@ export async function openBank(options: BankOptions = {}): Promise<Bank> {
       },
     },
     log: bank.log,
+    seal: (event) => event,
     workload,
     transactionSigner: {
       kid: 'txn-edge',
@@ -749,6 +751,9 @@ export async function createTestWorkload(
       return current.keyPem;
     },
     get notAfterMs() {
+      return current.notAfterMs;
+    },
+    get renewAfterMs() {
       return current.notAfterMs;
     },
     authorities: [authority.certificate],

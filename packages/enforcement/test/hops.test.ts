@@ -158,6 +158,7 @@ async function openOuter(
     config,
     replica,
     log,
+    seal: (event) => event,
     workload,
     transactionSigner: {
       kid: 'txn-outer',

@@ -10,6 +10,8 @@ const KINDS = {
   facts: 'ed25519',
   policy: 'ed25519',
   log: 'ed25519',
+  /** Nothing is agreed with it: its secret is what the record's keys are encrypted under. */
+  record: 'x25519',
 } as const;
 const NAMES = Object.keys(KINDS) as (keyof typeof KINDS)[];
 
@@ -22,6 +24,7 @@ export interface AuthorityKeys {
   readonly facts: KeyObject;
   readonly policy: KeyObject;
   readonly log: KeyObject;
+  readonly record: KeyObject;
 }
 
 /** Reads the keys of a folder, or makes the folder with all of them. */
@@ -47,6 +50,7 @@ export async function openKeyFiles({
     facts: await read('facts'),
     policy: await read('policy'),
     log: await read('log'),
+    record: await readOrMake(folder, 'record', passphrase),
   };
 }
 
@@ -66,35 +70,71 @@ async function makeKeyFiles(folder: string, passphrase: string): Promise<void> {
   const made = await mkdtemp(`${target}.new-`);
   try {
     for (const name of NAMES) {
-      const { privateKey } =
-        KINDS[name] === 'ec'
-          ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
-          : generateKeyPairSync('ed25519');
-      const pem = privateKey.export({
-        type: 'pkcs8',
-        format: 'pem',
-        cipher: 'aes-256-cbc',
-        passphrase,
-      });
-      const file = await open(join(made, `${name}.pem`), 'wx', 0o600);
-      try {
-        await file.writeFile(pem);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
+      await makeKeyFile(join(made, `${name}.pem`), KINDS[name], passphrase);
     }
     await rename(made, target);
   } catch (error) {
     await rm(made, { recursive: true, force: true });
     throw error;
   }
-  const parent = await open(dirname(target), 'r');
+  await syncFolder(dirname(target));
+}
+
+async function makeKeyFile(
+  path: string,
+  kind: (typeof KINDS)[keyof typeof KINDS],
+  passphrase: string,
+): Promise<void> {
+  const pem = generatePrivateKey(kind).export({
+    type: 'pkcs8',
+    format: 'pem',
+    cipher: 'aes-256-cbc',
+    passphrase,
+  });
+  const file = await open(path, 'wx', 0o600);
   try {
-    await parent.sync();
+    await file.writeFile(pem);
+    await file.sync();
   } finally {
-    await parent.close();
+    await file.close();
   }
+}
+
+function generatePrivateKey(kind: (typeof KINDS)[keyof typeof KINDS]): KeyObject {
+  switch (kind) {
+    case 'ec':
+      return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+    case 'ed25519':
+      return generateKeyPairSync('ed25519').privateKey;
+    case 'x25519':
+      return generateKeyPairSync('x25519').privateKey;
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/**
+ * A keyring may be older than this key. Where it was lost instead, what is encrypted under it does not open with the new
+ * one, and the start ends with that.
+ */
+async function readOrMake(folder: string, name: 'record', passphrase: string): Promise<KeyObject> {
+  const path = join(folder, `${name}.pem`);
+  try {
+    await stat(path);
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error;
+    await makeKeyFile(`${path}.new`, KINDS[name], passphrase);
+    await rename(`${path}.new`, path);
+    await syncFolder(folder);
+  }
+  return readKeyFile(folder, name, passphrase);
 }
 
 async function readKeyFile(

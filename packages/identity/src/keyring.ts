@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, type KeyObject, sign } from 'node:crypto';
+import { createHash, createPublicKey, hkdfSync, type KeyObject, sign } from 'node:crypto';
 import { type CaSigner, softwareSigner } from '@countersign/spiffe';
 import { localSigner, type StatementSigner } from '@countersign/state';
 import { openKeyFiles } from './key-files.ts';
@@ -17,6 +17,8 @@ export interface Keyring {
     readonly publicKey: Uint8Array;
     sign(message: Uint8Array): Uint8Array;
   };
+  /** 32 bytes: what the keys of the record are encrypted under. It stays with the authority. */
+  readonly recordSecret: Uint8Array;
   /** P-256: access tokens. The private half goes to the issuer of this room only. */
   readonly accessTokens: {
     readonly kid: string;
@@ -54,6 +56,7 @@ export async function openKeyring(options: {
       publicKey: Buffer.from(publicJwkOf(keys.log).x, 'base64url'),
       sign: (message: Uint8Array) => sign(null, message, keys.log),
     }),
+    recordSecret: recordSecretOf(keys.record),
     accessTokens: Object.freeze({
       kid: tokenJwk.kid,
       publicJwk: Object.freeze({ ...tokenJwk, alg: 'ES256', use: 'sig' }),
@@ -76,6 +79,12 @@ export function jwkThumbprint(jwk: Readonly<Record<string, unknown>>): string {
   // RFC 7638 §3.3, RFC 8037 §2: the required members and no others, in lexicographic order.
   const members = kty === 'EC' ? { crv, kty, x, y } : { crv, kty, x };
   return createHash('sha256').update(JSON.stringify(members)).digest('base64url');
+}
+
+/** From the private scalar (RFC 7748 §5), so that the key itself is used for nothing else. */
+function recordSecretOf(key: KeyObject): Uint8Array {
+  const scalar = Buffer.from(String(key.export({ format: 'jwk' }).d), 'base64url');
+  return new Uint8Array(hkdfSync('sha256', scalar, '', 'countersign record keys v1', 32));
 }
 
 function publicJwkOf(key: KeyObject): Record<string, string> & { kid: string; x: string } {

@@ -48,6 +48,8 @@ export interface Identity {
   registerPoints(points: readonly PointRegistration[]): Promise<Applied>;
   points(): readonly Point[];
   subjects(): readonly Extract<Fact, { kind: 'subject' }>[];
+  /** What is known of one subject; nothing when it is not registered. */
+  subject(spiffeId: string): Extract<Fact, { kind: 'subject' }> | undefined;
   /** For a registered, enabled subject; `ttlSeconds` 1 to 86,400, 600 if not said. */
   createJoinToken(request: {
     readonly spiffeId: string;
@@ -187,6 +189,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     registerPoints: (points) => serial.run(() => registry.registerPoints(points)),
     points: () => registry.points(),
     subjects: () => registry.subjects(),
+    subject: (spiffeId) => registry.subject(spiffeId),
     createJoinToken: (request) =>
       serial.run(async () => {
         const { spiffeId, ttlSeconds = JOIN_TOKEN_TTL_SECONDS, by } = request;

@@ -18,10 +18,10 @@ import { newKey, passphrase } from './authority.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'keyring-'));
 afterAll(() => rmSync(root, { recursive: true }));
-const NAMES = ['access-tokens.pem', 'ca.pem', 'facts.pem', 'log.pem', 'policy.pem'];
+const NAMES = ['access-tokens.pem', 'ca.pem', 'facts.pem', 'log.pem', 'policy.pem', 'record.pem'];
 
 describe('openKeyring', () => {
-  test('makes five encrypted keys that only their owner may read, and opens them again', async () => {
+  test('makes six encrypted keys that only their owner may read, and opens them again', async () => {
     const folder = join(root, 'deep', 'keys');
     const made = await openKeyring({ folder, passphrase });
     expect(readdirSync(folder).sort()).toEqual(NAMES);
@@ -80,7 +80,16 @@ describe('openKeyring', () => {
       code: 'ERR_IDENTITY_KEY',
       message: expect.stringContaining('ca.pem'),
     });
-    expect(readdirSync(folder)).toHaveLength(4);
+    expect(readdirSync(folder)).toHaveLength(5);
+  });
+
+  test("makes the record's key for a keyring that is older than it, and keeps it", async () => {
+    const folder = join(root, 'older');
+    await openKeyring({ folder, passphrase });
+    rmSync(join(folder, 'record.pem'));
+    const { recordSecret } = await openKeyring({ folder, passphrase });
+    expect(recordSecret).toHaveLength(32);
+    expect((await openKeyring({ folder, passphrase })).recordSecret).toEqual(recordSecret);
   });
 
   test('refuses a key that others may read', async () => {
@@ -117,6 +126,6 @@ describe('openKeyring', () => {
     const folder = join(root, 'empty');
     mkdirSync(folder);
     await openKeyring({ folder, passphrase });
-    expect(readdirSync(folder)).toHaveLength(5);
+    expect(readdirSync(folder)).toHaveLength(6);
   });
 });

@@ -8,6 +8,7 @@ export type {
 } from './evidence/evidence.ts';
 export { formatEvidence, parseEvidence } from './evidence/evidence-file.ts';
 export { proveEntry } from './evidence/prove-entry.ts';
+export { provePublishedEntry } from './evidence/prove-published-entry.ts';
 export {
   type VerifiedEvidenceEntry,
   type VerifyEvidenceOptions,
@@ -106,6 +107,7 @@ export {
 export { decodeBundle, encodeBundle } from './tiles/entry-bundle.ts';
 export type { FetchTile } from './tiles/fetch-tile.ts';
 export { httpTiles } from './tiles/http-tiles.ts';
+export { type PartialTiles, partialTiles } from './tiles/partial-tiles.ts';
 export {
   type PublishOptions,
   type PublishOutcome,
@@ -113,8 +115,14 @@ export {
   type PublishRefusal,
   publishTiles,
 } from './tiles/publish-tiles.ts';
+export type { PublishedPlace } from './tiles/published-prefix.ts';
 export { tileFolder } from './tiles/tile-folder.ts';
 export { bundlePath, tilePath } from './tiles/tile-path.ts';
+export {
+  openTilePublisher,
+  type TilePublisher,
+  type TilePublisherOptions,
+} from './tiles/tile-publisher.ts';
 export type { TileStore } from './tiles/tile-store.ts';
 export { TileTree } from './tiles/tile-tree.ts';
 export type {

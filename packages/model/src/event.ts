@@ -12,6 +12,16 @@ export const EVENT_VERSION = 1;
 const uid = z.object({ type: z.string(), id: z.string() });
 const spiffeId = z.string().max(2048);
 
+/** Personal fields of an event, encrypted under keys of the persons whom they are about. */
+const sealedPart = z.object({
+  /** The tree of keys: writer, quarter and retention class, such as `edge/2026q4/default`. */
+  key: z.string().max(200),
+  /** Pseudonyms, behind `~` how often the person had been erased. Without the key of any of them the part is lost. */
+  persons: z.array(z.string().max(64)).min(1).max(64),
+  /** Salt, commitment, ciphertext and tag; base64url. */
+  data: z.string().max(65_535),
+});
+
 /** What every event carries. */
 const envelope = {
   v: z.literal(EVENT_VERSION),
@@ -27,6 +37,8 @@ const envelope = {
   retention: z.string().min(1).max(63).optional(),
   /** True for traffic replayed to give a baseline; never counted as something that happened. */
   replayed: z.literal(true).optional(),
+  /** What is not for everyone who may read the record; see the `privacy` part of the audit room. */
+  sealed: z.array(sealedPart).max(3).optional(),
 };
 
 /** Who and what a request was about, as far as it was known when the event was written. */
@@ -206,6 +218,8 @@ const schema = z.discriminatedUnion('kind', [
 export type Event = Readonly<z.infer<typeof schema>>;
 /** The kinds of {@link Event}. */
 export type EventKind = Event['kind'];
+/** See the envelope's `sealed`. */
+export type SealedPart = Readonly<z.infer<typeof sealedPart>>;
 /** A peer or a token was accepted or refused. */
 export type AuthenticationEvent = Readonly<z.infer<typeof authentication>>;
 /** A request was decided. */

@@ -22,6 +22,7 @@ export {
   encodeEvent,
   type OutcomeEvent,
   parseEvent,
+  type SealedPart,
   type SignalEvent,
 } from './event.ts';
 export {

@@ -51,6 +51,8 @@ export interface Surface {
   readonly criticality: Criticality;
   readonly regulations: readonly string[];
   readonly dataClasses: readonly string[];
+  /** Resource types whose ids name persons, such as `Accounts::Account`: pseudonyms stand for them in the record. */
+  readonly persons: readonly string[];
   readonly mode: SurfaceMode;
   readonly upstream: Upstream;
   /** The audience that an access token for this surface must name. */

@@ -23,8 +23,17 @@ const full = new Map(
 // The compiler keeps these lists complete: a field added to the contract, or taken from it, is an
 // error here until its list, and the vector with every field, say the same.
 type Fields = { [K in EventKind]: Record<keyof Extract<Event, { kind: K }>, true> };
-const envelope = { v: true, id: true, at: true, origin: true, seq: true } as const;
-const common = { ...envelope, retention: true, replayed: true, kind: true } as const;
+const envelope = {
+  v: true,
+  id: true,
+  at: true,
+  origin: true,
+  seq: true,
+  retention: true,
+  replayed: true,
+  sealed: true,
+} as const;
+const common = { ...envelope, kind: true } as const;
 const part = { surface: true, subject: true, session: true, txn: true } as const;
 const request = {
   ...part,

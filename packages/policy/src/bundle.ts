@@ -1,5 +1,5 @@
 import type { Surface } from '@countersign/model';
-import type { PointConfig, RecordConfig } from './repository.ts';
+import type { PointConfig, ShardConfig } from './repository.ts';
 
 /** What a decision point loads: surfaces, policies and schema, all of one version. */
 export interface PolicyBundle {
@@ -13,7 +13,7 @@ export interface PolicyBundle {
   /** Where each enforcement point listens and what it routes, so that a point needs no file of the bank's. */
   readonly points: readonly PointConfig[];
   /** How the points' logs are divided; absent in bundles that older authorities signed. */
-  readonly record?: RecordConfig;
+  readonly record?: ShardConfig;
   readonly policies: readonly {
     readonly id: string;
     readonly text: string;

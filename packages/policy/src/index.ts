@@ -13,8 +13,11 @@ export type {
   PointConfig,
   Problem,
   RecordConfig,
+  RecordReader,
+  RecordRight,
   Repository,
   RouteConfig,
+  ShardConfig,
 } from './repository.ts';
 export { RepositoryError, type RepositoryErrorCode } from './repository-error.ts';
 export { generateSchema } from './schema/generate-schema.ts';

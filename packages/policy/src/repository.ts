@@ -31,18 +31,38 @@ export interface BankConfig {
     /** Where the authority's metrics are served; loopback. */
     readonly metrics?: HostPort;
   };
-  /** How logs are divided and how long events are kept; every default filled in. */
-  readonly record: RecordConfig & { readonly retention: readonly RetentionClass[] };
   readonly points: readonly PointConfig[];
+  readonly record: RecordConfig;
 }
 
 /** What points need to know of the record. */
-export interface RecordConfig {
+export interface ShardConfig {
   /** How long a shard of a log is. */
   readonly shard: 'month' | 'quarter' | 'year';
   /** How long a point keeps a closed shard of which the authority holds all. */
   readonly localKeep: Keep;
 }
+
+/** Who reads the record, how logs are divided and how long events are kept; every default filled in. */
+export interface RecordConfig extends ShardConfig {
+  /** The classes that ship, and the bank's. */
+  readonly retention: readonly RetentionClass[];
+  /** Over the network; nobody else does. */
+  readonly readers: readonly RecordReader[];
+  /** Whether every log is kept published. */
+  readonly publish: boolean;
+}
+
+/** A subject that may read the record over the network. */
+export interface RecordReader {
+  /** A SPIFFE ID of the bank's trust domain. */
+  readonly id: string;
+  /** `read` is always among them. */
+  readonly may: readonly RecordRight[];
+}
+
+/** `read`: questions, published logs, evidence. `resolve`: the names behind pseudonyms, too. */
+export type RecordRight = 'read' | 'resolve';
 
 /** A witness of checkpoints, run by somebody else. */
 export interface WitnessConfig {

@@ -12,6 +12,7 @@ async function operationsOf(folder: RepositoryFolder, text: string, extension = 
   if (extension !== 'yaml') {
     await folder.edit('surfaces/accounts.yaml', /openapi: .*/, `openapi: ${file}`);
   }
+  await folder.edit('surfaces/accounts.yaml', 'persons: [Account]', 'persons: []');
   await folder.remove('policies');
   await folder.remove('entities');
   await folder.write('identities/partners.yaml', '[]');

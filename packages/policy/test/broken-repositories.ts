@@ -48,7 +48,8 @@ async function addSurface(
 ): Promise<void> {
   let text = (await repository.read(SURFACE))
     .replaceAll('accounts', 'cards')
-    .replace('Accounts API', 'Cards API');
+    .replace('Accounts API', 'Cards API')
+    .replace('persons: [Account]', 'persons: []');
   for (const [from, to] of Object.entries(changes)) text = text.replace(from, to);
   await repository.write('surfaces/cards.yaml', text);
   await repository.write(
@@ -185,7 +186,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     claim: 'a mistyped key',
     breaks: edit(SURFACE, 'mode:', 'mdoe:'),
     says: [
-      "surfaces/accounts.yaml:9:1 error: unknown key 'mdoe'; one of name, title, owner, criticality, regulations, dataClasses, openapi, basePath, mode, upstream, audience, factsMaxAge and 3 more; did you mean 'mode'?",
+      "surfaces/accounts.yaml:10:1 error: unknown key 'mdoe'; one of name, title, owner, criticality, regulations, dataClasses, persons, openapi, basePath, mode, upstream, audience and 4 more; did you mean 'mode'?",
     ],
   },
   {
@@ -199,7 +200,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     claim: 'a mistyped word of a few',
     breaks: edit(SURFACE, 'mode: shadow', 'mode: enfroce'),
     says: [
-      "surfaces/accounts.yaml:9:7 error: 'enfroce'; one of shadow, enforce; did you mean 'enforce'?",
+      "surfaces/accounts.yaml:10:7 error: 'enfroce'; one of shadow, enforce; did you mean 'enforce'?",
     ],
   },
   {
@@ -244,21 +245,21 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     claim: 'a duration without unit',
     breaks: edit(SURFACE, 'factsMaxAge: 60s', "factsMaxAge: '60'"),
     says: [
-      "surfaces/accounts.yaml:12:14 error: '60'; how long a point serves without word from the authority, 1s to 24h: a whole number and s, m or h; write for example 60s",
+      "surfaces/accounts.yaml:13:14 error: '60'; how long a point serves without word from the authority, 1s to 24h: a whole number and s, m or h; write for example 60s",
     ],
   },
   {
     claim: 'a duration that is no text',
     breaks: edit(SURFACE, 'factsMaxAge: 60s', 'factsMaxAge: 60'),
     says: [
-      'surfaces/accounts.yaml:12:14 error: 60 (a number); text: how long a point serves without word from the authority, 1s to 24h; write for example 60s',
+      'surfaces/accounts.yaml:13:14 error: 60 (a number); text: how long a point serves without word from the authority, 1s to 24h; write for example 60s',
     ],
   },
   {
     claim: 'a duration below its bound',
     breaks: edit(SURFACE, 'factsMaxAge: 60s', 'factsMaxAge: 0s'),
     says: [
-      "surfaces/accounts.yaml:12:14 error: '0s'; how long a point serves without word from the authority, 1s to 24h; write for example 60s",
+      "surfaces/accounts.yaml:13:14 error: '0s'; how long a point serves without word from the authority, 1s to 24h; write for example 60s",
     ],
   },
   {
@@ -300,35 +301,49 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     claim: 'an upstream of two kinds',
     breaks: edit(SURFACE, '{ http: 127.0.0.1:9001 }', '{ http: 127.0.0.1:9001, unix: a.sock }'),
     says: [
-      'surfaces/accounts.yaml:10:11 error: a mapping; either unix: <socket> or http: <host:port>; write for example {"unix":"services/accounts.sock"}',
+      'surfaces/accounts.yaml:11:11 error: a mapping; either unix: <socket> or http: <host:port>; write for example {"unix":"services/accounts.sock"}',
     ],
   },
   {
     claim: 'an upstream of no kind',
     breaks: edit(SURFACE, '{ http: 127.0.0.1:9001 }', '{}'),
     says: [
-      'surfaces/accounts.yaml:10:11 error: a mapping; either unix: <socket> or http: <host:port>; write for example {"unix":"services/accounts.sock"}',
+      'surfaces/accounts.yaml:11:11 error: a mapping; either unix: <socket> or http: <host:port>; write for example {"unix":"services/accounts.sock"}',
     ],
   },
   {
     claim: 'a base path that ends in a slash',
     breaks: edit(SURFACE, '/accounts-api', '/accounts-api/'),
     says: [
-      "surfaces/accounts.yaml:8:11 error: '/accounts-api/'; a path such as /accounts-api: no '/' at its end, nothing to escape; write for example /accounts-api",
+      "surfaces/accounts.yaml:9:11 error: '/accounts-api/'; a path such as /accounts-api: no '/' at its end, nothing to escape; write for example /accounts-api",
     ],
   },
   {
     claim: 'a base path with dot segments',
     breaks: edit(SURFACE, '/accounts-api', '/a/../b'),
     says: [
-      "surfaces/accounts.yaml:8:11 error: '/a/../b'; a path without dot segments; write for example /accounts-api",
+      "surfaces/accounts.yaml:9:11 error: '/a/../b'; a path without dot segments; write for example /accounts-api",
+    ],
+  },
+  {
+    claim: 'persons by a type that nothing is of',
+    breaks: edit(SURFACE, 'persons: [Account]', 'persons: [Acount]'),
+    says: [
+      "surfaces/accounts.yaml:7:11 error: 'Acount'; a type that a path parameter names: Account; did you mean 'Account'?",
+    ],
+  },
+  {
+    claim: 'personal data and no word of whose',
+    breaks: edit(SURFACE, /persons: .*\n/, ''),
+    says: [
+      "surfaces/accounts.yaml:6:29 warning: personal-data, and no 'persons'; which ids name persons, of Account: else they stand in the record as they are; add for example persons: [Account], or persons: [] when none does",
     ],
   },
   {
     claim: 'a header that is no header',
     breaks: append(SURFACE, "identityHeaders: ['X Customer']\n"),
     says: [
-      "surfaces/accounts.yaml:14:19 error: 'X Customer'; the name of a header; write for example X-Customer-Id",
+      "surfaces/accounts.yaml:15:19 error: 'X Customer'; the name of a header; write for example X-Customer-Id",
     ],
   },
   {
@@ -448,7 +463,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     },
     says: [
       "policies/tests warning: no test about surface 'cards', which enforces; tests that say who may and who may not; write policies/tests/cards.yaml",
-      "surfaces/accounts.yaml:10:11 warning: '127.0.0.1:9001' behind a surface in mode shadow, and behind 'cards', which enforces; one mode before one resource: shadow passes on whatever comes, also to what 'cards' protects; set 'mode: enforce' here too, or give the two resources of their own",
+      "surfaces/accounts.yaml:11:11 warning: '127.0.0.1:9001' behind a surface in mode shadow, and behind 'cards', which enforces; one mode before one resource: shadow passes on whatever comes, also to what 'cards' protects; set 'mode: enforce' here too, or give the two resources of their own",
     ],
   },
   {
@@ -522,7 +537,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     breaks: edit(SURFACE, 'accounts.openapi.yaml', 'account.openapi.yaml'),
     says: [
       "surfaces/accounts.openapi.yaml warning: an API description that no surface names; a surface with 'openapi' naming it; add a surface for it, or remove it",
-      "surfaces/accounts.yaml:7:10 error: 'surfaces/account.openapi.yaml' does not exist; a file of at most 8388608 bytes that can be read; put the file there, or name another",
+      "surfaces/accounts.yaml:8:10 error: 'surfaces/account.openapi.yaml' does not exist; a file of at most 8388608 bytes that can be read; put the file there, or name another",
     ],
   },
   {
@@ -530,7 +545,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     breaks: edit(SURFACE, 'openapi: accounts', 'openapi: ../../accounts'),
     says: [
       "surfaces/accounts.openapi.yaml warning: an API description that no surface names; a surface with 'openapi' naming it; add a surface for it, or remove it",
-      "surfaces/accounts.yaml:7:10 error: '../../accounts.openapi.yaml'; a path inside the repository, from the folder of this file; put the description beside the surface",
+      "surfaces/accounts.yaml:8:10 error: '../../accounts.openapi.yaml'; a path inside the repository, from the folder of this file; put the description beside the surface",
     ],
   },
   {

@@ -36,7 +36,7 @@ test('tells all that is wrong in one run, in the order of files and lines', asyn
     ['playbooks/bulk-reading.yaml', 3, "did you mean 'HIGH'?"],
     ['policies/tests/accounts.yaml', 8, "did you mean 'permit'?"],
     ['surfaces/accounts.yaml', 3, "did you mean 'owner'?"],
-    ['surfaces/accounts.yaml', 9, "did you mean 'shadow'?"],
+    ['surfaces/accounts.yaml', 10, "did you mean 'shadow'?"],
   ]);
 });
 
@@ -47,7 +47,7 @@ test('a mistyped key hides no fault that the right one would show', async () => 
   const { problems } = await folder.check();
   expect(problems.map(({ file, line }) => [file, line])).toEqual([
     ['surfaces/accounts.openapi.yaml', 17],
-    ['surfaces/accounts.yaml', 7],
+    ['surfaces/accounts.yaml', 8],
   ]);
 });
 

@@ -24,6 +24,7 @@ const ACCOUNTS: Surface = {
   criticality: 'high',
   regulations: [],
   dataClasses: [],
+  persons: [],
   mode: 'enforce',
   upstream: { kind: 'unix', path: 'a.sock' },
   audience: 'https://a.example',

@@ -44,7 +44,7 @@ test('takes classes of the bank beside those that ship, and in place of one', as
     'payments',
   );
   expect(says).toEqual([]);
-  expect(repository?.config.record).toEqual({
+  expect(repository?.config.record).toMatchObject({
     shard: 'month',
     localKeep: { count: 30, unit: 'day' },
     retention: [

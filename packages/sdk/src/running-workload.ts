@@ -51,6 +51,9 @@ export class RunningWorkload implements Workload {
   get notAfterMs(): number {
     return this.#identity.notAfterMs;
   }
+  get renewAfterMs(): number {
+    return this.#identity.renewAfterMs;
+  }
   get authorities(): readonly Uint8Array[] {
     return this.#identity.authorities;
   }

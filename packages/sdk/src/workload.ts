@@ -9,6 +9,8 @@ export interface Workload {
   /** PKCS#8 PEM of the SVID's key. */
   readonly keyPem: string;
   readonly notAfterMs: number;
+  /** When it is to be renewed: a process that runs does so by itself. */
+  readonly renewAfterMs: number;
   /** DER of the X.509 authorities of the own trust domain. */
   readonly authorities: readonly Uint8Array[];
   /**

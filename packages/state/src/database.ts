@@ -1,7 +1,7 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { Kysely } from 'kysely';
+import { Kysely, sql } from 'kysely';
 import { sqliteDialect } from './sqlite-dialect.ts';
 import { StateError } from './state-error.ts';
 
@@ -16,6 +16,13 @@ export interface Database {
    * one to end, and fail with `ERR_STATE_BUSY` after 30 s. Retried by nobody.
    */
   transaction<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result>;
+  /**
+   * Leaves nothing of deleted and overwritten rows in the files: waits for readers, writes back and empties the
+   * write-ahead log. Free pages were zeroed already (`secure_delete`). What the disk itself or a copy keeps is beyond it.
+   *
+   * @throws {StateError} `ERR_STATE_BUSY` when somebody reads the file for longer than 5 s
+   */
+  forget(): Promise<void>;
   /** Ends the connection; queries after it fail. */
   close(): Promise<void>;
 }
@@ -46,6 +53,15 @@ export function openDatabase({ file }: { readonly file: string }): Database {
           tables: <Tables>() => transaction as unknown as Kysely<Tables>,
         }),
       ),
+    async forget() {
+      const { rows } = await sql<{ busy: number }>`pragma wal_checkpoint(truncate)`.execute(kysely);
+      if (rows[0]?.busy !== 0) {
+        throw new StateError(
+          'ERR_STATE_BUSY',
+          `could not empty the write-ahead log of '${file}': somebody reads it`,
+        );
+      }
+    },
     async close() {
       await kysely.destroy();
       if (sqlite.isOpen) sqlite.close(); // Kysely ends only a driver that it has used
@@ -67,6 +83,7 @@ function openSqlite(file: string): DatabaseSync {
       pragma synchronous = full;
       pragma foreign_keys = on;
       pragma trusted_schema = off;
+      pragma secure_delete = on;
     `);
     return sqlite;
   } catch (cause) {

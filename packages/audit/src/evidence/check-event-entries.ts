@@ -2,6 +2,7 @@ import { createPublicKey, hash, type KeyObject, X509Certificate } from 'node:cry
 import type { EvidenceCheck, VerifiedEvidenceEntry } from '@countersign/ledger';
 import { type DecisionEvent, decodeEvent, type Event, ModelError } from '@countersign/model';
 import { checkDigests, contentDigests, isSignatureOf, keyThumbprint } from '@countersign/sdk';
+import { type Revealed, revealByOpenings } from '../privacy/reveal-event.ts';
 import { checkDpopProof } from './check-dpop-proof.ts';
 import { checkOperation } from './check-operation.ts';
 
@@ -25,7 +26,7 @@ const SKEW_MS = 5_000;
  * decision tells of, and that its key was valid then. For {@link verifyEvidence} of `ledger`. Never throws for what an
  * entry holds.
  *
- * Parts: `event`, `signature`, `key`, `certificate`, `dpop`, `token`, `content`, `outcome`, `credential`.
+ * Parts: `event`, `sealed`, `signature`, `key`, `certificate`, `dpop`, `token`, `content`, `outcome`, `credential`.
  */
 export function checkEventEntries(
   entries: readonly VerifiedEvidenceEntry[],
@@ -77,7 +78,7 @@ function unprovenIs({ isProven }: VerifiedEvidenceEntry, found: Check): Check {
 }
 
 function eventOf(
-  { entry, origin, index, isProven }: VerifiedEvidenceEntry,
+  { entry, origin, index, isProven, openings }: VerifiedEvidenceEntry,
   add: (check: Check) => void,
 ): Event | undefined {
   let event: Event;
@@ -96,7 +97,33 @@ function eventOf(
     const place = `'${event.origin}' ${event.seq}, and stands in '${origin}' at ${index}`;
     add(check('event', 'bad', `it says ${place}`));
   }
-  return event;
+  return opened(event, openings, add);
+}
+
+/** The event with what its openings open; they must open all of it or it is not known what it says. */
+function opened(
+  event: Event,
+  openings: readonly Uint8Array[],
+  add: (check: Check) => void,
+): Event | undefined {
+  const { sealed = [] } = event;
+  if (sealed.length === 0 && openings.length === 0) return event;
+  let found: Revealed;
+  try {
+    found = revealByOpenings(event, openings);
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    add(check('sealed', 'bad', error.message.slice(0, 300)));
+    return undefined;
+  }
+  const parts = `${sealed.length - found.closed.length} of ${sealed.length} parts`;
+  if (openings.length > sealed.length - found.closed.length) {
+    add(check('sealed', 'bad', `an opening opens nothing of it: ${parts} opened`));
+  } else if (found.closed.length > 0) {
+    const detail = `${parts} opened: what names persons, and what they signed, stays closed`;
+    add(check('sealed', 'unknown', detail));
+  } else add(check('sealed', 'good', `${parts} opened`));
+  return found.event;
 }
 
 function decided(event: Event): string {
@@ -113,6 +140,8 @@ function checkSubject(event: Event, options: EventEvidenceOptions): readonly Che
   if (dpop !== undefined) checks.push(checkDpopProof(dpop, event));
   if (!signature) {
     const level = `evidence ${event.evidence ?? 'E0'}`;
+    const isSealed = event.sealed !== undefined && (event.evidence ?? 'E0') >= 'E2';
+    if (isSealed) return [...checks, check('signature', 'unknown', `it is sealed: ${level}`)];
     return [
       ...checks,
       signatureFault === undefined

@@ -55,7 +55,7 @@ async function readCursors(disk: LogDisk, folder: string): Promise<Map<string, n
   if (v !== 1 || !entries?.every(([, next]) => Number.isSafeInteger(next) && next >= 0)) {
     throw new AuditError(
       'ERR_AUDIT_CURSOR_INVALID',
-      `could not read ${folder}/${FILE}: found '${text.slice(0, 100)}', expected {"v":1,"logs":{<origin>:<index>}}; remove it to export everything again`,
+      `could not read ${folder}/${FILE}: found '${text.slice(0, 100)}', expected {"v":1,"logs":{<origin>:<index>}}; put the file of a backup there, or remove it to export everything again`,
     );
   }
   return new Map(entries);

@@ -22,6 +22,8 @@ export interface ExportFilter {
 
 /** What is wrong with an export, in the words of the alarm event. */
 export type ExportAlarmKind =
+  /** The export cannot be begun: its cursor is damaged, or its folder cannot be used. The others run. */
+  | 'export-stopped'
   /** The sink does not take what it is given, or cannot be reached. */
   | 'export-failed'
   /** Events were set aside: the sink refuses them, or took a batch without them. */
@@ -99,7 +101,7 @@ export interface ExportTrouble {
 /** Reads logs and sends their events to one sink. */
 export interface Exporter {
   readonly name: string;
-  /** Something was appended or collected: look now instead of within a second. */
+  /** Something was appended or collected: look now instead of within half a minute. */
   wake(): void;
   status(): ExporterStatus;
   /** Stops; what was not acknowledged is sent by the next exporter. */

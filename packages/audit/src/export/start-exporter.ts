@@ -23,8 +23,9 @@ import { makeRecords } from './make-records.ts';
 /** What is in memory of a log at once: about three times this as OCSF, and one batch of it encoded. */
 const READ_COUNT_MAX = 2000;
 const READ_BYTES_MAX = 1024 * 1024;
-/** Without a wake-up. */
-const LOOK_EVERY_MS = 1000;
+/** Without a wake-up, which comes with each commit and each collection: a safety net. */
+const LOOK_EVERY_MS = 30_000;
+const LOOK_MS_MIN = 1000;
 const BACKOFF_MS_MIN = 500;
 const BACKOFF_MS_MAX = 60_000;
 /** A sink may ask for more patience than our own, up to this. */
@@ -302,7 +303,7 @@ class RunningExporter implements Exporter {
     return this.#cursor.get(origin) + (this.#pending.get(origin) ?? 0);
   }
 
-  /** Resolves when woken, or after a second. */
+  /** Resolves when woken, or after a while. */
   async #nextLook(): Promise<void> {
     const { signal } = this.#closing;
     if (this.#isWoken || signal.aborted) return;
@@ -312,10 +313,16 @@ class RunningExporter implements Exporter {
     const looked = new AbortController();
     await Promise.race([
       promise,
-      wait(LOOK_EVERY_MS, AbortSignal.any([looked.signal, signal])).catch(() => undefined),
+      wait(this.#lookAgainMs(), AbortSignal.any([looked.signal, signal])).catch(() => undefined),
     ]);
     looked.abort();
     this.#wake = undefined;
+  }
+
+  /** A log that could not be read is asked again in time, though nobody wakes for it. */
+  #lookAgainMs(): number {
+    const againAtMs = Math.min(...this.#askAgainAtMs.values());
+    return Math.max(LOOK_MS_MIN, Math.min(LOOK_EVERY_MS, againAtMs - this.#options.now()));
   }
 
   #alarm(alarm: ExportAlarmKind, detail: string): void {

@@ -67,7 +67,7 @@ export async function exporting(
     ...options,
   });
   /** How long it backed off, in order; looking each second is left out. */
-  const backOffs = () => waits.filter((each) => each !== 1000);
+  const backOffs = () => waits.filter((each) => each !== 30_000);
   return { exporter, alarms, backOffs };
 }
 

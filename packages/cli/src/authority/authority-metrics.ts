@@ -1,6 +1,7 @@
-import type { Collector, ExporterStatus, Labels, Metrics } from '@countersign/audit';
+import type { Collector, ExporterStatus, Labels, Metrics, PublishStatus } from '@countersign/audit';
 import type { Identity } from '@countersign/identity';
 import { collectedSize } from './collected-logs.ts';
+import type { IndexLag } from './index-lags.ts';
 
 /** What the authority tells of collection and exports. */
 export function measureAuthority(
@@ -11,6 +12,8 @@ export function measureAuthority(
     /** SPIFFE IDs that have the feed open now. */
     readonly connected: () => ReadonlySet<string>;
     readonly exports: () => readonly ExporterStatus[];
+    readonly index: () => readonly IndexLag[];
+    readonly published: () => readonly PublishStatus[];
   },
 ): void {
   const { identity, collector, connected, exports } = parts;
@@ -58,5 +61,33 @@ export function measureAuthority(
     'countersign_export_dead_letters',
     'Events that were set aside.',
     each(({ deadLetters }) => deadLetters),
+  );
+  metrics.gauge(
+    'countersign_index_pending_entries',
+    'Entries of a log that can not be found yet.',
+    () => parts.index().map(({ name, pending }) => [{ log: name }, pending]),
+  );
+  metrics.gauge(
+    'countersign_index_lag_seconds',
+    'How long the oldest of them has been waiting for the index.',
+    () => parts.index().map(({ name, lagMs }) => [{ log: name }, lagMs / 1000]),
+  );
+  const eachLog =
+    (value: (status: PublishStatus) => number) => (): readonly (readonly [Labels, number])[] =>
+      parts.published().map((status) => [{ log: status.name }, value(status)]);
+  metrics.gauge(
+    'countersign_publish_pending_entries',
+    'Entries of a log that are not published yet.',
+    eachLog(({ logSize, publishedSize = 0 }) => logSize - publishedSize),
+  );
+  metrics.gauge(
+    'countersign_publish_lag_seconds',
+    'How long the oldest of them has been waiting to be published.',
+    eachLog(({ lagMs }) => lagMs / 1000),
+  );
+  metrics.gauge(
+    'countersign_publish_failing',
+    'Whether the log can not be published just now.',
+    eachLog(({ trouble }) => (trouble ? 1 : 0)),
   );
 }

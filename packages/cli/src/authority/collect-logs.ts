@@ -14,15 +14,18 @@ export function collectLogs(options: {
   readonly stream: EventStream;
   readonly risk: RiskLoop;
   readonly record: Recorder;
+  /** Called when entries of a point became durable here. */
+  readonly onCollected: () => void;
   readonly now: Clock;
   readonly warn: (text: string) => void;
 }): Promise<Collector> {
-  const { folder, trustDomain, identity, stream, risk, record, now, warn } = options;
+  const { folder, trustDomain, identity, stream, risk, record, onCollected, now, warn } = options;
   return openCollector({
     folder,
     now,
     points: registeredLogs({ trustDomain, identity, now }),
     onEvents: (name, events) => {
+      onCollected();
       stream.publish(events);
       risk.observe(name, events, (events.at(-1)?.seq ?? -1) + 1);
     },

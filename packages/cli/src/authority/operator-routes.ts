@@ -3,6 +3,8 @@ import {
   type ExporterStatus,
   METRICS_TYPE,
   type Metrics,
+  type PublishStatus,
+  type RecordKeyStore,
 } from '@countersign/audit';
 import type { Identity } from '@countersign/identity';
 import type { Log } from '@countersign/ledger';
@@ -12,6 +14,8 @@ import type { BundleStore, FactLog } from '@countersign/state';
 import type { FastifyPluginAsync } from 'fastify';
 import { collectedSize, refusalOf } from './collected-logs.ts';
 import type { EventStream } from './event-stream.ts';
+import type { IndexLag } from './index-lags.ts';
+import type { Recorder } from './own-record.ts';
 import type { Publication } from './publish-bundle.ts';
 import type { CheckpointStatus } from './witness-checkpoints.ts';
 
@@ -30,10 +34,18 @@ export interface OperatorRoutesOptions {
   readonly factLog: FactLog;
   readonly log: Log;
   readonly stream: EventStream;
+  readonly record: Recorder;
+  /** Names the operator in the record. */
+  readonly by: string;
   readonly risk: RiskEngine;
   readonly checkpoints: () => CheckpointStatus;
   readonly exports: () => readonly ExporterStatus[];
+  readonly index: () => readonly IndexLag[];
+  readonly published: () => readonly PublishStatus[];
   readonly metrics: Metrics;
+  readonly recordKeys: RecordKeyStore;
+  /** By point: the version of the record's keys that it holds. */
+  readonly keyVersions: ReadonlyMap<string, number>;
   /** SPIFFE IDs that have the feed open now. */
   readonly connected: () => ReadonlySet<string>;
   /** Checks the repository anew and publishes it, or tells what is wrong with it. */
@@ -55,6 +67,7 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
         connected: connected.has(spiffeId),
         logSize: (await collectedSize(collector, name)) ?? 0,
         refused: refusalOf(collector, name),
+        recordKeys: options.keyVersions.get(name),
       }));
       const current = bundles.current();
       return {
@@ -66,6 +79,9 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
         checkpoints: options.checkpoints(),
         points: await Promise.all(points),
         exports: options.exports(),
+        recordKeys: options.recordKeys.version,
+        index: options.index(),
+        published: options.published(),
       };
     });
 
@@ -94,12 +110,19 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
     });
 
     app.get<{ Querystring: { replay?: string } }>('/v1/events', async (request, reply) => {
+      const replay = request.query.replay === 'true';
+      // INVARIANT: that somebody watches is on disk before anything is shown.
+      await options.record({
+        kind: 'administration',
+        action: 'record-read',
+        by: options.by,
+        detail: { command: 'events --follow', replay },
+      });
       reply.hijack();
       const { raw } = reply;
       const ended = new AbortController();
       raw.on('close', () => ended.abort());
       raw.writeHead(200, { 'content-type': 'application/x-ndjson' });
-      const replay = request.query.replay === 'true';
       for await (const event of stream.follow({ replay, signal: ended.signal })) {
         if (!raw.write(`${JSON.stringify(event)}\n`)) {
           await new Promise<void>((resolve) => {

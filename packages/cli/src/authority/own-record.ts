@@ -19,11 +19,13 @@ export type Recorder = (body: EventBody) => Promise<Event>;
 export function createRecorder(options: {
   readonly log: Log;
   readonly now: () => number;
+  /** Seals what is personal. */
+  readonly seal: (event: Event) => Event;
   readonly publish: (events: readonly Event[]) => void;
 }): Recorder {
-  const { log, now, publish } = options;
+  const { log, now, seal, publish } = options;
   return async (body) => {
-    const event = {
+    const event = seal({
       v: EVENT_VERSION,
       id: compactId(),
       at: now(),
@@ -31,7 +33,7 @@ export function createRecorder(options: {
       seq: log.nextIndex,
       retention: EVIDENCE_CLASS,
       ...body,
-    } as Event;
+    } as Event);
     const index = log.append(encodeEvent(event));
     await log.durable(index);
     publish([event]);

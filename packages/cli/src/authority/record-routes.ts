@@ -1,4 +1,5 @@
-import type { FastifyError, FastifyPluginAsync } from 'fastify';
+import { askByName, type Condition, type RecordKeyStore, withoutNames } from '@countersign/audit';
+import type { FastifyError, FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { findIn } from '../find/found.ts';
 import {
@@ -6,6 +7,7 @@ import {
   type RecordQuestion,
   recordQuestionShape,
 } from '../find/record-question.ts';
+import { withNames } from '../find/with-names.ts';
 import type { Recorder } from './own-record.ts';
 import type { RecordQuestions } from './record-questions.ts';
 
@@ -17,18 +19,30 @@ export type RecordLine =
   | { readonly found: Awaited<ReturnType<typeof findIn>> }
   | { readonly failed: string };
 
+/** Who puts a question. */
+export interface QuestionReader {
+  /** As the record names it. */
+  readonly by: string;
+  /** Whether it may still be answered: asked again when the answer is there, which may be long after. */
+  mayStill(): Promise<boolean>;
+  /** Whether the names behind pseudonyms may be shown to it. */
+  mayResolve(): boolean;
+}
+
 /**
  * `POST /v1/record/questions`: JSON lines, of progress while it takes long, then what was found or why nothing
  * was. INVARIANT: the event that tells who asked what is on disk before the answer leaves.
  *
- * @param options `by` names the operator in the record
+ * @param options `reader` is who asks, on whose word or certificate so ever
  */
 export function recordRoutes(options: {
   readonly questions: RecordQuestions;
+  readonly recordKeys: RecordKeyStore;
+  readonly personalKinds: () => readonly string[];
   readonly record: Recorder;
-  readonly by: string;
+  readonly reader: (request: FastifyRequest) => QuestionReader;
 }): FastifyPluginAsync {
-  const { questions, record, by } = options;
+  const { questions, record, recordKeys } = options;
   return async (app) => {
     app.setErrorHandler((error: FastifyError, _request, reply) => {
       const isMalformed = error instanceof z.ZodError;
@@ -42,6 +56,8 @@ export function recordRoutes(options: {
     });
     app.post('/v1/record/questions', { bodyLimit: QUESTION_BYTES_MAX }, async (request, reply) => {
       const asked = recordQuestionShape.parse(request.body);
+      const reader = options.reader(request);
+      if (asked.resolve) requireResolving(reader);
       reply.hijack();
       const { raw } = reply;
       const gone = new AbortController();
@@ -51,7 +67,13 @@ export function recordRoutes(options: {
       let toldAt = 0;
       try {
         await questions.catchUp();
-        const found = await findIn(questions.index, asked, {
+        const namer = {
+          pseudonymsOf: recordKeys.pseudonymsOf,
+          personalTypes: options.personalKinds(),
+        };
+        const { resolve, ...question } = asked;
+        const byName = { ...question, where: askByName(asked.where, namer) };
+        const found = await findIn(questions.index, byName, {
           signal: gone.signal,
           checkpoints: questions.checkpoints,
           refusal: questions.refusal,
@@ -63,13 +85,16 @@ export function recordRoutes(options: {
             write({ progress });
           },
         });
+        await requireStill(reader);
         const { origin, seq } = await record({
           kind: 'administration',
           action: 'record-read',
-          by,
-          detail: readingOf(asked, found),
+          by: reader.by,
+          detail: readingOf({ ...asked, where: withoutNames(asked.where, namer) }, found),
         });
-        write({ found: { ...found, recorded: { origin, seq } } });
+        await requireStill(reader);
+        const shown = resolve ? withNames(found, recordKeys.open) : found;
+        write({ found: { ...shown, recorded: { origin, seq } } });
       } catch (error) {
         write({ failed: error instanceof Error ? error.message : String(error) });
       }
@@ -78,14 +103,26 @@ export function recordRoutes(options: {
   };
 }
 
+async function requireStill(reader: QuestionReader): Promise<void> {
+  if (!(await reader.mayStill())) throw new Error('this caller may not read the record any more');
+}
+
+/** @throws an error with the status of its answer */
+export function requireResolving(reader: QuestionReader): void {
+  if (reader.mayResolve()) return;
+  const message = 'this caller may read and not resolve: ask without names';
+  throw Object.assign(new Error(message), { statusCode: 403 });
+}
+
 /** What the record says of a reading: the question as it was asked, and how much was shown. */
 function readingOf(
-  asked: RecordQuestion,
+  asked: Omit<RecordQuestion, 'where'> & { readonly where: readonly Condition[] },
   { answer, completeness }: Awaited<ReturnType<typeof findIn>>,
 ) {
-  const { where, logs, fromMs, toMs, order, limit, cursor } = asked;
+  const { where, logs, fromMs, toMs, order, limit, cursor, resolve } = asked;
   return {
-    where,
+    where: where.map(({ fields, values }) => ({ fields: [...fields], values: [...values] })),
+    ...(resolve && { resolved: resolve.reason }),
     ...(logs && { logs }),
     ...(fromMs !== undefined && { fromMs }),
     ...(toMs !== undefined && { toMs }),

@@ -37,6 +37,8 @@ export interface RiskLoop {
 /** What the loop needs. */
 export interface RiskLoopOptions {
   readonly snapshotFile: string;
+  /** The event by its names, or nothing when they were destroyed. */
+  readonly reveal: (event: Event) => Event | undefined;
   readonly identity: Identity;
   readonly factLog: FactLog;
   readonly record: Recorder;
@@ -113,7 +115,11 @@ export async function openRiskLoop(options: RiskLoopOptions): Promise<RiskLoop> 
       return;
     }
     cursors[point] = Math.max(cursors[point] ?? 0, next);
-    for (const event of events) for (const signal of engine.observe(event)) answer(signal);
+    for (const event of events) {
+      // Who was erased has no behaviour any more.
+      const named = options.reveal(event);
+      if (named) for (const signal of engine.observe(named)) answer(signal);
+    }
   };
   return {
     engine,

@@ -1,11 +1,16 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import {
   createMetrics,
+  createSealer,
   diskMeter,
+  logOfShard,
   measureLog,
+  openRecordKeyStore,
   openRetentionStore,
   openRollingLog,
+  parseShardName,
   shardFolders,
+  shardName,
 } from '@countersign/audit';
 import { createCedarEngine } from '@countersign/cedar';
 import { startNodeThread } from '@countersign/cedar/node';
@@ -15,7 +20,7 @@ import {
   openIdentity,
   openKeyring,
 } from '@countersign/identity';
-import { verifierKey } from '@countersign/ledger';
+import { renameVerifierKey, verifierKey } from '@countersign/ledger';
 import { type Clock, compactId } from '@countersign/model';
 import { type BankConfig, checkRepository, type Repository } from '@countersign/policy';
 import { encodePem } from '@countersign/spiffe';
@@ -26,6 +31,7 @@ import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
 import { type DataFolder, dataFolder } from '../data-folder.ts';
 import { readPassphrase } from '../passphrase.ts';
+import { personalKinds, personalTypes } from '../point/personal-types.ts';
 import { throttleRepeats } from '../point/throttle-repeats.ts';
 import { countAlarms } from '../watch/count-alarms.ts';
 import { serveMetrics } from '../watch/serve-metrics.ts';
@@ -37,12 +43,14 @@ import { createEventStream, type EventStream } from './event-stream.ts';
 import { createRecorder, type Recorder } from './own-record.ts';
 import { openOwnSvid } from './own-svid.ts';
 import { hostNames, pointHostNames } from './point-registrations.ts';
+import { publishLogs } from './publish-logs.ts';
 import { createPublisher } from './publisher.ts';
 import { openRecordQuestions } from './record-questions.ts';
 import { retainedShards } from './retained-shards.ts';
 import { startRetention } from './retention.ts';
+import { revealed } from './revealed.ts';
 import { openRiskLoop, type RiskLoop } from './risk-loop.ts';
-import { runExports } from './run-exports.ts';
+import { type RunningExports, runExports } from './run-exports.ts';
 import { serveControl } from './serve-control.ts';
 import { serveIssuer } from './serve-issuer.ts';
 import { serveOperator } from './serve-operator.ts';
@@ -50,6 +58,8 @@ import { watchLateLogs } from './watch-late-logs.ts';
 import { witnessCheckpoints } from './witness-checkpoints.ts';
 
 const SWEEP_EVERY_MS = 60_000;
+/** Classes of events that are kept for different times. */
+const RETENTION_CLASSES = ['default'];
 const QUEUE_EVERY_MS = 10 * 60_000;
 /** `sun_path` of Linux is 108 bytes with its end; Node would cut a longer one and listen elsewhere. */
 const SOCKET_PATH_BYTES_MAX = 107;
@@ -108,13 +118,13 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       throw new CommandError('cannot start the authority: the repository has errors');
     }
     const { config } = repository;
+    // As last applied: a new listener's name is in its point's next SVID, a new type of persons is sealed.
+    let applied = repository;
     const { trustDomain } = config;
     const keyring = await openKeys(config, folder, options);
 
     const origin = `${trustDomain}/authority`;
     const metrics = createMetrics();
-    // The configuration as last applied: a new listener's name is in its point's next SVID.
-    let applied = config;
     // While it is being opened, the log takes no alarm.
     let tellShard = (detail: string): void => warn(`alarm log-shard: ${detail}`);
     const meter = diskMeter({ metrics, clock: () => performance.now() });
@@ -122,7 +132,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       origin,
       signer: (name) => ({ name, ...keyring.log }),
       storage: shardFolders(folder.authorityLog, meter),
-      length: () => applied.record.shard,
+      length: () => applied.config.record.shard,
       ...{ now, newId: compactId },
       onTrouble: (detail) => tellShard(detail),
     });
@@ -137,7 +147,24 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         live.publish(events);
       },
     };
-    const record = createRecorder({ log, now, publish: (events) => stream.publish(events) });
+    const database = openDatabase({ file: folder.stateFile });
+    closers.add(() => database.close());
+    const recordKeys = await openRecordKeyStore({
+      database,
+      secret: keyring.recordSecret,
+      now,
+    });
+    await recordKeys.keysFor('authority', RETENTION_CLASSES);
+    const record = createRecorder({
+      log,
+      now,
+      seal: createSealer({
+        holder: 'authority',
+        keys: () => recordKeys.open,
+        isPersonal: personalTypes(() => applied),
+      }),
+      publish: (events) => stream.publish(events),
+    });
 
     tellShard = (detail) => {
       warn(`alarm log-shard: ${detail}`);
@@ -159,8 +186,6 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const queue = watchQueue(log, tellQueue);
     closers.add(() => queue.close());
 
-    const database = openDatabase({ file: folder.stateFile });
-    closers.add(() => database.close());
     const factLog = await openFactLog(database, { trustDomain, now });
     const bundles = await openBundleStore(database);
     const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl } = config.authority;
@@ -174,7 +199,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         svidTtlSeconds,
         accessTokenTtlSeconds,
         issuerUrl,
-        hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied),
+        hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied.config),
       },
     });
 
@@ -182,6 +207,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const snapshotFile = folder.riskSnapshot;
     const risk = await openRiskLoop({
       snapshotFile,
+      reveal: (event) => revealed(event, recordKeys.open),
       identity,
       factLog,
       record,
@@ -190,8 +216,10 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       warn,
     });
     closers.add(() => risk.close());
+    let exports: RunningExports | undefined;
     const collector = await collectLogs({
       folder: folder.mirrors,
+      onCollected: () => exports?.wake(),
       ...{ trustDomain, identity, stream, risk, record, now, warn },
     });
     closers.add(() => collector.close());
@@ -204,7 +232,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const publisher = createPublisher({
       check: async () => {
         const checked = await check();
-        if (checked.repository) applied = checked.repository.config;
+        if (checked.repository) applied = checked.repository;
         return checked;
       },
       setPlaybooks: (next) => risk.setPlaybooks(next),
@@ -220,11 +248,12 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       collectedLogs(collector, identity).map(({ name }) => name),
     );
 
-    const exports = await runExports(config.authority.exports ?? [], {
+    const running = await runExports(config.authority.exports ?? [], {
       folder: folder.exports,
       ...{ log, collector, identity, record, now, warn },
     });
-    closers.add(() => exports.close());
+    exports = running;
+    closers.add(() => running.close());
 
     const { control, issuer } = config.authority;
     const controlUrl = `https://${control.host}:${control.port}`;
@@ -240,10 +269,37 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       warn,
     });
     closers.add(() => own.close());
+    const logVerifierKey = verifierKey(origin, keyring.log.publicKey);
+    const retentionStore = await openRetentionStore(database);
+    const questions = openRecordQuestions({
+      removed: () => retentionStore.removed(),
+      ...{ folder, log, logVerifierKey, identity, collector, now, warn },
+    });
+    closers.add(() => questions.close());
+    const published = publishLogs({
+      isOn: () => applied.config.record.publish,
+      own: log,
+      ownVerifierKey: logVerifierKey,
+      checkpoints: checkpoints.log,
+      ...{ folder, identity, collector, record, now, warn },
+    });
+    closers.add(() => published.close());
+    const keyVersions = new Map<string, number>();
+    const privacy = { recordKeys, keyVersions, personalKinds: () => personalKinds(applied) };
     const controlListener = await serveControl({
+      retentionClasses: () => RETENTION_CLASSES,
       address: control,
       factSigner: keyring.facts,
-      ...{ own, identity, collector, factLog, bundles, now },
+      publishedFolder: folder.published,
+      readers: () => applied.config.record.readers,
+      publishNow: (name) => published.publishNow(name),
+      verifierKey: (name) =>
+        logOfShard(name) === 'authority'
+          ? renameVerifierKey(logVerifierKey, shardName(origin, parseShardName(name)?.period))
+          : collector.point(name)?.verifierKey,
+      defaultLog: () => applied.config.points.find(({ kind }) => kind === 'gateway')?.name,
+      ...privacy,
+      ...{ own, identity, collector, factLog, bundles, questions, record, now },
     });
     closers.add(() => controlListener.close());
     const lateLogs = watchLateLogs({
@@ -257,26 +313,21 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     measureAuthority(metrics, {
       ...{ identity, collector },
       connected: () => controlListener.connected(),
-      exports: () => exports.status(),
+      exports: () => running.status(),
+      index: () => questions.status(),
+      published: () => published.status(),
     });
     if (config.authority.metrics) {
       const served = await serveMetrics(metrics, config.authority.metrics);
       closers.add(() => served.close());
     }
     const by = `local:uid=${process.getuid?.() ?? 0}`;
-    const logVerifierKey = verifierKey(origin, keyring.log.publicKey);
-    const retentionStore = await openRetentionStore(database);
-    const questions = openRecordQuestions({
-      removed: () => retentionStore.removed(),
-      ...{ folder, log, logVerifierKey, identity, collector, warn },
-    });
-    closers.add(() => questions.close());
     const retention = startRetention({
       shards: retainedShards({ folder, log, logVerifierKey, collector, identity }),
       store: retentionStore,
       index: questions.index,
-      exports: () => exports.status(),
-      classes: () => applied.record.retention,
+      exports: () => running.status(),
+      classes: () => applied.config.record.retention,
       ...{ folder, log, logVerifierKey, collector, record, now, warn },
     });
     closers.add(() => retention.close());
@@ -286,15 +337,22 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       risk: risk.engine,
       publishedFolder: folder.published,
       checkpoints: checkpoints.status,
-      exports: () => exports.status(),
+      exports: () => running.status(),
+      index: () => questions.status(),
+      published: () => published.status(),
       metrics,
       ...{ by, trustDomain, identity, collector, bundles, factLog, log, stream, record, questions },
       retention,
+      ...privacy,
     });
     closers.add(() => operator.close());
 
     const sweeper = setInterval(() => {
       identity.sweep().catch((error: Error) => warn(`sweep failed: ${error.message}`));
+      // The next quarter's keys in time, and what a reader of the database kept from being forgotten.
+      Promise.all([recordKeys.keysFor('authority', RETENTION_CLASSES), recordKeys.forget()]).catch(
+        (error: Error) => warn(`the record's keys: ${error.message}`),
+      );
     }, SWEEP_EVERY_MS);
     sweeper.unref();
     closers.add(() => clearInterval(sweeper));

@@ -1,8 +1,13 @@
 import type { Server as TlsServer } from 'node:tls';
-import { type Collector, collectorRoutes } from '@countersign/audit';
+import {
+  type Collector,
+  collectorRoutes,
+  type RecordKeyStore,
+  recordKeyRoutes,
+} from '@countersign/audit';
 import { controlRoutes, type Identity } from '@countersign/identity';
 import type { Clock } from '@countersign/model';
-import type { HostPort } from '@countersign/policy';
+import type { HostPort, RecordReader } from '@countersign/policy';
 import { type ServerTls, serverTlsOptions } from '@countersign/spiffe';
 import {
   type BundleStore,
@@ -13,7 +18,11 @@ import {
 import Fastify, { type FastifyRequest } from 'fastify';
 import { controlPeers } from './control-peer.ts';
 import { listenError } from './listen-error.ts';
+import type { Recorder } from './own-record.ts';
 import type { OwnSvid } from './own-svid.ts';
+import { type ReaderRoutesOptions, readerRoutes } from './reader-routes.ts';
+import { recordAccess } from './record-access.ts';
+import type { RecordQuestions } from './record-questions.ts';
 
 /** The listener of enforcement points and workloads. */
 export interface ControlListener {
@@ -23,7 +32,8 @@ export interface ControlListener {
 }
 
 /** What it serves. */
-export interface ControlListenerOptions {
+export interface ControlListenerOptions
+  extends Pick<ReaderRoutesOptions, 'publishNow' | 'verifierKey' | 'defaultLog'> {
   readonly address: HostPort;
   readonly own: OwnSvid;
   readonly identity: Identity;
@@ -31,10 +41,23 @@ export interface ControlListenerOptions {
   readonly factLog: FactLog;
   readonly bundles: BundleStore;
   readonly factSigner: StatementSigner;
+  readonly recordKeys: RecordKeyStore;
+  readonly personalKinds: () => readonly string[];
+  readonly retentionClasses: () => readonly string[];
+  /** By point: the version of the record's keys that it holds. */
+  readonly keyVersions: Map<string, number>;
+  readonly questions: RecordQuestions;
+  readonly publishedFolder: string;
+  /** Who may read the record, by the configuration as last applied. */
+  readonly readers: () => readonly RecordReader[];
+  readonly record: Recorder;
   readonly now: Clock;
 }
 
-/** Serves enrolment and renewal, the feed, and the collection of logs; each route asks who the peer is. */
+/**
+ * Serves enrolment and renewal, the feed, the collection of logs, and the record to its readers; each route asks who the
+ * peer is.
+ */
 export async function serveControl(options: ControlListenerOptions): Promise<ControlListener> {
   const { address, own, identity, collector, factLog, bundles, factSigner, now } = options;
   const peer = controlPeers({
@@ -49,19 +72,27 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
 
   const readers = new Map<string, number>();
   const count = (id: string, by: number): void => void readers.set(id, (readers.get(id) ?? 0) + by);
-  const isPoint = (id: string): boolean =>
-    identity.points().some(({ spiffeId }) => spiffeId === id) && !identity.isRevoked('subject', id);
+  const pointOf = ({ raw }: FastifyRequest): { name: string; spiffeId: string } | undefined => {
+    const caller = peer(raw.socket);
+    if (caller === undefined) return undefined;
+    const isRevoked =
+      identity.isRevoked('subject', caller.spiffeId) ||
+      identity.isRevoked('certificate', caller.thumbprint);
+    if (isRevoked) return undefined;
+    return identity.points().find(({ spiffeId }) => spiffeId === caller.spiffeId);
+  };
 
   await app.register(controlRoutes({ identity, peer: ({ raw }) => peer(raw.socket) }));
   await app.register(collectorRoutes({ collector, peer: ({ raw }) => peer(raw.socket)?.spiffeId }));
-  const feedReader = ({ raw }: FastifyRequest): string | undefined => {
-    const reader = peer(raw.socket);
-    const isAllowed =
-      reader !== undefined &&
-      isPoint(reader.spiffeId) &&
-      !identity.isRevoked('certificate', reader.thumbprint);
-    return isAllowed ? reader.spiffeId : undefined;
-  };
+  const feedReader = (request: FastifyRequest): string | undefined => pointOf(request)?.spiffeId;
+  await app.register(
+    recordKeyRoutes({
+      store: options.recordKeys,
+      holder: (request) => pointOf(request)?.name,
+      classes: options.retentionClasses,
+      onVersion: (name, version) => void options.keyVersions.set(name, version),
+    }),
+  );
   app.addHook('onRequest', async (request, reply) => {
     const id = request.url.startsWith('/v1/feed') ? feedReader(request) : undefined;
     if (id === undefined) return;
@@ -75,6 +106,13 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
       bundles,
       factSigner,
       authorize: (request) => feedReader(request) !== undefined,
+    }),
+  );
+  await app.register(
+    readerRoutes({
+      ...options,
+      access: recordAccess(options),
+      peer: ({ raw }) => peer(raw.socket),
     }),
   );
   try {

@@ -14,6 +14,7 @@ import {
   type ProveConsistency,
   parseCosignerKey,
   parseVerifierKey,
+  tileFolder,
   verifierKey,
   verifyConsistency,
   type WitnessStatus,
@@ -49,6 +50,8 @@ export interface CheckpointStatus {
 /** The authority's log of checkpoints, being cosigned. */
 export interface WitnessedCheckpoints {
   status(): CheckpointStatus;
+  /** Entries of the log of checkpoints, and its key in C2SP's form. */
+  log(): { readonly size: number; readonly verifierKey: string };
   close(): Promise<void>;
 }
 
@@ -77,7 +80,8 @@ export async function witnessCheckpoints(
   // No point can have this origin: its name has no slash.
   const origin = `${config.trustDomain}/authority/checkpoints`;
   const signer = { name: origin, ...keyring.log };
-  const verifiers = [parseVerifierKey(verifierKey(origin, signer.publicKey))];
+  const key = verifierKey(origin, signer.publicKey);
+  const verifiers = [parseVerifierKey(key)];
   const { witnesses, witnessQuorum: quorum } = config.authority;
   const policy = witnessPolicy({
     quorum,
@@ -86,7 +90,8 @@ export async function witnessCheckpoints(
   const alarms = witnessAlarms({ record, warn });
   const closers = createClosers();
   const log = await openLog({ origin, signer, disk: nodeDisk(folder.checkpointLog), now });
-  const proofs = logProofs(log);
+  const { read } = tileFolder(join(folder.published, 'checkpoints'));
+  const proofs = logProofs(log, { published: { read, verifiers } });
 
   await mkdir(folder.cosigned, { recursive: true, mode: 0o700 });
   let cosigned = await readCosigned(join(folder.cosigned, 'checkpoint'));
@@ -145,6 +150,7 @@ export async function witnessCheckpoints(
   if (log.size > 0) group?.submit(log.checkpoint());
 
   return {
+    log: () => ({ size: log.size, verifierKey: key }),
     status() {
       const status = { origin, size: log.size, quorum, witnesses: group?.status() ?? [] };
       if (cosigned === undefined) return status;

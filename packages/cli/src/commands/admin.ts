@@ -1,6 +1,8 @@
-import type { CollectorRefusal, ExporterStatus } from '@countersign/audit';
+import type { CollectorRefusal, ExporterStatus, PublishStatus } from '@countersign/audit';
+
 import type { Problem } from '@countersign/policy';
 import { type AdminClient, AdminRefusal, adminClient } from '../admin-client.ts';
+import type { IndexLag } from '../authority/index-lags.ts';
 import type { Applied } from '../authority/operator-routes.ts';
 import type { CheckpointStatus } from '../authority/witness-checkpoints.ts';
 import { problemText } from '../check/problem-text.ts';
@@ -29,13 +31,13 @@ export const statusCommand: Command = {
   name: 'status',
   summary: 'tell how a running authority and its points are',
   description:
-    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export is. Exit code 1 when a point is away, its log is not being collected,\nor an export fails.',
+    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export, the index of `find` and the published logs are. Exit code 1 when a point is away, its log is\nnot being collected, or one of these fails.',
   options: { data: shared.data, json: shared.json },
   async run(args, io) {
     const status = await authorityOf(args, io).call<AuthorityStatus>('GET', '/v1/status');
     const points = status.points.map(
       (point) =>
-        `  ${point.name.padEnd(12)} ${point.connected ? 'connected' : 'away     '}  log ${point.logSize} entries${refusedText(point.refused)}`,
+        `  ${point.name.padEnd(12)} ${point.connected ? 'connected' : 'away     '}  log ${point.logSize} entries${refusedText(point.refused)}${(point.recordKeys ?? status.recordKeys) < status.recordKeys ? ', holds keys of the record that were destroyed or replaced' : ''}`,
     );
     print(
       io,
@@ -47,6 +49,8 @@ export const statusCommand: Command = {
         `facts           sequence ${status.factSequence}`,
         `own log         ${status.logSize} entries`,
         ...checkpointLines(status.checkpoints),
+        ...behindLines('index', status.index),
+        ...behindLines('published', status.published.map(publishedLag)),
         'points',
         ...points,
         ...(status.exports.length > 0 ? ['exports'] : []),
@@ -56,7 +60,8 @@ export const statusCommand: Command = {
     const isAnyAway = status.points.some(({ connected }) => !connected);
     const isAnyFailing = status.exports.some(({ trouble }) => trouble !== undefined);
     const isAnyRefused = status.points.some(({ refused }) => refused !== undefined);
-    return isAnyAway || isAnyFailing || isAnyRefused ? EXIT.negative : EXIT.ok;
+    const isAnyBehind = [...status.index, ...status.published].some(({ trouble }) => trouble);
+    return isAnyAway || isAnyFailing || isAnyRefused || isAnyBehind ? EXIT.negative : EXIT.ok;
   },
 };
 
@@ -91,6 +96,34 @@ function exportLine({ name, trouble, pending, lagMs, deadLetters }: ExporterStat
   return `  ${name.padEnd(12)} ${how}${lag}${dead}`;
 }
 
+function publishedLag({
+  name,
+  logSize,
+  publishedSize = 0,
+  lagMs,
+  trouble,
+}: PublishStatus): IndexLag {
+  const pending = logSize - publishedSize;
+  return {
+    name,
+    pending,
+    lagMs,
+    ...(trouble && { trouble: `${trouble.code}: ${trouble.detail}` }),
+  };
+}
+
+/** One line when all is well; else one for each log that is behind. */
+function behindLines(what: string, logs: readonly IndexLag[]): string[] {
+  const behind = logs.filter(({ pending, trouble }) => pending > 0 || trouble !== undefined);
+  const title = what.padEnd(16);
+  if (logs.length === 0) return [`${title}off`];
+  if (behind.length === 0) return [`${title}up to date`];
+  return behind.map(({ name, pending, lagMs, trouble }) => {
+    const why = trouble === undefined ? '' : `; ${printable(trouble)}`;
+    return `${title}${name}: ${pending} entries behind for ${Math.round(lagMs / 1000)} s${why}`;
+  });
+}
+
 /** What `GET /v1/status` answers. */
 export interface AuthorityStatus {
   readonly trustDomain: string;
@@ -106,8 +139,16 @@ export interface AuthorityStatus {
     readonly logSize: number;
     /** Why its log is not being collected. */
     readonly refused?: CollectorRefusal;
+    /** The version of the record's keys that it holds, as far as it said. */
+    readonly recordKeys?: number;
   }[];
   readonly exports: readonly ExporterStatus[];
+  /** The version of the record's keys in force. */
+  readonly recordKeys: number;
+  /** How far what `find` asks is behind each log. */
+  readonly index: readonly IndexLag[];
+  /** Empty where logs are not published. */
+  readonly published: readonly PublishStatus[];
 }
 
 /** `countersign apply` */

@@ -1,4 +1,5 @@
 import type { Command } from '../command-line/command.ts';
+import { readerOptions } from '../reader/reader-options.ts';
 import { shared } from './options.ts';
 
 const many = (value: string, help: string) =>
@@ -9,7 +10,7 @@ export const findCommand: Command = {
   name: 'find',
   summary: 'find in the record who did what, to whom, when and why',
   description:
-    'All options must hold of an event; of an option that is repeated, one. Answers from an index beside the logs: each row is read from its log,\nnamed by log and index, and held against its leaf hash. --complete also proves every entry of the logs and asks it again: so nothing\nis left out. A running authority answers, and records who asked what before it does; without one the logs of the folder\nare asked, and no such event is written. Exit code 1 when the answer has problems. docs/operate/questions.md has the questions of auditors.',
+    'All options must hold of an event; of an option that is repeated, one. Answers from an index beside the logs: each row is read from its log,\nnamed by log and index, and held against its leaf hash. --complete also proves every entry of the logs and asks it again: so nothing\nis left out. A running authority answers, and records who asked what before it does; without one the logs of the folder\nare asked, and no such event is written.\nPersons are asked for by name, and stand in the answer by pseudonym unless --names says why not.\nWith --authority an authority on another machine is asked, by a reader that it knows.\nExit code 1 when the answer has problems. docs/operate/questions.md has the questions of auditors.',
   options: {
     data: shared.data,
     who: many('ID', 'as subject, agent or caller: partner/ledgerly, or a whole SPIFFE ID'),
@@ -30,6 +31,11 @@ export const findCommand: Command = {
     txn: many('ID', 'everything under a transaction, at every hop'),
     id: many('EVENT-ID', 'the events of one id'),
     target: many('ID', 'what an administrative deed was done to'),
+    names: {
+      type: 'string',
+      value: 'WHY',
+      help: 'show persons by name; WHY is recorded (default: pseudonyms)',
+    },
     log: many('NAME', "only this log: authority, a point's name, or 'NAME (collected)'"),
     from: {
       type: 'string',
@@ -46,6 +52,7 @@ export const findCommand: Command = {
       type: 'boolean',
       help: 'print comma-separated values (RFC 4180), safe for spreadsheets',
     },
+    ...readerOptions,
     json: shared.json,
   },
   examples: [
@@ -53,6 +60,8 @@ export const findCommand: Command = {
     'countersign find --who agent/reconciler/7f3a --from 2027-02-01T10:00Z --to 2027-02-01T16:00Z',
     'countersign find --denied --surface payments --from 24h --csv > denials.csv',
     'countersign find --break-glass --complete',
+    "countersign find --resource Account::22289 --names 'complaint 2027-118'",
+    'countersign find --denied --from 24h --authority https://authority.bank.example:7401',
   ],
   run: async (args, io) => (await import('../find/run-find.ts')).runFind(args, io),
 };

@@ -1,4 +1,5 @@
 import type { Command } from '../command-line/command.ts';
+import { readerOptions } from '../reader/reader-options.ts';
 import { shared } from './options.ts';
 
 /** `countersign ledger evidence` */
@@ -8,7 +9,7 @@ export const ledgerEvidenceCommand: Command = {
   operands: 'INDEX',
   operandsMax: 1,
   description:
-    "INDEX is the event's `seq`. The file holds the entry as it was written, its proof up to a signed checkpoint, and where they are\nrecorded the outcome of the decision and the authority's word for the caller's certificate. The whole log is verified on the way.\nThe file tells whom and what the event tells of: it goes to who may know that. `ledger verify --evidence` checks it, anywhere,\nwith the verifier keys of the point's log and of the authority's: both are in the file too, but whoever made it could have made them.",
+    "INDEX is the event's `seq`. The file holds the entry as it was written, its proof up to a signed checkpoint, and where they are\nrecorded the outcome of the decision and the authority's word for the caller's certificate. It is taken out of the published log where\nthere is one; else the whole log is verified on the way. With --authority it comes from there, and that it was taken is in the record.\nWhat names persons stays sealed in the file unless --names says why not; then it opens this event and no other.\n`ledger verify --evidence` checks it, anywhere, with the verifier keys of the point's log and of the authority's:\nboth are in the file too, but whoever made it could have made them.",
   options: {
     data: shared.data,
     log: {
@@ -32,16 +33,23 @@ export const ledgerEvidenceCommand: Command = {
       value: 'FILE',
       help: 'add this RFC 3161 response (DER) over the checkpoint',
     },
+    names: {
+      type: 'string',
+      value: 'WHY',
+      help: 'open what is sealed, for whoever verifies; WHY is recorded',
+    },
     out: {
       type: 'string',
       short: 'o',
       value: 'FILE',
       help: 'where to write it (default: standard output)',
     },
+    ...readerOptions,
     json: shared.json,
   },
   examples: [
     'countersign ledger evidence 4711 --data data --log edge --out payment.json',
+    'countersign ledger evidence 4711 --log edge --authority https://authority.bank.example:7401',
     'countersign ledger evidence 12 --data data --log authority > started.json',
     'countersign ledger evidence 4711 --data data --log edge --entry kept.json > payment.json',
   ],

@@ -1,4 +1,5 @@
 import type { Command } from '../command-line/command.ts';
+import { readerOptions } from '../reader/reader-options.ts';
 import { shared } from './options.ts';
 
 /** `countersign ledger verify` */
@@ -36,8 +37,8 @@ export const ledgerVerifyCommand: Command = {
     },
     tiles: {
       type: 'string',
-      value: 'FOLDER|URL',
-      help: 'verify a published log (default key: its own vkey; anybody could have put that there)',
+      value: 'FOLDER|URL|NAME',
+      help: 'verify a published log, with --authority by NAME (default key: its own vkey; anybody could have put that there)',
     },
     checkpoint: {
       type: 'string',
@@ -67,6 +68,7 @@ export const ledgerVerifyCommand: Command = {
       value: 'FILE',
       help: 'with --evidence: content of the request, compared with what was signed',
     },
+    ...readerOptions,
     json: shared.json,
   },
   examples: [
@@ -74,6 +76,7 @@ export const ledgerVerifyCommand: Command = {
     'countersign ledger verify --data data --witness w1.vkeys --witness w2.vkeys',
     'countersign ledger verify data/points/edge/log --vkey edge.vkey',
     'countersign ledger verify --tiles published --vkey edge.vkey --checkpoint last-month.checkpoint',
+    'countersign ledger verify --tiles edge --authority https://authority.bank.example:7401 --vkey edge.vkey',
     'countersign ledger verify --evidence payment.json --vkey edge.vkey --vkey authority.vkey',
   ],
   run: async (args, io) => {

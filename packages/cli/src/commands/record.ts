@@ -12,7 +12,7 @@ export const eventsCommand: Command = {
   name: 'events',
   summary: 'show what was recorded, or follow what is being recorded',
   description:
-    'Reads the logs of the data folder, oldest event first, each proven by its log; asks no process. With --follow the running\nauthority tells each event as it collects it, until interrupted. Readable lines leave out what says nothing new (outcomes,\naccepted tokens); --json prints every event as it stands in its log: docs/reference/events.md.',
+    'Reads the logs of the data folder, oldest event first, each proven by its log. An authority that runs there records the reading\nfirst; where none does, that is said on standard error. With --follow the running authority tells each event as it collects\nit, until interrupted. Readable lines leave out what says nothing new (outcomes,\naccepted tokens); --json prints every event as it stands in its log: docs/reference/events.md.',
   options: {
     data: shared.data,
     follow: {
@@ -28,7 +28,11 @@ export const eventsCommand: Command = {
       help: 'decision, authentication, outcome, closure, administration, signal, alarm; repeat for more',
     },
     surface: { type: 'string', value: 'NAME', help: 'only events of this surface' },
-    subject: { type: 'string', value: 'ID', help: 'only events of this subject: partner/example' },
+    subject: {
+      type: 'string',
+      value: 'ID',
+      help: 'only events of this subject: partner/example; a person by pseudonym',
+    },
     id: { type: 'string', value: 'EVENT-ID', help: 'only the events of this id' },
     json: { type: 'boolean', help: 'print JSON lines' },
   },

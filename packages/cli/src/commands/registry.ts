@@ -25,6 +25,7 @@ import { ledgerEvidenceCommand } from './ledger-evidence.ts';
 import { ledgerPublishCommand } from './ledger-publish.ts';
 import { ledgerVerifyCommand } from './ledger-verify.ts';
 import { gatewayCommand, sidecarCommand, wrapCommand } from './point.ts';
+import { recordEraseCommand, recordPseudonymCommand } from './privacy.ts';
 import { eventsCommand, shadowReportCommand } from './record.ts';
 import {
   recordHoldAddCommand,
@@ -52,6 +53,8 @@ export const commands: readonly Command[] = [
   revokeCommand,
   eventsCommand,
   findCommand,
+  recordPseudonymCommand,
+  recordEraseCommand,
   shadowReportCommand,
   recordRetentionCommand,
   recordHoldAddCommand,

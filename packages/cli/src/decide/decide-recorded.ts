@@ -1,3 +1,4 @@
+import { revealByOpenings } from '@countersign/audit';
 import type { CedarEngine } from '@countersign/cedar';
 import { decideAgain } from '@countersign/decision';
 import { nodeDisk, parseVerifierKey, verifiedEntries } from '@countersign/ledger';
@@ -12,6 +13,7 @@ import {
 } from '@countersign/state';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
+import { askOpenings } from '../record/ask-openings.ts';
 import { findLogs } from '../record/find-logs.ts';
 import { readTrustFile } from '../trust-file.ts';
 
@@ -30,9 +32,15 @@ export interface DecidedAgain {
  */
 export async function decideRecorded(
   id: string,
-  { dataRoot, engine }: { readonly dataRoot: string; readonly engine: CedarEngine },
+  options: {
+    readonly dataRoot: string;
+    readonly engine: CedarEngine;
+    readonly env: Readonly<Record<string, string | undefined>>;
+    readonly now: () => number;
+  },
 ): Promise<DecidedAgain> {
-  const event = await findDecision(id, dataRoot);
+  const { dataRoot, engine } = options;
+  const event = await findDecision(id, options);
   const folder = dataFolder(dataRoot);
   const { trustDomain, policyKeys } = await readTrustFile(folder.trustFile);
   const database = openDatabase({ file: folder.stateFile });
@@ -59,7 +67,11 @@ export async function decideRecorded(
   }
 }
 
-async function findDecision(id: string, dataRoot: string): Promise<DecisionEvent> {
+async function findDecision(
+  id: string,
+  options: Parameters<typeof decideRecorded>[1],
+): Promise<DecisionEvent> {
+  const { dataRoot } = options;
   for (const log of await findLogs(dataRoot)) {
     if (!log.key || log.name === 'authority') continue;
     const verifiers = [parseVerifierKey(log.key.text)];
@@ -67,10 +79,28 @@ async function findDecision(id: string, dataRoot: string): Promise<DecisionEvent
       // Cheaper than reading every entry as an event.
       if (!Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(id)) continue;
       const event = decodeEvent(bytes);
-      if (event.kind === 'decision' && event.id === id) return event;
+      if (event.kind === 'decision' && event.id === id) return await opened(event, bytes, options);
     }
   }
   throw new CommandError(
     `cannot decide ${id} again: found no such decision in the logs of ${dataRoot}`,
   );
+}
+
+/** What was decided about is sealed where it names a person. */
+async function opened(
+  event: DecisionEvent,
+  bytes: Uint8Array,
+  options: Parameters<typeof decideRecorded>[1],
+): Promise<DecisionEvent> {
+  if (event.sealed === undefined) return event;
+  const why = `decide --event ${event.id}`;
+  const [openings = []] = await askOpenings([bytes], { ...options, why });
+  const { event: whole, closed } = revealByOpenings(event, openings);
+  if (closed.length > 0) {
+    throw new CommandError(
+      `cannot decide ${event.id} again: what it was about is sealed, and the key was destroyed`,
+    );
+  }
+  return whole as DecisionEvent;
 }

@@ -97,6 +97,8 @@ async function decideEvent(id: string, args: Arguments, io: Io): Promise<number>
   const engine = createCedarEngine({ startThread: startNodeThread });
   try {
     const { event, again, isSame } = await decideRecorded(id, {
+      env: io.env,
+      now: io.now,
       dataRoot: dataOf(args, io),
       engine,
     });

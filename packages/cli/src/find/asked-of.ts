@@ -1,4 +1,5 @@
 import type { Field } from '@countersign/audit';
+import { reasonShape } from '../authority/reason-shape.ts';
 import { type Arguments, UsageError } from '../command-line/command.ts';
 import { oneOf, wholeNumber } from '../command-line/words.ts';
 import { nameOfCopied } from '../record/find-logs.ts';
@@ -54,6 +55,7 @@ export function askedOf(args: Arguments, nowMs: number): RecordQuestion {
   // The index has each log once, and other commands call the copy 'edge (collected)'.
   const logs = new Set(args.texts('log').map(nameOfCopied));
   const cursor = args.text('cursor');
+  const names = args.text('names');
   const limit = args.flag('count') ? 0 : (wholeNumber(args, 'limit', { min: 1, max: 1000 }) ?? 50);
   return {
     where,
@@ -64,5 +66,13 @@ export function askedOf(args: Arguments, nowMs: number): RecordQuestion {
     limit,
     ...(cursor !== undefined && { cursor }),
     isComplete: args.flag('complete'),
+    ...(names !== undefined && { resolve: { reason: reasonOf(names) } }),
   };
+}
+
+/** Why names are shown, as the record keeps it. */
+export function reasonOf(text: string): string {
+  const reason = reasonShape.safeParse(text);
+  if (reason.success) return reason.data;
+  throw new UsageError(`found --names '${text}', expected ${reason.error.issues[0]?.message}`);
 }

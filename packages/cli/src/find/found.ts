@@ -3,6 +3,7 @@ import type {
   CheckpointSource,
   CollectorRefusal,
   Completeness,
+  Condition,
   IndexProgress,
   RecordIndex,
 } from '@countersign/audit';
@@ -30,7 +31,7 @@ export interface Found {
 /** Puts a question to an index. */
 export async function findIn(
   index: RecordIndex,
-  asked: RecordQuestion,
+  asked: Omit<RecordQuestion, 'where' | 'resolve'> & { readonly where: readonly Condition[] },
   options: {
     readonly onProgress?: (progress: IndexProgress) => void;
     readonly signal?: AbortSignal;

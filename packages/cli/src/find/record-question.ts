@@ -1,5 +1,6 @@
 import { FIELDS, type Field, ROWS_MAX } from '@countersign/audit';
 import { z } from 'zod';
+import { reasonShape } from '../authority/reason-shape.ts';
 
 /** Bytes of a question as JSON: it is kept in the record, and an entry there has 64 KiB. */
 export const QUESTION_BYTES_MAX = 16 * 1024;
@@ -25,6 +26,8 @@ export const recordQuestionShape = z.strictObject({
   cursor: z.string().max(8192).optional(),
   /** Whether every entry of the logs is to be proven and asked, too. */
   isComplete: z.boolean(),
+  /** The names behind pseudonyms are wanted, which takes a right of its own, and this is why. */
+  resolve: z.strictObject({ reason: reasonShape }).optional(),
 });
 
 /** A question to the record, and which part of its answer is wanted. */

@@ -3,11 +3,12 @@ import { type Arguments, EXIT, type Io, UsageError } from '../command-line/comma
 import { jsonText } from '../command-line/json-text.ts';
 import { dataOf } from '../commands/options.ts';
 import { dataFolder } from '../data-folder.ts';
+import { connectReader } from '../reader/connect-reader.ts';
 import { shortName } from '../record/event-line.ts';
 import { printable } from '../record/printable.ts';
 import { answerCsv } from './answer-csv.ts';
 import { answerTable } from './answer-table.ts';
-import { askAuthority } from './ask-authority.ts';
+import { askAuthority, askReader } from './ask-authority.ts';
 import { askFolder } from './ask-folder.ts';
 import { askedOf } from './asked-of.ts';
 import type { Found } from './found.ts';
@@ -22,9 +23,16 @@ export async function runFind(args: Arguments, io: Io): Promise<number> {
   const asked = askedOf(args, io.now());
   const root = dataOf(args, io);
   const options = { signal: io.stop, onProgress: progressTo(io) };
-  const found =
-    (await askAuthority(dataFolder(root).adminSocket, asked, options)) ??
-    (await askFolder(root, asked, options));
+  const reader = await connectReader(args, io);
+  let found: Found;
+  try {
+    found = reader
+      ? await askReader(reader, asked, options)
+      : ((await askAuthority(dataFolder(root).adminSocket, asked, options)) ??
+        (await askFolder(root, asked, { ...options, env: io.env, now: io.now })));
+  } finally {
+    await reader?.close();
+  }
   const { answer, completeness } = found;
   if (args.flag('json')) io.out(`${jsonText({ question: asked, ...found })}\n`);
   else if (args.flag('count')) io.out(`${answer.count}\n`);

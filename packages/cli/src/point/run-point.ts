@@ -1,6 +1,8 @@
 import { sign } from 'node:crypto';
+import { join } from 'node:path';
 import {
   createMetrics,
+  createSealer,
   createShardPusher,
   diskMeter,
   measureLog,
@@ -20,7 +22,7 @@ import {
   type Event,
   encodeEvent,
 } from '@countersign/model';
-import type { HostPort, PointConfig, RecordConfig } from '@countersign/policy';
+import type { HostPort, PointConfig, ShardConfig } from '@countersign/policy';
 import { connectWorkload, SdkError } from '@countersign/sdk';
 import { request } from 'undici';
 import { createClosers } from '../closers.ts';
@@ -30,12 +32,14 @@ import { readTrustFile } from '../trust-file.ts';
 import { serveMetrics } from '../watch/serve-metrics.ts';
 import { watchQueue } from '../watch/watch-queue.ts';
 import { followAuthority } from './follow-authority.ts';
+import { followRecordKeys } from './follow-record-keys.ts';
+import { personalTypes } from './personal-types.ts';
 import { openPointKeys, publicBytes, publicJwk } from './point-keys.ts';
 import { removeLocalShards } from './remove-local-shards.ts';
 import { throttleRepeats } from './throttle-repeats.ts';
 import { watchClock, watchPusher } from './watch-point.ts';
 
-const DEFAULT_RECORD: RecordConfig = { shard: 'quarter', localKeep: { count: 3, unit: 'month' } };
+const DEFAULT_RECORD: ShardConfig = { shard: 'quarter', localKeep: { count: 3, unit: 'month' } };
 const FIRST_BUNDLE_MS_MAX = 20_000;
 /** For an authority that neither answers nor refuses: then the bundle that is kept says where to listen. */
 const NEWER_BUNDLE_MS_MAX = 5_000;
@@ -89,7 +93,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
     // While it is being opened, the log takes no alarm.
     let tellShard = (detail: string): void => warn(`alarm log-shard: ${detail}`);
     // Until a bundle says otherwise; the log comes first, so that what goes wrong before is recorded.
-    let record: RecordConfig = DEFAULT_RECORD;
+    let record: ShardConfig = DEFAULT_RECORD;
     const meter = diskMeter({ metrics, clock: () => performance.now() });
     const log = await openRollingLog({
       origin,
@@ -162,6 +166,12 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
     takeRecord();
     closers.add(replica.onChange(takeRecord));
     const dispatcher = workload.dispatcherFor(trust.controlUrl, authorityId);
+    const recordKeys = await followRecordKeys({
+      file: join(folder.keys, 'record.json'),
+      origin: trust.controlUrl,
+      ...{ dispatcher, warn },
+    });
+    closers.add(() => recordKeys.close());
     const heard = Promise.withResolvers<void>();
     let isClosing = false;
     const accept: Replica['accept'] = async (line) => {
@@ -228,6 +238,11 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       config,
       replica,
       log,
+      seal: createSealer({
+        holder: name,
+        keys: recordKeys.current,
+        isPersonal: personalTypes(() => replica.point.bundle),
+      }),
       workload,
       transactionSigner: {
         kid: transactionJwk.kid,

@@ -1,3 +1,4 @@
+import { revealByOpenings } from '@countersign/audit';
 import type { EvidenceEntry } from '@countersign/ledger';
 import { decodeEvent, type Event, ModelError } from '@countersign/model';
 
@@ -65,9 +66,9 @@ function answered(outcome: (Event & { kind: 'outcome' }) | undefined): string {
   return `${answer} ${where}${failure === undefined ? '' : `, ${failure}`}`;
 }
 
-function eventOf({ entry }: EvidenceEntry): Event | undefined {
+function eventOf({ entry, openings = [] }: EvidenceEntry): Event | undefined {
   try {
-    return decodeEvent(entry);
+    return revealByOpenings(decodeEvent(entry), openings).event;
   } catch (error) {
     if (error instanceof ModelError) return undefined;
     throw error;

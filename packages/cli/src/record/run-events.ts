@@ -6,6 +6,7 @@ import { oneOf, secondsOf } from '../command-line/words.ts';
 import { dataOf } from '../commands/options.ts';
 import { dataFolder } from '../data-folder.ts';
 import { eventLine } from './event-line.ts';
+import { givenOf, recordReading } from './record-reading.ts';
 import { recordedEvents } from './recorded-events.ts';
 
 /** The kinds of event, as `--kind` takes them. */
@@ -18,6 +19,9 @@ export const EVENT_KINDS = [
   'signal',
   'alarm',
 ] as const satisfies readonly Event['kind'][];
+
+/** The options that say which events are shown. */
+const FILTERS = { once: ['since', 'surface', 'subject', 'id'], many: ['kind'] };
 
 /** Prints what was recorded, or what is being recorded, an event a line. */
 export async function runEvents(args: Arguments, io: Io): Promise<number> {
@@ -34,6 +38,7 @@ export async function runEvents(args: Arguments, io: Io): Promise<number> {
   const since = secondsOf(args, 'since');
   if (!args.flag('follow')) {
     const sinceMs = since === undefined ? 0 : io.now() - since * 1000;
+    await recordReading('events', { io, root: dataRoot, told: givenOf(args, FILTERS) });
     for await (const event of recordedEvents(dataRoot, { sinceMs })) {
       if (io.stop.aborted) break;
       show(event);

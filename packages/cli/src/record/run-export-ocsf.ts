@@ -14,6 +14,7 @@ import { version } from '../version.ts';
 import { logNamed } from './choose-log.ts';
 import { findLogs } from './find-logs.ts';
 import { printable } from './printable.ts';
+import { givenOf, recordReading } from './record-reading.ts';
 import { eachOnce } from './recorded-events.ts';
 
 /** Output is written in pieces of about this many characters. */
@@ -39,6 +40,8 @@ export async function runExportOcsf(args: Arguments, io: Io): Promise<number> {
     const expected = name === undefined ? '' : `, expected '${printable(name)}'`;
     throw new CommandError(`cannot export: found ${found} in ${dataRoot}${expected}`);
   }
+  const told = givenOf(args, { once: ['since', 'log', 'from', 'to'] });
+  await recordReading('export ocsf', { io, root: dataRoot, told });
   let unmapped = 0;
   let piece = '';
   for (const { folder, key } of chosen) {

@@ -16,6 +16,7 @@ import {
   UsageError,
 } from '../command-line/command.ts';
 import { print } from '../commands/options.ts';
+import { connectReader } from '../reader/connect-reader.ts';
 import { progressTo } from './progress.ts';
 import { readKey } from './read-key.ts';
 
@@ -27,10 +28,24 @@ export async function runVerifyTiles(args: Arguments, io: Io): Promise<number> {
       `found operand '${args.operands[0]}' beside --tiles, expected one of them`,
     );
   }
+  const reader = await connectReader(args, io);
+  try {
+    return await verifyFrom(reader ? reader.tiles(place) : tilesAt(place, io), place, { args, io });
+  } finally {
+    await reader?.close();
+  }
+}
+
+function tilesAt(place: string, io: Io): FetchTile {
   const isUrl = /^https?:\/\//.test(place);
-  const read = isUrl
-    ? httpTiles({ prefix: place, fetch })
-    : tileFolder(resolve(io.cwd, place)).read;
+  return isUrl ? httpTiles({ prefix: place, fetch }) : tileFolder(resolve(io.cwd, place)).read;
+}
+
+async function verifyFrom(
+  read: FetchTile,
+  place: string,
+  { args, io }: { readonly args: Arguments; readonly io: Io },
+): Promise<number> {
   const given = await Promise.all(args.texts('vkey').map((each) => readKey(each, io)));
   const keys = given.length > 0 ? given : [await keyThere(read, place)];
   const verifiers = keys.map(parseVerifierKey);

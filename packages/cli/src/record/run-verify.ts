@@ -28,6 +28,9 @@ export async function runVerify(args: Arguments, io: Io): Promise<number> {
   if (args.texts('checkpoint').length > 0) {
     throw new UsageError('found --checkpoint, expected it beside --tiles');
   }
+  if (args.text('authority') !== undefined) {
+    throw new UsageError("found --authority, expected --tiles beside it: the name of a log's");
+  }
   const [operand] = args.operands;
   const logs = operand ? [await logIn(resolve(io.cwd, operand))] : await findLogs(dataOf(args, io));
   if (logs.length === 0)

@@ -27,10 +27,12 @@ export interface Recorder {
 export function createRecorder(options: {
   readonly log: Log;
   readonly now: () => number;
+  /** Seals what is personal; an event that it refuses must not be written. */
+  readonly seal: (event: Event) => Event;
   /** Told of every event that could not be recorded. */
   readonly onFailure: (detail: string) => void;
 }): Recorder {
-  const { log, now, onFailure } = options;
+  const { log, now, seal, onFailure } = options;
 
   function append(event: EventBody): number {
     try {
@@ -38,7 +40,7 @@ export function createRecorder(options: {
       const seq = log.nextIndex;
       const place = { v: EVENT_VERSION, at: now(), origin: log.origin, seq } as const;
       const entry = { ...place, retention: EVIDENCE_CLASS, ...event } as Event;
-      return log.append(encodeEvent(entry));
+      return log.append(encodeEvent(seal(entry)));
     } catch (cause) {
       throw unavailable('append event', cause);
     }

@@ -11,20 +11,25 @@ const ENTRIES_MAX = 64;
 const ENTRY_BYTES_MAX = 65_535;
 const PROOF_MAX = 53;
 const TIMESTAMP_BYTES_MAX = 64 * 1024;
+const OPENINGS_MAX = 16;
+const OPENING_BYTES_MAX = 64;
 
 /** Writes an evidence file: JSON in one form only, two spaces, bytes in base64, a newline at the end. */
 export function formatEvidence({ entries, verifierKeys }: Evidence): string {
   const file = {
     format: EVIDENCE_FORMAT,
-    entries: entries.map(({ role, index, entry, leaf, proof, checkpoint, timestamps }) => ({
-      role,
-      index,
-      entry: base64(entry),
-      leaf: base64(leaf),
-      proof: proof.map(base64),
-      checkpoint,
-      timestamps: timestamps.map(base64),
-    })),
+    entries: entries.map(
+      ({ role, index, entry, leaf, proof, checkpoint, timestamps, openings }) => ({
+        role,
+        index,
+        entry: base64(entry),
+        leaf: base64(leaf),
+        proof: proof.map(base64),
+        checkpoint,
+        timestamps: timestamps.map(base64),
+        ...(openings && openings.length > 0 && { openings: openings.map(base64) }),
+      }),
+    ),
     verifierKeys,
   };
   return `${JSON.stringify(file, undefined, 2)}\n`;
@@ -63,7 +68,10 @@ export function parseEvidence(text: string): Evidence {
 
 function readEntry(value: unknown, at: number): EvidenceEntry {
   const where = `entries[${at}]`;
-  const { role, index, entry, leaf, proof, checkpoint, timestamps } = objectAt(value, where);
+  const { role, index, entry, leaf, proof, checkpoint, timestamps, openings } = objectAt(
+    value,
+    where,
+  );
   if (!Number.isSafeInteger(index) || (index as number) < 0) {
     refuse(`${where}.index`, 'no number of an entry');
   }
@@ -79,6 +87,11 @@ function readEntry(value: unknown, at: number): EvidenceEntry {
     timestamps: listAt(timestamps, `${where}.timestamps`, ENTRIES_MAX).map((token, number) =>
       bytesAt(token, `${where}.timestamps[${number}]`, { most: TIMESTAMP_BYTES_MAX }),
     ),
+    ...(openings !== undefined && {
+      openings: listAt(openings, `${where}.openings`, OPENINGS_MAX).map((opening, number) =>
+        bytesAt(opening, `${where}.openings[${number}]`, { most: OPENING_BYTES_MAX }),
+      ),
+    }),
   };
 }
 

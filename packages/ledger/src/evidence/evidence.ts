@@ -14,6 +14,8 @@ export interface EvidenceEntry {
   readonly checkpoint: string;
   /** RFC 3161 tokens over SHA-256 of the checkpoint note, DER. */
   readonly timestamps: readonly Uint8Array[];
+  /** Secrets that open what the entry holds encrypted, 1 to 64 bytes each; only whoever reads entries knows of what kind. */
+  readonly openings?: readonly Uint8Array[];
 }
 
 /** All that a stranger needs to see for itself that entries stand in logs. */

@@ -28,6 +28,8 @@ export interface VerifiedEvidenceEntry {
   readonly origin: string;
   readonly index: number;
   readonly entry: Uint8Array;
+  /** As the file has them. */
+  readonly openings: readonly Uint8Array[];
   /** Whether a known key signed a tree that holds it. */
   readonly isProven: boolean;
 }
@@ -109,7 +111,9 @@ function checkEntry(
     };
     add('timestamp', result, detail);
   }
-  return { role, index, entry, origin: isProven ? found.checkpoint.origin : '', isProven };
+  const { openings = [] } = evidence;
+  const origin = isProven ? found.checkpoint.origin : '';
+  return { role, index, entry, openings, origin, isProven };
 }
 
 type Add = (part: string, result: EvidenceCheck['result'], detail: string) => void;

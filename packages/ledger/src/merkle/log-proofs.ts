@@ -1,5 +1,6 @@
 import { LedgerError } from '../ledger-error.ts';
 import type { Log } from '../log.ts';
+import { type PublishedPlace, PublishedPrefix } from '../tiles/published-prefix.ts';
 import { MerkleFrontier } from './frontier.ts';
 import { leafHash, leafHashText } from './hash.ts';
 import { consistencyProof } from './make-proof.ts';
@@ -13,6 +14,9 @@ const READ_COUNT_MAX = 65_536;
 /** For a few hundred entries, as checkpoints are: a read brings whole commits as long as they fit. */
 const BLOCK_BYTES_MAX = 128 * 1024;
 
+/** Leaves behind the published ones after which it is looked whether more is published. */
+const TAIL_COUNT_MAX = 4096;
+
 /** What proofs need of a log or mirror. */
 export type ReadableLog = Pick<Log, 'size' | 'read'>;
 
@@ -20,9 +24,15 @@ export type ReadableLog = Pick<Log, 'size' | 'read'>;
  * Makes consistency proofs over a log or mirror that grows.
  *
  * Reads each entry once, when a proof first needs it, and keeps the roots of whole blocks of 256 leaves: a quarter of a byte
- * for each entry. A proof then reads two blocks at most.
+ * for each entry. A proof then reads two blocks at most. Where the log is published, old hashes come out of its tiles instead: two for
+ * each factor of 256 in its size, and of the log is read what is not published yet.
+ *
+ * @param options.published where the log is published; what is there is used only when it is the log's own beginning
  */
-export function logProofs(log: ReadableLog): {
+export function logProofs(
+  log: ReadableLog,
+  { published }: { readonly published?: PublishedPlace } = {},
+): {
   /** @throws {LedgerError} `ERR_LEDGER_RANGE` unless 0 <= from <= to <= log.size, and as `Log.read` */
   consistency(from: number, to: number): Promise<Uint8Array[]>;
 } {
@@ -46,6 +56,25 @@ export function logProofs(log: ReadableLog): {
       }
     }
   };
+  let prefix: Promise<PublishedPrefix | undefined> = Promise.resolve(undefined);
+  /** What is published, opened anew when much came behind it; proofs take turns with that. */
+  const openPrefix = async (place: PublishedPlace): Promise<PublishedPrefix | undefined> => {
+    const opened = await prefix.catch(() => undefined);
+    if (opened !== undefined && opened.tailCount <= TAIL_COUNT_MAX) return opened;
+    return (await PublishedPrefix.open(log, place)) ?? opened;
+  };
+  const fromPublished = async (from: number, to: number): Promise<Uint8Array[] | undefined> => {
+    if (published === undefined) return undefined;
+    prefix = openPrefix(published);
+    try {
+      return await (await prefix)?.consistency(from, to);
+    } catch (error) {
+      if (!(error instanceof LedgerError)) throw error;
+      // A damaged tile: the log itself has the last word.
+      return undefined;
+    }
+  };
+  let proving: Promise<unknown> = Promise.resolve();
   return {
     async consistency(from, to) {
       if (!(from >= 0 && from <= to && to <= log.size)) {
@@ -55,6 +84,10 @@ export function logProofs(log: ReadableLog): {
         );
       }
       if (from === 0 || from === to) return [];
+      const proven = proving.then(() => fromPublished(from, to));
+      proving = proven.catch(() => undefined);
+      const proof = await proven;
+      if (proof !== undefined) return proof;
       const grown = growing.then(() => grow(Math.floor(to / BLOCK_LEAVES)));
       growing = grown.catch(() => undefined);
       await grown;

@@ -5,6 +5,7 @@ import {
   ENTRY_HEADER_BYTES,
   FRAME_HEADER_BYTES,
   type FrameHeader,
+  frameCheckpoint,
   frameEntries,
   isFrameIntact,
   readFrameHeader,
@@ -35,6 +36,8 @@ export interface FramePlace {
 /** One commit, as it stands in a log's files. */
 export interface StoredFrame {
   readonly entries: readonly StoredEntry[];
+  /** The signed note at its end, as it stands there. */
+  readonly checkpoint: string;
   /** Behind this frame. */
   readonly next: FramePlace;
 }
@@ -245,7 +248,8 @@ function frameAt(
   if (entries.length !== header.count) {
     throw corrupt({ file: segmentName(segment), offset: base + offset }, 'a damaged frame');
   }
-  return { entries, next: { segment, offset: base + offset + header.frameBytes } };
+  const next = { segment, offset: base + offset + header.frameBytes };
+  return { entries, checkpoint: frameCheckpoint(bytes, offset, header), next };
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

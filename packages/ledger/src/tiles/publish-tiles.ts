@@ -3,6 +3,7 @@ import type { LogDisk } from '../log.ts';
 import { leafHashText, toHashText } from '../merkle/hash.ts';
 import { openCheckpoint } from '../note/checkpoint.ts';
 import { type NoteVerifier, parseVerifierKey } from '../note/verifier-key.ts';
+import { type FramePlace, type StoredFrame, storedFrames } from '../segment/stored-frames.ts';
 import { VERIFIER_KEY_FILE } from '../verifier-key-file.ts';
 import type { VerifiedEntry } from '../verify/log-report.ts';
 import { emptyState, type WalkState, walkLog } from '../verify/walk-log.ts';
@@ -85,17 +86,28 @@ export async function publishTiles(
   const verifier = parseVerifierKey(verifierKey);
   const unlock = await store.lock();
   try {
-    const published = await openPublished(store, verifier);
-    if ('kind' in published) return published;
-    const key = await keepPublishedKey(store, published, verifierKey);
-    if (key !== undefined) return refused(published.tree.size, 'signature', key);
-    return await new Publication(disk, store, published, verifier).run(onProgress);
+    const publication = await openPublication(disk, store, { verifierKey, verifier });
+    return 'kind' in publication ? publication : await publication.run(onProgress);
   } finally {
     await unlock();
   }
 }
 
-type Refused = Extract<PublishOutcome, { kind: 'refused' }>;
+/** A publication refused, and why. */
+export type Refused = Extract<PublishOutcome, { kind: 'refused' }>;
+
+/** Begins a publication on top of what is published; whoever calls has the store's lock. */
+export async function openPublication(
+  disk: LogDisk,
+  store: TileStore,
+  { verifierKey, verifier }: { readonly verifierKey: string; readonly verifier: NoteVerifier },
+): Promise<Publication | Refused> {
+  const published = await openPublished(store, verifier);
+  if ('kind' in published) return published;
+  const key = await keepPublishedKey(store, published, verifierKey);
+  if (key !== undefined) return refused(published.tree.size, 'signature', key);
+  return new Publication(disk, store, published, verifier);
+}
 
 /** What stands in the store, authenticated: the empty tree where there is no checkpoint. */
 interface Published {
@@ -145,12 +157,13 @@ async function keepPublishedKey(
   return undefined;
 }
 
-class Publication {
+/** One tree that is being published: the published one, and the log's entries behind it. */
+export class Publication {
   readonly #disk: LogDisk;
   readonly #store: TileStore;
   readonly #verifier: NoteVerifier;
   readonly #before: TileTree;
-  readonly #origin: string | undefined;
+  #origin: string | undefined;
   readonly #writer: TileWriter;
   #note: string | undefined;
   /** Entries that the checkpoint in the store covers. */
@@ -193,6 +206,50 @@ class Publication {
     return this.#end(state, file);
   }
 
+  /** Entries that the checkpoint in the store covers. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /**
+   * Publishes what came since the last time, after {@link run}: reads what is new alone.
+   *
+   * @param until how many entries of the log are known to be durable
+   * @param place where the reading before this one ended
+   * @returns with the place where this one ended. After a refusal or a throw the publication is used up
+   */
+  async advance(
+    until: number,
+    place: FramePlace | undefined,
+  ): Promise<{ readonly outcome: PublishOutcome; readonly place: FramePlace | undefined }> {
+    const from = this.#size;
+    const filesBefore = this.#writer.files;
+    let last: StoredFrame | undefined;
+    for await (const frame of storedFrames(this.#disk, from, {
+      until,
+      ...(place && { from: place }),
+    })) {
+      for (const { index, bytes } of frame.entries) {
+        // The first frame may hold entries that are published.
+        if (index === this.#writer.edge.size) {
+          await this.#writer.append(bytes, leafHashText(bytes));
+        }
+      }
+      last = frame;
+    }
+    if (last === undefined) return { outcome: { kind: 'unchanged', size: from }, place };
+    const { checkpoint: note } = last;
+    const checkpoint = openCheckpoint(note, [this.#verifier]);
+    const refusal =
+      this.#requireSameTree(checkpoint) ??
+      (await this.#publish({ size: checkpoint.size, checkpoint: note }));
+    if (refusal !== undefined) return { outcome: refusal, place: undefined };
+    this.#writer.keep();
+    const files = this.#writer.files - filesBefore;
+    const outcome = { kind: 'published', from, size: this.#size, checkpoint: note, files } as const;
+    return { outcome, place: last.next };
+  }
+
   async #end(state: WalkState, file: string): Promise<PublishOutcome> {
     const from = this.#before.size;
     if (state.size < from) return this.#shorter(state);
@@ -203,6 +260,7 @@ class Publication {
         : (this.#requireSameTree(state) ?? (await this.#publish(state, file)));
     if (refusal !== undefined) return refusal;
     const size = this.#size;
+    this.#writer.keep();
     if (size === from) return { kind: 'unchanged', size };
     return {
       kind: 'published',
@@ -226,7 +284,11 @@ class Publication {
   }
 
   /** INVARIANT: no checkpoint is published but of the tree that grows out of the published one. */
-  #requireSameTree({ origin, size, root }: WalkState): Refused | undefined {
+  #requireSameTree({
+    origin,
+    size,
+    root,
+  }: Pick<WalkState, 'origin' | 'size' | 'root'>): Refused | undefined {
     if (this.#origin !== undefined && origin !== this.#origin) {
       const found = `found a log of '${origin}', expected the published '${this.#origin}'`;
       return this.#refuse('signature', found);
@@ -236,11 +298,15 @@ class Publication {
     return this.#refuse('fork', found);
   }
 
-  async #publish({ size, checkpoint }: WalkState, file: string): Promise<Refused | undefined> {
+  /** @param file what of the log is not known to be durable; nothing when all is */
+  async #publish(
+    { size, checkpoint }: Pick<WalkState, 'size' | 'checkpoint'>,
+    file?: string,
+  ): Promise<Refused | undefined> {
     if (size <= this.#size) return undefined;
     await this.#writer.finish();
     // What its writer has not synced yet could still be lost, and the log could then grow otherwise.
-    await this.#disk.sync(file);
+    if (file !== undefined) await this.#disk.sync(file);
     // INVARIANT: what a checkpoint covers is durable before the checkpoint is seen.
     await this.#store.sync();
     if (!(await this.#store.swapCheckpoint(this.#note, checkpoint))) {
@@ -248,6 +314,7 @@ class Publication {
     }
     this.#note = checkpoint;
     this.#size = size;
+    this.#origin ??= openCheckpoint(checkpoint, [this.#verifier]).origin;
     return undefined;
   }
 

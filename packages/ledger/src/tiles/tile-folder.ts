@@ -1,5 +1,5 @@
-import { mkdir, open, readFile, rename, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { blockingFiles, pooledFiles } from '../disk/folder-files.ts';
 import { lockFolder } from '../disk/folder-lock.ts';
 import { LedgerError } from '../ledger-error.ts';
 import { CHECKPOINT_PATH, type TileStore } from './tile-store.ts';
@@ -16,46 +16,47 @@ const PATH_LENGTH_MAX = 64;
  * makes nothing.
  *
  * The lock is the operating system's, on the file `lock`: for the processes of one machine, not for a network file system.
+ *
+ * @param options.isBlocking does everything in the calling thread, which waits: for a thread that does nothing else, so that
+ *   a slow disk takes nothing of the pool of threads that the rest of the process needs for its own
  */
-export function tileFolder(path: string): TileStore {
+export function tileFolder(
+  path: string,
+  { isBlocking = false }: { readonly isBlocking?: boolean } = {},
+): TileStore {
+  const files = isBlocking ? blockingFiles : pooledFiles;
   const folder = resolve(path);
   /** Folders with names that are not yet durable. */
   const unsynced = new Set<string>();
   let mode: number | undefined;
 
   const makeFolder = async (deepest: string, madeMode: number): Promise<void> => {
-    const first = await mkdir(deepest, { recursive: true, mode: madeMode });
+    const first = await files.mkdir(deepest, madeMode);
     if (first === undefined) return;
     for (let made = deepest; made.length >= first.length; made = dirname(made)) {
       unsynced.add(dirname(made));
     }
   };
   const replace = async (name: string, bytes: Uint8Array): Promise<void> => {
-    mode ??= (await stat(folder)).mode & PERMISSIONS;
+    mode ??= (await files.mode(folder)) & PERMISSIONS;
     const target = join(folder, name);
     await makeFolder(dirname(target), mode);
     // One publisher has the lock, so that one temporary name is enough, and a left-over is reused.
     const temporary = `${target}.new`;
-    const handle = await open(temporary, 'w', mode & NOT_EXECUTABLE);
-    try {
-      await handle.writeFile(bytes);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, target);
+    await files.write(temporary, bytes, mode & NOT_EXECUTABLE);
+    await files.rename(temporary, target);
     unsynced.add(dirname(target));
   };
   const sync = async (): Promise<void> => {
     for (const changed of [...unsynced]) {
-      await syncFolder(changed);
+      await files.syncFolder(changed);
       unsynced.delete(changed);
     }
   };
   const read = async (name: string): Promise<Uint8Array | undefined> => {
     requirePath(name);
     try {
-      return await readFile(join(folder, name));
+      return await files.read(join(folder, name));
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EISDIR') return undefined;
@@ -91,13 +92,4 @@ function requirePath(path: string): void {
     'ERR_LEDGER_RANGE',
     `could not name tile: found path '${path.slice(0, 100)}', expected one of the standard's`,
   );
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

@@ -102,6 +102,21 @@ export class TileTree implements TreeHead {
   }
 
   /**
+   * The hash of the perfect subtree of 2^level leaves that starts at leaf `index * 2^level`, 32 bytes.
+   *
+   * @throws {LedgerError} `ERR_LEDGER_RANGE` for one that reaches beyond `size`; `ERR_LEDGER_CORRUPT` as `inclusionProof`
+   */
+  async subtreeHash(level: number, index: number): Promise<Uint8Array> {
+    if (!(level >= 0 && index >= 0 && (index + 1) * 2 ** level <= this.size)) {
+      throw new LedgerError(
+        'ERR_LEDGER_RANGE',
+        `could not find hash: found level ${level}, index ${index}, expected a subtree of ${this.size} leaves`,
+      );
+    }
+    return toHashBytes(await this.#hashOf(level, index));
+  }
+
+  /**
    * The entry at `index`, exactly as appended.
    *
    * @throws {LedgerError} `ERR_LEDGER_RANGE`; `ERR_LEDGER_CORRUPT` naming bundle and byte when it is not the one that

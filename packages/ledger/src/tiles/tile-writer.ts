@@ -55,6 +55,11 @@ export class TileWriter {
     this.#entries = [];
   }
 
+  /** Copies the entries that are held on to, so that what they were read from can go. */
+  keep(): void {
+    this.#entries = this.#entries.map((entry) => Uint8Array.from(entry));
+  }
+
   /** Writes what the grown tree has besides full tiles; resolves when everything was written. */
   async finish(): Promise<void> {
     const partial = this.edge.partial();

@@ -24,6 +24,7 @@ const surface = z.strictObject({
   criticality: z.enum(CRITICALITIES),
   regulations: texts,
   dataClasses: texts,
+  persons: texts,
   mode: z.enum(SURFACE_MODES),
   upstream: z.discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('unix'), path: text.min(1) }),

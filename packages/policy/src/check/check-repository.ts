@@ -18,7 +18,8 @@ import { checkPlaybooks } from './check-playbooks.ts';
 import { checkPoints } from './check-points.ts';
 import { readPolicies, SCHEMA_FILE, validatePolicies } from './check-policies.ts';
 import { checkPrivateKeys } from './check-private-keys.ts';
-import { checkRetention, recordConfig } from './check-retention.ts';
+import { checkRecord } from './check-record.ts';
+import { checkRetention } from './check-retention.ts';
 import { checkSurfaces } from './check-surfaces.ts';
 import { checkUpstreams } from './check-upstreams.ts';
 import { checkWitnesses, witnessConfigs } from './check-witnesses.ts';
@@ -82,6 +83,13 @@ export async function checkRepository(
     },
     defaultTtlSeconds: config.authority?.accessTokenTtl ?? 300,
   });
+  // With identities missing, every reader that is one of them would be blamed for it.
+  const isWhole = !report.hasErrors;
+  const record = checkRecord(
+    config,
+    isWhole ? identities.map(({ value }) => value) : undefined,
+    context,
+  );
   const entities = await checkEntities(files.entities, context);
   checkHierarchy({ registrations: identities, entities }, report);
   const playbooks = await checkPlaybooks(files.playbooks, context);
@@ -105,7 +113,7 @@ export async function checkRepository(
   checkWitnesses(config, context);
   const bank = report.hasErrors
     ? undefined
-    : bankConfig(config, { points, exports }, context.folder);
+    : bankConfig(config, { points, exports, record }, context.folder);
   if (!bank) return { problems: report.problems() };
   const repository: Repository = {
     folder: context.folder,
@@ -144,7 +152,11 @@ function actionNames(surfaces: readonly Surface[]): string[] {
 
 function bankConfig(
   config: WrittenConfig,
-  { points, exports }: Pick<BankConfig, 'points'> & { readonly exports: readonly ExportConfig[] },
+  {
+    points,
+    exports,
+    record,
+  }: Pick<BankConfig, 'points' | 'record'> & { readonly exports: readonly ExportConfig[] },
   folder: string,
 ): BankConfig | undefined {
   const { authority, trustDomain } = config;
@@ -165,7 +177,7 @@ function bankConfig(
       ...(exports.length > 0 && { exports }),
       ...(metrics !== undefined && { metrics }),
     },
-    record: recordConfig(config.record),
     points,
+    record,
   };
 }

@@ -2,14 +2,16 @@ import { DEFAULT_RETENTION, type RetentionClass } from '@countersign/model';
 import { listOf, quote } from '../document/describe.ts';
 import type { Report } from '../document/report.ts';
 import { didYouMean } from '../document/suggest.ts';
-import type { BankConfig } from '../repository.ts';
+import type { RecordConfig } from '../repository.ts';
 import type { CheckedSurface } from './check-surfaces.ts';
 import type { WrittenConfig } from './read-config.ts';
 
 const CLASS_NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 
 /** What `record` says, every default filled in: the classes that ship come first. */
-export function recordConfig(written: WrittenConfig['record']): BankConfig['record'] {
+export function retentionConfig(
+  written: WrittenConfig['record'],
+): Pick<RecordConfig, 'shard' | 'localKeep' | 'retention'> {
   const { shard = 'quarter', localKeep = { count: 3, unit: 'month' } } = written ?? {};
   const own = Object.entries(written?.retention ?? {}).map(
     ([name, { keep, basis }]): RetentionClass => ({ name, keep, basis }),
@@ -34,7 +36,7 @@ export function checkRetention(
       mend: 'rename it; events carry this name',
     });
   }
-  const names = recordConfig(config.record).retention.map(({ name }) => name);
+  const names = retentionConfig(config.record).retention.map(({ name }) => name);
   for (const { surface, document } of surfaces) {
     const { retention } = surface;
     if (retention === undefined || names.includes(retention)) continue;

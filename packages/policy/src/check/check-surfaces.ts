@@ -9,6 +9,7 @@ import { pascalCase } from '../openapi/entity-type.ts';
 import { readApiDescription } from '../openapi/read-api-description.ts';
 import { isMapping } from '../openapi/resolve-reference.ts';
 import { surfaceShape } from '../shape/surface-shape.ts';
+import { checkPersons } from './check-persons.ts';
 import type { RepositoryFiles } from './list-repository.ts';
 import { type CheckContext, createNameRegister, readSource } from './repository-source.ts';
 
@@ -59,6 +60,7 @@ export async function checkSurfaces(
       namespaceRegister.take(namespace, document.at(['name']));
     const operations = await readOperations({ document, shape, namespace, api }, context);
     if (!operations || !isNew) isWhole = false;
+    if (operations) checkPersons(shape, operations, { document, report: context.report });
     if (isNew)
       surfaces.push({
         surface: surfaceOf(shape, namespace, operations ?? []),
@@ -135,6 +137,7 @@ function surfaceOf(
     criticality: shape.criticality,
     regulations: shape.regulations,
     dataClasses: shape.dataClasses,
+    persons: (shape.persons ?? []).map((type) => `${namespace}::${type}`),
     mode: shape.mode,
     upstream: http ? { kind: 'http', ...http } : { kind: 'unix', path: unix ?? '' },
     audience: shape.audience,

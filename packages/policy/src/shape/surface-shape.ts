@@ -30,6 +30,15 @@ export const surfaceShape = z
     }),
     regulations: z.array(label).max(100).default([]).meta({ description: 'what regulates it' }),
     dataClasses: z.array(label).max(100).default([]).meta({ description: 'what data it holds' }),
+    persons: z
+      .array(words('a type of resource, as policies call it', 'Account'))
+      .max(100)
+      .optional()
+      .meta({
+        description:
+          'types of its resources whose ids name persons: the record has pseudonyms for them, and encrypts what is personal',
+        examples: [['Account']],
+      }),
     openapi: filePath('its API description, beside this file', 'accounts.openapi.yaml'),
     basePath: z
       .string()

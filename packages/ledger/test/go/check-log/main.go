@@ -5,11 +5,15 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -48,7 +52,9 @@ func (l *list) String() string     { return strings.Join(*l, ",") }
 func (l *list) Set(s string) error { *l = append(*l, s); return nil }
 
 func main() {
-	folder := flag.String("log", "", "folder of the published log")
+	folder := flag.String("log", "", "folder of the published log, or its https URL")
+	ca := flag.String("ca", "", "of a URL: file with the server's authorities, PEM")
+	cert := flag.String("cert", "", "of a URL: file with the client's certificate and key, PEM")
 	key := flag.String("vkey", "", "file with the verifier key")
 	step := flag.Int64("step", 997, "one inclusion proof for so many entries")
 	var olds, proofs list
@@ -57,6 +63,13 @@ func main() {
 	flag.Parse()
 
 	c := &checker{folder: *folder}
+	if strings.HasPrefix(*folder, "https://") {
+		client, err := clientOf(*ca, *cert)
+		if err != nil {
+			fatal(err)
+		}
+		c.client = client
+	}
 	c.report.Problems = []problem{}
 	vkey, err := os.ReadFile(*key)
 	if err != nil {
@@ -82,8 +95,41 @@ func fatal(err error) {
 	os.Exit(2)
 }
 
+// clientOf is a plain client of Go's own, which shows a certificate.
+func clientOf(ca, cert string) (*http.Client, error) {
+	authorities, err := os.ReadFile(ca)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(authorities)
+	pair, err := tls.LoadX509KeyPair(cert, cert)
+	if err != nil {
+		return nil, err
+	}
+	config := &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: config}}, nil
+}
+
+// get reads a file of the published log.
+func (c *checker) get(path string) ([]byte, error) {
+	if c.client == nil {
+		return os.ReadFile(filepath.Join(c.folder, path))
+	}
+	response, err := c.client.Get(c.folder + "/" + path)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("status %d", response.StatusCode)
+	}
+	return io.ReadAll(response.Body)
+}
+
 type checker struct {
 	folder    string
+	client    *http.Client
 	verifiers note.Verifiers
 	tree      tlog.Tree
 	hashes    tlog.HashReader
@@ -95,7 +141,12 @@ func (c *checker) problem(place, format string, args ...interface{}) {
 }
 
 func (c *checker) run(olds, proofs []string, step int64) {
-	h, err := c.open(filepath.Join(c.folder, "checkpoint"))
+	message, err := c.get("checkpoint")
+	if err != nil {
+		c.problem("checkpoint", "%v", err)
+		return
+	}
+	h, err := c.parse(message)
 	if err != nil {
 		c.problem("checkpoint", "%v", err)
 		return
@@ -150,7 +201,7 @@ func (c *checker) bundle(first int64) {
 	}
 	tile := tlog.Tile{H: 8, L: -1, N: first / width, W: int(count)}
 	place := pathOf(tile)
-	data, err := os.ReadFile(filepath.Join(c.folder, place))
+	data, err := c.get(place)
 	if err != nil {
 		c.problem(place, "%v", err)
 		return
@@ -190,7 +241,7 @@ func (c *checker) wrongTile(n int64) string {
 			return pathOf(tlog.Tile{H: 8, L: level, N: n, W: int(w)})
 		}
 		tile := tlog.Tile{H: 8, L: level, N: n, W: width}
-		data, err := os.ReadFile(filepath.Join(c.folder, pathOf(tile)))
+		data, err := c.get(pathOf(tile))
 		if err != nil || len(data) != width*tlog.HashSize {
 			return pathOf(tile)
 		}
@@ -198,7 +249,7 @@ func (c *checker) wrongTile(n int64) string {
 		if rest := size/width - above.N*width; rest < width {
 			above.W = int(rest)
 		}
-		parent, err := os.ReadFile(filepath.Join(c.folder, pathOf(above)))
+		parent, err := c.get(pathOf(above))
 		at := int(n%width) * tlog.HashSize
 		if err != nil || len(parent) < at+tlog.HashSize {
 			return pathOf(above)
@@ -329,12 +380,12 @@ func (c *checker) Height() int { return 8 }
 func (c *checker) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
 	var all [][]byte
 	for _, tile := range tiles {
-		data, err := os.ReadFile(filepath.Join(c.folder, pathOf(tile)))
+		data, err := c.get(pathOf(tile))
 		if os.IsNotExist(err) && tile.W < width {
 			// C2SP tlog-tiles, "Partial Tiles": the full one may stand in.
 			full := tile
 			full.W = width
-			data, err = os.ReadFile(filepath.Join(c.folder, pathOf(full)))
+			data, err = c.get(pathOf(full))
 			if err == nil && len(data) >= tile.W*tlog.HashSize {
 				data = data[:tile.W*tlog.HashSize]
 			}

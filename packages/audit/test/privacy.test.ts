@@ -1,0 +1,376 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  askByName,
+  createSealer,
+  openingsOf,
+  openRecordKeyStore,
+  openRecordKeys,
+  parseRecordKeys,
+  personOfSubject,
+  type RecordKeys,
+  revealByOpenings,
+  revealEvent,
+  withoutNames,
+} from '@countersign/audit';
+import { decodeEvent, type Event, type EventKind, encodeEvent } from '@countersign/model';
+import { openDatabase } from '@countersign/state';
+import fc from 'fast-check';
+import { afterEach, describe, expect, test } from 'vitest';
+import { anyEvent } from './support/any-event.ts';
+
+const NOW = Date.UTC(2026, 10, 26);
+const ALICE = 'spiffe://bank.example/customer/alice';
+const isPersonal = (type: string): boolean => type.endsWith('::Account');
+
+const anyKind = fc
+  .constantFrom<EventKind>(
+    'authentication',
+    'decision',
+    'outcome',
+    'closure',
+    'administration',
+    'signal',
+    'alarm',
+  )
+  .chain(anyEvent);
+
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+describe('what names a person in an event', () => {
+  test('is a pseudonym in the record, and everything personal is encrypted', async () => {
+    const { seal } = await aWriter();
+    const recorded = Buffer.from(encodeEvent(seal(decision()))).toString();
+    for (const secret of ['alice', '22289', '203.0.113.7', '4711.50', 'Ledger Ltd', 'eyJhbGci']) {
+      expect(JSON.stringify(decision())).toContain(secret);
+      expect(recorded).not.toContain(secret);
+    }
+    const event = decodeEvent(Buffer.from(recorded));
+    expect(event).toMatchObject({
+      subject: expect.stringMatching(/^spiffe:\/\/bank.example\/customer\/pn-2026-[\w-]{22}$/),
+      resource: { type: 'Accounts::Account', id: expect.stringMatching(/^pn-2026-[\w-]{22}$/) },
+      caller: 'spiffe://bank.example/workload/app',
+      effect: 'permit',
+      route: '/accounts/{AccountId}',
+    });
+  });
+
+  test('comes out whole for who has the keys, whatever the event', async () => {
+    const { seal, store } = await aWriter();
+    fc.assert(
+      fc.property(anyKind, (any) => {
+        const event = { ...any, at: NOW } as Event;
+        const sealed = decodeEvent(encodeEvent(seal(event)));
+        const { event: revealed, closed } = revealEvent(sealed, store.open);
+        expect(closed).toEqual([]);
+        const { sealed: _sealed, ...rest } = revealed;
+        expect(rest).toEqual(decodeEvent(encodeEvent(event)));
+      }),
+    );
+  });
+
+  test('leaves nothing of the name in the bytes, whatever the event', async () => {
+    const { seal } = await aWriter();
+    fc.assert(
+      fc.property(anyKind, fc.uuid(), fc.uuid(), (any, person, account) => {
+        const event = {
+          ...any,
+          at: NOW,
+          ...('subject' in any || any.kind === 'decision'
+            ? { subject: `spiffe://bank.example/human/${person}` }
+            : {}),
+          ...(any.kind === 'decision'
+            ? {
+                resource: { type: 'Accounts::Account', id: account },
+                detail: `no ${account} for ${person}`,
+                context: { of: [account, person] },
+              }
+            : {}),
+        } as Event;
+        const bytes = Buffer.from(encodeEvent(seal(event))).toString();
+        expect(bytes).not.toContain(person);
+        expect(bytes).not.toContain(account);
+      }),
+    );
+  });
+
+  test('is called the same by every surface, and by every point, within a year', async () => {
+    const { seal, store } = await aWriter();
+    const other = sealerOf(await store.keysFor('core', ['default']), 'core');
+    const idOf = (event: Event) => (event as { resource: { id: string } }).resource.id;
+    const statement = { type: 'Statements::Account', id: '22289' };
+    expect(idOf(other({ ...decision(), resource: statement } as Event))).toBe(
+      idOf(seal(decision())),
+    );
+  });
+
+  test('stays as it is where nobody is named', async () => {
+    const { seal } = await aWriter();
+    const event = { ...decision(), subject: 'spiffe://bank.example/partner/ledgerly' } as Event;
+    const plain = { ...event, resource: { type: 'Core::Ledger', id: '22289' } } as Event;
+    expect(seal(plain)).toBe(plain);
+  });
+
+  test('an id from outside that looks like a pseudonym is nobody else', async () => {
+    const { seal } = await aWriter();
+    const victim = seal(decision()) as Event & { resource: { id: string } };
+    const forged = seal({
+      ...decision(),
+      resource: { type: 'Accounts::Account', id: victim.resource.id },
+    } as Event) as typeof victim;
+    expect(forged.resource.id).not.toBe(victim.resource.id);
+  });
+});
+
+describe('a writer', () => {
+  test('does not write of a person without keys of the time', async () => {
+    const seal = createSealer({ holder: 'edge', keys: () => undefined, isPersonal });
+    expect(() => seal(decision())).toThrow(/found no key for pseudonyms of 2026 \(none yet/);
+    const { seal: dated } = await aWriter();
+    const late = { ...decision(), at: Date.UTC(2027, 8, 1) };
+    expect(() => dated(late as Event)).toThrow(/no key for edge\/2027q3\/default/);
+  });
+
+  test('goes on over two ends of a quarter while the authority is away', async () => {
+    const { seal, store } = await aWriter();
+    for (const at of [Date.UTC(2026, 11, 31), Date.UTC(2027, 0, 1), Date.UTC(2027, 5, 30)]) {
+      const sealed = seal({ ...decision(), at } as Event);
+      expect(revealEvent(sealed, store.open).closed).toEqual([]);
+    }
+  });
+
+  test('has no key of another writer and none of the past', async () => {
+    const { store, clock } = await aWriter();
+    clock.now = Date.UTC(2027, 1, 1);
+    const keys = await store.keysFor('edge', ['default']);
+    expect(keys.keys.map(({ holder, period }) => `${holder} ${period}`)).toEqual([
+      'edge 2027q1',
+      'edge 2027q2',
+      'edge 2027q3',
+    ]);
+    expect(keys.pseudonyms.map(({ year }) => year)).toEqual(['2027']);
+  });
+});
+
+describe('erasing a person', () => {
+  test('closes what was written of that person for good, and nothing of the others', async () => {
+    const { seal, store } = await aWriter();
+    const names = Array.from({ length: 60 }, (_, at) => `c${at}`);
+    const events = names.map((name) =>
+      seal({
+        ...decision(),
+        subject: `spiffe://bank.example/customer/${name}`,
+        resource: undefined,
+      } as unknown as Event),
+    );
+    const erased = new Set<string>();
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...names), async (name) => {
+        await store.erase([{ kind: 'customer', name }]);
+        erased.add(name);
+        for (const [at, each] of names.entries()) {
+          const { closed } = revealEvent(events[at] as Event, store.open);
+          expect(closed.map(({ why }) => why)).toEqual(erased.has(each) ? ['erased'] : []);
+        }
+      }),
+      { numRuns: 20 },
+    );
+  });
+  test('closes what tells of several when one of them is erased, and their own stays', async () => {
+    const { seal, store } = await aWriter();
+    const sealed = seal(decision());
+    await store.erase([{ kind: 'Account', name: '22289' }]);
+    const { event, closed } = revealEvent(sealed, store.open);
+    expect(event).toMatchObject({ subject: ALICE, ip: '203.0.113.7' });
+    expect(event).not.toHaveProperty('context');
+    expect(closed).toHaveLength(2);
+  });
+
+  test('leaves no key in what points are given, nor in the files of the database', async () => {
+    const { seal, store, file, secret, database, oldRow } = await aWriter();
+    const before = await store.keysFor('edge', ['default']);
+    const sealed = seal(decision());
+    const filesOf = () => Buffer.concat([readFileSync(file), readFileSync(`${file}-wal`)]);
+    expect(filesOf().includes(oldRow)).toBe(true);
+    const { isForgotten, pseudonyms } = await store.erase([{ kind: 'customer', name: 'alice' }]);
+    expect(isForgotten).toBe(true);
+    expect(pseudonyms).toHaveLength(2);
+    const after = await store.keysFor('edge', ['default']);
+    expect(revealEvent(sealed, openRecordKeys({ ...after, erased: [] })).closed).not.toEqual([]);
+    expect(before.version).toBeLessThan(after.version);
+    await database.close();
+    const again = await aStore({ file, secret });
+    expect(revealEvent(sealed, again.store.open).closed[0]?.why).toBe('erased');
+    // Whoever kept the encrypted rows from before finds them nowhere in the files.
+    expect(filesOf().includes(oldRow)).toBe(false);
+  });
+
+  test('what is written of an erased person later has keys of its own', async () => {
+    const { seal, store } = await aWriter();
+    const first = seal(decision());
+    await store.erase([{ kind: 'customer', name: 'alice' }]);
+    const seal2 = sealerOf(await store.keysFor('edge', ['default']));
+    const second = seal2(decision());
+    expect(revealEvent(first, store.open).closed).not.toEqual([]);
+    expect(revealEvent(second, store.open).closed).toEqual([]);
+    await store.erase([{ kind: 'customer', name: 'alice' }]);
+    expect(revealEvent(second, store.open).closed).not.toEqual([]);
+  });
+
+  test('a writer that has not heard of it yet writes nothing that could be opened later', async () => {
+    const { seal, store } = await aWriter();
+    await store.erase([{ kind: 'customer', name: 'alice' }]);
+    expect(revealEvent(seal(decision()), store.open).closed.map(({ why }) => why)).toEqual([
+      'erased',
+      'erased',
+    ]);
+  });
+});
+
+test('the end of a retention class destroys its keys of that quarter and no others', async () => {
+  const { store } = await aWriter();
+  const keys = await store.keysFor('edge', ['reads', 'evidence']);
+  const seal = sealerOf(keys);
+  const reads = seal({ ...decision(), retention: 'reads' } as unknown as Event);
+  const kept = seal({ ...decision(), retention: 'evidence' } as unknown as Event);
+  expect(await store.destroy({ period: '2026q4', retention: 'reads' })).toBe(1);
+  expect(revealEvent(reads, store.open).closed.map(({ why }) => why)).toContain('no-key');
+  expect(revealEvent(kept, store.open).closed).toEqual([]);
+});
+
+describe('an opening', () => {
+  test('opens one event for a stranger, and no other event of the same person', async () => {
+    const { seal, store } = await aWriter();
+    const [one, other] = [seal(decision()), seal({ ...decision(), id: 'other' } as Event)];
+    const openings = openingsOf(one, store.open);
+    expect(revealByOpenings(one, openings).event).toMatchObject({ subject: ALICE });
+    expect(revealByOpenings(one, openings).closed).toEqual([]);
+    expect(revealByOpenings(other, openings).closed).toHaveLength(3);
+  });
+
+  test('opens nothing that was changed, moved to another event, or sealed by another key', async () => {
+    const { seal, store } = await aWriter();
+    const one = seal(decision());
+    const openings = openingsOf(one, store.open);
+    expect(revealByOpenings({ ...one, id: 'moved' } as Event, openings).closed).toHaveLength(3);
+    const [part, ...rest] = one.sealed ?? [];
+    if (!part) throw new Error('expected a sealed part');
+    const data = Buffer.from(part.data, 'base64url');
+    for (let at = 0; at < data.length; at++) {
+      const flipped = Buffer.from(data);
+      flipped[at] = (flipped[at] ?? 0) ^ 1;
+      const changed = {
+        ...one,
+        sealed: [{ ...part, data: flipped.toString('base64url') }, ...rest],
+      };
+      expect(revealByOpenings(changed as Event, openings).closed).toHaveLength(1);
+    }
+  });
+
+  test('never says anew what an event says in the clear', async () => {
+    const { store } = await aWriter();
+    const keys = openRecordKeys(await store.keysFor('edge', ['default']));
+    const event = decision();
+    // A writer that lies: it seals `effect` beside what it may seal.
+    const lying = createSealer({ holder: 'edge', keys: () => keys, isPersonal })(event);
+    const opened = revealEvent(lying, store.open).event;
+    expect(opened).toMatchObject({ effect: 'permit' });
+    const overwritten = { ...lying, ip: '198.51.100.1', context: { amount: '1.00' } } as Event;
+    const { event: revealed, closed } = revealEvent(overwritten, store.open);
+    expect(closed.map(({ why }) => why)).toEqual(['damaged', 'damaged']);
+    expect(revealed).toMatchObject({ ip: '198.51.100.1', context: { amount: '1.00' } });
+  });
+});
+
+test('a question by name finds pseudonyms of all years and the name itself', async () => {
+  const { store, clock, seal } = await aWriter();
+  const sealed = seal(decision()) as Event & { subject: string; resource: { id: string } };
+  clock.now = Date.UTC(2028, 1, 1);
+  await store.keysFor('edge', ['default']);
+  const namer = { pseudonymsOf: store.pseudonymsOf, personalTypes: ['Account'] };
+  const where = askByName(
+    [
+      { fields: ['subject', 'actor'], values: [ALICE] },
+      { fields: ['resource', 'resourceId'], values: ['22289'] },
+      { fields: ['action'], values: ['22289'] },
+      { fields: ['resource'], values: ['Accounts::Account::22289'] },
+    ],
+    namer,
+  );
+  expect(where[0]?.values).toEqual(expect.arrayContaining([ALICE, sealed.subject]));
+  expect(where[1]?.values).toEqual(expect.arrayContaining(['22289', sealed.resource.id]));
+  expect(where[0]?.values).toHaveLength(1 + store.open.years.length);
+  expect(where[2]?.values).toEqual(['22289']);
+  expect(where[3]?.values).toContain(`Accounts::Account::${sealed.resource.id}`);
+  const kept = withoutNames(where, namer);
+  expect(JSON.stringify(kept.slice(0, 2))).not.toMatch(/alice|22289/);
+});
+
+test('keys under another secret do not open, and say so', async () => {
+  const { database, file } = await aWriter();
+  await database.close();
+  await expect(aStore({ file, secret: randomBytes(32) })).rejects.toThrow(
+    /found it damaged, or encrypted under another key/,
+  );
+});
+
+async function aStore(of: { readonly file: string; readonly secret: Uint8Array }) {
+  const database = openDatabase({ file: of.file });
+  closers.push(() => database.close());
+  const clock = { now: NOW };
+  const store = await openRecordKeyStore({ database, secret: of.secret, now: () => clock.now });
+  return { store, database, clock };
+}
+
+async function aWriter() {
+  const folder = mkdtempSync(join(tmpdir(), 'audit-'));
+  closers.push(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'state.db');
+  const secret = randomBytes(32);
+  const made = await aStore({ file, secret });
+  const keys = await made.store.keysFor('edge', ['default']);
+  const rows = await made.database
+    .tables<{ record_key: { sealed: Uint8Array } }>()
+    .selectFrom('record_key')
+    .select('sealed')
+    .execute();
+  const oldRow = Buffer.from(rows[0]?.sealed ?? []);
+  return { ...made, file, secret, oldRow, seal: sealerOf(keys) };
+}
+
+/** What goes over the wire, as a point takes it. */
+function sealerOf(keys: RecordKeys, holder = 'edge') {
+  const open = openRecordKeys(parseRecordKeys(JSON.parse(JSON.stringify(keys))));
+  return createSealer({ holder, keys: () => open, isPersonal });
+}
+
+function decision(): Event {
+  expect(personOfSubject(ALICE)?.person).toEqual({ kind: 'customer', name: 'alice' });
+  return {
+    v: 1,
+    id: 'e1',
+    at: NOW,
+    origin: 'bank.example/edge',
+    seq: 7,
+    kind: 'decision',
+    surface: 'accounts',
+    route: '/accounts/{AccountId}',
+    subject: ALICE,
+    caller: 'spiffe://bank.example/workload/app',
+    ip: '203.0.113.7',
+    effect: 'permit',
+    enforced: true,
+    reason: 'policy-permits',
+    detail: 'for Ledger Ltd',
+    resource: { type: 'Accounts::Account', id: '22289' },
+    context: { amount: '4711.50' },
+    policyVersion: 'v',
+    factSequence: 1,
+    dpop: 'eyJhbGciOiJFUzI1NiJ9.e30.c2ln',
+  };
+}

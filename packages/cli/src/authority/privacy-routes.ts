@@ -1,0 +1,145 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Person, parsePerson, type RecordKeyStore } from '@countersign/audit';
+import { decodeEvent, ModelError } from '@countersign/model';
+import type { FastifyPluginAsync } from 'fastify';
+import { z } from 'zod';
+import { openingsIn } from '../record/openings.ts';
+import type { Recorder } from './own-record.ts';
+import { reasonShape } from './reason-shape.ts';
+
+/** How long the points are waited for that have to drop a key. */
+const POINTS_MS_MAX = 12_000;
+const LOOK_EVERY_MS = 200;
+const BODY_BYTES_MAX = 8 * 1024 * 1024;
+
+const personsShape = z.strictObject({
+  persons: z.array(z.string().min(1).max(2048)).min(1).max(1000),
+  reason: reasonShape,
+});
+const openingsShape = z.strictObject({
+  entries: z.array(z.base64().max(90_000)).min(1).max(64),
+  reason: reasonShape,
+});
+
+/** What came of erasing persons. */
+export interface ErasureAnswer {
+  readonly pseudonyms: readonly string[];
+  /** Keys destroyed: one for each writer, quarter and retention class. */
+  readonly keys: number;
+  /** Points that have not said yet that they dropped theirs. */
+  readonly pending: readonly string[];
+  /** Whether the database's files are free of them. */
+  readonly isForgotten: boolean;
+  readonly recorded: { readonly origin: string; readonly seq: number };
+}
+
+/** What the routes read and do. */
+export interface PrivacyRoutesOptions {
+  readonly recordKeys: RecordKeyStore;
+  /** By point: the version of the keys that it holds. */
+  readonly keyVersions: ReadonlyMap<string, number>;
+  /** The names of all points. */
+  readonly points: () => readonly string[];
+  /** What persons are called by beside `human` and `customer`. */
+  readonly personalKinds: () => readonly string[];
+  readonly record: Recorder;
+  readonly by: string;
+}
+
+/**
+ * `POST /v1/record/erasures`, `POST /v1/record/openings`, `POST /v1/record/pseudonyms`: who is behind the record's
+ * pseudonyms, and that nobody will know any more. INVARIANT: what is told or destroyed is in the record first.
+ */
+export function privacyRoutes(options: PrivacyRoutesOptions): FastifyPluginAsync {
+  const { recordKeys, record, by } = options;
+  return async (app) => {
+    app.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
+      const isMalformed = error instanceof z.ZodError || error instanceof ModelError;
+      const status = isMalformed ? 400 : (error.statusCode ?? 500);
+      const detail = error instanceof z.ZodError ? z.prettifyError(error) : error.message;
+      return reply
+        .code(status)
+        .type('application/problem+json')
+        .send({ title: 'not done', status, detail: detail.slice(0, 1000) });
+    });
+
+    app.post('/v1/record/erasures', { bodyLimit: BODY_BYTES_MAX }, async (request) => {
+      const { persons: asked, reason } = personsShape.parse(request.body);
+      const persons = personsOf(asked, options.personalKinds());
+      const pseudonyms = persons.flatMap((person) => recordKeys.pseudonymsOf(person));
+      await record({
+        kind: 'administration',
+        action: 'erasure-ordered',
+        by,
+        detail: { pseudonyms, reason },
+      });
+      const erasure = await recordKeys.erase(persons);
+      const { origin, seq } = await record({
+        kind: 'administration',
+        action: 'person-erased',
+        by,
+        detail: { pseudonyms: [...erasure.pseudonyms], keys: erasure.keys, reason },
+      });
+      const pending = await untilDropped(erasure.version, options);
+      const { keys, isForgotten } = erasure;
+      return { pseudonyms, keys, pending, isForgotten, recorded: { origin, seq } };
+    });
+
+    app.post('/v1/record/openings', { bodyLimit: BODY_BYTES_MAX }, async (request) => {
+      const { entries, reason } = openingsShape.parse(request.body);
+      const events = entries.map((entry) => decodeEvent(Buffer.from(entry, 'base64')));
+      const openings = events.map((event) => openingsIn(event, recordKeys.open));
+      await record({
+        kind: 'administration',
+        action: 'record-resolved',
+        by,
+        detail: {
+          events: events.map(({ id, origin, seq }) => ({ id, origin, seq })),
+          reason,
+        },
+      });
+      const base64 = (opening: Uint8Array): string => Buffer.from(opening).toString('base64');
+      return { openings: openings.map((each) => each.map(base64)) };
+    });
+
+    app.post('/v1/record/pseudonyms', { bodyLimit: BODY_BYTES_MAX }, async (request) => {
+      const { persons: asked, reason } = personsShape.parse(request.body);
+      const persons = personsOf(asked, options.personalKinds());
+      const pseudonyms = persons.map((person) => recordKeys.pseudonymsOf(person));
+      await record({
+        kind: 'administration',
+        action: 'pseudonyms-told',
+        by,
+        detail: { pseudonyms: pseudonyms.map(([newest = '']) => newest), reason },
+      });
+      return {
+        persons: asked.map((person, at) => ({ person, pseudonyms: pseudonyms[at] ?? [] })),
+      };
+    });
+  };
+}
+
+function personsOf(texts: readonly string[], kinds: readonly string[]): readonly Person[] {
+  return texts.map((text) => {
+    const person = parsePerson(text);
+    if (person && ['human', 'customer', ...kinds].includes(person.kind)) return person;
+    const expected = ['human/<name>', 'customer/<name>', ...kinds.map((kind) => `${kind}::<id>`)];
+    throw Object.assign(
+      new Error(`found '${text.slice(0, 200)}', expected one of ${expected.join(', ')}`),
+      { statusCode: 400 },
+    );
+  });
+}
+
+/** The points that hold an older version after a while, or are away. */
+async function untilDropped(
+  version: number,
+  { points, keyVersions }: PrivacyRoutesOptions,
+): Promise<readonly string[]> {
+  const endMs = performance.now() + POINTS_MS_MAX;
+  for (;;) {
+    const pending = points().filter((name) => (keyVersions.get(name) ?? 0) < version);
+    if (pending.length === 0 || performance.now() > endMs) return pending;
+    await sleep(LOOK_EVERY_MS);
+  }
+}

@@ -1,0 +1,108 @@
+import { hash } from 'node:crypto';
+import { revealByOpenings } from '@countersign/audit';
+import { type EvidenceEntry, formatEvidence } from '@countersign/ledger';
+import { decodeEvent, type Event, ModelError } from '@countersign/model';
+
+/** Where an event stands. */
+export interface EventPlace {
+  readonly log: string;
+  readonly index: number;
+}
+
+/** Where evidence is taken from: a data folder, or what an authority publishes. */
+export interface EvidenceSource {
+  /** Proves an entry of a log, under a checkpoint that was kept or the last. */
+  prove(
+    log: string,
+    entry: { readonly index: number; readonly role: string; readonly checkpoint?: string },
+  ): Promise<EvidenceEntry>;
+  /** A log's key in C2SP's form. */
+  verifierKey(log: string): string;
+  /** Where the outcome of a decision stands: in the log of that decision, or in its next shard. */
+  outcomeOf(log: string, decision: Event): Promise<EventPlace | undefined>;
+  /** Where the authority's log tells whose a certificate is, if it did before `event`. */
+  credentialOf(thumbprint: string, event: Event): Promise<EventPlace | undefined>;
+}
+
+/** An evidence file, and what is in it. */
+export interface GatheredEvidence {
+  readonly text: string;
+  /** Of its entries; the first is `subject`. */
+  readonly roles: readonly string[];
+}
+
+/** What evidence is wanted of. */
+export interface EvidenceRequest {
+  readonly log: string;
+  readonly index: number;
+  /** A signed note that covers the entry; without it, the last. */
+  readonly checkpoint?: string;
+  /** RFC 3161 responses over the checkpoint, DER. */
+  readonly timestamps?: readonly Uint8Array[];
+  /** Gives what opens the sealed parts of an entry; without it they stay closed. */
+  readonly open?: (entry: Uint8Array) => Promise<readonly Uint8Array[]>;
+}
+
+/**
+ * Gathers what proves an event: the entry; for a decision its outcome, and the authority's event about the certificate that
+ * signed it.
+ */
+export async function gatherEvidence(
+  source: EvidenceSource,
+  { log, index, checkpoint, timestamps = [], open }: EvidenceRequest,
+): Promise<GatheredEvidence> {
+  const kept = checkpoint === undefined ? {} : { checkpoint };
+  const opened = async (proven: EvidenceEntry): Promise<EvidenceEntry> => {
+    if (!open || eventOf(proven.entry)?.sealed === undefined) return proven;
+    return { ...proven, openings: await open(proven.entry) };
+  };
+  const proven = await opened(await source.prove(log, { index, role: 'subject', ...kept }));
+  const entries: EvidenceEntry[] = [{ ...proven, timestamps }];
+  const logs = new Set([log]);
+  const add = async (place: EventPlace | undefined, role: string): Promise<void> => {
+    if (place === undefined) return;
+    entries.push(await opened(await source.prove(place.log, { index: place.index, role })));
+    logs.add(place.log);
+  };
+  const sealed = eventOf(proven.entry);
+  const event = sealed && revealByOpenings(sealed, proven.openings ?? []).event;
+  if (event?.kind === 'decision') {
+    await add(await source.outcomeOf(log, event), 'outcome');
+    const { certificate } = event.signature ?? {};
+    if (certificate !== undefined) {
+      const thumbprint = hash('sha256', Buffer.from(certificate, 'base64'), 'base64url');
+      await add(await source.credentialOf(thumbprint, event), 'credential');
+    }
+  }
+  const verifierKeys = [...new Set([...logs].map((each) => source.verifierKey(each)))];
+  return {
+    text: formatEvidence({ entries, verifierKeys }),
+    roles: entries.map(({ role }) => role),
+  };
+}
+
+/** Whether an event tells that the certificate of a thumbprint is somebody's. */
+export function isCredential(event: Event, thumbprint: string, before: Event): boolean {
+  return (
+    event.kind === 'administration' &&
+    (event.action === 'svid-issued' || event.action === 'certificate-registered') &&
+    event.at <= before.at &&
+    event.detail?.['thumbprint'] === thumbprint
+  );
+}
+
+/** Whether an event is the outcome of a decision in the same log, or in another shard of it. */
+export function isOutcome(event: Event, decision: Event): boolean {
+  const isLater = event.origin !== decision.origin || event.seq > decision.seq;
+  return event.kind === 'outcome' && event.id === decision.id && isLater;
+}
+
+/** What an entry says; nothing for what is no event. */
+export function eventOf(bytes: Uint8Array): Event | undefined {
+  try {
+    return decodeEvent(bytes);
+  } catch (error) {
+    if (error instanceof ModelError) return undefined;
+    throw error;
+  }
+}
