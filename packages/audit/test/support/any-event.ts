@@ -164,7 +164,8 @@ export function anyEvent(kind: EventKind): fc.Arbitrary<Event> {
     kind: fc.constant(kind),
   };
   const requiredKeys = [...Object.keys(envelope), ...Object.keys(needed)];
-  const retention = fc.string({ minLength: 1, maxLength: 63 });
+  // The class that a test's keys are of.
+  const retention = fc.constant('default');
   const model = { ...envelope, ...needed, ...optional, retention, replayed: fc.constant(true) };
   return fc.record(model as Record<string, fc.Arbitrary<unknown>>, { requiredKeys }).map(
     // What a log holds went through JSON.

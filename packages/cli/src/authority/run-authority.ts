@@ -58,8 +58,6 @@ import { watchLateLogs } from './watch-late-logs.ts';
 import { witnessCheckpoints } from './witness-checkpoints.ts';
 
 const SWEEP_EVERY_MS = 60_000;
-/** Classes of events that are kept for different times. */
-const RETENTION_CLASSES = ['default'];
 const QUEUE_EVERY_MS = 10 * 60_000;
 /** `sun_path` of Linux is 108 bytes with its end; Node would cut a longer one and listen elsewhere. */
 const SOCKET_PATH_BYTES_MAX = 107;
@@ -154,7 +152,8 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       secret: keyring.recordSecret,
       now,
     });
-    await recordKeys.keysFor('authority', RETENTION_CLASSES);
+    const retentionClasses = () => applied.config.record.retention.map(({ name }) => name);
+    await recordKeys.keysFor('authority', retentionClasses());
     const record = createRecorder({
       log,
       now,
@@ -287,7 +286,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const keyVersions = new Map<string, number>();
     const privacy = { recordKeys, keyVersions, personalKinds: () => personalKinds(applied) };
     const controlListener = await serveControl({
-      retentionClasses: () => RETENTION_CLASSES,
+      retentionClasses,
       address: control,
       factSigner: keyring.facts,
       publishedFolder: folder.published,
@@ -350,7 +349,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const sweeper = setInterval(() => {
       identity.sweep().catch((error: Error) => warn(`sweep failed: ${error.message}`));
       // The next quarter's keys in time, and what a reader of the database kept from being forgotten.
-      Promise.all([recordKeys.keysFor('authority', RETENTION_CLASSES), recordKeys.forget()]).catch(
+      Promise.all([recordKeys.keysFor('authority', retentionClasses()), recordKeys.forget()]).catch(
         (error: Error) => warn(`the record's keys: ${error.message}`),
       );
     }, SWEEP_EVERY_MS);
