@@ -17,6 +17,7 @@ const STATUS: Record<PushRefusal, number> = {
   extent: 409,
   signature: 422,
   unknown: 403,
+  removed: 410,
   busy: 503,
   unavailable: 503,
 };

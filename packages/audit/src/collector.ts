@@ -42,7 +42,12 @@ export interface CollectorAlarm {
 }
 
 /** Why a push was not taken. */
-export type PushRefusal = MirrorRefusal | 'unknown' | 'unavailable';
+export type PushRefusal =
+  | MirrorRefusal
+  | 'unknown'
+  | 'unavailable'
+  /** All of it was held, and its entries were removed when their time had come. */
+  | 'removed';
 
 /** A push was taken (or held already), or it was not and nothing has changed. */
 export type PushOutcome =
@@ -80,6 +85,17 @@ export interface CollectorOptions {
 
 /** Mirrors the logs of all enforcement points. */
 export interface Collector {
+  /** The names of all logs that there are mirrors of, each shard by its own, in the order of shards. */
+  names(): readonly string[];
+  /** Whether `name` is a shard whose last event is here: its point goes on in another. */
+  isClosed(name: string): boolean;
+  /** Whether the entries of `name` were removed, or it was released for that. */
+  isRemoved(name: string): boolean;
+  /**
+   * Closes the mirror of `name`, so that its entries can be removed: until what is returned is called nobody
+   * gets it, and pushes are refused as `unavailable`.
+   */
+  release(name: string): Promise<() => Promise<void>>;
   /** Who may push under a name; nothing for a name that is not registered. */
   point(name: string): PointRegistration | undefined;
   /** Takes a run of entries into the mirror of `name`; durable when it resolves to `taken`. */

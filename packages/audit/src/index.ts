@@ -71,7 +71,7 @@ export {
   type PushTrouble,
 } from './log-pusher.ts';
 export { type ClockReport, type ClockWatch, createClockWatch } from './metrics/clock-watch.ts';
-export { measureLog, meteredDisk } from './metrics/log-metrics.ts';
+export { diskMeter, measureLog, meteredDisk } from './metrics/log-metrics.ts';
 export {
   createMetrics,
   type Histogram,
@@ -112,8 +112,55 @@ export type {
 export { type LogPublisherOptions, startLogPublisher } from './publish/start-log-publisher.ts';
 export { decodePush, encodePush, PUSH_BYTES_MAX } from './push-format.ts';
 export { type ReadEvents, readEvents } from './read-events.ts';
+export { type HoldScope, holdCovers, type LegalHold } from './retention/legal-hold.ts';
+export {
+  type KeysDue,
+  type PlannedClass,
+  type PlannedShard,
+  planRetention,
+  type RetainedShard,
+  type RetentionPlan,
+} from './retention/retention-plan.ts';
+export {
+  openRetentionStore,
+  type RemovedShard,
+  type RetentionStore,
+} from './retention/retention-store.ts';
+export { type ClassCount, type ShardCensus, takeCensus } from './retention/shard-census.ts';
+export { openRollingLog } from './shards/open-rolling-log.ts';
+export {
+  type PeriodBounds,
+  periodBounds,
+  periodOf,
+  SHARD_LENGTHS,
+  type ShardLength,
+} from './shards/period.ts';
+export { createShardPusher, type ShardPusherOptions } from './shards/push-shards.ts';
+export type { OpenShard, RollingLog, RollingLogOptions } from './shards/rolling-log.ts';
+export {
+  type ShardChainProblem,
+  type ShardEnds,
+  verifyShardChain,
+} from './shards/shard-chain.ts';
+export { endOfShard, type ShardClosing, type ShardOpening } from './shards/shard-events.ts';
+export {
+  compareShards,
+  logOfShard,
+  parseShardName,
+  type ShardName,
+  shardBounds,
+  shardName,
+} from './shards/shard-name.ts';
+export {
+  type ShardStorage,
+  shardFolder,
+  shardFolders,
+  shardPeriodsIn,
+} from './shards/shard-storage.ts';
 export { type TileRoutesOptions, tileRoutes } from './tile-routes.ts';
 export {
+  type OpenExchange,
+  type RecordCarry,
   type RecordProblem,
   type RecordProblemCode,
   type RecordReport,

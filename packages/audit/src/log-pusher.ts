@@ -26,6 +26,8 @@ export interface LogPusherOptions {
   readonly now: () => number;
   /** Told when the collector refused or could not be reached, and when it takes again (`undefined`). */
   readonly onTrouble?: (trouble: PushTrouble | undefined) => void;
+  /** Told each time that the collector took something, or said again that it has it: the entries it holds. */
+  readonly onTaken?: (size: number) => void;
   /** How often the checkpoint of a log that does not grow is shown. Default 30 s. */
   readonly showEveryMs?: number;
   /** Waits; rejects when the signal aborts. For tests; default a timer that keeps no process alive. */
@@ -153,12 +155,15 @@ class FollowingPusher implements LogPusher {
       );
     }
     if (answer.status === 200 && answer.size !== undefined) return this.#taken(answer.size);
+    // It had them all, and removed them when their time had come.
+    if (answer.code === 'removed' && answer.size === log.size) return this.#taken(answer.size);
     throw new Refusal(answer.code ?? `http-${answer.status}`, answer.detail ?? 'found no size');
   }
 
   #taken(size: number): number {
     this.#heldSize = size;
     this.#lastTakenAtMs = this.#options.now();
+    this.#options.onTaken?.(size);
     if (this.#trouble !== undefined) {
       this.#trouble = undefined;
       this.#options.onTrouble?.(undefined);

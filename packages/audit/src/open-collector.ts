@@ -1,5 +1,15 @@
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type LogEntries, type Mirror, nodeDisk, openMirror } from '@countersign/ledger';
+import {
+  LedgerError,
+  type LogEntries,
+  type Mirror,
+  nodeDisk,
+  openCheckpoint,
+  openMirror,
+  parseVerifierKey,
+  removedCheckpoint,
+} from '@countersign/ledger';
 import type { Event } from '@countersign/model';
 import { throttleAlarms } from './alarm-throttle.ts';
 import { AuditError } from './audit-error.ts';
@@ -13,9 +23,13 @@ import type {
   PushRefusal,
 } from './collector.ts';
 import { readEvents } from './read-events.ts';
+import { endOfShard } from './shards/shard-events.ts';
+import { compareShards } from './shards/shard-name.ts';
 
 /** A name becomes a folder: nothing that a path could be made of. */
-const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+const NAME = /^[a-z0-9][a-z0-9._-]{0,62}(@[0-9qm]{4,7})?$/;
+/** In the mirror of a closed shard: its last checkpoint. */
+const SEAL = 'sealed';
 const READ_BYTES_MAX = 1024 * 1024;
 const READ_COUNT_MAX = 4096;
 
@@ -32,7 +46,14 @@ const ALARMS: Partial<Record<PushRefusal, CollectorAlarmKind>> = {
  * opened, or whose disk fails, raises an alarm and refuses (`unavailable`) until the collector is opened anew.
  */
 export async function openCollector(options: CollectorOptions): Promise<Collector> {
-  return new MirrorCollector(options);
+  const { folder } = options;
+  const names = await namesIn(folder);
+  const marked = await Promise.all(names.map((name) => isMarked(folder, name)));
+  return new MirrorCollector(options, {
+    names,
+    removed: names.filter((_, at) => marked[at]),
+    sealed: await sealedIn(folder, names),
+  });
 }
 
 interface Held {
@@ -48,10 +69,29 @@ class MirrorCollector implements Collector {
   readonly #options: CollectorOptions;
   readonly #alarm: (name: string, alarm: CollectorAlarmKind, detail: string) => void;
   readonly #held = new Map<string, Held>();
+  /** Of mirrors that were there before, and of those that were made. */
+  readonly #names: Set<string>;
+  readonly #removed: Set<string>;
+  /** Mirrors of closed shards that are not open: their last checkpoints, as they stand on disk. */
+  readonly #sealed: Map<string, string>;
+  readonly #closed: Set<string>;
+  /** Given to somebody else for a while. */
+  readonly #released = new Set<string>();
   #isClosed = false;
 
-  constructor(options: CollectorOptions) {
+  constructor(
+    options: CollectorOptions,
+    found: {
+      readonly names: readonly string[];
+      readonly removed: readonly string[];
+      readonly sealed: ReadonlyMap<string, string>;
+    },
+  ) {
     this.#options = options;
+    this.#names = new Set(found.names);
+    this.#removed = new Set(found.removed);
+    this.#sealed = new Map(found.sealed);
+    this.#closed = new Set(found.sealed.keys());
     this.#alarm = throttleAlarms(options);
   }
 
@@ -59,8 +99,33 @@ class MirrorCollector implements Collector {
     return NAME.test(name) ? this.#options.points(name) : undefined;
   }
 
+  names(): readonly string[] {
+    return [...this.#names].sort(compareShards);
+  }
+
+  isClosed(name: string): boolean {
+    return this.#closed.has(name);
+  }
+
+  isRemoved(name: string): boolean {
+    return this.#removed.has(name) || this.#released.has(name);
+  }
+
+  async release(name: string): Promise<() => Promise<void>> {
+    this.#released.add(name);
+    const held = this.#held.get(name);
+    this.#held.delete(name);
+    await held?.taking?.catch(() => undefined);
+    await held?.mirror.then((mirror) => mirror.close()).catch(() => undefined);
+    return async () => {
+      if (await isMarked(this.#options.folder, name)) this.#removed.add(name);
+      this.#released.delete(name);
+    };
+  }
+
   async accept(name: string, push: LogEntries): Promise<PushOutcome> {
     if (this.#isClosed) return refuse('unavailable', 'found the collector closed');
+    if (this.#released.has(name)) return refuse('unavailable', 'found the mirror at work');
     const held = this.#hold(name);
     if (held === undefined) return refuse('unknown', `found no point '${name.slice(0, 64)}'`);
     if (held.taking !== undefined) return refuse('busy', 'found another push being taken');
@@ -74,7 +139,7 @@ class MirrorCollector implements Collector {
   }
 
   async size(name: string): Promise<number | undefined> {
-    return (await this.#mirror(name))?.size;
+    return this.#sealedOf(name)?.size ?? (await this.#mirror(name))?.size;
   }
 
   heardAtMs(name: string): number | undefined {
@@ -86,10 +151,12 @@ class MirrorCollector implements Collector {
   }
 
   async checkpoint(name: string): Promise<string | undefined> {
-    return (await this.#mirror(name))?.checkpoint();
+    return this.#sealedOf(name)?.note ?? (await this.#mirror(name))?.checkpoint();
   }
 
   async *events(name: string, from: number): AsyncGenerator<readonly Event[], void, undefined> {
+    // Nothing to read: no reason to open it.
+    if (from >= (this.#sealedOf(name)?.size ?? Number.POSITIVE_INFINITY)) return;
     const mirror = await this.#readable(name);
     for (let index = from; index < mirror.size; ) {
       const bounds = { count: READ_COUNT_MAX, bytesMax: READ_BYTES_MAX };
@@ -124,6 +191,7 @@ class MirrorCollector implements Collector {
       before = mirror.size;
       outcome = await mirror.take(push);
     } catch (error) {
+      if (isRemoved(error)) return this.#refuseRemoved(name);
       this.#alarm(name, 'mirror-failed', messageOf(error));
       this.#refuse(held, { code: 'unavailable', detail: messageOf(error) });
       return refuse('unavailable', 'found a mirror that failed');
@@ -146,6 +214,40 @@ class MirrorCollector implements Collector {
     return outcome;
   }
 
+  async #refuseRemoved(name: string): Promise<PushOutcome> {
+    const note = await removedCheckpoint(nodeDisk(join(this.#options.folder, name)));
+    const detail = 'found that the entries of this log were removed';
+    return { kind: 'refused', code: 'removed', detail, size: sizeOf(note ?? '') };
+  }
+
+  /** A shard that is closed is not opened at each start, only to say how long it is. */
+  async #seal(name: string, { entries, checkpoint }: LogEntries): Promise<void> {
+    if (!endOfShard(entries.at(-1)).isClosed) return;
+    this.#closed.add(name);
+    try {
+      await nodeDisk(join(this.#options.folder, name)).replace(SEAL, Buffer.from(checkpoint));
+    } catch (error) {
+      this.#alarm(name, 'mirror-failed', messageOf(error));
+    }
+  }
+
+  /** Of a mirror that is not open; believed because the registered key signed it. */
+  #sealedOf(name: string): { readonly size: number; readonly note: string } | undefined {
+    const note = this.#sealed.get(name);
+    if (note === undefined || this.#isClosed || this.#held.has(name)) return undefined;
+    if (this.#released.has(name) || this.#removed.has(name)) return undefined;
+    const registration = this.point(name);
+    if (registration === undefined) return undefined;
+    try {
+      const { size } = openCheckpoint(note, [parseVerifierKey(registration.verifierKey)]);
+      return { size, note };
+    } catch {
+      // Then the mirror itself says it.
+      this.#sealed.delete(name);
+      return undefined;
+    }
+  }
+
   #refuse(held: Held, { code, detail }: { readonly code: PushRefusal; readonly detail: string }) {
     // A point with another history is refused in other words each time that it shows another part of it.
     if (held.refusal?.code === 'fork' && code !== 'fork') return;
@@ -154,6 +256,7 @@ class MirrorCollector implements Collector {
   }
 
   async #publish(name: string, held: Held, before: number, push: LogEntries): Promise<void> {
+    await this.#seal(name, push);
     const { events, unreadable } = readEvents(push.entries.slice(before - push.start), {
       origin: held.registration.origin,
       start: before,
@@ -180,7 +283,7 @@ class MirrorCollector implements Collector {
   }
 
   async #mirror(name: string): Promise<Mirror | undefined> {
-    if (this.#isClosed) return undefined;
+    if (this.#isClosed || this.#released.has(name)) return undefined;
     return this.#hold(name)?.mirror.catch(() => undefined);
   }
 
@@ -199,7 +302,11 @@ class MirrorCollector implements Collector {
     const mirror = (known?.mirror.then((old) => old.close()) ?? Promise.resolve())
       .catch(() => undefined)
       .then(() => openMirror({ origin, verifierKey, disk, now: this.#options.now }));
-    mirror.catch((error) => this.#alarm(name, 'mirror-failed', messageOf(error)));
+    this.#names.add(name);
+    mirror.catch((error) => {
+      if (isRemoved(error)) this.#removed.add(name);
+      else this.#alarm(name, 'mirror-failed', messageOf(error));
+    });
     const held: Held = {
       registration,
       mirror,
@@ -219,6 +326,38 @@ function refuse(code: PushRefusal, detail: string): PushOutcome {
 /** Of a checkpoint that was taken: its second line. */
 function sizeOf(note: string): number {
   return Number(note.split('\n', 2)[1]);
+}
+
+/** Retention took the entries of this log: nothing is wrong. */
+function isRemoved(error: unknown): boolean {
+  return error instanceof LedgerError && error.code === 'ERR_LEDGER_REMOVED';
+}
+
+async function sealedIn(
+  folder: string,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const sealed = new Map<string, string>();
+  for (const name of names) {
+    const disk = nodeDisk(join(folder, name));
+    if (!(await disk.list()).includes(SEAL)) continue;
+    sealed.set(name, Buffer.from(await disk.read(SEAL)).toString());
+  }
+  return sealed;
+}
+
+async function isMarked(folder: string, name: string): Promise<boolean> {
+  return (await removedCheckpoint(nodeDisk(join(folder, name)))) !== undefined;
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  return entries
+    .filter((entry) => entry.isDirectory() && NAME.test(entry.name))
+    .map((entry) => entry.name);
 }
 
 function messageOf(error: unknown): string {

@@ -8,6 +8,12 @@ import {
   verifyLog,
 } from '@countersign/ledger';
 import { decodeEvent, type Event, type EventKind } from '@countersign/model';
+import {
+  closingOf,
+  openingOf,
+  type ShardClosing,
+  type ShardOpening,
+} from './shards/shard-events.ts';
 import { SignatureRepeats } from './signature-repeats.ts';
 import { TimeOrder } from './time-order.ts';
 
@@ -27,6 +33,8 @@ export type RecordProblemCode =
   | 'decision-late'
   /** A request reached the resource although it was refused. */
   | 'denial-not-enforced'
+  /** The event that begins or ends a shard stands elsewhere. */
+  | 'shard-turn'
   /** A request's signature that an earlier decision holds: a replay that was let through. */
   | 'signature-repeated';
 
@@ -58,14 +66,38 @@ export interface RecordReport {
   /** Not faults. In order; at most 1000. */
   readonly unfinished: readonly UnfinishedExchange[];
   readonly unfinishedOmitted: number;
+  /** What the first event says of the shard before this one, where it is in shards. */
+  readonly opening?: ShardOpening;
+  /** What the last event says of the shard after this one. */
+  readonly closing?: ShardClosing;
+  /** Exchanges that may go on in the next shard; for verifying that one. */
+  readonly carry: RecordCarry;
   /** Signatures that may stand twice and were not looked for; 0 up to about 10 million signed decisions. */
   readonly signaturesUnchecked: number;
+}
+
+/** Exchanges that were not finished at the end of a shard, and those whose answer may still have a closure. */
+export interface RecordCarry {
+  /** Of that shard. */
+  readonly origin: string;
+  readonly open: ReadonlyMap<string, OpenExchange>;
+  readonly finished: ReadonlySet<string>;
+}
+
+/** A decision without outcome, or an outcome whose closure is to come. */
+export interface OpenExchange extends UnfinishedExchange {
+  readonly isRefused: boolean;
 }
 
 /** What a verifier of a record brings along; see `VerifyLogOptions`. */
 export interface VerifyRecordOptions {
   readonly verifiers: readonly NoteVerifier[];
   readonly atLeast?: TreeHead | readonly TreeHead[];
+  /**
+   * Of the shard before. Without it, in a shard that follows another, outcomes and closures whose decision does not
+   * stand before them are taken to have theirs there.
+   */
+  readonly carry?: RecordCarry;
 }
 
 const LISTED_MAX = 1000;
@@ -83,9 +115,10 @@ const FINISHED_MAX = 100_000;
  */
 export async function verifyRecord(
   record: string | LogDisk,
-  options: VerifyRecordOptions,
+  given: VerifyRecordOptions,
 ): Promise<RecordReport> {
-  const reader = new RecordReader();
+  const { carry, ...options } = given;
+  const reader = new RecordReader(carry);
   const disk = typeof record === 'string' ? nodeDisk(record) : record;
   const log = await verifyLog(disk, { ...options, onEntry: (entry) => reader.read(entry) });
   if (reader.needsSecondReading) {
@@ -110,7 +143,10 @@ class RecordReader {
   /** Where each origin was first seen: a sound record has one. */
   readonly #origins = new Map<string, VerifiedEntry>();
   /** Decisions without outcome, and outcomes whose closure is to come, by the events' id. */
-  readonly #open = new Map<string, UnfinishedExchange & { readonly isRefused: boolean }>();
+  readonly #open = new Map<string, OpenExchange>();
+  #carried: RecordCarry | undefined;
+  #opening: ShardOpening | undefined;
+  #closing: (ShardClosing & { readonly index: number }) | undefined;
   /** Ids of exchanges that have their outcome, the oldest first. */
   readonly #finished = new Set<string>();
   /** Closures of exchanges that are neither open nor among the finished that are remembered. */
@@ -118,6 +154,12 @@ class RecordReader {
   readonly #repeats = new SignatureRepeats();
   /** Ids of outcomes that no decision stood before, while one may still come. */
   readonly #orphans = new Map<string, number>();
+
+  constructor(carry: RecordCarry | undefined) {
+    this.#carried = carry;
+    for (const [id, exchange] of carry?.open ?? []) this.#open.set(id, exchange);
+    for (const id of carry?.finished ?? []) this.#finished.add(id);
+  }
 
   read(entry: VerifiedEntry): void {
     let event: Event;
@@ -136,6 +178,7 @@ class RecordReader {
     if (!this.#origins.has(event.origin) && this.#origins.size < LISTED_MAX) {
       this.#origins.set(event.origin, entry);
     }
+    if (event.kind === 'administration' || this.#closing) this.#turn(event, entry);
     if (event.kind === 'decision') this.#decision(event, entry);
     else if (event.kind === 'outcome') this.#outcome(event, entry);
     else if (event.kind === 'closure') this.#closure(event, entry);
@@ -158,8 +201,33 @@ class RecordReader {
     this.#problem('signature-repeated', entry, found);
   }
 
+  #turn(event: Event, entry: VerifiedEntry): void {
+    const tell = (found: string): void => this.#problem('shard-turn', entry, found);
+    if (this.#closing)
+      tell(`found an event after the last of its shard, at ${this.#closing.index}`);
+    const opening = openingOf(event);
+    if (opening && entry.index > 0) tell('found the first event of a shard in the middle of one');
+    else if (opening) this.#follow(opening);
+    const closing = closingOf(event);
+    if (closing) this.#closing = { ...closing, index: entry.index };
+  }
+
+  #follow(opening: ShardOpening): void {
+    this.#opening = opening;
+    if (this.#carried?.origin === opening.previous) return;
+    // Of another shard than the one before.
+    this.#carried = undefined;
+    this.#open.clear();
+    this.#finished.clear();
+  }
+
+  /** What began in the shard before, which is not at hand. */
+  get #isContinued(): boolean {
+    return this.#opening !== undefined && this.#carried === undefined;
+  }
+
   report(log: LogReport): RecordReport {
-    for (const closure of this.#lateClosures.values()) {
+    for (const closure of this.#isContinued ? [] : this.#lateClosures.values()) {
       this.#problem('decision-missing', closure, 'found a closure without a decision before it');
     }
     for (const [origin, entry] of this.#origins) {
@@ -170,7 +238,9 @@ class RecordReader {
         `found '${origin}', expected '${log.origin}', here first`,
       );
     }
-    const unfinished = [...this.#open.values()]
+    const unfinished = [...this.#open]
+      // What the shard before left open is told of there.
+      .flatMap(([id, exchange]) => (this.#carried?.open.get(id) === exchange ? [] : [exchange]))
       .sort((a, b) => a.index - b.index)
       .map(({ id, index, missing }) => ({ id, index, missing }));
     return {
@@ -181,6 +251,9 @@ class RecordReader {
       unfinished: unfinished.slice(0, LISTED_MAX),
       unfinishedOmitted: Math.max(0, unfinished.length - LISTED_MAX),
       signaturesUnchecked: this.#repeats.unchecked,
+      ...(this.#opening && { opening: this.#opening }),
+      ...(this.#closing && { closing: { next: this.#closing.next } }),
+      carry: { origin: log.origin, open: this.#open, finished: this.#finished },
     };
   }
 
@@ -201,6 +274,7 @@ class RecordReader {
   #outcome(event: Event & { kind: 'outcome' }, entry: VerifiedEntry): void {
     const { id } = event;
     const decision = this.#open.get(id);
+    if (decision === undefined && this.#isContinued) return;
     if (decision === undefined || decision.missing !== 'outcome') {
       this.#problem('decision-missing', entry, `found an outcome without a decision before it`);
       if (this.#orphans.size < LISTED_MAX) this.#orphans.set(id, entry.index);

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { logOfShard, parseShardName, shardFolder } from '@countersign/audit';
 
 /** Where things lie in a data folder; ARCHITECTURE.md, "On disk". */
 export interface DataFolder {
@@ -25,7 +26,10 @@ export interface DataFolder {
   readonly recordIndex: string;
   /** The authority's copy of a point's log. */
   mirror(name: string): string;
+  /** Of a point, by its name or that of a shard of its log. */
   point(name: string): PointFolder;
+  /** A shard of the authority's own log: `authority`, `authority@2027q1`. */
+  ownLog(name: string): string;
 }
 
 /** The part of a witness. */
@@ -37,7 +41,10 @@ export interface WitnessFolder {
 
 /** The part of one enforcement point. */
 export interface PointFolder {
+  /** Of the shard that was named. */
   readonly log: string;
+  /** Of a command that asks the shard where no authority runs. */
+  readonly index: string;
   readonly keys: string;
   readonly svid: string;
   readonly replica: string;
@@ -69,10 +76,12 @@ export function dataFolder(root: string): DataFolder {
     exports: join(authority, 'exports'),
     recordIndex: join(authority, 'index'),
     mirror: (name) => join(authority, 'logs', name),
+    ownLog: (name) => shardFolder(join(authority, 'log'), parseShardName(name)?.period),
     point: (name) => {
-      const folder = join(root, 'points', name);
+      const folder = join(root, 'points', logOfShard(name));
       return {
-        log: join(folder, 'log'),
+        log: shardFolder(join(folder, 'log'), parseShardName(name)?.period),
+        index: shardFolder(join(folder, 'index'), parseShardName(name)?.period),
         keys: join(folder, 'keys'),
         svid: join(folder, 'svid'),
         replica: join(folder, 'replica'),

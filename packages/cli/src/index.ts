@@ -5,6 +5,8 @@ export type { EventBody } from './authority/own-record.ts';
 export { type ReaderRoutesOptions, readerRoutes } from './authority/reader-routes.ts';
 export { type RecordAccess, recordAccess } from './authority/record-access.ts';
 export type { RecordQuestions } from './authority/record-questions.ts';
+export { retainedShards } from './authority/retained-shards.ts';
+export { startRetention } from './authority/retention.ts';
 export {
   type RunExportsOptions,
   type RunningExports,

@@ -4,7 +4,13 @@ import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
 /** An authority and the gateway `edge`, each as by its own command, in this process; both serve metrics. */
-export async function startAuthorityAndEdge(options: { readonly edgeNow?: () => number } = {}) {
+export async function startAuthorityAndEdge(
+  options: {
+    readonly edgeNow?: () => number;
+    /** Makes what the gateway finds in its data folder. */
+    readonly beforeEdge?: (edgeData: string) => Promise<void>;
+  } = {},
+) {
   const folder = await temporaryFolder();
   const bank = join(folder.path, 'bank');
   const [data, edgeData] = [join(folder.path, 'data'), join(folder.path, 'edge')];
@@ -39,6 +45,7 @@ export async function startAuthorityAndEdge(options: { readonly edgeNow?: () => 
       ],
       { stop: stopEdge.signal, ...(options.edgeNow && { now: options.edgeNow }) },
     );
+  await options.beforeEdge?.(edgeData);
   let gateway = await startEdge();
   return {
     folder: folder.path,

@@ -2,8 +2,9 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { openRollingLog, shardFolders } from '@countersign/audit';
 import { type EventBody, type RunExportsOptions, runExports } from '@countersign/cli';
-import { ed25519NoteSigner, nodeDisk, openLog } from '@countersign/ledger';
+import { ed25519NoteSigner } from '@countersign/ledger';
 import { type Event, encodeEvent } from '@countersign/model';
 import { expect, test } from 'vitest';
 import { temporaryFolder } from './test-io.ts';
@@ -13,14 +14,15 @@ const DAMAGED = '{"v":1,"logs":{"bank.exa';
 
 test('an export with a damaged cursor is stopped alone, told of once with how to mend it, and goes on when that was done', async () => {
   await using folder = await temporaryFolder();
-  const log = await openLog({
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const log = await openRollingLog({
     origin: ORIGIN,
-    signer: ed25519NoteSigner({
-      name: ORIGIN,
-      privateKey: generateKeyPairSync('ed25519').privateKey,
-    }),
-    disk: nodeDisk(join(folder.path, 'log')),
-    now: Date.now,
+    signer: (name) => ed25519NoteSigner({ name, privateKey }),
+    storage: shardFolders(join(folder.path, 'log')),
+    ...{ length: () => 'year', now: Date.now, newId: () => 'turn', lookEveryMs: 2 ** 30 },
+    onTrouble: (detail) => {
+      throw new Error(detail);
+    },
   });
   const append = async (): Promise<void> => {
     const event = {
@@ -40,8 +42,7 @@ test('an export with a damaged cursor is stopped alone, told of once with how to
   });
   const exports = await runExports([config('one'), config('two')], {
     folder: join(folder.path, 'exports'),
-    trustDomain: 'bank.example',
-    collector: {} as RunExportsOptions['collector'],
+    collector: { names: () => [] } as unknown as RunExportsOptions['collector'],
     identity: { points: () => [] },
     async record(body) {
       recorded.push(body);

@@ -9,13 +9,23 @@ afterEach(() => {
 /** A watch whose clock, connections and mirrors are the test's. */
 function watch() {
   const told: string[] = [];
-  const world = { nowMs: 1_000_000, connected: ['spiffe://bank.example/edge'], heardMs: 0 };
+  const world = {
+    nowMs: 1_000_000,
+    connected: ['spiffe://bank.example/edge'],
+    heardMs: 0,
+    heardOf: 'edge',
+    shards: ['edge'],
+  };
   const late = watchLateLogs({
     points: () => [
       { name: 'edge', spiffeId: 'spiffe://bank.example/edge' },
       { name: 'away', spiffeId: 'spiffe://bank.example/away' },
     ],
-    collector: { heardAtMs: (name) => (name === 'edge' ? world.heardMs : undefined) },
+    collector: {
+      names: () => world.shards,
+      isClosed: (name) => world.shards.length > 1 && name === world.shards[0],
+      heardAtMs: (name) => (name === world.heardOf ? world.heardMs : undefined),
+    },
     connected: () => new Set(world.connected),
     record: async (body) => {
       told.push(JSON.stringify(body));
@@ -69,5 +79,22 @@ test('says nothing of a point that is away: that is told by its connection', () 
   after(119);
   expect(told).toEqual([]);
   after(1);
+  expect(told).toHaveLength(1);
+});
+
+test('takes an old shard that is shown, and the one that goes on is not, for no sign of life', () => {
+  const { told, world, after } = watch();
+  world.shards = ['edge', 'edge@2027q1'];
+  world.heardOf = 'edge@2027q1';
+  for (let time = 0; time < 20; time++) {
+    world.heardMs = world.nowMs;
+    after(30);
+  }
+  expect(told).toEqual([]);
+  world.heardOf = 'edge';
+  for (let time = 0; time < 5; time++) {
+    world.heardMs = world.nowMs;
+    after(60);
+  }
   expect(told).toHaveLength(1);
 });

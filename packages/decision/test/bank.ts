@@ -48,7 +48,10 @@ export function bundle(
 ): PolicyBundle {
   return buildBundle(
     {
-      config: { points: [] } as never,
+      config: {
+        points: [],
+        record: { shard: 'quarter', localKeep: { count: 3, unit: 'month' } },
+      } as never,
       surfaces,
       policies: Object.entries(policies).map(([id, text]) => ({ id, text, file: `${id}.cedar` })),
       schema: generateSchema(surfaces, HAND_WRITTEN),

@@ -104,7 +104,10 @@ real.facts.apply({ sequence: 1, atMs: Date.now(), puts, removes: [] });
 await real.install(
   buildBundle(
     {
-      config: { points: [config] } as unknown as Parameters<typeof buildBundle>[0]['config'],
+      config: {
+        points: [config],
+        record: { shard: 'quarter', localKeep: { count: 3, unit: 'month' } },
+      } as unknown as Parameters<typeof buildBundle>[0]['config'],
       surfaces: [surface],
       policies: [
         {

@@ -283,7 +283,10 @@ export async function openBank(options: BankOptions = {}): Promise<Bank> {
     const surfaces = [surface];
     const bundle = buildBundle(
       {
-        config: { points: [config] } as unknown as Parameters<typeof buildBundle>[0]['config'],
+        config: {
+          points: [config],
+          record: { shard: 'quarter', localKeep: { count: 3, unit: 'month' } },
+        } as unknown as Parameters<typeof buildBundle>[0]['config'],
         surfaces,
         policies: policies.map((policy) => ({ ...policy, file: `${policy.id}.cedar` })),
         schema: generateSchema(surfaces),

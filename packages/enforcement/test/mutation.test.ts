@@ -20,6 +20,7 @@ function liar(log: Log): Log {
     },
     append: (entry) => log.append(entry),
     durable: async () => {},
+    appendedRoot: () => log.appendedRoot(),
     checkpoint: () => log.checkpoint(),
     read: (index, bounds) => log.read(index, bounds),
     onCommit: (listener) => log.onCommit(listener),

@@ -15,7 +15,14 @@ export {
   verifyEvidence,
 } from './evidence/verify-evidence.ts';
 export { LedgerError, type LedgerErrorCode, type LedgerLocation } from './ledger-error.ts';
-export type { Log, LogDisk, LogEntries, LogFile, LogOptions } from './log.ts';
+export type {
+  Log,
+  LogDisk,
+  LogEntries,
+  LogFile,
+  LogOptions,
+  RemovableLogDisk,
+} from './log.ts';
 export { MerkleFrontier } from './merkle/frontier.ts';
 export { leafHash, nodeHash } from './merkle/hash.ts';
 export { logProofs, type ReadableLog } from './merkle/log-proofs.ts';
@@ -50,7 +57,12 @@ export {
   openNote,
   signNote,
 } from './note/note.ts';
-export { type NoteVerifier, parseVerifierKey, verifierKey } from './note/verifier-key.ts';
+export {
+  type NoteVerifier,
+  parseVerifierKey,
+  renameVerifierKey,
+  verifierKey,
+} from './note/verifier-key.ts';
 export {
   type Cosignature,
   type CosignedCheckpoint,
@@ -75,6 +87,15 @@ export {
   verifyLogProof,
 } from './proof-file/log-proof.ts';
 export { makeLogProof } from './proof-file/make-log-proof.ts';
+export { proveKeptEntry } from './removal/prove-kept-entry.ts';
+export { PROOFS_FOLDER, removedCheckpoint } from './removal/removal-mark.ts';
+export {
+  type RemovalProgress,
+  type RemovedEntries,
+  type RemoveEntriesOptions,
+  removeEntries,
+} from './removal/remove-entries.ts';
+export { type RemovedLogReport, verifyRemovedLog } from './removal/verify-removed-log.ts';
 export {
   type FramePlace,
   type StoredEntry,

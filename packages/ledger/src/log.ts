@@ -39,6 +39,8 @@ export interface Log {
    * the disk or the signer failed, with `ERR_LEDGER_RANGE` for an index that was never appended.
    */
   durable(index: number): Promise<void>;
+  /** The root over everything appended, durable or not: 32 bytes. */
+  appendedRoot(): Uint8Array;
   /** The last durable checkpoint: a C2SP signed note. */
   checkpoint(): string;
   /**
@@ -89,6 +91,12 @@ export interface LogDisk {
   sync(name: string): Promise<void>;
   /** Cuts a file to `size` bytes, durably. */
   truncate(name: string, size: number): Promise<void>;
+}
+
+/** A disk that entries can be removed from. */
+export interface RemovableLogDisk extends LogDisk {
+  /** Removes a file, durably; one that is not there is removed already. */
+  remove(name: string): Promise<void>;
 }
 
 /** One open segment. */

@@ -182,6 +182,10 @@ class GroupCommitLog implements Log {
     return batch.durable();
   }
 
+  appendedRoot(): Uint8Array {
+    return toHashBytes(this.#tree.rootText());
+  }
+
   checkpoint(): string {
     return this.#durable.checkpoint;
   }

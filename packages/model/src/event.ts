@@ -33,6 +33,8 @@ const envelope = {
   origin: z.string(),
   /** Its index in that log: contiguous, so that a gap is seen. */
   seq: z.number().int().nonnegative(),
+  /** The class of retention, by which it is kept; events of before there were classes have none. */
+  retention: z.string().min(1).max(63).optional(),
   /** True for traffic replayed to give a baseline; never counted as something that happened. */
   replayed: z.literal(true).optional(),
   /** What is not for everyone who may read the record; see the `privacy` part of the audit room. */

@@ -42,6 +42,15 @@ export type {
   PlaybookAction,
   Registration,
 } from './registration.ts';
+export {
+  DEFAULT_RETENTION,
+  EVIDENCE_CLASS,
+  type Keep,
+  keepText,
+  keptUntilMs,
+  READS_CLASS,
+  type RetentionClass,
+} from './retention.ts';
 export { parseSignal, SIGNAL_TYPES, type Signal, type SignalType } from './signal.ts';
 export {
   SUBJECT_KINDS,

@@ -60,6 +60,8 @@ export interface Surface {
   /** How old the last signed facts may be before an enforcing point refuses; seconds, 1 to 86400. */
   readonly factsMaxAgeSeconds: number;
   readonly evidenceLevel: EvidenceLevel;
+  /** The class of retention of its events; absent: by what each of them is. */
+  readonly retention?: string;
   /** Header names, beside the built-in list, that callers must not be able to set. */
   readonly identityHeaders: readonly string[];
   readonly operations: readonly Operation[];

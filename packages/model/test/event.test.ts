@@ -29,6 +29,7 @@ const envelope = {
   at: true,
   origin: true,
   seq: true,
+  retention: true,
   replayed: true,
   sealed: true,
 } as const;

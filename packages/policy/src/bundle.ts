@@ -1,5 +1,5 @@
 import type { Surface } from '@countersign/model';
-import type { PointConfig } from './repository.ts';
+import type { PointConfig, ShardConfig } from './repository.ts';
 
 /** What a decision point loads: surfaces, policies and schema, all of one version. */
 export interface PolicyBundle {
@@ -12,6 +12,8 @@ export interface PolicyBundle {
   readonly surfaces: readonly Surface[];
   /** Where each enforcement point listens and what it routes, so that a point needs no file of the bank's. */
   readonly points: readonly PointConfig[];
+  /** How the points' logs are divided; absent in bundles that older authorities signed. */
+  readonly record?: ShardConfig;
   readonly policies: readonly {
     readonly id: string;
     readonly text: string;

@@ -17,6 +17,7 @@ export type {
   RecordRight,
   Repository,
   RouteConfig,
+  ShardConfig,
 } from './repository.ts';
 export { RepositoryError, type RepositoryErrorCode } from './repository-error.ts';
 export { generateSchema } from './schema/generate-schema.ts';

@@ -2,8 +2,10 @@ import type {
   DecisionEvent,
   EntityUid,
   EventKind,
+  Keep,
   Playbook,
   Registration,
+  RetentionClass,
   Surface,
 } from '@countersign/model';
 
@@ -33,8 +35,18 @@ export interface BankConfig {
   readonly record: RecordConfig;
 }
 
-/** Who reads the record. */
-export interface RecordConfig {
+/** What points need to know of the record. */
+export interface ShardConfig {
+  /** How long a shard of a log is. */
+  readonly shard: 'month' | 'quarter' | 'year';
+  /** How long a point keeps a closed shard of which the authority holds all. */
+  readonly localKeep: Keep;
+}
+
+/** Who reads the record, how logs are divided and how long events are kept; every default filled in. */
+export interface RecordConfig extends ShardConfig {
+  /** The classes that ship, and the bank's. */
+  readonly retention: readonly RetentionClass[];
   /** Over the network; nobody else does. */
   readonly readers: readonly RecordReader[];
   /** Whether every log is kept published. */

@@ -186,7 +186,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     claim: 'a mistyped key',
     breaks: edit(SURFACE, 'mode:', 'mdoe:'),
     says: [
-      "surfaces/accounts.yaml:10:1 error: unknown key 'mdoe'; one of name, title, owner, criticality, regulations, dataClasses, persons, openapi, basePath, mode, upstream, audience and 3 more; did you mean 'mode'?",
+      "surfaces/accounts.yaml:10:1 error: unknown key 'mdoe'; one of name, title, owner, criticality, regulations, dataClasses, persons, openapi, basePath, mode, upstream, audience and 4 more; did you mean 'mode'?",
     ],
   },
   {

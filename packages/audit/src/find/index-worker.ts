@@ -43,6 +43,8 @@ function outcomeOf(
         ...options,
         ...(call.checkpoints && { checkpoints: call.checkpoints }),
       });
+    case 'forget':
+      return index.forget(call.name);
     case 'status':
       return index.status();
     case 'close':

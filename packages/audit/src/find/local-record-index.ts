@@ -1,4 +1,5 @@
 import { AuditError } from '../audit-error.ts';
+import { logOfShard } from '../shards/shard-name.ts';
 import { readCursor, writeCursor } from './cursor.ts';
 import { FIELDS } from './event-terms.ts';
 import { type BlockMatches, findEvents, isKnown, knownNames } from './find-events.ts';
@@ -158,6 +159,12 @@ class LocalRecordIndex implements RecordIndex {
     });
   }
 
+  async forget(name: string): Promise<void> {
+    const log = this.#logs.get(name);
+    this.#logs.delete(name);
+    await log?.close();
+  }
+
   async status(): Promise<readonly IndexStatus[]> {
     return [...this.#logs.values()].map((log) => log.status());
   }
@@ -171,7 +178,9 @@ class LocalRecordIndex implements RecordIndex {
 
   #asked(question: Question): { readonly logs: readonly FollowedLog[]; readonly asked: Question } {
     // Sorted, each once: questions that hold several logs must not wait for each other.
-    const names = [...new Set(question.logs ?? this.#logs.keys())].sort();
+    const names = [
+      ...new Set(question.logs?.flatMap((name) => this.#shards(name)) ?? this.#logs.keys()),
+    ].sort();
     const logs = names.map((name) => {
       const log = this.#logs.get(name);
       if (log !== undefined) return log;
@@ -189,6 +198,14 @@ class LocalRecordIndex implements RecordIndex {
     // C2SP origins begin with the trust domain.
     const domains = new Set([...this.#logs.values()].map(({ source }) => domainOf(source.origin)));
     return { logs, asked: withDomains(question, [...domains]) };
+  }
+
+  /** A log's name is that of its first shard, and means all of them. */
+  #shards(name: string): readonly string[] {
+    const shards = [...this.#logs.keys()].filter(
+      (each) => each === name || logOfShard(each) === name,
+    );
+    return shards.length > 0 ? shards : [name];
   }
 
   /** Brings the logs up to date, and asks them when none of them is at work; anew when a partition was bad. */

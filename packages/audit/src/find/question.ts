@@ -14,7 +14,7 @@ export interface Condition {
 /** Which events are asked for: those of which all conditions hold. */
 export interface Question {
   readonly where: readonly Condition[];
-  /** Names of logs; all when absent. */
+  /** Names of logs, of which all shards are asked, or of shards; all when absent. */
   readonly logs?: readonly string[];
   /** Not before this moment, in ms since the epoch. */
   readonly fromMs?: number;

@@ -165,6 +165,8 @@ export interface RecordIndex {
    * checkpoints, and when all logs are asked, each that was entered must be among them. About 30 µs an entry.
    */
   verify(question: Question, options?: VerifyAnswerOptions): Promise<Completeness>;
+  /** Lets go of a log and of its index folder, which may then be removed; it is asked no more. */
+  forget(name: string): Promise<void>;
   status(): Promise<readonly IndexStatus[]>;
   close(): Promise<void>;
 }

@@ -69,6 +69,10 @@ class ThreadRecordIndex implements RecordIndex {
     );
   }
 
+  forget(name: string): Promise<void> {
+    return this.#call((id) => ({ kind: 'forget', id, name }));
+  }
+
   status(): Promise<readonly IndexStatus[]> {
     return this.#call((id) => ({ kind: 'status', id }));
   }

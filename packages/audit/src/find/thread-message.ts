@@ -19,6 +19,7 @@ export type ThreadCall =
       readonly question: Question;
       readonly checkpoints?: CheckpointSource;
     }
+  | { readonly kind: 'forget'; readonly id: number; readonly name: string }
   | { readonly kind: 'status'; readonly id: number }
   | { readonly kind: 'close'; readonly id: number }
   | { readonly kind: 'abort'; readonly id: number };

@@ -15,10 +15,18 @@ const BYTES = [1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304];
  *
  * @param options `clock` in milliseconds, one that is never set back, such as `performance.now`
  */
-export function meteredDisk(
-  disk: LogDisk,
-  { metrics, clock }: { readonly metrics: Metrics; readonly clock: () => number },
-): LogDisk {
+export function meteredDisk(disk: LogDisk, options: DiskMeterOptions): LogDisk {
+  return diskMeter(options)(disk);
+}
+
+/** Where measurements go. */
+export interface DiskMeterOptions {
+  readonly metrics: Metrics;
+  readonly clock: () => number;
+}
+
+/** {@link meteredDisk} for several disks that are measured as one: the shards of a log. */
+export function diskMeter({ metrics, clock }: DiskMeterOptions): (disk: LogDisk) => LogDisk {
   const seconds = metrics.histogram(
     'countersign_log_write_seconds',
     'Writing one commit of the log and its fdatasync.',
@@ -29,7 +37,7 @@ export function meteredDisk(
     'Size of one commit of the log.',
     BYTES,
   );
-  return {
+  return (disk) => ({
     ...disk,
     async openAppend(name) {
       const file = await disk.openAppend(name);
@@ -52,7 +60,7 @@ export function meteredDisk(
         close: () => file.close(),
       };
     },
-  };
+  });
 }
 
 /** How long a log is, and what waits for its next commit. */

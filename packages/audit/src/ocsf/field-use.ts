@@ -6,8 +6,9 @@ import type { Event, EventKind } from '@countersign/model';
  */
 type Use = 'attribute' | 'unmapped' | 'log-only';
 type EventOf<K extends EventKind> = Extract<Event, { kind: K }>;
-/** What is sealed stays in the log: a copy elsewhere would outlive its keys. */
-type Envelope = 'v' | 'id' | 'at' | 'origin' | 'seq' | 'replayed' | 'kind' | 'sealed';
+// How long a sink keeps an event is its own matter: `retention` stays in the log. So does what is sealed: a copy elsewhere would
+// outlive its keys.
+type Envelope = 'v' | 'id' | 'at' | 'origin' | 'seq' | 'retention' | 'replayed' | 'kind' | 'sealed';
 /** Distributes over nothing: a kind's own fields, each of which must be decided. */
 type FieldUse<K extends EventKind> = Readonly<
   Record<Exclude<keyof EventOf<K>, Envelope> & string, Use>

@@ -7,7 +7,7 @@ import type { Event, EventKind } from '@countersign/model';
  */
 type Handling = 'clear' | 'name' | 'resource' | 'own' | 'request';
 type EventOf<K extends EventKind> = Extract<Event, { kind: K }>;
-type Envelope = 'v' | 'id' | 'at' | 'origin' | 'seq' | 'replayed' | 'kind' | 'sealed';
+type Envelope = 'v' | 'id' | 'at' | 'origin' | 'seq' | 'retention' | 'replayed' | 'kind' | 'sealed';
 
 const CLEAR = 'clear';
 

@@ -164,7 +164,9 @@ export function anyEvent(kind: EventKind): fc.Arbitrary<Event> {
     kind: fc.constant(kind),
   };
   const requiredKeys = [...Object.keys(envelope), ...Object.keys(needed)];
-  const model = { ...envelope, ...needed, ...optional, replayed: fc.constant(true) };
+  // The class that a test's keys are of.
+  const retention = fc.constant('default');
+  const model = { ...envelope, ...needed, ...optional, retention, replayed: fc.constant(true) };
   return fc.record(model as Record<string, fc.Arbitrary<unknown>>, { requiredKeys }).map(
     // What a log holds went through JSON.
     (event) => JSON.parse(JSON.stringify(event)) as Event,

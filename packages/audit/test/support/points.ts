@@ -16,7 +16,7 @@ import { EVENT_VERSION, type Event, encodeEvent } from '@countersign/model';
 export const NOW = 1_760_000_000_000;
 
 /** An Ed25519 key that is the same in every run. */
-function fixedKey(byte: number) {
+export function fixedKey(byte: number) {
   const der = Buffer.concat([
     Buffer.from('302e020100300506032b657004220420', 'hex'),
     Buffer.alloc(32, byte),

@@ -1,5 +1,6 @@
 import type { Collector, ExporterStatus, Labels, Metrics, PublishStatus } from '@countersign/audit';
 import type { Identity } from '@countersign/identity';
+import { collectedSize } from './collected-logs.ts';
 import type { IndexLag } from './index-lags.ts';
 
 /** What the authority tells of collection and exports. */
@@ -7,7 +8,7 @@ export function measureAuthority(
   metrics: Metrics,
   parts: {
     readonly identity: Pick<Identity, 'points'>;
-    readonly collector: Pick<Collector, 'size'>;
+    readonly collector: Pick<Collector, 'size' | 'names'>;
     /** SPIFFE IDs that have the feed open now. */
     readonly connected: () => ReadonlySet<string>;
     readonly exports: () => readonly ExporterStatus[];
@@ -27,7 +28,7 @@ export function measureAuthority(
     "Entries of a point's log that the authority holds.",
     async () => {
       const sizes = identity.points().map(async ({ name }) => {
-        const size = await collector.size(name);
+        const size = await collectedSize(collector, name);
         return size === undefined ? [] : [[{ point: name }, size] as const];
       });
       return (await Promise.all(sizes)).flat();

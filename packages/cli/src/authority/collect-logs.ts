@@ -1,6 +1,7 @@
 import { type Collector, openCollector } from '@countersign/audit';
 import type { Identity } from '@countersign/identity';
 import type { Clock } from '@countersign/model';
+import { registeredLogs } from './collected-logs.ts';
 import type { EventStream } from './event-stream.ts';
 import type { Recorder } from './own-record.ts';
 import type { RiskLoop } from './risk-loop.ts';
@@ -22,12 +23,7 @@ export function collectLogs(options: {
   return openCollector({
     folder,
     now,
-    points: (name) => {
-      const point = identity.points().find((each) => each.name === name);
-      if (point?.logVerifierKey === undefined) return undefined;
-      const { logVerifierKey: verifierKey, spiffeId } = point;
-      return { origin: `${trustDomain}/${name}`, verifierKey, spiffeId };
-    },
+    points: registeredLogs({ trustDomain, identity, now }),
     onEvents: (name, events) => {
       onCollected();
       stream.publish(events);

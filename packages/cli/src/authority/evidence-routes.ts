@@ -1,4 +1,4 @@
-import type { RecordKeyStore } from '@countersign/audit';
+import { logOfShard, type RecordKeyStore } from '@countersign/audit';
 import {
   type FetchTile,
   LedgerError,
@@ -9,6 +9,7 @@ import { decodeEvent, type Event } from '@countersign/model';
 import type { FastifyError, FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import {
+  type EventPlace,
   type EvidenceSource,
   gatherEvidence,
   isCredential,
@@ -102,11 +103,13 @@ function publishedEvidence(options: EvidenceRoutesOptions): EvidenceSource {
   const first = async (
     where: Parameters<RecordQuestions['index']['ask']>[0]['where'],
     { log, order, fits, toMs }: Wanted,
-  ): Promise<number | undefined> => {
+  ): Promise<EventPlace | undefined> => {
     await questions.catchUp();
-    const question = { where, logs: [log], ...(toMs !== undefined && { toMs }) };
+    // The name of a log is that of all its shards.
+    const question = { where, logs: [logOfShard(log)], ...(toMs !== undefined && { toMs }) };
     const { rows } = await questions.index.ask(question, { order, limit: ROWS_MAX });
-    return rows.find(({ event }) => fits(event))?.index;
+    const row = rows.find(({ event }) => fits(event));
+    return row && { log: row.log, index: row.index };
   };
   return {
     async prove(log, entry) {

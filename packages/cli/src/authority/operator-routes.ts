@@ -12,6 +12,7 @@ import type { Problem } from '@countersign/policy';
 import type { RiskEngine } from '@countersign/risk';
 import type { BundleStore, FactLog } from '@countersign/state';
 import type { FastifyPluginAsync } from 'fastify';
+import { collectedSize, refusalOf } from './collected-logs.ts';
 import type { EventStream } from './event-stream.ts';
 import type { IndexLag } from './index-lags.ts';
 import type { Recorder } from './own-record.ts';
@@ -64,8 +65,8 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
         name,
         spiffeId,
         connected: connected.has(spiffeId),
-        logSize: (await collector.size(name)) ?? 0,
-        refused: collector.refusal(name),
+        logSize: (await collectedSize(collector, name)) ?? 0,
+        refused: refusalOf(collector, name),
         recordKeys: options.keyVersions.get(name),
       }));
       const current = bundles.current();

@@ -1,5 +1,11 @@
 import type { Log } from '@countersign/ledger';
-import { compactId, EVENT_VERSION, type Event, encodeEvent } from '@countersign/model';
+import {
+  compactId,
+  EVENT_VERSION,
+  EVIDENCE_CLASS,
+  type Event,
+  encodeEvent,
+} from '@countersign/model';
 
 /** An event without what its log adds: version, id, time, origin and sequence. */
 export type EventBody<E extends Event = Event> = E extends Event
@@ -25,6 +31,7 @@ export function createRecorder(options: {
       at: now(),
       origin: log.origin,
       seq: log.nextIndex,
+      retention: EVIDENCE_CLASS,
       ...body,
     } as Event);
     const index = log.append(encodeEvent(event));

@@ -1,10 +1,18 @@
 import { join } from 'node:path';
-import { type Collector, type PublishStatus, startLogPublisher } from '@countersign/audit';
+import {
+  type Collector,
+  type PublishStatus,
+  parseShardName,
+  type RollingLog,
+  shardName,
+  startLogPublisher,
+} from '@countersign/audit';
 import type { Identity } from '@countersign/identity';
-import type { Log } from '@countersign/ledger';
+import { renameVerifierKey } from '@countersign/ledger';
 import type { Clock } from '@countersign/model';
 import type { DataFolder } from '../data-folder.ts';
 import { throttleRepeats } from '../point/throttle-repeats.ts';
+import { collectedLogs } from './collected-logs.ts';
 import type { Recorder } from './own-record.ts';
 
 const LOOK_EVERY_MS = 1000;
@@ -31,12 +39,12 @@ export interface PublishLogsOptions {
   readonly folder: DataFolder;
   /** By the configuration as last applied. */
   readonly isOn: () => boolean;
-  readonly own: Pick<Log, 'size'>;
+  readonly own: Pick<RollingLog, 'shards'>;
   readonly ownVerifierKey: string;
   /** The log of checkpoints. */
   readonly checkpoints: () => KeyedLog;
   readonly identity: Pick<Identity, 'points'>;
-  readonly collector: Pick<Collector, 'size'>;
+  readonly collector: Pick<Collector, 'size' | 'names' | 'point'>;
   readonly record: Recorder;
   readonly now: Clock;
   readonly warn: (text: string) => void;
@@ -70,12 +78,16 @@ export function publishLogs(options: PublishLogsOptions): PublishedLogs {
   const look = async (): Promise<void> => {
     if (!options.isOn()) return;
     const { ownVerifierKey: verifierKey } = options;
-    follow('authority', folder.authorityLog, { size: own.size, verifierKey });
+    for (const { origin, log } of own.shards()) {
+      const name = shardName('authority', parseShardName(origin)?.period);
+      const key = renameVerifierKey(verifierKey, origin);
+      follow(name, folder.ownLog(name), { size: log.size, verifierKey: key });
+    }
     follow('checkpoints', folder.checkpointLog, options.checkpoints());
-    for (const { name, logVerifierKey } of identity.points()) {
-      const size = logVerifierKey === undefined ? undefined : await collector.size(name);
-      if (logVerifierKey === undefined || size === undefined) continue;
-      follow(name, folder.mirror(name), { size, verifierKey: logVerifierKey });
+    for (const { name, verifierKey: key } of collectedLogs(collector, identity)) {
+      const size = await collector.size(name);
+      if (size === undefined) continue;
+      follow(name, folder.mirror(name), { size, verifierKey: key });
     }
     for (const { name, lagMs, trouble } of publisher.status()) {
       if (lagMs <= LAG_MS_MAX) continue;

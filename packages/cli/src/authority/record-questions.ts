@@ -3,13 +3,19 @@ import {
   type Collector,
   type CollectorRefusal,
   type LogSource,
+  logOfShard,
+  parseShardName,
   type RecordIndex,
+  type RollingLog,
+  shardName,
   startRecordIndex,
 } from '@countersign/audit';
 import type { Identity } from '@countersign/identity';
-import type { Log } from '@countersign/ledger';
+import { renameVerifierKey } from '@countersign/ledger';
 import { type DataFolder, indexFolderOf } from '../data-folder.ts';
 import { checkpointSource } from '../find/checkpoint-source.ts';
+import type { RemovedLog, RemovedPlace } from '../find/removed-logs.ts';
+import { collectedLogs } from './collected-logs.ts';
 import { type IndexLag, IndexLags } from './index-lags.ts';
 
 const LOOK_EVERY_MS = 1000;
@@ -21,6 +27,10 @@ export interface RecordQuestions {
   catchUp(): Promise<void>;
   /** The log of checkpoints that all of them are held against. */
   checkpoints(): Promise<CheckpointSource | undefined>;
+  /** Logs whose entries retention removed. */
+  removed(): Promise<readonly RemovedLog[]>;
+  /** Where what is left of such a log is; nothing for one whose point is not registered any more. */
+  placeOf(log: RemovedLog): RemovedPlace | undefined;
   /** How far the index of each log is, as last heard: asks nobody. */
   status(): readonly IndexLag[];
   /** Why a log is not being collected, if it is not. */
@@ -31,15 +41,15 @@ export interface RecordQuestions {
 /** Starts the index, and keeps it behind the logs by a second at most. */
 export function openRecordQuestions(options: {
   readonly folder: DataFolder;
-  readonly trustDomain: string;
-  readonly log: Log;
+  readonly log: RollingLog;
   readonly logVerifierKey: string;
   readonly identity: Identity;
   readonly collector: Collector;
+  readonly removed: () => Promise<readonly RemovedLog[]>;
   readonly now: () => number;
   readonly warn: (text: string) => void;
 }): RecordQuestions {
-  const { folder, trustDomain, log, logVerifierKey, identity, collector, now, warn } = options;
+  const { folder, log, logVerifierKey, identity, collector, now, warn } = options;
   const index = startRecordIndex();
   const lags = new IndexLags(now);
   const follow = (source: LogSource, size: number): void => {
@@ -47,31 +57,19 @@ export function openRecordQuestions(options: {
     lags.grown(source.name, size);
   };
   const catchUp = async (): Promise<void> => {
-    follow(
-      {
-        name: 'authority',
-        origin: log.origin,
-        folder: folder.authorityLog,
-        indexFolder: indexFolderOf(folder, 'authority'),
-        verifierKey: logVerifierKey,
-      },
-      log.size,
-    );
-    for (const { name, logVerifierKey: verifierKey } of identity.points()) {
-      if (verifierKey === undefined) continue;
+    for (const { origin, log: shard } of log.shards()) {
+      const name = shardName('authority', parseShardName(origin)?.period);
+      const source = { name, origin, folder: folder.ownLog(name) };
+      const indexFolder = indexFolderOf(folder, name);
+      const verifierKey = renameVerifierKey(logVerifierKey, origin);
+      follow({ ...source, indexFolder, verifierKey }, shard.size);
+    }
+    for (const { name, origin, verifierKey } of collectedLogs(collector, identity)) {
       const size = await collector.size(name);
       // A mirror that failed has its alarm; what was indexed of it can still be asked.
       if (size === undefined) continue;
-      follow(
-        {
-          name,
-          origin: `${trustDomain}/${name}`,
-          folder: folder.mirror(name),
-          indexFolder: indexFolderOf(folder, name),
-          verifierKey,
-        },
-        size,
-      );
+      const source = { name, origin, folder: folder.mirror(name) };
+      follow({ ...source, indexFolder: indexFolderOf(folder, name), verifierKey }, size);
     }
   };
   const told = new Map<string, string>();
@@ -97,6 +95,15 @@ export function openRecordQuestions(options: {
     catchUp,
     status: () => lags.status(),
     refusal: (name) => collector.refusal(name),
+    removed: options.removed,
+    placeOf({ name, origin }) {
+      if (logOfShard(name) === 'authority') {
+        const verifierKey = renameVerifierKey(logVerifierKey, origin);
+        return { folder: folder.ownLog(name), verifierKey };
+      }
+      const verifierKey = collector.point(name)?.verifierKey;
+      return verifierKey === undefined ? undefined : { folder: folder.mirror(name), verifierKey };
+    },
     checkpoints: () => checkpointSource(folder),
     async close() {
       clearInterval(timer);

@@ -77,6 +77,8 @@ export function recordRoutes(options: {
           signal: gone.signal,
           checkpoints: questions.checkpoints,
           refusal: questions.refusal,
+          removed: questions.removed,
+          placeOf: questions.placeOf,
           onProgress(progress) {
             if (Date.now() - toldAt < PROGRESS_EVERY_MS) return;
             toldAt = Date.now();

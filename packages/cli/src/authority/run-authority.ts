@@ -2,9 +2,15 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import {
   createMetrics,
   createSealer,
+  diskMeter,
+  logOfShard,
   measureLog,
-  meteredDisk,
   openRecordKeyStore,
+  openRetentionStore,
+  openRollingLog,
+  parseShardName,
+  shardFolders,
+  shardName,
 } from '@countersign/audit';
 import { createCedarEngine } from '@countersign/cedar';
 import { startNodeThread } from '@countersign/cedar/node';
@@ -14,8 +20,8 @@ import {
   openIdentity,
   openKeyring,
 } from '@countersign/identity';
-import { nodeDisk, openLog, verifierKey } from '@countersign/ledger';
-import type { Clock } from '@countersign/model';
+import { renameVerifierKey, verifierKey } from '@countersign/ledger';
+import { type Clock, compactId } from '@countersign/model';
 import { type BankConfig, checkRepository, type Repository } from '@countersign/policy';
 import { encodePem } from '@countersign/spiffe';
 import { openBundleStore, openDatabase, openFactLog } from '@countersign/state';
@@ -32,6 +38,7 @@ import { serveMetrics } from '../watch/serve-metrics.ts';
 import { watchQueue } from '../watch/watch-queue.ts';
 import { measureAuthority } from './authority-metrics.ts';
 import { collectLogs } from './collect-logs.ts';
+import { collectedLogs } from './collected-logs.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
 import { createRecorder, type Recorder } from './own-record.ts';
 import { openOwnSvid } from './own-svid.ts';
@@ -39,6 +46,8 @@ import { hostNames, pointHostNames } from './point-registrations.ts';
 import { publishLogs } from './publish-logs.ts';
 import { createPublisher } from './publisher.ts';
 import { openRecordQuestions } from './record-questions.ts';
+import { retainedShards } from './retained-shards.ts';
+import { startRetention } from './retention.ts';
 import { revealed } from './revealed.ts';
 import { openRiskLoop, type RiskLoop } from './risk-loop.ts';
 import { type RunningExports, runExports } from './run-exports.ts';
@@ -49,8 +58,6 @@ import { watchLateLogs } from './watch-late-logs.ts';
 import { witnessCheckpoints } from './witness-checkpoints.ts';
 
 const SWEEP_EVERY_MS = 60_000;
-/** Classes of events that are kept for different times. */
-const RETENTION_CLASSES = ['default'];
 const QUEUE_EVERY_MS = 10 * 60_000;
 /** `sun_path` of Linux is 108 bytes with its end; Node would cut a longer one and listen elsewhere. */
 const SOCKET_PATH_BYTES_MAX = 107;
@@ -115,11 +122,18 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const keyring = await openKeys(config, folder, options);
 
     const origin = `${trustDomain}/authority`;
-    const signer = { name: origin, ...keyring.log };
     const metrics = createMetrics();
-    const ownDisk = nodeDisk(folder.authorityLog);
-    const disk = meteredDisk(ownDisk, { metrics, clock: () => performance.now() });
-    const log = await openLog({ origin, signer, disk, now });
+    // While it is being opened, the log takes no alarm.
+    let tellShard = (detail: string): void => warn(`alarm log-shard: ${detail}`);
+    const meter = diskMeter({ metrics, clock: () => performance.now() });
+    const log = await openRollingLog({
+      origin,
+      signer: (name) => ({ name, ...keyring.log }),
+      storage: shardFolders(folder.authorityLog, meter),
+      length: () => applied.config.record.shard,
+      ...{ now, newId: compactId },
+      onTrouble: (detail) => tellShard(detail),
+    });
     closers.add(() => log.close());
     measureLog(log, metrics);
     const alarms = countAlarms(metrics);
@@ -138,7 +152,8 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       secret: keyring.recordSecret,
       now,
     });
-    await recordKeys.keysFor('authority', RETENTION_CLASSES);
+    const retentionClasses = () => applied.config.record.retention.map(({ name }) => name);
+    await recordKeys.keysFor('authority', retentionClasses());
     const record = createRecorder({
       log,
       now,
@@ -150,6 +165,12 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       publish: (events) => stream.publish(events),
     });
 
+    tellShard = (detail) => {
+      warn(`alarm log-shard: ${detail}`);
+      record({ kind: 'alarm', alarm: 'log-shard', detail: detail.slice(0, 1000) }).catch(
+        (error: Error) => warn(`the alarm was not recorded: ${error.message}`),
+      );
+    };
     const tellQueue = throttleRepeats<'log-queue-long'>({
       everyMs: QUEUE_EVERY_MS,
       now,
@@ -223,12 +244,12 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     }
     await risk.catchUp(
       collector,
-      identity.points().map(({ name }) => name),
+      collectedLogs(collector, identity).map(({ name }) => name),
     );
 
     const running = await runExports(config.authority.exports ?? [], {
       folder: folder.exports,
-      ...{ trustDomain, log, collector, identity, record, now, warn },
+      ...{ log, collector, identity, record, now, warn },
     });
     exports = running;
     closers.add(() => running.close());
@@ -247,15 +268,17 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       warn,
     });
     closers.add(() => own.close());
+    const logVerifierKey = verifierKey(origin, keyring.log.publicKey);
+    const retentionStore = await openRetentionStore(database);
     const questions = openRecordQuestions({
-      logVerifierKey: verifierKey(origin, keyring.log.publicKey),
-      ...{ folder, trustDomain, log, identity, collector, now, warn },
+      removed: () => retentionStore.removed(),
+      ...{ folder, log, logVerifierKey, identity, collector, now, warn },
     });
     closers.add(() => questions.close());
     const published = publishLogs({
       isOn: () => applied.config.record.publish,
       own: log,
-      ownVerifierKey: verifierKey(origin, keyring.log.publicKey),
+      ownVerifierKey: logVerifierKey,
       checkpoints: checkpoints.log,
       ...{ folder, identity, collector, record, now, warn },
     });
@@ -263,16 +286,16 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const keyVersions = new Map<string, number>();
     const privacy = { recordKeys, keyVersions, personalKinds: () => personalKinds(applied) };
     const controlListener = await serveControl({
-      retentionClasses: () => RETENTION_CLASSES,
+      retentionClasses,
       address: control,
       factSigner: keyring.facts,
       publishedFolder: folder.published,
       readers: () => applied.config.record.readers,
       publishNow: (name) => published.publishNow(name),
       verifierKey: (name) =>
-        name === 'authority'
-          ? verifierKey(origin, keyring.log.publicKey)
-          : identity.points().find((point) => point.name === name)?.logVerifierKey,
+        logOfShard(name) === 'authority'
+          ? renameVerifierKey(logVerifierKey, shardName(origin, parseShardName(name)?.period))
+          : collector.point(name)?.verifierKey,
       defaultLog: () => applied.config.points.find(({ kind }) => kind === 'gateway')?.name,
       ...privacy,
       ...{ own, identity, collector, factLog, bundles, questions, record, now },
@@ -298,6 +321,15 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       closers.add(() => served.close());
     }
     const by = `local:uid=${process.getuid?.() ?? 0}`;
+    const retention = startRetention({
+      shards: retainedShards({ folder, log, logVerifierKey, collector, identity }),
+      store: retentionStore,
+      index: questions.index,
+      exports: () => running.status(),
+      classes: () => applied.config.record.retention,
+      ...{ folder, log, logVerifierKey, collector, record, now, warn },
+    });
+    closers.add(() => retention.close());
     const operator = await serveOperator(folder.adminSocket, {
       connected: () => controlListener.connected(),
       apply: ({ again }) => publisher.apply(by, { started: config, again }),
@@ -309,6 +341,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       published: () => published.status(),
       metrics,
       ...{ by, trustDomain, identity, collector, bundles, factLog, log, stream, record, questions },
+      retention,
       ...privacy,
     });
     closers.add(() => operator.close());
@@ -316,7 +349,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const sweeper = setInterval(() => {
       identity.sweep().catch((error: Error) => warn(`sweep failed: ${error.message}`));
       // The next quarter's keys in time, and what a reader of the database kept from being forgotten.
-      Promise.all([recordKeys.keysFor('authority', RETENTION_CLASSES), recordKeys.forget()]).catch(
+      Promise.all([recordKeys.keysFor('authority', retentionClasses()), recordKeys.forget()]).catch(
         (error: Error) => warn(`the record's keys: ${error.message}`),
       );
     }, SWEEP_EVERY_MS);

@@ -6,14 +6,15 @@ import {
   type ExporterStatus,
   type ExportSource,
   type ExportTrouble,
+  type RollingLog,
   startExporter,
 } from '@countersign/audit';
 import type { Identity } from '@countersign/identity';
-import type { Log } from '@countersign/ledger';
 import type { Clock } from '@countersign/model';
 import type { ExportConfig } from '@countersign/policy';
 import { createClosers } from '../closers.ts';
 import { version } from '../version.ts';
+import { collectedLogs } from './collected-logs.ts';
 import { openSink } from './open-sink.ts';
 import type { Recorder } from './own-record.ts';
 
@@ -32,8 +33,7 @@ export interface RunningExports {
 export interface RunExportsOptions {
   /** Holds a folder for each export. */
   readonly folder: string;
-  readonly trustDomain: string;
-  readonly log: Log;
+  readonly log: RollingLog;
   readonly collector: Collector;
   readonly identity: Pick<Identity, 'points'>;
   readonly record: Recorder;
@@ -106,11 +106,13 @@ async function begin(held: Held, options: RunExportsOptions): Promise<void> {
   const { name, kinds, effects, surfaces, omit, maxLagSeconds } = config;
   const { now } = options;
   const sink = await openSink(config, now);
+  /** By name, as last seen: a shard may be removed while it is looked at, after every export passed it. */
+  const sizes = new Map<string, number>();
   try {
     held.exporter = await startExporter({
       ...{ name, omit, now, sink, productVersion: version, lagMsMax: maxLagSeconds * 1000 },
       folder: join(options.folder, name),
-      sources: () => sourcesOf(options),
+      sources: () => sourcesOf(options, sizes),
       filter: {
         ...(kinds && { kinds }),
         ...(effects && { effects }),
@@ -158,30 +160,32 @@ function statusOfStopped({ config, trouble }: Held): ExporterStatus {
   };
 }
 
-function sourcesOf({
-  log,
-  trustDomain,
-  collector,
-  identity,
-}: RunExportsOptions): readonly ExportSource[] {
-  const own: ExportSource = {
-    origin: log.origin,
-    size: () => log.size,
-    read: (index, bounds) => log.read(index, bounds),
-  };
-  const collected = identity.points().flatMap(({ name, logVerifierKey }): ExportSource[] => {
-    if (logVerifierKey === undefined) return [];
-    return [
-      {
-        origin: `${trustDomain}/${name}`,
+function sourcesOf(
+  { log, collector, identity }: RunExportsOptions,
+  sizes: Map<string, number>,
+): readonly ExportSource[] {
+  const own = log.shards().map(
+    ({ origin, log: shard }): ExportSource => ({
+      origin,
+      size: () => shard.size,
+      read: (index, bounds) => shard.read(index, bounds),
+    }),
+  );
+  const collected = collectedLogs(collector, identity)
+    // Of a shard whose entries were removed there is nothing to send.
+    .filter(({ name }) => !collector.isRemoved(name))
+    .map(
+      ({ name, origin }): ExportSource => ({
+        origin,
         async size() {
-          const size = await collector.size(name);
+          const held = await collector.size(name);
+          const size = held ?? (collector.isRemoved(name) ? sizes.get(name) : undefined);
           if (size === undefined) throw new Error(`found no copy of the log of '${name}'`);
+          sizes.set(name, size);
           return size;
         },
         read: (index, bounds) => collector.read(name, index, bounds),
-      },
-    ];
-  });
-  return [own, ...collected];
+      }),
+    );
+  return [...own, ...collected];
 }

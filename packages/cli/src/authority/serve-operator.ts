@@ -8,6 +8,8 @@ import { publishedLog } from './published-log.ts';
 import { readingNotes } from './reading-notes.ts';
 import type { RecordQuestions } from './record-questions.ts';
 import { recordRoutes } from './record-routes.ts';
+import type { Retention } from './retention.ts';
+import { retentionRoutes } from './retention-routes.ts';
 
 /** Serves the operator on a unix socket: who may open the file is the operator. */
 export async function serveOperator(
@@ -16,6 +18,7 @@ export async function serveOperator(
     Omit<PrivacyRoutesOptions, 'points'> & {
       readonly publishedFolder: string;
       readonly questions: RecordQuestions;
+      readonly retention: Retention;
     },
 ): Promise<{ close(): Promise<void> }> {
   const app = Fastify({ forceCloseConnections: true });
@@ -30,6 +33,7 @@ export async function serveOperator(
   await app.register(readingNotes(options));
   const operator = { by: options.by, mayStill: async () => true, mayResolve: () => true };
   await app.register(recordRoutes({ ...options, reader: () => operator }));
+  await app.register(retentionRoutes(options));
   await rm(path, { force: true });
   // The mode is the authentication: it must be right from the first moment.
   const before = process.umask(0o177);

@@ -1,12 +1,11 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Collector, createCheckpointLog } from '@countersign/audit';
+import { type Collector, createCheckpointLog, type RollingLog } from '@countersign/audit';
 import type { Identity, Keyring } from '@countersign/identity';
 import {
   type Checkpoint,
   createWitnessGroup,
   httpWitnessPost,
-  type Log,
   logProofs,
   nodeDisk,
   openCheckpoint,
@@ -25,6 +24,7 @@ import type { Clock } from '@countersign/model';
 import type { BankConfig } from '@countersign/policy';
 import { createClosers } from '../closers.ts';
 import type { DataFolder } from '../data-folder.ts';
+import { collectedLogs } from './collected-logs.ts';
 import { latestWriter } from './latest-writer.ts';
 import type { Recorder } from './own-record.ts';
 import { witnessAlarms } from './witness-alarms.ts';
@@ -63,7 +63,7 @@ export interface WitnessCheckpointsOptions {
   readonly identity: Identity;
   readonly collector: Collector;
   /** The authority's own log, whose checkpoints are entered too. */
-  readonly ownLog: Log;
+  readonly ownLog: Pick<RollingLog, 'shards'>;
   readonly record: Recorder;
   readonly now: Clock;
   readonly warn: (text: string) => void;
@@ -134,12 +134,12 @@ export async function witnessCheckpoints(
   const checkpoints = createCheckpointLog({
     log,
     checkpoints: async () => {
-      const names = identity.points().map(({ name }) => name);
-      const mirrored = await Promise.all(names.map((name) => collector.checkpoint(name)));
-      return [
-        ...mirrored.filter((note) => note !== undefined),
-        ...(ownLog.size > 0 ? [ownLog.checkpoint()] : []),
-      ];
+      const collected = collectedLogs(collector, identity);
+      const mirrored = await Promise.all(collected.map(({ name }) => collector.checkpoint(name)));
+      const own = ownLog.shards().flatMap(({ log: shard }) => {
+        return shard.size > 0 ? [shard.checkpoint()] : [];
+      });
+      return [...mirrored.filter((note) => note !== undefined), ...own];
     },
     onCheckpoint: (note) => group?.submit(note),
     onFailure: (error) => alarms.failure(error instanceof Error ? error.message : String(error)),

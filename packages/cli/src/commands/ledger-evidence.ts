@@ -15,12 +15,17 @@ export const ledgerEvidenceCommand: Command = {
     log: {
       type: 'string',
       value: 'NAME',
-      help: "authority, a point's name, or 'NAME (collected)' (default: the first gateway's)",
+      help: "authority, a point's name, a shard of one: 'edge@2027q1', or 'NAME (collected)' (default: the first gateway's newest)",
     },
     checkpoint: {
       type: 'string',
       value: 'FILE',
       help: 'prove it under this checkpoint of before (default: the last published, or of its segment)',
+    },
+    entry: {
+      type: 'string',
+      value: 'FILE',
+      help: "the event's bytes as they were kept: for a log whose entries were removed",
     },
     timestamp: {
       type: 'string',
@@ -46,6 +51,7 @@ export const ledgerEvidenceCommand: Command = {
     'countersign ledger evidence 4711 --data data --log edge --out payment.json',
     'countersign ledger evidence 4711 --log edge --authority https://authority.bank.example:7401',
     'countersign ledger evidence 12 --data data --log authority > started.json',
+    'countersign ledger evidence 4711 --data data --log edge --entry kept.json > payment.json',
   ],
   run: async (args, io) => (await import('../record/run-evidence.ts')).runEvidence(args, io),
 };

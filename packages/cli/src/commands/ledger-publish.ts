@@ -15,7 +15,7 @@ export const ledgerPublishCommand: Command = {
     log: {
       type: 'string',
       value: 'NAME',
-      help: "authority, a point's name, or 'NAME (collected)' (default: the first gateway's)",
+      help: "authority, a point's name, a shard of one: 'edge@2027q1', or 'NAME (collected)' (default: the first gateway's newest)",
     },
     vkey: {
       type: 'string',

@@ -27,6 +27,12 @@ import { ledgerVerifyCommand } from './ledger-verify.ts';
 import { gatewayCommand, sidecarCommand, wrapCommand } from './point.ts';
 import { recordEraseCommand, recordPseudonymCommand } from './privacy.ts';
 import { eventsCommand, shadowReportCommand } from './record.ts';
+import {
+  recordHoldAddCommand,
+  recordHoldLiftCommand,
+  recordHoldListCommand,
+  recordRetentionCommand,
+} from './retention.ts';
 import { startCommand } from './start.ts';
 import { witnessCommand, witnessInitCommand } from './witness.ts';
 
@@ -50,6 +56,10 @@ export const commands: readonly Command[] = [
   recordPseudonymCommand,
   recordEraseCommand,
   shadowReportCommand,
+  recordRetentionCommand,
+  recordHoldAddCommand,
+  recordHoldListCommand,
+  recordHoldLiftCommand,
   exportOcsfCommand,
   ledgerVerifyCommand,
   ledgerPublishCommand,

@@ -1,14 +1,15 @@
-import { join } from 'node:path';
 import { askByName, type Condition, type IndexProgress, openRecordIndex } from '@countersign/audit';
 import { nodeDisk, parseVerifierKey, storedSize } from '@countersign/ledger';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder, indexFolderOf } from '../data-folder.ts';
 import { findLogs, nameOfCopied } from '../record/find-logs.ts';
+import { originOf } from '../record/log-keys.ts';
 import { personalKindsKept } from '../record/personal-kinds-kept.ts';
 import { withStoredRecordKeys } from '../record/stored-record-keys.ts';
 import { checkpointSource } from './checkpoint-source.ts';
 import { type Found, findIn } from './found.ts';
 import type { RecordQuestion } from './record-question.ts';
+import { removedLogsOf } from './removed-logs.ts';
 import { withNames } from './with-names.ts';
 
 /**
@@ -36,15 +37,15 @@ export async function askFolder(
   if (logs.length === 0) throw new CommandError(`cannot find: found no log in ${root}`);
   const index = openRecordIndex();
   try {
-    for (const { name: shown, folder, key } of logs) {
-      if (key === undefined) continue;
+    for (const { name: shown, folder, key, removed } of logs) {
+      if (key === undefined || removed !== undefined) continue;
       const name = nameOfCopied(shown);
       const isOwn = folder === data.point(name).log;
       const source = {
         name,
         folder,
         origin: parseVerifierKey(key.text).name,
-        indexFolder: isOwn ? join(root, 'points', name, 'index') : indexFolderOf(data, name),
+        indexFolder: isOwn ? data.point(name).index : indexFolderOf(data, name),
         verifierKey: key.text,
       };
       index.follow(source, await storedSize(nodeDisk(folder)));
@@ -53,7 +54,14 @@ export async function askFolder(
       findIn(
         index,
         { ...asked, where },
-        { onProgress, signal, checkpoints: () => checkpointSource(data) },
+        {
+          ...{ onProgress, signal, checkpoints: () => checkpointSource(data) },
+          removed: () => removedLogsOf(logs),
+          placeOf: ({ origin }) => {
+            const log = logs.find((each) => each.removed && originOf(each) === origin);
+            return log?.key && { folder: log.folder, verifierKey: log.key.text };
+          },
+        },
       );
     const byName = await withStoredRecordKeys(root, { env, now }, async (keys, database) => {
       const namer = {

@@ -18,7 +18,7 @@ export const recordQuestionShape = z.strictObject({
       }),
     )
     .max(32),
-  logs: z.array(z.string().max(64)).min(1).max(64).optional(),
+  logs: z.array(z.string().max(80)).min(1).max(64).optional(),
   fromMs: moment.optional(),
   toMs: moment.optional(),
   order: z.enum(['newest', 'oldest']),

@@ -55,7 +55,7 @@ function progressTo(io: Io): (progress: IndexProgress) => void {
 }
 
 function* notesOf(found: Found, args: Arguments): Generator<string, void, undefined> {
-  const { answer, completeness, recorded, uncollected = [] } = found;
+  const { answer, completeness, recorded, uncollected = [], removed = [] } = found;
   if (!args.flag('count')) yield extentOf(answer);
   for (const unknown of answer.unknown) yield unknownNote(unknown);
   for (const { code, log, index, detail } of answer.problems) {
@@ -63,6 +63,13 @@ function* notesOf(found: Found, args: Arguments): Generator<string, void, undefi
   }
   for (const { log, code, sinceMs } of uncollected) {
     yield `${log} is not being collected since ${new Date(sinceMs).toISOString()} (${code}): what it decides is not in this answer`;
+  }
+  for (const { name, size, removedAtMs } of removed) {
+    const when =
+      removedAtMs === undefined
+        ? 'are being removed'
+        : `were removed on ${new Date(removedAtMs).toISOString().slice(0, 10)}`;
+    yield `the ${size} entries of ${name} ${when}, when their time was over: they are in no answer`;
   }
   if (completeness) yield* completenessNotes(completeness);
   yield recorded

@@ -1,19 +1,28 @@
 import { sign } from 'node:crypto';
 import { join } from 'node:path';
 import {
-  createLogPusher,
   createMetrics,
   createSealer,
+  createShardPusher,
+  diskMeter,
   measureLog,
-  meteredDisk,
+  openRollingLog,
+  shardFolders,
 } from '@countersign/audit';
 import { createCedarEngine } from '@countersign/cedar';
 import { startNodeThread } from '@countersign/cedar/node';
 import { openReplica, type RefusalCode, type Replica } from '@countersign/decision';
 import { createEnforcementPoint, type ListenerAddress } from '@countersign/enforcement';
-import { ed25519NoteSigner, type Log, nodeDisk, openLog, verifierKey } from '@countersign/ledger';
-import { type Clock, compactId, EVENT_VERSION, type Event, encodeEvent } from '@countersign/model';
-import type { HostPort, PointConfig } from '@countersign/policy';
+import { ed25519NoteSigner, type Log, verifierKey } from '@countersign/ledger';
+import {
+  type Clock,
+  compactId,
+  EVENT_VERSION,
+  EVIDENCE_CLASS,
+  type Event,
+  encodeEvent,
+} from '@countersign/model';
+import type { HostPort, PointConfig, ShardConfig } from '@countersign/policy';
 import { connectWorkload, SdkError } from '@countersign/sdk';
 import { request } from 'undici';
 import { createClosers } from '../closers.ts';
@@ -26,9 +35,11 @@ import { followAuthority } from './follow-authority.ts';
 import { followRecordKeys } from './follow-record-keys.ts';
 import { personalTypes } from './personal-types.ts';
 import { openPointKeys, publicBytes, publicJwk } from './point-keys.ts';
+import { removeLocalShards } from './remove-local-shards.ts';
 import { throttleRepeats } from './throttle-repeats.ts';
 import { watchClock, watchPusher } from './watch-point.ts';
 
+const DEFAULT_RECORD: ShardConfig = { shard: 'quarter', localKeep: { count: 3, unit: 'month' } };
 const FIRST_BUNDLE_MS_MAX = 20_000;
 /** For an authority that neither answers nor refuses: then the bundle that is kept says where to listen. */
 const NEWER_BUNDLE_MS_MAX = 5_000;
@@ -79,11 +90,18 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
   try {
     const keys = await openPointKeys(folder.keys);
     const metrics = createMetrics();
-    const log = await openLog({
+    // While it is being opened, the log takes no alarm.
+    let tellShard = (detail: string): void => warn(`alarm log-shard: ${detail}`);
+    // Until a bundle says otherwise; the log comes first, so that what goes wrong before is recorded.
+    let record: ShardConfig = DEFAULT_RECORD;
+    const meter = diskMeter({ metrics, clock: () => performance.now() });
+    const log = await openRollingLog({
       origin,
-      signer: ed25519NoteSigner({ name: origin, privateKey: keys.log }),
-      disk: meteredDisk(nodeDisk(folder.log), { metrics, clock: () => performance.now() }),
-      now,
+      signer: (shard) => ed25519NoteSigner({ name: shard, privateKey: keys.log }),
+      storage: shardFolders(folder.log, meter),
+      length: () => record.shard,
+      ...{ now, newId: compactId },
+      onTrouble: (detail) => tellShard(detail),
     });
     closers.add(() => log.close());
     measureLog(log, metrics);
@@ -91,6 +109,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       warn(`alarm ${kind}: ${detail}`);
       appendAlarm(log, { alarm: kind, detail, at: now() }, warn);
     };
+    tellShard = (detail) => alarm('log-shard', detail);
     const watched = throttleRepeats<'clock-offset' | 'log-queue-long' | 'log-uncollected'>({
       everyMs: WATCHED_EVERY_MS,
       now,
@@ -141,6 +160,11 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       }),
     });
     closers.add(() => replica.close());
+    const takeRecord = (): void => {
+      record = replica.point.bundle?.record ?? DEFAULT_RECORD;
+    };
+    takeRecord();
+    closers.add(replica.onChange(takeRecord));
     const dispatcher = workload.dispatcherFor(trust.controlUrl, authorityId);
     const recordKeys = await followRecordKeys({
       file: join(folder.keys, 'record.json'),
@@ -174,10 +198,16 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       isClosing = true;
       return follower.close();
     });
-    const pusher = createLogPusher({
-      log,
-      name,
-      now,
+    const removal = removeLocalShards({
+      ...{ log, origin, folder: folder.log, now, warn },
+      verifierKeyOf: (shard) => verifierKey(shard, publicBytes(keys.log)),
+      keep: () => record.localKeep,
+      record: (action, detail) => appendRemoval(log, { action, detail, at: now() }, warn),
+    });
+    closers.add(() => removal.close());
+    const pusher = createShardPusher({
+      onWhole: removal.whole,
+      ...{ log, name, now },
       post: async (path, body) => {
         const answer = await request(`${trust.controlUrl}${path}`, {
           dispatcher,
@@ -299,6 +329,7 @@ function appendAlarm(
     at,
     origin: log.origin,
     seq: log.nextIndex,
+    retention: EVIDENCE_CLASS,
     kind: 'alarm',
     alarm,
     detail: detail.slice(0, 1000),
@@ -307,6 +338,24 @@ function appendAlarm(
     log.append(encodeEvent(event));
   } catch (error) {
     warn(`the alarm was not recorded: ${(error as Error).message}`);
+  }
+}
+
+/** What was removed here is an event; what proves it stays. */
+function appendRemoval(
+  log: Log,
+  { action, detail, at }: { action: string; detail: Record<string, string | number>; at: number },
+  warn: (text: string) => void,
+): void {
+  const place = { v: EVENT_VERSION, id: compactId(), at, origin: log.origin } as const;
+  const event: Event = {
+    ...{ ...place, seq: log.nextIndex, retention: EVIDENCE_CLASS },
+    ...{ kind: 'administration', action, by: 'system', detail },
+  };
+  try {
+    log.append(encodeEvent(event));
+  } catch (error) {
+    warn(`a removal was not recorded: ${(error as Error).message}`);
   }
 }
 

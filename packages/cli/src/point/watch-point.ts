@@ -5,7 +5,14 @@ import {
   type Metrics,
 } from '@countersign/audit';
 import type { Log } from '@countersign/ledger';
-import { type Clock, compactId, EVENT_VERSION, type Event, encodeEvent } from '@countersign/model';
+import {
+  type Clock,
+  compactId,
+  EVENT_VERSION,
+  EVIDENCE_CLASS,
+  type Event,
+  encodeEvent,
+} from '@countersign/model';
 
 /** Further off than this, events of different points cannot be put in an order by their times. */
 const CLOCK_OFFSET_MS_MAX = 1000;
@@ -26,7 +33,8 @@ export function watchClock(options: {
     onReport({ offsetMs, samples, isBeyondLimit }) {
       const event: Event = {
         ...{ v: EVENT_VERSION, id: compactId(), at: now(), origin: log.origin, seq: log.nextIndex },
-        ...{ kind: 'administration', action: 'clock-compared', by: 'system' },
+        ...{ retention: EVIDENCE_CLASS, kind: 'administration', action: 'clock-compared' },
+        by: 'system',
         detail: { offsetMs, samples },
       };
       try {

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { logOfShard } from '@countersign/audit';
 import { CommandError, UsageError } from '../command-line/command.ts';
 import { nearest } from '../command-line/nearest.ts';
 import { dataFolder } from '../data-folder.ts';
@@ -24,9 +25,12 @@ export async function chooseLog(dataRoot: string, name: string | undefined): Pro
       `found --log '${name}', expected one of ${names.join(', ')}${near ? `; did you mean '${near}'?` : ''}`,
     );
   }
-  const points = logs.filter((log) => log.name !== 'authority');
+  const points = logs.filter((log) => logOfShard(log.name) !== 'authority');
   const gateways = await gatewayNames(dataRoot, points);
-  const chosen = points.find((log) => gateways.has(log.name)) ?? only(points);
+  // Of its shards the newest.
+  const first = points.find((log) => gateways.has(log.name));
+  const shards = points.filter(({ name }) => first && logOfShard(name) === first.name);
+  const chosen = shards.at(-1) ?? only(points);
   if (chosen) return chosen;
   throw new CommandError(
     `cannot choose log: found ${names.join(', ')} and no bundle that says which is a gateway's, expected --log NAME`,
@@ -35,7 +39,11 @@ export async function chooseLog(dataRoot: string, name: string | undefined): Pro
 
 /** The log that a command shows under a name; where there is a copy alone (on the authority's machine), it goes by the point's name too. */
 export function logNamed(logs: readonly FoundLog[], name: string): FoundLog | undefined {
-  return logs.find((log) => log.name === name) ?? logs.find((log) => log.name === copyName(name));
+  const named = [name, copyName(name)].flatMap(
+    (each) => logs.find((log) => log.name === each) ?? [],
+  );
+  // The copy has entries that the point has removed already.
+  return named.find(({ removed }) => removed === undefined) ?? named[0];
 }
 
 /** One log, or one and its collected copy. */

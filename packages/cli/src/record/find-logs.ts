@@ -1,10 +1,12 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { compareShards, shardName, shardPeriodsIn } from '@countersign/audit';
+import { nodeDisk, removedCheckpoint } from '@countersign/ledger';
 import { dataFolder } from '../data-folder.ts';
 
 /** One log in a data folder. */
 export interface FoundLog {
-  /** `authority`, `edge`, `edge (collected)`. */
+  /** `authority`, `edge`, `edge@2027q1`, `edge (collected)`. */
   readonly name: string;
   readonly folder: string;
   /** The verifier key that goes with it, and who says so. */
@@ -13,19 +15,19 @@ export interface FoundLog {
   readonly cosigned?: string;
   /** The authority's copy of the same log. */
   readonly mirror?: string;
+  /** Its last checkpoint, where its entries were removed. */
+  readonly removed?: string;
 }
 
 /** The logs in a data folder: the authority's own, its log of checkpoints, the points' own, and the collected copies. */
 export async function findLogs(root: string): Promise<readonly FoundLog[]> {
   const data = dataFolder(root);
   const found: FoundLog[] = [];
-  const own = await keyIn(data.authorityLog);
-  if (own)
-    found.push({
-      name: 'authority',
-      folder: data.authorityLog,
-      key: { text: own, from: 'the log itself' },
-    });
+  for (const name of await shardsBeside('authority', data.authorityLog)) {
+    const folder = data.ownLog(name);
+    const own = await keyIn(folder);
+    if (own) found.push({ name, folder, key: { text: own, from: 'the log itself' } });
+  }
   const checkpoints = await keyIn(data.checkpointLog);
   if (checkpoints)
     found.push({
@@ -34,8 +36,10 @@ export async function findLogs(root: string): Promise<readonly FoundLog[]> {
       key: { text: checkpoints, from: 'the log itself' },
       ...cosignedOf(data.checkpointLog, checkpoints),
     });
-  const mirrored = await foldersIn(data.mirrors);
-  for (const name of await foldersIn(join(root, 'points'))) {
+  const mirrored = [...(await foldersIn(data.mirrors))].sort(compareShards);
+  const points = await foldersIn(join(root, 'points'));
+  const shards = points.map((name) => shardsBeside(name, data.point(name).log));
+  for (const name of (await Promise.all(shards)).flat()) {
     const folder = data.point(name).log;
     const mirror = mirrored.includes(name) ? join(data.mirrors, name) : undefined;
     // The key that the point registered when it enrolled; the file beside the log could be anybody's.
@@ -54,7 +58,12 @@ export async function findLogs(root: string): Promise<readonly FoundLog[]> {
     const text = await keyIn(folder);
     if (text) found.push({ name: copyName(name), folder, key: { text, from: 'the authority' } });
   }
-  return found;
+  return Promise.all(
+    found.map(async (log) => {
+      const removed = await removedCheckpoint(nodeDisk(log.folder));
+      return removed === undefined ? log : { ...log, removed };
+    }),
+  );
 }
 
 const COPY = ' (collected)';
@@ -72,7 +81,8 @@ export function nameOfCopied(name: string): string {
 /** A single log's folder, named by hand. */
 export async function logIn(folder: string): Promise<FoundLog> {
   const text = await keyIn(folder);
-  const name = basename(folder) === 'log' ? basename(dirname(folder)) : basename(folder);
+  const [base = '', period] = basename(folder).split('@');
+  const name = base === 'log' ? shardName(basename(dirname(folder)), period) : basename(folder);
   return {
     name,
     folder,
@@ -87,6 +97,12 @@ export async function logIn(folder: string): Promise<FoundLog> {
 function cosignedOf(folder: string, vkey: string): Pick<FoundLog, 'cosigned'> {
   const isOfCheckpoints = vkey.split('+')[0]?.endsWith('/authority/checkpoints');
   return isOfCheckpoints ? { cosigned: join(dirname(folder), 'cosigned', 'checkpoint') } : {};
+}
+
+/** The names of all shards of a log, by the folder of the first; the oldest first. */
+async function shardsBeside(name: string, first: string): Promise<readonly string[]> {
+  const periods = await shardPeriodsIn(first);
+  return [name, ...periods.map((period) => shardName(name, period))].sort(compareShards);
 }
 
 async function foldersIn(folder: string): Promise<readonly string[]> {

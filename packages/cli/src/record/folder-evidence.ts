@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { logOfShard } from '@countersign/audit';
 import {
   LedgerError,
   nodeDisk,
@@ -12,7 +13,13 @@ import type { Event } from '@countersign/model';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
 import { type FoundLog, nameOfCopied } from './find-logs.ts';
-import { type EvidenceSource, eventOf, isCredential, isOutcome } from './gather-evidence.ts';
+import {
+  type EventPlace,
+  type EvidenceSource,
+  eventOf,
+  isCredential,
+  isOutcome,
+} from './gather-evidence.ts';
 
 type KeyedLog = FoundLog & { readonly key: NonNullable<FoundLog['key']> };
 
@@ -47,11 +54,11 @@ export function folderEvidence(root: string, found: readonly FoundLog[]): Eviden
     },
     verifierKey: (name) => logOf(name).key.text,
     outcomeOf: (name, decision) =>
-      find(logOf(name), { from: decision.seq + 1, fits: (event) => isOutcome(event, decision) }),
-    async credentialOf(thumbprint, before) {
-      const authority = logs.get('authority');
-      const fits = (event: Event) => isCredential(event, thumbprint, before);
-      return authority && find(authority, { from: 0, fits });
+      findIn(fromShard(logOf(name), [...logs.values()]), (event) => isOutcome(event, decision)),
+    credentialOf(thumbprint, before) {
+      const authority = [...logs.values()].filter(({ name }) => logOfShard(name) === 'authority');
+      // The newest shard first: certificates live for hours.
+      return findIn(authority.toReversed(), (event) => isCredential(event, thumbprint, before));
     },
   };
 }
@@ -60,15 +67,30 @@ function isKeyed(log: FoundLog): log is KeyedLog {
   return log.key !== undefined;
 }
 
-/** The first event that fits. Read and not proven: whoever uses it has it proven. */
-async function find(
-  { folder }: KeyedLog,
-  { from, fits }: { readonly from: number; readonly fits: (event: Event) => boolean },
-): Promise<number | undefined> {
-  for await (const { entries } of storedFrames(nodeDisk(folder), from)) {
-    for (const { bytes, index } of entries) {
-      const event = index < from ? undefined : eventOf(bytes);
-      if (event && fits(event)) return index;
+/** A shard and the one after it: what was in flight at the turn goes on there. */
+function fromShard(log: KeyedLog, logs: readonly KeyedLog[]): readonly KeyedLog[] {
+  const groupOf = ({ name }: KeyedLog): string =>
+    `${nameOfCopied(name) === name} ${logOfShard(nameOfCopied(name))}`;
+  const shards = logs.filter((each) => groupOf(each) === groupOf(log));
+  const at = shards.findIndex(({ folder }) => folder === log.folder);
+  return at < 0 ? [log] : shards.slice(at, at + 2);
+}
+
+/**
+ * The first event that fits, in the order of the logs; those without entries are passed over. Read and not proven: whoever
+ * uses it has it proven.
+ */
+async function findIn(
+  logs: readonly KeyedLog[],
+  fits: (event: Event) => boolean,
+): Promise<EventPlace | undefined> {
+  for (const { name, folder, removed } of logs) {
+    if (removed !== undefined) continue;
+    for await (const { entries } of storedFrames(nodeDisk(folder), 0)) {
+      for (const { bytes, index } of entries) {
+        const event = eventOf(bytes);
+        if (event && fits(event)) return { log: name, index };
+      }
     }
   }
   return undefined;

@@ -3,6 +3,12 @@ import { revealByOpenings } from '@countersign/audit';
 import { type EvidenceEntry, formatEvidence } from '@countersign/ledger';
 import { decodeEvent, type Event, ModelError } from '@countersign/model';
 
+/** Where an event stands. */
+export interface EventPlace {
+  readonly log: string;
+  readonly index: number;
+}
+
 /** Where evidence is taken from: a data folder, or what an authority publishes. */
 export interface EvidenceSource {
   /** Proves an entry of a log, under a checkpoint that was kept or the last. */
@@ -12,10 +18,10 @@ export interface EvidenceSource {
   ): Promise<EvidenceEntry>;
   /** A log's key in C2SP's form. */
   verifierKey(log: string): string;
-  /** Where the outcome of a decision stands in the log of that decision. */
-  outcomeOf(log: string, decision: Event): Promise<number | undefined>;
+  /** Where the outcome of a decision stands: in the log of that decision, or in its next shard. */
+  outcomeOf(log: string, decision: Event): Promise<EventPlace | undefined>;
   /** Where the authority's log tells whose a certificate is, if it did before `event`. */
-  credentialOf(thumbprint: string, event: Event): Promise<number | undefined>;
+  credentialOf(thumbprint: string, event: Event): Promise<EventPlace | undefined>;
 }
 
 /** An evidence file, and what is in it. */
@@ -53,19 +59,19 @@ export async function gatherEvidence(
   const proven = await opened(await source.prove(log, { index, role: 'subject', ...kept }));
   const entries: EvidenceEntry[] = [{ ...proven, timestamps }];
   const logs = new Set([log]);
-  const add = async (from: string, at: number | undefined, role: string): Promise<void> => {
-    if (at === undefined) return;
-    entries.push(await opened(await source.prove(from, { index: at, role })));
-    logs.add(from);
+  const add = async (place: EventPlace | undefined, role: string): Promise<void> => {
+    if (place === undefined) return;
+    entries.push(await opened(await source.prove(place.log, { index: place.index, role })));
+    logs.add(place.log);
   };
   const sealed = eventOf(proven.entry);
   const event = sealed && revealByOpenings(sealed, proven.openings ?? []).event;
   if (event?.kind === 'decision') {
-    await add(log, await source.outcomeOf(log, event), 'outcome');
+    await add(await source.outcomeOf(log, event), 'outcome');
     const { certificate } = event.signature ?? {};
     if (certificate !== undefined) {
       const thumbprint = hash('sha256', Buffer.from(certificate, 'base64'), 'base64url');
-      await add('authority', await source.credentialOf(thumbprint, event), 'credential');
+      await add(await source.credentialOf(thumbprint, event), 'credential');
     }
   }
   const verifierKeys = [...new Set([...logs].map((each) => source.verifierKey(each)))];
@@ -85,9 +91,10 @@ export function isCredential(event: Event, thumbprint: string, before: Event): b
   );
 }
 
-/** Whether an event is the outcome of a decision in the same log. */
+/** Whether an event is the outcome of a decision in the same log, or in another shard of it. */
 export function isOutcome(event: Event, decision: Event): boolean {
-  return event.kind === 'outcome' && event.id === decision.id && event.seq > decision.seq;
+  const isLater = event.origin !== decision.origin || event.seq > decision.seq;
+  return event.kind === 'outcome' && event.id === decision.id && isLater;
 }
 
 /** What an entry says; nothing for what is no event. */

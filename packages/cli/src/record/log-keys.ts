@@ -1,4 +1,5 @@
-import { type NoteVerifier, parseVerifierKey } from '@countersign/ledger';
+import { logOfShard } from '@countersign/audit';
+import { type NoteVerifier, parseVerifierKey, renameVerifierKey } from '@countersign/ledger';
 import { CommandError } from '../command-line/command.ts';
 import type { FoundLog } from './find-logs.ts';
 
@@ -14,7 +15,13 @@ export function verifiersOf(log: FoundLog, givenKeys: readonly string[]): readon
       `cannot verify ${log.folder}: found no vkey, expected one there or with --vkey`,
     );
   }
-  return keys.map(parseVerifierKey);
+  const origin = originOf(log);
+  // A log's key is that of all its shards, under the origin of each.
+  const own = keys.filter((key) => {
+    const { name } = parseVerifierKey(key);
+    return name !== origin && name === logOfShard(origin);
+  });
+  return [...keys, ...own.map((key) => renameVerifierKey(key, origin))].map(parseVerifierKey);
 }
 
 /** What the key says that goes with a log; nothing when there is none. */

@@ -12,6 +12,8 @@ export interface LogVerdict {
   readonly checkpoints: number;
   readonly events: RecordReport['counts'];
   readonly unfinished: number;
+  /** True where retention removed the entries: what is left proves them. */
+  readonly entriesRemoved?: true;
   /** Where, and what. */
   readonly problems: readonly string[];
   /** Not faults: an unfinished write at the end, which nobody was told of as done; what was not compared. */

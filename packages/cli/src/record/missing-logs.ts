@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path';
-import type { EnteredCheckpoints } from '@countersign/audit';
+import { type EnteredCheckpoints, logOfShard } from '@countersign/audit';
 import { dataFolder } from '../data-folder.ts';
 import type { FoundLog } from './find-logs.ts';
 import { originOf } from './log-keys.ts';
@@ -11,16 +11,16 @@ export function missingLogs(
   { root, entered }: { readonly root: string; readonly entered: EnteredCheckpoints | undefined },
 ): readonly LogVerdict[] {
   const data = dataFolder(root);
-  const own = logs.some(({ folder }) => folder === data.authorityLog);
+  const isOwn = ({ name, folder }: FoundLog): boolean =>
+    logOfShard(name) === 'authority' && folder === data.ownLog(name);
+  const own = logs.some(isOwn);
   if (entered === undefined) {
     if (!own) return [];
     const found = 'found no log of checkpoints, which every authority keeps';
     return [missing('checkpoints', data.checkpointLog, found)];
   }
   const held = new Set(
-    logs
-      .filter(({ folder }) => folder === data.authorityLog || dirname(folder) === data.mirrors)
-      .map(originOf),
+    logs.filter((log) => isOwn(log) || dirname(log.folder) === data.mirrors).map(originOf),
   );
   return [...entered.heads]
     .filter(([origin]) => !held.has(origin))
@@ -28,8 +28,8 @@ export function missingLogs(
       const name = origin.slice(origin.indexOf('/') + 1);
       const size = Math.max(...heads.map((head) => head.size));
       const found = `found no log of '${origin}', expected the ${size} entries that the log of checkpoints says it had`;
-      return name === 'authority'
-        ? missing(name, data.authorityLog, found)
+      return logOfShard(name) === 'authority'
+        ? missing(name, data.ownLog(name), found)
         : missing(`${name} (collected)`, join(data.mirrors, name), found);
     });
 }

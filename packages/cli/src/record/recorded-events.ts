@@ -37,11 +37,15 @@ export async function* recordedEvents(
   }
 }
 
-/** A point's own log holds what its copy holds and perhaps more; a machine may have either, or both. */
+/**
+ * A point's own log holds what its copy holds and perhaps more; a machine may have either, or both. A point removes its own
+ * entries sooner than the authority does.
+ */
 export function eachOnce(logs: readonly FoundLog[]): readonly FoundLog[] {
-  const own = new Set(logs.flatMap(({ mirror }) => (mirror === undefined ? [] : [mirror])));
+  const held = logs.filter(({ removed }) => removed === undefined);
+  const own = new Set(held.flatMap(({ mirror }) => (mirror === undefined ? [] : [mirror])));
   // What stands in the log of checkpoints are no events.
-  return logs.filter(({ folder, cosigned }) => cosigned === undefined && !own.has(folder));
+  return held.filter(({ folder, cosigned }) => cosigned === undefined && !own.has(folder));
 }
 
 async function* eventsOf(

@@ -1,5 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
+import {
+  formatEvidence,
+  LedgerError,
+  PROOFS_FOLDER,
+  parseVerifierKey,
+  proveKeptEntry,
+  tileFolder,
+} from '@countersign/ledger';
 import {
   type Arguments,
   CommandError,
@@ -13,7 +21,7 @@ import { askForEvidence } from '../reader/ask-for-evidence.ts';
 import { connectReader } from '../reader/connect-reader.ts';
 import { askOpenings } from './ask-openings.ts';
 import { chooseLog } from './choose-log.ts';
-import { findLogs } from './find-logs.ts';
+import { type FoundLog, findLogs } from './find-logs.ts';
 import { folderEvidence } from './folder-evidence.ts';
 import { type EvidenceRequest, type GatheredEvidence, gatherEvidence } from './gather-evidence.ts';
 import { recordReading } from './record-reading.ts';
@@ -74,12 +82,18 @@ async function gather(
     }
   }
   const data = dataOf(args, io);
-  const { name } = await chooseLog(data, args.text('log'));
+  const log = await chooseLog(data, args.text('log'));
+  const { name } = log;
   const source = folderEvidence(data, await findLogs(data));
   await recordReading('ledger evidence', {
     ...{ io, root: data },
     told: { log: name, index: asked.index },
   });
+  const kept = args.text('entry');
+  if (kept !== undefined) {
+    const entry = await read(kept, io);
+    return { name, ...(await keptEvidence(log, { ...asked, entry })) };
+  }
   if (names === undefined) {
     return { name, ...(await gatherEvidence(source, { log: name, ...asked })) };
   }
@@ -87,6 +101,27 @@ async function gather(
   const open = async (entry: Uint8Array): Promise<readonly Uint8Array[]> =>
     (await askOpenings([entry], options))[0] ?? [];
   return { name, ...(await gatherEvidence(source, { log: name, ...asked, open })) };
+}
+
+/** Out of the hashes that are left of a log whose entries were removed; of such a log there is nothing to add. */
+async function keptEvidence(
+  { name, folder, key, removed }: FoundLog,
+  asked: Omit<EvidenceRequest, 'log'> & { readonly entry: Uint8Array },
+): Promise<GatheredEvidence> {
+  if (removed === undefined || key === undefined) {
+    throw new UsageError(`found --entry for ${name}, which holds its entries itself`);
+  }
+  const { timestamps = [], ...kept } = asked;
+  try {
+    const proven = await proveKeptEntry(tileFolder(join(folder, PROOFS_FOLDER)).read, {
+      ...{ ...kept, role: 'subject', verifiers: [parseVerifierKey(key.text)] },
+    });
+    const entries = [{ ...proven, timestamps }];
+    return { text: formatEvidence({ entries, verifierKeys: [key.text] }), roles: ['subject'] };
+  } catch (cause) {
+    if (!(cause instanceof LedgerError)) throw cause;
+    throw new CommandError(`cannot make evidence: ${name}: ${cause.message}`, { cause });
+  }
 }
 
 async function read(path: string, io: Io): Promise<Buffer> {

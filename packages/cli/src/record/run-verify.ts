@@ -14,6 +14,7 @@ import { readCheckpointLog } from './read-checkpoint-log.ts';
 import { readKey } from './read-key.ts';
 import { runVerifyTiles } from './run-verify-tiles.ts';
 import { trustedWitnesses } from './trusted-witnesses.ts';
+import { VerifiedShards } from './verified-shards.ts';
 import { verifyOne } from './verify-logs.ts';
 
 /** Verifies the logs of a data folder, or one, and tells what was found. */
@@ -43,8 +44,11 @@ export async function runVerify(args: Arguments, io: Io): Promise<number> {
     );
   }
   const options = { givenKeys: keys, ...(entered && { entered }) };
-  const verdicts: LogVerdict[] = [];
-  for (const log of logs) verdicts.push(await verifyOne(log, options));
+  const verified = new VerifiedShards();
+  for (const log of logs) {
+    verified.add(log, await verifyOne(log, { ...options, ...verified.before(log) }));
+  }
+  const verdicts: LogVerdict[] = operand === undefined ? verified.chained() : verified.verdicts();
   // One folder by itself is held against nothing.
   if (operand === undefined)
     verdicts.push(...missingLogs(logs, { root: dataOf(args, io), entered }));

@@ -1,5 +1,5 @@
 import type { DecisionPoint } from '@countersign/decision';
-import type { EventKind } from '@countersign/model';
+import { EVIDENCE_CLASS, type EventKind, READS_CLASS } from '@countersign/model';
 import type { EndCause } from '../exchange.ts';
 import type { Verdict } from '../verdict.ts';
 import type { EventBody } from './recorder.ts';
@@ -139,10 +139,20 @@ export function isStateChanging({ description, exchange }: Verdict): boolean {
   );
 }
 
-function whose({ route, identity, transactionId }: Verdict) {
+/** The surface's class; else reads that were permitted are kept for less long than everything that a bank answers for. */
+function retention(verdict: Verdict): string {
+  const { route, ruling } = verdict;
+  if (route?.surface.retention !== undefined) return route.surface.retention;
+  const isRead = ruling.effect === 'permit' && !isStateChanging(verdict);
+  return isRead ? READS_CLASS : EVIDENCE_CLASS;
+}
+
+function whose(verdict: Verdict) {
+  const { route, identity, transactionId } = verdict;
   const subject = identity.kind === 'identity' ? identity.subject.id : identity.subject;
   const session = identity.kind === 'identity' ? identity.session?.id : undefined;
   return {
+    retention: retention(verdict),
     ...(route && { surface: route.surface.name }),
     ...(subject && { subject }),
     ...(session && { session }),

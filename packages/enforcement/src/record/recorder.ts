@@ -1,5 +1,5 @@
 import type { Log } from '@countersign/ledger';
-import { EVENT_VERSION, type Event, encodeEvent } from '@countersign/model';
+import { EVENT_VERSION, EVIDENCE_CLASS, type Event, encodeEvent } from '@countersign/model';
 import { EnforcementError } from '../enforcement-error.ts';
 
 /** An event without what the recorder knows: version, time, origin and sequence. */
@@ -38,7 +38,8 @@ export function createRecorder(options: {
     try {
       // `seq` is part of the bytes, so index and append must not be apart: both are synchronous.
       const seq = log.nextIndex;
-      const entry = { v: EVENT_VERSION, at: now(), origin: log.origin, seq, ...event } as Event;
+      const place = { v: EVENT_VERSION, at: now(), origin: log.origin, seq } as const;
+      const entry = { ...place, retention: EVIDENCE_CLASS, ...event } as Event;
       return log.append(encodeEvent(seal(entry)));
     } catch (cause) {
       throw unavailable('append event', cause);

@@ -1,7 +1,7 @@
-import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { LedgerError } from '../ledger-error.ts';
-import type { LogDisk, LogFile } from '../log.ts';
+import type { LogFile, RemovableLogDisk } from '../log.ts';
 import { lockFolder } from './folder-lock.ts';
 
 const FOLDER_MODE = 0o700;
@@ -11,7 +11,7 @@ const FILE_MODE = 0o600;
  * A log's folder on a local file system. The folder is made with mode 0700 when a writer takes its
  * lock; files get mode 0600. Reading makes nothing.
  */
-export function nodeDisk(folder: string): LogDisk {
+export function nodeDisk(folder: string): RemovableLogDisk {
   return {
     async lock() {
       await makeFolder(folder);
@@ -61,6 +61,10 @@ export function nodeDisk(folder: string): LogDisk {
       } finally {
         await handle.close();
       }
+    },
+    async remove(name) {
+      await rm(join(folder, name), { force: true });
+      await syncFolder(folder);
     },
   };
 }

@@ -57,6 +57,17 @@ export function parseVerifierKey(text: string): NoteVerifier {
   return ed25519Verifier(name, typed.subarray(1));
 }
 
+/**
+ * The same key under another name: for another log that it signs.
+ *
+ * @throws {LedgerError} `ERR_LEDGER_KEY_INVALID` as {@link parseVerifierKey}
+ */
+export function renameVerifierKey(text: string, name: string): string {
+  const { name: old } = parseVerifierKey(text);
+  const typed = Buffer.from(text.trim().slice(old.length + 10), 'base64');
+  return verifierKey(name, typed.subarray(1));
+}
+
 /** The verifier of an Ed25519 public key (32 bytes) under a name. */
 export function ed25519Verifier(name: string, publicKey: Uint8Array): NoteVerifier {
   requireName(name);

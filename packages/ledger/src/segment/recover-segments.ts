@@ -4,6 +4,7 @@ import { MerkleFrontier } from '../merkle/frontier.ts';
 import { leafHashText, toHashBytes } from '../merkle/hash.ts';
 import { openCheckpoint } from '../note/checkpoint.ts';
 import type { NoteVerifier } from '../note/verifier-key.ts';
+import { refuseRemoved } from '../removal/removal-mark.ts';
 import { frameCheckpoint, frameEntries, matchesCheck } from './frame.ts';
 import { FrameIndex } from './frame-index.ts';
 import { scanSegment } from './scan-segment.ts';
@@ -32,13 +33,15 @@ export interface RecoveredSegments {
  * very end is cut off; anything else that is wrong is refused.
  *
  * @throws {LedgerError} `ERR_LEDGER_CORRUPT` naming file and offset; `ERR_LEDGER_KEY_MISMATCH` when the
- *   log was signed by another key or under another origin
+ *   log was signed by another key or under another origin; `ERR_LEDGER_REMOVED`
  */
 export async function recoverSegments(
   disk: LogDisk,
   options: { readonly origin: string; readonly verifier: NoteVerifier },
 ): Promise<RecoveredSegments> {
-  const numbers = segmentNumbers(await disk.list());
+  const names = await disk.list();
+  refuseRemoved(names);
+  const numbers = segmentNumbers(names);
   numbers.forEach((number, position) => {
     if (number !== position) {
       throw corrupt({ file: segmentName(position), offset: 0 }, 'a missing segment');

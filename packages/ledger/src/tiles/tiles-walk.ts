@@ -54,6 +54,7 @@ export class TilesWalk {
   readonly #tell: (problem: TilesProblem) => void;
   readonly #onEntry: ((entry: ProvenEntry) => void) | undefined;
   readonly #onProgress: ((entries: number) => void) | undefined;
+  readonly #hasEntries: boolean;
   #missing = 0;
   #read = 0;
   #proven = 0;
@@ -62,10 +63,12 @@ export class TilesWalk {
     fetchTile: FetchTile,
     options: {
       readonly tell: (problem: TilesProblem) => void;
+      readonly hasEntries?: boolean;
       readonly onEntry?: (entry: ProvenEntry) => void;
       readonly onProgress?: (entries: number) => void;
     },
   ) {
+    this.#hasEntries = options.hasEntries ?? true;
     this.#fetchTile = fetchTile;
     this.#tell = options.tell;
     this.#onEntry = options.onEntry;
@@ -184,7 +187,9 @@ export class TilesWalk {
       if (bundle !== undefined && above.isTrusted) this.#prove(bundle, above.hashes ?? []);
       this.#read += id.width;
       this.#onProgress?.(this.#read);
-      const hashes = Array.from({ length: id.width }, (_, at) => bundle?.hashes[at]);
+      // Without entries nothing makes the leaves' hashes a second time.
+      const made = this.#hasEntries ? bundle?.hashes : above.hashes;
+      const hashes = Array.from({ length: id.width }, (_, at) => made?.[at]);
       return { hashes, isTold: [] };
     }
     const hashes: (HashText | undefined)[] = [];
@@ -227,7 +232,7 @@ export class TilesWalk {
   async #fetch(id: TileId): Promise<Found> {
     const [hashes, bundle] = await Promise.all([
       this.#told(id, 'tile', fetchHashes(this.#fetchTile, id)),
-      id.level === 0
+      id.level === 0 && this.#hasEntries
         ? this.#told(id, 'bundle', fetchBundle(this.#fetchTile, id))
         : Promise.resolve(undefined),
     ]);

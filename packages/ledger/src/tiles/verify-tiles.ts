@@ -15,6 +15,8 @@ export interface VerifyTilesOptions {
   readonly verifiers: readonly NoteVerifier[];
   /** Checkpoints seen before: the log must still hold each of these trees. Finds a rollback and a second history. */
   readonly atLeast?: readonly TreeHead[];
+  /** False for a log whose entries were removed: its tiles of hashes alone are verified. Default true. */
+  readonly hasEntries?: boolean;
   /** Called for each proven entry, in order. */
   readonly onEntry?: (entry: ProvenEntry) => void;
   /** Called after each bundle with the entries read so far. */

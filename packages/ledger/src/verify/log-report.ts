@@ -18,6 +18,8 @@ export type LogProblemCode =
   | 'truncated'
   /** Another tree than the checkpoint that the verifier brought along says. */
   | 'fork'
+  /** The entries were removed: `verifyRemovedLog` verifies what is left. */
+  | 'removed'
   /** The folder's `vkey` file is not the key of a given verifier. */
   | 'verifier-key';
 

@@ -5,6 +5,7 @@ import { EMPTY_ROOT, leafHashText, toHashBytes } from '../merkle/hash.ts';
 import type { TreeHead } from '../merkle/verify-proof.ts';
 import { type Checkpoint, openCheckpoint } from '../note/checkpoint.ts';
 import { type NoteVerifier, parseVerifierKey } from '../note/verifier-key.ts';
+import { REMOVAL_MARK } from '../removal/removal-mark.ts';
 import { type FrameHeader, frameCheckpoint, frameEntries, matchesCheck } from '../segment/frame.ts';
 import { scanSegment } from '../segment/scan-segment.ts';
 import {
@@ -58,6 +59,10 @@ export async function* walkLog(
   const names = await disk.list();
   if (names.includes(VERIFIER_KEY_FILE)) {
     yield walk.keyFile(Buffer.from(await disk.read(VERIFIER_KEY_FILE)).toString());
+  }
+  if (names.includes(REMOVAL_MARK)) {
+    yield walk.removed();
+    return;
   }
   const numbers = segmentNumbers(names);
   const last = numbers.at(-1) ?? 0;
@@ -117,6 +122,13 @@ class Walk {
   beginLate(): void {
     this.#lose();
     this.#isLate = true;
+  }
+
+  /** Nothing here can be read: what is left is verified by its proofs. */
+  removed(): WalkStep {
+    this.file = REMOVAL_MARK;
+    this.#problem('removed', 0, 'found that its entries were removed');
+    return this.#step();
   }
 
   keyFile(text: string): WalkStep {

@@ -1,4 +1,4 @@
-import { LedgerError, type LogDisk } from '@countersign/ledger';
+import { LedgerError, type RemovableLogDisk } from '@countersign/ledger';
 
 /** What the disk was asked to do, one call each. */
 export type DiskCall =
@@ -11,13 +11,14 @@ export type DiskCall =
   | 'sync'
   | 'replace'
   | 'truncate'
+  | 'remove'
   | 'close';
 
 /**
  * A disk in memory that can lose power. Bytes written but not synced are gone after `powerLoss`, except for
  * as many as it is told to keep. `beforeCall` may throw to make any one call fail.
  */
-export class MemoryDisk implements LogDisk {
+export class MemoryDisk implements RemovableLogDisk {
   readonly files = new Map<string, Buffer>();
   readonly #synced = new Map<string, number>();
   readonly calls: DiskCall[] = [];
@@ -96,6 +97,12 @@ export class MemoryDisk implements LogDisk {
     this.#call('truncate');
     this.files.set(name, this.#file(name).subarray(0, size));
     this.#synced.set(name, size);
+  }
+
+  async remove(name: string): Promise<void> {
+    this.#call('remove');
+    this.files.delete(name);
+    this.#synced.delete(name);
   }
 
   /** The machine goes down: what was not synced is gone but for `keep` of those bytes; the lock too. */

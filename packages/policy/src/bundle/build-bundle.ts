@@ -15,10 +15,12 @@ export function buildBundle(
   repository: Pick<Repository, 'config' | 'surfaces' | 'policies' | 'schema'>,
   options: { readonly trustDomain: string; readonly sequence: number; readonly now: Clock },
 ): PolicyBundle {
+  const { record } = repository.config;
   const content: BundleContent = {
     trustDomain: options.trustDomain,
     surfaces: repository.surfaces.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     points: repository.config.points.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    record: { shard: record.shard, localKeep: record.localKeep },
     policies: repository.policies
       .map(({ id, text, file }) => ({ id, text, file }))
       .toSorted((a, b) => (a.id < b.id ? -1 : 1)),
@@ -40,9 +42,13 @@ export function bundleVersion({
   trustDomain,
   surfaces,
   points,
+  record,
   policies,
   schema,
 }: BundleContent): string {
-  const canonical = canonicalJson({ trustDomain, surfaces, points, policies, schema });
+  const canonical = canonicalJson({
+    ...{ trustDomain, surfaces, points, policies, schema },
+    ...(record && { record }),
+  });
   return createHash('sha256').update(canonical).digest('base64url');
 }

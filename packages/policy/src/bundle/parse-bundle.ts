@@ -37,6 +37,7 @@ const surface = z.strictObject({
   audience: text.min(1),
   factsMaxAgeSeconds: z.number().int().min(1).max(86_400),
   evidenceLevel: z.enum(EVIDENCE_LEVELS),
+  retention: text.min(1).exactOptional(),
   identityHeaders: texts,
   operations: z.array(operation),
 });
@@ -75,6 +76,15 @@ const schema = z.strictObject({
   createdAtMs: z.number().int().nonnegative(),
   surfaces: z.array(surface),
   points: z.array(point),
+  record: z
+    .strictObject({
+      shard: z.enum(['month', 'quarter', 'year']),
+      localKeep: z.strictObject({
+        count: z.number().int().min(1).max(9999),
+        unit: z.enum(['day', 'month', 'year']),
+      }),
+    })
+    .exactOptional(),
   policies: z.array(z.strictObject({ id: text.min(1), text, file: text })),
   schema: text,
 });

@@ -1,6 +1,7 @@
 import type { Registration } from '@countersign/model';
 import { didYouMean } from '../document/suggest.ts';
 import type { RecordConfig, RecordReader } from '../repository.ts';
+import { retentionConfig } from './check-retention.ts';
 import type { WrittenConfig } from './read-config.ts';
 import { type CheckContext, createNameRegister } from './repository-source.ts';
 
@@ -14,7 +15,8 @@ export function checkRecord(
   registrations: readonly Registration[] | undefined,
   { report }: CheckContext,
 ): RecordConfig {
-  if (!document || !record) return { readers: [], publish: true };
+  const kept = retentionConfig(record);
+  if (!document || !record) return { readers: [], publish: true, ...kept };
   const names = createNameRegister('reader', report);
   const known = new Set(registrations?.map(({ subject }) => subject.id));
   const readers = record.readers.map((written, index): RecordReader => {
@@ -39,5 +41,5 @@ export function checkRecord(
     }
     return { id, may: [...new Set(written.may)] };
   });
-  return { readers, publish: record.publish };
+  return { readers, publish: record.publish, ...kept };
 }

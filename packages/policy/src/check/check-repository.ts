@@ -19,6 +19,7 @@ import { checkPoints } from './check-points.ts';
 import { readPolicies, SCHEMA_FILE, validatePolicies } from './check-policies.ts';
 import { checkPrivateKeys } from './check-private-keys.ts';
 import { checkRecord } from './check-record.ts';
+import { checkRetention } from './check-retention.ts';
 import { checkSurfaces } from './check-surfaces.ts';
 import { checkUpstreams } from './check-upstreams.ts';
 import { checkWitnesses, witnessConfigs } from './check-witnesses.ts';
@@ -64,6 +65,7 @@ export async function checkRepository(
   const points = await checkPoints(config, { surfaces, ...known }, context);
   const exports = checkExports(config, known.names, context);
   checkMetrics(config, context);
+  checkRetention(config, surfaces, report);
   // By name, so that the schema and with it the bundle's version do not depend on file names.
   const plain = surfaces
     .map(({ surface }) => surface)

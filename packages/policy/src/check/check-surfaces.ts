@@ -143,6 +143,7 @@ function surfaceOf(
     audience: shape.audience,
     factsMaxAgeSeconds: shape.factsMaxAge,
     evidenceLevel: shape.evidenceLevel,
+    ...(shape.retention !== undefined && { retention: shape.retention }),
     identityHeaders: shape.identityHeaders,
     operations,
   };

@@ -4,6 +4,7 @@ import { describe } from '../document/describe.ts';
 import type { SourceDocument } from '../document/source-document.ts';
 import { isMapping } from '../openapi/resolve-reference.ts';
 import { configShape, pointShape } from '../shape/config-shape.ts';
+import { recordShape } from '../shape/record-shape.ts';
 import { trustDomain } from '../shape/scalars.ts';
 import { type CheckContext, type Located, readSource } from './repository-source.ts';
 
@@ -21,7 +22,8 @@ export interface WrittenConfig {
   /** 'unknown' when it is not known: what follows is checked all the same. */
   readonly trustDomain: string;
   readonly authority?: z.output<typeof configShape>['authority'];
-  readonly record?: z.output<typeof configShape>['record'];
+  /** Defaults filled in where it is not written; absent when it has faults. */
+  readonly record?: z.output<typeof recordShape>;
   readonly points: readonly WrittenPoint[];
   /** Names of all points, those included that have faults. */
   readonly pointNames: ReadonlySet<string>;
@@ -54,7 +56,10 @@ export async function readConfig(context: CheckContext): Promise<WrittenConfig> 
   return {
     document,
     trustDomain: domain,
-    ...(shell && { authority: shell.authority, record: shell.record }),
+    ...(shell && {
+      authority: shell.authority,
+      record: shell.record ?? recordShape.parse({}),
+    }),
     points: rawPoints.slice(0, POINTS_MAX).flatMap(([name, value]) => {
       const point = readPoint(document, { name, value }, context);
       return point ? [point] : [];

@@ -67,6 +67,10 @@ export const surfaceShape = z
       description:
         'how a request must bind its actor: E1 by a key that its token or connection is bound to, E2 by a signature of that key over the request (RFC 9421); E3 refuses all so far',
     }),
+    retention: kebab(
+      'the class of retention of its events, of record.retention; default: evidence, and reads for reads that were permitted',
+      'payments',
+    ).optional(),
     identityHeaders: z
       .array(
         z

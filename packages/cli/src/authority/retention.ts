@@ -1,0 +1,236 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type Collector,
+  type ExporterStatus,
+  type HoldScope,
+  type LegalHold,
+  type PlannedShard,
+  planRetention,
+  type RecordIndex,
+  type RemovedShard,
+  type RetentionPlan,
+  type RetentionStore,
+  type RollingLog,
+} from '@countersign/audit';
+import {
+  nodeDisk,
+  PROOFS_FOLDER,
+  removedCheckpoint,
+  removeEntries,
+  renameVerifierKey,
+  tileFolder,
+} from '@countersign/ledger';
+import { type Clock, keepText, type RetentionClass } from '@countersign/model';
+import { type DataFolder, indexFolderOf } from '../data-folder.ts';
+import type { Recorder } from './own-record.ts';
+import { isOwnShard, type KeptShard } from './retained-shards.ts';
+
+const FIRST_AFTER_MS = 60_000;
+const EVERY_MS = 86_400_000;
+
+/** What retention works with. */
+export interface RetentionOptions {
+  readonly folder: DataFolder;
+  readonly log: Pick<RollingLog, 'release'>;
+  /** Of the first shard of the authority's own log. */
+  readonly logVerifierKey: string;
+  readonly collector: Pick<Collector, 'release' | 'point'>;
+  readonly shards: () => Promise<readonly KeptShard[]>;
+  readonly store: RetentionStore;
+  readonly index: Pick<RecordIndex, 'forget'>;
+  readonly exports: () => readonly ExporterStatus[];
+  /** As last applied. */
+  readonly classes: () => readonly RetentionClass[];
+  readonly record: Recorder;
+  readonly now: Clock;
+  readonly warn: (text: string) => void;
+}
+
+/** A plan for people and programs: without what only removing needs. */
+export interface ShownPlan extends Omit<RetentionPlan, 'shards'> {
+  readonly shards: readonly Omit<PlannedShard, 'census'>[];
+  readonly holds: readonly LegalHold[];
+  readonly removed: readonly RemovedShard[];
+}
+
+/** What an application of the plan came to. */
+export interface AppliedRetention {
+  readonly plan: ShownPlan;
+  /** Names of shards that were removed now. */
+  readonly removed: readonly string[];
+  /** Shards that are due and were left, and why. */
+  readonly left: readonly { readonly name: string; readonly detail: string }[];
+}
+
+/** Retention of all logs that an authority keeps. */
+export interface Retention {
+  plan(): Promise<ShownPlan>;
+  /** Removes what is due; one at a time, later calls wait. */
+  apply(by: string): Promise<AppliedRetention>;
+  addHold(hold: { reason: string; scope: HoldScope; by: string }): Promise<LegalHold>;
+  /** Nothing when no such hold is in force. */
+  liftHold(id: string, by: string): Promise<LegalHold | undefined>;
+  holds(): Promise<readonly LegalHold[]>;
+  removed(): Promise<readonly RemovedShard[]>;
+  close(): Promise<void>;
+}
+
+/** Starts retention: it removes what is due once a day, and a minute after the start. */
+export function startRetention(options: RetentionOptions): Retention {
+  const { store, shards, classes, record, now, warn } = options;
+  let working: Promise<unknown> = Promise.resolve();
+  let isClosed = false;
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = working.then(work);
+    working = done.catch(() => undefined);
+    return done;
+  };
+  const planNow = async () => {
+    const [kept, holds, removed] = [await shards(), await store.holds(), await store.removed()];
+    const plan = await planRetention(kept, { classes: classes(), holds, nowMs: now() });
+    const shown: ShownPlan = {
+      ...plan,
+      shards: plan.shards.map(({ census: _, ...shard }) => shard),
+      holds,
+      removed,
+    };
+    return { plan, kept, shown };
+  };
+  const applyNow = async (by: string): Promise<AppliedRetention> => {
+    const removed: string[] = [];
+    const left: { name: string; detail: string }[] = [];
+    const attempt = async (name: string, work: () => Promise<string | undefined>) => {
+      try {
+        const waits = await work();
+        if (waits === undefined) removed.push(name);
+        else left.push({ name, detail: waits });
+      } catch (error) {
+        const detail = error instanceof Error ? error.message : String(error);
+        left.push({ name, detail });
+        warn(`alarm log-removal-failed: ${name}: ${detail}`);
+        const text = `${name}: ${detail}`.slice(0, 1000);
+        await record({ kind: 'alarm', alarm: 'log-removal-failed', detail: text });
+      }
+    };
+    // Removals that the authority's end cut short.
+    for (const shard of await store.removed()) {
+      if (shard.removedAtMs !== undefined) continue;
+      await attempt(shard.name, async () => void (await finish(shard, { ...options, by })));
+    }
+    const { plan, kept } = await planNow();
+    for (const { name, state } of plan.shards) {
+      const shard = kept.find((each) => each.name === name);
+      if (state !== 'due' || !shard || isClosed) continue;
+      // A hold may have been put since the plan was made.
+      const terms = { classes: classes(), holds: await store.holds(), nowMs: now() };
+      const [due] = (await planRetention([shard], terms)).shards;
+      if (due?.state !== 'due') continue;
+      await attempt(name, async () => {
+        const waits = waitsFor(shard, options.exports());
+        if (waits === undefined) await remove(shard, due, { ...options, by });
+        return waits;
+      });
+    }
+    return { plan: (await planNow()).shown, removed, left };
+  };
+  const apply = (by: string) => inTurn(() => applyNow(by));
+  const daily = (): void => {
+    apply('system').catch((error: Error) => warn(`retention: ${error.message}`));
+  };
+  const first = setTimeout(daily, FIRST_AFTER_MS);
+  first.unref();
+  const timer = setInterval(daily, EVERY_MS);
+  timer.unref();
+  return {
+    plan: () => inTurn(async () => (await planNow()).shown),
+    apply,
+    async addHold({ reason, scope, by }) {
+      // In force before it is told, and told before anybody relies on it.
+      const hold = await store.addHold({ reason, scope, by, sinceMs: now() });
+      const detail = { reason, scope: { ...scope } };
+      await record({ kind: 'administration', action: 'hold-added', by, target: hold.id, detail });
+      return hold;
+    },
+    async liftHold(id, by) {
+      const hold = (await store.holds()).find((each) => each.id === id);
+      if (hold === undefined) return undefined;
+      const detail = { reason: hold.reason, scope: { ...hold.scope } };
+      await record({ kind: 'administration', action: 'hold-lifted', by, target: id, detail });
+      return store.liftHold(id, { by, atMs: now() });
+    },
+    holds: () => store.holds(),
+    removed: () => store.removed(),
+    async close() {
+      isClosed = true;
+      clearTimeout(first);
+      clearInterval(timer);
+      await working;
+    },
+  };
+}
+
+/** What must happen to a shard before it may go. */
+function waitsFor(shard: KeptShard, exports: readonly ExporterStatus[]): string | undefined {
+  const behind = exports.find(({ cursors }) => (cursors[shard.origin] ?? 0) < shard.size);
+  return behind && `found export '${behind.name}' before its end, expected it to have passed`;
+}
+
+async function remove(
+  shard: KeptShard,
+  { census, classes = [], keptUntilMs = 0 }: PlannedShard,
+  options: RetentionOptions & { readonly by: string },
+): Promise<void> {
+  const { store, record, now, by } = options;
+  if (!census) return;
+  const { name, origin } = shard;
+  const root = Buffer.from(census.root).toString('base64');
+  const { size } = census;
+  await record({
+    ...{ kind: 'administration', action: 'log-removal-begun', by, target: name },
+    detail: {
+      ...{ origin, size, root, keptUntil: new Date(keptUntilMs).toISOString() },
+      classes: classes.map(({ class: which, count, keep, basis }) => ({
+        ...{ class: which, count, keep: keepText(keep), basis },
+      })),
+    },
+  });
+  await store.beginRemoval({ name, origin, size, root, begunAtMs: now() });
+  await finish({ name, origin, size, root, begunAtMs: now() }, options);
+}
+
+/** Every step may be done again, so that a removal goes on wherever it was cut. */
+async function finish(
+  { name, origin, size, root }: RemovedShard,
+  options: RetentionOptions & { readonly by: string },
+): Promise<void> {
+  const { folder, log, logVerifierKey, collector, index, store, record, now, by } = options;
+  const isOwn = isOwnShard(name);
+  const place = isOwn ? folder.ownLog(name) : folder.mirror(name);
+  const verifierKey = isOwn
+    ? renameVerifierKey(logVerifierKey, origin)
+    : collector.point(name)?.verifierKey;
+  if (verifierKey === undefined) throw new Error(`found no key of '${origin}'`);
+  const giveBack = isOwn ? undefined : await collector.release(name);
+  try {
+    if (isOwn) await log.release(origin);
+    await index.forget(name);
+    await removeEntries(nodeDisk(place), tileFolder(join(place, PROOFS_FOLDER)), {
+      verifierKey,
+      atLeast: { size, root: Buffer.from(root, 'base64') },
+    });
+    await rm(indexFolderOf(folder, name), { recursive: true, force: true });
+    // What was published of it goes on proving, without its entries.
+    const published = join(folder.published, name, 'tile', 'entries');
+    await rm(published, { recursive: true, force: true });
+  } catch (error) {
+    // Nothing is gone yet: it is whole, and due again tomorrow.
+    if ((await removedCheckpoint(nodeDisk(place))) === undefined) await store.cancelRemoval(name);
+    throw error;
+  } finally {
+    await giveBack?.();
+  }
+  const detail = { origin, size, root };
+  await record({ kind: 'administration', action: 'log-removed', by, target: name, detail });
+  await store.finishRemoval(name, now());
+}
