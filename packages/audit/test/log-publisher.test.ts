@@ -58,6 +58,24 @@ async function until(isSo: () => boolean): Promise<void> {
 const statusOf = (publisher: LogPublisher, name: string) =>
   publisher.status().find((each) => each.name === name);
 
+test('a log that is let go of is not published any more, and not told of', async () => {
+  const { publisher, edge, beside } = await sample();
+  await edge.grow(3);
+  await beside.grow(2);
+  await until(() => publisher.status().every((each) => each.publishedSize === each.logSize));
+  await publisher.forget('gateway');
+  await publisher.forget('no-such-log');
+  expect(publisher.status().map(({ name }) => name)).toEqual(['sidecar']);
+  await publisher.publishNow('gateway');
+  await beside.grow(1);
+  await publisher.publishNow('sidecar');
+  expect([await edge.published(), await beside.published()]).toEqual([3, 3]);
+  // Told of again, it goes on.
+  await edge.grow(1);
+  await publisher.publishNow('gateway');
+  expect(await edge.published()).toBe(4);
+});
+
 test('each log that has grown is published by itself, and its lag is told', async () => {
   const { publisher, edge, beside, clock, troubles } = await sample();
   await edge.grow(300);

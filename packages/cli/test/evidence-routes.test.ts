@@ -41,10 +41,14 @@ async function serving(options: { readonly isPublished?: boolean } = {}) {
   const recorded: EventBody[] = [];
   const order: string[] = [];
   let mayRead = true;
+  const removed: { name: string; origin: string; size: number; removedAtMs?: number }[] = [];
   const app = Fastify();
   await app.register(
     evidenceRoutes({
-      questions: { index, catchUp: async () => undefined } as unknown as RecordQuestions,
+      questions: {
+        ...{ index, catchUp: async () => undefined },
+        removed: async () => removed,
+      } as unknown as RecordQuestions,
       async record(body) {
         order.push('recorded');
         recorded.push(body);
@@ -70,6 +74,7 @@ async function serving(options: { readonly isPublished?: boolean } = {}) {
     data: data.path,
     edge,
     recorded,
+    removed,
     order,
     target,
     ask: (payload: object) => app.inject({ method: 'POST', url: '/v1/record/evidence', payload }),
@@ -126,6 +131,17 @@ test('what is not there, or is no question, is told and not recorded', async () 
     const { statusCode, body } = await ask(payload);
     expect([payload, statusCode, body]).toEqual([payload, status, expect.stringMatching(said)]);
   }
+  expect(recorded).toEqual([]);
+});
+
+test('of a log whose entries were removed it is told since when, and not recorded', async () => {
+  const { ask, removed, recorded } = await serving();
+  removed.push({ name: 'edge', origin: 'bank.example/edge', size: 6, removedAtMs: 0 });
+  const { statusCode, body } = await ask({ index: 0 });
+  expect([statusCode, JSON.parse(body).detail]).toEqual([
+    404,
+    "found the entries of 'edge' removed on 1970-01-01T00:00:00.000Z, when their time was over",
+  ]);
   expect(recorded).toEqual([]);
 });
 

@@ -108,6 +108,26 @@ test('the evidence of one event comes over the network, and verifies with nothin
   ]);
 });
 
+test('who kept an event proves it over the network, from what is published without its entries', async () => {
+  const args = ['ledger', 'evidence', '2', '--log', 'authority'];
+  const taken = await desk.run(...args);
+  const { entries, verifierKeys } = JSON.parse(taken.out);
+  const kept = join(bank.folder, 'kept.json');
+  await writeFile(kept, Buffer.from(entries[0].entry, 'base64'));
+  const file = join(bank.folder, 'kept-evidence.json');
+  const made = await desk.run(...args, '--entry', kept, '--out', file);
+  expect(made.err).toBe('');
+  const proven = JSON.parse(await readFile(file, 'utf8'));
+  expect(proven.verifierKeys).toEqual(verifierKeys);
+  expect(proven.entries).toMatchObject([{ index: 2, entry: entries[0].entry }]);
+  const vkey = join(bank.data, 'authority/log/vkey');
+  const { out } = await countersign(['ledger', 'verify', '--evidence', file, '--vkey', vkey]);
+  expect(out).toMatch(/^good/);
+  const other = await desk.run('ledger', 'evidence', '1', '--log', 'authority', '--entry', kept);
+  expect([other.code, other.err]).toEqual([EXIT.failed, expect.stringContaining('authority: ')]);
+  expect((await desk.run('ledger', 'evidence', '2', '--entry', kept)).code).toBe(EXIT.usage);
+});
+
 test('whoever is not named is told nothing, and that it asked is in the record', async () => {
   const teller = await bank.machine('teller');
   for (const words of [

@@ -100,6 +100,7 @@ function authority() {
         finishRemoval: (name, atMs) => step(() => store.finishRemoval(name, atMs)),
         cancelRemoval: (name) => step(() => store.cancelRemoval(name)),
       },
+      published: { isBehind: () => false, forget: async () => undefined },
       exports: () => [],
       classes: () => DEFAULT_RETENTION,
       record: (body) =>

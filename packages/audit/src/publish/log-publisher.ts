@@ -39,6 +39,8 @@ export interface LogPublisher {
   status(): readonly PublishStatus[];
   /** Resolves when a publication of `name` that was begun after the call has ended, well or not; at once for no such log. */
   publishNow(name: string): Promise<void>;
+  /** Follows a log no more: when it resolves, neither the log nor what was published of it is open. At once for no such log. */
+  forget(name: string): Promise<void>;
   /** Ends; what is being written is finished or left, which is the same to readers. */
   close(): Promise<void>;
 }

@@ -81,6 +81,13 @@ export class PublishRounds {
     if (followed !== undefined) await this.#publish(followed);
   }
 
+  /** Follows a log no more. */
+  async forget(name: string): Promise<void> {
+    const followed = this.#logs.get(name);
+    this.#logs.delete(name);
+    await followed?.publisher.close().catch(() => undefined);
+  }
+
   async close(): Promise<void> {
     for (const { publisher } of this.#logs.values()) await publisher.close().catch(() => undefined);
     this.#logs.clear();

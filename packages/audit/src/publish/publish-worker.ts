@@ -33,6 +33,12 @@ parentPort?.on('message', (call: PublishCall) => {
         reply({ kind: 'published', id: call.id });
       });
       break;
+    case 'forget':
+      work(async () => {
+        await rounds.forget(call.name);
+        reply({ kind: 'forgotten', id: call.id });
+      });
+      break;
     case 'close':
       clearInterval(timer);
       work(async () => {

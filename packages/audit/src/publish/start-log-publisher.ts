@@ -77,12 +77,11 @@ class ThreadLogPublisher implements LogPublisher {
   }
 
   publishNow(name: string): Promise<void> {
-    if (!this.#logs.has(name) || this.#ended !== undefined) return Promise.resolve();
-    return new Promise((resolve) => {
-      const id = this.#nextId++;
-      this.#waiting.set(id, resolve);
-      this.#post({ kind: 'publish', id, name });
-    });
+    return this.#logs.has(name) ? this.#ask('publish', name) : Promise.resolve();
+  }
+
+  forget(name: string): Promise<void> {
+    return this.#logs.delete(name) ? this.#ask('forget', name) : Promise.resolve();
   }
 
   async close(): Promise<void> {
@@ -97,6 +96,16 @@ class ThreadLogPublisher implements LogPublisher {
     void this.#worker.terminate();
   }
 
+  /** Resolves when the thread has done it, or is gone. */
+  #ask(kind: 'publish' | 'forget', name: string): Promise<void> {
+    if (this.#ended !== undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      const id = this.#nextId++;
+      this.#waiting.set(id, resolve);
+      this.#post({ kind, id, name });
+    });
+  }
+
   #post(call: PublishCall): void {
     if (this.#ended === undefined) this.#worker.postMessage(call);
   }
@@ -107,6 +116,7 @@ class ThreadLogPublisher implements LogPublisher {
         this.#report(reply.report);
         break;
       case 'published':
+      case 'forgotten':
         this.#waiting.get(reply.id)?.();
         this.#waiting.delete(reply.id);
         break;

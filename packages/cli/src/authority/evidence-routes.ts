@@ -46,7 +46,7 @@ export interface EvidenceRoutesOptions {
   readonly publishNow: (log: string) => Promise<void>;
   /** The key of a log that is known by this name. */
   readonly verifierKey: (log: string) => string | undefined;
-  /** The log that is meant when none is named: the first gateway's. */
+  /** The log that is meant when none is named: the first gateway's newest shard. */
   readonly defaultLog: () => string | undefined;
 }
 
@@ -76,6 +76,7 @@ export function evidenceRoutes(options: EvidenceRoutesOptions): FastifyPluginAsy
         ...(checkpoint !== undefined && { checkpoint }),
         ...(resolve && { open }),
       };
+      await requireEntries(log, options.questions);
       const { text, roles } = await gatherEvidence(publishedEvidence(options), wanted);
       const detail = { evidence: index, log, ...(resolve && { resolved: resolve.reason }) };
       await requireStill(by);
@@ -155,6 +156,15 @@ async function requireStill(reader: QuestionReader): Promise<void> {
   throw Object.assign(new Error('this caller may not read the record any more'), {
     statusCode: 403,
   });
+}
+
+/** @throws when retention removed them: what is left proves entries that somebody kept */
+async function requireEntries(log: string, { removed }: RecordQuestions): Promise<void> {
+  const gone = (await removed()).find(({ name }) => name === log);
+  if (gone === undefined) return;
+  const when =
+    gone.removedAtMs === undefined ? 'now' : `on ${new Date(gone.removedAtMs).toISOString()}`;
+  throw notFound(`found the entries of '${log}' removed ${when}, when their time was over`);
 }
 
 function notFound(message: string): Error {

@@ -42,6 +42,11 @@ export class IndexLags {
     this.#measure(known);
   }
 
+  /** There is no such log any more. */
+  forget(name: string): void {
+    this.#logs.delete(name);
+  }
+
   status(): readonly IndexLag[] {
     const nowMs = this.#now();
     return [...this.#logs].map(([name, { meter, size, indexed, trouble }]) => ({

@@ -25,6 +25,10 @@ export interface PublishedLogs {
   status(): readonly PublishStatus[];
   /** Publishes a log up to what it holds now; resolves when that was done, well or not. */
   publishNow(name: string): Promise<void>;
+  /** Whether entries of a log are still to be published; never while publishing is off. */
+  isBehind(name: string, size: number): boolean;
+  /** Lets go of a log whose entries are to be removed, after what is being published of it now. */
+  forget(name: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -40,6 +44,7 @@ export interface PublishLogsOptions {
   /** By the configuration as last applied. */
   readonly isOn: () => boolean;
   readonly own: Pick<RollingLog, 'shards'>;
+  /** Of the first shard of the authority's own log. */
   readonly ownVerifierKey: string;
   /** The log of checkpoints. */
   readonly checkpoints: () => KeyedLog;
@@ -114,6 +119,16 @@ export function publishLogs(options: PublishLogsOptions): PublishedLogs {
       await looking;
       await lookOnce();
       await publisher.publishNow(name);
+    },
+    isBehind(name, size) {
+      if (!options.isOn()) return false;
+      const known = publisher.status().find((each) => each.name === name);
+      return (known?.publishedSize ?? 0) < size;
+    },
+    async forget(name) {
+      // A look that is under way may have seen it before it was given up.
+      await looking;
+      await publisher.forget(name);
     },
     async close() {
       clearInterval(timer);

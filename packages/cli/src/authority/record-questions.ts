@@ -35,6 +35,8 @@ export interface RecordQuestions {
   status(): readonly IndexLag[];
   /** Why a log is not being collected, if it is not. */
   refusal(name: string): CollectorRefusal | undefined;
+  /** Lets go of a log whose entries are to be removed; resolves when its index is closed. */
+  forget(name: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -96,6 +98,10 @@ export function openRecordQuestions(options: {
     status: () => lags.status(),
     refusal: (name) => collector.refusal(name),
     removed: options.removed,
+    async forget(name) {
+      await index.forget(name);
+      lags.forget(name);
+    },
     placeOf({ name, origin }) {
       if (logOfShard(name) === 'authority') {
         const verifierKey = renameVerifierKey(logVerifierKey, origin);

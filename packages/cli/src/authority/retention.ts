@@ -24,6 +24,7 @@ import {
 import { type Clock, keepText, type RetentionClass } from '@countersign/model';
 import { type DataFolder, indexFolderOf } from '../data-folder.ts';
 import type { Recorder } from './own-record.ts';
+import type { PublishedLogs } from './publish-logs.ts';
 import { isOwnShard, type KeptShard } from './retained-shards.ts';
 
 const FIRST_AFTER_MS = 60_000;
@@ -39,6 +40,7 @@ export interface RetentionOptions {
   readonly shards: () => Promise<readonly KeptShard[]>;
   readonly store: RetentionStore;
   readonly index: Pick<RecordIndex, 'forget'>;
+  readonly published: Pick<PublishedLogs, 'isBehind' | 'forget'>;
   readonly exports: () => readonly ExporterStatus[];
   /** As last applied. */
   readonly classes: () => readonly RetentionClass[];
@@ -127,7 +129,7 @@ export function startRetention(options: RetentionOptions): Retention {
       const [due] = (await planRetention([shard], terms)).shards;
       if (due?.state !== 'due') continue;
       await attempt(name, async () => {
-        const waits = waitsFor(shard, options.exports());
+        const waits = waitsFor(shard, options);
         if (waits === undefined) await remove(shard, due, { ...options, by });
         return waits;
       });
@@ -171,9 +173,15 @@ export function startRetention(options: RetentionOptions): Retention {
 }
 
 /** What must happen to a shard before it may go. */
-function waitsFor(shard: KeptShard, exports: readonly ExporterStatus[]): string | undefined {
-  const behind = exports.find(({ cursors }) => (cursors[shard.origin] ?? 0) < shard.size);
-  return behind && `found export '${behind.name}' before its end, expected it to have passed`;
+function waitsFor(
+  { name, origin, size }: KeptShard,
+  { exports, published }: Pick<RetentionOptions, 'exports' | 'published'>,
+): string | undefined {
+  const behind = exports().find(({ cursors }) => (cursors[origin] ?? 0) < size);
+  if (behind) return `found export '${behind.name}' before its end, expected it to have passed`;
+  // Whoever reads over the network proves from what is published, also when the entries are gone.
+  if (!published.isBehind(name, size)) return undefined;
+  return 'found it not published to its end, expected it to be';
 }
 
 async function remove(
@@ -204,7 +212,8 @@ async function finish(
   { name, origin, size, root }: RemovedShard,
   options: RetentionOptions & { readonly by: string },
 ): Promise<void> {
-  const { folder, log, logVerifierKey, collector, index, store, record, now, by } = options;
+  const { folder, log, logVerifierKey, collector, index, published, store } = options;
+  const { record, now, by } = options;
   const isOwn = isOwnShard(name);
   const place = isOwn ? folder.ownLog(name) : folder.mirror(name);
   const verifierKey = isOwn
@@ -215,14 +224,15 @@ async function finish(
   try {
     if (isOwn) await log.release(origin);
     await index.forget(name);
+    await published.forget(name);
     await removeEntries(nodeDisk(place), tileFolder(join(place, PROOFS_FOLDER)), {
       verifierKey,
       atLeast: { size, root: Buffer.from(root, 'base64') },
     });
     await rm(indexFolderOf(folder, name), { recursive: true, force: true });
     // What was published of it goes on proving, without its entries.
-    const published = join(folder.published, name, 'tile', 'entries');
-    await rm(published, { recursive: true, force: true });
+    const bundles = join(folder.published, name, 'tile', 'entries');
+    await rm(bundles, { recursive: true, force: true });
   } catch (error) {
     // Nothing is gone yet: it is whole, and due again tomorrow.
     if ((await removedCheckpoint(nodeDisk(place))) === undefined) await store.cancelRemoval(name);

@@ -3,7 +3,6 @@ import {
   createMetrics,
   createSealer,
   diskMeter,
-  logOfShard,
   measureLog,
   openRecordKeyStore,
   openRetentionStore,
@@ -38,7 +37,7 @@ import { serveMetrics } from '../watch/serve-metrics.ts';
 import { watchQueue } from '../watch/watch-queue.ts';
 import { measureAuthority } from './authority-metrics.ts';
 import { collectLogs } from './collect-logs.ts';
-import { collectedLogs } from './collected-logs.ts';
+import { collectedLogs, shardsOf } from './collected-logs.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
 import { createRecorder, type Recorder } from './own-record.ts';
 import { openOwnSvid } from './own-svid.ts';
@@ -46,7 +45,7 @@ import { hostNames, pointHostNames } from './point-registrations.ts';
 import { publishLogs } from './publish-logs.ts';
 import { createPublisher } from './publisher.ts';
 import { openRecordQuestions } from './record-questions.ts';
-import { retainedShards } from './retained-shards.ts';
+import { isOwnShard, retainedShards } from './retained-shards.ts';
 import { startRetention } from './retention.ts';
 import { revealed } from './revealed.ts';
 import { openRiskLoop, type RiskLoop } from './risk-loop.ts';
@@ -293,10 +292,13 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       readers: () => applied.config.record.readers,
       publishNow: (name) => published.publishNow(name),
       verifierKey: (name) =>
-        logOfShard(name) === 'authority'
+        isOwnShard(name)
           ? renameVerifierKey(logVerifierKey, shardName(origin, parseShardName(name)?.period))
           : collector.point(name)?.verifierKey,
-      defaultLog: () => applied.config.points.find(({ kind }) => kind === 'gateway')?.name,
+      defaultLog() {
+        const gateway = applied.config.points.find(({ kind }) => kind === 'gateway')?.name;
+        return gateway && shardsOf(collector, gateway).at(-1);
+      },
       ...privacy,
       ...{ own, identity, collector, factLog, bundles, questions, record, now },
     });
@@ -324,10 +326,10 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const retention = startRetention({
       shards: retainedShards({ folder, log, logVerifierKey, collector, identity }),
       store: retentionStore,
-      index: questions.index,
+      index: questions,
       exports: () => running.status(),
       classes: () => applied.config.record.retention,
-      ...{ folder, log, logVerifierKey, collector, record, now, warn },
+      ...{ folder, log, logVerifierKey, collector, published, record, now, warn },
     });
     closers.add(() => retention.close());
     const operator = await serveOperator(folder.adminSocket, {

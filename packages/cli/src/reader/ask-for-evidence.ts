@@ -1,6 +1,16 @@
-import { formatEvidence, LedgerError, parseEvidence } from '@countersign/ledger';
+import {
+  formatEvidence,
+  LedgerError,
+  parseEvidence,
+  parseVerifierKey,
+  proveKeptEntry,
+} from '@countersign/ledger';
 import { CommandError } from '../command-line/command.ts';
-import type { EvidenceRequest, GatheredEvidence } from '../record/gather-evidence.ts';
+import {
+  type EvidenceRequest,
+  type GatheredEvidence,
+  gatherEvidence,
+} from '../record/gather-evidence.ts';
 import type { ReaderConnection } from './connect-reader.ts';
 
 /**
@@ -37,5 +47,40 @@ export async function askForEvidence(
   } catch (cause) {
     if (!(cause instanceof LedgerError)) throw cause;
     throw new CommandError(`cannot read evidence from ${reader.url}: ${cause.message}`, { cause });
+  }
+}
+
+/**
+ * Proves an entry whose bytes somebody kept out of the hashes that an authority publishes of a log, which it goes on doing when
+ * the log's entries are removed.
+ *
+ * @throws {CommandError} when it does not answer, or the log had another entry there
+ */
+export async function proveKeptOverNetwork(
+  reader: ReaderConnection,
+  asked: Omit<EvidenceRequest, 'open'> & { readonly entry: Uint8Array },
+): Promise<GatheredEvidence & { readonly name: string }> {
+  const { log: name, entry } = asked;
+  const read = reader.tiles(name);
+  const key = await read('vkey');
+  if (key === undefined) {
+    throw new CommandError(`cannot make evidence: found no published log '${name}'`);
+  }
+  const verifierKey = Buffer.from(key).toString('utf8').trim();
+  try {
+    const verifiers = [parseVerifierKey(verifierKey)];
+    const gathered = await gatherEvidence(
+      {
+        prove: (_log, wanted) => proveKeptEntry(read, { ...wanted, entry, verifiers }),
+        verifierKey: () => verifierKey,
+        outcomeOf: async () => undefined,
+        credentialOf: async () => undefined,
+      },
+      asked,
+    );
+    return { name, ...gathered };
+  } catch (cause) {
+    if (!(cause instanceof LedgerError)) throw cause;
+    throw new CommandError(`cannot make evidence: ${name}: ${cause.message}`, { cause });
   }
 }

@@ -3,14 +3,16 @@ import { logOfShard } from '@countersign/audit';
 import {
   LedgerError,
   nodeDisk,
+  PROOFS_FOLDER,
   parseVerifierKey,
   proveEntry,
+  proveKeptEntry,
   provePublishedEntry,
   storedFrames,
   tileFolder,
 } from '@countersign/ledger';
 import type { Event } from '@countersign/model';
-import { CommandError } from '../command-line/command.ts';
+import { CommandError, UsageError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
 import { type FoundLog, nameOfCopied } from './find-logs.ts';
 import {
@@ -53,13 +55,49 @@ export function folderEvidence(root: string, found: readonly FoundLog[]): Eviden
       }
     },
     verifierKey: (name) => logOf(name).key.text,
-    outcomeOf: (name, decision) =>
-      findIn(fromShard(logOf(name), [...logs.values()]), (event) => isOutcome(event, decision)),
+    outcomeOf(name, decision) {
+      const log = logOf(name);
+      return findIn(fromShard(log, [...logs.values()]), {
+        from: (each) => (each === log ? decision.seq + 1 : 0),
+        fits: (event) => isOutcome(event, decision),
+      });
+    },
     credentialOf(thumbprint, before) {
       const authority = [...logs.values()].filter(({ name }) => logOfShard(name) === 'authority');
+      const fits = (event: Event) => isCredential(event, thumbprint, before);
       // The newest shard first: certificates live for hours.
-      return findIn(authority.toReversed(), (event) => isCredential(event, thumbprint, before));
+      return findIn(authority.toReversed(), { from: () => 0, fits });
     },
+  };
+}
+
+/**
+ * Proves an entry whose bytes somebody kept, out of the hashes that are left of a log whose entries were removed. There is
+ * nothing to add to it.
+ *
+ * @throws {UsageError} for a log that holds its entries itself
+ */
+export function keptEvidence(
+  { name, folder, key, removed }: FoundLog,
+  entry: Uint8Array,
+): EvidenceSource {
+  if (removed === undefined || key === undefined) {
+    throw new UsageError(`found --entry for ${name}, which holds its entries itself`);
+  }
+  const { read } = tileFolder(join(folder, PROOFS_FOLDER));
+  const verifiers = [parseVerifierKey(key.text)];
+  return {
+    async prove(_log, asked) {
+      try {
+        return await proveKeptEntry(read, { ...asked, entry, verifiers });
+      } catch (cause) {
+        if (!(cause instanceof LedgerError)) throw cause;
+        throw new CommandError(`cannot make evidence: ${name}: ${cause.message}`, { cause });
+      }
+    },
+    verifierKey: () => key.text,
+    outcomeOf: async () => undefined,
+    credentialOf: async () => undefined,
   };
 }
 
@@ -82,14 +120,15 @@ function fromShard(log: KeyedLog, logs: readonly KeyedLog[]): readonly KeyedLog[
  */
 async function findIn(
   logs: readonly KeyedLog[],
-  fits: (event: Event) => boolean,
+  { from, fits }: { from(log: KeyedLog): number; fits(event: Event): boolean },
 ): Promise<EventPlace | undefined> {
-  for (const { name, folder, removed } of logs) {
-    if (removed !== undefined) continue;
-    for await (const { entries } of storedFrames(nodeDisk(folder), 0)) {
+  for (const log of logs) {
+    if (log.removed !== undefined) continue;
+    const first = from(log);
+    for await (const { entries } of storedFrames(nodeDisk(log.folder), first)) {
       for (const { bytes, index } of entries) {
-        const event = eventOf(bytes);
-        if (event && fits(event)) return { log: name, index };
+        const event = index < first ? undefined : eventOf(bytes);
+        if (event && fits(event)) return { log: log.name, index };
       }
     }
   }

@@ -1,13 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import {
-  formatEvidence,
-  LedgerError,
-  PROOFS_FOLDER,
-  parseVerifierKey,
-  proveKeptEntry,
-  tileFolder,
-} from '@countersign/ledger';
+import { resolve } from 'node:path';
 import {
   type Arguments,
   CommandError,
@@ -17,12 +9,12 @@ import {
 } from '../command-line/command.ts';
 import { dataOf, print } from '../commands/options.ts';
 import { reasonOf } from '../find/asked-of.ts';
-import { askForEvidence } from '../reader/ask-for-evidence.ts';
+import { askForEvidence, proveKeptOverNetwork } from '../reader/ask-for-evidence.ts';
 import { connectReader } from '../reader/connect-reader.ts';
 import { askOpenings } from './ask-openings.ts';
 import { chooseLog } from './choose-log.ts';
-import { type FoundLog, findLogs } from './find-logs.ts';
-import { folderEvidence } from './folder-evidence.ts';
+import { findLogs } from './find-logs.ts';
+import { folderEvidence, keptEvidence } from './folder-evidence.ts';
 import { type EvidenceRequest, type GatheredEvidence, gatherEvidence } from './gather-evidence.ts';
 import { recordReading } from './record-reading.ts';
 
@@ -37,7 +29,9 @@ export async function runEvidence(args: Arguments, io: Io): Promise<number> {
   const checkpoint = kept === undefined ? undefined : (await read(kept, io)).toString('utf8');
   const timestamps = await Promise.all(args.texts('timestamp').map((path) => read(path, io)));
   const asked = { index, timestamps, ...(checkpoint !== undefined && { checkpoint }) };
-  const { name, text, roles: all } = await gather(args, io, asked);
+  const entryFile = args.text('entry');
+  const entry = entryFile === undefined ? undefined : await read(entryFile, io);
+  const { name, text, roles: all } = await gather(args, io, { ...asked, ...(entry && { entry }) });
   const roles = all.slice(1);
   const out = args.text('out');
   if (out === undefined) {
@@ -65,12 +59,20 @@ export async function runEvidence(args: Arguments, io: Io): Promise<number> {
 async function gather(
   args: Arguments,
   io: Io,
-  asked: Omit<EvidenceRequest, 'log'>,
+  { entry, ...asked }: Omit<EvidenceRequest, 'log'> & { readonly entry?: Uint8Array },
 ): Promise<GatheredEvidence & { readonly name: string }> {
   const names = args.text('names');
   const reader = await connectReader(args, io);
   if (reader) {
     try {
+      if (entry) {
+        const log = args.text('log');
+        if (log === undefined) throw new UsageError('found --entry, expected --log NAME beside it');
+        if (names !== undefined) {
+          throw new UsageError('found --names and --entry, expected both where the authority runs');
+        }
+        return await proveKeptOverNetwork(reader, { ...asked, log, entry });
+      }
       const resolve = names === undefined ? undefined : { reason: reasonOf(names) };
       return await askForEvidence(
         reader,
@@ -84,16 +86,11 @@ async function gather(
   const data = dataOf(args, io);
   const log = await chooseLog(data, args.text('log'));
   const { name } = log;
-  const source = folderEvidence(data, await findLogs(data));
+  const source = entry ? keptEvidence(log, entry) : folderEvidence(data, await findLogs(data));
   await recordReading('ledger evidence', {
     ...{ io, root: data },
     told: { log: name, index: asked.index },
   });
-  const kept = args.text('entry');
-  if (kept !== undefined) {
-    const entry = await read(kept, io);
-    return { name, ...(await keptEvidence(log, { ...asked, entry })) };
-  }
   if (names === undefined) {
     return { name, ...(await gatherEvidence(source, { log: name, ...asked })) };
   }
@@ -101,27 +98,6 @@ async function gather(
   const open = async (entry: Uint8Array): Promise<readonly Uint8Array[]> =>
     (await askOpenings([entry], options))[0] ?? [];
   return { name, ...(await gatherEvidence(source, { log: name, ...asked, open })) };
-}
-
-/** Out of the hashes that are left of a log whose entries were removed; of such a log there is nothing to add. */
-async function keptEvidence(
-  { name, folder, key, removed }: FoundLog,
-  asked: Omit<EvidenceRequest, 'log'> & { readonly entry: Uint8Array },
-): Promise<GatheredEvidence> {
-  if (removed === undefined || key === undefined) {
-    throw new UsageError(`found --entry for ${name}, which holds its entries itself`);
-  }
-  const { timestamps = [], ...kept } = asked;
-  try {
-    const proven = await proveKeptEntry(tileFolder(join(folder, PROOFS_FOLDER)).read, {
-      ...{ ...kept, role: 'subject', verifiers: [parseVerifierKey(key.text)] },
-    });
-    const entries = [{ ...proven, timestamps }];
-    return { text: formatEvidence({ entries, verifierKeys: [key.text] }), roles: ['subject'] };
-  } catch (cause) {
-    if (!(cause instanceof LedgerError)) throw cause;
-    throw new CommandError(`cannot make evidence: ${name}: ${cause.message}`, { cause });
-  }
 }
 
 async function read(path: string, io: Io): Promise<Buffer> {
