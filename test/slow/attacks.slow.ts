@@ -152,8 +152,18 @@ describe('a workload that was taken over', () => {
     expect(await call('GET', '/v1/feed?facts=0&policy=0')).toBe(403);
     expect(await call('POST', '/v1/logs/edge', 'x')).toBe(403);
     expect(await call('GET', '/v1/logs/edge/size')).toBe(403);
+    // The record is for those whom the bank names as its readers.
+    expect(await call('GET', '/v1/published/authority/checkpoint')).toBe(403);
+    expect(await call('POST', '/v1/record/questions', '{}')).toBe(403);
+    expect(await call('POST', '/v1/record/evidence', '{}')).toBe(403);
     // What the operator asks, nobody asks over the network.
-    for (const path of ['/v1/status', '/v1/sessions', '/v1/events', '/v1/points']) {
+    for (const path of [
+      '/v1/status',
+      '/v1/sessions',
+      '/v1/events',
+      '/v1/points',
+      '/v1/record/readings',
+    ]) {
       expect([path, await call('GET', path)]).toEqual([path, 404]);
     }
     await agent.destroy();

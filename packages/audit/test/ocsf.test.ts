@@ -115,6 +115,25 @@ withSchema('the validator that these tests stand on refuses events that OCSF for
   expect(ocsfProblems(ocsf, both)).toEqual([': not just one of privileges,group']);
 });
 
+withSchema('a reading of the record is a read, and a refused one failed', () => {
+  const ocsf = schema();
+  const by = 'spiffe://bank.example/workload/audit-desk';
+  const said = (action: string, more: object = {}) => {
+    const event = sent(toOcsf(eventOf({ kind: 'administration', action, by, ...more })));
+    expect(ocsfProblems(ocsf, event)).toEqual([]);
+    const { activity_id, status_id, severity, entity } = event as Loose;
+    return { activity_id, status_id, severity, entity };
+  };
+  expect(said('record-read')).toEqual({
+    ...{ activity_id: 2, status_id: 1, severity: 'Informational' },
+    entity: { name: 'record', type_id: 99, type: 'record' },
+  });
+  expect(said('record-read-refused', { target: 'edge' })).toEqual({
+    ...{ activity_id: 2, status_id: 2, severity: 'Low' },
+    entity: { name: 'edge', type_id: 99, type: 'record', uid: 'edge' },
+  });
+});
+
 test('a permit is allowed, a refusal denied, and what shadow would have refused observed', () => {
   const control = (more: object) => {
     const { action_id, disposition_id, status_id, message } = toOcsf(

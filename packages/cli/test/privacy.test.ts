@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createServer as createApi } from 'node:http';
 import { request } from 'node:https';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT } from '@countersign/cli';
 import type { DecisionEvent } from '@countersign/model';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -33,6 +34,8 @@ beforeAll(async () => {
   await edit('surfaces/accounts.yaml', [['9001', `${port}`]]);
   await start();
   for (const account of ['22289', '22296', '22289']) await read(edge, account);
+  // Until the authority has collected them.
+  while ((await find()).rows.length < 3) await sleep(50);
 }, 60_000);
 afterAll(async () => {
   stop.abort();

@@ -195,6 +195,7 @@ test('says what is wrong with how it is asked', async () => {
       EXIT.usage,
       /found --log 'egde', expected one of edge; did you mean 'edge'\?/,
     ],
+    [[target, '--vkey', 'x'], EXIT.usage, /found --vkey, expected it beside --authority/],
     [[taken], EXIT.failed, /found 'letter.txt' and no vkey, expected an empty folder/],
   ];
   for (const [words, code, said] of cases) {

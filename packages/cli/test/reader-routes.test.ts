@@ -78,6 +78,42 @@ const get = (path: string) => app.inject({ method: 'GET', url: `/v1/published/ed
 const ask = (payload: object = QUESTION) =>
   app.inject({ method: 'POST', url: '/v1/record/questions', payload });
 
+test('only a named subject that is registered, enabled and not revoked, with an SVID that is not, may read', () => {
+  const peer = { spiffeId: BY, thumbprint: 't' };
+  const reason = (
+    what: {
+      revoked?: string;
+      subject?: 'none' | 'disabled';
+      may?: ('read' | 'resolve')[] | 'none';
+    },
+    right: 'read' | 'resolve' = 'read',
+  ) => {
+    const { may = ['read'] } = what;
+    const access = recordAccess({
+      identity: {
+        isRevoked: (target) => target === what.revoked,
+        subject: (id) =>
+          what.subject === 'none'
+            ? undefined
+            : {
+                ...{ kind: 'subject', id, enabled: what.subject !== 'disabled', owner: 'audit' },
+                ...{ certificates: [], attributes: {}, parents: [] },
+              },
+      } as Parameters<typeof recordAccess>[0]['identity'],
+      readers: () => (may === 'none' ? [] : [{ id: BY, may }]),
+    });
+    return access(peer, right).refusal ?? 'may';
+  };
+  expect(reason({})).toBe('may');
+  expect(reason({ may: ['read', 'resolve'] }, 'resolve')).toBe('may');
+  expect(reason({}, 'resolve')).toBe('reader-unnamed');
+  expect(reason({ may: 'none' })).toBe('reader-unnamed');
+  expect(reason({ revoked: 'subject' })).toBe('subject-revoked');
+  expect(reason({ revoked: 'certificate' })).toBe('certificate-revoked');
+  expect(reason({ subject: 'none' })).toBe('subject-unregistered');
+  expect(reason({ subject: 'disabled' })).toBe('subject-disabled');
+});
+
 test('entries and checkpoints leave after the event of their reading is durable; tiles of hashes show no entry', async () => {
   for (const [path, isTold] of [
     ['checkpoint', true],

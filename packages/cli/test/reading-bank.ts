@@ -11,7 +11,7 @@ const READERS = `record:
 `;
 
 /** A bank whose authority runs, with two readers and a workload that is none, each on a machine of its own. */
-export async function readingBank() {
+export async function readingBank(options: { readonly svidTtl?: string } = {}) {
   const folder = await temporaryFolder();
   const bank = join(folder.path, 'bank');
   const data = join(folder.path, 'data');
@@ -20,7 +20,8 @@ export async function readingBank() {
   const file = join(bank, 'countersign.yaml');
   const config = (await readFile(file, 'utf8'))
     .replace('7401', `${control}`)
-    .replaceAll('7402', `${issuer}`);
+    .replaceAll('7402', `${issuer}`)
+    .replace('svidTtl: 1h', `svidTtl: ${options.svidTtl ?? '1h'}`);
   await writeFile(file, `${config}\n${READERS}`);
   await writeFile(
     join(bank, 'identities/readers.yaml'),

@@ -65,6 +65,31 @@ test('a published log verifies over the network; each run of entries that was re
   ]);
 });
 
+test('a copy of a log is kept over the network, fetched once and proven', async () => {
+  const copy = join(bank.folder, 'copy');
+  const vkey = join(bank.data, 'authority/log/vkey');
+  const words = ['ledger', 'publish', copy, '--log', 'authority'];
+  const first = await desk.run(...words, '--vkey', vkey, '--json');
+  expect([first.code, JSON.parse(first.out)]).toMatchObject([
+    EXIT.ok,
+    { kind: 'published', from: 0, keyFrom: 'you', log: 'authority' },
+  ]);
+  const { out } = await countersign(['ledger', 'verify', '--tiles', copy, '--vkey', vkey]);
+  expect(out).toMatch(/^good/);
+  const again = await desk.run(...words, '--json');
+  expect(JSON.parse(again.out)).toMatchObject({ ok: true, keyFrom: 'the copy' });
+  const unnamed = await desk.run('ledger', 'publish', copy);
+  expect([unnamed.code, unnamed.err]).toEqual([
+    EXIT.usage,
+    expect.stringContaining('found no --log, expected the name of a log there'),
+  ]);
+  const missing = await desk.run('ledger', 'publish', join(bank.folder, 'x'), '--log', 'egde');
+  expect([missing.code, missing.err]).toEqual([
+    EXIT.failed,
+    expect.stringContaining('cannot copy egde: found no such log at https://127.0.0.1:'),
+  ]);
+});
+
 test('the evidence of one event comes over the network, and verifies with nothing of the authority’s', async () => {
   const file = join(bank.folder, 'started.json');
   const made = await desk.run('ledger', 'evidence', '2', '--log', 'authority', '--out', file);

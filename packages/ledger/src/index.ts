@@ -104,6 +104,7 @@ export {
   storedFrames,
   storedSize,
 } from './segment/stored-frames.ts';
+export { copyTiles } from './tiles/copy-tiles.ts';
 export { decodeBundle, encodeBundle } from './tiles/entry-bundle.ts';
 export type { FetchTile } from './tiles/fetch-tile.ts';
 export { httpTiles } from './tiles/http-tiles.ts';

@@ -142,6 +142,30 @@ test('whichever call to the store fails once, what readers see is whole, and the
   }
 });
 
+test('power lost at any call leaves what readers see whole, and the next publisher goes on', async () => {
+  for (let failing = 0; failing < 20; failing++) {
+    const { log, store, open } = await growing(20_000);
+    const first = open();
+    for (const count of [200, 100, 300, 10]) {
+      await appendCommits(log, [count]);
+      if (log.size === 600) {
+        const begun = store.calls.length;
+        store.beforeCall = (_, count) => {
+          if (count >= begun + failing) throw new Error('power lost');
+        };
+      }
+      await first.publish(log.size).catch(() => undefined);
+    }
+    store.powerLoss();
+    await expectWhole(store, openCheckpoint(`${store.files.get('checkpoint')}`, [verifier]).size);
+    const second = open();
+    await appendCommits(log, [5]);
+    expect(await second.publish(log.size)).toMatchObject({ kind: 'published', size: 615 });
+    await expectWhole(store, 615);
+    await second.close();
+  }
+});
+
 test('another publisher is kept out for as long as it is open', async () => {
   const { log, open } = await growing();
   await appendCommits(log, [3]);

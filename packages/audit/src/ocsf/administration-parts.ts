@@ -49,6 +49,12 @@ const ACTIONS: ReadonlyMap<string, (event: AdministrationEvent) => Parts> = new 
     // OCSF 1.9 replaces Account Change by User Management; in 1.8 it is what there is.
     'subject-revoked': ({ target, by }) => account('Disable', target ?? by),
     'subject-reinstated': ({ target, by }) => account('Enable', target ?? by),
+    'record-read': ({ target }) => reading(target),
+    'record-read-refused': (event) => {
+      const refused = reading(event.target);
+      const status = { status_id: 2, status: 'Failure' };
+      return { ...refused, severity: 'Low', attributes: { ...refused.attributes, ...status } };
+    },
     'bundle-published': ({ target }) => ({
       class: 'entityManagement',
       activity: 'Update',
@@ -111,6 +117,20 @@ function lifecycle(activity: string): Parts {
 
 function account(activity: string, subject: string): Parts {
   return { class: 'accountChange', activity, attributes: { user: userOf(subject) } };
+}
+
+/** Somebody read the record, or one of its logs. */
+function reading(log: string | undefined): Parts {
+  return {
+    class: 'entityManagement',
+    activity: 'Read',
+    attributes: {
+      entity: {
+        ...{ name: log ?? 'record', type_id: 99, type: 'record' },
+        ...(log !== undefined && { uid: log }),
+      },
+    },
+  };
 }
 
 /** Scopes, or what says that the token has none: `privileges` must be there. */

@@ -67,7 +67,7 @@ const CLASSES = {
     uid: 3004,
     name: 'Entity Management',
     category: 'Identity & Access Management',
-    activities: { Create: 1, Update: 3, Delete: 4, Activate: 10, Deactivate: 11 },
+    activities: { Create: 1, Read: 2, Update: 3, Delete: 4, Activate: 10, Deactivate: 11 },
   },
   detectionFinding: {
     uid: 2004,

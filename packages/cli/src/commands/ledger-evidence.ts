@@ -9,7 +9,7 @@ export const ledgerEvidenceCommand: Command = {
   operands: 'INDEX',
   operandsMax: 1,
   description:
-    "INDEX is the event's `seq`. The file holds the entry as it was written, its proof up to a signed checkpoint, and where they are\nrecorded the outcome of the decision and the authority's word for the caller's certificate. It is taken out of the published log where\nthere is one; else the whole log is verified on the way. With --authority it comes from there, and that it was taken is in the record.\nWhat names persons stays sealed in the file unless --names says why not; then it opens this event and no other.\n`ledger verify --evidence` checks it, anywhere, with the verifier keys of the point's log and of the authority's:\nboth are in the file too, but whoever made it could have made them.",
+    "INDEX is the event's `seq`. The file holds the entry as it was written, its proof up to a signed checkpoint, and where they are\nrecorded the outcome of the decision and the authority's word for the caller's certificate. It is taken out of the published log where\nthere is one; else the segment of the log that holds it is read and verified.\nWith --authority it comes from there, and that it was taken is in the record.\nWhat names persons stays sealed in the file unless --names says why not; then it opens this event and no other.\n`ledger verify --evidence` checks it, anywhere, with the verifier keys of the point's log and of the authority's:\nboth are in the file too, but whoever made it could have made them.",
   options: {
     data: shared.data,
     log: {
@@ -20,7 +20,7 @@ export const ledgerEvidenceCommand: Command = {
     checkpoint: {
       type: 'string',
       value: 'FILE',
-      help: 'prove it under this checkpoint of before (default: the last)',
+      help: 'prove it under this checkpoint of before (default: the last published, or of its segment)',
     },
     entry: {
       type: 'string',

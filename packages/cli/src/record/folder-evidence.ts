@@ -24,8 +24,7 @@ import {
 type KeyedLog = FoundLog & { readonly key: NonNullable<FoundLog['key']> };
 
 /**
- * Takes evidence out of a data folder: out of the published log where that covers the entry, else out of the log itself,
- * which is verified whole on the way.
+ * Takes evidence out of a data folder: out of the published log where that covers the entry, else out of the log itself.
  */
 export function folderEvidence(root: string, found: readonly FoundLog[]): EvidenceSource {
   const logs = new Map(found.filter(isKeyed).map((log) => [log.name, log]));

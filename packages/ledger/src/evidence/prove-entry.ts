@@ -1,20 +1,22 @@
-import { LedgerError } from '../ledger-error.ts';
+import { corrupt, LedgerError } from '../ledger-error.ts';
 import type { LogDisk } from '../log.ts';
 import { leafHash } from '../merkle/hash.ts';
 import { inclusionProof, rootAt } from '../merkle/make-proof.ts';
-import { MerkleTree } from '../merkle/tree.ts';
+import { type HashSource, MerkleTree } from '../merkle/tree.ts';
 import { type Checkpoint, openCheckpoint } from '../note/checkpoint.ts';
 import type { NoteVerifier } from '../note/verifier-key.ts';
+import { segmentTree } from '../segment/segment-tree.ts';
 import { verifyLog } from '../verify/verify-log.ts';
 import type { EvidenceEntry } from './evidence.ts';
 
 /**
- * Takes one entry out of a log, with what proves it under the log's last checkpoint, or under one that was kept from
- * before, such as one that witnesses or a timestamping authority signed. The log is verified whole on the
- * way; about 64 bytes of memory for each of its entries.
+ * Takes one entry out of a log, with what proves it under the last checkpoint of the segment that holds it, or under one
+ * that was kept from before, such as one that witnesses or a timestamping authority signed. That segment is read and verified; a
+ * kept checkpoint of a tree that ends beyond it takes the whole log, and about 64 bytes of memory for each of its
+ * entries. Where the log is published, {@link provePublishedEntry} takes a few tiles.
  *
- * @throws {LedgerError} `ERR_LEDGER_RANGE` for an index that no checkpoint covers, `ERR_LEDGER_CORRUPT` for a log that
- *   does not verify: nothing is evidence that rests on one; also for one that contradicts `checkpoint`; and what opening `checkpoint` throws
+ * @throws {LedgerError} `ERR_LEDGER_RANGE` for an index that no checkpoint covers, `ERR_LEDGER_CORRUPT` for what was read and
+ *   does not verify: nothing is evidence that rests on that; also for a log that contradicts `checkpoint`; and what opening `checkpoint` throws
  */
 export async function proveEntry(
   disk: LogDisk,
@@ -26,45 +28,38 @@ export async function proveEntry(
     readonly checkpoint?: string;
   },
 ): Promise<EvidenceEntry> {
-  const { index, role, verifiers } = options;
-  const tree = new MerkleTree();
-  let entry: Uint8Array | undefined;
-  const { size, checkpoint, problems } = await verifyLog(disk, {
-    verifiers,
-    onEntry(found) {
-      tree.append(found.bytes);
-      if (found.index === index) entry = Uint8Array.from(found.bytes);
-    },
-  });
-  const problem = problems.find(({ code }) => code !== 'torn');
-  if (problem) {
-    const { file, offset, detail } = problem;
-    throw new LedgerError(
-      'ERR_LEDGER_CORRUPT',
-      `could not prove entry ${index}: found ${detail} in '${file}' at offset ${offset}`,
-      { location: { file, offset } },
-    );
-  }
-  if (entry === undefined) {
-    throw new LedgerError(
-      'ERR_LEDGER_RANGE',
-      `could not prove entry ${index}: found a log of ${size} entries, expected an index below that`,
-    );
-  }
-  const kept = options.checkpoint && openCheckpoint(options.checkpoint, verifiers);
-  if (kept) requireTree(tree, kept);
+  const { index, role, verifiers, checkpoint } = options;
+  const kept = checkpoint === undefined ? undefined : openCheckpoint(checkpoint, verifiers);
+  const segment = await segmentTree(disk, { index, verifiers });
+  const isWithin = kept === undefined || kept.size <= segment.size;
+  const tree = isWithin ? segment : await wholeTree(disk, verifiers);
+  const size = kept?.size ?? segment.size;
+  // First, because what ends before the entry is not in the segment's tree.
+  const proof = inclusionProof(tree, { index, size });
+  if (kept !== undefined) requireTree(tree, kept);
   return {
     role,
     index,
-    entry,
-    leaf: leafHash(entry),
-    proof: inclusionProof(tree, { index, size: kept ? kept.size : size }),
-    checkpoint: options.checkpoint ?? checkpoint,
+    entry: segment.entry,
+    leaf: leafHash(segment.entry),
+    proof,
+    checkpoint: checkpoint ?? segment.checkpoint,
     timestamps: [],
   };
 }
 
-function requireTree(tree: MerkleTree, { size, root }: Checkpoint): void {
+async function wholeTree(disk: LogDisk, verifiers: readonly NoteVerifier[]): Promise<HashSource> {
+  const tree = new MerkleTree();
+  const { problems } = await verifyLog(disk, {
+    verifiers,
+    onEntry: ({ bytes }) => tree.append(bytes),
+  });
+  const problem = problems.find(({ code }) => code !== 'torn');
+  if (problem) throw corrupt(problem, problem.detail);
+  return tree;
+}
+
+function requireTree(tree: HashSource, { size, root }: Checkpoint): void {
   if (size <= tree.size && Buffer.compare(rootAt(tree, size), root) === 0) return;
   throw new LedgerError(
     'ERR_LEDGER_CORRUPT',

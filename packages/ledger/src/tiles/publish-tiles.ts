@@ -110,13 +110,14 @@ export async function openPublication(
 }
 
 /** What stands in the store, authenticated: the empty tree where there is no checkpoint. */
-interface Published {
+export interface Published {
   readonly note: string | undefined;
   readonly origin: string | undefined;
   readonly tree: TileTree;
 }
 
-async function openPublished(
+/** Opens what a store holds; refused when another key signed it. */
+export async function openPublished(
   store: TileStore,
   verifier: NoteVerifier,
 ): Promise<Published | Refused> {
@@ -141,7 +142,7 @@ async function openPublished(
 }
 
 /** The key goes with what is published; what is wrong with the one there, if it is another. */
-async function keepPublishedKey(
+export async function keepPublishedKey(
   store: TileStore,
   { note }: Published,
   key: string,
@@ -334,6 +335,7 @@ export class Publication {
   }
 }
 
-function refused(size: number, code: PublishRefusal, detail: string): Refused {
+/** Makes a refusal. */
+export function refused(size: number, code: PublishRefusal, detail: string): Refused {
   return { kind: 'refused', code, detail, size };
 }

@@ -129,16 +129,31 @@ export class TileTree implements TreeHead {
         `could not read entry: found index ${index}, expected one below ${this.size}`,
       );
     }
-    const tile = Math.floor(index / TILE_WIDTH);
-    const width = tileWidth(this.size, 0, tile);
-    const hashes = await this.#hashes(0, tile);
-    const { file, bytes } = await fetchBundle(this.#fetchTile, { index: tile, width });
-    const { entries, end } = decodeBundle(bytes);
-    const entry = entries[index % TILE_WIDTH];
-    if (entry === undefined || leafHashText(entry.bytes) !== hashes[index % TILE_WIDTH]) {
-      throw corrupt({ file, offset: entry?.offset ?? end }, `other bytes than entry ${index}`);
+    const bundle = await this.#bundle(Math.floor(index / TILE_WIDTH));
+    return authentic(bundle, index % TILE_WIDTH);
+  }
+
+  /**
+   * The up to 256 entries of one bundle, exactly as appended.
+   *
+   * @throws {LedgerError} as `entry`
+   */
+  async entries(bundle: number): Promise<readonly Uint8Array[]> {
+    if (!Number.isSafeInteger(bundle) || tileWidth(this.size, 0, bundle) === 0) {
+      throw new LedgerError(
+        'ERR_LEDGER_RANGE',
+        `could not read entries: found bundle ${bundle}, expected one of a log of ${this.size} entries`,
+      );
     }
-    return entry.bytes;
+    const found = await this.#bundle(bundle);
+    return Array.from({ length: found.width }, (_, at) => authentic(found, at));
+  }
+
+  async #bundle(index: number): Promise<FoundBundle> {
+    const width = tileWidth(this.size, 0, index);
+    const hashes = await this.#hashes(0, index);
+    const { file, bytes } = await fetchBundle(this.#fetchTile, { index, width });
+    return { index, width, hashes, file, ...decodeBundle(bytes) };
   }
 
   /** What a proof asks for does not depend on what it is told, so that it can be asked twice. */
@@ -206,6 +221,23 @@ export class TileTree implements TreeHead {
     }
     return hashes;
   }
+}
+
+interface FoundBundle extends ReturnType<typeof decodeBundle> {
+  readonly index: number;
+  readonly width: number;
+  readonly hashes: readonly HashText[];
+  readonly file: string;
+}
+
+/** An entry of a bundle, if it is the one that the tree has there. */
+function authentic({ index, hashes, file, entries, end }: FoundBundle, at: number): Uint8Array {
+  const entry = entries[at];
+  if (entry === undefined || leafHashText(entry.bytes) !== hashes[at]) {
+    const place = { file, offset: entry?.offset ?? end };
+    throw corrupt(place, `other bytes than entry ${index * TILE_WIDTH + at}`);
+  }
+  return entry.bytes;
 }
 
 /** The tiles that are not full in a tree of `size` leaves, one for each level up to the top. */

@@ -376,7 +376,8 @@ async function segmentOf(disk: LogDisk, numbers: readonly number[], from: number
   return 0;
 }
 
-async function firstIndexOf(disk: LogDisk, file: string): Promise<number | undefined> {
+/** How many entries stand before a segment, as far as its header can be read. */
+export async function firstIndexOf(disk: LogDisk, file: string): Promise<number | undefined> {
   try {
     const total = segmentHeaderBytes(Buffer.from(await disk.readAt(file, 0, 8)));
     if (total === undefined) return undefined;
