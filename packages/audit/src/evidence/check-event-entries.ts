@@ -1,7 +1,13 @@
 import { createPublicKey, hash, type KeyObject, X509Certificate } from 'node:crypto';
 import type { EvidenceCheck, VerifiedEvidenceEntry } from '@countersign/ledger';
 import { type DecisionEvent, decodeEvent, type Event, ModelError } from '@countersign/model';
-import { checkDigests, contentDigests, isSignatureOf, keyThumbprint } from '@countersign/sdk';
+import {
+  checkDigests,
+  contentDigests,
+  isSignatureOf,
+  keyThumbprint,
+  SdkError,
+} from '@countersign/sdk';
 import { checkDpopProof } from './check-dpop-proof.ts';
 import { checkOperation } from './check-operation.ts';
 
@@ -129,7 +135,7 @@ function checkSignature(
   { tokens = [], content }: EventEvidenceOptions,
 ): readonly Check[] {
   const key = importKey(signature);
-  if (!key || keyThumbprint(key) !== signature.keyThumbprint) {
+  if (!key || thumbprintOf(key) !== signature.keyThumbprint) {
     return [check('key', 'bad', 'the key is none, or not the one that the thumbprint names')];
   }
   const checks = [check('key', 'good', `${signature.algorithm} ${signature.keyThumbprint}`)];
@@ -193,15 +199,19 @@ function checkActorSignature(
 function checkCertificate({ certificate, keyThumbprint: of }: Signature, { at }: Event): Check {
   if (certificate === undefined) return check('certificate', 'bad', 'the record holds none');
   let parsed: X509Certificate;
+  let key: KeyObject;
   try {
     parsed = new X509Certificate(Buffer.from(certificate, 'base64'));
+    key = parsed.publicKey;
   } catch {
     return check('certificate', 'bad', 'what the record holds is none');
   }
-  if (keyThumbprint(parsed.publicKey) !== of) {
+  if (thumbprintOf(key) !== of) {
     return check('certificate', 'bad', 'it is of another key than the signature');
   }
-  const name = (parsed.subjectAltName ?? parsed.subject).replaceAll('\n', ', ');
+  // A certificate may have neither name.
+  const names: string | undefined = parsed.subjectAltName ?? parsed.subject;
+  const name = names?.replaceAll('\n', ', ') ?? 'it names nobody';
   return at >= parsed.validFromDate.getTime() && at <= parsed.validToDate.getTime()
     ? check('certificate', 'good', `${name}, valid until ${parsed.validToDate.toISOString()}`)
     : check('certificate', 'bad', 'it was not valid when the event happened');
@@ -225,7 +235,7 @@ function checkToken(
 
 function checkContent({ base }: Signature, content: Uint8Array, fault?: string): Check {
   const field = lineOf(base, 'content-digest');
-  const digests = field === undefined ? undefined : contentDigests(['content-digest', field]);
+  const digests = field === undefined ? undefined : digestsIn(field);
   if (!digests) return check('content', 'bad', 'the signature covers no content');
   const compare = checkDigests(digests);
   compare.update(content);
@@ -233,6 +243,16 @@ function checkContent({ base }: Signature, content: Uint8Array, fault?: string):
   return fault === undefined
     ? check('content', 'good', `${content.length} bytes`)
     : check('content', 'unknown', `it is what was signed, and not known to be what came: ${fault}`);
+}
+
+/** Nothing for a field that names none, or that cannot be read. */
+function digestsIn(field: string): ReturnType<typeof contentDigests> {
+  try {
+    return contentDigests(['content-digest', field]);
+  } catch (error) {
+    if (error instanceof SdkError) return undefined;
+    throw error;
+  }
 }
 
 function checkSupport(role: string, event: Event, subject: Event): readonly Check[] {
@@ -304,6 +324,16 @@ function importKey({ key }: Signature): KeyObject | undefined {
     return createPublicKey({ key: { ...key }, format: 'jwk' });
   } catch {
     return undefined;
+  }
+}
+
+/** Nothing for a key that no JWK of ours names, such as RSA that is bound to PSS. */
+function thumbprintOf(key: KeyObject): string | undefined {
+  try {
+    return keyThumbprint(key);
+  } catch (error) {
+    if (error instanceof SdkError) return undefined;
+    throw error;
   }
 }
 

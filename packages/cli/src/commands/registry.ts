@@ -22,6 +22,7 @@ import { exportOcsfCommand } from './export.ts';
 import { findCommand } from './find.ts';
 import { initCommand } from './init.ts';
 import { ledgerEvidenceCommand } from './ledger-evidence.ts';
+import { ledgerEvidencePageCommand } from './ledger-evidence-page.ts';
 import { ledgerPublishCommand } from './ledger-publish.ts';
 import { ledgerVerifyCommand } from './ledger-verify.ts';
 import { gatewayCommand, sidecarCommand, wrapCommand } from './point.ts';
@@ -53,6 +54,7 @@ export const commands: readonly Command[] = [
   witnessInitCommand,
   witnessCommand,
   ledgerEvidenceCommand,
+  ledgerEvidencePageCommand,
   cedarCheckCommand,
   cedarAuthorizeCommand,
   cedarExplainCommand,
