@@ -108,6 +108,16 @@ describe('what a signed decision says', () => {
       'dpop',
       changed(byDpop, {}, { tokenHash: 'A'.repeat(43) }),
     ],
+    [
+      'a key of a kind that signs no requests',
+      'key',
+      changed(bySvid, {
+        key: generateKeyPairSync('ml-dsa-44').publicKey.export({ format: 'jwk' }) as Record<
+          string,
+          string
+        >,
+      }),
+    ],
     ['a DPoP key that covers no proof', 'dpop', changed(bySvid, { keyFrom: 'dpop' })],
   ])('with %s is bad', (_what, part, event) => {
     expect(badOf(check(event))).toContain(part);
@@ -169,6 +179,14 @@ describe('what a signed decision says', () => {
       const { route: _gone, ...event } = await signedDecision({ keyFrom });
       expect(resultsOf(check(event))['signature']).toBe('unknown');
     });
+  });
+
+  test('whose content digest cannot be read is bad, when content is brought along', () => {
+    const base = bySvid.signature.base.replace(/("content-digest": ).*/, '$1sha-256=:AAAA:');
+    expect(badOf(check(changed(bySvid, { base }), { content: Buffer.from(BODY) }))).toEqual([
+      'signature',
+      'content',
+    ]);
   });
 
   test('with any bit of the signature flipped is bad', () => {

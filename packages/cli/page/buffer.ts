@@ -9,9 +9,18 @@ const plainText = BrowserBuffer.prototype.toString;
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
 BrowserBuffer.from = ((value: unknown, encoding?: unknown, length?: unknown) =>
-  encoding === 'base64url'
-    ? from(value, 'base64')
+  typeof value === 'string' && (encoding === 'base64' || encoding === 'base64url')
+    ? from(lowOctets(value), 'base64')
     : from(value, encoding, length)) as typeof BrowserBuffer.from;
+
+/** Node looks at the low octet of each character alone. */
+function lowOctets(text: string): string {
+  return /[\u0100-\uffff]/.test(text)
+    ? Array.from({ length: text.length }, (_, at) =>
+        String.fromCharCode(text.charCodeAt(at) & 0xff),
+      ).join('')
+    : text;
+}
 
 BrowserBuffer.prototype.toString = function (encoding?: string, start?: number, end?: number) {
   switch (encoding) {

@@ -26,10 +26,12 @@ export function verifyEd25519(
   } catch {
     return false;
   }
+  // Node refuses keys of small order, under which one signature fits many messages, and such points below.
+  if (a.isSmallOrder()) return false;
   const hashed = sha512.create().update(r).update(key).update(message).digest();
   const k = littleEndian(hashed) % ORDER;
-  const found = Point.BASE.multiplyUnsafe(s).subtract(a.multiplyUnsafe(k)).toBytes();
-  return found.every((octet, at) => octet === r[at]);
+  const found = Point.BASE.multiplyUnsafe(s).subtract(a.multiplyUnsafe(k));
+  return !found.isSmallOrder() && found.toBytes().every((octet, at) => octet === r[at]);
 }
 
 function littleEndian(bytes: Uint8Array): bigint {
