@@ -11,6 +11,8 @@ import { type EvidenceCase, evidenceCases } from './support/evidence-cases.ts';
 
 /** What a file can be good in. */
 const PARTS = [
+  'assertion',
+  'authenticator',
   'certificate',
   'checkpoint',
   'credential',

@@ -47,6 +47,14 @@ const PARTS: Readonly<Record<string, CheckWords>> = {
     title: 'Whose the key was',
     asks: "Does the authority's own log say that it was this subject's, at that time?",
   },
+  assertion: {
+    title: "The person's approval",
+    asks: 'Did the authenticator of a person who was verified sign this very transaction, as it was shown, at that time (WebAuthn)?',
+  },
+  authenticator: {
+    title: 'Whose the authenticator was',
+    asks: "Does the authority's own log say that it was registered for this person then, with this key?",
+  },
   dpop: {
     title: 'Proof of possession',
     asks: 'Did the key sign a proof for this token, method and address (DPoP, RFC 9449)?',
@@ -85,6 +93,10 @@ export const ROLES: Readonly<Record<string, CheckWords>> = {
   '': { title: 'The file as a whole', asks: '' },
   subject: { title: 'The record', asks: 'What this evidence is about.' },
   outcome: { title: 'Its outcome', asks: 'A second record: what came of it.' },
+  authenticator: {
+    title: "The person's authenticator",
+    asks: "A record of the authority's log: for whom it was registered, or that it was withdrawn.",
+  },
   credential: {
     title: "The caller's credential",
     asks: "A record of the authority's log: whose certificate it was.",

@@ -43,7 +43,7 @@ export async function openBrowserPage(profile: string): Promise<BrowserPage> {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
-      '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+      '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost',
       `--user-data-dir=${profile}`,
       '--remote-debugging-pipe',
       'about:blank',

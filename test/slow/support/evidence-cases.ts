@@ -9,10 +9,17 @@ import {
   cosignerKey,
   cosignerVerifierKey,
 } from '@countersign/ledger';
-import type { DecisionEvent } from '@countersign/model';
-import { keyThumbprint, publicJwk, signMessage } from '@countersign/sdk';
+import type { AdministrationEvent, DecisionEvent } from '@countersign/model';
+import {
+  keyThumbprint,
+  publicJwk,
+  type RegisteredCredential,
+  signMessage,
+  type TransactionAssertion,
+} from '@countersign/sdk';
 import { exchange, writeLog } from '../../../packages/cli/test/records.ts';
 import { countersign } from '../../../packages/cli/test/test-io.ts';
+import { softwareAuthenticator } from '../../../packages/sdk/test/software-authenticator.ts';
 
 /** One evidence file, and what is brought along to verify it; all of them paths. */
 export interface EvidenceCase {
@@ -38,10 +45,12 @@ type Entry = {
   timestamps: string[];
 };
 type File = { format: string; entries: [Entry, ...Entry[]]; verifierKeys: string[] };
+type Administration = Omit<AdministrationEvent, 'v' | 'origin' | 'seq'>;
 type Signature = NonNullable<DecisionEvent['signature']>;
 
 type Row = readonly [string, EvidenceCase['expected'], Partial<DecisionEvent>];
 
+const PERSON = 'spiffe://bank.example/human/alice';
 const CALLER = 'spiffe://bank.example/partner/example';
 const URI = 'https://api.bank.example/pay/payments';
 const TOKEN = 'e30.e30.c2ln';
@@ -95,6 +104,7 @@ export async function evidenceCases(folder: string): Promise<readonly EvidenceCa
   const flipped = (text: string, bit = 3) =>
     flip(Buffer.from(text, 'base64'), bit).toString('base64');
   const ecSigned = signed(ec).signature;
+  const approvals = approved();
   const decisions: readonly Row[] = [
     ...signers.map((each) => [`signed by ${each.name}`, 'good', signed(each)] as const),
     ...signers.map(
@@ -168,6 +178,7 @@ export async function evidenceCases(folder: string): Promise<readonly EvidenceCa
       'bad',
       { ...signed(ec), signatureFault: 'it was replayed' },
     ],
+    ...approvals.map(({ name, expected, decision }): Row => [name, expected, decision]),
     [
       'with text that is hostile',
       undefined,
@@ -192,10 +203,8 @@ export async function evidenceCases(folder: string): Promise<readonly EvidenceCa
       } as Partial<DecisionEvent>),
     ),
   );
-  const authority = await writeLog(
-    folder,
-    'authority',
-    signers.map(({ name, certificate }) => ({
+  const authority = await writeLog(folder, 'authority', [
+    ...signers.map(({ name, certificate }) => ({
       kind: 'administration' as const,
       id: name,
       at: AT - 1000,
@@ -204,7 +213,8 @@ export async function evidenceCases(folder: string): Promise<readonly EvidenceCa
       target: CALLER,
       detail: { thumbprint: createHash('sha256').update(certificate).digest('base64url') },
     })),
-  );
+    ...approvals.flatMap(({ administration }) => administration),
+  ]);
   const edgeKey = write('edge.vkey', `${edge.vkey}\n`);
   const authorityKey = write('authority.vkey', `${authority.vkey}\n`);
   const keys = [edgeKey, authorityKey];
@@ -484,6 +494,99 @@ export async function evidenceCases(folder: string): Promise<readonly EvidenceCa
     expected: 'bad',
   });
   return made;
+}
+
+/** Decisions that a person approved by each kind of authenticator, or seems to have. */
+function approved(): readonly {
+  readonly name: string;
+  readonly expected: EvidenceCase['expected'];
+  readonly decision: Partial<DecisionEvent>;
+  readonly administration: readonly Administration[];
+}[] {
+  const statement = {
+    subject: PERSON,
+    method: 'POST',
+    targetUri: URI,
+    amount: '5.00 EUR',
+    creditor: 'Caf\u00e9 <b>M\u00fcller</b>',
+    createdSeconds: AT / 1000 - 30,
+    nonce: 'AAAAAAAAAAAAAAAAAAAAAA',
+  };
+  const about = (
+    action: string,
+    { subject: target, ...detail }: RegisteredCredential,
+    at: number,
+  ) => ({
+    kind: 'administration' as const,
+    id: action,
+    at,
+    action,
+    by: 'system',
+    target,
+    detail: { ...detail, origins: [...detail.origins] },
+  });
+  return (['ES256', 'EdDSA', 'RS256'] as const).flatMap((kind) => {
+    const { credential, approve } = softwareAuthenticator(kind, PERSON);
+    const { subject: _person, ...key } = credential;
+    const made = (assertion: TransactionAssertion) => ({
+      subject: PERSON,
+      evidence: 'E3' as const,
+      assertion: { ...assertion, ...key, origins: [...key.origins] },
+    });
+    const good = approve(statement);
+    const signature = flip(Buffer.from(good.signature, 'base64url'), 77).toString('base64url');
+    const second = softwareAuthenticator(kind, PERSON);
+    const { subject: _same, ...secondKey } = second.credential;
+    const unknown = { ...secondKey, origins: [...secondKey.origins] };
+    return [
+      {
+        name: `approved by ${kind}`,
+        expected: 'good' as const,
+        decision: made(good),
+        administration: [about('credential-registered', credential, AT - 5000)],
+      },
+      ...[
+        ['one bit flipped', { ...good, signature }],
+        ['for another domain', approve(statement, { rpId: 'evil.example' })],
+        ['by nobody verified', approve(statement, { flags: 0x01 })],
+        [
+          'at another origin',
+          approve(statement, { clientData: { origin: 'https://evil.example' } }),
+        ],
+        ['over another target', approve({ ...statement, targetUri: `${URI}/other` })],
+        ['long before', approve({ ...statement, createdSeconds: AT / 1000 - 900 })],
+      ].map(([what, assertion]) => ({
+        name: `approved by ${kind}, ${what}`,
+        expected: 'bad' as const,
+        decision: made(assertion as TransactionAssertion),
+        administration: [],
+      })),
+      {
+        name: `approved by ${kind}, which nobody registered`,
+        expected: 'unknown' as const,
+        decision: { ...made(good), assertion: { ...second.approve(statement), ...unknown } },
+        administration: [],
+      },
+      withdrawn(kind),
+    ];
+  });
+  function withdrawn(kind: 'ES256' | 'EdDSA' | 'RS256') {
+    const { credential, approve } = softwareAuthenticator(kind, PERSON);
+    const { subject: _person, ...key } = credential;
+    return {
+      name: `approved by ${kind}, which was withdrawn`,
+      expected: 'bad' as const,
+      decision: {
+        subject: PERSON,
+        evidence: 'E3' as const,
+        assertion: { ...approve(statement), ...key, origins: [...key.origins] },
+      },
+      administration: [
+        about('credential-registered', credential, AT - 5000),
+        about('credential-withdrawn', credential, AT - 4000),
+      ],
+    };
+  }
 }
 
 function signatureOf(

@@ -6,8 +6,10 @@ import {
   contentDigests,
   isSignatureOf,
   keyThumbprint,
+  parseTransactionStatement,
   SdkError,
 } from '@countersign/sdk';
+import { checkAssertion, checkAuthenticator } from './check-assertion.ts';
 import { checkDpopProof } from './check-dpop-proof.ts';
 import { checkOperation } from './check-operation.ts';
 
@@ -31,7 +33,7 @@ const SKEW_MS = 5_000;
  * decision tells of, and that its key was valid then. For {@link verifyEvidence} of `ledger`. Never throws for what an
  * entry holds.
  *
- * Parts: `event`, `signature`, `key`, `certificate`, `dpop`, `token`, `content`, `outcome`, `credential`.
+ * Parts: `event`, `signature`, `key`, `certificate`, `dpop`, `token`, `assertion`, `content`, `outcome`, `credential`, `authenticator`.
  */
 export function checkEventEntries(
   entries: readonly VerifiedEvidenceEntry[],
@@ -57,7 +59,7 @@ export function checkEventEntries(
 /** What is left out must be told: a file is cut more easily than it is forged. */
 function checkAbsences(
   entries: readonly VerifiedEvidenceEntry[],
-  { signature }: DecisionEvent,
+  { signature, assertion }: DecisionEvent,
 ): readonly Check[] {
   const has = (wanted: string) => entries.some(({ role }, at) => at > 0 && role === wanted);
   const checks: Check[] = [];
@@ -72,6 +74,10 @@ function checkAbsences(
   } else if (signature && !has('credential')) {
     const detail = 'the file holds none: whose the certificate is, nothing but itself says';
     checks.push(check('credential', 'unknown', detail));
+  }
+  if (assertion && !has('authenticator')) {
+    const detail = 'the file holds none: whose the authenticator is, nothing but the record says';
+    checks.push(check('authenticator', 'unknown', detail));
   }
   return checks;
 }
@@ -114,9 +120,16 @@ function decided(event: Event): string {
 function checkSubject(event: Event, options: EventEvidenceOptions): readonly Check[] {
   // Only a request has an actor who could have signed.
   if (event.kind !== 'decision') return [];
-  const { signature, signatureFault, dpop } = event;
+  const { signature, signatureFault, dpop, assertion } = event;
   const checks: Check[] = [];
   if (dpop !== undefined) checks.push(checkDpopProof(dpop, event));
+  if (assertion) {
+    checks.push(checkAssertion(assertion, event));
+    if (options.content !== undefined)
+      checks.push(checkApproved(assertion.statement, options.content));
+    // The person's authenticator is what signed then.
+    if (!signature && signatureFault === undefined) return checks;
+  }
   if (!signature) {
     const level = `evidence ${event.evidence ?? 'E0'}`;
     return [
@@ -245,6 +258,14 @@ function checkContent({ base }: Signature, content: Uint8Array, fault?: string):
     : check('content', 'unknown', `it is what was signed, and not known to be what came: ${fault}`);
 }
 
+/** Content that was brought along, against the digest that the person approved. */
+function checkApproved(statement: string, content: Uint8Array): Check {
+  const approved = parseTransactionStatement(statement)?.contentSha256;
+  return approved === hash('sha256', content, 'base64')
+    ? check('content', 'good', `${content.length} bytes, as approved`)
+    : check('content', 'bad', 'it is not what the person approved');
+}
+
 /** Nothing for a field that names none, or that cannot be read. */
 function digestsIn(field: string): ReturnType<typeof contentDigests> {
   try {
@@ -261,6 +282,8 @@ function checkSupport(role: string, event: Event, subject: Event): readonly Chec
       return [checkOutcome(event, subject)];
     case 'credential':
       return [checkCredential(event, subject)];
+    case 'authenticator':
+      return [checkAuthenticator(event, subject)];
     default:
       return [check('role', 'bad', `'${role.slice(0, 64)}' is none that supports an event`)];
   }

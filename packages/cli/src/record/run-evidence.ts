@@ -105,7 +105,7 @@ interface Support {
   readonly from: KeyedLog;
 }
 
-/** The outcome of a decision, and the authority's event about the certificate that signed it. */
+/** The outcome of a decision, and the authority's events about the certificate, and the authenticator, that signed it. */
 async function supportsOf(
   subject: EvidenceEntry,
   log: KeyedLog,
@@ -121,9 +121,25 @@ async function supportsOf(
   if (outcome !== undefined) {
     supports.push({ entry: await prove(log, outcome, 'outcome'), from: log });
   }
-  const { certificate } = event.signature ?? {};
   const authority = logs.find(({ name }) => name === 'authority');
-  if (certificate === undefined || !authority) return supports;
+  if (!authority) return supports;
+  const { certificate } = event.signature ?? {};
+  const { credentialId } = event.assertion ?? {};
+  if (credentialId !== undefined) {
+    // What was said last of it before the event: that it was withdrawn is told, too.
+    const told = await findLast(
+      authority,
+      (other) =>
+        other.kind === 'administration' &&
+        (other.action === 'credential-registered' || other.action === 'credential-withdrawn') &&
+        other.at <= event.at &&
+        other.detail?.['credentialId'] === credentialId,
+    );
+    if (told !== undefined) {
+      supports.push({ entry: await prove(authority, told, 'authenticator'), from: authority });
+    }
+  }
+  if (certificate === undefined) return supports;
   const thumbprint = hash('sha256', Buffer.from(certificate, 'base64'), 'base64url');
   const issued = await find(
     authority,
@@ -139,16 +155,29 @@ async function supportsOf(
   return supports;
 }
 
-async function find(
-  { folder, key }: KeyedLog,
+async function find(log: KeyedLog, fits: (event: Event) => boolean): Promise<number | undefined> {
+  for await (const index of all(log, fits)) return index;
+  return undefined;
+}
+
+async function findLast(
+  log: KeyedLog,
   fits: (event: Event) => boolean,
 ): Promise<number | undefined> {
+  let last: number | undefined;
+  for await (const index of all(log, fits)) last = index;
+  return last;
+}
+
+async function* all(
+  { folder, key }: KeyedLog,
+  fits: (event: Event) => boolean,
+): AsyncGenerator<number> {
   const verifiers = [parseVerifierKey(key.text)];
   for await (const { bytes, index } of verifiedEntries(nodeDisk(folder), { verifiers })) {
     const event = eventOf(bytes);
-    if (event && fits(event)) return index;
+    if (event && fits(event)) yield index;
   }
-  return undefined;
 }
 
 function eventOf(bytes: Uint8Array): Event | undefined {
