@@ -1,3 +1,4 @@
+export { isCredentialKey } from './assertion/cose-key.ts';
 export {
   ASSERTION_FIELD,
   formatTransactionAssertion,

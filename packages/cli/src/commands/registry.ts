@@ -16,6 +16,11 @@ import {
   cedarWhoCommand,
 } from './cedar.ts';
 import { checkCommand } from './check.ts';
+import {
+  credentialListCommand,
+  credentialRegisterCommand,
+  credentialWithdrawCommand,
+} from './credential.ts';
 import { decideCommand } from './decide.ts';
 import { demoCommand } from './demo.ts';
 import { exportOcsfCommand } from './export.ts';
@@ -45,6 +50,9 @@ export const commands: readonly Command[] = [
   statusCommand,
   sessionListCommand,
   revokeCommand,
+  credentialRegisterCommand,
+  credentialWithdrawCommand,
+  credentialListCommand,
   eventsCommand,
   findCommand,
   shadowReportCommand,

@@ -58,6 +58,12 @@ function imported(
   }
 }
 
+/** Whether it is a COSE_Key (base64url) that assertions are verified with: ES256, EdDSA on Ed25519, or RS256. */
+export function isCredentialKey(cose: string): boolean {
+  const bytes = Buffer.from(cose, 'base64url');
+  return bytes.toString('base64url') === cose && credentialKey(bytes) !== undefined;
+}
+
 type Member = number | Uint8Array;
 
 /** A CBOR map from integers to integers and byte strings, canonical: RFC 8949 §4.2.1. */
