@@ -121,7 +121,7 @@ const decision = z.object({
   signature: signature.optional(),
   /** Verified; with evidence E3 its content was compared with the digest in the statement too. */
   assertion: assertion.optional(),
-  /** Why a signature, or an assertion, that came did not count, or not for its content. */
+  /** Why a signature that came did not count, or not for its content. */
   signatureFault: z.string().max(300).optional(),
   /** The DPoP proof, where it is not in `signature.base` already. */
   dpop: z.string().max(8192).optional(),
