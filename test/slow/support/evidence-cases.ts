@@ -179,6 +179,12 @@ export async function evidenceCases(folder: string): Promise<readonly EvidenceCa
       { ...signed(ec), signatureFault: 'it was replayed' },
     ],
     ...approvals.map(({ name, expected, decision }): Row => [name, expected, decision]),
+    // As a point records it: the caller signed, and the person approved.
+    [
+      'approved by ES256, beside what the caller signed',
+      'good',
+      { ...approvals[0]?.decision, ...signed(ec), caller: CALLER },
+    ],
     [
       'with text that is hostile',
       undefined,
