@@ -226,6 +226,20 @@ describe.each(['ES256', 'EdDSA', 'RS256'] as const)('an assertion by %s', (kind)
     );
   });
 
+  test('that is written in another way does not count', () => {
+    const last = Buffer.from(good.signature, 'base64url').toString('base64');
+    for (const signature of [
+      last.padEnd(last.length + 1, '='),
+      `${good.signature}=`,
+      `${good.signature} `,
+    ]) {
+      expect(verifyAssertion({ ...good, signature }, credential)).toEqual({
+        kind: 'unfit',
+        detail: 'its bytes are not base64url in one form',
+      });
+    }
+  });
+
   test('by a key that is registered in another form does not count', () => {
     const key = Buffer.from(credential.publicKey, 'base64url');
     for (const publicKey of [

@@ -51,13 +51,18 @@ export function verifyAssertion(
   // Steps 5 and 6: the credential is the one that was registered for this person.
   if (assertion.credentialId !== credential.credentialId)
     return unfit('it is by another credential');
+  const { authenticatorData, clientDataJson, signature: value } = assertion;
+  // Else one assertion could be written, and kept, in several ways.
+  if (![authenticatorData, clientDataJson, value, credential.publicKey].every(isOneForm)) {
+    return unfit('its bytes are not base64url in one form');
+  }
   const statement = parseTransactionStatement(assertion.statement);
   if (!statement) return unfit('its statement is none');
   if (statement.subject !== credential.subject) return unfit('it is for another person');
-  const clientData = Buffer.from(assertion.clientDataJson, 'base64url');
+  const clientData = Buffer.from(clientDataJson, 'base64url');
   const fault = clientDataFault(clientData, assertion.statement, credential.origins);
   if (fault !== undefined) return unfit(fault);
-  const bytes = Buffer.from(assertion.authenticatorData, 'base64url');
+  const bytes = Buffer.from(authenticatorData, 'base64url');
   const data = readAuthenticatorData(bytes);
   if (!data) return unfit('its authenticator data are none');
   const { rpIdHash, ...said } = data;
@@ -73,7 +78,7 @@ export function verifyAssertion(
   // Steps 21 and 22.
   const message = Buffer.concat([bytes, hash('sha256', clientData, 'buffer')]);
   const algorithm = registered.algorithm === -8 ? null : 'sha256';
-  const signature = Buffer.from(assertion.signature, 'base64url');
+  const signature = Buffer.from(value, 'base64url');
   if (!verify(algorithm, message, registered.key, signature)) {
     return unfit('the signature is not of the registered key');
   }
@@ -108,6 +113,10 @@ function clientDataFault(
   }
   // Another page could have framed the one that showed the transaction.
   return crossOrigin === true ? 'it was made inside another page' : undefined;
+}
+
+function isOneForm(text: string): boolean {
+  return Buffer.from(text, 'base64url').toString('base64url') === text;
 }
 
 function unfit(detail: string): UnfitAssertion {
