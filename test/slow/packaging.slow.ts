@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -37,6 +38,17 @@ test('an installed countersign makes a repository, finds it good, and decides wi
   await run(command, ['init', 'my-bank'], { cwd: folder });
   const { stdout } = await run(command, ['check', 'my-bank', '--json'], { cwd: folder });
   expect(JSON.parse(stdout)).toMatchObject({ ok: true, errors: 0 });
+});
+
+test('an installed countersign writes the page that verifies evidence, whose hash stands in the documents', async () => {
+  const words = ['ledger', 'evidence-page', 'evidence-page.html', '--json'];
+  const { stdout } = await run(command, words, { cwd: folder });
+  const page = readFileSync(join(folder, 'evidence-page.html'));
+  const sha256 = createHash('sha256').update(page).digest('hex');
+  expect(JSON.parse(stdout)).toMatchObject({ sha256, bytes: page.length });
+  const recorded = readFileSync(join(root, 'docs/reference/evidence-page.sha256'), 'utf8');
+  // After a change of what verifies: `npm run page -w packages/cli -- --record`.
+  expect(recorded).toBe(`${sha256}  evidence-page.html\n`);
 });
 
 test.each(['sdk', 'cedar', 'ledger', 'spiffe'])(

@@ -21,6 +21,12 @@ export {
   readEnteredCheckpoints,
 } from './entered-checkpoints.ts';
 export { checkEventEntries, type EventEvidenceOptions } from './evidence/check-event-entries.ts';
+export type { EvidenceStory } from './evidence/evidence-story.ts';
+export {
+  type BroughtAlong,
+  type EvidenceFinding,
+  verifyEventEvidence,
+} from './evidence/verify-event-evidence.ts';
 export type { DeadLetter } from './export/dead-letters.ts';
 export type { ExportRecord, ExportSink, SinkAnswer } from './export/export-sink.ts';
 export type {

@@ -1,9 +1,16 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { checkEventEntries, type EventEvidenceOptions } from '@countersign/audit';
 import type { EvidenceCheck, VerifiedEvidenceEntry } from '@countersign/ledger';
-import { type DecisionEvent, EVENT_VERSION, type Event, encodeEvent } from '@countersign/model';
-import { keyThumbprint, publicJwk } from '@countersign/sdk';
+import {
+  type AdministrationEvent,
+  type DecisionEvent,
+  EVENT_VERSION,
+  type Event,
+  encodeEvent,
+} from '@countersign/model';
+import { keyThumbprint, publicJwk, type TransactionStatement } from '@countersign/sdk';
 import { describe, expect, test } from 'vitest';
+import { softwareAuthenticator } from '../../sdk/test/software-authenticator.ts';
 import { AT, BODY, issued, signedDecision, TOKEN } from './support/signed-decision.ts';
 
 function entryOf(event: Event, role = 'subject'): VerifiedEvidenceEntry {
@@ -108,6 +115,16 @@ describe('what a signed decision says', () => {
       'dpop',
       changed(byDpop, {}, { tokenHash: 'A'.repeat(43) }),
     ],
+    [
+      'a key of a kind that signs no requests',
+      'key',
+      changed(bySvid, {
+        key: generateKeyPairSync('ml-dsa-44').publicKey.export({ format: 'jwk' }) as Record<
+          string,
+          string
+        >,
+      }),
+    ],
     ['a DPoP key that covers no proof', 'dpop', changed(bySvid, { keyFrom: 'dpop' })],
   ])('with %s is bad', (_what, part, event) => {
     expect(badOf(check(event))).toContain(part);
@@ -169,6 +186,14 @@ describe('what a signed decision says', () => {
       const { route: _gone, ...event } = await signedDecision({ keyFrom });
       expect(resultsOf(check(event))['signature']).toBe('unknown');
     });
+  });
+
+  test('whose content digest cannot be read is bad, when content is brought along', () => {
+    const base = bySvid.signature.base.replace(/("content-digest": ).*/, '$1sha-256=:AAAA:');
+    expect(badOf(check(changed(bySvid, { base }), { content: Buffer.from(BODY) }))).toEqual([
+      'signature',
+      'content',
+    ]);
   });
 
   test('with any bit of the signature flipped is bad', () => {
@@ -353,5 +378,107 @@ describe('what supports it', () => {
     ['an outcome under a role that nobody knows', outcome, 'friend'],
   ])('is not %s', (_what, event, role) => {
     expect(support(event, role)).toEqual([role === 'friend' ? 'role' : role]);
+  });
+});
+
+describe('what a person approved', () => {
+  const authenticator = softwareAuthenticator('ES256');
+  const { subject: PERSON, origins, ...rest } = authenticator.credential;
+  const key = { ...rest, origins: [...origins] };
+  const statement: TransactionStatement = {
+    subject: PERSON,
+    method: 'POST',
+    targetUri: 'https://api.bank.example/open-banking/payments',
+    contentSha256: createHash('sha256').update(BODY).digest('base64'),
+    amount: '5.00 EUR',
+    creditor: 'Bob',
+    createdSeconds: Math.floor(AT / 1000) - 60,
+    nonce: 'AAAAAAAAAAAAAAAAAAAAAA',
+  };
+  const { signature: _none, ...unsigned } = bySvid;
+  const approved = (change: Partial<TransactionStatement> = {}): DecisionEvent => ({
+    ...unsigned,
+    subject: PERSON,
+    evidence: 'E3',
+    assertion: {
+      ...authenticator.approve({ ...statement, ...change }),
+      ...key,
+    },
+  });
+  const registered = (change: Partial<AdministrationEvent> = {}): AdministrationEvent => ({
+    ...issued(bySvid),
+    action: 'credential-registered',
+    target: PERSON,
+    detail: key,
+    ...change,
+  });
+  const with_ = (event: AdministrationEvent) =>
+    check(approved(), {}, [entryOf(event, 'authenticator')]);
+
+  test('is good with the registration, and says what was shown', () => {
+    const found = with_(registered());
+    expect(resultsOf(found)).toEqual({
+      event: 'good',
+      assertion: 'good',
+      authenticator: 'good',
+      outcome: 'unknown',
+    });
+    expect(found.find(({ part }) => part === 'assertion')?.detail).toBe(
+      `POST ${statement.targetUri} 5.00 EUR to 'Bob', approved by ${PERSON} at https://pay.bank.example (ES256, a key of one device, count 0)`,
+    );
+  });
+
+  test('is unknown without the registration', () => {
+    expect(resultsOf(check(approved()))).toMatchObject({
+      assertion: 'good',
+      authenticator: 'unknown',
+    });
+  });
+
+  test('is compared with content that is brought along', () => {
+    expect(resultsOf(check(approved(), { content: Buffer.from(BODY) }))['content']).toBe('good');
+    expect(badOf(check(approved(), { content: Buffer.from('x') }))).toEqual(['content']);
+  });
+
+  test.each<[string, Partial<TransactionStatement>]>([
+    ['another method', { method: 'GET' }],
+    ['another route', { targetUri: 'https://api.bank.example/consents' }],
+    ['another time', { createdSeconds: Math.floor(AT / 1000) - 306 }],
+    ['a later time', { createdSeconds: Math.floor(AT / 1000) + 7 }],
+    ['another person', { subject: 'spiffe://bank.example/human/mallory' }],
+  ])('over %s is bad', (_what, change) => {
+    expect(badOf(check(approved(change)))).toEqual(['assertion']);
+  });
+
+  test.each<[string, Partial<AdministrationEvent>]>([
+    ['of another person', { target: 'spiffe://bank.example/human/mallory' }],
+    ["of a point's log", { origin: 'bank.example/edge' }],
+    ['made afterwards', { at: AT + 1 }],
+    ['withdrawn', { action: 'credential-withdrawn' }],
+    ['of another kind', { action: 'svid-issued' }],
+    ['of another authenticator', { detail: { ...key, credentialId: 'AAAA' } }],
+    ['of another key', { detail: { ...key, publicKey: 'AAAA' } }],
+    ['for another domain', { detail: { ...key, rpId: 'evil.example' } }],
+    ['for another origin', { detail: { ...key, origins: ['https://evil.example'] } }],
+  ])('with a registration %s is bad', (_what, change) => {
+    expect(badOf(with_(registered(change)))).toEqual(['authenticator']);
+  });
+
+  test('is bad when any member of the record is damaged', () => {
+    const event = approved();
+    const assertion = event.assertion as NonNullable<typeof event.assertion>;
+    for (const name of [
+      'statement',
+      'credentialId',
+      'authenticatorData',
+      'clientDataJson',
+      'signature',
+      'publicKey',
+      'rpId',
+    ] as const) {
+      const damaged = { ...event, assertion: { ...assertion, [name]: `${assertion[name]}A` } };
+      const found = check(damaged, {}, [entryOf(registered(), 'authenticator')]);
+      expect([name, badOf(found).length > 0]).toEqual([name, true]);
+    }
   });
 });

@@ -1,6 +1,8 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT } from '@countersign/cli';
+import { cosignerKey, cosignerVerifierKey } from '@countersign/ledger';
 import { describe, expect, test } from 'vitest';
 import { exchange, START_MS, writeLog } from './records.ts';
 import { signedExchange } from './signed-exchange.ts';
@@ -273,5 +275,22 @@ describe('ledger evidence', () => {
     const found = await countersign(['ledger', 'evidence', ...words, '--data', data.path]);
     expect(found.code).toBe(code);
     expect(found.err).toContain(message);
+  });
+
+  test('wants every witness that is named to have cosigned, and takes no quorum', async () => {
+    await using data = await temporaryFolder();
+    const { vkey, authority } = await written(data.path);
+    const { out } = await countersign(['ledger', 'evidence', '2', '--data', data.path]);
+    const file = join(data.path, 'evidence.json');
+    await writeFile(file, out);
+    const { privateKey } = generateKeyPairSync('ed25519');
+    const witness = cosignerVerifierKey(cosignerKey({ name: 'witness.example', privateKey }));
+    const words = ['ledger', 'verify', '--evidence', file, '--vkey', vkey, '--vkey', authority];
+    const found = await countersign([...words, '--witness', witness]);
+    expect(found.code).toBe(EXIT.negative);
+    expect(found.out).toContain('BAD  subject witness: could not open note: found 1 signatures');
+    const asked = await countersign([...words, '--witness', witness, '--quorum', '1']);
+    expect([asked.code, asked.out]).toEqual([EXIT.usage, '']);
+    expect(asked.err).toContain('found --quorum beside --evidence');
   });
 });

@@ -148,6 +148,7 @@ export function createEnforcementPoint(options: EnforcementPointOptions): Enforc
       transactionTokens: createVerifiedTokens(),
       proofs: createProofMemory(now()),
       signatures: createProofMemory(now()),
+      approvals: createProofMemory(now(), LIMITS.approvalAgeMs),
       throttle: createFailureThrottle(),
     },
   };

@@ -1,5 +1,6 @@
 import { compactId, invariant } from '@countersign/model';
 import { accessRequest } from './access-request.ts';
+import { verifyApproval } from './authenticate/approval.ts';
 import { authenticate } from './authenticate/authenticate.ts';
 import type { Identity } from './authenticate/identity.ts';
 import { type SignatureFinding, verifyRequestSignature } from './authenticate/request-signature.ts';
@@ -103,7 +104,11 @@ async function judge(
   const signature = fields.isSigned
     ? verifyRequestSignature(exchange, identity, fields, context.authentication)
     : UNSIGNED;
-  const proven: Identity = signature.kind === 'good' ? { ...identity, evidence: 'E2' } : identity;
+  const approval = verifyApproval(exchange, identity, fields, signature, context.authentication);
+  const proven: Identity =
+    signature.kind === 'good'
+      ? { ...identity, evidence: approval.kind === 'good' ? 'E3' : 'E2' }
+      : identity;
   const request = accessRequest(exchange, proven, description, surface, context.now());
   const judged: Verdict = {
     ...verdict,
@@ -111,8 +116,11 @@ async function judge(
     description,
     request,
     transactionId: identity.transaction?.id ?? transactionId(),
-    ruling: decide(request, { identity: proven, description, surface, signature }, point),
-    signature: signatureVerdict(signature),
+    ruling: decide(request, { identity: proven, description, surface, signature, approval }, point),
+    signature: {
+      ...signatureVerdict(signature),
+      ...(approval.kind === 'good' && { assertion: approval.record }),
+    },
   };
   return signature.kind === 'good' && content ? compareContent(judged, signature, content) : judged;
 }

@@ -47,7 +47,9 @@ export const LIMITS = {
   factsAheadMs: 60_000,
   /** How old a DPoP proof may be. */
   proofAgeMs: 60_000,
-  /** DPoP proofs remembered, and apart from them signed requests; when full, further proofs are refused (`authentication-throttled`). */
+  /** How long ago a person's approval may have been asked for: they read, and reach for a key. */
+  approvalAgeMs: 300_000,
+  /** DPoP proofs remembered, and apart from them signed requests and approvals; when full, further proofs are refused (`authentication-throttled`). */
   proofs: 100_000,
   /** DPoP proofs, or signed requests, remembered of one key, so that one client cannot fill the memory for all. */
   proofsOfOneKey: 10_000,

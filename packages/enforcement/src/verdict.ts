@@ -11,6 +11,8 @@ export interface SignatureVerdict {
   readonly record?: NonNullable<DecisionEvent['signature']>;
   /** Why it does not count, or not for its content. */
   readonly fault?: string;
+  /** There when the person approved this request. */
+  readonly assertion?: NonNullable<DecisionEvent['assertion']>;
 }
 
 /** What the first three verbs came to. */

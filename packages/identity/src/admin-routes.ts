@@ -16,10 +16,19 @@ const revocationShape = z.strictObject({
   reason: z.string().min(1).max(1000),
 });
 
+const credentialShape = z.strictObject({
+  credentialId: z.string().max(1364),
+  publicKey: z.string().max(1024),
+  rpId: z.string().max(253),
+  origins: z.array(z.string().max(512)).max(16),
+  subject: z.string().max(2048),
+});
+
 /**
  * What the operator asks of the authority, for a unix socket that only the operator can open:
  * `POST /v1/join-tokens`, `GET /v1/sessions`, `GET /v1/subjects`, `GET /v1/points`, `POST /v1/revocations`,
- * `DELETE /v1/revocations/<target>/<value>` (the value percent-encoded).
+ * `DELETE /v1/revocations/<target>/<value>` (the value percent-encoded), `GET` and `POST /v1/credentials`,
+ * `DELETE /v1/credentials/<id>`.
  *
  * @param options `by` names the operator in the record
  */
@@ -54,6 +63,19 @@ export function adminRoutes(options: {
       return reply.code(201).send({ target, value, reason, untilMs: result.untilMs });
     });
 
+    app.get('/v1/credentials', async () => identity.credentials());
+
+    app.post('/v1/credentials', async (request, reply) => {
+      const credential = credentialShape.parse(request.body);
+      const result = await identity.registerCredential(credential, { by });
+      return result.isGranted ? reply.code(201).send(credential) : refused(reply, result);
+    });
+
+    app.delete<{ Params: { '*': string } }>('/v1/credentials/*', async (request, reply) => {
+      const result = await identity.withdrawCredential(request.params['*'], { by });
+      return result.isGranted ? reply.code(204).send() : refused(reply, result);
+    });
+
     // A wildcard: a SPIFFE ID may be longer than what Fastify takes as a named parameter.
     app.delete<{ Params: { target: string; '*': string } }>(
       '/v1/revocations/:target/*',
@@ -66,12 +88,18 @@ export function adminRoutes(options: {
   };
 }
 
+/** Others are of what is not there. */
+const OPERATOR_ANSWERS: Partial<Record<Refusal['code'], { status: number; title: string }>> = {
+  'subject-disabled': { status: 409, title: 'Conflict' },
+  'credential-registered': { status: 409, title: 'Conflict' },
+  'credential-malformed': { status: 422, title: 'Unprocessable Content' },
+};
+
 /** The operator is told why. */
 function refused(
   reply: Parameters<typeof problem>[0],
   { code, detail }: Refusal,
 ): ReturnType<typeof problem> {
-  const status = code === 'subject-disabled' ? 409 : 404;
-  const title = status === 409 ? 'Conflict' : 'Not Found';
+  const { status, title } = OPERATOR_ANSWERS[code] ?? { status: 404, title: 'Not Found' };
   return problem(reply, { status, title, detail: `${code}: ${detail}` });
 }

@@ -1,5 +1,6 @@
 export { adminRoutes } from './admin-routes.ts';
 export { controlRoutes } from './control-routes.ts';
+export type { CredentialResult } from './credentials.ts';
 export { IdentityError, type IdentityErrorCode } from './identity-error.ts';
 export type { Issuer } from './issuer/issuer.ts';
 export { issuerAdapter } from './issuer/issuer-adapter.ts';

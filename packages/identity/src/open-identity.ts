@@ -1,8 +1,10 @@
 import type { KeyObject } from 'node:crypto';
 import type { Clock, Fact, Registration } from '@countersign/model';
+import type { RegisteredCredential } from '@countersign/sdk';
 import { createX509Authority, type X509Authority, type X509Svid } from '@countersign/spiffe';
 import { type Database, type FactLog, migrate, type TrustAnchors } from '@countersign/state';
 import { certificateChanges, certificatesOf } from './certificate-changes.ts';
+import { type CredentialResult, Credentials } from './credentials.ts';
 import { IdentityError } from './identity-error.ts';
 import { createIssuer, type Issuer } from './issuer/issuer.ts';
 import { createToken, JOIN_TOKEN_TTL_SECONDS, JOIN_TOKEN_TTL_SECONDS_MAX } from './join-tokens.ts';
@@ -73,6 +75,18 @@ export interface Identity {
   /** Ends it at every enforcement point; what it would take to get it back is refused too. */
   revoke(request: RevocationRequest): Promise<RevocationResult>;
   reinstate(request: Omit<RevocationRequest, 'reason'>): Promise<RevocationResult>;
+  /** People's authenticators that are registered. */
+  credentials(): readonly RegisteredCredential[];
+  /** Registers a person's authenticator, for a subject that is registered and enabled. */
+  registerCredential(
+    credential: RegisteredCredential,
+    options: { readonly by: string },
+  ): Promise<CredentialResult>;
+  /** What it approves from now on counts nowhere. */
+  withdrawCredential(
+    credentialId: string,
+    options: { readonly by: string },
+  ): Promise<CredentialResult>;
   isRevoked(target: RevocationRequest['target'], value: string): boolean;
   /** Removes facts that have done their time; to be called now and then. */
   sweep(): Promise<void>;
@@ -135,6 +149,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     now,
     tokenTtlSecondsMax: accessTokenTtlSeconds,
   });
+  const credentials = new Credentials({ factLog, record });
   // What changes who is registered or revoked, and what is granted by it, runs one at a time.
   const serial = new Serial();
   const svids = new Svids({
@@ -218,6 +233,11 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     sessions: () => liveSessions(database, now()),
     revoke: (request) => serial.run(() => revocations.revoke(request)),
     reinstate: (request) => serial.run(() => revocations.reinstate(request)),
+    credentials: () => credentials.all(),
+    registerCredential: (credential, { by }) =>
+      serial.run(() => credentials.register(credential, by)),
+    withdrawCredential: (credentialId, { by }) =>
+      serial.run(() => credentials.withdraw(credentialId, by)),
     isRevoked: (target, value) => revocations.covers(target, value),
     sweep: () =>
       serial.run(async () => {

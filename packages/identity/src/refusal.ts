@@ -17,6 +17,8 @@ export type RefusalCode =
   | 'subject-disabled'
   | 'subject-revoked'
   | 'log-key-changed'
+  | 'credential-malformed'
+  | 'credential-registered'
   | 'not-found';
 
 /** A request that was not carried out: an answer, not an error. */
@@ -59,6 +61,8 @@ export const PUBLIC_ANSWERS: Readonly<
     'subject-disabled': subject,
     'subject-revoked': subject,
     'log-key-changed': forbidden('the log of this point is verified with another key'),
+    'credential-malformed': badRequest('this is no authenticator of a person'),
+    'credential-registered': { status: 409, title: 'Conflict', detail: 'it is registered already' },
     'not-found': { status: 404, title: 'Not Found', detail: 'there is no such thing' },
   };
 })();

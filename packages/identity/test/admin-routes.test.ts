@@ -5,6 +5,7 @@ import { adminRoutes } from '@countersign/identity';
 import { type FastifyInstance, fastify } from 'fastify';
 import { Client } from 'undici';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { softwareAuthenticator } from '../../sdk/test/software-authenticator.ts';
 import {
   id,
   last,
@@ -159,6 +160,83 @@ describe('the admin socket', () => {
     ['without reason', { target: 'subject', value: alice }, 400],
   ])('does not revoke %s', async (_, json, status) => {
     expect((await call('POST', '/v1/revocations', json)).status).toBe(status);
+  });
+
+  describe("a person's authenticator", () => {
+    const { credential } = softwareAuthenticator('ES256', alice);
+    const { credentialId, publicKey, rpId } = credential;
+    const path = `/v1/credentials/${credentialId}`;
+
+    test('is registered and withdrawn, each an event of its own, and a fact as long as it is registered', async () => {
+      expect(await call('POST', '/v1/credentials', credential)).toMatchObject({
+        status: 201,
+        body: credential,
+      });
+      const detail = { credentialId, publicKey, rpId, origins: credential.origins };
+      expect(last(authority, 'administration')).toEqual({
+        ...{ kind: 'administration', action: 'credential-registered', by: 'local:uid=0' },
+        ...{ target: alice, detail },
+      });
+      expect((await call('GET', '/v1/credentials')).body).toEqual([credential]);
+      expect(authority.factLog.get(`credential ${credentialId}`)).toEqual({
+        ...{ kind: 'credential', id: credentialId, subject: alice },
+        ...{ publicKey, rpId, origins: credential.origins },
+      });
+      expect((await call('DELETE', path)).status).toBe(204);
+      expect(last(authority, 'administration')).toEqual({
+        ...{ kind: 'administration', action: 'credential-withdrawn', by: 'local:uid=0' },
+        ...{ target: alice, detail: { credentialId } },
+      });
+      expect((await call('GET', '/v1/credentials')).body).toEqual([]);
+      expect(authority.factLog.get(`credential ${credentialId}`)).toBeUndefined();
+      expect((await call('DELETE', path)).status).toBe(404);
+    });
+
+    test('stays the one of its person until it is withdrawn', async () => {
+      await authority.identity.applyRegistrations(
+        [registration('human/alice'), registration('human/bob')],
+        [],
+      );
+      await call('POST', '/v1/credentials', credential);
+      const moved = { ...credential, subject: id('human/bob') };
+      expect((await call('POST', '/v1/credentials', moved)).status).toBe(409);
+      expect((await call('GET', '/v1/credentials')).body).toEqual([credential]);
+      await call('DELETE', path);
+      expect((await call('POST', '/v1/credentials', moved)).status).toBe(201);
+    });
+
+    test('is not registered when that cannot be recorded', async () => {
+      authority.failRecording(true);
+      expect((await call('POST', '/v1/credentials', credential)).status).toBe(500);
+      expect((await call('GET', '/v1/credentials')).body).toEqual([]);
+    });
+
+    test.each<[string, Readonly<Record<string, unknown>>, number]>([
+      ['of nobody', { subject: id('human/nobody') }, 404],
+      ['of somebody who is disabled', { subject: id('human/off') }, 409],
+      ['with a key that is none', { publicKey: 'AAAA' }, 422],
+      ['with an ID that is no base64url', { credentialId: 'a b c d e f' }, 422],
+      ['for no domain', { rpId: 'https://bank.example' }, 422],
+      ['at no origin', { origins: [] }, 422],
+      ['at an origin of another domain', { origins: ['https://evilbank.example'] }, 422],
+      ['at an origin without TLS', { origins: ['http://bank.example'] }, 422],
+      ['at an address with a path', { origins: ['https://bank.example/pay'] }, 422],
+      ['with another member', { more: 1 }, 400],
+    ])('%s is not registered', async (_what, change, status) => {
+      const odd = { ...credential, ...change };
+      expect((await call('POST', '/v1/credentials', odd)).status).toBe(status);
+      expect((await call('GET', '/v1/credentials')).body).toEqual([]);
+    });
+
+    test('of a workload is not registered', async () => {
+      const subject = id('workload/payments/api');
+      await authority.identity.applyRegistrations([registration('workload/payments/api')], []);
+      const { status, body } = await call('POST', '/v1/credentials', { ...credential, subject });
+      expect([status, body.detail]).toEqual([
+        422,
+        `credential-malformed: found ${subject}, expected a person`,
+      ]);
+    });
   });
 
   test('shows nothing of what went wrong inside', async () => {

@@ -94,6 +94,22 @@ const signature = z.object({
   certificate: z.string().max(8192).optional(),
 });
 
+const base64url = (max: number) => z.string().max(max);
+
+/** What a person's authenticator signed over this transaction (WebAuthn): all that a stranger needs to verify it again. */
+const assertion = z.object({
+  /** The text whose SHA-256 is the challenge. */
+  statement: z.string().max(8192),
+  credentialId: base64url(1364),
+  authenticatorData: base64url(1366),
+  clientDataJson: base64url(2731),
+  signature: base64url(683),
+  /** As it was registered: COSE_Key. */
+  publicKey: base64url(1024),
+  rpId: z.string().max(253),
+  origins: z.array(z.string().max(512)).max(16),
+});
+
 const decision = z.object({
   ...envelope,
   ...request,
@@ -117,6 +133,8 @@ const decision = z.object({
   stateChanging: z.boolean().optional(),
   /** Verified; with evidence E2 its content was compared with the digest too. */
   signature: signature.optional(),
+  /** Verified; with evidence E3 its content was compared with the digest in the statement too. */
+  assertion: assertion.optional(),
   /** Why a signature that came did not count, or not for its content. */
   signatureFault: z.string().max(300).optional(),
   /** The DPoP proof, where it is not in `signature.base` already. */

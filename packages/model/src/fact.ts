@@ -67,6 +67,18 @@ const schema = z.discriminatedUnion('kind', [
     surfaces: z.array(z.string()),
     notAfterMs: z.number().int(),
   }),
+  /** A person's authenticator (WebAuthn): with which key it approves transactions. */
+  z.strictObject({
+    kind: z.literal('credential'),
+    /** Credential ID, base64url; so without white space. */
+    id: z.string().regex(/^\S+$/),
+    /** SPIFFE ID of the person. */
+    subject: z.string(),
+    /** COSE_Key, base64url. */
+    publicKey: z.string(),
+    rpId: z.string(),
+    origins: z.array(z.string()),
+  }),
   /** The X.509 authorities of a trust domain (SPIFFE bundle), DER in base64. */
   z.strictObject({
     kind: z.literal('trust-bundle'),
@@ -104,6 +116,8 @@ export function factKey(fact: Fact): string {
       return `issuer-key ${fact.issuer} ${fact.kid}`;
     case 'transaction-key':
       return `transaction-key ${fact.kid}`;
+    case 'credential':
+      return `credential ${fact.id}`;
     case 'trust-bundle':
       return `trust-bundle ${fact.trustDomain}`;
     default:

@@ -59,7 +59,13 @@ const FIELDS: Fields = {
     ...{ ...common, ...request, effect: true, enforced: true, reason: true, detail: true },
     ...{ action: true, resource: true, context: true, resourceParents: true, policies: true },
     ...{ errors: true, policyVersion: true, factSequence: true, factsAgeMs: true },
-    ...{ microseconds: true, stateChanging: true, signature: true, signatureFault: true },
+    ...{
+      microseconds: true,
+      stateChanging: true,
+      signature: true,
+      assertion: true,
+      signatureFault: true,
+    },
     ...{ dpop: true, evidenceVouched: true },
   },
   outcome: {

@@ -16,6 +16,7 @@ const identities = [
   }),
   fc.record({ kind: fc.constant('issuer-key'), issuer: word, kid: name }),
   fc.record({ kind: fc.constant('transaction-key'), kid: name }),
+  fc.record({ kind: fc.constant('credential'), id: word }),
   fc.record({ kind: fc.constant('trust-bundle'), trustDomain: name }),
 ] as fc.Arbitrary<Record<string, string>>[];
 /** Two of any kinds, or, more telling, two of the same. */
@@ -44,6 +45,8 @@ function factOf(id: Record<string, string>, salt: number): Fact {
       return parseFact({ ...id, ...key });
     case 'transaction-key':
       return parseFact({ ...id, ...key, holder: 'h', surfaces: [] });
+    case 'credential':
+      return parseFact({ ...id, subject: 's', publicKey: `${salt}`, rpId: 'r', origins: [] });
     default:
       return parseFact({ ...id, x509Authorities: [`${salt}`] });
   }

@@ -1,3 +1,22 @@
+export { isCredentialKey } from './assertion/cose-key.ts';
+export {
+  ASSERTION_FIELD,
+  formatTransactionAssertion,
+  parseTransactionAssertion,
+  type TransactionAssertion,
+} from './assertion/transaction-assertion.ts';
+export {
+  formatTransactionStatement,
+  parseTransactionStatement,
+  type TransactionStatement,
+  transactionChallenge,
+} from './assertion/transaction-statement.ts';
+export {
+  type RegisteredCredential,
+  type UnfitAssertion,
+  type VerifiedAssertion,
+  verifyAssertion,
+} from './assertion/verify-assertion.ts';
 export { connectWorkload } from './connect-workload.ts';
 export { SdkError, type SdkErrorCode } from './sdk-error.ts';
 export { acceptSignature } from './signature/accept-signature.ts';

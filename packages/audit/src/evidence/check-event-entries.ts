@@ -1,8 +1,16 @@
 import { createPublicKey, hash, type KeyObject, X509Certificate } from 'node:crypto';
 import type { EvidenceCheck, VerifiedEvidenceEntry } from '@countersign/ledger';
 import { type DecisionEvent, decodeEvent, type Event, ModelError } from '@countersign/model';
-import { checkDigests, contentDigests, isSignatureOf, keyThumbprint } from '@countersign/sdk';
+import {
+  checkDigests,
+  contentDigests,
+  isSignatureOf,
+  keyThumbprint,
+  parseTransactionStatement,
+  SdkError,
+} from '@countersign/sdk';
 import { type Revealed, revealByOpenings } from '../privacy/reveal-event.ts';
+import { checkAssertion, checkAuthenticator } from './check-assertion.ts';
 import { checkDpopProof } from './check-dpop-proof.ts';
 import { checkOperation } from './check-operation.ts';
 
@@ -26,7 +34,7 @@ const SKEW_MS = 5_000;
  * decision tells of, and that its key was valid then. For {@link verifyEvidence} of `ledger`. Never throws for what an
  * entry holds.
  *
- * Parts: `event`, `sealed`, `signature`, `key`, `certificate`, `dpop`, `token`, `content`, `outcome`, `credential`.
+ * Parts: `event`, `sealed`, `signature`, `key`, `certificate`, `dpop`, `token`, `assertion`, `content`, `outcome`, `credential`, `authenticator`.
  */
 export function checkEventEntries(
   entries: readonly VerifiedEvidenceEntry[],
@@ -52,7 +60,7 @@ export function checkEventEntries(
 /** What is left out must be told: a file is cut more easily than it is forged. */
 function checkAbsences(
   entries: readonly VerifiedEvidenceEntry[],
-  { signature }: DecisionEvent,
+  { signature, assertion }: DecisionEvent,
 ): readonly Check[] {
   const has = (wanted: string) => entries.some(({ role }, at) => at > 0 && role === wanted);
   const checks: Check[] = [];
@@ -67,6 +75,10 @@ function checkAbsences(
   } else if (signature && !has('credential')) {
     const detail = 'the file holds none: whose the certificate is, nothing but itself says';
     checks.push(check('credential', 'unknown', detail));
+  }
+  if (assertion && !has('authenticator')) {
+    const detail = 'the file holds none: whose the authenticator is, nothing but the record says';
+    checks.push(check('authenticator', 'unknown', detail));
   }
   return checks;
 }
@@ -135,9 +147,16 @@ function decided(event: Event): string {
 function checkSubject(event: Event, options: EventEvidenceOptions): readonly Check[] {
   // Only a request has an actor who could have signed.
   if (event.kind !== 'decision') return [];
-  const { signature, signatureFault, dpop } = event;
+  const { signature, signatureFault, dpop, assertion } = event;
   const checks: Check[] = [];
   if (dpop !== undefined) checks.push(checkDpopProof(dpop, event));
+  if (assertion) {
+    checks.push(checkAssertion(assertion, event));
+    if (options.content !== undefined)
+      checks.push(checkApproved(assertion.statement, options.content));
+    // The person's authenticator is what signed then.
+    if (!signature && signatureFault === undefined) return checks;
+  }
   if (!signature) {
     const level = `evidence ${event.evidence ?? 'E0'}`;
     const isSealed = event.sealed !== undefined && (event.evidence ?? 'E0') >= 'E2';
@@ -158,7 +177,7 @@ function checkSignature(
   { tokens = [], content }: EventEvidenceOptions,
 ): readonly Check[] {
   const key = importKey(signature);
-  if (!key || keyThumbprint(key) !== signature.keyThumbprint) {
+  if (!key || thumbprintOf(key) !== signature.keyThumbprint) {
     return [check('key', 'bad', 'the key is none, or not the one that the thumbprint names')];
   }
   const checks = [check('key', 'good', `${signature.algorithm} ${signature.keyThumbprint}`)];
@@ -222,15 +241,19 @@ function checkActorSignature(
 function checkCertificate({ certificate, keyThumbprint: of }: Signature, { at }: Event): Check {
   if (certificate === undefined) return check('certificate', 'bad', 'the record holds none');
   let parsed: X509Certificate;
+  let key: KeyObject;
   try {
     parsed = new X509Certificate(Buffer.from(certificate, 'base64'));
+    key = parsed.publicKey;
   } catch {
     return check('certificate', 'bad', 'what the record holds is none');
   }
-  if (keyThumbprint(parsed.publicKey) !== of) {
+  if (thumbprintOf(key) !== of) {
     return check('certificate', 'bad', 'it is of another key than the signature');
   }
-  const name = (parsed.subjectAltName ?? parsed.subject).replaceAll('\n', ', ');
+  // A certificate may have neither name.
+  const names: string | undefined = parsed.subjectAltName ?? parsed.subject;
+  const name = names?.replaceAll('\n', ', ') ?? 'it names nobody';
   return at >= parsed.validFromDate.getTime() && at <= parsed.validToDate.getTime()
     ? check('certificate', 'good', `${name}, valid until ${parsed.validToDate.toISOString()}`)
     : check('certificate', 'bad', 'it was not valid when the event happened');
@@ -254,7 +277,7 @@ function checkToken(
 
 function checkContent({ base }: Signature, content: Uint8Array, fault?: string): Check {
   const field = lineOf(base, 'content-digest');
-  const digests = field === undefined ? undefined : contentDigests(['content-digest', field]);
+  const digests = field === undefined ? undefined : digestsIn(field);
   if (!digests) return check('content', 'bad', 'the signature covers no content');
   const compare = checkDigests(digests);
   compare.update(content);
@@ -264,12 +287,32 @@ function checkContent({ base }: Signature, content: Uint8Array, fault?: string):
     : check('content', 'unknown', `it is what was signed, and not known to be what came: ${fault}`);
 }
 
+/** Content that was brought along, against the digest that the person approved. */
+function checkApproved(statement: string, content: Uint8Array): Check {
+  const approved = parseTransactionStatement(statement)?.contentSha256;
+  return approved === hash('sha256', content, 'base64')
+    ? check('content', 'good', `${content.length} bytes, as approved`)
+    : check('content', 'bad', 'it is not what the person approved');
+}
+
+/** Nothing for a field that names none, or that cannot be read. */
+function digestsIn(field: string): ReturnType<typeof contentDigests> {
+  try {
+    return contentDigests(['content-digest', field]);
+  } catch (error) {
+    if (error instanceof SdkError) return undefined;
+    throw error;
+  }
+}
+
 function checkSupport(role: string, event: Event, subject: Event): readonly Check[] {
   switch (role) {
     case 'outcome':
       return [checkOutcome(event, subject)];
     case 'credential':
       return [checkCredential(event, subject)];
+    case 'authenticator':
+      return [checkAuthenticator(event, subject)];
     default:
       return [check('role', 'bad', `'${role.slice(0, 64)}' is none that supports an event`)];
   }
@@ -333,6 +376,16 @@ function importKey({ key }: Signature): KeyObject | undefined {
     return createPublicKey({ key: { ...key }, format: 'jwk' });
   } catch {
     return undefined;
+  }
+}
+
+/** Nothing for a key that no JWK of ours names, such as RSA that is bound to PSS. */
+function thumbprintOf(key: KeyObject): string | undefined {
+  try {
+    return keyThumbprint(key);
+  } catch (error) {
+    if (error instanceof SdkError) return undefined;
+    throw error;
   }
 }
 

@@ -63,6 +63,7 @@ export const FIELD_USE: { readonly [K in EventKind]: FieldUse<K> } = {
     stateChanging: 'unmapped',
     // Kept for a stranger to verify, target and certificate of the caller inside: `ledger evidence` gives it out.
     signature: 'log-only',
+    assertion: 'log-only',
     signatureFault: 'unmapped',
     dpop: 'log-only',
     evidenceVouched: 'unmapped',

@@ -61,6 +61,7 @@ export const PERSONAL_FIELDS: {
     microseconds: 'clear',
     stateChanging: 'clear',
     signature: 'request',
+    assertion: 'request',
     signatureFault: 'request',
     dpop: 'request',
     evidenceVouched: 'clear',

@@ -9,6 +9,7 @@ import { decodeEvent, type Event } from '@countersign/model';
 import type { FastifyError, FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import {
+  AUTHENTICATOR_ACTIONS,
   type EventPlace,
   type EvidenceSource,
   gatherEvidence,
@@ -140,6 +141,14 @@ function publishedEvidence(options: EvidenceRoutesOptions): EvidenceSource {
         ...{ log: 'authority', order: 'newest', toMs: before.at + 1 },
         fits: (event) => isCredential(event, thumbprint, before),
       });
+    },
+    async authenticatorOf(before, fits) {
+      await questions.catchUp();
+      const where = [{ fields: ['action'], values: AUTHENTICATOR_ACTIONS }] as const;
+      const question = { where, logs: ['authority'], toMs: before.at + 1 };
+      const { rows } = await questions.index.ask(question, { order: 'newest', limit: ROWS_MAX });
+      for (const { event, log, index } of rows) if (await fits(event)) return { log, index };
+      return undefined;
     },
   };
 }

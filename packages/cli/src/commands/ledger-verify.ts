@@ -28,7 +28,7 @@ export const ledgerVerifyCommand: Command = {
       type: 'string',
       multiple: true,
       value: 'KEY|FILE',
-      help: 'the log of checkpoints must be cosigned by these witnesses (each file as `witness init` prints it)',
+      help: 'the log of checkpoints, or all of --evidence, must be cosigned by these (each file as `witness init` prints it)',
     },
     quorum: {
       type: 'string',

@@ -16,12 +16,18 @@ import {
   cedarWhoCommand,
 } from './cedar.ts';
 import { checkCommand } from './check.ts';
+import {
+  credentialListCommand,
+  credentialRegisterCommand,
+  credentialWithdrawCommand,
+} from './credential.ts';
 import { decideCommand } from './decide.ts';
 import { demoCommand } from './demo.ts';
 import { exportOcsfCommand } from './export.ts';
 import { findCommand } from './find.ts';
 import { initCommand } from './init.ts';
 import { ledgerEvidenceCommand } from './ledger-evidence.ts';
+import { ledgerEvidencePageCommand } from './ledger-evidence-page.ts';
 import { ledgerPublishCommand } from './ledger-publish.ts';
 import { ledgerVerifyCommand } from './ledger-verify.ts';
 import { gatewayCommand, sidecarCommand, wrapCommand } from './point.ts';
@@ -51,6 +57,9 @@ export const commands: readonly Command[] = [
   statusCommand,
   sessionListCommand,
   revokeCommand,
+  credentialRegisterCommand,
+  credentialWithdrawCommand,
+  credentialListCommand,
   eventsCommand,
   findCommand,
   recordPseudonymCommand,
@@ -66,6 +75,7 @@ export const commands: readonly Command[] = [
   witnessInitCommand,
   witnessCommand,
   ledgerEvidenceCommand,
+  ledgerEvidencePageCommand,
   cedarCheckCommand,
   cedarAuthorizeCommand,
   cedarExplainCommand,

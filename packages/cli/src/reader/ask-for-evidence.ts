@@ -75,6 +75,7 @@ export async function proveKeptOverNetwork(
         verifierKey: () => verifierKey,
         outcomeOf: async () => undefined,
         credentialOf: async () => undefined,
+        authenticatorOf: async () => undefined,
       },
       asked,
     );

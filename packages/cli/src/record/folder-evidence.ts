@@ -19,6 +19,7 @@ import {
   type EventPlace,
   type EvidenceSource,
   eventOf,
+  isAuthenticator,
   isCredential,
   isOutcome,
 } from './gather-evidence.ts';
@@ -68,6 +69,15 @@ export function folderEvidence(root: string, found: readonly FoundLog[]): Eviden
       // The newest shard first: certificates live for hours.
       return findIn(authority.toReversed(), { from: () => 0, fits });
     },
+    async authenticatorOf(before, fits) {
+      const authority = [...logs.values()].filter(({ name }) => logOfShard(name) === 'authority');
+      for (const log of authority.toReversed()) {
+        for (const { event, index } of (await allIn(log, before)).reverse()) {
+          if (await fits(event)) return { log: log.name, index };
+        }
+      }
+      return undefined;
+    },
   };
 }
 
@@ -98,6 +108,7 @@ export function keptEvidence(
     verifierKey: () => key.text,
     outcomeOf: async () => undefined,
     credentialOf: async () => undefined,
+    authenticatorOf: async () => undefined,
   };
 }
 
@@ -112,6 +123,19 @@ function fromShard(log: KeyedLog, logs: readonly KeyedLog[]): readonly KeyedLog[
   const shards = logs.filter((each) => groupOf(each) === groupOf(log));
   const at = shards.findIndex(({ folder }) => folder === log.folder);
   return at < 0 ? [log] : shards.slice(at, at + 2);
+}
+
+/** What a log tells of authenticators, in its order. */
+async function allIn(log: KeyedLog, before: Event): Promise<{ event: Event; index: number }[]> {
+  const found: { event: Event; index: number }[] = [];
+  if (log.removed !== undefined) return found;
+  for await (const { entries } of storedFrames(nodeDisk(log.folder), 0)) {
+    for (const { bytes, index } of entries) {
+      const event = eventOf(bytes);
+      if (event && isAuthenticator(event, before)) found.push({ event, index });
+    }
+  }
+  return found;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { revealByOpenings } from '@countersign/audit';
 import { type EvidenceEntry, formatEvidence } from '@countersign/ledger';
-import { decodeEvent, type Event, ModelError } from '@countersign/model';
+import { decodeEvent, type Event, encodeEvent, ModelError } from '@countersign/model';
 
 /** Where an event stands. */
 export interface EventPlace {
@@ -22,6 +22,11 @@ export interface EvidenceSource {
   outcomeOf(log: string, decision: Event): Promise<EventPlace | undefined>;
   /** Where the authority's log tells whose a certificate is, if it did before `event`. */
   credentialOf(thumbprint: string, event: Event): Promise<EventPlace | undefined>;
+  /** Where the authority's log told last, until `event`, of an authenticator that fits. */
+  authenticatorOf(
+    event: Event,
+    fits: (told: Event) => Promise<boolean>,
+  ): Promise<EventPlace | undefined>;
 }
 
 /** An evidence file, and what is in it. */
@@ -45,7 +50,7 @@ export interface EvidenceRequest {
 
 /**
  * Gathers what proves an event: the entry; for a decision its outcome, and the authority's event about the certificate that
- * signed it.
+ * signed it, and about the person's authenticator that approved it.
  */
 export async function gatherEvidence(
   source: EvidenceSource,
@@ -68,6 +73,16 @@ export async function gatherEvidence(
   const event = sealed && revealByOpenings(sealed, proven.openings ?? []).event;
   if (event?.kind === 'decision') {
     await add(await source.outcomeOf(log, event), 'outcome');
+    const { credentialId } = event.assertion ?? {};
+    if (credentialId !== undefined) {
+      // What was said last of it before the event: that it was withdrawn is told, too. It is a person's, so it is sealed.
+      const fits = async (told: Event): Promise<boolean> => {
+        const openings = told.sealed && open ? await open(encodeEvent(told)) : [];
+        const { event: plain } = revealByOpenings(told, openings);
+        return plain.kind === 'administration' && plain.detail?.['credentialId'] === credentialId;
+      };
+      await add(await source.authenticatorOf(event, fits), 'authenticator');
+    }
     const { certificate } = event.signature ?? {};
     if (certificate !== undefined) {
       const thumbprint = hash('sha256', Buffer.from(certificate, 'base64'), 'base64url');
@@ -90,6 +105,21 @@ export function isCredential(event: Event, thumbprint: string, before: Event): b
     event.detail?.['thumbprint'] === thumbprint
   );
 }
+
+/** Whether an event registers or withdraws an authenticator, not after another. */
+export function isAuthenticator(event: Event, before: Event): boolean {
+  return (
+    event.kind === 'administration' &&
+    AUTHENTICATOR_ACTIONS.includes(event.action) &&
+    event.at <= before.at
+  );
+}
+
+/** The actions of such events. */
+export const AUTHENTICATOR_ACTIONS: readonly string[] = [
+  'credential-registered',
+  'credential-withdrawn',
+];
 
 /** Whether an event is the outcome of a decision in the same log, or in another shard of it. */
 export function isOutcome(event: Event, decision: Event): boolean {

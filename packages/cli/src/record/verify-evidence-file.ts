@@ -1,18 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { checkEventEntries } from '@countersign/audit';
+import { type BroughtAlong, type EvidenceFinding, verifyEventEvidence } from '@countersign/audit';
+import { type EvidenceCheck, LedgerError } from '@countersign/ledger';
 import {
-  type Evidence,
-  type EvidenceCheck,
-  LedgerError,
-  parseEvidence,
-  parseVerifierKey,
-  timestampChecker,
-  verifyEvidence,
-} from '@countersign/ledger';
-import { type Arguments, CommandError, EXIT, type Io } from '../command-line/command.ts';
+  type Arguments,
+  CommandError,
+  EXIT,
+  type Io,
+  UsageError,
+} from '../command-line/command.ts';
 import { print } from '../commands/options.ts';
-import { evidenceStory } from './evidence-story.ts';
 import { printable } from './printable.ts';
 import { readKey } from './read-key.ts';
 
@@ -24,31 +21,37 @@ export async function verifyEvidenceFile(
   io: Io,
   { file }: { readonly file: string },
 ): Promise<number> {
-  const keys = await Promise.all(args.texts('vkey').map((key) => readKey(key, io)));
+  if (args.text('quorum') !== undefined) {
+    throw new UsageError(
+      'found --quorum beside --evidence, where every --witness must have cosigned',
+    );
+  }
+  const keysOf = async (option: string) =>
+    (await Promise.all(args.texts(option).map((key) => readKey(key, io)))).flatMap((text) =>
+      text.trim().split('\n'),
+    );
   const content = args.text('content');
   const bytes = content === undefined ? undefined : await read(content, io);
-  const tokens = await Promise.all(
-    args.texts('token').map(async (path) => (await read(path, io)).toString('utf8').trim()),
-  );
-  const authorities = await Promise.all(args.texts('tsa').map((path) => read(path, io)));
-  const evidence = parse(file, (await read(file, io)).toString('utf8'));
-  if (typeof evidence === 'string') {
-    const found = { ok: false, result: 'bad', file, malformed: evidence, checks: [] };
-    print(io, args, found, `BAD   ${evidence}`);
+  const { malformed, ok, result, story, checks } = verify((await read(file, io)).toString('utf8'), {
+    logKeys: await keysOf('vkey'),
+    witnessKeys: await keysOf('witness'),
+    timestampAuthorities: await Promise.all(args.texts('tsa').map((path) => read(path, io))),
+    tokens: await Promise.all(
+      args.texts('token').map(async (path) => (await read(path, io)).toString('utf8').trim()),
+    ),
+    ...(bytes && { content: bytes }),
+  });
+  if (malformed !== undefined) {
+    const detail = `${file}: ${malformed}`;
+    print(io, args, { ok, result, file, malformed: detail, checks }, `BAD   ${detail}`);
     return EXIT.negative;
   }
-  const { ok, result, checks } = verifyEvidence(evidence, {
-    verifiers: keys.map((key) => trusted(() => parseVerifierKey(key))),
-    ...(authorities.length > 0 && { checkTimestamp: trusted(() => timestampChecker(authorities)) }),
-    checkEntries: (entries) =>
-      checkEventEntries(entries, { tokens, ...(bytes && { content: bytes }) }),
-  });
-  const { words, ...story } = evidenceStory(evidence.entries) ?? { words: 'no event' };
+  const { words = 'no event', ...told } = story ?? {};
   const headline = `${WORDS[result].padEnd(4)}  ${file}`;
   print(
     io,
     args,
-    { ok, result, file, ...story, checks },
+    { ok, result, file, ...told, checks },
     [headline, `  ${printable(words)}`, ...checks.map(line)].join('\n'),
   );
   return EXITS[result];
@@ -63,20 +66,10 @@ function line({ role, part, result, detail }: EvidenceCheck): string {
   return `  ${WORDS[result]}  ${printable(`${what}: ${detail}`)}`;
 }
 
-/** What is no evidence file is an answer, as a damaged one is. */
-function parse(file: string, text: string): Evidence | string {
-  try {
-    return parseEvidence(text);
-  } catch (error) {
-    if (error instanceof LedgerError) return `${file}: ${error.message}`;
-    throw error;
-  }
-}
-
 /** What the verifier trusts must be readable: without it nothing can be told. */
-function trusted<T>(parse: () => T): T {
+function verify(text: string, brought: BroughtAlong): EvidenceFinding {
   try {
-    return parse();
+    return verifyEventEvidence(text, brought);
   } catch (cause) {
     if (!(cause instanceof LedgerError)) throw cause;
     throw new CommandError(`cannot verify: ${cause.message}`, { cause });

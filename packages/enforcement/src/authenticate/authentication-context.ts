@@ -17,5 +17,7 @@ export interface AuthenticationContext {
   readonly proofs: ProofMemory;
   /** Signed requests seen. */
   readonly signatures: ProofMemory;
+  /** Approvals of persons seen. */
+  readonly approvals: ProofMemory;
   readonly throttle: FailureThrottle;
 }

@@ -25,10 +25,14 @@ interface Generation {
   readonly ofKey: Map<string, number>;
 }
 
-/** An empty memory; bounds: {@link LIMITS}.proofs and {@link LIMITS}.proofsOfOneKey in a window. */
-export function createProofMemory(sinceMs: number): ProofMemory {
+/**
+ * An empty memory; bounds: {@link LIMITS}.proofs and {@link LIMITS}.proofsOfOneKey in a window.
+ *
+ * @param ageMs how old what it remembers may be to be good
+ */
+export function createProofMemory(sinceMs: number, ageMs: number = LIMITS.proofAgeMs): ProofMemory {
   // Two generations, each as long as a proof can be good: what is in neither is too old to pass.
-  const windowMs = LIMITS.proofAgeMs + 2 * LIMITS.clockSkewMs;
+  const windowMs = ageMs + 2 * LIMITS.clockSkewMs;
   let current = generation();
   let previous = generation();
   let startedMs = 0;

@@ -8,6 +8,7 @@ import {
   type EvidenceLevel,
   type Surface,
 } from '@countersign/model';
+import type { ApprovalFinding } from '../authenticate/approval.ts';
 import type { Identity } from '../authenticate/identity.ts';
 import type { SignatureFinding } from '../authenticate/request-signature.ts';
 import type { Description } from '../describe/describe.ts';
@@ -69,17 +70,18 @@ export interface DecisionSubject {
   readonly description: Description;
   readonly surface: Surface;
   readonly signature: SignatureFinding;
+  readonly approval: ApprovalFinding;
 }
 
 function precondition(
-  { identity, description, surface, signature }: DecisionSubject,
+  { identity, description, surface, signature, approval }: DecisionSubject,
   point: DecisionPoint,
   nowMs: number,
 ): Ruling['refusal'] {
   if (!point.bundle) return { reason: 'policy-missing', detail: 'no policy bundle yet' };
   const stale = staleness(surface, point, nowMs);
   if (stale) return { reason: 'facts-stale', detail: stale };
-  const weak = weakEvidence(identity, surface, signature);
+  const weak = weakEvidence(identity, surface, { signature, approval });
   if (weak) return weak;
   // A scope limits what a token may be used for. A workload that calls as itself has no token:
   // what it may do is for the policy alone to say.
@@ -94,7 +96,7 @@ function precondition(
 function weakEvidence(
   { evidence, vouched }: Identity,
   { name, evidenceLevel }: Surface,
-  signature: SignatureFinding,
+  { signature, approval }: Pick<DecisionSubject, 'signature' | 'approval'>,
 ): Ruling['refusal'] {
   const isEnough = (level: EvidenceLevel) =>
     EVIDENCE_LEVELS.indexOf(level) >= EVIDENCE_LEVELS.indexOf(evidenceLevel);
@@ -103,7 +105,11 @@ function weakEvidence(
   if (vouched?.surface === name && isEnough(vouched.evidence)) return undefined;
   if (signature.kind === 'bad') return { reason: signature.reason, detail: signature.detail };
   const detail = `evidence ${evidence}, the surface asks for ${evidenceLevel}`;
-  if (signature.kind !== 'unfit') return { reason: 'evidence-insufficient', detail };
+  if (signature.kind !== 'unfit') {
+    const why =
+      approval.kind === 'unfit' ? `: the approval does not count: ${approval.detail}` : '';
+    return { reason: 'evidence-insufficient', detail: `${detail}${why}` };
+  }
   const { retryAfterSeconds } = signature;
   return {
     reason: 'evidence-insufficient',

@@ -5,6 +5,8 @@ export interface HeaderFields {
   readonly authorization: string | undefined;
   readonly dpop: string | undefined;
   readonly txnToken: string | undefined;
+  /** `Transaction-Assertion`: a person's approval of this request. */
+  readonly assertion: string | undefined;
   readonly host: string | undefined;
   /** Whether content follows (RFC 9112 §6.3). */
   readonly hasContent: boolean;
@@ -18,6 +20,7 @@ type Singleton =
   | 'authorization'
   | 'dpop'
   | 'txn-token'
+  | 'transaction-assertion'
   | 'host'
   | 'content-length'
   | 'content-type'
@@ -29,6 +32,7 @@ const SINGLETONS: ReadonlyMap<string, Singleton> = new Map(
       'authorization',
       'dpop',
       'txn-token',
+      'transaction-assertion',
       'host',
       'content-length',
       'content-type',
@@ -74,6 +78,7 @@ export function readHeaderFields(rawHeaders: readonly string[]): HeaderFields {
     authorization: found.get('authorization'),
     dpop: found.get('dpop'),
     txnToken: found.get('txn-token'),
+    assertion: found.get('transaction-assertion'),
     host: found.get('host'),
     hasContent: encoding !== undefined || (found.get('content-length') ?? '0') !== '0',
     isSigned,

@@ -10,6 +10,7 @@ const STRIPPED_EVERYWHERE: ReadonlySet<string> = new Set(['countersign-event-id'
 const SIGNATURE_FIELDS: ReadonlySet<string> = new Set([
   'signature',
   'signature-input',
+  'transaction-assertion',
   'token-digest',
 ]);
 /** A transaction token must not leave the trust domain, even when a resource echoes it. */

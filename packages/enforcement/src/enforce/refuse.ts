@@ -46,7 +46,8 @@ function acceptedSignature(
   { exchange, route }: Verdict,
   reason: DenialReason,
 ): { readonly acceptSignature?: string } {
-  if (route?.surface.evidenceLevel !== 'E2' || !SIGNED_ANEW.has(reason)) return {};
+  const { evidenceLevel = 'E0' } = route?.surface ?? {};
+  if (evidenceLevel < 'E2' || !SIGNED_ANEW.has(reason)) return {};
   const { head } = exchange;
   const message = {
     kind: 'request',

@@ -70,10 +70,11 @@ export function decisionEvent(verdict: Verdict, point: DecisionPoint): Body<'dec
 /** What a stranger needs to see for itself who asked: never a token. */
 function evidence({ identity, signature }: Verdict): Partial<Body<'decision'>> {
   if (identity.kind !== 'identity') return {};
-  const { record, fault } = signature;
+  const { record, fault, assertion } = signature;
   const { dpop, vouched } = identity;
   return {
     ...(record && { signature: record }),
+    ...(assertion && { assertion }),
     ...(fault && { signatureFault: fault.slice(0, 300) }),
     ...(dpop && !record?.base.includes('\n"dpop": ') && { dpop }),
     ...(vouched && { evidenceVouched: vouched.evidence }),

@@ -75,7 +75,9 @@ function faultOf(
   try {
     parsed.verify(Buffer.from(note), publicKey);
   } catch (error) {
-    return error instanceof Error ? error.message : 'it does not verify';
+    // A type error is of a token that lacks a part, and tells of our insides, not of the token.
+    const isToken = error instanceof Error && !(error instanceof TypeError);
+    return isToken ? error.message : 'it does not verify';
   }
   return parsed.signingTime >= validFromDate && parsed.signingTime <= validToDate
     ? undefined

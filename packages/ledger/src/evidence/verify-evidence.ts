@@ -10,7 +10,7 @@ import type { Evidence, EvidenceCheck, EvidenceEntry, EvidenceReport } from './e
 export interface VerifyEvidenceOptions {
   /** Keys of the logs, from where the verifier trusts them to come; without them the file's own are taken. */
   readonly verifiers?: readonly NoteVerifier[];
-  /** Keys of witnesses: each must have signed every checkpoint. */
+  /** Keys of witnesses: each must have signed every checkpoint. Keys of one name are one witness, which may sign with either. */
   readonly witnesses?: readonly NoteVerifier[];
   /** Looks at one RFC 3161 token over a checkpoint note. Without it tokens are `unknown`. */
   readonly checkTimestamp?: (
@@ -100,8 +100,8 @@ function checkEntry(
   const found = checkCheckpoint(evidence, verifiers, add);
   const isProven = found !== undefined && checkInclusion(evidence, found, add);
   if (found === undefined) add('proof', 'unknown', 'no checkpoint to prove it by');
-  for (const witness of options.witnesses ?? []) {
-    checkNote(evidence.checkpoint, [witness], 'witness', add);
+  for (const keys of Map.groupBy(options.witnesses ?? [], ({ name }) => name).values()) {
+    checkNote(evidence.checkpoint, keys, 'witness', add);
   }
   const note = Buffer.from(evidence.checkpoint);
   for (const token of evidence.timestamps) {

@@ -65,7 +65,7 @@ export const surfaceShape = z
     }).prefault('60s'),
     evidenceLevel: z.enum(EVIDENCE_LEVELS).default('E1').meta({
       description:
-        'how a request must bind its actor: E1 by a key that its token or connection is bound to, E2 by a signature of that key over the request (RFC 9421); E3 refuses all so far',
+        'how a request must bind its actor: E1 by a key that its token or connection is bound to, E2 by a signature of that key over the request (RFC 9421); E3 by an approval of the person as well, with a registered authenticator (WebAuthn)',
     }),
     retention: kebab(
       'the class of retention of its events, of record.retention; default: evidence, and reads for reads that were permitted',

@@ -1,6 +1,6 @@
-import { revealByOpenings } from '@countersign/audit';
 import type { EvidenceEntry } from '@countersign/ledger';
 import { decodeEvent, type Event, ModelError } from '@countersign/model';
+import { revealByOpenings } from '../privacy/reveal-event.ts';
 
 /** What the entries of an evidence file tell happened: how far it is proven is for the checks to say. */
 export interface EvidenceStory {

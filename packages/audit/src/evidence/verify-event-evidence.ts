@@ -1,0 +1,66 @@
+import {
+  type EvidenceReport,
+  LedgerError,
+  parseCosignerKey,
+  parseEvidence,
+  parseVerifierKey,
+  timestampChecker,
+  verifyEvidence,
+} from '@countersign/ledger';
+import { checkEventEntries, type EventEvidenceOptions } from './check-event-entries.ts';
+import { type EvidenceStory, evidenceStory } from './evidence-story.ts';
+
+/** What whoever verifies an evidence file brings along, from where it trusts it to come. */
+export interface BroughtAlong extends EventEvidenceOptions {
+  /** Verifier keys of logs; without them the file's own are taken, and the result is `unknown` at best. */
+  readonly logKeys?: readonly string[];
+  /** Verifier keys of witnesses: each witness must have cosigned every checkpoint, by one of its keys. */
+  readonly witnessKeys?: readonly string[];
+  /** Certificates of timestamping authorities, PEM or DER. */
+  readonly timestampAuthorities?: readonly (string | Uint8Array)[];
+}
+
+/** What was found of an evidence file. */
+export interface EvidenceFinding extends EvidenceReport {
+  /** Why it is no evidence file, where it is none; there are no checks then. */
+  readonly malformed?: string;
+  /** What it says happened; nothing when its subject is no event. How far that is proven is for the checks to say. */
+  readonly story?: EvidenceStory;
+}
+
+/**
+ * Verifies an evidence file as a whole: the one way that the command and the page go.
+ *
+ * @param text the file's, as it came: UTF-8, at most 16 Mi characters
+ * @throws {LedgerError} `ERR_LEDGER_KEY_INVALID` for a key or a certificate that was brought along and is none: nothing is
+ *   told of the file then. What the file itself holds never throws
+ */
+export function verifyEventEvidence(text: string, brought: BroughtAlong = {}): EvidenceFinding {
+  const { logKeys = [], witnessKeys = [], timestampAuthorities = [] } = brought;
+  const verifiers = logKeys.map(parseVerifierKey);
+  const witnesses = witnessKeys.map(parseCosignerKey);
+  const checkTimestamp =
+    timestampAuthorities.length > 0 ? timestampChecker(timestampAuthorities) : undefined;
+  const evidence = parse(text);
+  if (typeof evidence === 'string') {
+    return { ok: false, result: 'bad', malformed: evidence, checks: [] };
+  }
+  const report = verifyEvidence(evidence, {
+    verifiers,
+    witnesses,
+    ...(checkTimestamp && { checkTimestamp }),
+    checkEntries: (entries) => checkEventEntries(entries, brought),
+  });
+  const story = evidenceStory(evidence.entries);
+  return { ...report, ...(story && { story }) };
+}
+
+/** What is no evidence file is an answer, as a damaged one is. */
+function parse(text: string): ReturnType<typeof parseEvidence> | string {
+  try {
+    return parseEvidence(text);
+  } catch (error) {
+    if (error instanceof LedgerError) return error.message;
+    throw error;
+  }
+}
