@@ -22,6 +22,7 @@ const PARTS = [
   'key',
   'outcome',
   'proof',
+  'sealed',
   'signature',
   'timestamp',
   'token',

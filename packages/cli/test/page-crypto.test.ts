@@ -266,3 +266,36 @@ test('bytes and texts turn into each other as they do in Node, also where a text
     }
   }
 });
+
+test('what Node encrypted comes out, and nothing that was changed', () => {
+  fc.assert(
+    fc.property(
+      fc.uint8Array({ minLength: 32, maxLength: 32 }),
+      fc.uint8Array({ maxLength: 200 }),
+      fc.uint8Array({ maxLength: 40 }),
+      fc.nat(),
+      (key, text, additional, at) => {
+        const nonce = Buffer.alloc(12);
+        const cipher = node.createCipheriv('aes-256-gcm', key, nonce).setAAD(additional);
+        const body = Buffer.concat([cipher.update(text), cipher.final()]);
+        const tag = cipher.getAuthTag();
+        const open = (changed: Uint8Array, added: Uint8Array, by: Uint8Array) => {
+          const decipher = page.createDecipheriv('aes-256-gcm', page.createSecretKey(key), nonce);
+          decipher.setAAD(added);
+          decipher.setAuthTag(by);
+          return Buffer.concat([decipher.update(changed), decipher.final()]);
+        };
+        expect(open(body, additional, tag)).toEqual(Buffer.from(text));
+        const flipped = (bytes: Uint8Array) => {
+          const copy = Buffer.from(bytes);
+          const place = at % copy.length;
+          copy[place] = (copy[place] ?? 0) ^ 1;
+          return copy;
+        };
+        expect(() => open(body, additional, flipped(tag))).toThrow();
+        if (body.length > 0) expect(() => open(flipped(body), additional, tag)).toThrow();
+        if (additional.length > 0) expect(() => open(body, flipped(additional), tag)).toThrow();
+      },
+    ),
+  );
+});

@@ -9,7 +9,7 @@ import {
   cosignerKey,
   cosignerVerifierKey,
 } from '@countersign/ledger';
-import type { AdministrationEvent, DecisionEvent } from '@countersign/model';
+import type { AdministrationEvent, DecisionEvent, Event } from '@countersign/model';
 import {
   keyThumbprint,
   publicJwk,
@@ -20,6 +20,7 @@ import {
 import { exchange, writeLog } from '../../../packages/cli/test/records.ts';
 import { countersign } from '../../../packages/cli/test/test-io.ts';
 import { softwareAuthenticator } from '../../../packages/sdk/test/software-authenticator.ts';
+import { recordSealer } from './record-sealer.ts';
 
 /** One evidence file, and what is brought along to verify it; all of them paths. */
 export interface EvidenceCase {
@@ -312,6 +313,39 @@ export async function evidenceCases(folder: string): Promise<readonly EvidenceCa
     content: write('content', BODY),
     expected: 'bad',
   });
+
+  // What is personal is sealed, and opened for whoever the file is for.
+  const sealedFolder = join(folder, 'sealed');
+  const { seal, open } = await recordSealer();
+  const sealedBodies = exchange('s', AT, {
+    ...{ method: 'POST', route: '/payments', evidence: 'E2', ...signed(ec) },
+    ...{ subject: PERSON, caller: CALLER },
+  } as Partial<DecisionEvent>).map((body, seq) =>
+    seal({ v: 1, origin: 'bank.example/edge', seq, ...body } as Event),
+  );
+  await writeLog(sealedFolder, 'edge', sealedBodies, { privateKey: edge.privateKey });
+  await writeLog(sealedFolder, 'authority', authority.events, {
+    privateKey: authority.privateKey,
+  });
+  const { out: closed } = await countersign(['ledger', 'evidence', '0', '--data', sealedFolder]);
+  add('sealed, and not opened', closed, { expected: 'unknown' });
+  const openedBy = (openings: readonly Uint8Array[]) =>
+    change(closed, ({ entries: [subject] }) => {
+      Object.assign(subject, { openings: openings.map((each) => b64(Buffer.from(each))) });
+    });
+  const [decided] = sealedBodies as [Event];
+  const openings = open(decided);
+  add('sealed, and opened', openedBy(openings));
+  add('sealed, and opened by a secret that opens nothing', openedBy([Buffer.alloc(32, 7)]), {
+    expected: 'bad',
+  });
+  add(
+    'sealed, and opened by one bit less',
+    openedBy(openings.map((each) => flip(Buffer.from(each), 9))),
+    {
+      expected: 'bad',
+    },
+  );
 
   add('with no key', good, { keys: [], expected: 'unknown' });
   add("with the point's key alone", good, { keys: [edgeKey], expected: 'unknown' });
