@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -242,6 +242,82 @@ test('the end of a retention class destroys its keys of that quarter and no othe
   expect(await store.destroy({ period: '2026q4', retention: 'reads' })).toBe(1);
   expect(revealEvent(reads, store.open).closed.map(({ why }) => why)).toContain('no-key');
   expect(revealEvent(kept, store.open).closed).toEqual([]);
+});
+
+test('a class that is taken out of the configuration is still written under its keys by whoever has not heard', async () => {
+  const { store } = await aWriter();
+  await store.keysFor('edge', ['payments']);
+  const seal = sealerOf(await store.keysFor('edge', ['evidence']));
+  const late = seal({ ...decision(), retention: 'payments' } as Event);
+  expect(revealEvent(late, store.open).closed).toEqual([]);
+});
+
+test('an event of a class without a key is refused when it names a person, and written when it does not', async () => {
+  const { seal, store } = await aWriter();
+  const named = { ...decision(), retention: 'new' } as Event;
+  expect(() => seal(named)).toThrow('found no key for edge/2026q4/new');
+  const {
+    subject: _subject,
+    resource: _resource,
+    ...nobody
+  } = named as Event & {
+    subject: string;
+    resource: object;
+  };
+  expect(seal(nobody as Event)).toEqual(nobody);
+  const after = sealerOf(await store.keysFor('edge', ['new']));
+  expect(revealEvent(after(named), store.open).closed).toEqual([]);
+});
+
+test('pseudonyms of a year go when it is over and no key of it is left, and nobody can be told by them then', async () => {
+  const { store, clock, database, file, secret, seal } = await aWriter();
+  const alice = { kind: 'customer', name: 'alice' };
+  await store.erase([alice]);
+  const [first = ''] = store.pseudonymsOf(alice);
+  await expect(store.destroyPseudonyms('2026')).rejects.toThrow('found a year that is not over');
+  clock.now = Date.UTC(2034, 1, 1);
+  await store.keysFor('edge', ['evidence']);
+  await expect(store.destroyPseudonyms('2026')).rejects.toThrow(
+    'found keys of edge/2026q4/evidence, expected none of that year',
+  );
+  await store.destroy({ period: '2026q4', retention: 'evidence' });
+  const rows = async () => {
+    const tables = database.tables<{
+      pseudonym_key: { year: string; sealed: Uint8Array };
+      erased_person: { pseudonym: string };
+    }>();
+    return {
+      key: await tables
+        .selectFrom('pseudonym_key')
+        .select('sealed')
+        .where('year', '=', '2026')
+        .executeTakeFirst(),
+      erased: (await tables.selectFrom('erased_person').selectAll().execute()).map(
+        (each) => each.pseudonym,
+      ),
+    };
+  };
+  const before = await rows();
+  const sealedKey = Buffer.from(before.key?.sealed ?? []);
+  expect(sealedKey.length).toBeGreaterThan(32);
+  expect(before.erased).toContain(first);
+  expect(await store.destroyPseudonyms('2026')).toBe(true);
+  expect(await store.destroyPseudonyms('2026')).toBe(false);
+  expect(store.open.years).not.toContain('2026');
+  expect(store.pseudonymsOf(alice)).not.toContain(first);
+  expect(await rows()).toMatchObject({
+    key: undefined,
+    erased: expect.not.arrayContaining([first]),
+  });
+  for (const name of [file, `${file}-wal`]) {
+    if (existsSync(name)) expect(readFileSync(name).includes(sealedKey)).toBe(false);
+  }
+  expect(revealEvent(seal(decision()), store.open).closed.map(({ why }) => why)).toContain(
+    'no-key',
+  );
+  await database.close();
+  const again = await aStore({ file, secret });
+  expect(again.store.open.years).toEqual(store.open.years);
 });
 
 describe('an opening', () => {

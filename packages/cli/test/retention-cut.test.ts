@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import {
   openCollector,
   openRecordIndex,
+  openRecordKeyStore,
   openRetentionStore,
   openRollingLog,
   shardFolders,
@@ -103,6 +104,10 @@ function authority() {
       published: { isBehind: () => false, forget: async () => undefined },
       exports: () => [],
       classes: () => DEFAULT_RETENTION,
+      recordKeys: await openRecordKeyStore({
+        ...{ database, secret: Buffer.alloc(32), now: () => clock.ms },
+      }),
+      personalKinds: () => [],
       record: (body) =>
         step(async () => {
           // What was recorded before anything went is there when it is gone.
