@@ -5,9 +5,6 @@ import type { LegalHold } from './legal-hold.ts';
 import type { PlannedShard, RetainedShard, RetentionPlan } from './retention-plan.ts';
 import type { RemovedShard } from './retention-store.ts';
 
-/** A clock that was ahead by less than this at a turn wrote of the time before it into the new shard. */
-const AHEAD_MS_MAX = 86_400_000;
-
 /** Keys of what is personal that are due: those of all writers, of one quarter and class. */
 export interface DueKeys {
   /** The quarter: `2027q1`. */
@@ -48,7 +45,8 @@ export interface PlanKeysOptions {
  * of the quarter in every shard; or when the last shard is removed that had events of the quarter. A year's pseudonyms, when no
  * shard has events of the year and none of its keys is left. Nothing is due that a hold is on.
  *
- * Of a shard that was not counted the worst is taken: that it has events of every class, and of all times from its period on.
+ * Of a shard that was not counted the worst is taken: that it has events of every class, and of all times from its period on. (A
+ * clock that was set back just after a turn dates some before it: their keys go when their class's time since their own quarter is over.)
  */
 export async function planKeys(plan: RetentionPlan, options: PlanKeysOptions): Promise<KeyPlan> {
   const { trees, years, holds, nowMs } = options;
@@ -163,8 +161,7 @@ async function extentsOf(
 const FOREVER = Number.POSITIVE_INFINITY;
 
 function startOf(name: string): number {
-  const bounds = shardBounds(name);
-  return bounds === undefined ? Number.NEGATIVE_INFINITY : bounds.startMs - AHEAD_MS_MAX;
+  return shardBounds(name)?.startMs ?? Number.NEGATIVE_INFINITY;
 }
 
 function eachOnce(trees: PlanKeysOptions['trees']): PlanKeysOptions['trees'] {
