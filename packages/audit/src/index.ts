@@ -118,9 +118,16 @@ export type {
 export { type LogPublisherOptions, startLogPublisher } from './publish/start-log-publisher.ts';
 export { decodePush, encodePush, PUSH_BYTES_MAX } from './push-format.ts';
 export { type ReadEvents, readEvents } from './read-events.ts';
+export { holdOnPersons } from './retention/hold-on-persons.ts';
 export { type HoldScope, holdCovers, type LegalHold } from './retention/legal-hold.ts';
 export {
-  type KeysDue,
+  type DueKeys,
+  holdCoversKeys,
+  type KeyPlan,
+  type PlanKeysOptions,
+  planKeys,
+} from './retention/plan-keys.ts';
+export {
   type PlannedClass,
   type PlannedShard,
   planRetention,

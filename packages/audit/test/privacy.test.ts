@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -64,7 +64,7 @@ describe('what names a person in an event', () => {
     const { seal, store } = await aWriter();
     fc.assert(
       fc.property(anyKind, (any) => {
-        const event = { ...any, at: NOW } as Event;
+        const event = { ...any, at: NOW, retention: 'evidence' } as Event;
         const sealed = decodeEvent(encodeEvent(seal(event)));
         const { event: revealed, closed } = revealEvent(sealed, store.open);
         expect(closed).toEqual([]);
@@ -81,6 +81,7 @@ describe('what names a person in an event', () => {
         const event = {
           ...any,
           at: NOW,
+          retention: 'evidence',
           ...('subject' in any || any.kind === 'decision'
             ? { subject: `spiffe://bank.example/human/${person}` }
             : {}),
@@ -101,7 +102,7 @@ describe('what names a person in an event', () => {
 
   test('is called the same by every surface, and by every point, within a year', async () => {
     const { seal, store } = await aWriter();
-    const other = sealerOf(await store.keysFor('core', ['default']), 'core');
+    const other = sealerOf(await store.keysFor('core', ['evidence']), 'core');
     const idOf = (event: Event) => (event as { resource: { id: string } }).resource.id;
     const statement = { type: 'Statements::Account', id: '22289' };
     expect(idOf(other({ ...decision(), resource: statement } as Event))).toBe(
@@ -133,7 +134,7 @@ describe('a writer', () => {
     expect(() => seal(decision())).toThrow(/found no key for pseudonyms of 2026 \(none yet/);
     const { seal: dated } = await aWriter();
     const late = { ...decision(), at: Date.UTC(2027, 8, 1) };
-    expect(() => dated(late as Event)).toThrow(/no key for edge\/2027q3\/default/);
+    expect(() => dated(late as Event)).toThrow(/no key for edge\/2027q3\/evidence/);
   });
 
   test('goes on over two ends of a quarter while the authority is away', async () => {
@@ -147,7 +148,7 @@ describe('a writer', () => {
   test('has no key of another writer and none of the past', async () => {
     const { store, clock } = await aWriter();
     clock.now = Date.UTC(2027, 1, 1);
-    const keys = await store.keysFor('edge', ['default']);
+    const keys = await store.keysFor('edge', ['evidence']);
     expect(keys.keys.map(({ holder, period }) => `${holder} ${period}`)).toEqual([
       'edge 2027q1',
       'edge 2027q2',
@@ -193,14 +194,14 @@ describe('erasing a person', () => {
 
   test('leaves no key in what points are given, nor in the files of the database', async () => {
     const { seal, store, file, secret, database, oldRow } = await aWriter();
-    const before = await store.keysFor('edge', ['default']);
+    const before = await store.keysFor('edge', ['evidence']);
     const sealed = seal(decision());
     const filesOf = () => Buffer.concat([readFileSync(file), readFileSync(`${file}-wal`)]);
     expect(filesOf().includes(oldRow)).toBe(true);
     const { isForgotten, pseudonyms } = await store.erase([{ kind: 'customer', name: 'alice' }]);
     expect(isForgotten).toBe(true);
     expect(pseudonyms).toHaveLength(2);
-    const after = await store.keysFor('edge', ['default']);
+    const after = await store.keysFor('edge', ['evidence']);
     expect(revealEvent(sealed, openRecordKeys({ ...after, erased: [] })).closed).not.toEqual([]);
     expect(before.version).toBeLessThan(after.version);
     await database.close();
@@ -214,7 +215,7 @@ describe('erasing a person', () => {
     const { seal, store } = await aWriter();
     const first = seal(decision());
     await store.erase([{ kind: 'customer', name: 'alice' }]);
-    const seal2 = sealerOf(await store.keysFor('edge', ['default']));
+    const seal2 = sealerOf(await store.keysFor('edge', ['evidence']));
     const second = seal2(decision());
     expect(revealEvent(first, store.open).closed).not.toEqual([]);
     expect(revealEvent(second, store.open).closed).toEqual([]);
@@ -236,11 +237,87 @@ test('the end of a retention class destroys its keys of that quarter and no othe
   const { store } = await aWriter();
   const keys = await store.keysFor('edge', ['reads', 'evidence']);
   const seal = sealerOf(keys);
-  const reads = seal({ ...decision(), retention: 'reads' } as unknown as Event);
-  const kept = seal({ ...decision(), retention: 'evidence' } as unknown as Event);
+  const reads = seal({ ...decision(), retention: 'reads' } as Event);
+  const kept = seal({ ...decision(), retention: 'evidence' } as Event);
   expect(await store.destroy({ period: '2026q4', retention: 'reads' })).toBe(1);
   expect(revealEvent(reads, store.open).closed.map(({ why }) => why)).toContain('no-key');
   expect(revealEvent(kept, store.open).closed).toEqual([]);
+});
+
+test('a class that is taken out of the configuration is still written under its keys by whoever has not heard', async () => {
+  const { store } = await aWriter();
+  await store.keysFor('edge', ['payments']);
+  const seal = sealerOf(await store.keysFor('edge', ['evidence']));
+  const late = seal({ ...decision(), retention: 'payments' } as Event);
+  expect(revealEvent(late, store.open).closed).toEqual([]);
+});
+
+test('an event of a class without a key is refused when it names a person, and written when it does not', async () => {
+  const { seal, store } = await aWriter();
+  const named = { ...decision(), retention: 'new' } as Event;
+  expect(() => seal(named)).toThrow('found no key for edge/2026q4/new');
+  const {
+    subject: _subject,
+    resource: _resource,
+    ...nobody
+  } = named as Event & {
+    subject: string;
+    resource: object;
+  };
+  expect(seal(nobody as Event)).toEqual(nobody);
+  const after = sealerOf(await store.keysFor('edge', ['new']));
+  expect(revealEvent(after(named), store.open).closed).toEqual([]);
+});
+
+test('pseudonyms of a year go when it is over and no key of it is left, and nobody can be told by them then', async () => {
+  const { store, clock, database, file, secret, seal } = await aWriter();
+  const alice = { kind: 'customer', name: 'alice' };
+  await store.erase([alice]);
+  const [first = ''] = store.pseudonymsOf(alice);
+  await expect(store.destroyPseudonyms('2026')).rejects.toThrow('found a year that is not over');
+  clock.now = Date.UTC(2034, 1, 1);
+  await store.keysFor('edge', ['evidence']);
+  await expect(store.destroyPseudonyms('2026')).rejects.toThrow(
+    'found keys of edge/2026q4/evidence, expected none of that year',
+  );
+  await store.destroy({ period: '2026q4', retention: 'evidence' });
+  const rows = async () => {
+    const tables = database.tables<{
+      pseudonym_key: { year: string; sealed: Uint8Array };
+      erased_person: { pseudonym: string };
+    }>();
+    return {
+      key: await tables
+        .selectFrom('pseudonym_key')
+        .select('sealed')
+        .where('year', '=', '2026')
+        .executeTakeFirst(),
+      erased: (await tables.selectFrom('erased_person').selectAll().execute()).map(
+        (each) => each.pseudonym,
+      ),
+    };
+  };
+  const before = await rows();
+  const sealedKey = Buffer.from(before.key?.sealed ?? []);
+  expect(sealedKey.length).toBeGreaterThan(32);
+  expect(before.erased).toContain(first);
+  expect(await store.destroyPseudonyms('2026')).toBe(true);
+  expect(await store.destroyPseudonyms('2026')).toBe(false);
+  expect(store.open.years).not.toContain('2026');
+  expect(store.pseudonymsOf(alice)).not.toContain(first);
+  expect(await rows()).toMatchObject({
+    key: undefined,
+    erased: expect.not.arrayContaining([first]),
+  });
+  for (const name of [file, `${file}-wal`]) {
+    if (existsSync(name)) expect(readFileSync(name).includes(sealedKey)).toBe(false);
+  }
+  expect(revealEvent(seal(decision()), store.open).closed.map(({ why }) => why)).toContain(
+    'no-key',
+  );
+  await database.close();
+  const again = await aStore({ file, secret });
+  expect(again.store.open.years).toEqual(store.open.years);
 });
 
 describe('an opening', () => {
@@ -274,7 +351,7 @@ describe('an opening', () => {
 
   test('never says anew what an event says in the clear', async () => {
     const { store } = await aWriter();
-    const keys = openRecordKeys(await store.keysFor('edge', ['default']));
+    const keys = openRecordKeys(await store.keysFor('edge', ['evidence']));
     const event = decision();
     // A writer that lies: it seals `effect` beside what it may seal.
     const lying = createSealer({ holder: 'edge', keys: () => keys, isPersonal })(event);
@@ -291,7 +368,7 @@ test('a question by name finds pseudonyms of all years and the name itself', asy
   const { store, clock, seal } = await aWriter();
   const sealed = seal(decision()) as Event & { subject: string; resource: { id: string } };
   clock.now = Date.UTC(2028, 1, 1);
-  await store.keysFor('edge', ['default']);
+  await store.keysFor('edge', ['evidence']);
   const namer = { pseudonymsOf: store.pseudonymsOf, personalTypes: ['Account'] };
   const where = askByName(
     [
@@ -333,7 +410,7 @@ async function aWriter() {
   const file = join(folder, 'state.db');
   const secret = randomBytes(32);
   const made = await aStore({ file, secret });
-  const keys = await made.store.keysFor('edge', ['default']);
+  const keys = await made.store.keysFor('edge', ['evidence']);
   const rows = await made.database
     .tables<{ record_key: { sealed: Uint8Array } }>()
     .selectFrom('record_key')

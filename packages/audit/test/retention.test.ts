@@ -1,8 +1,11 @@
 import { join } from 'node:path';
 import {
   type ClassCount,
+  holdOnPersons,
   type LegalHold,
   openRetentionStore,
+  type PlanKeysOptions,
+  planKeys,
   planRetention,
   type RetainedShard,
   type ShardCensus,
@@ -12,7 +15,7 @@ import { nodeDisk } from '@countersign/ledger';
 import { DEFAULT_RETENTION } from '@countersign/model';
 import { openDatabase } from '@countersign/state';
 import fc from 'fast-check';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { appendEvents, decision, gateway, temporaryFolder } from './support/points.ts';
 
 const at = (text: string) => Date.parse(`${text}T00:00:00Z`);
@@ -122,19 +125,139 @@ test('a shard that does not verify is never due', async () => {
   expect(shards).toMatchObject([{ state: 'unsound', detail: 'found damage' }]);
 });
 
-test('tells which keys are due while their shard stays for a longer class', async () => {
-  const both = shard('edge@2026q4', ['evidence', 'reads']).retained;
-  expect((await plan([both], '2028-12-31')).keysDue).toEqual([]);
-  expect((await plan([both], '2030-01-01')).keysDue).toEqual([
-    {
-      ...{ class: 'reads', shard: 'edge@2026q4', fromMs: at('2026-10-01'), toMs: at('2026-12-31') },
-      ...{ keptUntilMs: at('2029-01-01'), basis: expect.any(String) },
-    },
-  ]);
-  expect((await plan([both], '2030-01-01', [hold({ class: 'reads' })])).keysDue).toEqual([]);
-  expect((await plan([both], '2030-01-01', [hold({ class: 'evidence' })])).keysDue).toHaveLength(1);
-  // The whole shard goes, and its keys with it.
-  expect((await plan([both], '2035-01-01')).keysDue).toEqual([]);
+describe('keys of what is personal', () => {
+  const reads = { period: '2026q4', retention: 'reads' };
+  const evidence = { period: '2026q4', retention: 'evidence' };
+  const gone = (name: string, removedAtMs?: number) => ({
+    ...{ name, origin: name, size: 5, root: '', begunAtMs: at('2034-01-01') },
+    ...(removedAtMs !== undefined && { removedAtMs }),
+  });
+  const keys = async (
+    shards: readonly RetainedShard[],
+    day: string,
+    options: Partial<PlanKeysOptions> = {},
+  ) => {
+    const terms = { classes: DEFAULT_RETENTION, holds: options.holds ?? [], nowMs: at(day) };
+    const found = await planKeys(await planRetention(shards, terms), {
+      ...{ ...terms, shards, removed: [], unread: [], trees: [reads, evidence], years: ['2026'] },
+      ...options,
+    });
+    return [...found.keys.map((each) => `${each.period}/${each.class}`), ...found.years];
+  };
+  const both = () => shard('edge@2026q4', ['evidence', 'reads']).retained;
+
+  test('are due with their class, while the shard stays for a longer one', async () => {
+    expect(await keys([both()], '2028-12-31')).toEqual([]);
+    expect(await keys([both()], '2029-01-01')).toEqual(['2026q4/reads']);
+    const terms = { classes: DEFAULT_RETENTION, holds: [], nowMs: at('2029-01-01') };
+    const shards = [both()];
+    const found = await planKeys(await planRetention(shards, terms), {
+      ...{ ...terms, shards, removed: [], unread: [], trees: [reads], years: [] },
+    });
+    expect(found.keys).toEqual([
+      {
+        ...{ period: '2026q4', class: 'reads', keptUntilMs: at('2029-01-01') },
+        basis: expect.stringContaining('two years'),
+      },
+    ]);
+  });
+
+  test('wait for every shard that may have events of the class and quarter', async () => {
+    const late = shard('core@2026q4', ['reads', 'evidence'], '2027-05-01').retained;
+    expect(await keys([both(), late], '2029-04-30')).toEqual([]);
+    expect(await keys([both(), late], '2029-05-01')).toEqual(['2026q4/reads']);
+    // Of the class there is nothing in it, however long it is kept.
+    const other = shard('core@2026q4', ['evidence'], '2027-05-01').retained;
+    expect(await keys([both(), other], '2029-05-01')).toEqual(['2026q4/reads']);
+    const open = { ...both(), name: 'core', end: async () => ({ isClosed: false }) };
+    expect(await keys([both(), open], '2029-05-01')).toEqual([]);
+    const broken = {
+      ...{ ...both(), name: 'core@2026q4' },
+      census: () => Promise.reject(new Error('found damage')),
+    };
+    expect(await keys([both(), broken], '2029-05-01')).toEqual([]);
+    expect(await keys([both()], '2029-05-01', { unread: ['core'] })).toEqual([]);
+    expect(await keys([both()], '2029-05-01', { unread: ['core@2027q2'] })).toEqual([
+      '2026q4/reads',
+    ]);
+  });
+
+  test.each([
+    [{}, []],
+    [{ class: 'reads' }, []],
+    [{ class: 'evidence' }, ['2026q4/reads']],
+    [{ log: 'edge' }, []],
+    [{ log: 'edge@2026q4' }, []],
+    [{ log: 'edge@2027q1' }, ['2026q4/reads']],
+    [{ toMs: at('2026-10-01') + 1 }, []],
+    [{ toMs: at('2026-10-01') }, ['2026q4/reads']],
+    [{ fromMs: at('2027-01-01') - 1 }, []],
+    [{ fromMs: at('2027-01-01') }, ['2026q4/reads']],
+    [{ subject: 'customer/4711' }, []],
+  ] as const)('are kept by a hold on %o, so that these are due: %s', async (scope, due) => {
+    expect(await keys([both()], '2030-01-01', { holds: [hold(scope)] })).toEqual(due);
+  });
+
+  test('go with the last shard of their quarter, whatever their class, and pseudonyms with that of the year', async () => {
+    const trees = [reads, { period: '2026q4', retention: 'payments' }];
+    const options = { trees, removed: [gone('edge@2026q4', at('2034-01-01'))] };
+    const all = ['2026q4/payments', '2026q4/reads', '2026'];
+    expect(await keys([], '2034-01-01', options)).toEqual(all);
+    const young = shard('edge@2033q4', ['reads'], '2033-12-31').retained;
+    expect(await keys([young], '2034-01-01', options)).toEqual(all);
+    // It is still there while it is removed, and as long as another is.
+    const cut = { ...options, removed: [gone('edge@2026q4')] };
+    expect(await keys([], '2030-01-01', cut)).toEqual(['2026q4/reads']);
+    const another = shard('core@2026q4', ['payments']).retained;
+    expect(await keys([another], '2033-01-01', options)).toEqual(['2026q4/reads']);
+    const held = { ...options, holds: [hold({ fromMs: at('2026-12-01') })] };
+    expect(await keys([], '2034-01-01', held)).toEqual([]);
+  });
+
+  test('of the present are never due, nor pseudonyms of a year with keys', async () => {
+    const present = { trees: [{ period: '2034q1', retention: 'reads' }], years: ['2034'] };
+    expect(await keys([], '2034-01-01', present)).toEqual([]);
+    const forever = { trees: [{ period: '2026q3', retention: 'evidence' }], years: ['2026'] };
+    expect(await keys([], '2033-09-30', forever)).toEqual([]);
+    expect(await keys([], '2033-10-01', forever)).toEqual(['2026q3/evidence', '2026']);
+  });
+});
+
+describe('a hold and a person', () => {
+  const kinds = ['Account'];
+  const alice = { kind: 'customer', name: 'alice' };
+  const nameOf = ({ kind, name }: { kind: string; name: string }) => [
+    `pn-2026-${Buffer.from(`${kind} ${name}`.padEnd(16)).toString('base64url').slice(0, 22)}`,
+  ];
+  const trees = [{ holder: 'edge', period: '2026q4', retention: 'evidence' }];
+  const isHeld = (scope: LegalHold['scope']) =>
+    holdOnPersons([hold(scope)], {
+      ...{ persons: [alice], pseudonymsOf: nameOf, trees, kinds },
+    })?.id === 'hold-1';
+  test.each([
+    [{}, true],
+    [{ subject: 'customer/alice' }, true],
+    [{ subject: 'spiffe://bank.example/customer/alice' }, true],
+    [{ subject: `spiffe://bank.example/customer/${nameOf(alice)[0]}` }, true],
+    [{ subject: nameOf(alice)[0] as string }, true],
+    [{ subject: 'customer/bob' }, false],
+    [{ subject: 'Account::22289' }, false],
+    [{ subject: nameOf({ kind: 'customer', name: 'bob' })[0] as string }, false],
+    // Nobody can tell whom it is about.
+    [{ subject: 'Alice of Example Street' }, true],
+    [{ subject: 'partner/fintech' }, true],
+    [{ subject: 'customer/alice', log: 'core' }, false],
+    [{ log: 'edge' }, true],
+    [{ log: 'edge@2026q4' }, true],
+    [{ log: 'edge@2027q1' }, false],
+    [{ class: 'evidence' }, true],
+    [{ class: 'reads' }, false],
+    [{ fromMs: at('2027-01-01') }, false],
+    [{ toMs: at('2026-10-01') }, false],
+    [{ fromMs: at('2026-12-01'), toMs: at('2026-12-02') }, true],
+  ] as const)('on %o keeps from being erased: %s', (scope, expected) => {
+    expect(isHeld(scope)).toBe(expected);
+  });
 });
 
 test.each([

@@ -16,6 +16,7 @@ let bank: string;
 let data: string;
 let stop = new AbortController();
 let running: Promise<Ran>;
+let edge = 0;
 const api = createApi((_, answer) => answer.end('from the api'));
 
 beforeAll(async () => {
@@ -23,7 +24,8 @@ beforeAll(async () => {
   bank = join(folder.path, 'bank');
   data = join(folder.path, 'data');
   await countersign(['init', bank]);
-  const [control, issuer, edge] = await Promise.all([freePort(), freePort(), freePort()]);
+  const [control, issuer] = await Promise.all([freePort(), freePort()]);
+  edge = await freePort();
   await once(api.listen(0, '127.0.0.1'), 'listening');
   const { port } = api.address() as { port: number };
   await edit('countersign.yaml', [
@@ -137,6 +139,67 @@ test('evidence stays sealed unless asked for with a reason, and verifies opened'
   const told = await onData('find', '--action', 'record-resolved', '--json');
   expect(told.out).toContain('court order 9');
 });
+
+test('events are sealed under the keys of their class, also of one that is new', async () => {
+  const keysOf = (event: DecisionEvent | undefined) =>
+    event?.sealed?.map(({ key }) => key.split('/').at(-1));
+  const [seen] = (await find('--resource', '22296')).rows;
+  expect(keysOf(seen?.event)).toEqual([seen?.event.retention]);
+  await edit('countersign.yaml', [
+    [/$/, "\nrecord:\n  retention:\n    long: { keep: 10 years, basis: 'AMLR Art. 77' }\n"],
+  ]);
+  await edit('surfaces/accounts.yaml', [[/^owner:/m, 'retention: long\nowner:']]);
+  const applied = await onData('apply');
+  expect([applied.code, applied.err]).toEqual([EXIT.ok, '']);
+  await expect
+    .poll(
+      async () => {
+        await read(edge, '22302');
+        const [newest] = (await find('--resource', '22302')).rows;
+        return [newest?.event.retention, ...(keysOf(newest?.event) ?? [])];
+      },
+      { timeout: 15_000, interval: 500 },
+    )
+    .toEqual(['long', 'long']);
+  const shown = await find('--resource', '22302', '--names', 'complaint 118');
+  expect(shown.rows[0]?.event.resource?.id).toBe('22302');
+}, 30_000);
+
+test('nobody is erased whom a legal hold keeps, and the record names nobody for it', async () => {
+  const { out: added } = await onData(
+    ...['record', 'hold', 'add', 'case 2027-114', '--subject', 'Account::22289', '--json'],
+  );
+  const { id } = JSON.parse(added);
+  const erase = (who: string) =>
+    onData('record', 'erase', who, '--reason', 'GDPR 17', '--yes', '--json');
+  const kept = await erase('Account::22289');
+  expect([kept.code, kept.err]).toEqual([
+    EXIT.failed,
+    expect.stringContaining(
+      `found ${id} in force on events of theirs (case 2027-114), expected none`,
+    ),
+  ]);
+  const ordered = () => onData('find', '--action', 'erasure-ordered', '--count');
+  expect((await ordered()).out).toMatch(/^0\b/);
+  // Somebody else is not kept by it.
+  expect((await erase('Account::22302')).code).toBe(EXIT.ok);
+  const told = await onData('find', '--action', 'hold-added', '--json');
+  expect(told.out).not.toContain('22289');
+  const { rows } = JSON.parse(told.out).answer;
+  const { out: pseudonyms } = await onData(
+    ...['record', 'pseudonym', 'Account::22289', '--reason', 'incident 7'],
+  );
+  expect(pseudonyms).toContain(rows[0].event.detail.scope.subject);
+  expect((await onData('record', 'hold', 'lift', id)).code).toBe(EXIT.ok);
+
+  const all = await onData('record', 'hold', 'add', 'case 8', '--log', 'edge', '--json');
+  const everybody = await erase('Account::22289');
+  expect([everybody.code, everybody.err]).toEqual([
+    EXIT.failed,
+    expect.stringContaining(`found ${JSON.parse(all.out).id} in force`),
+  ]);
+  expect((await onData('record', 'hold', 'lift', JSON.parse(all.out).id)).code).toBe(EXIT.ok);
+}, 60_000);
 
 test('an erased person is gone from the record, at every point, and nobody else is', async () => {
   const careless = await onData('record', 'erase', 'Account::22289', '--reason', 'GDPR 17');

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import {
   openCollector,
   openRecordIndex,
+  openRecordKeyStore,
   openRetentionStore,
   openRollingLog,
   shardFolders,
@@ -29,6 +30,7 @@ import { expect, onTestFinished, test } from 'vitest';
 const ORIGIN = 'bank.example/authority';
 const { privateKey } = generateKeyPairSync('ed25519');
 const VKEY = verifierKey(ORIGIN, privateKey);
+const SECRET = Buffer.alloc(32, 7);
 const YEARS_LATER = Date.UTC(2030, 0, 1);
 
 /** An authority's parts around one log of two shards, the first of which is due; opened as often as it dies. */
@@ -59,6 +61,12 @@ function authority() {
       await log.durable(log.append(encodeEvent(event)));
     }
     await log.close();
+    const database = openDatabase({ file: folder.stateFile });
+    const keys = await openRecordKeyStore({
+      ...{ database, secret: SECRET, now: () => Date.UTC(2017, 0, 1) },
+    });
+    await keys.keysFor('authority', ['evidence', 'reads']);
+    await database.close();
     const published = tileFolder(join(folder.published, 'authority'));
     await publishTiles(nodeDisk(folder.authorityLog), published, { verifierKey: VKEY });
     clock.ms = YEARS_LATER;
@@ -72,6 +80,7 @@ function authority() {
     const log = await openLog();
     const database = openDatabase({ file: folder.stateFile });
     const store = await openRetentionStore(database);
+    const keys = await openRecordKeyStore({ database, secret: SECRET, now: () => clock.ms });
     const index = openRecordIndex();
     const collector = await openCollector({
       ...{ folder: folder.mirrors, now: () => clock.ms, points: () => undefined },
@@ -103,11 +112,21 @@ function authority() {
       published: { isBehind: () => false, forget: async () => undefined },
       exports: () => [],
       classes: () => DEFAULT_RETENTION,
+      recordKeys: {
+        trees: () => keys.trees(),
+        open: keys.open,
+        pseudonymsOf: (person) => keys.pseudonymsOf(person),
+        destroy: (of) => step(() => keys.destroy(of)),
+        destroyPseudonyms: (year) => step(() => keys.destroyPseudonyms(year)),
+      },
+      personalKinds: () => [],
       record: (body) =>
         step(async () => {
           // What was recorded before anything went is there when it is gone.
           const isGone = (await removedCheckpoint(nodeDisk(folder.authorityLog))) !== undefined;
-          told.push(`${body.kind === 'administration' ? body.action : body.kind} ${isGone}`);
+          const [action, target] =
+            body.kind === 'administration' ? [body.action, body.target] : [body.kind];
+          told.push(`${action} ${action.startsWith('keys') ? target : isGone}`);
           return body as Event;
         }),
       warn: () => undefined,
@@ -115,11 +134,12 @@ function authority() {
     const applied = await retention.apply('test').catch((error: Error) => error.message);
     await retention.close();
     const removed = await store.removed();
+    const left = [...keys.trees().map(({ period }) => period), ...keys.open.years];
     await index.close();
     await collector.close();
     await log.close();
     await database.close();
-    return { applied, removed, calls };
+    return { applied, removed, calls, left };
   }
   return { folder, told, fill, apply };
 }
@@ -127,9 +147,17 @@ function authority() {
 test('a removal that is cut at any step goes on, and ends with everything removed and told', async () => {
   const whole = authority();
   await whole.fill();
-  const { calls, applied } = await whole.apply();
-  expect(applied).toMatchObject({ removed: ['authority'], left: [] });
-  expect(whole.told).toEqual(['log-removal-begun false', 'log-removed true']);
+  const { calls, applied, left: keysLeft } = await whole.apply();
+  const destroyed = [
+    ...['2017q1/evidence', '2017q1/reads', '2017q2/evidence', '2017q2/reads'],
+    'pseudonyms/2017',
+  ];
+  expect(applied).toMatchObject({ removed: ['authority'], left: [], destroyed });
+  expect(keysLeft).toEqual([]);
+  expect(whole.told).toEqual([
+    ...['log-removal-begun false', 'log-removed true'],
+    ...destroyed.flatMap((name) => [`keys-removal-begun ${name}`, `keys-removed ${name}`]),
+  ]);
   expect(calls).toBeGreaterThanOrEqual(6);
 
   for (let dieAt = 0; dieAt < calls; dieAt++) {
@@ -144,10 +172,13 @@ test('a removal that is cut at any step goes on, and ends with everything remove
     if (isGone) expect(told).toContain('log-removal-begun false');
     else expect(readdirSync(folder.authorityLog)).toContain('00000000.log');
 
-    const { applied, removed } = await apply();
-    expect(applied).toMatchObject({ removed: ['authority'], left: [] });
+    const wasGone = told.includes('log-removed true') && cut.removed[0]?.removedAtMs !== undefined;
+    const { applied, removed, left: none } = await apply();
+    expect(applied).toMatchObject({ removed: wasGone ? [] : ['authority'], left: [] });
+    expect(none).toEqual([]);
+    for (const name of destroyed) expect(told).toContain(`keys-removal-begun ${name}`);
     expect(removed).toMatchObject([{ name: 'authority', size, removedAtMs: YEARS_LATER }]);
-    expect(told.at(-1)).toBe('log-removed true');
+    expect(told).toContain('log-removed true');
     expect(told.slice(0, -1)).not.toContain('alarm false');
     expect(readdirSync(folder.authorityLog).sort()).toEqual(['lock', 'proofs', 'removed', 'vkey']);
     expect(existsSync(join(folder.recordIndex, 'authority'))).toBe(false);

@@ -14,7 +14,7 @@ const spiffeId = z.string().max(2048);
 
 /** Personal fields of an event, encrypted under keys of the persons whom they are about. */
 const sealedPart = z.object({
-  /** The tree of keys: writer, quarter and retention class, such as `edge/2026q4/default`. */
+  /** The tree of keys: writer, quarter and retention class, such as `edge/2026q4/evidence`. */
   key: z.string().max(200),
   /** Pseudonyms, behind `~` how often the person had been erased. Without the key of any of them the part is lost. */
   persons: z.array(z.string().max(64)).min(1).max(64),

@@ -39,7 +39,8 @@ export interface RecordKeyStore {
   /**
    * What a writer needs now and in the next two quarters, made where it is not there yet.
    *
-   * @param classes the retention classes that it writes
+   * @param classes the retention classes that it writes; those that it has keys of it keeps, since a configuration without a
+   *   class reaches it later than its keys
    */
   keysFor(holder: string, classes: readonly string[]): Promise<RecordKeys>;
   /** All pseudonyms of a person: the present year's, those before it, and what is prepared for later. */
@@ -50,6 +51,12 @@ export interface RecordKeyStore {
   erase(persons: readonly Person[]): Promise<Erasure>;
   /** Destroys all keys of a retention class in a quarter; says how many trees there were. */
   destroy(of: { readonly period: string; readonly retention: string }): Promise<number>;
+  /**
+   * Destroys a year's key of pseudonyms: nobody can see any more whose they were. False when there is none.
+   *
+   * @throws {AuditError} `ERR_AUDIT_RECORD_KEYS` for a year that is not over, or of which there are other keys
+   */
+  destroyPseudonyms(year: string): Promise<boolean>;
   /** Empties the database's files of what was destroyed; false when somebody reads them just now. Cheap when there is nothing. */
   forget(): Promise<boolean>;
   /** Trees that there are keys of. */
@@ -238,6 +245,32 @@ export async function openRecordKeyStore(options: {
     return count;
   }
 
+  async function destroyPseudonyms(year: string): Promise<boolean> {
+    const refuse = (found: string): never => {
+      throw new AuditError(
+        'ERR_AUDIT_RECORD_KEYS',
+        `could not destroy pseudonyms of ${year}: found ${found}`,
+      );
+    };
+    if (year >= keyPeriodOf(now()).slice(0, 4)) refuse('a year that is not over');
+    const left = state.keys.find(({ period }) => period.startsWith(year));
+    if (left) refuse(`keys of ${treeName(left)}, expected none of that year`);
+    if (open.pseudonymSecret(year) === undefined) return false;
+    const isOther = (each: string): boolean => each !== year;
+    const next = {
+      ...state,
+      pseudonyms: state.pseudonyms.filter((each) => isOther(each.year)),
+      erased: state.erased.filter(({ pseudonym }) => isOther(pseudonym.slice(3, 7))),
+    };
+    await change(next, async (transaction) => {
+      const tables = transaction.tables<RecordKeyTables>();
+      await tables.deleteFrom('pseudonym_key').where('year', '=', year).execute();
+      await tables.deleteFrom('erased_person').where('pseudonym', 'like', `pn-${year}-%`).execute();
+    });
+    await forget();
+    return true;
+  }
+
   return {
     get version() {
       return state.version;
@@ -253,7 +286,7 @@ export async function openRecordKeyStore(options: {
         const keys = state.keys.filter((key) => {
           const isOwn = key.holder === holder && key.period >= present;
           if (isOwn) years.add(key.period.slice(0, 4));
-          return isOwn && classes.includes(key.retention);
+          return isOwn;
         });
         return {
           ...state,
@@ -265,6 +298,7 @@ export async function openRecordKeyStore(options: {
     pseudonymsOf,
     erase: (persons) => inTurn(() => erase(persons)),
     destroy: (of) => inTurn(() => destroy(of)),
+    destroyPseudonyms: (year) => inTurn(() => destroyPseudonyms(year)),
     forget: async () => !isFull || (await forget()),
     trees: () => state.keys.map(({ holder, period, retention }) => ({ holder, period, retention })),
   };

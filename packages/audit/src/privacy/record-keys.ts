@@ -83,7 +83,7 @@ export interface OpenRecordKeys {
   has(tree: string): boolean;
 }
 
-/** How a sealed part names the tree of its keys: `edge/2026q4/default`. */
+/** How a sealed part names the tree of its keys: `edge/2026q4/evidence`. */
 export function treeName({ holder, period, retention }: Omit<RecordKey, 'nodes'>): string {
   return `${holder}/${period}/${retention}`;
 }

@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto';
-import type { Event, SealedPart } from '@countersign/model';
+import { EVIDENCE_CLASS, type Event, type SealedPart } from '@countersign/model';
 import { AuditError } from '../audit-error.ts';
 import {
   type Person,
@@ -30,9 +30,6 @@ export interface SealerOptions {
  */
 export type Sealer = (event: Event) => Event;
 
-/** The class of events that say none. */
-export const DEFAULT_RETENTION = 'default';
-
 const NAMES_MAX = 20_000;
 
 /**
@@ -54,7 +51,8 @@ export function createSealer({ holder, keys, isPersonal }: SealerOptions): Seale
     const year = String(new Date(event.at).getUTCFullYear());
     const secret = open?.pseudonymSecret(year);
     const period = keyPeriodOf(event.at);
-    const retention = (event as { retention?: string }).retention ?? DEFAULT_RETENTION;
+    // One that says no class counts as `evidence`, as it does when its time is reckoned.
+    const retention = event.retention ?? EVIDENCE_CLASS;
     const key = treeName({ holder, period, retention });
     if (open === undefined || secret === undefined) throw missing(`pseudonyms of ${year}`, open);
     if (!open.has(key)) throw missing(key, open);

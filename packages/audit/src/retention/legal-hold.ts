@@ -11,8 +11,8 @@ export interface HoldScope {
   /** Before this moment. */
   readonly toMs?: number;
   /**
-   * Whom it is about, for people. Nobody looks it up, because events may name persons by pseudonyms only: a
-   * hold on a subject keeps every shard that the rest of its scope covers.
+   * Whom it is about: a person by name or pseudonym is not erased (`holdOnPersons`). It is looked up in no event: a
+   * hold on a subject keeps every shard, and keys, that the rest of its scope covers.
    */
   readonly subject?: string;
 }

@@ -53,26 +53,11 @@ export interface PlannedShard {
   readonly detail?: string;
 }
 
-/**
- * Keys of personal fields whose time is over: a class's in one shard, while the shard stays for a longer class. For
- * whoever destroys keys; held ones are not listed.
- */
-export interface KeysDue {
-  readonly class: string;
-  readonly shard: string;
-  /** The times of the class's events in the shard: ms since the epoch. */
-  readonly fromMs: number;
-  readonly toMs: number;
-  readonly keptUntilMs: number;
-  readonly basis: string;
-}
-
 /** What retention asks for now. */
 export interface RetentionPlan {
   readonly atMs: number;
   /** In the order of logs and shards. */
   readonly shards: readonly PlannedShard[];
-  readonly keysDue: readonly KeysDue[];
 }
 
 /**
@@ -91,8 +76,7 @@ export async function planRetention(
   for (const shard of shards.toSorted((a, b) => compareShards(a.name, b.name))) {
     planned.push(await planShard(shard, options));
   }
-  const { nowMs: atMs } = options;
-  return { atMs, shards: planned, keysDue: planned.flatMap((each) => keysDue(each, options)) };
+  return { atMs: options.nowMs, shards: planned };
 }
 
 type Options = Parameters<typeof planRetention>[1];
@@ -151,19 +135,4 @@ function plannedClass(
     ...{ class: name, count, keep, basis, keptUntilMs: until(known ?? longest) },
     ...(known === undefined && { isUnknown: true as const }),
   };
-}
-
-function keysDue(
-  { name, state, classes = [], census }: PlannedShard,
-  { holds, nowMs }: Options,
-): readonly KeysDue[] {
-  if (state !== 'kept') return [];
-  return classes.flatMap(({ class: which, keptUntilMs: untilMs, basis }) => {
-    const counted = census?.classes.find((each) => each.class === which);
-    if (nowMs < untilMs || !counted) return [];
-    const { fromMs, toMs } = counted;
-    const known = { name, fromMs, toMs, classes: new Set([which]) };
-    if (holds.some((hold) => holdCovers(hold, known))) return [];
-    return [{ class: which, shard: name, fromMs, toMs, keptUntilMs: untilMs, basis }];
-  });
 }

@@ -175,7 +175,7 @@ export function anyEvent(kind: EventKind): fc.Arbitrary<Event> {
   };
   const requiredKeys = [...Object.keys(envelope), ...Object.keys(needed)];
   // The class that a test's keys are of.
-  const retention = fc.constant('default');
+  const retention = fc.constant('evidence');
   const model = { ...envelope, ...needed, ...optional, retention, replayed: fc.constant(true) };
   return fc.record(model as Record<string, fc.Arbitrary<unknown>>, { requiredKeys }).map(
     // What a log holds went through JSON.

@@ -1,5 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Person, parsePerson, type RecordKeyStore } from '@countersign/audit';
+import {
+  holdOnPersons,
+  type LegalHold,
+  type Person,
+  parsePerson,
+  type RecordKeyStore,
+} from '@countersign/audit';
 import { decodeEvent, ModelError } from '@countersign/model';
 import type { FastifyPluginAsync } from 'fastify';
 import { z } from 'zod';
@@ -42,6 +48,8 @@ export interface PrivacyRoutesOptions {
   readonly points: () => readonly string[];
   /** What persons are called by beside `human` and `customer`. */
   readonly personalKinds: () => readonly string[];
+  /** Legal holds in force. */
+  readonly holds: () => Promise<readonly LegalHold[]>;
   readonly record: Recorder;
   readonly by: string;
 }
@@ -66,6 +74,7 @@ export function privacyRoutes(options: PrivacyRoutesOptions): FastifyPluginAsync
     app.post('/v1/record/erasures', { bodyLimit: BODY_BYTES_MAX }, async (request) => {
       const { persons: asked, reason } = personsShape.parse(request.body);
       const persons = personsOf(asked, options.personalKinds());
+      await requireUnheld(persons, options);
       const pseudonyms = persons.flatMap((person) => recordKeys.pseudonymsOf(person));
       await record({
         kind: 'administration',
@@ -117,6 +126,24 @@ export function privacyRoutes(options: PrivacyRoutesOptions): FastifyPluginAsync
       };
     });
   };
+}
+
+/** @throws when a legal hold keeps what they would be erased from */
+async function requireUnheld(
+  persons: readonly Person[],
+  { recordKeys, personalKinds, holds }: PrivacyRoutesOptions,
+): Promise<void> {
+  const hold = holdOnPersons(await holds(), {
+    ...{ persons, kinds: personalKinds(), trees: recordKeys.trees() },
+    pseudonymsOf: recordKeys.pseudonymsOf,
+  });
+  if (hold === undefined) return;
+  throw Object.assign(
+    new Error(
+      `found ${hold.id} in force on events of theirs (${hold.reason}), expected none; lift it first, or erase them when it is lifted`,
+    ),
+    { statusCode: 409 },
+  );
 }
 
 function personsOf(texts: readonly string[], kinds: readonly string[]): readonly Person[] {

@@ -81,6 +81,18 @@ export function retainedShards(
   };
 }
 
+/** Names of shards that are here and cannot be read: they have their alarm. */
+export async function unreadShards(
+  collector: Pick<Collector, 'names' | 'isRemoved' | 'size'>,
+): Promise<readonly string[]> {
+  const unread: string[] = [];
+  for (const name of collector.names()) {
+    if (collector.isRemoved(name)) continue;
+    if ((await collector.size(name)) === undefined) unread.push(name);
+  }
+  return unread;
+}
+
 /** Whether a shard is of the authority's own log. */
 export function isOwnShard(name: string): boolean {
   return logOfShard(name) === 'authority';

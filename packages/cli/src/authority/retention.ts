@@ -2,12 +2,19 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type Collector,
+  type DueKeys,
   type ExporterStatus,
   type HoldScope,
+  holdCoversKeys,
+  type KeyPlan,
   type LegalHold,
   type PlannedShard,
+  parsePerson,
+  periodBounds,
+  planKeys,
   planRetention,
   type RecordIndex,
+  type RecordKeyStore,
   type RemovedShard,
   type RetentionPlan,
   type RetentionStore,
@@ -25,7 +32,7 @@ import { type Clock, keepText, type RetentionClass } from '@countersign/model';
 import { type DataFolder, indexFolderOf } from '../data-folder.ts';
 import type { Recorder } from './own-record.ts';
 import type { PublishedLogs } from './publish-logs.ts';
-import { isOwnShard, type KeptShard } from './retained-shards.ts';
+import { isOwnShard, type KeptShard, unreadShards } from './retained-shards.ts';
 
 const FIRST_AFTER_MS = 60_000;
 const EVERY_MS = 86_400_000;
@@ -36,7 +43,7 @@ export interface RetentionOptions {
   readonly log: Pick<RollingLog, 'release'>;
   /** Of the first shard of the authority's own log. */
   readonly logVerifierKey: string;
-  readonly collector: Pick<Collector, 'release' | 'point'>;
+  readonly collector: Pick<Collector, 'release' | 'point' | 'names' | 'isRemoved' | 'size'>;
   readonly shards: () => Promise<readonly KeptShard[]>;
   readonly store: RetentionStore;
   readonly index: Pick<RecordIndex, 'forget'>;
@@ -44,13 +51,20 @@ export interface RetentionOptions {
   readonly exports: () => readonly ExporterStatus[];
   /** As last applied. */
   readonly classes: () => readonly RetentionClass[];
+  /** What is sealed in the events is closed for good when its keys are destroyed. */
+  readonly recordKeys: Pick<
+    RecordKeyStore,
+    'trees' | 'open' | 'destroy' | 'destroyPseudonyms' | 'pseudonymsOf'
+  >;
+  /** What persons are called by beside `human` and `customer`. */
+  readonly personalKinds: () => readonly string[];
   readonly record: Recorder;
   readonly now: Clock;
   readonly warn: (text: string) => void;
 }
 
 /** A plan for people and programs: without what only removing needs. */
-export interface ShownPlan extends Omit<RetentionPlan, 'shards'> {
+export interface ShownPlan extends Omit<RetentionPlan, 'shards'>, KeyPlan {
   readonly shards: readonly Omit<PlannedShard, 'census'>[];
   readonly holds: readonly LegalHold[];
   readonly removed: readonly RemovedShard[];
@@ -63,6 +77,8 @@ export interface AppliedRetention {
   readonly removed: readonly string[];
   /** Shards that are due and were left, and why. */
   readonly left: readonly { readonly name: string; readonly detail: string }[];
+  /** Keys that were destroyed now: `2027q1/reads`, `pseudonyms/2027`. */
+  readonly destroyed: readonly string[];
 }
 
 /** Retention of all logs that an authority keeps. */
@@ -90,9 +106,16 @@ export function startRetention(options: RetentionOptions): Retention {
   };
   const planNow = async () => {
     const [kept, holds, removed] = [await shards(), await store.holds(), await store.removed()];
-    const plan = await planRetention(kept, { classes: classes(), holds, nowMs: now() });
+    const terms = { classes: classes(), holds, nowMs: now() };
+    const plan = await planRetention(kept, terms);
+    const { recordKeys, collector } = options;
+    const keyPlan = await planKeys(plan, {
+      ...{ ...terms, shards: kept, removed, trees: recordKeys.trees() },
+      years: recordKeys.open.years,
+      unread: await unreadShards(collector),
+    });
     const shown: ShownPlan = {
-      ...plan,
+      ...{ ...plan, ...keyPlan },
       shards: plan.shards.map(({ census: _, ...shard }) => shard),
       holds,
       removed,
@@ -134,8 +157,11 @@ export function startRetention(options: RetentionOptions): Retention {
         return waits;
       });
     }
-    return { plan: (await planNow()).shown, removed, left };
+    // What is removed now may have been the last of its quarter.
+    const destroyed = isClosed ? [] : await destroyKeys((await planNow()).shown, options, by);
+    return { plan: (await planNow()).shown, removed, left, destroyed };
   };
+  const scopeInRecord = (scope: HoldScope) => inRecord(scope, options);
   const apply = (by: string) => inTurn(() => applyNow(by));
   const daily = (): void => {
     apply('system').catch((error: Error) => warn(`retention: ${error.message}`));
@@ -150,14 +176,14 @@ export function startRetention(options: RetentionOptions): Retention {
     async addHold({ reason, scope, by }) {
       // In force before it is told, and told before anybody relies on it.
       const hold = await store.addHold({ reason, scope, by, sinceMs: now() });
-      const detail = { reason, scope: { ...scope } };
+      const detail = { reason, scope: scopeInRecord(scope) };
       await record({ kind: 'administration', action: 'hold-added', by, target: hold.id, detail });
       return hold;
     },
     async liftHold(id, by) {
       const hold = (await store.holds()).find((each) => each.id === id);
       if (hold === undefined) return undefined;
-      const detail = { reason: hold.reason, scope: { ...hold.scope } };
+      const detail = { reason: hold.reason, scope: scopeInRecord(hold.scope) };
       await record({ kind: 'administration', action: 'hold-lifted', by, target: id, detail });
       return store.liftHold(id, { by, atMs: now() });
     },
@@ -169,6 +195,71 @@ export function startRetention(options: RetentionOptions): Retention {
       clearInterval(timer);
       await working;
     },
+  };
+}
+
+/** The record names no person, and so no hold's subject who is one: a pseudonym stands there. */
+function inRecord(
+  { subject, ...scope }: HoldScope,
+  { recordKeys, personalKinds }: Pick<RetentionOptions, 'recordKeys' | 'personalKinds'>,
+): Record<string, string | number> {
+  if (subject === undefined) return { ...scope };
+  const person = parsePerson(subject);
+  const isPerson = person && ['human', 'customer', ...personalKinds()].includes(person.kind);
+  const [newest] = isPerson ? recordKeys.pseudonymsOf(person) : [];
+  return { ...scope, subject: newest ?? subject };
+}
+
+/** Destroys the keys that are due. INVARIANT: that it is going to happen is in the record first. */
+async function destroyKeys(
+  { keys, years }: KeyPlan,
+  { recordKeys, store, record }: RetentionOptions,
+  by: string,
+): Promise<string[]> {
+  const destroyed: string[] = [];
+  const told = async (
+    target: string,
+    detail: Readonly<Record<string, string>>,
+    work: () => Promise<number | boolean>,
+  ): Promise<void> => {
+    await record({
+      ...{ kind: 'administration', action: 'keys-removal-begun', by, target },
+      detail: { ...detail },
+    });
+    const count = Number(await work());
+    await record({
+      ...{ kind: 'administration', action: 'keys-removed', by, target },
+      detail: { ...detail, count },
+    });
+    destroyed.push(target);
+  };
+  for (const due of keys) {
+    const { period, class: retention } = due;
+    // A hold may have been put since the plan was made.
+    if (await isHeld(period, retention)) continue;
+    await told(`${period}/${retention}`, reasonsOf(due), () =>
+      recordKeys.destroy({ period, retention }),
+    );
+  }
+  for (const year of years) {
+    const isLeft = recordKeys.trees().some(({ period }) => period.startsWith(year));
+    if (isLeft || (await isHeld(year))) continue;
+    await told(`pseudonyms/${year}`, {}, () => recordKeys.destroyPseudonyms(year));
+  }
+  return destroyed;
+
+  async function isHeld(period: string, retention?: string): Promise<boolean> {
+    const bounds = periodBounds(period);
+    if (bounds === undefined) return true;
+    const covered = { ...bounds, ...(retention !== undefined && { class: retention }) };
+    return (await store.holds()).some((hold) => holdCoversKeys(hold, covered));
+  }
+}
+
+function reasonsOf({ keptUntilMs, basis }: DueKeys): Record<string, string> {
+  return {
+    ...(keptUntilMs !== undefined && { keptUntil: new Date(keptUntilMs).toISOString() }),
+    ...(basis !== undefined && { basis }),
   };
 }
 

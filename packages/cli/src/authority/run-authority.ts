@@ -330,6 +330,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       exports: () => running.status(),
       classes: () => applied.config.record.retention,
       ...{ folder, log, logVerifierKey, collector, published, record, now, warn },
+      ...{ recordKeys, personalKinds: privacy.personalKinds },
     });
     closers.add(() => retention.close());
     const operator = await serveOperator(folder.adminSocket, {

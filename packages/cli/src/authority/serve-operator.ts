@@ -15,7 +15,7 @@ import { retentionRoutes } from './retention-routes.ts';
 export async function serveOperator(
   path: string,
   options: OperatorRoutesOptions &
-    Omit<PrivacyRoutesOptions, 'points'> & {
+    Omit<PrivacyRoutesOptions, 'points' | 'holds'> & {
       readonly publishedFolder: string;
       readonly questions: RecordQuestions;
       readonly retention: Retention;
@@ -25,7 +25,11 @@ export async function serveOperator(
   await app.register(adminRoutes({ identity: options.identity, by: options.by }));
   await app.register(operatorRoutes(options));
   await app.register(
-    privacyRoutes({ ...options, points: () => options.identity.points().map(({ name }) => name) }),
+    privacyRoutes({
+      ...options,
+      holds: () => options.retention.holds(),
+      points: () => options.identity.points().map(({ name }) => name),
+    }),
   );
   await app.register(
     tileRoutes({ published: (name) => publishedLog(options.publishedFolder, name) }),

@@ -21,6 +21,8 @@ const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
 export interface FollowedRecordKeys {
   /** The newest, or nothing before the authority gave any. */
   current(): OpenRecordKeys | undefined;
+  /** Asks at once: what is written from now on may need other keys. */
+  askNow(): void;
   close(): Promise<void>;
 }
 
@@ -58,8 +60,11 @@ export async function followRecordKeys(options: {
     }).then(({ body }) => body.dump());
   };
   let isFailing = false;
+  let woken = new AbortController();
   const follow = async (): Promise<void> => {
     while (!closed.signal.aborted) {
+      // Before it asks: what wakes it meanwhile makes it ask once more.
+      woken = new AbortController();
       try {
         await ask();
         isFailing = false;
@@ -69,7 +74,8 @@ export async function followRecordKeys(options: {
         isFailing = true;
       }
       const waitMs = current && !isFailing ? ASK_EVERY_MS : ASK_AGAIN_MS;
-      await sleep(waitMs, undefined, { signal: closed.signal }).catch(() => {});
+      const signal = AbortSignal.any([closed.signal, woken.signal]);
+      await sleep(waitMs, undefined, { signal }).catch(() => {});
     }
   };
   // The first request must find keys, so the first answer is waited for; without the authority the kept ones do.
@@ -80,6 +86,7 @@ export async function followRecordKeys(options: {
   const following = follow();
   return {
     current: () => current,
+    askNow: () => woken.abort(),
     async close() {
       closed.abort();
       await following;

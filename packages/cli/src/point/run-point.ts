@@ -172,6 +172,15 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       ...{ dispatcher, warn },
     });
     closers.add(() => recordKeys.close());
+    let version = replica.point.bundle?.version;
+    closers.add(
+      replica.onChange(() => {
+        if (replica.point.bundle?.version === version) return;
+        version = replica.point.bundle?.version;
+        // It may name a class of retention that there were no keys for.
+        recordKeys.askNow();
+      }),
+    );
     const heard = Promise.withResolvers<void>();
     let isClosing = false;
     const accept: Replica['accept'] = async (line) => {

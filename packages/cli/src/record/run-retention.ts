@@ -16,13 +16,14 @@ export async function runRetention(args: Arguments, io: Io): Promise<number> {
     return plan.shards.some(({ state }) => state === 'unsound') ? EXIT.negative : EXIT.ok;
   }
   const applied = await client.call<AppliedRetention>('POST', path);
-  const { plan, removed, left } = applied;
+  const { plan, removed, left, destroyed } = applied;
   print(
     io,
     args,
     applied,
     [
       ...(removed.length > 0 ? removed.map((name) => `removed  ${name}`) : ['nothing was removed']),
+      ...destroyed.map((name) => `removed  keys ${name}`),
       ...left.map(({ name, detail }) => `LEFT     ${name}: ${printable(detail)}`),
       ...planLines(plan),
     ].join('\n'),
@@ -31,13 +32,14 @@ export async function runRetention(args: Arguments, io: Io): Promise<number> {
   return left.length > 0 || isUnsound ? EXIT.negative : EXIT.ok;
 }
 
-function planLines({ shards, keysDue, holds, removed }: ShownPlan): readonly string[] {
+function planLines({ shards, keys, years, holds, removed }: ShownPlan): readonly string[] {
   return [
     ...shards.flatMap(shardLines),
-    ...keysDue.map(
-      ({ class: which, shard, keptUntilMs }) =>
-        `keys     ${which} of ${shard}: their time was over on ${day(keptUntilMs)}`,
+    ...keys.map(
+      ({ period, class: which, keptUntilMs }) =>
+        `keys     ${period}/${which}: ${keptUntilMs === undefined ? 'nothing is left of that quarter' : `their time was over on ${day(keptUntilMs)}`}`,
     ),
+    ...years.map((year) => `keys     pseudonyms/${year}: nothing is left of that year`),
     ...holds.map(({ id, reason }) => `hold     ${id}: ${printable(reason)}`),
     ...removed.map(
       ({ name, size, removedAtMs }) =>
