@@ -14,9 +14,30 @@ export {
   type X509AuthorityOptions,
   type X509Svid,
 } from './authority/x509-authority.ts';
-export { type Bundle, encodeBundle, parseBundle } from './bundle/bundle.ts';
+export {
+  type Bundle,
+  encodeBundle,
+  encodeJwtBundle,
+  parseBundle,
+  parseJwtBundle,
+} from './bundle/bundle.ts';
+export { type BundleSet, createBundleSet } from './bundle/bundle-set.ts';
 export { decodePem, encodePem } from './certificate/pem.ts';
 export { certificateThumbprint } from './certificate/thumbprint.ts';
+export {
+  createJwtIssuer,
+  type JwtIssuer,
+  type JwtIssuerOptions,
+  type JwtSvid,
+  type JwtSvidRequest,
+} from './jwt/jwt-issuer.ts';
+export type { JwtAuthority } from './jwt/jwt-key.ts';
+export {
+  type JwtBundleSource,
+  type JwtSvidVerification,
+  type VerifiedJwtSvid,
+  verifyJwtSvid,
+} from './jwt/verify-jwt-svid.ts';
 export { SpiffeError, type SpiffeErrorCode } from './spiffe-error.ts';
 export { parseSpiffeId, parseTrustDomain, type SpiffeId } from './spiffe-id.ts';
 export {
@@ -29,6 +50,13 @@ export {
   type ClientTlsOptions,
   clientTlsOptions,
 } from './tls/client-tls-options.ts';
+export {
+  type Closable,
+  type Connections,
+  createConnections,
+  type HeldPeer,
+} from './tls/connections.ts';
+export { createConnector, type SpiffeConnector } from './tls/connector.ts';
 export { peerChain } from './tls/peer-chain.ts';
 export {
   type ClientCertificates,

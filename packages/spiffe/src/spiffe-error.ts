@@ -1,4 +1,4 @@
-/** The closed list of what can be wrong with an ID, a certificate, a bundle or a request to issue. */
+/** The closed list of what can be wrong with an ID, a certificate, a token, a bundle or a request to issue. */
 export type SpiffeErrorCode =
   /** Text that is no SPIFFE ID. */
   | 'ERR_SPIFFE_ID_INVALID'
@@ -27,6 +27,10 @@ export type SpiffeErrorCode =
   /** A valid SVID, but not of the peer that was called. */
   | 'ERR_SPIFFE_PEER_UNEXPECTED'
   | 'ERR_SPIFFE_BUNDLE_INVALID'
+  /** Text that is no JWT-SVID: its form, its header, or a claim that is missing. */
+  | 'ERR_SPIFFE_TOKEN_MALFORMED'
+  /** A JWT-SVID that is meant for others. */
+  | 'ERR_SPIFFE_AUDIENCE'
   /** The authority will not or cannot issue what was asked for. */
   | 'ERR_SPIFFE_ISSUE_REFUSED';
 
