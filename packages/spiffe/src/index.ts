@@ -59,6 +59,13 @@ export {
 export { createConnector, type SpiffeConnector } from './tls/connector.ts';
 export { peerChain } from './tls/peer-chain.ts';
 export {
+  connectWithSource,
+  type SpiffeClient,
+  type SpiffeServer,
+  type SpiffeServing,
+  serveWithSource,
+} from './tls/serve.ts';
+export {
   type ClientCertificates,
   renewServerTls,
   type ServerTls,
@@ -66,3 +73,33 @@ export {
   type TlsIdentity,
 } from './tls/server-tls-options.ts';
 export { type Peers, type PeerVerification, verifyPeers } from './tls/verify-peers.ts';
+export {
+  type CallOptions,
+  createWorkloadClient,
+  type FetchedJwtSvid,
+  type JwtBundles,
+  type Watch,
+  type WorkloadClient,
+  type WorkloadClientOptions,
+} from './workload-api/workload-client.ts';
+export {
+  parseWorkloadEndpoint,
+  WORKLOAD_ENDPOINT_VARIABLE,
+} from './workload-api/workload-endpoint.ts';
+export {
+  createWorkloadServer,
+  type WorkloadServer,
+  type WorkloadServerOptions,
+} from './workload-api/workload-server.ts';
+export type {
+  WorkloadBundles,
+  WorkloadJwtSvid,
+  WorkloadSource,
+  WorkloadX509Svid,
+} from './workload-api/workload-source.ts';
+export type { X509Bundles, X509Context, X509Identity } from './workload-api/x509-context.ts';
+export {
+  openX509Source,
+  type X509Source,
+  type X509SourceOptions,
+} from './workload-api/x509-source.ts';

@@ -31,6 +31,16 @@ export type SpiffeErrorCode =
   | 'ERR_SPIFFE_TOKEN_MALFORMED'
   /** A JWT-SVID that is meant for others. */
   | 'ERR_SPIFFE_AUDIENCE'
+  /** An address of a Workload API that is none. */
+  | 'ERR_SPIFFE_WORKLOAD_ENDPOINT'
+  /** The Workload API knows no identity for this process, or has taken it away. */
+  | 'ERR_SPIFFE_WORKLOAD_DENIED'
+  /** The Workload API is not there, or not ready. */
+  | 'ERR_SPIFFE_WORKLOAD_UNAVAILABLE'
+  /** The Workload API will never answer this request: an argument is wrong. */
+  | 'ERR_SPIFFE_WORKLOAD_ARGUMENT'
+  /** The other side does not speak the Workload API as specified. */
+  | 'ERR_SPIFFE_WORKLOAD_PROTOCOL'
   /** The authority will not or cannot issue what was asked for. */
   | 'ERR_SPIFFE_ISSUE_REFUSED';
 

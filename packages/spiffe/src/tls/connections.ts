@@ -23,7 +23,7 @@ export interface Connections<Peer extends HeldPeer = HeldPeer> {
    */
   closeIdentity(spiffeIdUri: string): number;
   /** As {@link closeIdentity}, for whatever else tells them apart: a serial, a trust domain. */
-  closeWhere(matches: (peer: Peer) => boolean): number;
+  closeWhere(matches: (peer: Peer, connection: Closable) => boolean): number;
   /** Ends all of them, and the timer. */
   closeAll(): number;
 }
@@ -108,7 +108,9 @@ export function createConnections<Peer extends HeldPeer = HeldPeer>({
     },
     closeIdentity: (uri) => closeAmong(byIdentity.get(uri) ?? []),
     closeWhere: (matches) =>
-      closeAmong([...held].filter(([, peer]) => matches(peer)).map(([connection]) => connection)),
+      closeAmong(
+        [...held].flatMap(([connection, peer]) => (matches(peer, connection) ? [connection] : [])),
+      ),
     closeAll: () => {
       clearTimeout(timer);
       timer = undefined;
