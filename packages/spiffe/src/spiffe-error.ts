@@ -27,6 +27,10 @@ export type SpiffeErrorCode =
   /** A valid SVID, but not of the peer that was called. */
   | 'ERR_SPIFFE_PEER_UNEXPECTED'
   | 'ERR_SPIFFE_BUNDLE_INVALID'
+  /** A bundle endpoint that is not configured as SPIFFE demands, or a redirect to one that is none. */
+  | 'ERR_SPIFFE_BUNDLE_ENDPOINT'
+  /** A bundle endpoint that is not there, or answers with something else than a bundle. */
+  | 'ERR_SPIFFE_BUNDLE_UNAVAILABLE'
   /** Text that is no JWT-SVID: its form, its header, or a claim that is missing. */
   | 'ERR_SPIFFE_TOKEN_MALFORMED'
   /** A JWT-SVID that is meant for others. */

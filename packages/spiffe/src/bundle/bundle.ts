@@ -25,7 +25,7 @@ export interface Bundle {
 }
 
 /** 64 authorities of 16 KiB in base64. */
-const BUNDLE_LENGTH_MAX = 2_000_000;
+export const BUNDLE_LENGTH_MAX = 2_000_000;
 
 /** SPIFFE Federation §5.3: polled every five minutes when nothing is said. */
 const REFRESH_HINT_SECONDS_DEFAULT = 300;

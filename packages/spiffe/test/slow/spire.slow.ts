@@ -1,10 +1,19 @@
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import {
+  bundleEndpoint,
+  bundleEndpointTlsOptions,
   connectWithSource,
+  createBundleSet,
   createWorkloadClient,
+  encodeBundle,
+  fetchBundle,
   openX509Source,
+  parseBundle,
+  parseSpiffeId,
   serveWithSource,
   verifyJwtSvid,
   verifyX509Svid,
@@ -13,6 +22,8 @@ import {
 } from '@countersign/spiffe';
 import { request, Agent as UndiciAgent } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newIdentity } from '../support.ts';
+import { newRegistry } from '../workload.ts';
 import { SPIRE_AGENT, SPIRE_SERVER, startSpire } from './spire.ts';
 import { missing } from './tools.ts';
 
@@ -120,5 +131,65 @@ describe.skipIf(missing('SPIRE', SPIRE_SERVER, SPIRE_AGENT))('with a SPIRE agent
     serving.close();
     serving.server.close();
     source.close();
+  });
+
+  test('bundles are exchanged both ways by https_spiffe, and reach the workload', async () => {
+    const partner = await newRegistry({ trustDomain: 'partner.example' });
+    const endpointId = parseSpiffeId('spiffe://partner.example/bundle-server');
+    const own = { ...partner.state.own, sequence: 3 };
+    const server = createServer(
+      bundleEndpointTlsOptions(await newIdentity(partner.authority, endpointId)),
+      bundleEndpoint({ bundle: () => own }),
+    );
+    let servedCount = 0;
+    server.on('request', () => {
+      servedCount += 1;
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const bundleFile = join(spire.folder, 'partner.json');
+    // An older bundle without JWT authorities: that they arrive proves that SPIRE fetched from us.
+    writeFileSync(bundleFile, encodeBundle({ ...own, jwtAuthorities: [], sequence: 1 }));
+    await spire.server(
+      ...['federation', 'create', '-trustDomain', 'partner.example'],
+      ...['-bundleEndpointURL', `https://127.0.0.1:${(server.address() as AddressInfo).port}/`],
+      ...['-bundleEndpointProfile', 'https_spiffe', '-endpointSpiffeID', endpointId.uri],
+      ...['-trustDomainBundlePath', bundleFile, '-trustDomainBundleFormat', 'spiffe'],
+    );
+    await expect.poll(() => servedCount, { timeout: 30_000 }).toBeGreaterThan(0);
+    await spire.register('/workload/federated', 3600, [
+      '-federatesWith',
+      'spiffe://partner.example',
+    ]);
+    const fetched = async () => {
+      const context = await client.fetchX509Context().catch(() => undefined);
+      return context?.bundles.get('partner.example');
+    };
+    await expect
+      .poll(fetched, { timeout: 30_000 })
+      .toEqual(own.x509Authorities.map((der) => Buffer.from(der)));
+    const jwtAuthorities = async () =>
+      (await client.fetchJwtBundles()).get('partner.example')?.map(({ keyId }) => keyId);
+    await expect
+      .poll(jwtAuthorities, { timeout: 30_000 })
+      .toEqual(own.jwtAuthorities.map(({ keyId }) => keyId));
+    server.close();
+
+    const text = await spire.server('bundle', 'show', '-format', 'spiffe');
+    const known = parseBundle(text, { trustDomain: 'spire.example' });
+    const bundles = createBundleSet([{ ...known, sequence: 0 }]);
+    const bundle = await fetchBundle(
+      {
+        url: spire.bundleUrl,
+        trustDomain: 'spire.example',
+        profile: 'https_spiffe',
+        endpointId: 'spiffe://spire.example/spire/server',
+      },
+      { bundles: bundles.x509, now: Date.now },
+    );
+    expect(bundle.x509Authorities).toEqual(known.x509Authorities);
+    expect(bundle.jwtAuthorities.length).toBeGreaterThan(0);
+    expect(bundle.refreshHintSeconds).toBe(60);
+    expect(bundle.sequence).toBeGreaterThan(0);
   });
 });

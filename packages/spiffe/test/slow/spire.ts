@@ -102,13 +102,20 @@ export async function startSpire(trustDomain: string) {
   await eventually(() => run(SPIRE_AGENT, ['healthcheck', '-socketPath', agentSocket]), log);
   return {
     endpoint: `unix://${agentSocket}`,
+    /** For files that a command of SPIRE reads. */
+    folder,
     bundleUrl: `https://127.0.0.1:${bundlePort}/`,
     server,
     /** @returns the entry's ID */
-    register: async (path: string, ttlSeconds: number): Promise<string> => {
+    register: async (
+      path: string,
+      ttlSeconds: number,
+      more: readonly string[] = [],
+    ): Promise<string> => {
       const created = await server(
         ...['entry', 'create', '-parentID', agentId, '-spiffeID', `spiffe://${trustDomain}${path}`],
         ...['-selector', `unix:uid:${process.getuid?.()}`, '-x509SVIDTTL', `${ttlSeconds}`],
+        ...more,
         ...['-output', 'json'],
       );
       const { results } = JSON.parse(created) as { results: { entry: { id: string } }[] };

@@ -6,9 +6,12 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  bundleEndpoint,
+  bundleEndpointTlsOptions,
   connectWithSource,
   createWorkloadClient,
   decodePem,
+  encodeBundle,
   openX509Source,
   parseJwtBundle,
   serveWithSource,
@@ -17,7 +20,7 @@ import {
 } from '@countersign/spiffe';
 import { request, Agent as UndiciAgent } from 'undici';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { API, LEDGER, TRUST_DOMAIN } from '../support.ts';
+import { API, LEDGER, newIdentity, TRUST_DOMAIN } from '../support.ts';
 import { newRegistry, type Registry, serveWorkloads } from '../workload.ts';
 import { buildGo, jsonLines, missing, PYTHON, run, tool } from './tools.ts';
 
@@ -141,6 +144,23 @@ describe('go-spiffe', () => {
     await expect(call(LEDGER.uri)).rejects.toMatchObject({ code: 'ERR_SPIFFE_PEER_UNEXPECTED' });
     theirs.end();
     await theirs.ended;
+  });
+
+  test('fetches a bundle from our endpoint by https_spiffe', async () => {
+    const own = { ...registry.state.own, sequence: 7, refreshHintSeconds: 77 };
+    const identity = await newIdentity(registry.authority, LEDGER);
+    const server = createServer(
+      bundleEndpointTlsOptions(identity),
+      bundleEndpoint({ bundle: () => own, path: '/bundle' }),
+    );
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    open.push(server);
+    const known = join(folder, 'bundle.json');
+    writeFileSync(known, encodeBundle(own));
+    const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/bundle`;
+    const [answer] = await jsonLines(GO, ['bundle', url, TRUST_DOMAIN, LEDGER.uri, known]).ended;
+    expect(answer).toEqual({ x509: 1, jwt: 1, sequence: 7, hint: 77 });
   });
 
   test('with its gRPC finds services by reflection, and their descriptors hold together', async () => {
