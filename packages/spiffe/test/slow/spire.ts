@@ -76,7 +76,7 @@ export async function startSpire(trustDomain: string) {
   );
   const running: { stop(): Promise<void> }[] = [];
   const log = join(folder, 'log');
-  const start = (program: string, args: readonly string[]): void => {
+  const start = (program: string, args: readonly string[]): number => {
     const file = openSync(log, 'a');
     const child = spawn(program, args, { stdio: ['ignore', file, file] });
     closeSync(file);
@@ -87,23 +87,27 @@ export async function startSpire(trustDomain: string) {
         await closed;
       },
     });
+    return child.pid ?? 0;
   };
   const server = async (...args: readonly string[]): Promise<string> => {
     const { stdout } = await run(SPIRE_SERVER, [...args, '-socketPath', serverSocket]);
     return stdout;
   };
-  start(SPIRE_SERVER, ['run', '-config', serverConfig]);
+  const serverPid = start(SPIRE_SERVER, ['run', '-config', serverConfig]);
   await eventually(() => server('healthcheck'), log);
   writeFileSync(bundleFile, await server('bundle', 'show'));
   const agentId = `spiffe://${trustDomain}/agent`;
   const answer = await server('token', 'generate', '-spiffeID', agentId, '-output', 'json');
   const { value: token } = JSON.parse(answer) as { value: string };
-  start(SPIRE_AGENT, ['run', '-config', agentConfig, '-joinToken', token]);
+  const agentPid = start(SPIRE_AGENT, ['run', '-config', agentConfig, '-joinToken', token]);
   await eventually(() => run(SPIRE_AGENT, ['healthcheck', '-socketPath', agentSocket]), log);
   return {
     endpoint: `unix://${agentSocket}`,
     /** For files that a command of SPIRE reads. */
     folder,
+    serverSocket,
+    serverPid,
+    agentPid,
     bundleUrl: `https://127.0.0.1:${bundlePort}/`,
     server,
     /** @returns the entry's ID */
