@@ -16,6 +16,9 @@ export type RefusalCode =
   | 'subject-unregistered'
   | 'subject-disabled'
   | 'subject-revoked'
+  | 'subject-expired'
+  | 'node-unknown'
+  | 'entry-missing'
   | 'log-key-changed'
   | 'not-found';
 
@@ -58,6 +61,9 @@ export const PUBLIC_ANSWERS: Readonly<
     'subject-unregistered': subject,
     'subject-disabled': subject,
     'subject-revoked': subject,
+    'subject-expired': subject,
+    'node-unknown': forbidden('this caller is no node'),
+    'entry-missing': forbidden('this node attests no such workload'),
     'log-key-changed': forbidden('the log of this point is verified with another key'),
     'not-found': { status: 404, title: 'Not Found', detail: 'there is no such thing' },
   };

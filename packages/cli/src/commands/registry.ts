@@ -20,10 +20,12 @@ import { decideCommand } from './decide.ts';
 import { demoCommand } from './demo.ts';
 import { exportOcsfCommand } from './export.ts';
 import { findCommand } from './find.ts';
+import { identityExplainCommand, identityListCommand, identityRevokeCommand } from './identity.ts';
 import { initCommand } from './init.ts';
 import { ledgerEvidenceCommand } from './ledger-evidence.ts';
 import { ledgerPublishCommand } from './ledger-publish.ts';
 import { ledgerVerifyCommand } from './ledger-verify.ts';
+import { nodeCommand } from './node.ts';
 import { gatewayCommand, sidecarCommand, wrapCommand } from './point.ts';
 import { recordEraseCommand, recordPseudonymCommand } from './privacy.ts';
 import { eventsCommand, shadowReportCommand } from './record.ts';
@@ -40,11 +42,15 @@ export const commands: readonly Command[] = [
   gatewayCommand,
   sidecarCommand,
   wrapCommand,
+  nodeCommand,
   joinTokenCommand,
   applyCommand,
   statusCommand,
   sessionListCommand,
   revokeCommand,
+  identityListCommand,
+  identityExplainCommand,
+  identityRevokeCommand,
   eventsCommand,
   findCommand,
   recordPseudonymCommand,
