@@ -19,6 +19,10 @@ export interface DataFolder {
   readonly cosigned: string;
   readonly adminSocket: string;
   readonly riskSnapshot: string;
+  /** Of `countersign node`: its SVID, and where processes and the operator reach it. */
+  readonly nodeSvid: string;
+  readonly nodeSocket: string;
+  readonly nodeAdminSocket: string;
   readonly witness: WitnessFolder;
   /** One folder for each export, with its cursor and dead letters. */
   readonly exports: string;
@@ -72,6 +76,9 @@ export function dataFolder(root: string): DataFolder {
     cosigned: join(authority, 'cosigned'),
     adminSocket: join(authority, 'admin.sock'),
     riskSnapshot: join(authority, 'risk.json'),
+    nodeSvid: join(root, 'node', 'svid'),
+    nodeSocket: join(root, 'node', 'workload.sock'),
+    nodeAdminSocket: join(root, 'node', 'admin.sock'),
     witness: { folder: join(root, 'witness'), keyFile: join(root, 'witness', 'key.pem') },
     exports: join(authority, 'exports'),
     recordIndex: join(authority, 'index'),

@@ -26,7 +26,8 @@ const credentialShape = z.strictObject({
 
 /**
  * What the operator asks of the authority, for a unix socket that only the operator can open:
- * `POST /v1/join-tokens`, `GET /v1/sessions`, `GET /v1/subjects`, `GET /v1/points`, `POST /v1/revocations`,
+ * `POST /v1/join-tokens`, `GET /v1/sessions`, `GET /v1/subjects`, `GET /v1/points`, `GET /v1/registrations`,
+ * `POST /v1/revocations`,
  * `DELETE /v1/revocations/<target>/<value>` (the value percent-encoded), `GET` and `POST /v1/credentials`,
  * `DELETE /v1/credentials/<id>`.
  *
@@ -55,6 +56,7 @@ export function adminRoutes(options: {
     app.get('/v1/sessions', () => identity.sessions());
     app.get('/v1/subjects', async () => identity.subjects());
     app.get('/v1/points', async () => identity.points());
+    app.get('/v1/registrations', () => identity.registrations());
 
     app.post('/v1/revocations', async (request, reply) => {
       const { target, value, reason } = revocationShape.parse(request.body);

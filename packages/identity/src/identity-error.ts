@@ -8,6 +8,8 @@ export type IdentityErrorCode =
   | 'ERR_IDENTITY_OPTIONS'
   /** Registrations or points that contradict each other or name foreign subjects. */
   | 'ERR_IDENTITY_REGISTRATION'
+  /** A process cannot be told from others: it has ended, or the system gives no credentials of it. */
+  | 'ERR_IDENTITY_ATTESTATION'
   /** Too many operations wait. */
   | 'ERR_IDENTITY_BUSY';
 

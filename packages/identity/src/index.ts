@@ -1,4 +1,15 @@
 export { adminRoutes } from './admin-routes.ts';
+export {
+  loadPeerCredentials,
+  type PeerCredentials,
+  type ReadPeerCredentials,
+} from './attestation/peer-credentials.ts';
+export {
+  type AttestedProcess,
+  createProcessAttestor,
+  type ProcessAttestor,
+} from './attestation/process-attestor.ts';
+export { isEntitled, missingOf, type Selectors } from './attestation/selectors.ts';
 export { controlRoutes } from './control-routes.ts';
 export type { CredentialResult } from './credentials.ts';
 export { IdentityError, type IdentityErrorCode } from './identity-error.ts';
@@ -6,6 +17,9 @@ export type { Issuer } from './issuer/issuer.ts';
 export { issuerAdapter } from './issuer/issuer-adapter.ts';
 export { type Keyring, openKeyring } from './keyring.ts';
 export type { NewEvent, Recorder } from './new-event.ts';
+export type { Entry } from './nodes/entry.ts';
+export { nodeRoutes } from './nodes/node-routes.ts';
+export type { JwtGrant, NodeState, Nodes } from './nodes/nodes.ts';
 export {
   type Identity,
   type IdentityOptions,
@@ -13,6 +27,7 @@ export {
   openIdentity,
 } from './open-identity.ts';
 export type { Refusal, RefusalCode } from './refusal.ts';
+export type { Registered } from './registered.ts';
 export type { Applied, Point, PointRegistration, RegisteredEntity } from './registry.ts';
 export type { Revocable, RevocationRequest, RevocationResult } from './revocations.ts';
 export type { ClientSession } from './sessions.ts';

@@ -10,6 +10,7 @@ const KINDS = {
   facts: 'ed25519',
   policy: 'ed25519',
   log: 'ed25519',
+  'jwt-svids': 'ec',
   /** Nothing is agreed with it: its secret is what the record's keys are encrypted under. */
   record: 'x25519',
 } as const;
@@ -25,6 +26,7 @@ export interface AuthorityKeys {
   readonly policy: KeyObject;
   readonly log: KeyObject;
   readonly record: KeyObject;
+  readonly jwtSvids: KeyObject;
 }
 
 /** Reads the keys of a folder, or makes the folder with all of them. */
@@ -51,6 +53,7 @@ export async function openKeyFiles({
     policy: await read('policy'),
     log: await read('log'),
     record: await readOrMake(folder, 'record', passphrase),
+    jwtSvids: await readOrMake(folder, 'jwt-svids', passphrase),
   };
 }
 
@@ -121,10 +124,14 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 /**
- * A keyring may be older than this key. Where it was lost instead, what is encrypted under it does not open with the new
+ * A keyring may be older than these keys. Where it was lost instead, what is encrypted under it does not open with the new
  * one, and the start ends with that.
  */
-async function readOrMake(folder: string, name: 'record', passphrase: string): Promise<KeyObject> {
+async function readOrMake(
+  folder: string,
+  name: 'record' | 'jwt-svids',
+  passphrase: string,
+): Promise<KeyObject> {
   const path = join(folder, `${name}.pem`);
   try {
     await stat(path);

@@ -7,6 +7,8 @@ import { openKeyFiles } from './key-files.ts';
 export interface Keyring {
   /** P-256: X.509-SVIDs. */
   readonly ca: CaSigner;
+  /** P-256: JWT-SVIDs. */
+  readonly jwtSvids: CaSigner;
   /** Ed25519: facts. */
   readonly facts: StatementSigner;
   /** Ed25519: policy bundles. */
@@ -50,6 +52,10 @@ export async function openKeyring(options: {
   const tokenJwk = publicJwkOf(accessTokens);
   const keyring: Keyring = Object.freeze({
     ca: softwareSigner({ privateKey: ca, publicKey: createPublicKey(ca) }),
+    jwtSvids: softwareSigner({
+      privateKey: keys.jwtSvids,
+      publicKey: createPublicKey(keys.jwtSvids),
+    }),
     facts: localSigner(keys.facts, publicJwkOf(keys.facts).kid),
     policy: localSigner(keys.policy, publicJwkOf(keys.policy).kid),
     log: Object.freeze({

@@ -1,7 +1,12 @@
 import type { KeyObject } from 'node:crypto';
 import type { Clock, Fact, Registration } from '@countersign/model';
 import type { RegisteredCredential } from '@countersign/sdk';
-import { createX509Authority, type X509Authority, type X509Svid } from '@countersign/spiffe';
+import {
+  createJwtIssuer,
+  createX509Authority,
+  type X509Authority,
+  type X509Svid,
+} from '@countersign/spiffe';
 import { type Database, type FactLog, migrate, type TrustAnchors } from '@countersign/state';
 import { certificateChanges, certificatesOf } from './certificate-changes.ts';
 import { type CredentialResult, Credentials } from './credentials.ts';
@@ -10,7 +15,9 @@ import { createIssuer, type Issuer } from './issuer/issuer.ts';
 import { createToken, JOIN_TOKEN_TTL_SECONDS, JOIN_TOKEN_TTL_SECONDS_MAX } from './join-tokens.ts';
 import type { Keyring } from './keyring.ts';
 import type { Recorder } from './new-event.ts';
+import { bundleText, Nodes } from './nodes/nodes.ts';
 import { type Refusal, refusal } from './refusal.ts';
+import { type Registered, registeredSubjects } from './registered.ts';
 import {
   type Applied,
   type Point,
@@ -36,6 +43,14 @@ export interface Identity {
   /** What points and workloads are given beforehand. */
   readonly trustAnchors: TrustAnchors;
   readonly issuer: Issuer;
+  /** What hosts ask for that attest workloads. */
+  readonly nodes: Nodes;
+  /** What the bank registered of a subject; nothing of points and of the authority itself. */
+  registration(spiffeId: string): Registration | undefined;
+  /** All that the bank registered, each with what it holds now. */
+  registrations(): Promise<readonly Registered[]>;
+  /** Calls back after each change of who is registered, enabled or revoked; returns how to end it. */
+  onChange(listener: () => void): () => void;
   /**
    * Makes the bank's subjects and entities these and no others, in one change of facts.
    *
@@ -165,6 +180,21 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     hostNamesOf: hostNamesOf ?? (() => ({})),
     random: options.random ?? Math.random,
   });
+  const jwt = createJwtIssuer({ trustDomain: factLog.trustDomain, signer: keyring.jwtSvids, now });
+  const bundle = bundleText({
+    trustDomain: factLog.trustDomain,
+    authority: authority.certificate,
+    jwt,
+  });
+  const nodes = new Nodes({
+    ...{ factLog, registry, revocations, svids, jwt, record, now },
+    standing: (spiffeId) => svids.standing(spiffeId),
+    bundle: () => bundle,
+  });
+  const changed = new Set<() => void>();
+  factLog.subscribe(() => {
+    for (const listener of changed) listener();
+  });
   const issuer = createIssuer({
     database,
     registry,
@@ -184,10 +214,27 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       policyKeys: [keyring.policy.publicJwk],
     },
     issuer,
+    nodes,
+    registration: (spiffeId) => registry.registration(spiffeId),
+    registrations: () =>
+      registeredSubjects(database, {
+        registrations: registry.registrations(),
+        refusalOf: (spiffeId) => svids.standing(spiffeId)?.code,
+        nowMs: now(),
+      }),
+    onChange(listener) {
+      changed.add(listener);
+      return () => void changed.delete(listener);
+    },
     applyRegistrations: (registrations, entities, { by = 'system' } = {}) =>
       serial.run(async () => {
         const before = certificatesOf(factLog.all());
-        const applied = await registry.apply(registrations, entities);
+        const applied = await registry.apply(
+          registrations.map((each) => inForce(each, now())),
+          entities,
+        );
+        // Who may attest whom is in no fact.
+        for (const listener of changed) listener();
         // One event each: evidence of a request shows with it whose key signed.
         for (const change of certificateChanges(before, certificatesOf(factLog.all()))) {
           const { action, subject: target, thumbprint } = change;
@@ -242,9 +289,24 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     sweep: () =>
       serial.run(async () => {
         const removes = revocations.expired();
-        if (removes.length > 0) await factLog.append({ removes });
+        const puts = registry.expired(now());
+        if (removes.length + puts.length > 0) await factLog.append({ puts, removes });
+        for (const { id } of puts) {
+          await record({
+            kind: 'administration',
+            action: 'registration-expired',
+            by: 'system',
+            target: id,
+          });
+        }
       }),
   };
+}
+
+/** A registration that has ended is one that is disabled. */
+function inForce(registration: Registration, nowMs: number): Registration {
+  const { expiresMs = Number.POSITIVE_INFINITY } = registration;
+  return expiresMs > nowMs ? registration : { ...registration, enabled: false };
 }
 
 function checkOptions(options: IdentityOptions['options']): void {

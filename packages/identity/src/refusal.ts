@@ -16,6 +16,9 @@ export type RefusalCode =
   | 'subject-unregistered'
   | 'subject-disabled'
   | 'subject-revoked'
+  | 'subject-expired'
+  | 'node-unknown'
+  | 'entry-missing'
   | 'log-key-changed'
   | 'credential-malformed'
   | 'credential-registered'
@@ -60,6 +63,9 @@ export const PUBLIC_ANSWERS: Readonly<
     'subject-unregistered': subject,
     'subject-disabled': subject,
     'subject-revoked': subject,
+    'subject-expired': subject,
+    'node-unknown': forbidden('this caller is no node'),
+    'entry-missing': forbidden('this node attests no such workload'),
     'log-key-changed': forbidden('the log of this point is verified with another key'),
     'credential-malformed': badRequest('this is no authenticator of a person'),
     'credential-registered': { status: 409, title: 'Conflict', detail: 'it is registered already' },

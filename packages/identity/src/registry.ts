@@ -87,6 +87,15 @@ export class Registry {
     return fact?.kind === 'subject' ? fact : undefined;
   }
 
+  /** What the bank registered of a subject; nothing of points and of the authority itself. */
+  registration(id: string): Registration | undefined {
+    return this.#registrations.get(id);
+  }
+
+  registrations(): readonly Registration[] {
+    return [...this.#registrations.values()];
+  }
+
   client(id: string): ClientOf | undefined {
     return this.#clients.get(id);
   }
@@ -166,6 +175,15 @@ export class Registry {
     const point = this.#points.get(spiffeId);
     if (point === undefined) return;
     this.#points = new Map(this.#points).set(spiffeId, { ...point, logVerifierKey });
+  }
+
+  /** Facts of subjects whose registration has ended, disabled: points refuse them from then on. */
+  expired(nowMs: number): readonly Extract<Fact, { kind: 'subject' }>[] {
+    return [...this.#registrations.values()].flatMap(({ subject, expiresMs }) => {
+      const fact = this.subject(subject.id);
+      const hasEnded = expiresMs !== undefined && expiresMs <= nowMs;
+      return hasEnded && fact?.enabled ? [{ ...fact, enabled: false }] : [];
+    });
   }
 
   #isOwn(id: string): boolean {

@@ -67,7 +67,9 @@ const OWN_TTL_SECONDS = 3600;
 interface Grantable {
   readonly request: SvidRequest;
   readonly spiffeId: string;
-  readonly via: 'join-token' | 'renewal';
+  readonly via: 'join-token' | 'renewal' | 'node';
+  /** The node that asked; else whom it is for. */
+  readonly by?: string;
   readonly consume: (transaction: Transaction) => Promise<void>;
 }
 
@@ -123,6 +125,40 @@ export class Svids {
     });
   }
 
+  /** An SVID for a workload that a node has attested; `refuse` says why it may not. */
+  async issueForNode(
+    asked: { readonly spiffeId: string; readonly request: string },
+    { node, refuse }: { readonly node: string; readonly refuse: () => Refusal | undefined },
+  ): Promise<SvidGrant | Refusal> {
+    const { spiffeId } = asked;
+    return this.#checkThenGrant(async () => {
+      const refused = refuse();
+      if (refused) return { request: refused, ...(node !== '' && { spiffeId: node }) };
+      const request = await this.#verify(asked.request, spiffeId);
+      if (!request.isGranted) return { request, spiffeId };
+      // A request that does not say for whom could be taken for another of the node's workloads.
+      if (request.subject !== spiffeId) {
+        return { request: refusal('request-subject', `found no subject, expected '${spiffeId}'`) };
+      }
+      return { request, spiffeId, via: 'node', by: node, consume: async () => {} };
+    });
+  }
+
+  /** Why a subject gets no credential now. */
+  standing(spiffeId: string): Refusal | undefined {
+    const { registry, revocations, now } = this.#options;
+    const subject = registry.subject(spiffeId);
+    if (subject === undefined) return refusal('subject-unregistered', `found ${spiffeId}`);
+    if (!subject.enabled) return refusal('subject-disabled', `found ${spiffeId}`);
+    if ((registry.registration(spiffeId)?.expiresMs ?? Number.POSITIVE_INFINITY) <= now()) {
+      return refusal('subject-expired', `found ${spiffeId}`);
+    }
+    if (revocations.covers('subject', spiffeId)) {
+      return refusal('subject-revoked', `found ${spiffeId}`);
+    }
+    return undefined;
+  }
+
   /**
    * Checks at once, so that a flood of bad requests keeps nobody waiting, and again when it is its turn: of
    * two requests with one token the second must see that it is used.
@@ -152,14 +188,10 @@ export class Svids {
   }
 
   async #verify(jws: string, spiffeId: string): Promise<SvidRequest | Refusal> {
-    const { factLog, registry, revocations, database, now } = this.#options;
+    const { factLog, database, now } = this.#options;
     const { trustDomain } = factLog;
-    const subject = registry.subject(spiffeId);
-    if (subject === undefined) return refusal('subject-unregistered', `found ${spiffeId}`);
-    if (!subject.enabled) return refusal('subject-disabled', `found ${spiffeId}`);
-    if (revocations.covers('subject', spiffeId)) {
-      return refusal('subject-revoked', `found ${spiffeId}`);
-    }
+    const refused = this.standing(spiffeId);
+    if (refused) return refused;
     const request = await verifySvidRequest(jws, { trustDomain, nowMs: now() });
     if (!request.isGranted) return request;
     if (request.subject !== undefined && request.subject !== spiffeId) {
@@ -191,12 +223,12 @@ export class Svids {
     return undefined;
   }
 
-  async #grant({ request, spiffeId, via, consume }: Grantable): Promise<SvidGrant> {
+  async #grant({ request, spiffeId, via, by, consume }: Grantable): Promise<SvidGrant> {
     const { authority, registry, factLog, database, svidTtlSeconds, now, random } = this.#options;
     const svid = await authority.issueSvid({
       spiffeId: parseSpiffeId(spiffeId),
       publicKey: request.publicKey,
-      ttlSeconds: svidTtlSeconds,
+      ttlSeconds: registry.registration(spiffeId)?.svidTtlSeconds ?? svidTtlSeconds,
       ...this.#options.hostNamesOf(spiffeId),
     });
     const nowMs = now();
@@ -218,7 +250,7 @@ export class Svids {
     else await factLog.append({ puts: [key] }, { also: rows });
     if (logVerifierKey !== undefined) registry.noteLogVerifierKey(spiffeId, logVerifierKey);
     // INVARIANT: nothing leaves that is not in the log.
-    await this.#recordIssue(svid, via);
+    await this.#recordIssue(svid, via, by);
     // SPIRE's rule: at half of the life, a tenth of it earlier or later.
     const halfMs = ((svid.notAfterMs - nowMs) / 2) * (0.9 + random() * 0.2);
     return {
@@ -267,11 +299,11 @@ export class Svids {
       .execute();
   }
 
-  async #recordIssue(svid: X509Svid, via: string): Promise<void> {
+  async #recordIssue(svid: X509Svid, via: string, by = svid.spiffeId.uri): Promise<void> {
     await this.#options.record({
       kind: 'administration',
       action: 'svid-issued',
-      by: via === 'own' ? 'system' : svid.spiffeId.uri,
+      by: via === 'own' ? 'system' : by,
       target: svid.spiffeId.uri,
       detail: {
         via,

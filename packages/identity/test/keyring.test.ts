@@ -18,10 +18,18 @@ import { newKey, passphrase } from './authority.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'keyring-'));
 afterAll(() => rmSync(root, { recursive: true }));
-const NAMES = ['access-tokens.pem', 'ca.pem', 'facts.pem', 'log.pem', 'policy.pem', 'record.pem'];
+const NAMES = [
+  'access-tokens.pem',
+  'ca.pem',
+  'facts.pem',
+  'jwt-svids.pem',
+  'log.pem',
+  'policy.pem',
+  'record.pem',
+];
 
 describe('openKeyring', () => {
-  test('makes six encrypted keys that only their owner may read, and opens them again', async () => {
+  test('makes seven encrypted keys that only their owner may read, and opens them again', async () => {
     const folder = join(root, 'deep', 'keys');
     const made = await openKeyring({ folder, passphrase });
     expect(readdirSync(folder).sort()).toEqual(NAMES);
@@ -80,7 +88,7 @@ describe('openKeyring', () => {
       code: 'ERR_IDENTITY_KEY',
       message: expect.stringContaining('ca.pem'),
     });
-    expect(readdirSync(folder)).toHaveLength(5);
+    expect(readdirSync(folder)).toHaveLength(6);
   });
 
   test("makes the record's key for a keyring that is older than it, and keeps it", async () => {
@@ -126,6 +134,6 @@ describe('openKeyring', () => {
     const folder = join(root, 'empty');
     mkdirSync(folder);
     await openKeyring({ folder, passphrase });
-    expect(readdirSync(folder)).toHaveLength(6);
+    expect(readdirSync(folder)).toHaveLength(7);
   });
 });

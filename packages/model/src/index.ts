@@ -37,6 +37,7 @@ export { assertNever, invariant } from './invariant.ts';
 export { ModelError, type ModelErrorCode } from './model-error.ts';
 export { DENIAL_REASONS, type DenialReason, REASONS, type Reason } from './reason.ts';
 export type {
+  Attestation,
   ClientRegistration,
   Playbook,
   PlaybookAction,

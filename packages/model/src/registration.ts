@@ -14,6 +14,24 @@ export interface Registration {
   /** SHA-256 (base64url, over DER) of client certificates that map to it at an edge listener. */
   readonly certificates: readonly string[];
   readonly client?: ClientRegistration;
+  /** When the registration itself ends; ms since the epoch. From then on it is as if it were disabled. */
+  readonly expiresMs?: number;
+  /** A host that attests workloads and hands them their SVIDs: `countersign node` runs there as this subject. */
+  readonly isNode?: boolean;
+  /** Which processes, on which nodes, are this workload; each alternative is enough. */
+  readonly attestations?: readonly Attestation[];
+  /** The life of SVIDs that nodes hand out, 10 to 86,400; by default as the authority's configuration says. */
+  readonly svidTtlSeconds?: number;
+  /** What the identity is for, told to a workload that has several (SPIFFE Workload API §5.2.1). */
+  readonly hint?: string;
+}
+
+/** One way to be a workload: on one of these nodes, with all of these properties. */
+export interface Attestation {
+  /** SPIFFE IDs of subjects that are nodes. */
+  readonly nodes: readonly string[];
+  /** Such as `unix:uid:1001`; all of them must hold of the process. */
+  readonly selectors: readonly string[];
 }
 
 /** How a subject gets access tokens. Tokens are always bound: to its certificate or a DPoP key. */

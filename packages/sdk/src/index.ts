@@ -53,7 +53,7 @@ export {
   type UnfitSignature,
 } from './signature/signed-request.ts';
 export type { CarriedToken } from './signature/token-digest.ts';
-export type { SvidRequestExtra } from './svid-request.ts';
+export { type SvidRequestExtra, svidRequest } from './svid-request.ts';
 export { type HeaderFields, transactionOf, withTransaction } from './transaction.ts';
 export type { Workload, WorkloadOptions } from './workload.ts';
 export { workloadFromEnvironment } from './workload-from-environment.ts';

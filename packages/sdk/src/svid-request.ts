@@ -19,11 +19,14 @@ export function svidRequest(
   keys: { readonly publicKey: KeyObject; readonly privateKey: KeyObject },
   {
     trustDomain,
+    subject,
     extra,
     nowMs,
   }: {
     readonly trustDomain: string;
-    readonly extra: SvidRequestExtra | undefined;
+    /** Whom the SVID is for, where that is not who asks. */
+    readonly subject?: string;
+    readonly extra?: SvidRequestExtra | undefined;
     readonly nowMs: number;
   },
 ): string {
@@ -33,6 +36,7 @@ export function svidRequest(
     aud: trustDomain,
     iat: Math.floor(nowMs / 1000),
     jti: randomUUID(),
+    ...(subject === undefined ? {} : { sub: subject }),
     ...(extra ? { extra } : {}),
   };
   const signed = `${base64url(header)}.${base64url(payload)}`;

@@ -14,9 +14,33 @@ export {
   type X509AuthorityOptions,
   type X509Svid,
 } from './authority/x509-authority.ts';
-export { type Bundle, encodeBundle, parseBundle } from './bundle/bundle.ts';
+export {
+  type Bundle,
+  encodeBundle,
+  encodeJwtBundle,
+  parseBundle,
+  parseJwtBundle,
+} from './bundle/bundle.ts';
+export { type BundleSet, createBundleSet } from './bundle/bundle-set.ts';
 export { decodePem, encodePem } from './certificate/pem.ts';
 export { certificateThumbprint } from './certificate/thumbprint.ts';
+export { bundleEndpoint, bundleEndpointTlsOptions } from './federation/bundle-endpoint.ts';
+export { type BundleEndpoint, type BundleFetch, fetchBundle } from './federation/fetch-bundle.ts';
+export { type BundleFollowing, followBundle } from './federation/follow-bundle.ts';
+export {
+  createJwtIssuer,
+  type JwtIssuer,
+  type JwtIssuerOptions,
+  type JwtSvid,
+  type JwtSvidRequest,
+} from './jwt/jwt-issuer.ts';
+export type { JwtAuthority } from './jwt/jwt-key.ts';
+export {
+  type JwtBundleSource,
+  type JwtSvidVerification,
+  type VerifiedJwtSvid,
+  verifyJwtSvid,
+} from './jwt/verify-jwt-svid.ts';
 export { SpiffeError, type SpiffeErrorCode } from './spiffe-error.ts';
 export { parseSpiffeId, parseTrustDomain, type SpiffeId } from './spiffe-id.ts';
 export {
@@ -29,7 +53,21 @@ export {
   type ClientTlsOptions,
   clientTlsOptions,
 } from './tls/client-tls-options.ts';
+export {
+  type Closable,
+  type Connections,
+  createConnections,
+  type HeldPeer,
+} from './tls/connections.ts';
+export { createConnector, type SpiffeConnector } from './tls/connector.ts';
 export { peerChain } from './tls/peer-chain.ts';
+export {
+  connectWithSource,
+  type SpiffeClient,
+  type SpiffeServer,
+  type SpiffeServing,
+  serveWithSource,
+} from './tls/serve.ts';
 export {
   type ClientCertificates,
   renewServerTls,
@@ -38,3 +76,33 @@ export {
   type TlsIdentity,
 } from './tls/server-tls-options.ts';
 export { type Peers, type PeerVerification, verifyPeers } from './tls/verify-peers.ts';
+export {
+  type CallOptions,
+  createWorkloadClient,
+  type FetchedJwtSvid,
+  type JwtBundles,
+  type Watch,
+  type WorkloadClient,
+  type WorkloadClientOptions,
+} from './workload-api/workload-client.ts';
+export {
+  parseWorkloadEndpoint,
+  WORKLOAD_ENDPOINT_VARIABLE,
+} from './workload-api/workload-endpoint.ts';
+export {
+  createWorkloadServer,
+  type WorkloadServer,
+  type WorkloadServerOptions,
+} from './workload-api/workload-server.ts';
+export type {
+  WorkloadBundles,
+  WorkloadJwtSvid,
+  WorkloadSource,
+  WorkloadX509Svid,
+} from './workload-api/workload-source.ts';
+export type { X509Bundles, X509Context, X509Identity } from './workload-api/x509-context.ts';
+export {
+  openX509Source,
+  type X509Source,
+  type X509SourceOptions,
+} from './workload-api/x509-source.ts';

@@ -1,4 +1,4 @@
-/** The closed list of what can be wrong with an ID, a certificate, a bundle or a request to issue. */
+/** The closed list of what can be wrong with an ID, a certificate, a token, a bundle or a request to issue. */
 export type SpiffeErrorCode =
   /** Text that is no SPIFFE ID. */
   | 'ERR_SPIFFE_ID_INVALID'
@@ -27,6 +27,24 @@ export type SpiffeErrorCode =
   /** A valid SVID, but not of the peer that was called. */
   | 'ERR_SPIFFE_PEER_UNEXPECTED'
   | 'ERR_SPIFFE_BUNDLE_INVALID'
+  /** A bundle endpoint that is not configured as SPIFFE demands, or a redirect to one that is none. */
+  | 'ERR_SPIFFE_BUNDLE_ENDPOINT'
+  /** A bundle endpoint that is not there, or answers with something else than a bundle. */
+  | 'ERR_SPIFFE_BUNDLE_UNAVAILABLE'
+  /** Text that is no JWT-SVID: its form, its header, or a claim that is missing. */
+  | 'ERR_SPIFFE_TOKEN_MALFORMED'
+  /** A JWT-SVID that is meant for others. */
+  | 'ERR_SPIFFE_AUDIENCE'
+  /** An address of a Workload API that is none. */
+  | 'ERR_SPIFFE_WORKLOAD_ENDPOINT'
+  /** The Workload API knows no identity for this process, or has taken it away. */
+  | 'ERR_SPIFFE_WORKLOAD_DENIED'
+  /** The Workload API is not there, or not ready. */
+  | 'ERR_SPIFFE_WORKLOAD_UNAVAILABLE'
+  /** The Workload API will never answer this request: an argument is wrong. */
+  | 'ERR_SPIFFE_WORKLOAD_ARGUMENT'
+  /** The other side does not speak the Workload API as specified. */
+  | 'ERR_SPIFFE_WORKLOAD_PROTOCOL'
   /** The authority will not or cannot issue what was asked for. */
   | 'ERR_SPIFFE_ISSUE_REFUSED';
 

@@ -1,9 +1,20 @@
 import { Buffer } from 'node:buffer';
 import { createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
-import { decodePem, encodeBundle, encodePem, parseBundle } from '@countersign/spiffe';
+import {
+  type Bundle,
+  createBundleSet,
+  createJwtIssuer,
+  decodePem,
+  encodeBundle,
+  encodeJwtBundle,
+  encodePem,
+  parseBundle,
+  parseJwtBundle,
+  softwareSigner,
+} from '@countersign/spiffe';
 import { describe, expect, test } from 'vitest';
 import { craft, hex, x } from './craft-certificate.ts';
-import { newAuthority, TRUST_DOMAIN } from './support.ts';
+import { newAuthority, p256, TRUST_DOMAIN } from './support.ts';
 
 const invalid = expect.objectContaining({ code: 'ERR_SPIFFE_BUNDLE_INVALID' });
 
@@ -17,8 +28,30 @@ async function sample() {
   return {
     trustDomain: TRUST_DOMAIN,
     x509Authorities: [Buffer.from(authority.certificate), Buffer.from(rsa.der)],
+    jwtAuthorities: [
+      createJwtIssuer({
+        trustDomain: TRUST_DOMAIN,
+        signer: softwareSigner(p256()),
+        now: Date.now,
+      }).authority,
+      {
+        keyId: 'old',
+        publicKey: generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey,
+      },
+    ],
     sequence: 7,
     refreshHintSeconds: 60,
+  };
+}
+
+/** Keys as text: two key objects of the same key are not equal to a comparison by fields. */
+function plain(bundle: Bundle) {
+  return {
+    ...bundle,
+    jwtAuthorities: bundle.jwtAuthorities.map(({ keyId, publicKey }) => ({
+      keyId,
+      jwk: publicKey.export({ format: 'jwk' }),
+    })),
   };
 }
 
@@ -32,9 +65,11 @@ describe('a bundle', () => {
       keys: [
         { use: 'x509-svid', kty: 'EC', crv: 'P-256' },
         { use: 'x509-svid', kty: 'RSA', e: 'AQAB' },
+        { use: 'jwt-svid', kid: bundle.jwtAuthorities[0]?.keyId, kty: 'EC', crv: 'P-256' },
+        { use: 'jwt-svid', kid: 'old', kty: 'RSA' },
       ],
     });
-    for (const [index, jwk] of document.keys.entries()) {
+    for (const [index, jwk] of document.keys.slice(0, 2).entries()) {
       expect(jwk).not.toHaveProperty('kid');
       expect(jwk.x5c).toHaveLength(1);
       const certificate = new X509Certificate(Buffer.from(jwk.x5c[0], 'base64'));
@@ -45,7 +80,8 @@ describe('a bundle', () => {
 
   test('reads back as it was, for the trust domain that the reader names', async () => {
     const bundle = await sample();
-    expect(parseBundle(encodeBundle(bundle), { trustDomain: TRUST_DOMAIN })).toEqual(bundle);
+    const read = parseBundle(encodeBundle(bundle), { trustDomain: TRUST_DOMAIN });
+    expect(plain(read)).toEqual(plain(bundle));
     const renamed = parseBundle(encodeBundle(bundle), { trustDomain: 'other.example' });
     expect(renamed.trustDomain).toBe('other.example');
   });
@@ -54,6 +90,7 @@ describe('a bundle', () => {
     expect(parseBundle('{"keys":[]}', { trustDomain: TRUST_DOMAIN })).toEqual({
       trustDomain: TRUST_DOMAIN,
       x509Authorities: [],
+      jwtAuthorities: [],
       sequence: 0,
       refreshHintSeconds: 300,
     });
@@ -61,7 +98,7 @@ describe('a bundle', () => {
 
   test('may hold keys for other uses, which are passed over', async () => {
     const document = JSON.parse(encodeBundle(await sample()));
-    document.keys.push({ use: 'jwt-svid', kid: '1', kty: 'EC' }, { kty: 'EC' });
+    document.keys.push({ use: 'wit-svid', kid: '1', kty: 'EC' }, { kty: 'EC' });
     const bundle = parseBundle(JSON.stringify(document), { trustDomain: TRUST_DOMAIN });
     expect(bundle.x509Authorities).toHaveLength(2);
   });
@@ -105,6 +142,34 @@ describe('a bundle', () => {
       'another key in the JWK',
       change((d) => ({ ...d, keys: [{ ...d.keys[0], x: d.keys[0]?.['y'] }] })),
     ],
+    ['a jwt key without kid', change((d) => ({ ...d, keys: [{ ...d.keys[2], kid: undefined }] }))],
+    [
+      'a kid twice',
+      change((d) => ({ ...d, keys: [d.keys[2], { ...d.keys[3], kid: d.keys[2]?.['kid'] }] })),
+    ],
+    [
+      'a jwt key that is off its curve',
+      change((d) => ({ ...d, keys: [{ ...d.keys[2], x: d.keys[2]?.['y'] }] })),
+    ],
+    [
+      'a symmetric jwt key',
+      change((d) => ({ ...d, keys: [{ use: 'jwt-svid', kid: 'k', kty: 'oct', k: 'AAAA' }] })),
+    ],
+    [
+      'a jwt key of 1024 bits',
+      change((d) => {
+        const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
+        const key = publicKey.export({ format: 'jwk' });
+        return { ...d, keys: [{ use: 'jwt-svid', kid: 'k', ...key }] };
+      }),
+    ],
+    [
+      'an Ed25519 jwt key',
+      change((d) => {
+        const key = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' });
+        return { ...d, keys: [{ use: 'jwt-svid', kid: 'k', ...key }] };
+      }),
+    ],
     ['a negative sequence', change((d) => ({ ...d, spiffe_sequence: -1 }))],
     ['half a second of refresh hint', change((d) => ({ ...d, spiffe_refresh_hint: 0.5 }))],
     ['two million characters and one', change(() => ' '.repeat(2_000_001))],
@@ -118,6 +183,68 @@ describe('a bundle', () => {
     expect(() => parseBundle('{"keys":[]}', { trustDomain: 'a/b' })).toThrow(
       expect.objectContaining({ code: 'ERR_SPIFFE_ID_INVALID' }),
     );
+  });
+});
+
+describe('a bundle of JWT authorities alone', () => {
+  test('reads back, also without `use`, as SPIRE writes it', async () => {
+    const { jwtAuthorities } = await sample();
+    const text = encodeJwtBundle(jwtAuthorities);
+    expect(JSON.parse(text).keys).toHaveLength(2);
+    const bare = text.replaceAll('"use":"jwt-svid",', '');
+    for (const each of [text, bare]) {
+      expect(parseJwtBundle(each).map(({ keyId }) => keyId)).toEqual(
+        jwtAuthorities.map(({ keyId }) => keyId),
+      );
+    }
+    expect(() => parseJwtBundle(text.replace('"kid"', '"id"'))).toThrow(invalid);
+  });
+
+  test('holds 64 keys and no more', async () => {
+    const [key] = (await sample()).jwtAuthorities;
+    if (!key) throw new Error('no key');
+    const of = (count: number) =>
+      Array.from({ length: count }, (_, index) => ({ ...key, keyId: `${index}` }));
+    expect(parseJwtBundle(encodeJwtBundle(of(64)))).toHaveLength(64);
+    expect(() => encodeJwtBundle(of(65))).toThrow(invalid);
+  });
+});
+
+describe('a set of bundles', () => {
+  const bundle = (trustDomain: string, sequence: number): Bundle => ({
+    trustDomain,
+    x509Authorities: [Buffer.from([sequence])],
+    jwtAuthorities: [],
+    sequence,
+    refreshHintSeconds: 60,
+  });
+
+  test('keeps trust domains apart, and never goes back to an older sequence', () => {
+    const set = createBundleSet([bundle('a.example', 4), bundle('b.example', 9)]);
+    const { x509, jwt } = set;
+    expect(set.put(bundle('a.example', 5))).toBe(true);
+    expect(set.put(bundle('a.example', 5))).toBe(false);
+    expect(() => set.put(bundle('a.example', 4))).toThrow(invalid);
+    expect(x509.get('a.example')).toEqual([Buffer.from([5])]);
+    expect(x509.get('b.example')).toEqual([Buffer.from([9])]);
+    expect(jwt.get('b.example')).toEqual([]);
+    expect(x509.get('c.example')).toBeUndefined();
+    set.remove('a.example');
+    expect(x509.get('a.example')).toBeUndefined();
+    expect(set.trustDomains).toEqual(['b.example']);
+  });
+
+  test('takes the last one put when sequences say nothing', () => {
+    const set = createBundleSet([bundle('a.example', 4)]);
+    expect(set.put(bundle('a.example', 0))).toBe(true);
+    expect(set.get('a.example')?.sequence).toBe(0);
+  });
+
+  test('holds 1,024 trust domains and no more', () => {
+    const set = createBundleSet();
+    for (let count = 0; count < 1024; count += 1) set.put(bundle(`${count}.example`, 1));
+    expect(() => set.put(bundle('one-more.example', 1))).toThrow(invalid);
+    expect(set.put(bundle('7.example', 2))).toBe(true);
   });
 });
 

@@ -260,6 +260,94 @@ describe('a server', () => {
       false,
     ],
     ['no certificate', () => [], 'ERR_SPIFFE_NO_CERTIFICATE', false],
+    ...(
+      [
+        ['no key usage', [x.notCa, BOTH, name], 'ERR_SPIFFE_KEY_USAGE', true],
+        [
+          'a key usage that is not critical',
+          [x.notCa, x.keyUsage('03020780', false), BOTH, name],
+          'ERR_SPIFFE_KEY_USAGE',
+          true,
+        ],
+        [
+          'a leaf with cRLSign',
+          [x.notCa, x.keyUsage('03020182'), BOTH, name],
+          'ERR_SPIFFE_KEY_USAGE',
+          true,
+        ],
+        [
+          'clientAuth alone',
+          [x.notCa, x.digitalSignature, x.usages(CLIENT_AUTH), name],
+          'ERR_SPIFFE_EXTENDED_KEY_USAGE',
+          true,
+        ],
+        [
+          'serverAuth alone',
+          [x.notCa, x.digitalSignature, x.usages(SERVER_AUTH), name],
+          'ERR_SPIFFE_EXTENDED_KEY_USAGE',
+          false,
+        ],
+        ...(
+          [
+            ['another scheme', 'https://bank.example/workload/payments/api'],
+            ['the trust domain itself', `spiffe://${TRUST_DOMAIN}`],
+            ['a slash at the end', `${API.uri}/`],
+            ['a dot segment', `spiffe://${TRUST_DOMAIN}/workload/../admin`],
+            ['an encoded slash', `spiffe://${TRUST_DOMAIN}/workload%2Fadmin`],
+            ['a query', `${API.uri}?admin`],
+            ['a port', `spiffe://${TRUST_DOMAIN}:443/admin`],
+            ['a user', `spiffe://admin@${TRUST_DOMAIN}/api`],
+            ['upper case', `SPIFFE://${TRUST_DOMAIN}/admin`],
+            ['2,049 bytes', `spiffe://${TRUST_DOMAIN}/`.padEnd(2049, 'a')],
+          ] as const
+        ).map(
+          ([what, uri]) =>
+            [
+              `an ID with ${what}`,
+              [x.notCa, x.digitalSignature, BOTH, x.uris([uri])],
+              'ERR_SPIFFE_URI_SAN',
+              true,
+            ] as const,
+        ),
+        [
+          'a name that is not critical beside an empty subject',
+          [x.notCa, x.digitalSignature, BOTH, x.uris([API.uri], false)],
+          'ERR_SPIFFE_URI_SAN',
+          true,
+        ],
+        [
+          'an ID with a NUL',
+          [x.notCa, x.digitalSignature, BOTH, x.uris([`${API.uri}\0.partner.example`])],
+          'ERR_SPIFFE_CERTIFICATE_MALFORMED',
+          true,
+        ],
+      ] as const
+    ).map(
+      ([what, extensions, refusal, isAcceptedByNode]) =>
+        [what, () => [leaf({ extensions })], refusal, isAcceptedByNode] as (typeof cases)[number],
+    ),
+    [
+      "an intermediate with a workload's ID",
+      () => {
+        const intermediate = craft({
+          issuer: root,
+          extensions: [x.caPath(0), x.certSign, x.uris([LEDGER.uri])],
+        });
+        return [leaf({}, intermediate), intermediate];
+      },
+      'ERR_SPIFFE_AUTHORITY_INVALID',
+      true,
+    ],
+    [
+      'a leaf that a leaf issued',
+      () => {
+        const issuer = leaf({ name: commonName('api') });
+        return [leaf({}, issuer), issuer];
+      },
+      // Node does not link it to an issuer that is none.
+      'ERR_SPIFFE_UNTRUSTED',
+      false,
+    ],
   ];
   test.each(cases)('shown %s', async (_, make, refusal, isAcceptedByNode) => {
     const shown = make();

@@ -5,7 +5,7 @@ import {
   type RecordKeyStore,
   recordKeyRoutes,
 } from '@countersign/audit';
-import { controlRoutes, type Identity } from '@countersign/identity';
+import { controlRoutes, type Identity, nodeRoutes } from '@countersign/identity';
 import type { Clock } from '@countersign/model';
 import type { HostPort, RecordReader } from '@countersign/policy';
 import { type ServerTls, serverTlsOptions } from '@countersign/spiffe';
@@ -55,7 +55,7 @@ export interface ControlListenerOptions
 }
 
 /**
- * Serves enrolment and renewal, the feed, the collection of logs, and the record to its readers; each route asks who the
+ * Serves enrolment and renewal, nodes, the feed, the collection of logs, and the record to its readers; each route asks who the
  * peer is.
  */
 export async function serveControl(options: ControlListenerOptions): Promise<ControlListener> {
@@ -83,6 +83,13 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
   };
 
   await app.register(controlRoutes({ identity, peer: ({ raw }) => peer(raw.socket) }));
+  await app.register(
+    nodeRoutes({
+      nodes: identity.nodes,
+      peer: ({ raw }) => peer(raw.socket),
+      onChange: identity.onChange,
+    }),
+  );
   await app.register(collectorRoutes({ collector, peer: ({ raw }) => peer(raw.socket)?.spiffeId }));
   const feedReader = (request: FastifyRequest): string | undefined => pointOf(request)?.spiffeId;
   await app.register(

@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from '../command-line/command.ts';
 import { EXIT, UsageError } from '../command-line/command.ts';
 import { loopbackAddress } from '../command-line/loopback-address.ts';
 import { untilStopped } from '../command-line/until-stopped.ts';
+import { joinTokenOf } from './join-token-of.ts';
 import { dataOf, listenerLines, printReady, shared } from './options.ts';
 
 /** `countersign gateway` */
@@ -53,10 +53,7 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
       const [name] = args.operands;
       if (!name) throw new UsageError("found no name, expected one of countersign.yaml's points");
       const warn = (text: string): void => io.err(`countersign ${kind} ${name}: ${text}\n`);
-      const tokenFile = args.text('join-token-file');
-      const joinToken = tokenFile
-        ? await readToken(resolve(io.cwd, tokenFile), warn)
-        : io.env['COUNTERSIGN_JOIN_TOKEN'];
+      const joinToken = await joinTokenOf(args, io, warn);
       const trustFile = args.text('trust');
       const metrics = loopbackAddress(args, 'metrics');
       const point = await runPoint({
@@ -75,15 +72,4 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
       return EXIT.ok;
     },
   };
-}
-
-/** The file may be gone after the first start, which used the token up: a unit file can go on naming it. */
-async function readToken(file: string, warn: (text: string) => void): Promise<string | undefined> {
-  try {
-    return (await readFile(file, 'utf8')).trim();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    warn(`no join token at ${file}: going on with the SVID that is kept, if there is one`);
-    return undefined;
-  }
 }

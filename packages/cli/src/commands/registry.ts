@@ -25,11 +25,13 @@ import { decideCommand } from './decide.ts';
 import { demoCommand } from './demo.ts';
 import { exportOcsfCommand } from './export.ts';
 import { findCommand } from './find.ts';
+import { identityExplainCommand, identityListCommand, identityRevokeCommand } from './identity.ts';
 import { initCommand } from './init.ts';
 import { ledgerEvidenceCommand } from './ledger-evidence.ts';
 import { ledgerEvidencePageCommand } from './ledger-evidence-page.ts';
 import { ledgerPublishCommand } from './ledger-publish.ts';
 import { ledgerVerifyCommand } from './ledger-verify.ts';
+import { nodeCommand } from './node.ts';
 import { gatewayCommand, sidecarCommand, wrapCommand } from './point.ts';
 import { recordEraseCommand, recordPseudonymCommand } from './privacy.ts';
 import { eventsCommand, shadowReportCommand } from './record.ts';
@@ -52,6 +54,7 @@ export const commands: readonly Command[] = [
   gatewayCommand,
   sidecarCommand,
   wrapCommand,
+  nodeCommand,
   joinTokenCommand,
   applyCommand,
   statusCommand,
@@ -60,6 +63,9 @@ export const commands: readonly Command[] = [
   credentialRegisterCommand,
   credentialWithdrawCommand,
   credentialListCommand,
+  identityListCommand,
+  identityExplainCommand,
+  identityRevokeCommand,
   eventsCommand,
   findCommand,
   recordPseudonymCommand,

@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { checkList } from '../document/check-shape.ts';
 import { quote } from '../document/describe.ts';
 import { identityShape } from '../shape/identity-shape.ts';
+import { checkAttestations } from './check-attestations.ts';
 import { type ClientVocabulary, checkClient } from './check-client.ts';
 import { readThumbprint } from './read-certificates.ts';
 import {
@@ -64,6 +65,7 @@ export async function checkIdentities(
       });
     }
   }
+  checkAttestations(registrations, report);
   return registrations;
 }
 
@@ -75,7 +77,8 @@ function registrationOf(
     readonly client: Registration['client'];
   },
 ): Registration {
-  const { owner, enabled, attributes, parents } = written;
+  const { owner, enabled, attributes, parents, expires, isNode, attest, svidTtl, hint } = written;
+  const [domain = ''] = /^spiffe:\/\/[^/]+\//.exec(resolved.id) ?? [];
   return {
     subject: subjectFromId(resolved.id),
     owner,
@@ -84,5 +87,15 @@ function registrationOf(
     parents,
     certificates: resolved.certificates,
     ...(resolved.client && { client: resolved.client }),
+    ...(expires !== undefined && { expiresMs: expires }),
+    ...(isNode && { isNode }),
+    ...(attest.length > 0 && {
+      attestations: attest.map(({ nodes, selectors }) => ({
+        nodes: nodes.map((node) => `${domain}${node}`),
+        selectors,
+      })),
+    }),
+    ...(svidTtl !== undefined && { svidTtlSeconds: svidTtl }),
+    ...(hint !== undefined && { hint }),
   };
 }

@@ -1,6 +1,16 @@
 import { z } from 'zod';
 import { attributes } from './cedar-values.ts';
-import { audience, duration, entityUid, filePath, scope, subjectName, words } from './scalars.ts';
+import {
+  audience,
+  date,
+  duration,
+  entityUid,
+  filePath,
+  scope,
+  selector,
+  subjectName,
+  words,
+} from './scalars.ts';
 
 const client = z
   .strictObject({
@@ -42,6 +52,24 @@ const client = z
   })
   .meta({ description: 'its OAuth client' });
 
+const attestation = z
+  .strictObject({
+    nodes: z
+      .array(subjectName)
+      .min(1, 'at least one node')
+      .max(1000)
+      .meta({ description: 'nodes that it may run on', examples: [['workload/nodes/host-a']] }),
+    selectors: z
+      .array(selector)
+      .min(1, 'at least one selector')
+      .max(20)
+      .meta({
+        description: 'what must hold of the process, all of it',
+        examples: [['unix:uid:1001']],
+      }),
+  })
+  .meta({ description: 'one way to be this workload' });
+
 /** One entry of `identities/*.yaml`. */
 export const identityShape = z
   .strictObject({
@@ -65,6 +93,24 @@ export const identityShape = z
       .default([])
       .meta({ description: 'groups and roles it is in' }),
     client: client.optional(),
+    expires: date('the day on which the registration itself ends, in UTC', '2027-12-31').optional(),
+    isNode: z
+      .boolean()
+      .default(false)
+      .meta({ description: "a host: 'countersign node' runs there as this workload" }),
+    attest: z
+      .array(attestation)
+      .max(50)
+      .default([])
+      .meta({ description: 'which processes on which nodes get its SVID; each entry is one way' }),
+    svidTtl: duration('the life of the SVIDs that nodes hand out', {
+      min: '10s',
+      max: '24h',
+      example: '30m',
+    }).optional(),
+    hint: words('what the identity is for, told to a process that has several', 'internal')
+      .refine((text) => Buffer.byteLength(text) <= 1024, 'at most 1024 bytes')
+      .optional(),
   })
   .meta({ description: 'a workload, partner or agent that the bank knows' });
 

@@ -115,3 +115,23 @@ export const audience = z
     description: 'a resource indicator (RFC 8707)',
     examples: ['https://api.bank.example/accounts'],
   });
+
+/** A day, read as its first moment after it in UTC: ms since the epoch. */
+export const date = (description: string, example: string) =>
+  z.iso
+    .date(`${description}: a day such as ${example}`)
+    .transform((text) => Date.parse(`${text}T00:00:00Z`) + 86_400_000)
+    .meta({ description, examples: [example] });
+
+/** Kinds of selectors, and what follows each: what a node can tell of a process. */
+const SELECTOR =
+  /^(?:unix:(?:uid|gid|supplementary_gid):[0-9]{1,10}|unix:(?:user|group|supplementary_group):[A-Za-z0-9._$-]{1,64}|unix:path:\/[^\p{C}]{1,1000}|unix:sha256:[0-9a-f]{64}|systemd:unit:[A-Za-z0-9:_.@\\-]{1,255}|socket:name:[a-z0-9][a-z0-9-]{0,62})$/u;
+
+/** What must hold of a process: SPIRE's words for the unix attestor, `systemd:unit`, and the socket that it came in at. */
+export const selector = z
+  .string()
+  .regex(
+    SELECTOR,
+    'a selector: unix:uid:<n>, unix:gid:<n>, unix:user:<name>, unix:group:<name>, unix:path:</file>, unix:sha256:<hex>, systemd:unit:<unit>, socket:name:<name>',
+  )
+  .meta({ description: 'a property of a process', examples: ['unix:uid:1001'] });

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { isIP } from 'node:net';
 import {
   DER_TAG,
@@ -114,7 +114,7 @@ export function toBeSigned(fields: CertificateFields): Uint8Array {
 /** RFC 7093 §2 method 1: 160 bits of SHA-256 over the public key's bits. */
 export function keyIdOf(publicKeyInfo: Uint8Array): Uint8Array {
   const point = publicKeyInfo.subarray(publicKeyInfo.length - 65);
-  return createHash('sha256').update(point).digest().subarray(0, 20);
+  return hash('sha256', point, 'buffer').subarray(0, 20);
 }
 
 /** Positive and never zero, always 16 bytes: two bits are fixed, 126 are random (RFC 5280 §4.1.2.2). */

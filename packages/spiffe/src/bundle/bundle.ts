@@ -2,6 +2,12 @@ import { Buffer } from 'node:buffer';
 import { parseCertificate } from '../certificate/parse-certificate.ts';
 import { publicKeyOf } from '../certificate/signature-algorithm.ts';
 import { AUTHORITIES_MAX } from '../certificate/verify-path.ts';
+import {
+  encodeJwtAuthority,
+  type JwtAuthority,
+  jwtAuthorityOf,
+  requireJwtAuthorities,
+} from '../jwt/jwt-key.ts';
 import { SpiffeError } from '../spiffe-error.ts';
 import { parseTrustDomain } from '../spiffe-id.ts';
 
@@ -10,13 +16,16 @@ export interface Bundle {
   readonly trustDomain: string;
   /** DER, at most 64; none means that everything is revoked. */
   readonly x509Authorities: readonly Uint8Array[];
+  /** At most 64, each `kid` once; none means that no JWT-SVID is taken. */
+  readonly jwtAuthorities: readonly JwtAuthority[];
   /** Grows with every change. */
   readonly sequence: number;
+  /** How often to ask for news, in seconds; 0 says nothing about it. */
   readonly refreshHintSeconds: number;
 }
 
 /** 64 authorities of 16 KiB in base64. */
-const BUNDLE_LENGTH_MAX = 2_000_000;
+export const BUNDLE_LENGTH_MAX = 2_000_000;
 
 /** SPIFFE Federation §5.3: polled every five minutes when nothing is said. */
 const REFRESH_HINT_SECONDS_DEFAULT = 300;
@@ -31,12 +40,15 @@ export function encodeBundle(bundle: Bundle): string {
     throw invalid(`${bundle.x509Authorities.length} authorities`, `at most ${AUTHORITIES_MAX}`);
   }
   return JSON.stringify({
-    keys: bundle.x509Authorities.map((der) => ({
-      // X509-SVID §6.2: use, exactly one certificate, and no kid.
-      use: 'x509-svid',
-      ...publicKeyOf(parseCertificate(der)).export({ format: 'jwk' }),
-      x5c: [Buffer.from(der).toString('base64')],
-    })),
+    keys: [
+      ...bundle.x509Authorities.map((der) => ({
+        // X509-SVID §6.2: use, exactly one certificate, and no kid.
+        use: 'x509-svid',
+        ...publicKeyOf(parseCertificate(der)).export({ format: 'jwk' }),
+        x5c: [Buffer.from(der).toString('base64')],
+      })),
+      ...requireJwtAuthorities(bundle.jwtAuthorities).map(encodeJwtAuthority),
+    ],
     spiffe_sequence: bundle.sequence,
     spiffe_refresh_hint: bundle.refreshHintSeconds,
   });
@@ -45,7 +57,7 @@ export function encodeBundle(bundle: Bundle): string {
 /**
  * Reads a bundle of a trust domain that the caller names: a document says nothing about whose it is.
  *
- * Keys of other uses (`jwt-svid`) are passed over, as the specification asks.
+ * Keys of other uses, or of none, are passed over, as the specification asks.
  *
  * @param options.trustDomain from configuration, never from the document or its address
  * @throws {SpiffeError} `ERR_SPIFFE_BUNDLE_INVALID`
@@ -56,28 +68,57 @@ export function parseBundle(text: string, options: { readonly trustDomain: strin
     throw invalid(`${text.length} characters`, `at most ${BUNDLE_LENGTH_MAX}`);
   }
   const document = parseJson(text);
-  const { keys, spiffe_sequence: sequence = 0 } = document;
+  const keys = keysOf(document);
+  const { spiffe_sequence: sequence = 0 } = document;
   const { spiffe_refresh_hint: refreshHintSeconds = REFRESH_HINT_SECONDS_DEFAULT } = document;
-  if (!Array.isArray(keys)) throw invalid('no list of keys', 'keys, empty or not');
   if (!isCount(sequence) || !isCount(refreshHintSeconds)) {
     throw invalid('a sequence or refresh hint that is no count', 'whole numbers from 0');
   }
-  const x509Authorities = keys
-    .filter((key) => asObject(key)['use'] === 'x509-svid')
-    .map(authorityOf);
+  const x509Authorities = keys.filter(({ use }) => use === 'x509-svid').map(authorityOf);
   if (x509Authorities.length > AUTHORITIES_MAX) {
     throw invalid(`${x509Authorities.length} authorities`, `at most ${AUTHORITIES_MAX}`);
   }
   return Object.freeze({
     trustDomain,
     x509Authorities: Object.freeze(x509Authorities),
+    jwtAuthorities: requireJwtAuthorities(
+      keys.filter(({ use }) => use === 'jwt-svid').map(jwtAuthorityOf),
+    ),
     sequence,
     refreshHintSeconds,
   });
 }
 
-function authorityOf(entry: unknown): Uint8Array {
-  const jwk = asObject(entry);
+/**
+ * Writes JWT authorities alone, as the Workload API hands them out.
+ *
+ * @see SPIFFE Workload API §6.2
+ */
+export function encodeJwtBundle(authorities: readonly JwtAuthority[]): string {
+  return JSON.stringify({ keys: requireJwtAuthorities(authorities).map(encodeJwtAuthority) });
+}
+
+/**
+ * Reads JWT authorities as the Workload API hands them out: a plain JWK Set, in which SPIRE leaves out `use`.
+ *
+ * @throws {SpiffeError} `ERR_SPIFFE_BUNDLE_INVALID`
+ */
+export function parseJwtBundle(text: string): readonly JwtAuthority[] {
+  if (text.length > BUNDLE_LENGTH_MAX) {
+    throw invalid(`${text.length} characters`, `at most ${BUNDLE_LENGTH_MAX}`);
+  }
+  const keys = keysOf(parseJson(text));
+  return requireJwtAuthorities(
+    keys.filter(({ use }) => use === undefined || use === 'jwt-svid').map(jwtAuthorityOf),
+  );
+}
+
+function keysOf({ keys }: Record<string, unknown>): Record<string, unknown>[] {
+  if (!Array.isArray(keys)) throw invalid('no list of keys', 'keys, empty or not');
+  return keys.map(asObject);
+}
+
+function authorityOf(jwk: Record<string, unknown>): Uint8Array {
   const { x5c } = jwk;
   const [text] = Array.isArray(x5c) && x5c.length === 1 ? (x5c as unknown[]) : [];
   if (typeof text !== 'string') throw invalid('an x5c that is not one certificate', 'exactly one');

@@ -14,6 +14,12 @@ export function encodePem(chain: readonly Uint8Array[]): string {
     .join('');
 }
 
+/** Writes a private key, PKCS#8 and not encrypted, as PEM (RFC 7468 §10). */
+export function encodeKeyPem(pkcs8: Uint8Array): string {
+  const base64 = wrap(Buffer.from(pkcs8).toString('base64'));
+  return `-----BEGIN PRIVATE KEY-----\n${base64}\n-----END PRIVATE KEY-----\n`;
+}
+
 /**
  * Reads every certificate of a PEM text; what stands between the blocks is passed over.
  *

@@ -8,13 +8,18 @@ export interface PeerVerification<Peer> {
   readonly clientCertificates: ClientCertificates;
   /** Called once a connection with what the client showed, never with an empty chain; throws to refuse. */
   readonly verify: (chain: readonly Uint8Array[], socket: TLSSocket) => Peer;
+  /** Told of each connection that was let in with a certificate; the place to `hold` it in {@link Connections}. */
+  readonly onVerified?: (peer: Peer, socket: TLSSocket) => void;
   /** Told of every refusal before the connection is ended: the place to record the cause. */
   readonly onRefused?: (error: SpiffeError, socket: TLSSocket) => void;
 }
 
 /** Who is at the other end of the connections of one server. */
 export interface Peers<Peer> {
-  /** Undefined for a connection without a certificate (`request`), and for one that was refused. */
+  /**
+   * Undefined for a connection without a certificate (`request`), and for one that was refused. The socket may also be
+   * what an HTTP/2 session or request gives as its `socket`.
+   */
   of(socket: object): Peer | undefined;
 }
 
@@ -25,9 +30,11 @@ export interface Peers<Peer> {
  */
 export function verifyPeers<Peer>(
   server: Pick<Server, 'prependListener'>,
-  { clientCertificates, verify, onRefused }: PeerVerification<Peer>,
+  { clientCertificates, verify, onVerified, onRefused }: PeerVerification<Peer>,
 ): Peers<Peer> {
   const peers = new WeakMap<object, Peer>();
+  // HTTP/2 gives a proxy of the socket, which passes properties through: so the socket leads to itself.
+  const SELF = Symbol('socket');
   // Prepended: HTTP servers start to read in their own listener for the same event.
   server.prependListener('secureConnection', (socket: TLSSocket) => {
     try {
@@ -39,7 +46,10 @@ export function verifyPeers<Peer>(
           'could not verify peer: found no certificate, expected one',
         );
       }
-      peers.set(socket, verify(chain, socket));
+      const peer = verify(chain, socket);
+      peers.set(socket, peer);
+      Object.defineProperty(socket, SELF, { value: socket });
+      onVerified?.(peer, socket);
     } catch (error) {
       try {
         if (!(error instanceof SpiffeError)) throw error;
@@ -50,5 +60,7 @@ export function verifyPeers<Peer>(
       }
     }
   });
-  return { of: (socket) => peers.get(socket) };
+  return {
+    of: (socket) => peers.get((socket as { readonly [SELF]?: object })[SELF] ?? socket),
+  };
 }

@@ -1,0 +1,118 @@
+import type { Registered } from '@countersign/identity';
+import { adminClient } from '../admin-client.ts';
+import {
+  type Arguments,
+  type Command,
+  EXIT,
+  type Io,
+  UsageError,
+} from '../command-line/command.ts';
+import { dataFolder } from '../data-folder.ts';
+import type { Explanation } from '../node/serve-node-operator.ts';
+import { shortName } from '../record/event-line.ts';
+import { printable } from '../record/printable.ts';
+import { revokeCommand } from './admin.ts';
+import { dataOf, print, shared } from './options.ts';
+
+/** `countersign identity list` */
+export const identityListCommand: Command = {
+  name: 'identity list',
+  summary: 'list who is registered, who answers for it, and which SVIDs it holds',
+  description:
+    'Asks the authority that runs on this data folder. Tells of each subject its owner, whether it gets credentials now, when its registration\nends, how many of its SVIDs are valid, and on which nodes which processes are it.',
+  options: { data: shared.data, json: shared.json },
+  examples: ['countersign identity list', 'countersign identity list --json'],
+  async run(args, io) {
+    const client = adminClient(dataFolder(dataOf(args, io)).adminSocket);
+    const found = await client.call<readonly Registered[]>('GET', '/v1/registrations');
+    print(io, args, found, found.flatMap(linesOf).join('\n') || 'nobody is registered');
+    return EXIT.ok;
+  },
+};
+
+function linesOf(registered: Registered): string[] {
+  const {
+    subject,
+    owner,
+    refusal,
+    svids,
+    notAfterMs,
+    isNode,
+    attestations = [],
+    expiresMs,
+  } = registered;
+  const held =
+    notAfterMs === undefined
+      ? 'no SVID'
+      : `${svids} SVID${svids === 1 ? '' : 's'} until ${new Date(notAfterMs).toISOString()}`;
+  const facts = [
+    owner,
+    ...(isNode ? ['node'] : []),
+    held,
+    ...(expiresMs === undefined ? [] : [`registered until ${new Date(expiresMs).toISOString()}`]),
+    ...(refusal ? [`gets nothing: ${refusal}`] : []),
+  ];
+  return [
+    `${shortName(subject.id).padEnd(32)}  ${printable(facts.join(', '))}`,
+    ...attestations.map(
+      ({ nodes, selectors }) =>
+        `  ${printable(selectors.join(' + '))} on ${nodes.map(shortName).join(', ')}`,
+    ),
+  ];
+}
+
+/** `countersign identity explain` */
+export const identityExplainCommand: Command = {
+  name: 'identity explain',
+  summary: 'tell why a process of this host gets which identity, or why it does not',
+  operands: 'PID',
+  operandsMax: 1,
+  description:
+    'Asks the node that runs on this data folder what it sees of a process, and holds that against each workload that is attested here.\nExit code 1 when the process is none of them.',
+  options: { data: shared.data, json: shared.json },
+  examples: ['countersign identity explain 4711 -d /var/lib/countersign'],
+  async run(args, io) {
+    const [pid = ''] = args.operands;
+    if (!/^[1-9][0-9]{0,9}$/.test(pid))
+      throw new UsageError(`found '${pid}', expected a process id`);
+    const explanation = await explain(args, io, pid);
+    const { node, selectors, entries } = explanation;
+    const lines = [
+      `process ${pid}, as ${shortName(node)} sees it`,
+      ...selectors.map((selector) => `  ${printable(selector)}`),
+      ...(entries.length === 0 ? ['no workload is attested on this node'] : []),
+      ...entries.flatMap(({ spiffeId, isEntitled, alternatives }) => [
+        `${isEntitled ? 'gets' : 'does not get'} ${spiffeId}`,
+        ...alternatives.map(({ selectors: wanted, missing }) =>
+          missing.length === 0
+            ? `  has ${printable(wanted.join(' + '))}`
+            : `  lacks ${printable(missing.join(' + '))}`,
+        ),
+      ]),
+    ];
+    print(io, args, explanation, lines.join('\n'));
+    return entries.some(({ isEntitled }) => isEntitled) ? EXIT.ok : EXIT.negative;
+  },
+};
+
+function explain(args: Arguments, io: Io, pid: string): Promise<Explanation> {
+  const client = adminClient(dataFolder(dataOf(args, io)).nodeAdminSocket);
+  return client.call<Explanation>('GET', `/v1/processes/${pid}`);
+}
+
+/** `countersign identity revoke` */
+export const identityRevokeCommand: Command = {
+  name: 'identity revoke',
+  summary: 'take an identity away at once: no renewal, streams and connections closed',
+  operands: 'ID',
+  operandsMax: 1,
+  description:
+    'ID is a subject: workload/payments/api, partner/ledgerly. The same as `revoke subject`: its SVIDs are renewed no more, nodes end its streams\nwith PermissionDenied, enforcement points close its connections and refuse what it still holds. --reinstate takes it back.',
+  options: revokeCommand.options,
+  examples: ["countersign identity revoke workload/payments/api --reason 'key leaked'"],
+  run: (args, io) => {
+    const [id] = args.operands;
+    if (!id) throw new UsageError('found no ID, expected a subject: workload/payments/api');
+    return revokeCommand.run({ ...args, operands: ['subject', id] }, io);
+  },
+};

@@ -1,0 +1,96 @@
+import type { Entry } from '@countersign/identity';
+import { type Dispatcher, request } from 'undici';
+
+const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+/** Longer than the authority holds an answer back. */
+const WAIT_MS_MAX = 40_000;
+const ASK_MS_MAX = 10_000;
+
+/** What a node serves from, as the authority last told. */
+export interface ToldState {
+  readonly version: string;
+  readonly entries: readonly Entry[];
+  /** A SPIFFE JWK Set. */
+  readonly bundle: string;
+}
+
+/** An SVID as the authority grants it. */
+export interface ToldSvid {
+  /** DER in base64, leaf first. */
+  readonly chain: readonly string[];
+  readonly notAfterMs: number;
+  readonly renewAfterMs: number;
+}
+
+/** The authority refused: asking again will not help until something changed there. */
+export class NodeRefusal extends Error {
+  readonly status: number;
+
+  constructor(status: number, detail: string) {
+    super(detail);
+    this.name = 'NodeRefusal';
+    this.status = status;
+  }
+}
+
+/** The authority as a node asks it, over its own SVID. */
+export interface NodeAuthority {
+  /** Answers when there is another state than `version`, or after some 20 s. */
+  state(version: string | undefined, signal: AbortSignal): Promise<ToldState>;
+  svid(spiffeId: string, request: string): Promise<ToldSvid>;
+  /** A JWT-SVID for these audiences, compact form. */
+  jwtSvid(spiffeId: string, audiences: readonly string[]): Promise<string>;
+}
+
+/** @throws {NodeRefusal} from each call that the authority refuses; other errors when it is not to be reached */
+export function nodeAuthority(options: {
+  readonly origin: string;
+  readonly dispatcher: () => Dispatcher;
+}): NodeAuthority {
+  const { origin, dispatcher } = options;
+  const ask = async <T>(
+    path: string,
+    { body, signal }: { readonly body?: object; readonly signal: AbortSignal },
+  ): Promise<T> => {
+    const answer = await request(`${origin}${path}`, {
+      dispatcher: dispatcher(),
+      signal,
+      headersTimeout: WAIT_MS_MAX,
+      ...(body && {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      }),
+    });
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    for await (const chunk of answer.body) {
+      size += chunk.length;
+      if (size > ANSWER_BYTES_MAX) throw new Error(`found more than ${ANSWER_BYTES_MAX} bytes`);
+      chunks.push(chunk);
+    }
+    const value = JSON.parse(Buffer.concat(chunks).toString());
+    if (answer.statusCode === 200) return value as T;
+    const detail = `${answer.statusCode}: ${value.detail ?? 'no detail'}`;
+    if (answer.statusCode >= 500) throw new Error(`the authority answered ${detail}`);
+    throw new NodeRefusal(answer.statusCode, detail);
+  };
+  const soon = (): AbortSignal => AbortSignal.timeout(ASK_MS_MAX);
+  return {
+    state: (version, signal) => {
+      const query = version === undefined ? '' : `?after=${encodeURIComponent(version)}`;
+      const both = AbortSignal.any([signal, AbortSignal.timeout(WAIT_MS_MAX)]);
+      return ask(`/v1/node/entries${query}`, { signal: both });
+    },
+    svid: (spiffeId, text) =>
+      ask('/v1/node/svids', { body: { spiffeId, request: text }, signal: soon() }),
+    async jwtSvid(spiffeId, audiences) {
+      const body = { spiffeId, audiences };
+      const { token } = await ask<{ token: string }>('/v1/node/jwt-svids', {
+        body,
+        signal: soon(),
+      });
+      return token;
+    },
+  };
+}

@@ -1,0 +1,129 @@
+import {
+  type AttestedProcess,
+  type Entry,
+  isEntitled,
+  type Selectors,
+} from '@countersign/identity';
+import {
+  type Bundle,
+  parseBundle,
+  parseSpiffeId,
+  SpiffeError,
+  type WorkloadSource,
+  type WorkloadX509Svid,
+} from '@countersign/spiffe';
+import type { HeldSvids } from './held-svids.ts';
+import { type NodeAuthority, NodeRefusal, type ToldState } from './node-authority.ts';
+
+/** Who is at the other end of a workload's connection. */
+export interface NodeCaller {
+  /** The process, where the kernel tells of it. */
+  readonly process?: AttestedProcess;
+  readonly selectors: Selectors;
+}
+
+/** Who gets which identity on this node, by the entries that the authority told last. */
+export interface NodeSource extends WorkloadSource<NodeCaller> {
+  /** Takes a new state, and tells every open stream. */
+  take(state: ToldState): void;
+  /** Takes every identity away: the authority refuses this node. */
+  forget(): void;
+  /** Tells every open stream that something may have changed. */
+  changed(): void;
+  entries(): readonly Entry[];
+}
+
+/** Makes the source of a node's Workload API. Each answer looks again whether the process is who it was. */
+export function createNodeSource(options: {
+  readonly authority: NodeAuthority;
+  readonly held: () => HeldSvids;
+  readonly trustDomain: string;
+  readonly now: () => number;
+}): NodeSource {
+  const { authority, held, trustDomain, now } = options;
+  const listeners = new Set<() => void>();
+  let told: { readonly entries: readonly Entry[]; readonly bundle: Bundle } | undefined;
+  const changed = (): void => {
+    for (const listener of listeners) listener();
+  };
+
+  /** @throws {SpiffeError} `ERR_SPIFFE_WORKLOAD_UNAVAILABLE` before the authority told anything */
+  async function entriesOf(caller: NodeCaller): Promise<readonly Entry[]> {
+    if (!told) throw unavailable('the authority told nothing yet');
+    if (caller.process && !(await caller.process.isAlive())) return [];
+    return told.entries.filter(
+      ({ selectors, expiresMs = Number.POSITIVE_INFINITY }) =>
+        expiresMs > now() && isEntitled(selectors, caller.selectors),
+    );
+  }
+
+  return {
+    async x509Svids(caller) {
+      const entries = await entriesOf(caller);
+      const svids = await Promise.all(
+        entries.map(async ({ spiffeId, hint }): Promise<WorkloadX509Svid | undefined> => {
+          const svid = await refusedIsNone(() => held().get(spiffeId));
+          return svid && { ...svid, ...(hint !== undefined && { hint }) };
+        }),
+      );
+      return svids.filter((svid) => svid !== undefined);
+    },
+    async jwtSvids(caller, { audiences, spiffeId }) {
+      const entries = (await entriesOf(caller)).filter(
+        (entry) => spiffeId === undefined || entry.spiffeId === spiffeId.uri,
+      );
+      const tokens = await Promise.all(
+        entries.map(async (entry) => {
+          const token = await refusedIsNone(() => authority.jwtSvid(entry.spiffeId, audiences));
+          if (token === undefined) return undefined;
+          const { hint } = entry;
+          return {
+            spiffeId: parseSpiffeId(entry.spiffeId),
+            token,
+            ...(hint !== undefined && { hint }),
+          };
+        }),
+      );
+      return tokens.filter((token) => token !== undefined);
+    },
+    async bundles(caller) {
+      const entries = await entriesOf(caller);
+      return entries.length === 0 || !told ? undefined : { own: told.bundle, federated: [] };
+    },
+    onChange(_caller, listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    take({ entries, bundle }) {
+      told = { entries, bundle: parseBundle(bundle, { trustDomain }) };
+      held().retain(new Set(entries.map(({ spiffeId }) => spiffeId)));
+      changed();
+    },
+    forget() {
+      if (!told) return;
+      told = { ...told, entries: [] };
+      held().retain(new Set());
+      changed();
+    },
+    changed,
+    entries: () => told?.entries ?? [],
+  };
+}
+
+/** What the authority refuses, the workload does not have; what it does not answer may come yet. */
+async function refusedIsNone<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof NodeRefusal) return undefined;
+    throw unavailable((error as Error).message, error);
+  }
+}
+
+function unavailable(found: string, cause?: unknown): SpiffeError {
+  return new SpiffeError(
+    'ERR_SPIFFE_WORKLOAD_UNAVAILABLE',
+    `could not serve workload: found ${found}, expected the authority`,
+    cause === undefined ? undefined : { cause },
+  );
+}

@@ -1,0 +1,164 @@
+import { X509Certificate } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { EXIT } from '@countersign/cli';
+import { SpiffeError, verifyJwtSvid, type X509Context } from '@countersign/spiffe';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { nodeBank } from './node-bank.ts';
+
+const uid = process.getuid?.() ?? 0;
+const ID = 'spiffe://bank.example/workload';
+
+const workload = (name: string, selectors: string, more = '') =>
+  `- id: workload/${name}
+  owner: team@bank.example
+  attest: [{ nodes: [workload/nodes/host], selectors: [${selectors}] }]
+${more}`;
+const MINE = workload('mine', `'unix:uid:${uid}'`, '  hint: internal\n');
+const OTHERS = workload('others', `'unix:uid:${uid + 1}'`);
+const NAMED = workload('named', "'socket:name:payments'");
+
+let bank: Awaited<ReturnType<typeof nodeBank>>;
+beforeAll(async () => {
+  bank = await nodeBank(MINE + OTHERS + NAMED);
+}, 60_000);
+afterAll(() => bank[Symbol.asyncDispose]());
+
+test('a process gets the identity that its user is registered for, and no other', async () => {
+  const { svids, bundles } = await bank.client().fetchX509Context();
+  expect(svids.map(({ spiffeId, hint }) => [spiffeId.uri, hint])).toEqual([
+    [`${ID}/mine`, 'internal'],
+  ]);
+  expect([...bundles.keys()]).toEqual(['bank.example']);
+  const [leaf = new Uint8Array()] = svids[0]?.chain ?? [];
+  expect(new X509Certificate(leaf).subjectAltName).toBe(`URI:${ID}/mine`);
+});
+
+test('a JWT-SVID comes for the audiences that were asked for, and verifies by the bundle that comes with it', async () => {
+  const client = bank.client();
+  const [found] = await client.fetchJwtSvids({ audiences: ['https://core.bank.example'] });
+  const bundles = await client.fetchJwtBundles();
+  const verified = await verifyJwtSvid(found?.token ?? '', {
+    audience: 'https://core.bank.example',
+    bundles,
+    now: Date.now,
+  });
+  expect(verified.spiffeId.uri).toBe(`${ID}/mine`);
+  await expect(
+    client.fetchJwtSvids({ audiences: ['a'], spiffeId: `${ID}/others` }),
+  ).rejects.toThrow(SpiffeError);
+});
+
+test('whoever can open the socket of one workload is that workload, and what else it is', async () => {
+  const { svids } = await bank.client(bank.named).fetchX509Context();
+  expect(svids.map(({ spiffeId }) => spiffeId.uri)).toEqual([`${ID}/mine`, `${ID}/named`]);
+});
+
+test('what a node hands out is in the record by the node, and listed with the owner', async () => {
+  await bank.client().fetchX509Svid();
+  const { out } = await bank.onAuthority('find', '--action', 'svid-issued', '--json');
+  const issued = JSON.parse(out).answer.rows.map(
+    ({ event }: { event: { by: string; target: string; detail: object } }) => event,
+  );
+  expect(issued).toContainEqual(
+    expect.objectContaining({
+      by: `${ID}/nodes/host`,
+      target: `${ID}/mine`,
+      detail: expect.objectContaining({ via: 'node' }),
+    }),
+  );
+  const list = await bank.onAuthority('identity', 'list');
+  expect(list.out).toMatch(/^workload\/mine +team@bank\.example, 1 SVID until /m);
+  expect(list.out).toMatch(/^workload\/nodes\/host +platform@bank\.example, node, 1 SVID until /m);
+  expect(list.out).toMatch(/^workload\/others +team@bank\.example, no SVID$/m);
+});
+
+test('explain tells what a process has and lacks', async () => {
+  const { code, out } = await bank.onNode('identity', 'explain', `${process.pid}`);
+  expect(code).toBe(EXIT.ok);
+  expect(out).toContain(`\n  unix:uid:${uid}\n`);
+  expect(out).toContain(`\ngets ${ID}/mine\n  has unix:uid:${uid}\n`);
+  expect(out).toContain(`\ndoes not get ${ID}/others\n  lacks unix:uid:${uid + 1}\n`);
+  const none = await bank.onNode('identity', 'explain', '4194304');
+  expect([none.code, none.err]).toEqual([EXIT.failed, expect.stringContaining('found no process')]);
+});
+
+describe('an open stream', () => {
+  /** Follows the X.509 context of this process. */
+  function follow() {
+    const seen: (X509Context | 'denied')[] = [];
+    const ended = new AbortController();
+    const watching = bank.client().watchX509Context({
+      signal: ended.signal,
+      onUpdate: (context) => void seen.push(context),
+      onError: (error) => {
+        if (error.code === 'ERR_SPIFFE_WORKLOAD_DENIED' && seen.at(-1) !== 'denied') {
+          seen.push('denied');
+        }
+      },
+    });
+    const names = () =>
+      seen.map((each) =>
+        each === 'denied' ? each : each.svids.map(({ spiffeId }) => spiffeId.path.slice(10)).join(),
+      );
+    const until = async (wanted: readonly string[]): Promise<void> => {
+      const end = Date.now() + 10_000;
+      while (Date.now() < end && names().join(' ') !== wanted.join(' ')) await sleep(20);
+      expect(names()).toEqual(wanted);
+    };
+    const stop = async (): Promise<void> => {
+      ended.abort();
+      await watching;
+    };
+    return { until, stop };
+  }
+
+  test('tells each change of entries, and ends when the last is taken away', async () => {
+    const { until, stop } = follow();
+    await until(['mine']);
+    await bank.apply(MINE + OTHERS + NAMED + workload('also', `'unix:uid:${uid}'`));
+    await until(['mine', 'also,mine']);
+    await bank.apply(OTHERS + NAMED);
+    await until(['mine', 'also,mine', 'denied']);
+    await bank.apply(MINE + OTHERS + NAMED);
+    await until(['mine', 'also,mine', 'denied', 'mine']);
+    await stop();
+  });
+
+  test('ends when the identity is revoked, and comes back when it is reinstated', async () => {
+    const { until, stop } = follow();
+    await until(['mine']);
+    const id = 'workload/mine';
+    expect((await bank.onAuthority('identity', 'revoke', id, '--reason', 'leaked')).code).toBe(0);
+    await until(['mine', 'denied']);
+    expect((await bank.onAuthority('identity', 'list')).out).toMatch(
+      /^workload\/mine .*gets nothing: subject-revoked$/m,
+    );
+    await bank.onAuthority('identity', 'revoke', id, '--reinstate');
+    await until(['mine', 'denied', 'mine']);
+    await stop();
+  });
+
+  test('ends on the day on which the registration ends', async () => {
+    const { until, stop } = follow();
+    await until(['mine']);
+    await bank.apply(
+      workload('mine', `'unix:uid:${uid}'`, '  expires: 2020-01-01\n') + OTHERS + NAMED,
+    );
+    await until(['mine', 'denied']);
+    const list = await bank.onAuthority('identity', 'list');
+    expect(list.out).toMatch(
+      /^workload\/mine .*registered until 2020-01-02T.*gets nothing: subject-/m,
+    );
+    await bank.apply(MINE + OTHERS + NAMED);
+    await stop();
+  });
+
+  test('ends when the node itself is revoked: it hands out nothing any more', async () => {
+    const { until, stop } = follow();
+    await until(['mine']);
+    await bank.onAuthority('identity', 'revoke', 'workload/nodes/host', '--reason', 'stolen');
+    await until(['mine', 'denied']);
+    await bank.onAuthority('identity', 'revoke', 'workload/nodes/host', '--reinstate');
+    await stop();
+  });
+});

@@ -1,0 +1,151 @@
+import { createHash } from 'node:crypto';
+import type { Clock } from '@countersign/model';
+import { encodeBundle, type JwtIssuer, parseSpiffeId } from '@countersign/spiffe';
+import type { FactLog } from '@countersign/state';
+import type { Recorder } from '../new-event.ts';
+import { type Refusal, refusal } from '../refusal.ts';
+import type { Registry } from '../registry.ts';
+import type { Revocations } from '../revocations.ts';
+import type { ControlPeer, SvidGrant, Svids } from '../svids.ts';
+import { type Entry, entriesOf } from './entry.ts';
+
+/** SPIRE's: a token that cannot be taken back lives five minutes. */
+const JWT_SVID_SECONDS = 300;
+
+/** What a node serves its workloads from. */
+export interface NodeState {
+  readonly isGranted: true;
+  /** Of what follows: another version is another state. */
+  readonly version: string;
+  readonly entries: readonly Entry[];
+  /** The trust domain's bundle, a SPIFFE JWK Set. */
+  readonly bundle: string;
+}
+
+/** A JWT-SVID for a workload. */
+export interface JwtGrant {
+  readonly isGranted: true;
+  readonly spiffeId: string;
+  readonly token: string;
+}
+
+/** What nodes ask for. A caller is a node when its registration says so, and it is neither disabled nor revoked. */
+export class Nodes {
+  readonly #options: NodesOptions;
+
+  constructor(options: NodesOptions) {
+    this.#options = options;
+  }
+
+  /** Entries that are in force, and the bundle. */
+  state(peer: ControlPeer | undefined): NodeState | Refusal {
+    const refused = this.#refuse(peer);
+    if (refused) return refused;
+    const entries = entriesOf(peer?.spiffeId ?? '', this.#options.registry.registrations()).filter(
+      ({ spiffeId }) => this.#options.standing(spiffeId) === undefined,
+    );
+    const bundle = this.#options.bundle();
+    const version = createHash('sha256')
+      .update(JSON.stringify([entries, bundle]))
+      .digest('base64url');
+    return { isGranted: true, version, entries, bundle };
+  }
+
+  /** An X.509-SVID for a workload of the node, for the key that signed the request. */
+  async issue(
+    asked: { readonly spiffeId: string; readonly request: string },
+    peer: ControlPeer | undefined,
+  ): Promise<SvidGrant | Refusal> {
+    return this.#options.svids.issueForNode(asked, {
+      node: peer?.spiffeId ?? '',
+      refuse: () => this.#refuseEntry(peer, asked.spiffeId),
+    });
+  }
+
+  /** A JWT-SVID for a workload of the node. */
+  async issueJwt(
+    asked: { readonly spiffeId: string; readonly audiences: readonly string[] },
+    peer: ControlPeer | undefined,
+  ): Promise<JwtGrant | Refusal> {
+    const { jwt, record } = this.#options;
+    const { spiffeId, audiences } = asked;
+    const refused = this.#refuseEntry(peer, spiffeId);
+    if (refused) {
+      await record({
+        kind: 'authentication',
+        result: 'refused',
+        reason: refused.code,
+        detail: refused.detail.slice(0, 1000),
+        listener: 'control',
+        ...(peer && { subject: peer.spiffeId }),
+      });
+      return refused;
+    }
+    const { token, expiresAtMs } = await jwt.issueSvid({
+      spiffeId: parseSpiffeId(spiffeId),
+      audiences,
+      ttlSeconds: JWT_SVID_SECONDS,
+    });
+    await record({
+      kind: 'administration',
+      action: 'jwt-svid-issued',
+      by: peer?.spiffeId ?? '',
+      target: spiffeId,
+      detail: { audiences: [...audiences], expiresAtMs },
+    });
+    return { isGranted: true, spiffeId, token };
+  }
+
+  #refuseEntry(peer: ControlPeer | undefined, spiffeId: string): Refusal | undefined {
+    const refused = this.#refuse(peer);
+    if (refused) return refused;
+    const registration = this.#options.registry.registration(spiffeId);
+    const isHere = registration?.attestations?.some(({ nodes }) =>
+      nodes.includes(peer?.spiffeId ?? ''),
+    );
+    if (!isHere) return refusal('entry-missing', `found '${spiffeId}' of ${peer?.spiffeId}`);
+    return this.#options.standing(spiffeId);
+  }
+
+  #refuse(peer: ControlPeer | undefined): Refusal | undefined {
+    const { registry, revocations, standing } = this.#options;
+    if (peer === undefined) return refusal('peer-missing', 'found no SVID');
+    const { spiffeId, thumbprint } = peer;
+    if (registry.registration(spiffeId)?.isNode !== true) {
+      return refusal('node-unknown', `found ${spiffeId}`);
+    }
+    if (revocations.covers('certificate', thumbprint)) {
+      return refusal('certificate-revoked', `found ${thumbprint}`);
+    }
+    return standing(spiffeId);
+  }
+}
+
+interface NodesOptions {
+  readonly factLog: FactLog;
+  readonly registry: Registry;
+  readonly revocations: Revocations;
+  readonly svids: Svids;
+  readonly jwt: JwtIssuer;
+  readonly record: Recorder;
+  readonly now: Clock;
+  /** Why a subject gets nothing now: unregistered, disabled, revoked, expired. */
+  readonly standing: (spiffeId: string) => Refusal | undefined;
+  /** The bundle as it is published. */
+  readonly bundle: () => string;
+}
+
+/** The bundle of one X.509 authority and one JWT authority. */
+export function bundleText(options: {
+  readonly trustDomain: string;
+  readonly authority: Uint8Array;
+  readonly jwt: JwtIssuer;
+}): string {
+  return encodeBundle({
+    trustDomain: options.trustDomain,
+    x509Authorities: [options.authority],
+    jwtAuthorities: [options.jwt.authority],
+    sequence: 1,
+    refreshHintSeconds: 300,
+  });
+}

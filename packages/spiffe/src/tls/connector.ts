@@ -1,0 +1,76 @@
+import { isIP } from 'node:net';
+import { connect, type TLSSocket } from 'node:tls';
+import type { VerifiedPeer } from '../svid/verify-x509-svid.ts';
+import { type ClientTls, clientTlsOptions } from './client-tls-options.ts';
+import type { Connections } from './connections.ts';
+
+/** Opens verified connections, each with the SVID and the bundles of that moment. */
+export interface SpiffeConnector {
+  /** A connection to a host; it is usable after `secureConnect` and fails before that with the cause. */
+  connect(target: { readonly host: string; readonly port: number }): TLSSocket;
+  /** For `new Agent({ connect })` and its like of undici; with `allowH2` give `alpn: ['h2', 'http/1.1']`. */
+  readonly undici: (
+    options: { readonly hostname: string; readonly port: string },
+    callback: (...result: [error: Error, socket: null] | [error: null, socket: TLSSocket]) => void,
+  ) => void;
+  /** For the option `createConnection` of `http2.connect`; ALPN is `h2`. */
+  readonly http2: (authority: URL) => TLSSocket;
+}
+
+const HTTPS_PORT = 443;
+
+/**
+ * Makes a connector for `node:tls`, `node:http2` and undici.
+ *
+ * @param options.tls called for each connection, so that a rotated SVID or bundle is used from the next one on
+ * @param options.connections told of each connection that was verified, to end it with its peer's certificate
+ */
+export function createConnector({
+  tls,
+  connections,
+}: {
+  readonly tls: () => ClientTls;
+  readonly connections?: Connections<VerifiedPeer>;
+}): SpiffeConnector {
+  const open = (host: string, port: number, alpn?: readonly string[]): TLSSocket => {
+    const asked = tls();
+    let peer: VerifiedPeer | undefined;
+    const socket = connect({
+      host,
+      port,
+      // RFC 6066 §3: no name for an address. Whom we mean is said by `expect`, not by this.
+      ...(isIP(host) === 0 ? { servername: host } : {}),
+      ...clientTlsOptions({
+        ...asked,
+        ...(alpn ? { alpn } : {}),
+        onPeer: (verified) => {
+          peer = verified;
+          asked.onPeer?.(verified);
+        },
+      }),
+    });
+    // Before every other listener: nothing is written to a connection that nobody will end.
+    socket.prependOnceListener('secureConnect', () => {
+      if (peer) connections?.hold(socket, peer);
+      else socket.destroy(new Error('broken invariant: a connection without a verified peer'));
+    });
+    return socket;
+  };
+  return Object.freeze({
+    connect: ({ host, port }) => open(host, port),
+    undici: ({ hostname, port }, callback) => {
+      const socket = open(bare(hostname), Number(port) || HTTPS_PORT);
+      const onError = (error: Error) => callback(error, null);
+      socket.once('error', onError).once('secureConnect', () => {
+        socket.off('error', onError);
+        callback(null, socket.setNoDelay(true));
+      });
+    },
+    http2: ({ hostname, port }) => open(bare(hostname), Number(port) || HTTPS_PORT, ['h2']),
+  } satisfies SpiffeConnector);
+}
+
+/** A URL writes IPv6 in brackets, a socket does not. */
+function bare(hostname: string): string {
+  return hostname.replace(/^\[(.*)\]$/, '$1');
+}

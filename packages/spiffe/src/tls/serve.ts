@@ -1,0 +1,159 @@
+import type { Server, TLSSocket, TlsOptions } from 'node:tls';
+import { SpiffeError } from '../spiffe-error.ts';
+import type { SpiffeId } from '../spiffe-id.ts';
+import { type VerifiedPeer, verifyX509Svid } from '../svid/verify-x509-svid.ts';
+import type { X509Source } from '../workload-api/x509-source.ts';
+import { type Connections, createConnections } from './connections.ts';
+import { createConnector, type SpiffeConnector } from './connector.ts';
+import { peerChain } from './peer-chain.ts';
+import {
+  type ClientCertificates,
+  renewServerTls,
+  type ServerTls,
+  serverTlsOptions,
+} from './server-tls-options.ts';
+import { type Peers, verifyPeers } from './verify-peers.ts';
+
+/** How a server that has an identity serves. */
+export interface SpiffeServing<S extends Server> {
+  /** Makes the server of `node:tls`, `node:https` or `node:http2` that is to be served by. */
+  readonly create: (options: TlsOptions) => S;
+  readonly clientCertificates: ClientCertificates;
+  /** Which clients may connect at all; every one with a valid SVID when absent. */
+  readonly authorize?: (spiffeId: SpiffeId) => boolean;
+  readonly alpn?: readonly string[];
+  /** Told of every client that was refused. */
+  readonly onRefused?: (error: SpiffeError, socket: TLSSocket) => void;
+  readonly now: () => number;
+}
+
+/** A server with an identity that rotates under it. */
+export interface SpiffeServer<S extends Server> {
+  readonly server: S;
+  readonly peers: Peers<VerifiedPeer>;
+  readonly connections: Connections<VerifiedPeer>;
+  /** Stops to follow the source, and ends every connection; the server itself is its owner's to close. */
+  close(): void;
+}
+
+/**
+ * Serves with the identity of a source: new connections see the SVID of the moment, open ones go on until the client's
+ * SVID is over, or its trust domain's authority, or our own identity is taken away.
+ */
+export function serveWithSource<S extends Server>(
+  source: X509Source,
+  { create, clientCertificates, authorize, alpn, onRefused, now }: SpiffeServing<S>,
+): SpiffeServer<S> {
+  const tls: ServerTls = {
+    svid: () => source.identity(),
+    clientCertificates,
+    ...(alpn ? { alpn } : {}),
+  };
+  const server = create(serverTlsOptions(tls));
+  const connections = createConnections<VerifiedPeer>({ now });
+  const peers = verifyPeers(server, {
+    clientCertificates,
+    verify: (chain) => {
+      const peer = verifyX509Svid(chain, { bundles: source.trust, now });
+      if (authorize && !authorize(peer.spiffeId)) throw unexpected(peer.spiffeId);
+      return peer;
+    },
+    onVerified: (peer, socket) => connections.hold(socket, peer),
+    ...(onRefused ? { onRefused } : {}),
+  });
+  // An anonymous client is not verified; but nobody is served in the name of an identity that was taken away.
+  server.prependListener('secureConnection', (socket: TLSSocket) => {
+    if (!hasIdentity(source)) socket.destroy();
+  });
+  const stop = source.onChange(() => {
+    if (hasIdentity(source)) renewServerTls(server, tls);
+    endUntrusted(connections, source, now);
+  });
+  return {
+    server,
+    peers,
+    connections,
+    close: () => {
+      stop();
+      connections.closeAll();
+    },
+  };
+}
+
+/** A connector whose connections can all be ended. */
+export interface SpiffeClient extends SpiffeConnector {
+  readonly connections: Connections<VerifiedPeer>;
+  /** Stops to follow the source, and ends every connection. */
+  close(): void;
+}
+
+/**
+ * Connects with the identity of a source: each connection shows the SVID of the moment and believes the bundles of the
+ * moment; it ends with the server's SVID, or when its authority or our own identity is taken away.
+ */
+export function connectWithSource(
+  source: X509Source,
+  options: {
+    /** The one ID that the server must have, or which it may have. */
+    readonly expect: string | ((spiffeId: SpiffeId) => boolean);
+    readonly alpn?: readonly string[];
+    readonly now: () => number;
+  },
+): SpiffeClient {
+  const { expect, alpn, now } = options;
+  const connections = createConnections<VerifiedPeer>({ now });
+  const connector = createConnector({
+    connections,
+    tls: () => ({
+      svid: source.identity(),
+      bundles: source.bundles(),
+      expect,
+      now,
+      ...(alpn ? { alpn } : {}),
+    }),
+  });
+  const stop = source.onChange(() => endUntrusted(connections, source, now));
+  return {
+    ...connector,
+    connections,
+    close: () => {
+      stop();
+      connections.closeAll();
+    },
+  };
+}
+
+/** A bundle that lost an authority, or all of them: whoever stands on it is not believed any more. */
+function endUntrusted(
+  connections: Connections<VerifiedPeer>,
+  source: X509Source,
+  now: () => number,
+): void {
+  connections.closeWhere((_, connection) => {
+    try {
+      verifyX509Svid(peerChain(connection as unknown as TLSSocket), {
+        bundles: source.trust,
+        now,
+      });
+      return false;
+    } catch {
+      return true;
+    }
+  });
+}
+
+function hasIdentity(source: X509Source): boolean {
+  try {
+    source.identity();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function unexpected(found: SpiffeId): SpiffeError {
+  return new SpiffeError(
+    'ERR_SPIFFE_PEER_UNEXPECTED',
+    `could not accept client: found '${found.uri}', expected another`,
+  );
+}

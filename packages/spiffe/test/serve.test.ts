@@ -1,0 +1,261 @@
+import { once } from 'node:events';
+import { createSecureServer, connect as http2Connect } from 'node:http2';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Server } from 'node:tls';
+import {
+  connectWithSource,
+  createWorkloadClient,
+  openX509Source,
+  type SpiffeError,
+  type SpiffeServing,
+  serveWithSource,
+  type X509Source,
+} from '@countersign/spiffe';
+import { request, Agent as UndiciAgent } from 'undici';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { API, LEDGER, TRUST_DOMAIN } from './support.ts';
+import { newRegistry, type Registry, serveWorkloads } from './workload.ts';
+
+// Two workloads, each with the Workload API of its own entries, and one trust domain.
+
+let api: Registry;
+let ledger: Registry;
+const open: { close(): unknown }[] = [];
+
+beforeEach(async () => {
+  api = await newRegistry();
+  ledger = await newRegistry();
+  api.state.entries = [{ spiffeId: API }];
+  ledger.state.entries = [{ spiffeId: LEDGER }];
+  const own = {
+    ...api.state.own,
+    x509Authorities: [api.authority.certificate, ledger.authority.certificate],
+  };
+  api.state.own = own;
+  ledger.state.own = own;
+});
+
+afterEach(async () => {
+  for (const each of open.splice(0).reverse()) await each.close();
+});
+
+async function newSource(registry: Registry): Promise<X509Source> {
+  const workloads = await serveWorkloads(registry);
+  const backOff = { minMs: 10, maxMs: 20 };
+  const client = createWorkloadClient({
+    endpoint: workloads.endpoint,
+    random: () => 0.5,
+    backOff,
+  });
+  const source = await openX509Source({ client });
+  open.push(workloads, client, source);
+  return source;
+}
+
+async function serve(source: X509Source, more: Partial<SpiffeServing<Server>> = {}) {
+  const refusals: string[] = [];
+  const serving = serveWithSource<Server>(source, {
+    create: (options) => createServer(options),
+    clientCertificates: 'require',
+    onRefused: ({ code }: SpiffeError) => refusals.push(code),
+    now: Date.now,
+    ...more,
+  });
+  serving.server.on('tlsClientError', () => undefined);
+  serving.server.on('request', (asked, response) => {
+    response.end(serving.peers.of(asked.socket)?.spiffeId.uri ?? 'nobody');
+  });
+  serving.server.listen(0, '127.0.0.1');
+  await once(serving.server, 'listening');
+  open.push({
+    close: () => {
+      serving.close();
+      serving.server.close();
+    },
+  });
+  const { port } = serving.server.address() as AddressInfo;
+  return { ...serving, refusals, url: `https://localhost:${port}` };
+}
+
+function connect(source: X509Source, expected: string = LEDGER.uri) {
+  const client = connectWithSource(source, { expect: expected, now: Date.now });
+  open.push(client);
+  /** A fresh connection for each. */
+  const get = async (url: string): Promise<string> => {
+    const dispatcher = new UndiciAgent({ connect: client.undici as never });
+    try {
+      const { body } = await request(url, { dispatcher });
+      return await body.text();
+    } finally {
+      await dispatcher.destroy();
+    }
+  };
+  return { client, get };
+}
+
+describe('a server and a client that live on the Workload API', () => {
+  test('know each other, and show the rotated SVID without a restart', async () => {
+    const server = await serve(await newSource(ledger));
+    const source = await newSource(api);
+    const { get, client } = connect(source);
+    const serials = new Set<string>();
+    for (let count = 0; count < 3; count += 1) {
+      const answered = await new Promise<string>((resolve) => {
+        const socket = client.connect({
+          host: 'localhost',
+          port: Number(new URL(server.url).port),
+        });
+        socket.once('secureConnect', () => {
+          resolve(socket.getPeerX509Certificate()?.serialNumber ?? '');
+          socket.destroy();
+        });
+      });
+      serials.add(answered);
+      const before = source.identity();
+      expect(await get(server.url)).toBe(API.uri);
+      const renewed = new Promise<void>((resolve) => source.onChange(resolve));
+      ledger.change(() => undefined);
+      api.change(() => undefined);
+      await renewed;
+      expect(source.identity().chain[0]).not.toEqual(before.chain[0]);
+      await expect.poll(() => api.state.issuedCount).toBe(count + 2);
+      await expect.poll(() => ledger.state.issuedCount).toBe(count + 2);
+      // The server's own source hears of it by another stream.
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(serials.size).toBe(3);
+    expect(server.refusals).toEqual([]);
+  });
+
+  test('keep an open connection through rotations, and end it when its authority is taken away', async () => {
+    const server = await serve(await newSource(ledger), {
+      create: (options) => createSecureServer(options) as unknown as Server,
+      alpn: ['h2'],
+    });
+    const { client } = connect(await newSource(api));
+    const session = http2Connect(server.url, { createConnection: client.http2 });
+    session.on('error', () => undefined);
+    await once(session, 'connect');
+    await expect.poll(() => server.connections.size).toBe(1);
+    for (let count = 0; count < 3; count += 1) {
+      const seen = ledger.state.issuedCount;
+      ledger.change(() => undefined);
+      await expect.poll(() => ledger.state.issuedCount).toBeGreaterThan(seen);
+    }
+    expect(session.destroyed).toBe(false);
+    const ended = once(session, 'close');
+    ledger.change((state) => {
+      // The authority of the client's SVID leaves the bundle that the server verifies with.
+      state.own = { ...state.own, x509Authorities: [ledger.authority.certificate] };
+    });
+    await ended;
+    expect([server.connections.size, client.connections.size]).toEqual([0, 0]);
+  });
+
+  test('stop both ways when their identity is taken away, and go on when it is given back', async () => {
+    const server = await serve(await newSource(ledger), { clientCertificates: 'request' });
+    const source = await newSource(api);
+    const { get, client } = connect(source);
+    const session = client.connect({ host: 'localhost', port: Number(new URL(server.url).port) });
+    session.on('error', () => undefined);
+    await once(session, 'secureConnect');
+    const { entries } = api.state;
+    api.change((state) => {
+      state.entries = [];
+    });
+    await once(session, 'close');
+    expect(() => source.identity()).toThrow(
+      expect.objectContaining({ code: 'ERR_SPIFFE_WORKLOAD_DENIED' }),
+    );
+    await expect(get(server.url)).rejects.toMatchObject({ code: 'ERR_SPIFFE_WORKLOAD_DENIED' });
+    api.change((state) => {
+      state.entries = entries;
+    });
+    await expect.poll(() => source.bundles().size).toBe(1);
+    expect(await get(server.url)).toBe(API.uri);
+    ledger.change((state) => {
+      state.entries = [];
+    });
+    await expect.poll(() => get(server.url).catch(() => 'refused')).toBe('refused');
+  });
+
+  test('let in only whom they name', async () => {
+    const server = await serve(await newSource(ledger), {
+      authorize: ({ path }) => path === '/workload/other',
+    });
+    const source = await newSource(api);
+    await expect(connect(source).get(server.url)).rejects.toThrow();
+    expect(server.refusals).toEqual(['ERR_SPIFFE_PEER_UNEXPECTED']);
+    await expect(connect(source, API.uri).get(server.url)).rejects.toMatchObject({
+      code: 'ERR_SPIFFE_PEER_UNEXPECTED',
+    });
+  });
+
+  test('take another authority from the moment it is in the bundle', async () => {
+    const server = await serve(await newSource(ledger));
+    const stranger = await newRegistry();
+    stranger.state.entries = [{ spiffeId: API }];
+    stranger.state.own = {
+      ...stranger.state.own,
+      x509Authorities: [ledger.authority.certificate],
+    };
+    const { get } = connect(await newSource(stranger));
+    await expect(get(server.url)).rejects.toThrow();
+    expect(server.refusals).toEqual(['ERR_SPIFFE_UNTRUSTED']);
+    ledger.change((state) => {
+      const x509Authorities = [...state.own.x509Authorities, stranger.authority.certificate];
+      state.own = { ...state.own, x509Authorities };
+    });
+    await expect.poll(() => get(server.url).catch(() => '')).toBe(API.uri);
+  });
+});
+
+describe('a source', () => {
+  test('is not opened when its signal ends it first', async () => {
+    const client = createWorkloadClient({ endpoint: 'unix:///nowhere/at/all', random: () => 0 });
+    const errors: string[] = [];
+    const opening = openX509Source({
+      client,
+      signal: AbortSignal.timeout(50),
+      onError: ({ code }) => errors.push(code),
+    });
+    await expect(opening).rejects.toMatchObject({ code: 'ERR_SPIFFE_WORKLOAD_UNAVAILABLE' });
+    expect(errors).toEqual(['ERR_SPIFFE_WORKLOAD_UNAVAILABLE']);
+  });
+
+  test('picks among several identities, and has none when nothing fits', async () => {
+    api.state.entries = [{ spiffeId: API }, { spiffeId: LEDGER, hint: 'external' }];
+    const workloads = await serveWorkloads(api);
+    open.push(workloads);
+    const client = createWorkloadClient({ endpoint: workloads.endpoint, random: () => 0 });
+    open.push(client);
+    const pick = (hint: string) =>
+      openX509Source({ client, pick: ({ svids }) => svids.find((svid) => svid.hint === hint) });
+    const external = await pick('external');
+    const nothing = await pick('internal');
+    open.push(external, nothing);
+    expect(external.identity().spiffeId).toEqual(LEDGER);
+    expect(() => nothing.identity()).toThrow(
+      expect.objectContaining({ code: 'ERR_SPIFFE_WORKLOAD_DENIED' }),
+    );
+    external.close();
+    expect(() => external.identity()).toThrow();
+    expect(external.trust.get(TRUST_DOMAIN)).toBeUndefined();
+  });
+
+  test('keeps its identity while the API is away', async () => {
+    const workloads = await serveWorkloads(api);
+    const errors: string[] = [];
+    const client = createWorkloadClient({
+      endpoint: workloads.endpoint,
+      random: () => 0,
+      backOff: { minMs: 10, maxMs: 10 },
+    });
+    const source = await openX509Source({ client, onError: ({ code }) => errors.push(code) });
+    open.push(client, source);
+    await workloads.close();
+    await expect.poll(() => errors.length).toBeGreaterThan(1);
+    expect(source.identity().spiffeId).toEqual(API);
+  });
+});
