@@ -114,6 +114,21 @@ test('only a named subject that is registered, enabled and not revoked, with an 
   expect(reason({ subject: 'disabled' })).toBe('subject-disabled');
 });
 
+test('a shard of a log is read under its own name, however its @ is written, and recorded by it', async () => {
+  await mkdir(join(folder.path, 'edge@2027q1/tile/0'), { recursive: true });
+  for (const file of ['checkpoint', 'tile/0/000']) {
+    await writeFile(join(folder.path, 'edge@2027q1', file), `shard ${file}`);
+  }
+  for (const name of ['edge@2027q1', 'edge%402027q1']) {
+    recorded = [];
+    const read = (path: string) =>
+      app.inject({ method: 'GET', url: `/v1/published/${name}/${path}` });
+    expect((await read('checkpoint')).body).toBe('shard checkpoint');
+    expect((await read('tile/0/000')).body).toBe('shard tile/0/000');
+    expect(recorded).toMatchObject([{ action: 'record-read', by: BY, target: 'edge@2027q1' }]);
+  }
+});
+
 test('entries and checkpoints leave after the event of their reading is durable; tiles of hashes show no entry', async () => {
   for (const [path, isTold] of [
     ['checkpoint', true],

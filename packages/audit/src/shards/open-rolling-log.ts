@@ -230,8 +230,10 @@ class ShardedLog implements RollingLog {
     const { length, now } = this.#options;
     const named = parseShardName(origin)?.period;
     if (named !== undefined) return periodBounds(named)?.startMs ?? 0;
-    if (log.size === 0) return periodBounds(periodOf(now(), length()))?.startMs ?? 0;
+    if (log.nextIndex === 0) return periodBounds(periodOf(now(), length()))?.startMs ?? 0;
     if (this.#beganAtMs === undefined) {
+      // Appended and on its way to the disk: it tells when the shard was begun as soon as it can be read.
+      await log.durable(0);
       const { entries } = await log.read(0, { count: 1, bytesMax: 1 });
       this.#beganAtMs = eventIn(entries[0])?.at ?? now();
     }

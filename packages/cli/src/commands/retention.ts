@@ -24,7 +24,7 @@ export const recordHoldAddCommand: Command = {
   operands: 'REASON',
   operandsMax: 1,
   description:
-    'Puts a legal hold: no shard that it covers is removed, and no key destroyed, until it is lifted. Options narrow it, without any\nit is on everything. --subject names a person, who is not erased then; it is looked up in no event: a hold on a subject is on every shard that the other options leave.',
+    'Puts a legal hold: no shard that it covers is removed, and no key destroyed, until it is lifted. Options narrow it, without any\nit is on everything. --subject names a person, who is not erased then. It is looked up in no event: such a hold is on every shard\nthat the other options leave.',
   options: {
     data: shared.data,
     json: shared.json,
