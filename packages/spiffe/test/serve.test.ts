@@ -211,6 +211,62 @@ describe('a server and a client that live on the Workload API', () => {
   });
 });
 
+describe('a connection whose SVID nears its end', () => {
+  test('by HTTP/1.1 is closed after an answer that says so, and the next request has another', async () => {
+    const short = await newRegistry({ ttlSeconds: 3 });
+    short.state.entries = [{ spiffeId: API }];
+    const source = await newSource(short);
+    const ports: (number | undefined)[] = [];
+    const server = await serve(source);
+    server.server.prependListener('request', ({ socket }) => ports.push(socket.remotePort));
+    const { client } = connect(source, API.uri);
+    const dispatcher = new UndiciAgent({ connect: client.undici as never });
+    open.push({ close: () => dispatcher.destroy() });
+    const closing: boolean[] = [];
+    // Past the end of the first SVID; the source gets another one in time.
+    const untilMs = Date.now() + 3500;
+    while (Date.now() < untilMs) {
+      const { headers, body } = await request(server.url, { dispatcher });
+      expect(await body.text()).toBe(API.uri);
+      closing.push(headers['connection'] === 'close');
+      if (closing.at(-1)) short.change(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(closing.filter(Boolean).length).toBeGreaterThanOrEqual(1);
+    const changes = ports.slice(1).map((port, index) => port !== ports[index]);
+    expect(changes).toEqual(closing.slice(0, -1));
+  });
+
+  test('by HTTP/2 finishes what is under way before it goes', async () => {
+    const short = await newRegistry({ ttlSeconds: 3 });
+    short.state.entries = [{ spiffeId: API }];
+    const source = await newSource(short);
+    let answer: () => void = () => undefined;
+    const server = await serve(source, {
+      create: (options) => createSecureServer(options) as unknown as Server,
+      alpn: ['h2'],
+    });
+    server.server.removeAllListeners('request');
+    server.server.on('request', (_, response) => {
+      answer = () => response.end('late');
+    });
+    const { client } = connect(source, API.uri);
+    const session = http2Connect(server.url, { createConnection: client.http2 });
+    session.on('error', () => undefined);
+    const events: string[] = [];
+    session.once('goaway', (code) => {
+      events.push(`goaway ${code}`);
+      answer();
+    });
+    session.once('close', () => events.push('close'));
+    const stream = session.request({ ':path': '/' });
+    let text = '';
+    for await (const chunk of stream.setEncoding('utf8')) text += chunk;
+    expect(text).toBe('late');
+    await expect.poll(() => events, { timeout: 5000 }).toEqual(['goaway 0', 'close']);
+  });
+});
+
 describe('a source', () => {
   test('is not opened when its signal ends it first', async () => {
     const client = createWorkloadClient({ endpoint: 'unix:///nowhere/at/all', random: () => 0 });

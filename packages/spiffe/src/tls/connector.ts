@@ -3,6 +3,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import type { VerifiedPeer } from '../svid/verify-x509-svid.ts';
 import { type ClientTls, clientTlsOptions } from './client-tls-options.ts';
 import type { Connections } from './connections.ts';
+import { ownCertificate } from './own-certificate.ts';
 
 /** Opens verified connections, each with the SVID and the bundles of that moment. */
 export interface SpiffeConnector {
@@ -51,7 +52,7 @@ export function createConnector({
     });
     // Before every other listener: nothing is written to a connection that nobody will end.
     socket.prependOnceListener('secureConnect', () => {
-      if (peer) connections?.hold(socket, peer);
+      if (peer) connections?.hold(socket, peer, ownCertificate(socket));
       else socket.destroy(new Error('broken invariant: a connection without a verified peer'));
     });
     return socket;
