@@ -58,6 +58,10 @@ export function serveWithSource<S extends Server>(
     now,
     onRetire: (_, peer) => retire(peer),
   });
+  // Prepended before the verifier, so it comes after it. An anonymous client is not verified; but nobody is served in the name of an identity that was taken away.
+  server.prependListener('secureConnection', (socket: TLSSocket) => {
+    if (!hasIdentity(source)) socket.destroy();
+  });
   const peers = verifyPeers(server, {
     clientCertificates,
     verify: (chain) => {
@@ -69,10 +73,6 @@ export function serveWithSource<S extends Server>(
     ...(onRefused ? { onRefused } : {}),
   });
   const retire = retireHttp(server, peers);
-  // An anonymous client is not verified; but nobody is served in the name of an identity that was taken away.
-  server.prependListener('secureConnection', (socket: TLSSocket) => {
-    if (!hasIdentity(source)) socket.destroy();
-  });
   const stop = source.onChange(() => {
     if (hasIdentity(source)) renewServerTls(server, tls);
     endUntrusted(connections, source, now);
