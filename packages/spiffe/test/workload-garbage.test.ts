@@ -1,3 +1,4 @@
+import { sign } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:http2';
@@ -7,7 +8,7 @@ import { join } from 'node:path';
 import { createWorkloadClient, parseSpiffeId, type WorkloadX509Svid } from '@countersign/spiffe';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { API, LEDGER, newIdentity } from './support.ts';
+import { API, LEDGER, newIdentity, p256 } from './support.ts';
 import { newRegistry, type Registry, serveWorkloads } from './workload.ts';
 
 let registry: Registry;
@@ -103,6 +104,64 @@ describe('a server', () => {
       { numRuns: 100 },
     );
     expect((await newClient().fetchX509Svid()).spiffeId).toEqual(API);
+  });
+});
+
+describe('a caller that does not read', () => {
+  test('holds what fits its window, and not a message for each change', async () => {
+    const session = connect('http://localhost', { createConnection: () => netConnect(api.path) });
+    open.push({ close: () => session.destroy() });
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': '/SpiffeWorkloadAPI/FetchX509SVID',
+      'content-type': 'application/grpc',
+      'workload.spiffe.io': 'true',
+    });
+    stream.on('error', () => undefined).end(Buffer.alloc(5));
+    await expect.poll(() => registry.state.issuedCount).toBe(1);
+    // 64 KiB of window and what the two ends buffer, at a kilobyte each.
+    for (let count = 0; count < 1000; count += 1) {
+      registry.change(() => undefined);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(registry.state.issuedCount).toBeLessThan(250);
+    // Others are served all the while.
+    expect((await newClient().fetchX509Svid()).spiffeId).toEqual(API);
+    stream.destroy();
+    await expect.poll(() => registry.listeners.size).toBe(0);
+  });
+});
+
+describe('claims', () => {
+  test('come through as they were signed, whatever JSON they are', async () => {
+    const { publicKey, privateKey } = p256();
+    registry.state.own = {
+      ...registry.state.own,
+      jwtAuthorities: [{ keyId: 'k', publicKey }],
+    };
+    const client = newClient();
+    const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const validate = (more: unknown) => {
+      const exp = Math.floor(Date.now() / 1000) + 60;
+      const claims = { sub: API.uri, aud: 'ledger', exp, more };
+      const signed = `${part({ alg: 'ES256', kid: 'k' })}.${part(claims)}`;
+      const key = { key: privateKey, dsaEncoding: 'ieee-p1363' as const };
+      const signature = sign('sha256', Buffer.from(signed), key).toString('base64url');
+      return client.validateJwtSvid({ audience: 'ledger', token: `${signed}.${signature}` });
+    };
+    await fc.assert(
+      fc.asyncProperty(fc.jsonValue({ maxDepth: 5 }), async (value) => {
+        const more = JSON.parse(JSON.stringify(value));
+        expect((await validate(more)).claims['more']).toEqual(more);
+      }),
+      { numRuns: 100 },
+    );
+    const nested = (depth: number): unknown => (depth === 0 ? 1 : [nested(depth - 1)]);
+    expect((await validate(nested(30))).claims['more']).toEqual(nested(30));
+    await expect(validate(nested(40))).rejects.toMatchObject({
+      code: 'ERR_SPIFFE_WORKLOAD_ARGUMENT',
+    });
+    expect(api.errors).toEqual([]);
   });
 });
 
