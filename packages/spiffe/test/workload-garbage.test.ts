@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { createWorkloadClient, parseSpiffeId, type WorkloadX509Svid } from '@countersign/spiffe';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { eventually } from './eventually.ts';
 import { API, LEDGER, newIdentity, p256 } from './support.ts';
 import { newRegistry, type Registry, serveWorkloads } from './workload.ts';
 
@@ -118,7 +119,7 @@ describe('a caller that does not read', () => {
       'workload.spiffe.io': 'true',
     });
     stream.on('error', () => undefined).end(Buffer.alloc(5));
-    await expect.poll(() => registry.state.issuedCount).toBe(1);
+    await eventually(() => registry.state.issuedCount).toBe(1);
     // 64 KiB of window and what the two ends buffer, at a kilobyte each.
     for (let count = 0; count < 1000; count += 1) {
       registry.change(() => undefined);
@@ -128,7 +129,7 @@ describe('a caller that does not read', () => {
     // Others are served all the while.
     expect((await newClient().fetchX509Svid()).spiffeId).toEqual(API);
     stream.destroy();
-    await expect.poll(() => registry.listeners.size).toBe(0);
+    await eventually(() => registry.listeners.size).toBe(0);
   });
 });
 
