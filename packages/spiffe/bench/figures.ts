@@ -33,9 +33,14 @@ export async function latencies(what: string, run: () => Promise<unknown>, count
     await run();
     all.push(performance.now() - started);
   }
-  all.sort((one, other) => one - other);
-  const at = (share: number) => (all[Math.floor(share * (all.length - 1))] ?? 0).toFixed(2);
-  say(what, `${at(0.5)} ms`, `median of ${count}, p99 ${at(0.99)} ms`);
+  percentiles(what, all);
+}
+
+/** Median and 99th percentile of latencies in milliseconds. */
+export function percentiles(what: string, all: readonly number[], note = ''): void {
+  const sorted = all.toSorted((one, other) => one - other);
+  const at = (share: number) => (sorted[Math.floor(share * (sorted.length - 1))] ?? 0).toFixed(2);
+  say(what, `${at(0.5)} ms`, `median of ${all.length}, p99 ${at(0.99)} ms${note}`);
 }
 
 /** CPU time of another process so far, in seconds (proc(5): utime and stime, in hundredths). */

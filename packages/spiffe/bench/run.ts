@@ -19,6 +19,7 @@ import { SPIRE_AGENT, SPIRE_SERVER, startSpire } from '../test/slow/spire.ts';
 import { run } from '../test/slow/tools.ts';
 import { wire } from '../test/wire.ts';
 import { cpuSecondsOf, latencies, perCpuSecond, SECONDS, say } from './figures.ts';
+import { measureRevocation } from './measure-revocation.ts';
 
 // What issuing, verifying and handing out cost here, and beside it SPIRE, where `.ci/run` has built it.
 
@@ -73,16 +74,19 @@ const closed = once(ours, 'close');
 ours.stdin.end();
 await closed;
 
+console.log();
+await measureRevocation(Math.max(20, Math.round(500 * SECONDS)));
+
 if (existsSync(SPIRE_SERVER) && existsSync(SPIRE_AGENT)) await besideSpire();
 else console.log(`\nSPIRE is not measured: found no ${SPIRE_SERVER} (made by .ci/run)`);
 
 async function besideSpire(): Promise<void> {
+  console.log('\nSPIRE 1.13.3, the same client:');
   const spire = await startSpire('spire.example');
   try {
     await spire.register('/workload/api', 3600);
     await expectIdentity(spire.endpoint);
     await firstSvid('SPIRE agent (attests; SVID from its cache)', spire.endpoint, spire.agentPid);
-    console.log();
     await mint(spire);
   } finally {
     await spire.stop();

@@ -61,6 +61,7 @@ export {
 } from './tls/connections.ts';
 export { createConnector, type SpiffeConnector } from './tls/connector.ts';
 export { peerChain } from './tls/peer-chain.ts';
+export { retireHttp } from './tls/retire-http.ts';
 export {
   connectWithSource,
   type SpiffeClient,

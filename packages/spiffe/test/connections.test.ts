@@ -96,4 +96,47 @@ describe('a registry of connections', () => {
     expect(connections.closeIdentity('spiffe://bank.example/a')).toBe(0);
     expect(connections.closeIdentity('spiffe://bank.example/b')).toBe(1);
   });
+
+  test('lets each one retire once, between a third and two thirds of what it had left', () => {
+    const retired: [string, number][] = [];
+    const startMs = Date.now();
+    let chance = 0;
+    const connections = createConnections({
+      now: Date.now,
+      random: () => chance,
+      onRetire: (connection, { spiffeId }) => {
+        expect(connection.destroyed).toBe(false);
+        retired.push([spiffeId?.uri.at(-1) ?? '', Date.now() - startMs]);
+      },
+    });
+    for (const [name, lifeMs, random] of [
+      ['a', 3_600_000, 0],
+      ['b', 3_600_000, 0.5],
+      ['c', 30_000, 0],
+      ['d', 30_000, 0.9999],
+      ['e', 30_000, 0],
+    ] as const) {
+      chance = random;
+      connections.hold(new Connection(), peer(name, startMs + lifeMs));
+    }
+    connections.closeIdentity('spiffe://bank.example/e');
+    vi.advanceTimersByTime(3_600_001);
+    expect(retired).toEqual([
+      ['c', 10_000],
+      ['d', 19_999],
+      ['a', 1_200_000],
+      ['b', 1_800_000],
+    ]);
+    expect(connections.size).toBe(0);
+  });
+
+  test('ends one also with the certificate that was shown to it', () => {
+    const connections = createConnections({ now: Date.now });
+    const connection = new Connection();
+    connections.hold(connection, peer('a', Date.now() + 5000), { notAfterMs: Date.now() + 1000 });
+    vi.advanceTimersByTime(1000);
+    expect(connection.destroyed).toBe(false);
+    vi.advanceTimersByTime(1);
+    expect(connection.destroyed).toBe(true);
+  });
 });

@@ -4,6 +4,7 @@ import { type ClientHttp2Stream, connect } from 'node:http2';
 import { connect as netConnect } from 'node:net';
 import { decodePem, parseSpiffeId } from '@countersign/spiffe';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { eventually } from './eventually.ts';
 import { API, LEDGER, newAuthority, TRUST_DOMAIN } from './support.ts';
 import { all, one, wire } from './wire.ts';
 import { newRegistry, type Registry, serveWorkloads } from './workload.ts';
@@ -120,7 +121,7 @@ describe("Envoy's secrets", () => {
       'spiffe://partner.example',
     ];
     const { answers } = fetched(names);
-    await expect.poll(() => answers.length).toBe(1);
+    await eventually(() => answers.length).toBe(1);
     const secrets = answers[0]?.secrets ?? new Map<string, Buffer>();
     expect([...secrets.keys()]).toEqual(names);
     const own: [string, Buffer[]] = [TRUST_DOMAIN, [Buffer.from(registry.authority.certificate)]];
@@ -143,7 +144,7 @@ describe("Envoy's secrets", () => {
 
   test('are all SVIDs and bundles when none is named', async () => {
     const { answers } = fetched([]);
-    await expect.poll(() => answers.length).toBe(1);
+    await eventually(() => answers.length).toBe(1);
     expect([...(answers[0]?.secrets.keys() ?? [])]).toEqual([
       API.uri,
       LEDGER.uri,
@@ -154,22 +155,22 @@ describe("Envoy's secrets", () => {
 
   test('of others are not had, nor by the delta protocol, nor without identity', async () => {
     const other = fetched([parseSpiffeId(`spiffe://${TRUST_DOMAIN}/admin`).uri]);
-    await expect.poll(() => other.ended.status).toBe('3');
+    await eventually(() => other.ended.status).toBe('3');
     const delta = dial('DeltaSecrets');
-    await expect.poll(() => delta.ended.status).toBe('12');
+    await eventually(() => delta.ended.status).toBe('12');
     registry.state.entries = [];
     const { answers, ended } = fetched(['default']);
-    await expect.poll(() => ended.status).toBe('7');
+    await eventually(() => ended.status).toBe('7');
     expect(answers).toEqual([]);
   });
 
   test('are pushed after a change, with a new version; an acknowledgement brings nothing', async () => {
     const { stream, answers, ended } = dial('StreamSecrets');
     ask(stream, ['default']);
-    await expect.poll(() => answers.length).toBe(1);
+    await eventually(() => answers.length).toBe(1);
     ask(stream, ['default'], answers[0]?.nonce);
     registry.change(() => undefined);
-    await expect.poll(() => answers.length).toBe(2);
+    await eventually(() => answers.length).toBe(2);
     expect(new Set(answers.map(({ version }) => version)).size).toBe(2);
     expect(new Set(answers.map(({ nonce }) => nonce)).size).toBe(2);
     // Refused by Envoy: the same again would be refused again.
@@ -178,20 +179,20 @@ describe("Envoy's secrets", () => {
     ask(stream, ['ROOTCA'], answers[0]?.nonce);
     // Other names: answered.
     ask(stream, ['ROOTCA'], answers[1]?.nonce);
-    await expect.poll(() => answers.length).toBe(3);
+    await eventually(() => answers.length).toBe(3);
     expect([...(answers[2]?.secrets.keys() ?? [])]).toEqual(['ROOTCA']);
     registry.change((state) => {
       state.entries = [];
     });
-    await expect.poll(() => ended.status).toBe('7');
+    await eventually(() => ended.status).toBe('7');
     expect(answers).toHaveLength(3);
-    await expect.poll(() => registry.listeners.size).toBe(0);
+    await eventually(() => registry.listeners.size).toBe(0);
   });
 
   test('are kept from a stream that asks for another type', async () => {
     const { stream, ended } = dial('StreamSecrets');
     const message = wire([4, 'type.googleapis.com/envoy.config.cluster.v3.Cluster']);
     stream.write(Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message]));
-    await expect.poll(() => ended.status).toBe('3');
+    await eventually(() => ended.status).toBe('3');
   });
 });

@@ -14,6 +14,7 @@ import {
 } from '@countersign/spiffe';
 import { request, Agent as UndiciAgent } from 'undici';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { eventually } from './eventually.ts';
 import { API, LEDGER, TRUST_DOMAIN } from './support.ts';
 import { newRegistry, type Registry, serveWorkloads } from './workload.ts';
 
@@ -119,8 +120,8 @@ describe('a server and a client that live on the Workload API', () => {
       api.change(() => undefined);
       await renewed;
       expect(source.identity().chain[0]).not.toEqual(before.chain[0]);
-      await expect.poll(() => api.state.issuedCount).toBe(count + 2);
-      await expect.poll(() => ledger.state.issuedCount).toBe(count + 2);
+      await eventually(() => api.state.issuedCount).toBe(count + 2);
+      await eventually(() => ledger.state.issuedCount).toBe(count + 2);
       // The server's own source hears of it by another stream.
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -137,11 +138,11 @@ describe('a server and a client that live on the Workload API', () => {
     const session = http2Connect(server.url, { createConnection: client.http2 });
     session.on('error', () => undefined);
     await once(session, 'connect');
-    await expect.poll(() => server.connections.size).toBe(1);
+    await eventually(() => server.connections.size).toBe(1);
     for (let count = 0; count < 3; count += 1) {
       const seen = ledger.state.issuedCount;
       ledger.change(() => undefined);
-      await expect.poll(() => ledger.state.issuedCount).toBeGreaterThan(seen);
+      await eventually(() => ledger.state.issuedCount).toBeGreaterThan(seen);
     }
     expect(session.destroyed).toBe(false);
     const ended = once(session, 'close');
@@ -172,12 +173,12 @@ describe('a server and a client that live on the Workload API', () => {
     api.change((state) => {
       state.entries = entries;
     });
-    await expect.poll(() => source.bundles().size).toBe(1);
+    await eventually(() => source.bundles().size).toBe(1);
     expect(await get(server.url)).toBe(API.uri);
     ledger.change((state) => {
       state.entries = [];
     });
-    await expect.poll(() => get(server.url).catch(() => 'refused')).toBe('refused');
+    await eventually(() => get(server.url).catch(() => 'refused')).toBe('refused');
   });
 
   test('let in only whom they name', async () => {
@@ -207,7 +208,63 @@ describe('a server and a client that live on the Workload API', () => {
       const x509Authorities = [...state.own.x509Authorities, stranger.authority.certificate];
       state.own = { ...state.own, x509Authorities };
     });
-    await expect.poll(() => get(server.url).catch(() => '')).toBe(API.uri);
+    await eventually(() => get(server.url).catch(() => '')).toBe(API.uri);
+  });
+});
+
+describe('a connection whose SVID nears its end', () => {
+  test('by HTTP/1.1 is closed after an answer that says so, and the next request has another', async () => {
+    const short = await newRegistry({ ttlSeconds: 3 });
+    short.state.entries = [{ spiffeId: API }];
+    const source = await newSource(short);
+    const ports: (number | undefined)[] = [];
+    const server = await serve(source);
+    server.server.prependListener('request', ({ socket }) => ports.push(socket.remotePort));
+    const { client } = connect(source, API.uri);
+    const dispatcher = new UndiciAgent({ connect: client.undici as never });
+    open.push({ close: () => dispatcher.destroy() });
+    const closing: boolean[] = [];
+    // Past the end of the first SVID; the source gets another one in time.
+    const untilMs = Date.now() + 3500;
+    while (Date.now() < untilMs) {
+      const { headers, body } = await request(server.url, { dispatcher });
+      expect(await body.text()).toBe(API.uri);
+      closing.push(headers['connection'] === 'close');
+      if (closing.at(-1)) short.change(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(closing.filter(Boolean).length).toBeGreaterThanOrEqual(1);
+    const changes = ports.slice(1).map((port, index) => port !== ports[index]);
+    expect(changes).toEqual(closing.slice(0, -1));
+  });
+
+  test('by HTTP/2 finishes what is under way before it goes', async () => {
+    const short = await newRegistry({ ttlSeconds: 3 });
+    short.state.entries = [{ spiffeId: API }];
+    const source = await newSource(short);
+    let answer: () => void = () => undefined;
+    const server = await serve(source, {
+      create: (options) => createSecureServer(options) as unknown as Server,
+      alpn: ['h2'],
+    });
+    server.server.removeAllListeners('request');
+    server.server.on('request', (_, response) => {
+      answer = () => response.end('late');
+    });
+    const { client } = connect(source, API.uri);
+    const session = http2Connect(server.url, { createConnection: client.http2 });
+    session.on('error', () => undefined);
+    const events: string[] = [];
+    session.once('goaway', (code) => {
+      events.push(`goaway ${code}`);
+      answer();
+    });
+    session.once('close', () => events.push('close'));
+    const stream = session.request({ ':path': '/' });
+    let text = '';
+    for await (const chunk of stream.setEncoding('utf8')) text += chunk;
+    expect(text).toBe('late');
+    await expect.poll(() => events, { timeout: 5000 }).toEqual(['goaway 0', 'close']);
   });
 });
 
@@ -255,7 +312,7 @@ describe('a source', () => {
     const source = await openX509Source({ client, onError: ({ code }) => errors.push(code) });
     open.push(client, source);
     await workloads.close();
-    await expect.poll(() => errors.length).toBeGreaterThan(1);
+    await eventually(() => errors.length).toBeGreaterThan(1);
     expect(source.identity().spiffeId).toEqual(API);
   });
 });

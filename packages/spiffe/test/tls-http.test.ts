@@ -20,6 +20,7 @@ import {
 import { type Dispatcher, request, Agent as UndiciAgent } from 'undici';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { craft, EMPTY_NAME, x } from './craft-certificate.ts';
+import { eventually } from './eventually.ts';
 import { API, LEDGER, newAuthority, newIdentity, p256, pem, TRUST_DOMAIN } from './support.ts';
 
 let authority: X509Authority;
@@ -203,10 +204,48 @@ describe('open connections', () => {
     const session = connectHttp2(`https://localhost:${server.port}`, { createConnection: http2 });
     session.on('error', () => undefined);
     await once(session, 'connect');
-    await expect.poll(() => [server.connections.size, connections.size]).toEqual([1, 1]);
+    await eventually(() => [server.connections.size, connections.size]).toEqual([1, 1]);
     await once(session, 'close');
     // It was the server that ended it: the client's certificate is over, not the server's.
     expect([server.connections.size, connections.size]).toEqual([0, 0]);
+  });
+
+  test('that are over when they are opened are ended, on either side, and Node outlives it', async () => {
+    const later = () => Date.now() + 7_200_000;
+    const { port } = await serve(h2());
+    const connections = createConnections<VerifiedPeer>({ now: later });
+    const { http2 } = createConnector({ tls: () => toLedger(), connections });
+    const session = connectHttp2(`https://localhost:${port}`, { createConnection: http2 });
+    session.on('error', () => undefined);
+    await once(session, 'close');
+
+    const server = h2();
+    const bundles = new Map([[TRUST_DOMAIN, [authority.certificate]]]);
+    const seen = createConnections<VerifiedPeer>({ now: later });
+    verifyPeers(server as Server, {
+      clientCertificates: 'require',
+      verify: (chain) => verifyX509Svid(chain, { bundles, now: Date.now }),
+      onVerified: (peer, socket) => seen.hold(socket, peer),
+    });
+    server.on('request', (_, response) => response.end('in'));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    open.push(server);
+    const { port: other } = server.address() as AddressInfo;
+    expect(await getByHttp2(other, clientTlsOptions(toLedger())).catch(() => '')).toBe('');
+    expect([connections.size, seen.size]).toEqual([0, 0]);
+  });
+
+  test('are not opened with an SVID of our own that is over', async () => {
+    const { port, handled } = await serve(h1());
+    const { undici, connect } = createConnector({
+      tls: () => toLedger({ now: () => Date.now() + 7_200_000 }),
+    });
+    expect(() => connect({ host: 'localhost', port })).toThrow(
+      expect.objectContaining({ code: 'ERR_SPIFFE_EXPIRED' }),
+    );
+    await expect(getByUndici(port, undici)).rejects.toMatchObject({ code: 'ERR_SPIFFE_EXPIRED' });
+    expect(handled).toEqual([]);
   });
 
   test('are ended at once when an identity is revoked, and only its own', async () => {
@@ -221,7 +260,7 @@ describe('open connections', () => {
     };
     const revoked = [await dial(api), await dial(api)];
     const other = await dial(ledger);
-    await expect.poll(() => server.connections.size).toBe(3);
+    await eventually(() => server.connections.size).toBe(3);
     const ended = revoked.map((session) => once(session, 'close'));
     expect(server.connections.closeIdentity(API.uri)).toBe(2);
     expect(server.connections.size).toBe(1);

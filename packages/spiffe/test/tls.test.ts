@@ -729,6 +729,135 @@ describe('a client', () => {
     expect(received).toEqual([]);
   });
 
+  // The usual way to call an SVID with plain Node: all authorities in one pot, and host names not compared.
+  const BOTH = x.usages(SERVER_AUTH, CLIENT_AUTH);
+  const name = x.uris([LEDGER.uri]);
+  const shown: [string, Craft, () => Crafted, string | undefined, boolean][] = [
+    [
+      'an SVID',
+      { extensions: [x.notCa, x.digitalSignature, BOTH, name] },
+      () => root,
+      undefined,
+      true,
+    ],
+    [
+      'a leaf with CA:TRUE',
+      { extensions: [x.ca, x.keyUsage('03020284'), BOTH, name] },
+      () => root,
+      'ERR_SPIFFE_LEAF_IS_AUTHORITY',
+      true,
+    ],
+    [
+      'a leaf with keyCertSign',
+      { extensions: [x.notCa, x.keyUsage('03020284'), BOTH, name] },
+      () => root,
+      'ERR_SPIFFE_KEY_USAGE',
+      true,
+    ],
+    [
+      'no key usage',
+      { extensions: [x.notCa, BOTH, name] },
+      () => root,
+      'ERR_SPIFFE_KEY_USAGE',
+      true,
+    ],
+    [
+      'serverAuth alone',
+      { extensions: [x.notCa, x.digitalSignature, x.usages(SERVER_AUTH), name] },
+      () => root,
+      'ERR_SPIFFE_EXTENDED_KEY_USAGE',
+      true,
+    ],
+    [
+      'two URIs',
+      { extensions: [x.notCa, x.digitalSignature, BOTH, x.uris([LEDGER.uri, API.uri])] },
+      () => root,
+      'ERR_SPIFFE_URI_SAN',
+      true,
+    ],
+    [
+      'no URI, but the host name',
+      {
+        name: commonName('localhost'),
+        extensions: [x.notCa, x.digitalSignature, BOTH, x.dns('localhost')],
+      },
+      () => root,
+      'ERR_SPIFFE_URI_SAN',
+      true,
+    ],
+    [
+      'an ID that climbs',
+      {
+        extensions: [
+          x.notCa,
+          x.digitalSignature,
+          BOTH,
+          x.uris([`spiffe://${TRUST_DOMAIN}/workload/../ledger`]),
+        ],
+      },
+      () => root,
+      'ERR_SPIFFE_URI_SAN',
+      true,
+    ],
+    [
+      "a partner's authority that names our ledger",
+      { extensions: [x.notCa, x.digitalSignature, BOTH, name] },
+      () => partner,
+      'ERR_SPIFFE_UNTRUSTED',
+      true,
+    ],
+    [
+      'a trust domain that nobody knows',
+      {
+        extensions: [x.notCa, x.digitalSignature, BOTH, x.uris(['spiffe://foreign.example/x'])],
+      },
+      () => root,
+      'ERR_SPIFFE_TRUST_DOMAIN_UNKNOWN',
+      true,
+    ],
+    [
+      'clientAuth alone',
+      { extensions: [x.notCa, x.digitalSignature, x.usages(CLIENT_AUTH), name] },
+      () => root,
+      // OpenSSL looks first.
+      'INVALID_PURPOSE',
+      false,
+    ],
+    [
+      'an expired SVID',
+      {
+        notAfterMs: Date.now() - 1000,
+        extensions: [x.notCa, x.digitalSignature, BOTH, name],
+      },
+      () => root,
+      'CERT_HAS_EXPIRED',
+      false,
+    ],
+  ];
+  test.each(shown)('shown %s by a server', async (_, leaf, issuer, refusal, isAcceptedByNode) => {
+    const { der, privateKey } = craft({ name: EMPTY_NAME, ...leaf, issuer: issuer() });
+    const { port } = await listening({ chain: [der], keyPem: pem(privateKey) });
+    const dial = async (options: ConnectionOptions): Promise<string | undefined> => {
+      const socket = connect({ port, host: '127.0.0.1', ...options });
+      open.push({ close: () => socket.destroy() });
+      return new Promise((resolve) => {
+        socket.once('secureConnect', () => resolve(undefined));
+        socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code));
+      });
+    };
+    const bundles = new Map([
+      [TRUST_DOMAIN, [root.der]],
+      ['partner.example', [partner.der]],
+    ]);
+    const ours = clientTlsOptions({ expect: () => true, bundles, now: Date.now });
+    expect(await dial(ours)).toBe(refusal);
+    const plain = {
+      ca: [root, partner].map((each) => encodePem([each.der])),
+      checkServerIdentity: () => undefined,
+    };
+    expect((await dial(plain)) === undefined).toBe(isAcceptedByNode);
+  });
+
   test('takes a server by a predicate and a bundle of several trust domains', async () => {
     const { port } = await listening(ledger);
     const bundles = new Map([

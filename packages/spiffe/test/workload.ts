@@ -35,6 +35,8 @@ export async function newRegistry({ trustDomain = TRUST_DOMAIN, ttlSeconds = 360
     federated: [] as Bundle[],
     failure: undefined as Error | undefined,
     issuedCount: 0,
+    /** Who signs from now on; whether anybody believes it, `own` says. */
+    issuer: authority,
   };
   const source: WorkloadSource<unknown> = {
     x509Svids: async () => {
@@ -42,7 +44,7 @@ export async function newRegistry({ trustDomain = TRUST_DOMAIN, ttlSeconds = 360
       return Promise.all(
         state.entries.map(async ({ spiffeId, hint }): Promise<WorkloadX509Svid> => {
           const { publicKey, privateKey } = p256();
-          const { chain } = await authority.issueSvid({ spiffeId, publicKey, ttlSeconds });
+          const { chain } = await state.issuer.issueSvid({ spiffeId, publicKey, ttlSeconds });
           state.issuedCount += 1;
           return {
             spiffeId,

@@ -16,7 +16,7 @@ export function encodeGrpcFrame(message: Uint8Array): Buffer {
  * The messages of one direction of a call.
  *
  * @throws {GrpcError} `resourceExhausted` above `bytesMax`, `unimplemented` for compression (none was offered),
- *   `internal` when it ends within a message
+ *   `cancelled` when it ends within a message
  */
 export async function* grpcMessages(
   chunks: AsyncIterable<Uint8Array>,
@@ -39,5 +39,5 @@ export async function* grpcMessages(
       left = left.subarray(PREFIX_BYTES + length);
     }
   }
-  if (left.length > 0) throw new GrpcError(GRPC_STATUS.internal, 'a message is cut short');
+  if (left.length > 0) throw new GrpcError(GRPC_STATUS.cancelled, 'a message is cut short');
 }

@@ -156,23 +156,29 @@ async function serve(
 async function answer(stream: ServerHttp2Stream, method: GrpcMethod, call: GrpcCall) {
   const requests = decoded(stream, method);
   const responses = method.handle(requests, call)[Symbol.asyncIterator]();
-  const aborted = new Promise<undefined>((resolve) => {
-    if (call.signal.aborted) resolve(undefined);
-    call.signal.addEventListener('abort', () => resolve(undefined), { once: true });
-  });
   try {
     for (;;) {
-      const next = await Promise.race([responses.next(), aborted]);
+      const next = await orAborted(responses.next(), call.signal);
       if (next === undefined || next.done || stream.destroyed) return;
       if (!stream.headersSent) stream.respond(RESPONSE_HEADERS, { waitForTrailers: true });
       const hasRoom = stream.write(encodeGrpcFrame(method.response.encode(next.value)));
       // A caller that does not read holds one message, not a queue of them.
-      if (!hasRoom) await Promise.race([once(stream, 'drain').catch(() => undefined), aborted]);
+      if (!hasRoom) await orAborted(once(stream, 'drain'), call.signal).catch(() => undefined);
     }
   } finally {
     // Not awaited: a handler that hangs must not keep the answer.
     responses.return?.()?.catch(() => undefined);
   }
+}
+
+/** Undefined when the signal comes first. No race with a promise that lives as long as the stream: it would keep them all. */
+function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => resolve(undefined);
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort);
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
 }
 
 async function* decoded(stream: ServerHttp2Stream, { request, isClientStream }: GrpcMethod) {

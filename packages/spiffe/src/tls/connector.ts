@@ -1,8 +1,12 @@
 import { isIP } from 'node:net';
+import process from 'node:process';
 import { connect, type TLSSocket } from 'node:tls';
+import { parseCertificate } from '../certificate/parse-certificate.ts';
+import { requireValidity } from '../certificate/verify-path.ts';
 import type { VerifiedPeer } from '../svid/verify-x509-svid.ts';
 import { type ClientTls, clientTlsOptions } from './client-tls-options.ts';
 import type { Connections } from './connections.ts';
+import { ownCertificate } from './own-certificate.ts';
 
 /** Opens verified connections, each with the SVID and the bundles of that moment. */
 export interface SpiffeConnector {
@@ -23,6 +27,8 @@ const HTTPS_PORT = 443;
  * Makes a connector for `node:tls`, `node:http2` and undici.
  *
  * @param options.tls called for each connection, so that a rotated SVID or bundle is used from the next one on
+ * Connecting throws `ERR_SPIFFE_EXPIRED` while our own SVID is over.
+ *
  * @param options.connections told of each connection that was verified, to end it with its peer's certificate
  */
 export function createConnector({
@@ -34,6 +40,7 @@ export function createConnector({
 }): SpiffeConnector {
   const open = (host: string, port: number, alpn?: readonly string[]): TLSSocket => {
     const asked = tls();
+    requireOwnValidity(asked);
     let peer: VerifiedPeer | undefined;
     const socket = connect({
       host,
@@ -49,10 +56,15 @@ export function createConnector({
         },
       }),
     });
-    // Before every other listener: nothing is written to a connection that nobody will end.
-    socket.prependOnceListener('secureConnect', () => {
-      if (peer) connections?.hold(socket, peer);
-      else socket.destroy(new Error('broken invariant: a connection without a verified peer'));
+    socket.once('secureConnect', () => {
+      if (!peer) {
+        socket.destroy(new Error('broken invariant: no verified peer'));
+        return;
+      }
+      const [verified, own] = [peer, ownCertificate(socket)];
+      // Not within the event: a socket that is destroyed there, when it is over already, takes the whole process down when
+      // `node:http2` hears the event next and takes hold of what is gone (a check in Node's native code, 24.21).
+      process.nextTick(() => connections?.hold(socket, verified, own));
     });
     return socket;
   };
@@ -68,6 +80,12 @@ export function createConnector({
     },
     http2: ({ hostname, port }) => open(bare(hostname), Number(port) || HTTPS_PORT, ['h2']),
   } satisfies SpiffeConnector);
+}
+
+/** An SVID that is over would be refused by whoever is called; here it says why. */
+function requireOwnValidity({ svid, now }: ClientTls): void {
+  const [leaf] = svid?.chain ?? [];
+  if (leaf) requireValidity(parseCertificate(leaf), now(), 'our own svid');
 }
 
 /** A URL writes IPv6 in brackets, a socket does not. */

@@ -5,7 +5,9 @@ import { type VerifiedPeer, verifyX509Svid } from '../svid/verify-x509-svid.ts';
 import type { X509Source } from '../workload-api/x509-source.ts';
 import { type Connections, createConnections } from './connections.ts';
 import { createConnector, type SpiffeConnector } from './connector.ts';
+import { ownCertificate } from './own-certificate.ts';
 import { peerChain } from './peer-chain.ts';
+import { retireHttp } from './retire-http.ts';
 import {
   type ClientCertificates,
   renewServerTls,
@@ -37,8 +39,10 @@ export interface SpiffeServer<S extends Server> {
 }
 
 /**
- * Serves with the identity of a source: new connections see the SVID of the moment, open ones go on until the client's
- * SVID is over, or its trust domain's authority, or our own identity is taken away.
+ * Serves with the identity of a source: new connections see the SVID of the moment, open ones go on until the SVID of
+ * either side is over, or the authority of the client's or our own identity is taken away.
+ *
+ * Well before that, HTTP connections are let finish what is under way and closed, so that no request is cut short.
  */
 export function serveWithSource<S extends Server>(
   source: X509Source,
@@ -50,7 +54,14 @@ export function serveWithSource<S extends Server>(
     ...(alpn ? { alpn } : {}),
   };
   const server = create(serverTlsOptions(tls));
-  const connections = createConnections<VerifiedPeer>({ now });
+  const connections = createConnections<VerifiedPeer>({
+    now,
+    onRetire: (_, peer) => retire(peer),
+  });
+  // Prepended before the verifier, so it comes after it. An anonymous client is not verified; but nobody is served in the name of an identity that was taken away.
+  server.prependListener('secureConnection', (socket: TLSSocket) => {
+    if (!hasIdentity(source)) socket.destroy();
+  });
   const peers = verifyPeers(server, {
     clientCertificates,
     verify: (chain) => {
@@ -58,13 +69,10 @@ export function serveWithSource<S extends Server>(
       if (authorize && !authorize(peer.spiffeId)) throw unexpected(peer.spiffeId);
       return peer;
     },
-    onVerified: (peer, socket) => connections.hold(socket, peer),
+    onVerified: (peer, socket) => connections.hold(socket, peer, ownCertificate(socket)),
     ...(onRefused ? { onRefused } : {}),
   });
-  // An anonymous client is not verified; but nobody is served in the name of an identity that was taken away.
-  server.prependListener('secureConnection', (socket: TLSSocket) => {
-    if (!hasIdentity(source)) socket.destroy();
-  });
+  const retire = retireHttp(server, peers);
   const stop = source.onChange(() => {
     if (hasIdentity(source)) renewServerTls(server, tls);
     endUntrusted(connections, source, now);
@@ -89,7 +97,10 @@ export interface SpiffeClient extends SpiffeConnector {
 
 /**
  * Connects with the identity of a source: each connection shows the SVID of the moment and believes the bundles of the
- * moment; it ends with the server's SVID, or when its authority or our own identity is taken away.
+ * moment; it ends with the SVID of either side, or when the server's authority or our own identity is taken away.
+ *
+ * A server of {@link serveWithSource} retires its connections before that. Before another's, let the client do so: undici's
+ * option `clientTtl`, below half of an SVID's life.
  */
 export function connectWithSource(
   source: X509Source,

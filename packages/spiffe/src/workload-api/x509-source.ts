@@ -26,7 +26,7 @@ export interface X509SourceOptions {
   readonly client: Pick<WorkloadClient, 'watchX509Context'>;
   /** Which of several; the default one when absent. Undefined is a refusal. */
   readonly pick?: (context: X509Context) => X509Identity | undefined;
-  /** Told of each failure; the source goes on. */
+  /** Told of each failure; the source goes on, but for one whose wait is infinite. */
   readonly onError?: (error: SpiffeError, waitMs: number) => void;
   /** Ends the wait for the first identity. */
   readonly signal?: AbortSignal;
@@ -50,7 +50,22 @@ export async function openX509Source({
   const listeners = new Set<() => void>();
   let context: X509Context | undefined;
   const tell = (): void => {
-    for (const listener of listeners) listener();
+    for (const listener of listeners) {
+      try {
+        listener();
+      } catch (error) {
+        // A broken listener must not end the stream for the others, and must not be overheard.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  };
+  /** Nothing more will come: so what was given counts no more. */
+  const lose = (): void => {
+    if (!context) return;
+    context = undefined;
+    tell();
   };
   const first = Promise.withResolvers<void>();
   const onAbort = (): void => end.abort();
@@ -65,12 +80,17 @@ export async function openX509Source({
     },
     onError: (error, waitMs) => {
       onError?.(error, waitMs);
-      if (error.code !== 'ERR_SPIFFE_WORKLOAD_DENIED' || !context) return;
-      context = undefined;
-      tell();
+      if (error.code === 'ERR_SPIFFE_WORKLOAD_DENIED') lose();
     },
   });
-  watching.then(() => first.reject(closed()), first.reject);
+  watching.then(
+    () => first.reject(closed()),
+    (error) => {
+      first.reject(error);
+      lose();
+      if (error instanceof SpiffeError) onError?.(error, Number.POSITIVE_INFINITY);
+    },
+  );
   try {
     await first.promise;
   } finally {

@@ -21,6 +21,23 @@ export function missing(what: string, ...files: readonly string[]): boolean {
   return true;
 }
 
+/** Why the Go programs cannot be built here; as {@link missing}. */
+export async function missingGo(what: string): Promise<boolean> {
+  const version = await run('go', ['env', 'GOVERSION']).then(
+    ({ stdout }) => stdout.trim(),
+    () => 'none',
+  );
+  const [, minor = 0] = /^go1\.(\d+)/.exec(version) ?? [];
+  if (Number(minor) >= GO_MINOR_MIN) return false;
+  const message = `${what} is skipped: found go ${version}, expected 1.${GO_MINOR_MIN} or newer`;
+  console.warn(message);
+  if (process.env['CI']) throw new Error(message);
+  return true;
+}
+
+/** As go-spiffe's own go.mod has it. */
+const GO_MINOR_MIN = 25;
+
 /** Builds one of the Go programs of these tests. */
 export async function buildGo(name: string, to: string): Promise<void> {
   const cache = join(import.meta.dirname, '../../../../.cache/go-build');

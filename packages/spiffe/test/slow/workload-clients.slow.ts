@@ -22,7 +22,7 @@ import { request, Agent as UndiciAgent } from 'undici';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { API, LEDGER, newIdentity, TRUST_DOMAIN } from '../support.ts';
 import { newRegistry, type Registry, serveWorkloads } from '../workload.ts';
-import { buildGo, jsonLines, missing, PYTHON, run, tool } from './tools.ts';
+import { buildGo, jsonLines, missing, missingGo, PYTHON, run, tool } from './tools.ts';
 
 // Our Workload API before clients that are not ours, and our client, server and secrets before theirs.
 
@@ -54,7 +54,7 @@ interface Update {
   readonly error?: string;
 }
 
-describe('go-spiffe', () => {
+describe.skipIf(await missingGo('go-spiffe'))('go-spiffe', () => {
   beforeAll(() => buildGo('workload-client', GO));
 
   test('watches: each state whole, verified by its own verifier, rotation included, to the denial', async () => {
