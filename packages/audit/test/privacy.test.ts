@@ -145,6 +145,20 @@ describe('a writer', () => {
     }
   });
 
+  test('has keys of the present quarter and the next two, on every day of the year', async () => {
+    const { store, clock } = await aWriter();
+    for (let day = 0; day < 366; day += 5) {
+      clock.now = Date.UTC(2027, 0, 1 + day);
+      const { keys } = await store.keysFor('edge', ['evidence']);
+      const first = Math.floor(new Date(clock.now).getUTCMonth() / 3);
+      const wanted = [0, 1, 2].map((ahead) => {
+        const at = new Date(clock.now).getUTCFullYear() * 4 + first + ahead;
+        return `${Math.floor(at / 4)}q${(at % 4) + 1}`;
+      });
+      expect(new Set(keys.map(({ period }) => period))).toEqual(new Set(wanted));
+    }
+  });
+
   test('has no key of another writer and none of the past', async () => {
     const { store, clock } = await aWriter();
     clock.now = Date.UTC(2027, 1, 1);

@@ -15,9 +15,6 @@ import {
 
 /** How many quarters beyond the present one a writer is given keys for: it goes on while the authority is away. */
 const QUARTERS_AHEAD = 2;
-const DAY_MS = 86_400_000;
-/** Shorter than any quarter, longer than half of one: no quarter is stepped over. */
-const STEP_MS = 80 * DAY_MS;
 
 /** What erasing persons did. */
 export interface Erasure {
@@ -124,7 +121,7 @@ export async function openRecordKeyStore(options: {
   async function ensure(holder: string, classes: readonly string[]): Promise<void> {
     const periods = new Set<string>();
     for (let ahead = 0; ahead <= QUARTERS_AHEAD; ahead++) {
-      periods.add(keyPeriodOf(now() + ahead * STEP_MS));
+      periods.add(keyPeriodOf(quarterAfter(now(), ahead)));
     }
     const years = new Set([...periods].map((period) => period.slice(0, 4)));
     const madeKeys: RecordKey[] = [];
@@ -302,6 +299,13 @@ export async function openRecordKeyStore(options: {
     forget: async () => !isFull || (await forget()),
     trees: () => state.keys.map(({ holder, period, retention }) => ({ holder, period, retention })),
   };
+}
+
+/** A moment in the quarter that many quarters after the one of `atMs`. */
+function quarterAfter(atMs: number, ahead: number): number {
+  const date = new Date(atMs);
+  const month = Math.floor(date.getUTCMonth() / 3) * 3 + ahead * 3;
+  return Date.UTC(date.getUTCFullYear(), month, 15);
 }
 
 async function readState(database: Database, secret: Uint8Array): Promise<RecordKeys> {
