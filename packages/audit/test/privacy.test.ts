@@ -1,10 +1,11 @@
-import { randomBytes } from 'node:crypto';
+import { createCipheriv, hash, randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   askByName,
   createSealer,
+  type OpenRecordKeys,
   openingsOf,
   openRecordKeyStore,
   openRecordKeys,
@@ -23,6 +24,7 @@ import { anyEvent } from './support/any-event.ts';
 
 const NOW = Date.UTC(2026, 10, 26);
 const ALICE = 'spiffe://bank.example/customer/alice';
+const NOBODY = 'pn-2026-AAAAAAAAAAAAAAAAAAAAAA';
 const isPersonal = (type: string): boolean => type.endsWith('::Account');
 
 const anyKind = fc
@@ -287,6 +289,69 @@ describe('an opening', () => {
   });
 });
 
+describe('a part that its writer sealed wrongly', () => {
+  test.each([
+    ['no JSON', 'x'],
+    ['no object', 'null'],
+    ['a list', '[1]'],
+    ['what makes no event', '{"ip":7}'],
+    ['more depth than can be read', `{"context":{"a":${'['.repeat(9000)}${']'.repeat(9000)}}}`],
+    ['fields of every object', '{"__proto__":{"ip":"x"},"constructor":1,"toString":1}'],
+  ])('stays closed as damaged and stops no reader: %s', async (_, text) => {
+    const { store } = await aWriter();
+    const event = sealedBadly(text, openRecordKeys(await store.keysFor('edge', ['default'])));
+    const { event: found, closed } = revealEvent(event, store.open);
+    expect(found).toBe(event);
+    expect(closed.map(({ why }) => why)).toEqual(['damaged']);
+    const openings = openingsOf(event, store.open);
+    expect(openings).toHaveLength(1);
+    expect(revealByOpenings(event, openings).closed).toHaveLength(1);
+  });
+
+  test.each([
+    ['nobody', '', 'spiffe://bank.example/workload/app', ALICE],
+    ['a letter of the subject', 'a', 'spiffe://bank.example/workload/app', ALICE],
+    [
+      'a person, and calls it a partner',
+      NOBODY,
+      `spiffe://bank.example/customer/${NOBODY}`,
+      'spiffe://bank.example/partner/x',
+    ],
+    [
+      'another person',
+      NOBODY,
+      'spiffe://bank.example/customer/pn-2026-BBBBBBBBBBBBBBBBBBBBBB',
+      ALICE,
+    ],
+  ])(
+    'never puts another subject in the place of what stands there: %s',
+    async (_, person, subject, other) => {
+      const { store } = await aWriter();
+      const keys = openRecordKeys(await store.keysFor('edge', ['default']));
+      const text = JSON.stringify({ subject: other });
+      const event = sealedBadly(text, keys, { person, clear: { subject } });
+      expect(revealEvent(event, store.open)).toMatchObject({
+        event: { subject },
+        closed: [{ why: 'damaged' }],
+      });
+      const account = { resource: { type: 'Accounts::Account', id: NOBODY } };
+      const moved = JSON.stringify({ resource: { type: 'Core::Ledger', id: '1' } });
+      const { closed } = revealEvent(sealedBadly(moved, keys, { clear: account }), store.open);
+      expect(closed).toHaveLength(1);
+    },
+  );
+
+  test('opens when it is right: the same bytes as a writer of ours makes', async () => {
+    const { store } = await aWriter();
+    const keys = openRecordKeys(await store.keysFor('edge', ['default']));
+    const event = sealedBadly('{"ip":"203.0.113.7"}', keys);
+    expect(revealEvent(event, store.open)).toMatchObject({
+      event: { ip: '203.0.113.7' },
+      closed: [],
+    });
+  });
+});
+
 test('a question by name finds pseudonyms of all years and the name itself', async () => {
   const { store, clock, seal } = await aWriter();
   const sealed = seal(decision()) as Event & { subject: string; resource: { id: string } };
@@ -347,6 +412,33 @@ async function aWriter() {
 function sealerOf(keys: RecordKeys, holder = 'edge') {
   const open = openRecordKeys(parseRecordKeys(JSON.parse(JSON.stringify(keys))));
   return createSealer({ holder, keys: () => open, isPersonal });
+}
+
+/** An event whose writer has the keys and seals any text: the format of docs/reference/events.md, done by hand. */
+function sealedBadly(
+  text: string,
+  keys: OpenRecordKeys,
+  { person = NOBODY, clear = {} }: { person?: string; clear?: object } = {},
+): Event {
+  const key = 'edge/2026q4/default';
+  const { id, kind, ...rest } = { ...decision(), ip: undefined, context: undefined, ...clear };
+  const one = Buffer.from([0, 0, 0, 1]);
+  const salt = randomBytes(16);
+  const personKey = keys.keyOf(key, person, 0) as Uint8Array;
+  const use = Buffer.from('countersign opening v1 1 ');
+  const opening = hash('sha256', Buffer.concat([one, personKey, use, salt]), 'buffer');
+  const both = hash(
+    'sha512',
+    Buffer.concat([one, opening, Buffer.from('countersign message v1 '), salt]),
+    'buffer',
+  );
+  const cipher = createCipheriv('aes-256-gcm', both.subarray(0, 32), Buffer.alloc(12));
+  cipher.setAAD(Buffer.from(JSON.stringify([id, kind, key, [person]])));
+  const body = Buffer.concat([cipher.update(text), cipher.final()]);
+  const data = Buffer.concat([salt, both.subarray(32), body, cipher.getAuthTag()]);
+  const part = { key, persons: [person], data: data.toString('base64url') };
+  const event = { ...rest, id, kind, sealed: [part] } as unknown as Event;
+  return decodeEvent(encodeEvent(event));
 }
 
 function decision(): Event {

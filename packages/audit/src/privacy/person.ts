@@ -10,6 +10,13 @@ export interface Person {
 /** How a person is called in the record: `pn-<key>-<22 characters>`. */
 export type Pseudonym = string;
 
+const PSEUDONYM = /^pn-[0-9]{4}-[A-Za-z0-9_-]{22}$/;
+
+/** Whether a text has the form of a pseudonym. */
+export function isPseudonym(text: string): boolean {
+  return PSEUDONYM.test(text);
+}
+
 /** Of such a subject, the path's rest is a person's name; the others are machines and companies. */
 const SUBJECT = /^(spiffe:\/\/[^/]{1,255}\/)?(human|customer)\/(.+)$/;
 

@@ -98,5 +98,6 @@ export const PERSONAL_FIELDS: {
 /** How a field of an event is handled; one that this version does not know stays. */
 export function handlingOf(kind: EventKind, field: string): Handling {
   const fields: Readonly<Record<string, Handling>> = PERSONAL_FIELDS[kind];
-  return fields[field] ?? 'clear';
+  // Not what every object has: `constructor` is no field.
+  return Object.hasOwn(fields, field) ? (fields[field] as Handling) : 'clear';
 }
