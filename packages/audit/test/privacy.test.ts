@@ -1,7 +1,8 @@
 import { createCipheriv, hash, randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import {
   askByName,
   createSealer,
@@ -11,7 +12,10 @@ import {
   openRecordKeys,
   parseRecordKeys,
   personOfSubject,
+  type RecordKeyStore,
   type RecordKeys,
+  recordKeyRoutes,
+  recordKeysTag,
   revealByOpenings,
   revealEvent,
   withoutNames,
@@ -19,6 +23,7 @@ import {
 import { decodeEvent, type Event, type EventKind, encodeEvent } from '@countersign/model';
 import { openDatabase } from '@countersign/state';
 import fc from 'fast-check';
+import Fastify from 'fastify';
 import { afterEach, describe, expect, test } from 'vitest';
 import { anyEvent } from './support/any-event.ts';
 
@@ -146,6 +151,20 @@ describe('a writer', () => {
     }
   });
 
+  test('has two quarters more on every day, and the last one for an hour of it', async () => {
+    const { store, clock } = await aWriter();
+    const periods = async (at: number) => {
+      clock.now = at;
+      const { keys } = await store.keysFor('edge', ['default']);
+      return keys.map(({ period }) => period);
+    };
+    const year = ['2026q4', '2027q1', '2027q2', '2027q3'];
+    expect(await periods(Date.UTC(2026, 11, 31, 23, 59))).toEqual(year.slice(0, 3));
+    // A point's clock may be behind: what it writes now is of last year by its own.
+    expect(await periods(Date.UTC(2027, 0, 1, 0, 59))).toEqual(year);
+    expect(await periods(Date.UTC(2027, 0, 1, 1, 0))).toEqual(year.slice(1));
+  });
+
   test('has no key of another writer and none of the past', async () => {
     const { store, clock } = await aWriter();
     clock.now = Date.UTC(2027, 1, 1);
@@ -156,6 +175,40 @@ describe('a writer', () => {
       'edge 2027q3',
     ]);
     expect(keys.pseudonyms.map(({ year }) => year)).toEqual(['2027']);
+  });
+});
+
+describe('what a writer says that it has', () => {
+  test('is not taken for the newest when the database was restored from a backup', async () => {
+    const { store, clock, file, secret, database } = await aWriter();
+    const backup = `${file}.backup`;
+    await database.forget();
+    copyFileSync(file, backup);
+    clock.now += 60_000;
+    await store.erase([{ kind: 'customer', name: 'alice' }]);
+    const held = recordKeysTag(await store.keysFor('edge', ['default']));
+
+    const restored = await aStore({ file: backup, secret });
+    restored.clock.now = clock.now + 60_000;
+    const asked = await asking(restored.store);
+    // As many changes as there were since the backup, and others.
+    const { version } = await restored.store.erase([{ kind: 'customer', name: 'bob' }]);
+    const answer = await asked(held);
+    expect(answer.statusCode).toBe(200);
+    expect(answer.json().version).toBe(version);
+    expect(asked.versions.at(-1)).toBeLessThan(version);
+  });
+
+  test('does not keep it from the keys of the day after the clock of the authority was wrong', async () => {
+    const { store, clock } = await aWriter();
+    const asked = await asking(store);
+    clock.now = Date.UTC(2027, 1, 1);
+    const ahead = await asked('');
+    clock.now = NOW;
+    const answer = await asked(`${ahead.headers.etag}`);
+    expect(answer.statusCode).toBe(200);
+    expect(answer.json().keys[0]).toMatchObject({ holder: 'edge', period: '2026q4' });
+    expect((await asked(`${answer.headers.etag}`)).statusCode).toBe(304);
   });
 });
 
@@ -211,6 +264,25 @@ describe('erasing a person', () => {
     // Whoever kept the encrypted rows from before finds them nowhere in the files.
     expect(filesOf().includes(oldRow)).toBe(false);
   });
+
+  test('leaves none in the files when the authority ends between destroying and forgetting', async () => {
+    const { store, file, secret, database, oldRow } = await aWriter();
+    // A backup reads: what was destroyed is gone from the tables, and not yet from the files.
+    const reader = new DatabaseSync(file);
+    reader.exec('begin; select count(*) from record_key');
+    const { isForgotten } = await store.erase([{ kind: 'customer', name: 'alice' }]);
+    expect(isForgotten).toBe(false);
+    const crashed = `${file}.crashed`;
+    for (const end of ['', '-wal']) copyFileSync(`${file}${end}`, `${crashed}${end}`);
+    reader.close();
+    await database.close();
+    const filesOf = () =>
+      Buffer.concat(['', '-wal'].map((end) => readFileSync(`${crashed}${end}`)));
+    expect(filesOf().includes(oldRow)).toBe(true);
+    const again = await aStore({ file: crashed, secret });
+    expect(await again.store.forget()).toBe(true);
+    expect(filesOf().includes(oldRow)).toBe(false);
+  }, 20_000);
 
   test('what is written of an erased person later has keys of its own', async () => {
     const { seal, store } = await aWriter();
@@ -383,6 +455,24 @@ test('keys under another secret do not open, and say so', async () => {
     /found it damaged, or encrypted under another key/,
   );
 });
+
+/** Asks for the keys of `edge` as a point does, over the route. */
+async function asking(store: RecordKeyStore) {
+  const app = Fastify();
+  closers.push(() => app.close());
+  const versions: number[] = [];
+  await app.register(
+    recordKeyRoutes({
+      store,
+      holder: () => 'edge',
+      classes: () => ['default'],
+      onVersion: (_, version) => void versions.push(version),
+    }),
+  );
+  const ask = (tag: string) =>
+    app.inject({ url: '/v1/record-keys', headers: tag ? { 'if-none-match': tag } : {} });
+  return Object.assign(ask, { versions });
+}
 
 async function aStore(of: { readonly file: string; readonly secret: Uint8Array }) {
   const database = openDatabase({ file: of.file });

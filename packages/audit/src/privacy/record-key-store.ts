@@ -6,6 +6,7 @@ import { type KeyNode, PuncturableKey } from './puncturable-key.ts';
 import { type RecordKeyTables, recordKeyMigrations } from './record-key-tables.ts';
 import {
   keyPeriodOf,
+  laterPeriod,
   type OpenRecordKeys,
   openRecordKeys,
   type RecordKey,
@@ -15,9 +16,8 @@ import {
 
 /** How many quarters beyond the present one a writer is given keys for: it goes on while the authority is away. */
 const QUARTERS_AHEAD = 2;
-const DAY_MS = 86_400_000;
-/** Shorter than any quarter, longer than half of one: no quarter is stepped over. */
-const STEP_MS = 80 * DAY_MS;
+/** How long after a quarter's end a writer still has its keys: its clock may be behind, and what it writes is dated by that. */
+const LATE_MS = 3_600_000;
 
 /** What erasing persons did. */
 export interface Erasure {
@@ -37,7 +37,7 @@ export interface RecordKeyStore {
   /** All of them, to read the record with. */
   readonly open: OpenRecordKeys;
   /**
-   * What a writer needs now and in the next two quarters, made where it is not there yet.
+   * What a writer needs now and in the next two quarters, made where it is not there yet; for an hour also what it needed before.
    *
    * @param classes the retention classes that it writes
    */
@@ -88,7 +88,9 @@ export async function openRecordKeyStore(options: {
     next: Omit<RecordKeys, 'version'>,
     write: (transaction: Transaction, version: number) => Promise<void>,
   ): Promise<void> => {
-    const version = state.version + 1;
+    // Not only one more: a database that was restored would give the numbers of what came after its backup anew, and
+    // a point that kept keys from then would be told that it has the newest.
+    const version = Math.max(state.version + 1, now());
     await database.transaction(async (transaction) => {
       await write(transaction, version);
       await transaction
@@ -101,7 +103,8 @@ export async function openRecordKeyStore(options: {
     set({ ...next, version });
   };
 
-  let isFull = false;
+  // A run before this one may have ended between destroying and forgetting.
+  let isFull = true;
   const forget = async (): Promise<boolean> => {
     isFull = true;
     try {
@@ -115,11 +118,11 @@ export async function openRecordKeyStore(options: {
   };
 
   async function ensure(holder: string, classes: readonly string[]): Promise<void> {
-    const periods = new Set<string>();
-    for (let ahead = 0; ahead <= QUARTERS_AHEAD; ahead++) {
-      periods.add(keyPeriodOf(now() + ahead * STEP_MS));
-    }
-    const years = new Set([...periods].map((period) => period.slice(0, 4)));
+    const present = keyPeriodOf(now());
+    const periods = Array.from({ length: QUARTERS_AHEAD + 1 }, (_, ahead) =>
+      laterPeriod(present, ahead),
+    );
+    const years = new Set(periods.map((period) => period.slice(0, 4)));
     const madeKeys: RecordKey[] = [];
     for (const period of periods) {
       for (const retention of classes) {
@@ -248,10 +251,10 @@ export async function openRecordKeyStore(options: {
     keysFor: (holder, classes) =>
       inTurn(async () => {
         await ensure(holder, classes);
-        const present = keyPeriodOf(now());
+        const first = keyPeriodOf(now() - LATE_MS);
         const years = new Set<string>();
         const keys = state.keys.filter((key) => {
-          const isOwn = key.holder === holder && key.period >= present;
+          const isOwn = key.holder === holder && key.period >= first;
           if (isOwn) years.add(key.period.slice(0, 4));
           return isOwn && classes.includes(key.retention);
         });

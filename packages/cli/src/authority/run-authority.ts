@@ -139,6 +139,8 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       now,
     });
     await recordKeys.keysFor('authority', RETENTION_CLASSES);
+    if (!(await recordKeys.forget()))
+      warn(`${folder.stateFile}: somebody reads it; erased keys stay in it a while`);
     const record = createRecorder({
       log,
       now,
