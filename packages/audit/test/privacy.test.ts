@@ -116,6 +116,42 @@ describe('what names a person in an event', () => {
     );
   });
 
+  test('is found where only a text names it, and the text goes with the person', async () => {
+    const { seal, store } = await aWriter();
+    const base = { v: 1, id: 'e1', at: NOW, origin: 'bank.example/authority', seq: 0 };
+    const revoked = {
+      ...{ ...base, kind: 'administration', action: 'session-revoked', by: 'system:risk' },
+      target: 'session-1',
+      detail: { reason: 'risk low to high: 48 accounts', subject: ALICE, untilMs: 1 },
+    } as unknown as Event;
+    const refused = {
+      ...{ ...base, kind: 'authentication', result: 'refused', reason: 'subject-disabled' },
+      ...{ subject: 'spiffe://bank.example/partner/ledgerly', ip: '203.0.113.7' },
+      detail: `'${ALICE}' is disabled`,
+    } as unknown as Event;
+    for (const event of [revoked, refused]) {
+      const sealed = seal(event);
+      expect(JSON.stringify(sealed)).not.toMatch(/alice|48 accounts/);
+      expect(revealEvent(sealed, store.open).event).toMatchObject(event);
+    }
+    // Whose address it is was not said.
+    expect(seal(refused)).toMatchObject({ ip: '203.0.113.7' });
+    const alarm = {
+      ...{ ...base, kind: 'alarm', alarm: 'response-failed' },
+      detail: `could not put-risk for ${ALICE} on signal 1: customer/bob, human/eve. https://api/customer/4711`,
+    } as Event;
+    const pseudonym = 'pn-2026-[\\w-]{22}';
+    expect(seal(alarm)).toMatchObject({
+      detail: expect.stringMatching(
+        `^could not put-risk for spiffe://bank.example/customer/${pseudonym} on signal 1: customer/${pseudonym}, human/${pseudonym}. https://api/customer/4711$`,
+      ),
+    });
+    await store.erase([{ kind: 'customer', name: 'alice' }]);
+    expect(revealEvent(seal(revoked), store.open).closed).toHaveLength(1);
+    const once = { ...alarm, detail: (seal(alarm) as { detail?: string }).detail } as Event;
+    expect(seal(once)).toBe(once);
+  });
+
   test('stays as it is where nobody is named', async () => {
     const { seal } = await aWriter();
     const event = { ...decision(), subject: 'spiffe://bank.example/partner/ledgerly' } as Event;

@@ -42,6 +42,20 @@ export function personOfSubject(
   return { person: { kind, name }, prefix: `${domain}${kind}/` };
 }
 
+/** In a text, where a SPIFFE ID or its path begins; a path of a URL such as `https://api/customer/4711` is none. */
+const IN_TEXT =
+  /(?:spiffe:\/\/[A-Za-z0-9._-]{1,255}\/|(?<![A-Za-z0-9._/-]))(?:human|customer)\/[A-Za-z0-9_-](?:[A-Za-z0-9._/-]{0,2000}[A-Za-z0-9_-])?/g;
+
+/** Calls every person whom a text names by what `nameOf` gives; pseudonyms stay. */
+export function renamedInText(text: string, nameOf: (person: Person) => string): string {
+  // Most texts name nobody.
+  if (!text.includes('human/') && !text.includes('customer/')) return text;
+  return text.replace(IN_TEXT, (id) => {
+    const found = personOfSubject(id);
+    return found && !isPseudonym(found.person.name) ? `${found.prefix}${nameOf(found.person)}` : id;
+  });
+}
+
 /** The person whom a resource's id names, if its type is of those that name persons. */
 export function personOfResource(type: string, id: string): Person {
   return { kind: type.slice(type.lastIndexOf(':') + 1), name: id };

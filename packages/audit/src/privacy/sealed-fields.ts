@@ -56,6 +56,7 @@ function isSealedAway(
   const handling = handlingOf(event.kind, field);
   switch (handling) {
     case 'clear':
+    case 'text':
       return false;
     case 'own':
     case 'request':
