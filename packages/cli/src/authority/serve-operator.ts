@@ -28,7 +28,7 @@ export async function serveOperator(
     tileRoutes({ published: (name) => publishedLog(options.publishedFolder, name) }),
   );
   await app.register(readingNotes(options));
-  const operator = { by: options.by, mayStill: async () => true, mayResolve: () => true };
+  const operator = { by: options.by, mayStill: async () => true, mayResolve: async () => true };
   await app.register(recordRoutes({ ...options, reader: () => operator }));
   await rm(path, { force: true });
   // The mode is the authentication: it must be right from the first moment.
