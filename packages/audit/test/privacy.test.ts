@@ -320,6 +320,21 @@ describe('erasing a person', () => {
     expect(filesOf().includes(oldRow)).toBe(false);
   }, 20_000);
 
+  test('can be done again by pseudonym, which is all that the record says of it', async () => {
+    const { seal, store } = await aWriter();
+    const [sealed, other] = ['alice', 'bob'].map((name) =>
+      seal({ ...decision(), subject: `spiffe://bank.example/customer/${name}` } as Event),
+    ) as [Event & { subject: string }, Event];
+    const name = sealed.subject.split('/').at(-1) as string;
+    const { pseudonyms } = await store.erase([{ kind: 'customer', name }]);
+    expect(pseudonyms).toEqual([name]);
+    expect(revealEvent(sealed, store.open).closed.map(({ why }) => why)).toEqual([
+      'erased',
+      'erased',
+    ]);
+    expect(revealEvent(other, store.open).closed).toEqual([]);
+  });
+
   test('what is written of an erased person later has keys of its own', async () => {
     const { seal, store } = await aWriter();
     const first = seal(decision());
@@ -482,6 +497,22 @@ test('a question by name finds pseudonyms of all years and the name itself', asy
   expect(where[3]?.values).toContain(`Accounts::Account::${sealed.resource.id}`);
   const kept = withoutNames(where, namer);
   expect(JSON.stringify(kept.slice(0, 2))).not.toMatch(/alice|22289/);
+});
+
+test('a question by pseudonym is kept as it was asked', async () => {
+  const { store, seal } = await aWriter();
+  const { subject, resource } = seal(decision()) as Event & {
+    subject: string;
+    resource: { id: string };
+  };
+  const asked = [
+    { fields: ['subject' as const], values: [subject] },
+    { fields: ['resource' as const, 'resourceId' as const], values: [`Account::${resource.id}`] },
+  ];
+  const namer = { pseudonymsOf: store.pseudonymsOf, personalTypes: ['Account'] };
+  expect(withoutNames(asked, namer)[0]?.values).toEqual([subject]);
+  expect(withoutNames(asked, namer)[1]?.values).toContain(resource.id);
+  expect(askByName(asked, namer)[1]?.values).toContain(resource.id);
 });
 
 test('keys under another secret do not open, and say so', async () => {

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, type KeyObject, randomBytes } from 'node:crypto';
 import { type Database, migrate, StateError, type Transaction } from '@countersign/state';
 import { AuditError } from '../audit-error.ts';
-import { type Person, type Pseudonym, pseudonymOf, tagOf } from './person.ts';
+import { isPseudonym, type Person, type Pseudonym, pseudonymOf, tagOf } from './person.ts';
 import { type KeyNode, PuncturableKey } from './puncturable-key.ts';
 import { type RecordKeyTables, recordKeyMigrations } from './record-key-tables.ts';
 import {
@@ -42,7 +42,10 @@ export interface RecordKeyStore {
    * @param classes the retention classes that it writes
    */
   keysFor(holder: string, classes: readonly string[]): Promise<RecordKeys>;
-  /** All pseudonyms of a person: the present year's, those before it, and what is prepared for later. */
+  /**
+   * All pseudonyms of a person: the present year's, those before it, and what is prepared for later. Who is named by a
+   * pseudonym is that one.
+   */
   pseudonymsOf(person: Person): readonly Pseudonym[];
   /**
    * Destroys the keys of persons in everything written so far. What is written of them later has new keys.
@@ -157,6 +160,7 @@ export async function openRecordKeyStore(options: {
   }
 
   const pseudonymsOf = (person: Person): Pseudonym[] => {
+    if (isPseudonym(person.name)) return [person.name];
     const present = keyPeriodOf(now()).slice(0, 4);
     const isLater = (year: string): boolean => year > present;
     const years = [...open.years.filter((year) => !isLater(year)), ...open.years.filter(isLater)];
