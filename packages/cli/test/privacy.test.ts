@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
-import { createServer as createApi } from 'node:http';
+import { createServer as createApi, request as httpRequest } from 'node:http';
 import { request } from 'node:https';
 import { join } from 'node:path';
 import { EXIT } from '@countersign/cli';
@@ -135,6 +135,29 @@ test('evidence stays sealed unless asked for with a reason, and verifies opened'
   expect(told.out).toContain('court order 9');
 });
 
+test('what is opened is what the record says was opened', async () => {
+  const { rows } = await find('--resource', '22296');
+  const event = rows[0]?.event as DecisionEvent;
+  const openings = (sent: object) =>
+    operator('/v1/record/openings', {
+      entries: [Buffer.from(JSON.stringify(sent)).toString('base64')],
+      reason: 'complaint 118',
+    });
+  expect(await openings(event)).toMatchObject({ openings: [[expect.any(String)]] });
+  // The same sealed part under the place of another event.
+  const moved = [
+    { ...event, seq: 0 },
+    { ...event, origin: 'bank.example/authority' },
+    { ...event, seq: 99_999 },
+  ];
+  for (const lie of [...moved, { ...event, origin: 'other.example/edge' }]) {
+    expect(await openings(lie)).toMatchObject({
+      status: 404,
+      detail: expect.stringContaining('found no such entry'),
+    });
+  }
+});
+
 test('an erased person is gone from the record, at every point, and nobody else is', async () => {
   const careless = await onData('record', 'erase', 'Account::22289', '--reason', 'GDPR 17');
   expect([careless.code, careless.err]).toEqual([
@@ -174,6 +197,17 @@ test('without an authority the folder answers by name, too, and says that nobody
   const again = await find('--resource', '22289', '--names', 'complaint 118');
   expect(again.rows[0]?.closed).toMatchObject([{ why: 'erased' }]);
 }, 60_000);
+
+/** What an operator may ask for on the socket, whatever our commands ask for. */
+async function operator(path: string, body: object): Promise<object> {
+  const text = JSON.stringify(body);
+  const sent = httpRequest({
+    ...{ socketPath: join(data, 'authority/admin.sock'), path, method: 'POST' },
+    headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) },
+  }).end(text);
+  const [answer] = await once(sent, 'response');
+  return JSON.parse((await answer.toArray()).join(''));
+}
 
 async function start(): Promise<void> {
   let ready = '';

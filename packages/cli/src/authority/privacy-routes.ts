@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Person, parsePerson, type RecordKeyStore } from '@countersign/audit';
-import { decodeEvent, ModelError } from '@countersign/model';
+import { decodeEvent, type Event, encodeEvent, ModelError } from '@countersign/model';
 import type { FastifyPluginAsync } from 'fastify';
 import { z } from 'zod';
 import { openingsIn } from '../record/openings.ts';
 import type { Recorder } from './own-record.ts';
 import { reasonShape } from './reason-shape.ts';
+import type { RecordedEntry } from './recorded-entry.ts';
 
 /** How long the points are waited for that have to drop a key. */
 const POINTS_MS_MAX = 12_000;
@@ -43,6 +44,7 @@ export interface PrivacyRoutesOptions {
   /** What persons are called by beside `human` and `customer`. */
   readonly personalKinds: () => readonly string[];
   readonly record: Recorder;
+  readonly recordedEntry: RecordedEntry;
   readonly by: string;
 }
 
@@ -87,7 +89,9 @@ export function privacyRoutes(options: PrivacyRoutesOptions): FastifyPluginAsync
 
     app.post('/v1/record/openings', { bodyLimit: BODY_BYTES_MAX }, async (request) => {
       const { entries, reason } = openingsShape.parse(request.body);
-      const events = entries.map((entry) => decodeEvent(Buffer.from(entry, 'base64')));
+      const events: Event[] = [];
+      for (const entry of entries)
+        events.push(await inPlace(Buffer.from(entry, 'base64'), options));
       const openings = events.map((event) => openingsIn(event, recordKeys.open));
       await record({
         kind: 'administration',
@@ -117,6 +121,25 @@ export function privacyRoutes(options: PrivacyRoutesOptions): FastifyPluginAsync
       };
     });
   };
+}
+
+/** The event of an entry that stands in the record just as it came: what is told of the reading must be what was opened. */
+async function inPlace(
+  entry: Uint8Array,
+  { recordedEntry }: Pick<PrivacyRoutesOptions, 'recordedEntry'>,
+): Promise<Event> {
+  const event = decodeEvent(entry);
+  const found = await recordedEntry(event);
+  const isSame = found && Buffer.compare(encodeEvent(decodeEvent(found)), encodeEvent(event)) === 0;
+  if (isSame) return event;
+  const { origin, seq } = event;
+  const why = found ? 'another one stands there' : 'it was not collected yet, or never';
+  throw Object.assign(
+    new Error(
+      `could not open event '${event.id}': found no such entry ${seq} of '${origin}': ${why}`,
+    ),
+    { statusCode: 404 },
+  );
 }
 
 function personsOf(texts: readonly string[], kinds: readonly string[]): readonly Person[] {

@@ -8,12 +8,13 @@ import { publishedLog } from './published-log.ts';
 import { readingNotes } from './reading-notes.ts';
 import type { RecordQuestions } from './record-questions.ts';
 import { recordRoutes } from './record-routes.ts';
+import { recordedEntries } from './recorded-entry.ts';
 
 /** Serves the operator on a unix socket: who may open the file is the operator. */
 export async function serveOperator(
   path: string,
   options: OperatorRoutesOptions &
-    Omit<PrivacyRoutesOptions, 'points'> & {
+    Omit<PrivacyRoutesOptions, 'points' | 'recordedEntry'> & {
       readonly publishedFolder: string;
       readonly questions: RecordQuestions;
     },
@@ -22,7 +23,11 @@ export async function serveOperator(
   await app.register(adminRoutes({ identity: options.identity, by: options.by }));
   await app.register(operatorRoutes(options));
   await app.register(
-    privacyRoutes({ ...options, points: () => options.identity.points().map(({ name }) => name) }),
+    privacyRoutes({
+      ...options,
+      points: () => options.identity.points().map(({ name }) => name),
+      recordedEntry: recordedEntries(options),
+    }),
   );
   await app.register(
     tileRoutes({ published: (name) => publishedLog(options.publishedFolder, name) }),
