@@ -170,6 +170,7 @@ test('an erased person is gone from the record, at every point, and nobody else 
     EXIT.ok,
     { keys: expect.any(Number), pending: [], isForgotten: true },
   ]);
+  expect(await keptResources()).toEqual([null, null, null]);
   const gone = await find('--resource', '22289', '--names', 'complaint 118');
   expect(gone.rows).toHaveLength(2);
   expect(gone.rows[0]?.closed).toMatchObject([{ why: 'erased' }]);
@@ -197,6 +198,15 @@ test('without an authority the folder answers by name, too, and says that nobody
   const again = await find('--resource', '22289', '--names', 'complaint 118');
   expect(again.rows[0]?.closed).toMatchObject([{ why: 'erased' }]);
 }, 60_000);
+
+/** What `risk.json` has of the resources of requests: a hash from which an account is soon guessed. */
+async function keptResources(): Promise<unknown[]> {
+  const { engine } = JSON.parse(await readFile(join(data, 'authority/risk.json'), 'utf8'));
+  const lines = Buffer.from(engine, 'base64').toString().split('\n');
+  return lines
+    .filter((line) => line.startsWith('["request"'))
+    .map((line) => JSON.parse(line)[1][4]);
+}
 
 /** What an operator may ask for on the socket, whatever our commands ask for. */
 async function operator(path: string, body: object): Promise<object> {

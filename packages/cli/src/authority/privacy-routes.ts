@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Person, parsePerson, type RecordKeyStore } from '@countersign/audit';
+import { type Person, parsePerson, personOfSubject, type RecordKeyStore } from '@countersign/audit';
 import { decodeEvent, type Event, encodeEvent, ModelError } from '@countersign/model';
 import type { FastifyPluginAsync } from 'fastify';
 import { z } from 'zod';
@@ -43,6 +43,8 @@ export interface PrivacyRoutesOptions {
   readonly points: () => readonly string[];
   /** What persons are called by beside `human` and `customer`. */
   readonly personalKinds: () => readonly string[];
+  /** Forgets the behaviour of subjects. */
+  readonly forget: (isForgotten: (subject: string) => boolean) => Promise<void>;
   readonly record: Recorder;
   readonly recordedEntry: RecordedEntry;
   readonly by: string;
@@ -76,6 +78,7 @@ export function privacyRoutes(options: PrivacyRoutesOptions): FastifyPluginAsync
         detail: { pseudonyms, reason },
       });
       const erasure = await recordKeys.erase(persons);
+      await options.forget(subjectsOf(persons, recordKeys));
       const { origin, seq } = await record({
         kind: 'administration',
         action: 'person-erased',
@@ -120,6 +123,21 @@ export function privacyRoutes(options: PrivacyRoutesOptions): FastifyPluginAsync
         persons: asked.map((person, at) => ({ person, pseudonyms: pseudonyms[at] ?? [] })),
       };
     });
+  };
+}
+
+/** Whether a subject's SPIFFE ID names one of these persons, some of whom may be named by pseudonym. */
+function subjectsOf(
+  persons: readonly Person[],
+  { pseudonymsOf }: Pick<RecordKeyStore, 'pseudonymsOf'>,
+): (subject: string) => boolean {
+  const names = new Set(persons.map(({ name }) => name));
+  const isByPseudonym = persons.some((person) => pseudonymsOf(person).includes(person.name));
+  return (subject) => {
+    const found = personOfSubject(subject)?.person;
+    if (found === undefined) return false;
+    if (persons.some(({ kind, name }) => kind === found.kind && name === found.name)) return true;
+    return isByPseudonym && pseudonymsOf(found).some((name) => names.has(name));
   };
 }
 

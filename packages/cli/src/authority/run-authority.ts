@@ -304,6 +304,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       connected: () => controlListener.connected(),
       apply: ({ again }) => publisher.apply(by, { started: config, again }),
       risk: risk.engine,
+      forget: risk.forget,
       publishedFolder: folder.published,
       checkpoints: checkpoints.status,
       exports: () => running.status(),
