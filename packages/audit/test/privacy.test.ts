@@ -515,6 +515,33 @@ test('a question by pseudonym is kept as it was asked', async () => {
   expect(askByName(asked, namer)[1]?.values).toContain(resource.id);
 });
 
+test('keys that would bring an erased person back are not taken', async () => {
+  const { store } = await aWriter();
+  await store.erase([{ kind: 'customer', name: 'alice' }]);
+  const keys = await store.keysFor('edge', ['default']);
+  const [first, ...others] = keys.keys;
+  if (!first) throw new Error('expected a tree');
+  const withNodes = (nodes: readonly KeyNode[]) => () =>
+    openRecordKeys({ ...keys, keys: [{ ...first, nodes }, ...others] });
+  expect(first.nodes.length).toBeGreaterThan(90);
+  expect(withNodes([...first.nodes].reverse())).not.toThrow();
+  fc.assert(
+    fc.property(
+      fc.nat(first.nodes.length - 1),
+      fc.nat(31),
+      fc.nat(first.nodes.length),
+      (of, length, at) => {
+        const { path, key } = first.nodes[of] as KeyNode;
+        const above = { path: path.slice(0, Math.min(length, path.length - 1)), key };
+        expect(withNodes(first.nodes.toSpliced(at, 0, above))).toThrow(/below another|malformed/);
+        if (path.length === 32) return;
+        const below = { path: `${path}${'0123'.at(length % 4)}`, key };
+        expect(withNodes(first.nodes.toSpliced(at, 0, below))).toThrow(/below another/);
+      },
+    ),
+  );
+});
+
 test('keys under another secret do not open, and say so', async () => {
   const { database, file } = await aWriter();
   await database.close();
@@ -540,6 +567,8 @@ async function asking(store: RecordKeyStore) {
     app.inject({ url: '/v1/record-keys', headers: tag ? { 'if-none-match': tag } : {} });
   return Object.assign(ask, { versions });
 }
+
+type KeyNode = RecordKeys['keys'][number]['nodes'][number];
 
 async function aStore(of: { readonly file: string; readonly secret: Uint8Array }) {
   const database = openDatabase({ file: of.file });

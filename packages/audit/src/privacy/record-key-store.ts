@@ -177,11 +177,12 @@ export async function openRecordKeyStore(options: {
     let destroyed = 0;
     const changed: RecordKey[] = [];
     const keys = state.keys.map((key) => {
+      // Pseudonyms of a year stand in trees of that year only.
+      const ofYear = pseudonyms.filter((name) => name.startsWith(`pn-${key.period.slice(0, 4)}-`));
+      if (ofYear.length === 0) return key;
       const tree = PuncturableKey.fromNodes(key.nodes);
       let isChanged = false;
-      for (const pseudonym of pseudonyms) {
-        // Pseudonyms of a year stand in trees of that year only.
-        if (!pseudonym.startsWith(`pn-${key.period.slice(0, 4)}-`)) continue;
+      for (const pseudonym of ofYear) {
         if (!tree.puncture(tagOf(pseudonym, generations.get(pseudonym) ?? 0))) continue;
         destroyed += 1;
         isChanged = true;
