@@ -10,6 +10,7 @@ import {
   openingsOf,
   openRecordKeyStore,
   openRecordKeys,
+  parsePerson,
   parseRecordKeys,
   personOfSubject,
   type RecordKeyStore,
@@ -513,6 +514,32 @@ test('a question by pseudonym is kept as it was asked', async () => {
   expect(withoutNames(asked, namer)[0]?.values).toEqual([subject]);
   expect(withoutNames(asked, namer)[1]?.values).toContain(resource.id);
   expect(askByName(asked, namer)[1]?.values).toContain(resource.id);
+});
+
+test.each([
+  ['customer/4711', { kind: 'customer', name: '4711' }],
+  ['spiffe://bank.example/human/eve', { kind: 'human', name: 'eve' }],
+  ['Account::22289', { kind: 'Account', name: '22289' }],
+  ['Accounts::Account::22289', { kind: 'Account', name: '22289' }],
+  ['Account::EU::22289', { kind: 'Account', name: 'EU::22289' }],
+  ['Accounts::Account::EU::22289', { kind: 'Account', name: 'EU::22289' }],
+  ['Account::Account::22289', { kind: 'Account', name: '22289' }],
+  ['Account::Account', { kind: 'Account', name: 'Account' }],
+  ['Account::a\nb', { kind: 'Account', name: 'a\nb' }],
+  ['Account::', undefined],
+  ['Acount::22289', undefined],
+  ['partner/x', undefined],
+])('%j names a person, or nobody: %j', (text, person) => {
+  expect(parsePerson(text, ['Account'])).toEqual(person);
+});
+
+test('what resources of persons were once called is known after no surface calls them so', async () => {
+  const { store, database, file, secret } = await aWriter();
+  await store.addKinds(['Account', 'Case']);
+  await store.addKinds(['Account']);
+  await database.close();
+  const again = await aStore({ file, secret });
+  expect(again.store.kinds).toEqual(['Account', 'Case']);
 });
 
 test('keys that would bring an erased person back are not taken', async () => {

@@ -187,6 +187,15 @@ test('an erased person is gone from the record, at every point, and nobody else 
   expect((await onData('ledger', 'verify')).code).toBe(EXIT.ok);
 });
 
+test('an account is found and erased by name when its surface calls it no person any more', async () => {
+  await edit('surfaces/accounts.yaml', [[/^persons: .*$/m, 'persons: []']]);
+  const { code, err } = await onData('apply');
+  expect([code, err]).toEqual([EXIT.ok, expect.anything()]);
+  expect((await find('--resource', 'Account::22296')).rows).toHaveLength(1);
+  const told = await onData('record', 'pseudonym', 'Account::22296', '--reason', 'incident 7');
+  expect([told.code, told.out]).toEqual([EXIT.ok, expect.stringContaining('pn-')]);
+});
+
 test('without an authority the folder answers by name, too, and says that nobody wrote it down', async () => {
   stop.abort();
   await running;

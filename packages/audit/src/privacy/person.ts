@@ -64,14 +64,17 @@ export function personOfResource(type: string, id: string): Person {
 /**
  * A person as people write one: `customer/4711`, a SPIFFE ID, or a resource such as `Account::22289` or
  * `Accounts::Account::22289`; nothing when it is none of these.
+ *
+ * @param kinds the last parts of resource types whose ids name persons; an id may have `::` of its own behind it
  */
-export function parsePerson(text: string): Person | undefined {
+export function parsePerson(text: string, kinds: readonly string[]): Person | undefined {
   const subject = personOfSubject(text);
   if (subject) return subject.person;
-  const resource = /^([A-Za-z_][A-Za-z0-9_]*::){1,8}(.+)$/s.exec(text);
-  if (!resource) return undefined;
-  const [, , name = ''] = resource;
-  return personOfResource(text.slice(0, text.length - name.length - 2), name);
+  const [first = '', second = '', ...rest] = text.split('::');
+  const isNamespaced = kinds.includes(second) && rest.length > 0;
+  const kind = isNamespaced ? second : first;
+  const name = (isNamespaced ? rest : [second, ...rest]).join('::');
+  return kinds.includes(kind) && name !== '' ? { kind, name } : undefined;
 }
 
 /** Where a person's key stands in a tree of keys: 8 bytes. `generation` counts how often the person was erased. */

@@ -51,6 +51,10 @@ export interface RecordKeyStore {
    * Destroys the keys of persons in everything written so far. What is written of them later has new keys.
    */
   erase(persons: readonly Person[]): Promise<Erasure>;
+  /** The last parts of resource types whose ids name persons, also of such that no surface has any more: `Account`. */
+  readonly kinds: readonly string[];
+  /** Remembers such names; the record has events with them for years. */
+  addKinds(kinds: readonly string[]): Promise<void>;
   /** Destroys all keys of a retention class in a quarter; says how many trees there were. */
   destroy(of: { readonly period: string; readonly retention: string }): Promise<number>;
   /** Empties the database's files of what was destroyed; false when somebody reads them just now. Cheap when there is nothing. */
@@ -75,6 +79,11 @@ export async function openRecordKeyStore(options: {
   await migrate(database, { room: 'audit', migrations: recordKeyMigrations });
   let state = await readState(database, secret);
   let open = openRecordKeys(state);
+  const kinds = new Set(
+    (
+      await database.tables<RecordKeyTables>().selectFrom('personal_kind').select('kind').execute()
+    ).map(({ kind }) => kind),
+  );
 
   const set = (next: RecordKeys): void => {
     state = next;
@@ -271,6 +280,21 @@ export async function openRecordKeyStore(options: {
         };
       }),
     pseudonymsOf,
+    get kinds() {
+      return [...kinds];
+    },
+    addKinds: (added) =>
+      inTurn(async () => {
+        const rows = added.filter((kind) => !kinds.has(kind)).map((kind) => ({ kind }));
+        if (rows.length === 0) return;
+        const tables = database.tables<RecordKeyTables>();
+        await tables
+          .insertInto('personal_kind')
+          .values(rows)
+          .onConflict((conflict) => conflict.doNothing())
+          .execute();
+        for (const { kind } of rows) kinds.add(kind);
+      }),
     erase: (persons) => inTurn(() => erase(persons)),
     destroy: (of) => inTurn(() => destroy(of)),
     forget: async () => !isFull || (await forget()),

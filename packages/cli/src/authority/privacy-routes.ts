@@ -162,8 +162,8 @@ async function inPlace(
 
 function personsOf(texts: readonly string[], kinds: readonly string[]): readonly Person[] {
   return texts.map((text) => {
-    const person = parsePerson(text);
-    if (person && ['human', 'customer', ...kinds].includes(person.kind)) return person;
+    const person = parsePerson(text, kinds);
+    if (person) return person;
     const expected = ['human/<name>', 'customer/<name>', ...kinds.map((kind) => `${kind}::<id>`)];
     throw Object.assign(
       new Error(`found '${text.slice(0, 200)}', expected one of ${expected.join(', ')}`),

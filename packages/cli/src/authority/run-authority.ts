@@ -139,6 +139,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       now,
     });
     await recordKeys.keysFor('authority', RETENTION_CLASSES);
+    await recordKeys.addKinds(personalKinds(applied));
     if (!(await recordKeys.forget()))
       warn(`${folder.stateFile}: somebody reads it; erased keys stay in it a while`);
     const record = createRecorder({
@@ -212,7 +213,11 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const publisher = createPublisher({
       check: async () => {
         const checked = await check();
-        if (checked.repository) applied = checked.repository;
+        if (checked.repository) {
+          // Before a point seals by them.
+          await recordKeys.addKinds(personalKinds(checked.repository));
+          applied = checked.repository;
+        }
         return checked;
       },
       setPlaybooks: (next) => risk.setPlaybooks(next),
@@ -263,7 +268,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     });
     closers.add(() => published.close());
     const keyVersions = new Map<string, number>();
-    const privacy = { recordKeys, keyVersions, personalKinds: () => personalKinds(applied) };
+    const privacy = { recordKeys, keyVersions, personalKinds: () => recordKeys.kinds };
     const controlListener = await serveControl({
       retentionClasses: () => RETENTION_CLASSES,
       address: control,
