@@ -5,7 +5,7 @@ import { request } from 'node:https';
 import { join } from 'node:path';
 import { EXIT } from '@countersign/cli';
 import type { DecisionEvent } from '@countersign/model';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
@@ -33,6 +33,8 @@ beforeAll(async () => {
   await edit('surfaces/accounts.yaml', [['9001', `${port}`]]);
   await start();
   for (const account of ['22289', '22296', '22289']) await read(edge, account);
+  // Collected within a second, or a little later where much else runs.
+  await vi.waitFor(async () => expect((await find()).rows).toHaveLength(3), { timeout: 20_000 });
 }, 60_000);
 afterAll(async () => {
   stop.abort();
