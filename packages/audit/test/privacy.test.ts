@@ -72,7 +72,7 @@ describe('what names a person in an event', () => {
     const { seal, store } = await aWriter();
     fc.assert(
       fc.property(anyKind, (any) => {
-        const event = { ...any, at: NOW } as Event;
+        const event = { ...any, at: NOW, origin: 'bank.example/edge' } as Event;
         const sealed = decodeEvent(encodeEvent(seal(event)));
         const { event: revealed, closed } = revealEvent(sealed, store.open);
         expect(closed).toEqual([]);
@@ -119,7 +119,7 @@ describe('what names a person in an event', () => {
 
   test('is found where only a text names it, and the text goes with the person', async () => {
     const { seal, store } = await aWriter();
-    const base = { v: 1, id: 'e1', at: NOW, origin: 'bank.example/authority', seq: 0 };
+    const base = { v: 1, id: 'e1', at: NOW, origin: 'bank.example/edge', seq: 0 };
     const revoked = {
       ...{ ...base, kind: 'administration', action: 'session-revoked', by: 'system:risk' },
       target: 'session-1',
@@ -377,6 +377,14 @@ describe('an opening', () => {
     expect(revealByOpenings(one, openings).event).toMatchObject({ subject: ALICE });
     expect(revealByOpenings(one, openings).closed).toEqual([]);
     expect(revealByOpenings(other, openings).closed).toHaveLength(3);
+  });
+
+  test('opens nothing of another writer, who may have copied it beside what it says itself', async () => {
+    const { seal, store } = await aWriter();
+    const one = seal(decision());
+    const copied = { ...one, origin: 'bank.example/core', effect: 'deny' } as Event;
+    expect(revealEvent(copied, store.open).closed).toHaveLength(3);
+    expect(revealByOpenings(copied, openingsOf(one, store.open)).event).toBe(copied);
   });
 
   test('opens nothing that was changed, moved to another event, or sealed by another key', async () => {

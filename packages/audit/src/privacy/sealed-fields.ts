@@ -26,6 +26,9 @@ export function fieldsOf(
   part: SealedPart,
   opening: Opening,
 ): Readonly<Record<string, unknown>> | undefined {
+  // Whoever can read another writer's log could else say something else beside what that one sealed.
+  const [holder] = part.key.split('/');
+  if (event.origin.slice(event.origin.lastIndexOf('/') + 1) !== holder) return undefined;
   const text = openText(Buffer.from(part.data, 'base64url'), opening, placeOf(event, part));
   if (text === undefined) return undefined;
   const fields = objectIn(text);
