@@ -100,6 +100,7 @@ export {
   openRecordKeys,
   parseRecordKeys,
   type RecordKeys,
+  recordKeysTag,
 } from './privacy/record-keys.ts';
 export {
   type ClosedPart,

@@ -55,7 +55,11 @@ async function serving(options: { readonly isPublished?: boolean } = {}) {
         return body as unknown as Event;
       },
       recordKeys: { open: undefined } as unknown as RecordKeyStore,
-      reader: () => ({ by: 'reader', mayStill: async () => mayRead, mayResolve: () => false }),
+      reader: () => ({
+        by: 'reader',
+        mayStill: async () => mayRead,
+        mayResolve: async () => false,
+      }),
       published: (name) => (logs.has(name) ? tileFolder(target(name)).read : undefined),
       async publishNow(name) {
         order.push(`published ${name}`);

@@ -16,6 +16,7 @@ let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let app: FastifyInstance;
 let nowMs: number;
 let isNamed: boolean;
+let may: ('read' | 'resolve')[];
 let hasSvid: boolean;
 let recorded: EventBody[];
 /** What recording waits for; a test can hold it back or make it fail. */
@@ -31,6 +32,7 @@ beforeEach(async () => {
     await writeFile(join(folder.path, 'edge', file), file);
   }
   [nowMs, isNamed, hasSvid, recorded] = [0, true, true, []];
+  may = ['read'];
   durable = found = async () => undefined;
   const questions = {
     catchUp: () => found(),
@@ -49,7 +51,7 @@ beforeEach(async () => {
             ...{ owner: 'internal audit', attributes: {}, parents: [] },
           }),
         } as Parameters<typeof recordAccess>[0]['identity'],
-        readers: () => (isNamed ? [{ id: BY, may: ['read'] }] : []),
+        readers: () => (isNamed ? [{ id: BY, may }] : []),
       }),
       peer: () => (hasSvid ? { spiffeId: BY, thumbprint: 't' } : undefined),
       publishedFolder: folder.path,
@@ -172,6 +174,30 @@ test('a reader that is taken away while its reading is recorded is told nothing'
   expect((await get('tile/entries/000')).statusCode).toBe(404);
   isNamed = true;
   expect((await ask()).body).toContain('"failed"');
+});
+
+test.each(['question is answered', 'reading is recorded'] as const)(
+  'a reader whose right to names is taken away while its %s is told none',
+  async (when) => {
+    may = ['read', 'resolve'];
+    const takeAway = async () => {
+      may = ['read'];
+    };
+    if (when === 'question is answered') found = takeAway;
+    else durable = takeAway;
+    const asked = { ...QUESTION, resolve: { reason: 'complaint 118' } };
+    expect((await ask(asked)).body).toBe(
+      '{"failed":"this caller may read and not resolve: ask without names"}\n',
+    );
+  },
+);
+
+test('who may read and asks for names without the right to them is refused, and the record tells so', async () => {
+  const answer = await ask({ ...QUESTION, resolve: { reason: 'complaint 118' } });
+  expect(answer.statusCode).toBe(403);
+  expect(recorded).toMatchObject([
+    { action: 'record-read-refused', by: BY, detail: { asked: 'POST /v1/record/questions' } },
+  ]);
 });
 
 test('without an SVID nobody is named, and the record tells so', async () => {

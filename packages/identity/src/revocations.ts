@@ -76,7 +76,9 @@ export class Revocations {
         },
       },
     );
-    const detail = { reason, untilMs };
+    // Whose it was: `reason` tells of a person, and only what names one is sealed.
+    const subject = target === 'session' ? await this.#subjectOf(value) : undefined;
+    const detail = { reason, untilMs, ...(subject !== undefined && { subject }) };
     await this.#record({
       kind: 'administration',
       action: `${target}-revoked`,
@@ -133,6 +135,15 @@ export class Revocations {
             : FOREVER_MS;
       return endMs <= nowMs ? [factKey(fact)] : [];
     });
+  }
+
+  async #subjectOf(session: string): Promise<string | undefined> {
+    const row = await this.#tables()
+      .selectFrom('session')
+      .select('subject')
+      .where('id', '=', session)
+      .executeTakeFirst();
+    return row?.subject;
   }
 
   /** When what is revoked would end by itself; nothing when there is no such thing. */

@@ -346,6 +346,13 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
       "surfaces/accounts.yaml:15:19 error: 'X Customer'; the name of a header; write for example X-Customer-Id",
     ],
   },
+  ...['authority', 'checkpoints'].map((name) => ({
+    claim: `a point named ${name}, as what is the authority's`,
+    breaks: edit(CONFIG, '  accounts: #', `  ${name}: #`),
+    says: [
+      `countersign.yaml:11:3 error: '${name}'; another name: the authority's own identity, log and keys of the record go by it; rename it`,
+    ],
+  })),
   {
     claim: 'a point with a name that is no name',
     breaks: edit(CONFIG, '  accounts: #', '  Accounts_Point: #'),

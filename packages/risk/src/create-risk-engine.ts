@@ -89,6 +89,11 @@ class Engine implements RiskEngine {
     this.#profiles.peek(subject)?.relearn();
   }
 
+  forget(isForgotten: (subject: string) => boolean): void {
+    this.#profiles.remove(isForgotten);
+    this.#join.forget(isForgotten);
+  }
+
   health(): RiskHealth {
     let subjectsUnknown = 0;
     let subjectsElevated = 0;

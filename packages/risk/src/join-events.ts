@@ -128,6 +128,16 @@ export class EventJoin {
     return request;
   }
 
+  /** Forgets whose requests they were, and resources that are not counted yet. Their ids stay: they are duplicates still. */
+  forget(isForgotten: (subject: string) => boolean): void {
+    for (const request of this.#requests.values()) {
+      request.resource = undefined;
+      if (request.subject === undefined || !isForgotten(request.subject)) continue;
+      request.subject = undefined;
+      request.session = undefined;
+    }
+  }
+
   /** The requests held, oldest first. */
   *rows(): Iterable<JoinedRow> {
     for (let i = 0; i < this.#ids.length; i++) {

@@ -15,7 +15,7 @@ interface Place {
 export class ProfileShelf {
   readonly #subjectsMax: number;
   readonly #bySubject = new Map<string, Place>();
-  readonly #places: Place[] = [];
+  #places: Place[] = [];
   #hand = 0;
   #evicted = 0;
 
@@ -57,6 +57,16 @@ export class ProfileShelf {
     place.profile = profile;
     place.isRecent = true;
     this.#evicted++;
+  }
+
+  /** Takes profiles away, all of them that are meant. */
+  remove(isMeant: (subject: string) => boolean): void {
+    const left = this.#places.filter(({ profile }) => !isMeant(profile.subject));
+    if (left.length === this.#places.length) return;
+    this.#places = left;
+    this.#bySubject.clear();
+    for (const place of left) this.#bySubject.set(place.profile.subject, place);
+    this.#hand = 0;
   }
 
   /** Nothing while there is room. At most three rounds, and nearly always a few steps. */

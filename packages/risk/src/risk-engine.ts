@@ -60,6 +60,11 @@ export interface RiskEngine {
    * history may lie far above its peers. Raises no signal: the caller withdraws the risk fact.
    */
   relearn(subject: string): void;
+  /**
+   * Forgets subjects altogether, also whose the requests of late were; as if they had never come. What was seen of any request
+   * and is not counted yet goes with it, because its resource may be one of theirs.
+   */
+  forget(isForgotten: (subject: string) => boolean): void;
   health(): RiskHealth;
   /** All that must survive a restart, as bytes: versioned, with a checksum. */
   snapshot(): Uint8Array;

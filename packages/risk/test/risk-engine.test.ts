@@ -299,6 +299,45 @@ describe('relearn', { timeout: 30_000 }, () => {
   });
 });
 
+describe('forget', { timeout: 30_000 }, () => {
+  test('leaves nothing of a subject in what is kept, and the others as they were', () => {
+    const stage = trained();
+    const others = stage.engine.score(workload('bob-app'));
+    const text = () => Buffer.from(stage.engine.snapshot()).toString();
+    const [decision, outcome] = read({ subject: ALICE, id: 'last', at: NOON }) as [Event, Event];
+    for (const event of [decision, outcome]) stage.observe(event);
+    expect(text()).toContain(ALICE);
+    stage.engine.forget((subject) => subject === ALICE);
+    expect(text()).not.toContain(ALICE);
+    expect(stage.engine.score(ALICE).level).toBe('unknown');
+    expect(stage.engine.score(workload('bob-app'))).toEqual(others);
+    expect(stage.engine.health().subjects).toBe(3);
+    // What was seen is a duplicate still: a log that is scored again does not bring the subject back.
+    stage.observe(outcome);
+    expect(text()).not.toContain(ALICE);
+    for (const event of stream(1, 1)) stage.observe(event);
+    expect(stage.engine.health().subjects).toBe(4);
+  });
+
+  test('leaves no resource of a request whose subject nobody knew', () => {
+    const stage = scene();
+    const [decision, outcome] = read({ subject: ALICE, id: 'e', at: MONDAY }) as [Event, Event];
+    for (const event of [decision, outcome]) {
+      const { subject: _nobody, ...rest } = event as Event & { subject?: string };
+      stage.observe(rest as Event);
+    }
+    const rows = () =>
+      Buffer.from(stage.engine.snapshot())
+        .toString()
+        .split('\n')
+        .filter((line) => line.startsWith('["request"'))
+        .map((line) => JSON.parse(line)[1][4]);
+    expect(rows()).toEqual([expect.any(Number)]);
+    stage.engine.forget(() => false);
+    expect(rows()).toEqual([null]);
+  });
+});
+
 describe('a snapshot', () => {
   const taken = () => {
     const stage = scene();

@@ -3,9 +3,10 @@ import type { Event, EventKind } from '@countersign/model';
 /**
  * What becomes of a field when an event names a person: `clear` stays; `name` holds a subject that may be a person, and
  * `resource` what may be one's: a pseudonym stands in its place and the name is sealed; `own` tells of whoever asks, and
- * `request` of what was asked, by whom and about whom: both are sealed.
+ * `request` of what was asked, by whom and about whom: both are sealed. A `text` says what is wrong and stays, with pseudonyms
+ * for the subjects that it quotes.
  */
-type Handling = 'clear' | 'name' | 'resource' | 'own' | 'request';
+type Handling = 'clear' | 'name' | 'resource' | 'own' | 'request' | 'text';
 type EventOf<K extends EventKind> = Extract<Event, { kind: K }>;
 type Envelope = 'v' | 'id' | 'at' | 'origin' | 'seq' | 'retention' | 'replayed' | 'kind' | 'sealed';
 
@@ -93,11 +94,12 @@ export const PERSONAL_FIELDS: {
     score: 'clear',
     because: 'clear',
   },
-  alarm: { alarm: CLEAR, detail: CLEAR, surface: CLEAR },
+  alarm: { alarm: CLEAR, detail: 'text', surface: CLEAR },
 };
 
 /** How a field of an event is handled; one that this version does not know stays. */
 export function handlingOf(kind: EventKind, field: string): Handling {
   const fields: Readonly<Record<string, Handling>> = PERSONAL_FIELDS[kind];
-  return fields[field] ?? 'clear';
+  // Not what every object has: `constructor` is no field.
+  return Object.hasOwn(fields, field) ? (fields[field] as Handling) : 'clear';
 }

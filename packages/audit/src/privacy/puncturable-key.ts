@@ -44,12 +44,13 @@ export class PuncturableKey {
       }
       map.set(path, bytes);
     }
-    for (const path of map.keys()) {
-      for (let length = 0; length < path.length; length++) {
-        if (map.has(path.slice(0, length))) {
-          throw new TypeError(`cannot read record key: found node '${path}' below another`);
-        }
+    // In their order a node stands right behind one that is above it, or behind another below the same.
+    let last: string | undefined;
+    for (const path of [...map.keys()].sort()) {
+      if (last !== undefined && path.startsWith(last)) {
+        throw new TypeError(`cannot read record key: found node '${path}' below another`);
       }
+      last = path;
     }
     return new PuncturableKey(map);
   }

@@ -1,8 +1,9 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import type { RecordKeyStore } from './record-key-store.ts';
+import { recordKeysTag, versionInTag } from './record-keys.ts';
 
 /**
- * `GET /v1/record-keys`: a writer's keys, or 304 when it has this version. Answers are never stored (`no-store`).
+ * `GET /v1/record-keys`: a writer's keys, or 304 when it has these. Answers are never stored (`no-store`).
  *
  * @param options `holder` is the enforcement point at the other end, or nothing for anybody else; `classes` the
  *   retention classes that events have; `onVersion` is told which version a point says that it holds
@@ -25,9 +26,9 @@ export function recordKeyRoutes(options: {
         });
       }
       const keys = await store.keysFor(name, classes());
-      const tag = `"${keys.version}"`;
-      const held = /^"([0-9]{1,15})"$/.exec(request.headers['if-none-match'] ?? '')?.[1];
-      if (held !== undefined) onVersion(name, Number(held));
+      const tag = recordKeysTag(keys);
+      const held = versionInTag(request.headers['if-none-match'] ?? '');
+      if (held !== undefined) onVersion(name, held);
       reply.header('cache-control', 'no-store').header('etag', tag);
       return request.headers['if-none-match'] === tag ? reply.code(304).send() : reply.send(keys);
     });

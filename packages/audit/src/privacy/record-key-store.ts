@@ -1,11 +1,12 @@
 import { createCipheriv, createDecipheriv, type KeyObject, randomBytes } from 'node:crypto';
 import { type Database, migrate, StateError, type Transaction } from '@countersign/state';
 import { AuditError } from '../audit-error.ts';
-import { type Person, type Pseudonym, pseudonymOf, tagOf } from './person.ts';
+import { isPseudonym, type Person, type Pseudonym, pseudonymOf, tagOf } from './person.ts';
 import { type KeyNode, PuncturableKey } from './puncturable-key.ts';
 import { type RecordKeyTables, recordKeyMigrations } from './record-key-tables.ts';
 import {
   keyPeriodOf,
+  laterPeriod,
   type OpenRecordKeys,
   openRecordKeys,
   type RecordKey,
@@ -15,6 +16,8 @@ import {
 
 /** How many quarters beyond the present one a writer is given keys for: it goes on while the authority is away. */
 const QUARTERS_AHEAD = 2;
+/** How long after a quarter's end a writer still has its keys: its clock may be behind, and what it writes is dated by that. */
+const LATE_MS = 3_600_000;
 
 /** What erasing persons did. */
 export interface Erasure {
@@ -34,18 +37,25 @@ export interface RecordKeyStore {
   /** All of them, to read the record with. */
   readonly open: OpenRecordKeys;
   /**
-   * What a writer needs now and in the next two quarters, made where it is not there yet.
+   * What a writer needs now and in the next two quarters, made where it is not there yet; for an hour also what it needed before.
    *
    * @param classes the retention classes that it writes; those that it has keys of it keeps, since a configuration without a
    *   class reaches it later than its keys
    */
   keysFor(holder: string, classes: readonly string[]): Promise<RecordKeys>;
-  /** All pseudonyms of a person: the present year's, those before it, and what is prepared for later. */
+  /**
+   * All pseudonyms of a person: the present year's, those before it, and what is prepared for later. Who is named by a
+   * pseudonym is that one.
+   */
   pseudonymsOf(person: Person): readonly Pseudonym[];
   /**
    * Destroys the keys of persons in everything written so far. What is written of them later has new keys.
    */
   erase(persons: readonly Person[]): Promise<Erasure>;
+  /** The last parts of resource types whose ids name persons, also of such that no surface has any more: `Account`. */
+  readonly kinds: readonly string[];
+  /** Remembers such names; the record has events with them for years. */
+  addKinds(kinds: readonly string[]): Promise<void>;
   /** Destroys all keys of a retention class in a quarter; says how many trees there were. */
   destroy(of: { readonly period: string; readonly retention: string }): Promise<number>;
   /**
@@ -76,6 +86,11 @@ export async function openRecordKeyStore(options: {
   await migrate(database, { room: 'audit', migrations: recordKeyMigrations });
   let state = await readState(database, secret);
   let open = openRecordKeys(state);
+  const kinds = new Set(
+    (
+      await database.tables<RecordKeyTables>().selectFrom('personal_kind').select('kind').execute()
+    ).map(({ kind }) => kind),
+  );
 
   const set = (next: RecordKeys): void => {
     state = next;
@@ -92,7 +107,9 @@ export async function openRecordKeyStore(options: {
     next: Omit<RecordKeys, 'version'>,
     write: (transaction: Transaction, version: number) => Promise<void>,
   ): Promise<void> => {
-    const version = state.version + 1;
+    // Not only one more: a database that was restored would give the numbers of what came after its backup anew, and
+    // a point that kept keys from then would be told that it has the newest.
+    const version = Math.max(state.version + 1, now());
     await database.transaction(async (transaction) => {
       await write(transaction, version);
       await transaction
@@ -105,7 +122,8 @@ export async function openRecordKeyStore(options: {
     set({ ...next, version });
   };
 
-  let isFull = false;
+  // A run before this one may have ended between destroying and forgetting.
+  let isFull = true;
   const forget = async (): Promise<boolean> => {
     isFull = true;
     try {
@@ -119,11 +137,11 @@ export async function openRecordKeyStore(options: {
   };
 
   async function ensure(holder: string, classes: readonly string[]): Promise<void> {
-    const periods = new Set<string>();
-    for (let ahead = 0; ahead <= QUARTERS_AHEAD; ahead++) {
-      periods.add(keyPeriodOf(quarterAfter(now(), ahead)));
-    }
-    const years = new Set([...periods].map((period) => period.slice(0, 4)));
+    const present = keyPeriodOf(now());
+    const periods = Array.from({ length: QUARTERS_AHEAD + 1 }, (_, ahead) =>
+      laterPeriod(present, ahead),
+    );
+    const years = new Set(periods.map((period) => period.slice(0, 4)));
     const madeKeys: RecordKey[] = [];
     for (const period of periods) {
       for (const retention of classes) {
@@ -158,6 +176,7 @@ export async function openRecordKeyStore(options: {
   }
 
   const pseudonymsOf = (person: Person): Pseudonym[] => {
+    if (isPseudonym(person.name)) return [person.name];
     const present = keyPeriodOf(now()).slice(0, 4);
     const isLater = (year: string): boolean => year > present;
     const years = [...open.years.filter((year) => !isLater(year)), ...open.years.filter(isLater)];
@@ -174,11 +193,12 @@ export async function openRecordKeyStore(options: {
     let destroyed = 0;
     const changed: RecordKey[] = [];
     const keys = state.keys.map((key) => {
+      // Pseudonyms of a year stand in trees of that year only.
+      const ofYear = pseudonyms.filter((name) => name.startsWith(`pn-${key.period.slice(0, 4)}-`));
+      if (ofYear.length === 0) return key;
       const tree = PuncturableKey.fromNodes(key.nodes);
       let isChanged = false;
-      for (const pseudonym of pseudonyms) {
-        // Pseudonyms of a year stand in trees of that year only.
-        if (!pseudonym.startsWith(`pn-${key.period.slice(0, 4)}-`)) continue;
+      for (const pseudonym of ofYear) {
         if (!tree.puncture(tagOf(pseudonym, generations.get(pseudonym) ?? 0))) continue;
         destroyed += 1;
         isChanged = true;
@@ -278,10 +298,10 @@ export async function openRecordKeyStore(options: {
     keysFor: (holder, classes) =>
       inTurn(async () => {
         await ensure(holder, classes);
-        const present = keyPeriodOf(now());
+        const first = keyPeriodOf(now() - LATE_MS);
         const years = new Set<string>();
         const keys = state.keys.filter((key) => {
-          const isOwn = key.holder === holder && key.period >= present;
+          const isOwn = key.holder === holder && key.period >= first;
           if (isOwn) years.add(key.period.slice(0, 4));
           return isOwn;
         });
@@ -293,19 +313,27 @@ export async function openRecordKeyStore(options: {
         };
       }),
     pseudonymsOf,
+    get kinds() {
+      return [...kinds];
+    },
+    addKinds: (added) =>
+      inTurn(async () => {
+        const rows = added.filter((kind) => !kinds.has(kind)).map((kind) => ({ kind }));
+        if (rows.length === 0) return;
+        const tables = database.tables<RecordKeyTables>();
+        await tables
+          .insertInto('personal_kind')
+          .values(rows)
+          .onConflict((conflict) => conflict.doNothing())
+          .execute();
+        for (const { kind } of rows) kinds.add(kind);
+      }),
     erase: (persons) => inTurn(() => erase(persons)),
     destroy: (of) => inTurn(() => destroy(of)),
     destroyPseudonyms: (year) => inTurn(() => destroyPseudonyms(year)),
     forget: async () => !isFull || (await forget()),
     trees: () => state.keys.map(({ holder, period, retention }) => ({ holder, period, retention })),
   };
-}
-
-/** A moment in the quarter that many quarters after the one of `atMs`. */
-function quarterAfter(atMs: number, ahead: number): number {
-  const date = new Date(atMs);
-  const month = Math.floor(date.getUTCMonth() / 3) * 3 + ahead * 3;
-  return Date.UTC(date.getUTCFullYear(), month, 15);
 }
 
 async function readState(database: Database, secret: Uint8Array): Promise<RecordKeys> {

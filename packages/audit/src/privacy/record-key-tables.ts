@@ -6,6 +6,8 @@ export interface RecordKeyTables {
   record_key: { holder: string; period: string; retention: string; sealed: Uint8Array };
   pseudonym_key: { year: string; sealed: Uint8Array };
   erased_person: { pseudonym: string; generation: number; erased_ms: number };
+  /** What resources of persons are called. */
+  personal_kind: { kind: string };
   /** One row, which grows with each change. */
   record_key_version: { id: number; version: number };
 }
@@ -25,5 +27,9 @@ export const recordKeyMigrations: readonly Migration[] = [
        ) strict`,
       'create table record_key_version (id integer primary key check (id = 1), version integer not null) strict',
     ],
+  },
+  {
+    name: '0002-personal-kinds',
+    statements: ['create table personal_kind (kind text primary key) strict'],
   },
 ];

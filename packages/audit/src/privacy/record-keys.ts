@@ -10,6 +10,12 @@ export function keyPeriodOf(atMs: number): string {
   return `${date.getUTCFullYear()}q${Math.floor(date.getUTCMonth() / 3) + 1}`;
 }
 
+/** The quarter that is so many after another. */
+export function laterPeriod(period: string, quarters: number): string {
+  const at = Number(period.slice(0, 4)) * 4 + Number(period.slice(5)) - 1 + quarters;
+  return `${Math.floor(at / 4)}q${(at % 4) + 1}`;
+}
+
 /** One tree of keys: for the events of one log's writer, one quarter and one retention class. */
 export interface RecordKey {
   /** The writer: a point's name, or `authority`. */
@@ -23,7 +29,7 @@ export interface RecordKey {
 
 /** What a writer of events needs to seal them; travels from the authority to its points over mTLS. */
 export interface RecordKeys {
-  /** Grows with each change. */
+  /** Grows with each change, and is later than that of any backup: see `openRecordKeyStore`. */
   readonly version: number;
   /** Keys of pseudonyms by year; 32 bytes, base64. */
   readonly pseudonyms: readonly { readonly year: string; readonly secret: string }[];
@@ -66,6 +72,18 @@ export function parseRecordKeys(value: unknown): RecordKeys {
     'ERR_AUDIT_RECORD_KEYS',
     `could not read record keys: ${z.prettifyError(parsed.error)}`,
   );
+}
+
+/** Names what a writer was given, as an entity tag (RFC 9110 section 8.8.3): the version, and the first quarter of it. */
+export function recordKeysTag({ version, keys }: Pick<RecordKeys, 'version' | 'keys'>): string {
+  const [first = ''] = keys.map(({ period }) => period).sort();
+  return `"${version}-${first}"`;
+}
+
+/** The version that such a tag names. */
+export function versionInTag(tag: string): number | undefined {
+  const version = /^"([0-9]{1,15})-[0-9q]{0,6}"$/.exec(tag)?.[1];
+  return version === undefined ? undefined : Number(version);
 }
 
 /** The same, ready for use. */

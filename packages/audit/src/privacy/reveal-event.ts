@@ -17,9 +17,8 @@ export interface ClosedPart {
 }
 
 /**
- * Opens what can be opened of an event. An event that has nothing sealed stays as it is.
- *
- * @throws {ModelError} `ERR_MODEL_EVENT_INVALID` when what was sealed makes no event
+ * Opens what can be opened of an event. An event that has nothing sealed stays as it is, and so does one whose sealed
+ * parts make no event: its writer sealed wrongly, and must not keep others from being read.
  */
 export function revealEvent(event: Event, keys: OpenRecordKeys): Revealed {
   return revealWith(event, (part) => {
@@ -65,7 +64,12 @@ function revealWith(
     }
   }
   if (closed.length === sealed.length) return { event, closed };
-  return { event: parseEvent({ ...event, ...found }), closed };
+  try {
+    return { event: parseEvent({ ...event, ...found }), closed };
+  } catch {
+    // No event, or one nested so deeply that it cannot be read.
+    return { event, closed: sealed.map(({ persons }) => ({ persons, why: 'damaged' })) };
+  }
 }
 
 /** The keys of all persons of a part, or why there are not. */

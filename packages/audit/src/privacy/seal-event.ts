@@ -7,6 +7,7 @@ import {
   personOfResource,
   personOfSubject,
   pseudonymOf,
+  renamedInText,
 } from './person.ts';
 import { handlingOf } from './personal-fields.ts';
 import { keyPeriodOf, type OpenRecordKeys, treeName } from './record-keys.ts';
@@ -31,6 +32,8 @@ export interface SealerOptions {
 export type Sealer = (event: Event) => Event;
 
 const NAMES_MAX = 20_000;
+/** Persons of a part, by the contract of events. */
+const PERSONS_MAX = 64;
 
 /**
  * Makes a {@link Sealer}. An event that names no person stays as it is.
@@ -97,6 +100,8 @@ class Draft {
   readonly #isPersonal: (resourceType: string) => boolean;
   readonly #asking: Person[] = [];
   readonly #owning: Person[] = [];
+  /** Named in what is told of the event, and nowhere else in it. */
+  readonly #told: Person[] = [];
 
   constructor(event: Event, isPersonal: (resourceType: string) => boolean) {
     this.#event = event;
@@ -108,9 +113,11 @@ class Draft {
           addPerson(this.#asking, personOfSubject(id as string)?.person);
       } else if (handling === 'resource') {
         for (const uid of listOf(value)) addPerson(this.#owning, this.#personOf(uid as Uid));
+      } else if (handling === 'request' || handling === 'text') {
+        for (const person of personsIn(value)) addPerson(this.#told, person);
       }
     }
-    this.persons = [...this.#asking, ...this.#owning];
+    this.persons = [...this.#asking, ...this.#owning, ...this.#told].slice(0, PERSONS_MAX);
   }
 
   /** What to seal, at most three parts. */
@@ -124,7 +131,7 @@ class Draft {
       part.fields[field] = value;
       parts.set(at, part);
     };
-    const all = [...new Set([...asking, ...owning])];
+    const all = [...new Set(this.persons.map(nameOf))];
     for (const [field, value] of Object.entries(this.#event)) {
       if (value === undefined) continue;
       const handling = handlingOf(this.#event.kind, field);
@@ -151,7 +158,9 @@ class Draft {
           return person ? { ...(uid as Uid), id: nameOf(person) } : uid;
         });
       } else if (handling === 'own' && this.#asking.length === 0) fields[field] = value;
-      else if (field === 'reason') fields[field] = SEALED;
+      else if (handling === 'text') {
+        fields[field] = typeof value === 'string' ? renamedInText(value, nameOf) : value;
+      } else if (field === 'reason') fields[field] = SEALED;
     }
     return fields;
   }
@@ -172,6 +181,22 @@ class Draft {
 interface Uid {
   readonly type: string;
   readonly id: string;
+}
+
+/** The persons whom the texts in a value name. */
+function personsIn(value: unknown): readonly Person[] {
+  const found: Person[] = [];
+  const look = (text: string): void => {
+    renamedInText(text, (person) => {
+      found.push(person);
+      return '';
+    });
+  };
+  if (typeof value === 'string') look(value);
+  else if (typeof value === 'object' && value !== null) {
+    for (const each of Object.values(value)) found.push(...personsIn(each));
+  }
+  return found;
 }
 
 function renamed(id: string, nameOf: (person: Person) => Pseudonym): string {

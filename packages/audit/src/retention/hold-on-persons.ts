@@ -28,9 +28,8 @@ export function holdOnPersons(
   const about = (subject: string): readonly Pseudonym[] | undefined => {
     const pseudonyms = subject.match(PSEUDONYM);
     if (pseudonyms) return pseudonyms;
-    const person = parsePerson(subject);
-    const isPerson = person && ['human', 'customer', ...kinds].includes(person.kind);
-    return isPerson ? pseudonymsOf(person) : undefined;
+    const person = parsePerson(subject, kinds);
+    return person && pseudonymsOf(person);
   };
   return holds.find((hold) => {
     if (!trees.some((tree) => isOn(hold, tree))) return false;

@@ -20,7 +20,7 @@ import { openingsIn } from '../record/openings.ts';
 import type { Recorder } from './own-record.ts';
 import { reasonShape } from './reason-shape.ts';
 import type { RecordQuestions } from './record-questions.ts';
-import { type QuestionReader, requireResolving } from './record-routes.ts';
+import { type QuestionReader, requireResolving, requireStill } from './record-routes.ts';
 
 /** A checkpoint with the cosignatures of a few witnesses, as JSON. */
 const BODY_BYTES_MAX = 256 * 1024;
@@ -68,7 +68,7 @@ export function evidenceRoutes(options: EvidenceRoutesOptions): FastifyPluginAsy
     app.post('/v1/record/evidence', { bodyLimit: BODY_BYTES_MAX }, async (request, reply) => {
       const { log = defaultLog(), index, checkpoint, resolve } = evidenceShape.parse(request.body);
       const by = options.reader(request);
-      if (resolve) requireResolving(by);
+      if (resolve) await requireResolving(by);
       if (log === undefined) throw notFound("found no gateway's log, expected `log`");
       const open = async (entry: Uint8Array): Promise<readonly Uint8Array[]> =>
         openingsIn(decodeEvent(entry), options.recordKeys.open);
@@ -80,7 +80,7 @@ export function evidenceRoutes(options: EvidenceRoutesOptions): FastifyPluginAsy
       await requireEntries(log, options.questions);
       const { text, roles } = await gatherEvidence(publishedEvidence(options), wanted);
       const detail = { evidence: index, log, ...(resolve && { resolved: resolve.reason }) };
-      await requireStill(by);
+      await requireStill(by, { resolve });
       await record({
         kind: 'administration',
         action: 'record-read',
@@ -88,7 +88,7 @@ export function evidenceRoutes(options: EvidenceRoutesOptions): FastifyPluginAsy
         target: log,
         detail: { ...detail, roles: [...roles] },
       });
-      await requireStill(by);
+      await requireStill(by, { resolve });
       return reply.type('application/json').header('cache-control', 'no-store').send(text);
     });
   };
@@ -158,13 +158,6 @@ interface Wanted {
   readonly order: 'newest' | 'oldest';
   readonly toMs?: number;
   readonly fits: (event: Event) => boolean;
-}
-
-async function requireStill(reader: QuestionReader): Promise<void> {
-  if (await reader.mayStill()) return;
-  throw Object.assign(new Error('this caller may not read the record any more'), {
-    statusCode: 403,
-  });
 }
 
 /** @throws when retention removed them: what is left proves entries that somebody kept */

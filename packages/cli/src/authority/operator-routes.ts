@@ -5,9 +5,9 @@ import {
   type Metrics,
   type PublishStatus,
   type RecordKeyStore,
+  type RollingLog,
 } from '@countersign/audit';
 import type { Identity } from '@countersign/identity';
-import type { Log } from '@countersign/ledger';
 import type { Problem } from '@countersign/policy';
 import type { RiskEngine } from '@countersign/risk';
 import type { BundleStore, FactLog } from '@countersign/state';
@@ -32,7 +32,7 @@ export interface OperatorRoutesOptions {
   readonly collector: Collector;
   readonly bundles: BundleStore;
   readonly factLog: FactLog;
-  readonly log: Log;
+  readonly log: RollingLog;
   readonly stream: EventStream;
   readonly record: Recorder;
   /** Names the operator in the record. */

@@ -4,14 +4,16 @@ import {
   type LegalHold,
   type Person,
   parsePerson,
+  personOfSubject,
   type RecordKeyStore,
 } from '@countersign/audit';
-import { decodeEvent, ModelError } from '@countersign/model';
+import { decodeEvent, type Event, encodeEvent, ModelError } from '@countersign/model';
 import type { FastifyPluginAsync } from 'fastify';
 import { z } from 'zod';
 import { openingsIn } from '../record/openings.ts';
 import type { Recorder } from './own-record.ts';
 import { reasonShape } from './reason-shape.ts';
+import type { RecordedEntry } from './recorded-entry.ts';
 
 /** How long the points are waited for that have to drop a key. */
 const POINTS_MS_MAX = 12_000;
@@ -50,7 +52,10 @@ export interface PrivacyRoutesOptions {
   readonly personalKinds: () => readonly string[];
   /** Legal holds in force. */
   readonly holds: () => Promise<readonly LegalHold[]>;
+  /** Forgets the behaviour of subjects. */
+  readonly forget: (isForgotten: (subject: string) => boolean) => Promise<void>;
   readonly record: Recorder;
+  readonly recordedEntry: RecordedEntry;
   readonly by: string;
 }
 
@@ -83,6 +88,7 @@ export function privacyRoutes(options: PrivacyRoutesOptions): FastifyPluginAsync
         detail: { pseudonyms, reason },
       });
       const erasure = await recordKeys.erase(persons);
+      await options.forget(subjectsOf(persons, recordKeys));
       const { origin, seq } = await record({
         kind: 'administration',
         action: 'person-erased',
@@ -96,7 +102,9 @@ export function privacyRoutes(options: PrivacyRoutesOptions): FastifyPluginAsync
 
     app.post('/v1/record/openings', { bodyLimit: BODY_BYTES_MAX }, async (request) => {
       const { entries, reason } = openingsShape.parse(request.body);
-      const events = entries.map((entry) => decodeEvent(Buffer.from(entry, 'base64')));
+      const events: Event[] = [];
+      for (const entry of entries)
+        events.push(await inPlace(Buffer.from(entry, 'base64'), options));
       const openings = events.map((event) => openingsIn(event, recordKeys.open));
       await record({
         kind: 'administration',
@@ -146,10 +154,44 @@ async function requireUnheld(
   );
 }
 
+/** Whether a subject's SPIFFE ID names one of these persons, some of whom may be named by pseudonym. */
+function subjectsOf(
+  persons: readonly Person[],
+  { pseudonymsOf }: Pick<RecordKeyStore, 'pseudonymsOf'>,
+): (subject: string) => boolean {
+  const names = new Set(persons.map(({ name }) => name));
+  const isByPseudonym = persons.some((person) => pseudonymsOf(person).includes(person.name));
+  return (subject) => {
+    const found = personOfSubject(subject)?.person;
+    if (found === undefined) return false;
+    if (persons.some(({ kind, name }) => kind === found.kind && name === found.name)) return true;
+    return isByPseudonym && pseudonymsOf(found).some((name) => names.has(name));
+  };
+}
+
+/** The event of an entry that stands in the record just as it came: what is told of the reading must be what was opened. */
+async function inPlace(
+  entry: Uint8Array,
+  { recordedEntry }: Pick<PrivacyRoutesOptions, 'recordedEntry'>,
+): Promise<Event> {
+  const event = decodeEvent(entry);
+  const found = await recordedEntry(event);
+  const isSame = found && Buffer.compare(encodeEvent(decodeEvent(found)), encodeEvent(event)) === 0;
+  if (isSame) return event;
+  const { origin, seq } = event;
+  const why = found ? 'another one stands there' : 'it was not collected yet, or never';
+  throw Object.assign(
+    new Error(
+      `could not open event '${event.id}': found no such entry ${seq} of '${origin}': ${why}`,
+    ),
+    { statusCode: 404 },
+  );
+}
+
 function personsOf(texts: readonly string[], kinds: readonly string[]): readonly Person[] {
   return texts.map((text) => {
-    const person = parsePerson(text);
-    if (person && ['human', 'customer', ...kinds].includes(person.kind)) return person;
+    const person = parsePerson(text, kinds);
+    if (person) return person;
     const expected = ['human/<name>', 'customer/<name>', ...kinds.map((kind) => `${kind}::<id>`)];
     throw Object.assign(
       new Error(`found '${text.slice(0, 200)}', expected one of ${expected.join(', ')}`),

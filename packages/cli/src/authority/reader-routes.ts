@@ -1,5 +1,6 @@
 import { type RecordKeyStore, tileRoutes } from '@countersign/audit';
 import type { FetchTile } from '@countersign/ledger';
+import type { RecordRight } from '@countersign/policy';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { ControlPeer } from './control-peer.ts';
 import { type EvidenceRoutesOptions, evidenceRoutes } from './evidence-routes.ts';
@@ -39,8 +40,11 @@ export function readerRoutes(options: ReaderRoutesOptions): FastifyPluginAsync {
   const bounds = readingBounds(now);
   const pathOf = (request: FastifyRequest): string => request.url.split('?', 1)[0] ?? '';
   /** Whether the caller may read now; tells the record when not. */
-  const mayStill = async (request: FastifyRequest): Promise<boolean> => {
-    const found = access(peer(request), 'read');
+  const mayStill = async (
+    request: FastifyRequest,
+    right: RecordRight = 'read',
+  ): Promise<boolean> => {
+    const found = access(peer(request), right);
     if (found.refusal === undefined) return true;
     await refused(found, `${request.method} ${pathOf(request)}`);
     return false;
@@ -89,7 +93,7 @@ export function readerRoutes(options: ReaderRoutesOptions): FastifyPluginAsync {
     return {
       by: access(peer(request), 'read').by,
       mayStill: () => mayStill(request),
-      mayResolve: () => access(peer(request), 'resolve').refusal === undefined,
+      mayResolve: () => mayStill(request, 'resolve'),
     };
   }
 }

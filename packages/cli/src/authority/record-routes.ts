@@ -25,8 +25,8 @@ export interface QuestionReader {
   readonly by: string;
   /** Whether it may still be answered: asked again when the answer is there, which may be long after. */
   mayStill(): Promise<boolean>;
-  /** Whether the names behind pseudonyms may be shown to it. */
-  mayResolve(): boolean;
+  /** Whether the names behind pseudonyms may be shown to it: asked again, too. */
+  mayResolve(): Promise<boolean>;
 }
 
 /**
@@ -57,7 +57,7 @@ export function recordRoutes(options: {
     app.post('/v1/record/questions', { bodyLimit: QUESTION_BYTES_MAX }, async (request, reply) => {
       const asked = recordQuestionShape.parse(request.body);
       const reader = options.reader(request);
-      if (asked.resolve) requireResolving(reader);
+      if (asked.resolve) await requireResolving(reader);
       reply.hijack();
       const { raw } = reply;
       const gone = new AbortController();
@@ -85,14 +85,14 @@ export function recordRoutes(options: {
             write({ progress });
           },
         });
-        await requireStill(reader);
+        await requireStill(reader, asked);
         const { origin, seq } = await record({
           kind: 'administration',
           action: 'record-read',
           by: reader.by,
           detail: readingOf({ ...asked, where: withoutNames(asked.where, namer) }, found),
         });
-        await requireStill(reader);
+        await requireStill(reader, asked);
         const shown = resolve ? withNames(found, recordKeys.open) : found;
         write({ found: { ...shown, recorded: { origin, seq } } });
       } catch (error) {
@@ -103,15 +103,23 @@ export function recordRoutes(options: {
   };
 }
 
-async function requireStill(reader: QuestionReader): Promise<void> {
-  if (!(await reader.mayStill())) throw new Error('this caller may not read the record any more');
+/** @throws an error with the status of its answer */
+export async function requireStill(
+  reader: QuestionReader,
+  { resolve }: { readonly resolve?: object | undefined },
+): Promise<void> {
+  if (!(await reader.mayStill())) throw forbidden('this caller may not read the record any more');
+  if (resolve) await requireResolving(reader);
 }
 
 /** @throws an error with the status of its answer */
-export function requireResolving(reader: QuestionReader): void {
-  if (reader.mayResolve()) return;
-  const message = 'this caller may read and not resolve: ask without names';
-  throw Object.assign(new Error(message), { statusCode: 403 });
+export async function requireResolving(reader: QuestionReader): Promise<void> {
+  if (await reader.mayResolve()) return;
+  throw forbidden('this caller may read and not resolve: ask without names');
+}
+
+function forbidden(message: string): Error {
+  return Object.assign(new Error(message), { statusCode: 403 });
 }
 
 /** What the record says of a reading: the question as it was asked, and how much was shown. */

@@ -204,9 +204,8 @@ function inRecord(
   { recordKeys, personalKinds }: Pick<RetentionOptions, 'recordKeys' | 'personalKinds'>,
 ): Record<string, string | number> {
   if (subject === undefined) return { ...scope };
-  const person = parsePerson(subject);
-  const isPerson = person && ['human', 'customer', ...personalKinds()].includes(person.kind);
-  const [newest] = isPerson ? recordKeys.pseudonymsOf(person) : [];
+  const person = parsePerson(subject, personalKinds());
+  const [newest] = person ? recordKeys.pseudonymsOf(person) : [];
   return { ...scope, subject: newest ?? subject };
 }
 

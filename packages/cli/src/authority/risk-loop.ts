@@ -29,6 +29,8 @@ export interface RiskLoop {
    */
   learn(historyFile: string): Promise<number>;
   setPlaybooks(playbooks: readonly Playbook[]): void;
+  /** Forgets subjects; what is kept on disk is without them when it resolves. */
+  forget(isForgotten: (subject: string) => boolean): Promise<void>;
   /** True when there was no earlier state. */
   readonly isNew: boolean;
   close(): Promise<void>;
@@ -97,8 +99,12 @@ export async function openRiskLoop(options: RiskLoopOptions): Promise<RiskLoop> 
     await rename(half, snapshotFile);
   };
   let keeping: Promise<void> = Promise.resolve();
+  // One after the other: they write the same file, and an older state must not come last.
+  const keepInTurn = (): Promise<void> => keeping.catch(() => {}).then(keep);
   const timer = setInterval(() => {
-    keeping = keep().catch((error: Error) => warn(`cannot keep the risk state: ${error.message}`));
+    keeping = keepInTurn().catch((error: Error) =>
+      warn(`cannot keep the risk state: ${error.message}`),
+    );
   }, KEEP_EVERY_MS);
   timer.unref();
   // Evidence fades by time alone: a level also falls when nothing happens.
@@ -158,6 +164,12 @@ export async function openRiskLoop(options: RiskLoopOptions): Promise<RiskLoop> 
     },
     setPlaybooks(playbooks) {
       responder = makeResponder(playbooks);
+    },
+    async forget(isForgotten) {
+      engine.forget(isForgotten);
+      const kept = keepInTurn();
+      keeping = kept.catch(() => {});
+      await kept;
     },
     async close() {
       clearInterval(timer);

@@ -153,6 +153,9 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     });
     const retentionClasses = () => applied.config.record.retention.map(({ name }) => name);
     await recordKeys.keysFor('authority', retentionClasses());
+    await recordKeys.addKinds(personalKinds(applied));
+    if (!(await recordKeys.forget()))
+      warn(`${folder.stateFile}: somebody reads it; erased keys stay in it a while`);
     const record = createRecorder({
       log,
       now,
@@ -230,7 +233,11 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const publisher = createPublisher({
       check: async () => {
         const checked = await check();
-        if (checked.repository) applied = checked.repository;
+        if (checked.repository) {
+          // Before a point seals by them.
+          await recordKeys.addKinds(personalKinds(checked.repository));
+          applied = checked.repository;
+        }
         return checked;
       },
       setPlaybooks: (next) => risk.setPlaybooks(next),
@@ -283,7 +290,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     });
     closers.add(() => published.close());
     const keyVersions = new Map<string, number>();
-    const privacy = { recordKeys, keyVersions, personalKinds: () => personalKinds(applied) };
+    const privacy = { recordKeys, keyVersions, personalKinds: () => recordKeys.kinds };
     const controlListener = await serveControl({
       retentionClasses,
       address: control,
@@ -337,6 +344,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       connected: () => controlListener.connected(),
       apply: ({ again }) => publisher.apply(by, { started: config, again }),
       risk: risk.engine,
+      forget: risk.forget,
       publishedFolder: folder.published,
       checkpoints: checkpoints.status,
       exports: () => running.status(),

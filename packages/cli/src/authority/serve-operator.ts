@@ -8,6 +8,7 @@ import { publishedLog } from './published-log.ts';
 import { readingNotes } from './reading-notes.ts';
 import type { RecordQuestions } from './record-questions.ts';
 import { recordRoutes } from './record-routes.ts';
+import { recordedEntries } from './recorded-entry.ts';
 import type { Retention } from './retention.ts';
 import { retentionRoutes } from './retention-routes.ts';
 
@@ -15,7 +16,7 @@ import { retentionRoutes } from './retention-routes.ts';
 export async function serveOperator(
   path: string,
   options: OperatorRoutesOptions &
-    Omit<PrivacyRoutesOptions, 'points' | 'holds'> & {
+    Omit<PrivacyRoutesOptions, 'points' | 'holds' | 'recordedEntry'> & {
       readonly publishedFolder: string;
       readonly questions: RecordQuestions;
       readonly retention: Retention;
@@ -29,13 +30,14 @@ export async function serveOperator(
       ...options,
       holds: () => options.retention.holds(),
       points: () => options.identity.points().map(({ name }) => name),
+      recordedEntry: recordedEntries(options),
     }),
   );
   await app.register(
     tileRoutes({ published: (name) => publishedLog(options.publishedFolder, name) }),
   );
   await app.register(readingNotes(options));
-  const operator = { by: options.by, mayStill: async () => true, mayResolve: () => true };
+  const operator = { by: options.by, mayStill: async () => true, mayResolve: async () => true };
   await app.register(recordRoutes({ ...options, reader: () => operator }));
   await app.register(retentionRoutes(options));
   await rm(path, { force: true });

@@ -4,7 +4,6 @@ import { CommandError } from '../command-line/command.ts';
 import { dataFolder, indexFolderOf } from '../data-folder.ts';
 import { findLogs, nameOfCopied } from '../record/find-logs.ts';
 import { originOf } from '../record/log-keys.ts';
-import { personalKindsKept } from '../record/personal-kinds-kept.ts';
 import { withStoredRecordKeys } from '../record/stored-record-keys.ts';
 import { checkpointSource } from './checkpoint-source.ts';
 import { type Found, findIn } from './found.ts';
@@ -63,11 +62,8 @@ export async function askFolder(
           },
         },
       );
-    const byName = await withStoredRecordKeys(root, { env, now }, async (keys, database) => {
-      const namer = {
-        pseudonymsOf: keys.pseudonymsOf,
-        personalTypes: await personalKindsKept(database),
-      };
+    const byName = await withStoredRecordKeys(root, { env, now }, async (keys) => {
+      const namer = { pseudonymsOf: keys.pseudonymsOf, personalTypes: keys.kinds };
       const found = await find(askByName(asked.where, namer));
       return asked.resolve ? withNames(found, keys.open) : found;
     });

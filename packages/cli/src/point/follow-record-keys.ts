@@ -1,4 +1,5 @@
 import { open, readFile, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AuditError,
@@ -6,6 +7,7 @@ import {
   openRecordKeys,
   parseRecordKeys,
   type RecordKeys,
+  recordKeysTag,
 } from '@countersign/audit';
 import { type Dispatcher, request } from 'undici';
 
@@ -14,7 +16,7 @@ const PATH = '/v1/record-keys';
 const ASK_EVERY_MS = 5_000;
 const ASK_AGAIN_MS = 1_000;
 const ANSWER_MS_MAX = 10_000;
-/** A thousand persons erased in one year are about 5 MB. */
+/** A thousand persons erased within a year are 7 MB in each tree of it, and a point has three or four. */
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
 
 /** The record's keys that a point has. */
@@ -39,23 +41,23 @@ export async function followRecordKeys(options: {
   readonly warn: (text: string) => void;
 }): Promise<FollowedRecordKeys> {
   const { file, origin, dispatcher, warn } = options;
-  let current = await readKept(file, warn);
+  let held = await readKept(file, warn);
   const closed = new AbortController();
   const ask = async (): Promise<void> => {
     const signal = AbortSignal.any([closed.signal, AbortSignal.timeout(ANSWER_MS_MAX)]);
-    const headers = current ? { 'if-none-match': `"${current.version}"` } : {};
+    const headers = held ? { 'if-none-match': held.tag } : {};
     const answer = await request(`${origin}${PATH}`, { dispatcher, headers, signal });
     if (answer.statusCode === 304) return answer.body.dump();
     const text = await boundedText(answer.body);
     if (answer.statusCode !== 200) throw new Error(`found status ${answer.statusCode}`);
     const keys = parseRecordKeys(JSON.parse(text));
-    const next = openRecordKeys(keys);
+    const next = heldOf(keys);
     await keep(file, keys);
-    current = next;
+    held = next;
     // Tells the authority that what it destroyed is gone here, too.
     await request(`${origin}${PATH}`, {
       dispatcher,
-      headers: { 'if-none-match': `"${next.version}"` },
+      headers: { 'if-none-match': next.tag },
       signal,
     }).then(({ body }) => body.dump());
   };
@@ -73,7 +75,7 @@ export async function followRecordKeys(options: {
         if (!isFailing) warn(`the record's keys did not come: ${(error as Error).message}`);
         isFailing = true;
       }
-      const waitMs = current && !isFailing ? ASK_EVERY_MS : ASK_AGAIN_MS;
+      const waitMs = held && !isFailing ? ASK_EVERY_MS : ASK_AGAIN_MS;
       const signal = AbortSignal.any([closed.signal, woken.signal]);
       await sleep(waitMs, undefined, { signal }).catch(() => {});
     }
@@ -85,7 +87,7 @@ export async function followRecordKeys(options: {
   });
   const following = follow();
   return {
-    current: () => current,
+    current: () => held?.keys,
     askNow: () => woken.abort(),
     async close() {
       closed.abort();
@@ -94,10 +96,17 @@ export async function followRecordKeys(options: {
   };
 }
 
-async function readKept(
-  file: string,
-  warn: (text: string) => void,
-): Promise<OpenRecordKeys | undefined> {
+interface Held {
+  readonly keys: OpenRecordKeys;
+  /** What the authority is told that the point has. */
+  readonly tag: string;
+}
+
+function heldOf(keys: RecordKeys): Held {
+  return { keys: openRecordKeys(keys), tag: recordKeysTag(keys) };
+}
+
+async function readKept(file: string, warn: (text: string) => void): Promise<Held | undefined> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
@@ -106,7 +115,7 @@ async function readKept(
     throw error;
   }
   try {
-    return openRecordKeys(parseRecordKeys(JSON.parse(text)));
+    return heldOf(parseRecordKeys(JSON.parse(text)));
   } catch (error) {
     if (!(error instanceof AuditError) && !(error instanceof SyntaxError)) throw error;
     // They come anew from the authority; until then nothing about a person can be written.
@@ -125,6 +134,9 @@ async function keep(file: string, keys: RecordKeys): Promise<void> {
     await handle.close();
   }
   await rename(half, file);
+  // Else a loss of power could bring back what the authority is told is gone.
+  const folder = await open(dirname(file));
+  await folder.sync().finally(() => folder.close());
 }
 
 async function boundedText(body: AsyncIterable<Uint8Array>): Promise<string> {

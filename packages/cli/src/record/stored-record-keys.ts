@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { openRecordKeyStore, type RecordKeyStore } from '@countersign/audit';
 import { openKeyring } from '@countersign/identity';
-import { type Database, openDatabase } from '@countersign/state';
+import { openDatabase } from '@countersign/state';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
 import { readPassphrase } from '../passphrase.ts';
@@ -19,7 +19,7 @@ export async function withStoredRecordKeys<T>(
     readonly env: Readonly<Record<string, string | undefined>>;
     readonly now: () => number;
   },
-  work: (keys: RecordKeyStore, database: Database) => Promise<T>,
+  work: (keys: RecordKeyStore) => Promise<T>,
 ): Promise<T | undefined> {
   const folder = dataFolder(dataRoot);
   if (!existsSync(folder.stateFile) || !existsSync(folder.keysFolder)) return undefined;
@@ -38,7 +38,7 @@ export async function withStoredRecordKeys<T>(
   const database = openDatabase({ file: folder.stateFile });
   try {
     const keys = await openRecordKeyStore({ database, secret, now: options.now });
-    return await work(keys, database);
+    return await work(keys);
   } finally {
     await database.close();
   }
