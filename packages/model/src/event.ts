@@ -17,7 +17,7 @@ const sealedPart = z.object({
   /** The tree of keys: writer, quarter and retention class, such as `edge/2026q4/evidence`. */
   key: z.string().max(200),
   /** Pseudonyms, behind `~` how often the person had been erased. Without the key of any of them the part is lost. */
-  persons: z.array(z.string().max(64)).min(1).max(64),
+  persons: z.array(z.string().max(64)).min(1).max(16),
   /** Salt, commitment, ciphertext and tag; base64url. */
   data: z.string().max(65_535),
 });

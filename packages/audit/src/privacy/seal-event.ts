@@ -33,7 +33,7 @@ export type Sealer = (event: Event) => Event;
 
 const NAMES_MAX = 20_000;
 /** Persons of a part, by the contract of events. */
-const PERSONS_MAX = 64;
+const PERSONS_MAX = 16;
 
 /**
  * Makes a {@link Sealer}. An event that names no person stays as it is.

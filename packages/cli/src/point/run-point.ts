@@ -7,6 +7,7 @@ import {
   diskMeter,
   measureLog,
   openRollingLog,
+  type Sealer,
   shardFolders,
 } from '@countersign/audit';
 import { createCedarEngine } from '@countersign/cedar';
@@ -105,9 +106,11 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
     });
     closers.add(() => log.close());
     measureLog(log, metrics);
+    // Before there are keys nothing happens that names a person.
+    let seal: Sealer = (event) => event;
     const alarm = (kind: string, detail: string): void => {
       warn(`alarm ${kind}: ${detail}`);
-      appendAlarm(log, { alarm: kind, detail, at: now() }, warn);
+      appendAlarm(log, { alarm: kind, detail, at: now() }, { seal: (event) => seal(event), warn });
     };
     tellShard = (detail) => alarm('log-shard', detail);
     const watched = throttleRepeats<'clock-offset' | 'log-queue-long' | 'log-uncollected'>({
@@ -240,6 +243,11 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
     }
 
     const config = await configOf(name, { kind: options.kind, replica, heard: heard.promise });
+    seal = createSealer({
+      holder: name,
+      keys: recordKeys.current,
+      isPersonal: personalTypes(() => replica.point.bundle),
+    });
     const point = createEnforcementPoint({
       name,
       spiffeId,
@@ -247,11 +255,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       config,
       replica,
       log,
-      seal: createSealer({
-        holder: name,
-        keys: recordKeys.current,
-        isPersonal: personalTypes(() => replica.point.bundle),
-      }),
+      seal,
       workload,
       transactionSigner: {
         kid: transactionJwk.kid,
@@ -330,7 +334,7 @@ async function atMost(milliseconds: number, promise: Promise<void>): Promise<voi
 function appendAlarm(
   log: Log,
   { alarm, detail, at }: { alarm: string; detail: string; at: number },
-  warn: (text: string) => void,
+  { seal, warn }: { readonly seal: Sealer; readonly warn: (text: string) => void },
 ): void {
   const event: Event = {
     v: EVENT_VERSION,
@@ -344,7 +348,7 @@ function appendAlarm(
     detail: detail.slice(0, 1000),
   };
   try {
-    log.append(encodeEvent(event));
+    log.append(encodeEvent(seal(event)));
   } catch (error) {
     warn(`the alarm was not recorded: ${(error as Error).message}`);
   }
