@@ -22,6 +22,7 @@ export {
 } from './entered-checkpoints.ts';
 export { checkEventEntries, type EventEvidenceOptions } from './evidence/check-event-entries.ts';
 export type { EvidenceStory } from './evidence/evidence-story.ts';
+export { type FoundCheckpoint, findEntered } from './evidence/find-entered.ts';
 export {
   type BroughtAlong,
   type EvidenceFinding,

@@ -67,6 +67,7 @@ async function serving(options: { readonly isPublished?: boolean } = {}) {
       },
       verifierKey: (name) => logs.get(name)?.vkey,
       defaultLog: () => 'edge',
+      cosigned: () => undefined,
     }),
   );
   onTestFinished(async () => {

@@ -59,6 +59,7 @@ beforeEach(async () => {
       publishNow: async () => undefined,
       verifierKey: () => undefined,
       defaultLog: () => undefined,
+      cosigned: () => undefined,
       questions,
       recordKeys: { pseudonymsOf: () => [] } as unknown as RecordKeyStore,
       personalKinds: () => [],

@@ -138,6 +138,51 @@ test('has the checkpoints of all logs cosigned by the witnesses that are there, 
   expect(configured.code).toBe(0);
 }, 60_000);
 
+test('evidence of an event says which witnesses cosigned it, through the log of checkpoints', async () => {
+  const running = await authority();
+  const file = join(folder.path, 'evidence.json');
+  const make = async () => {
+    await countersign(['ledger', 'evidence', '0', '--log', 'authority', '-d', data, '-o', file]);
+    return JSON.parse(await readFile(file, 'utf8')) as { entries: { role: string }[] };
+  };
+  // Published seconds after it was cosigned.
+  await until(make, ({ entries }) => entries.some(({ role }) => role === 'entered'));
+  await running.stop();
+  const key = join(data, 'authority/log/vkey');
+  const verify = async (by: readonly (typeof witnesses)[0][]) => {
+    const keys = by.flatMap(({ vkeys }) => vkeys.flatMap((each) => ['--witness', each]));
+    const words = ['ledger', 'verify', '--evidence', file, '--vkey', key, ...keys, '--json'];
+    const { code, out } = await countersign(words);
+    const { checks } = JSON.parse(out) as {
+      checks: { role: string; part: string; result: string; detail: string }[];
+    };
+    const found = checks.filter(({ part }) => part === 'witness');
+    return { code, found: found.map(({ role, result }) => `${role} ${result}`), checks };
+  };
+  const good = await verify(witnesses.slice(0, 2));
+  expect([good.code, good.found]).toEqual([0, ['subject good', 'subject good']]);
+  expect(good.checks).toContainEqual(
+    expect.objectContaining({
+      part: 'witness',
+      detail: expect.stringMatching(
+        /^entered in 'bank\.example\/authority\/checkpoints' at \d+, which is signed by 'w1\.example'/,
+      ),
+    }),
+  );
+  const absent = await verify(witnesses);
+  expect([absent.code, absent.found.toSorted()]).toEqual([
+    1,
+    ['subject bad', 'subject good', 'subject good'],
+  ]);
+  // Without witnesses nobody asks what only they speak for.
+  expect(await verify([])).toMatchObject({ code: 0, found: [] });
+  const text = await readFile(file, 'utf8');
+  const cut = JSON.parse(text) as { entries: { role: string }[] };
+  cut.entries = cut.entries.filter(({ role }) => role !== 'entered');
+  await writeFile(file, `${JSON.stringify(cut, undefined, 2)}\n`);
+  expect((await verify(witnesses.slice(0, 2))).found).toEqual(['subject bad', 'subject bad']);
+}, 60_000);
+
 test('a log of checkpoints that was put back from a backup is found by itself and by its witnesses', async () => {
   await rm(join(data, 'authority/checkpoints'), { recursive: true });
   await cp(join(folder.path, 'backup'), join(data, 'authority/checkpoints'), { recursive: true });

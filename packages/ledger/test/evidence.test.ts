@@ -1,9 +1,12 @@
 import {
   type Evidence,
   type EvidenceCheck,
+  type EvidenceEntry,
   ed25519NoteSigner,
+  formatCheckpoint,
   formatEvidence,
   LedgerError,
+  leafHash,
   nodeDisk,
   openNote,
   parseEvidence,
@@ -194,6 +197,50 @@ describe('evidence of an entry', () => {
     expect(found.checks).toContainEqual(
       expect.objectContaining({ part: 'witness', result: 'good' }),
     );
+  });
+
+  test('takes the word of witnesses for a log that entered the checkpoint, and for that text alone', async () => {
+    const proven = must(evidence.entries[0]);
+    const own = { name: 'checkpoints', privateKey: fixedKey(8) };
+    const witnessKey = fixedKey(7);
+    const witnesses = [parseVerifierKey(verifierKey('witness', witnessKey))];
+    /** A log of checkpoints with one entry, cosigned. */
+    const entered = async (note: string, role = 'entered'): Promise<EvidenceEntry> => {
+      const entry = Buffer.from(note);
+      const leaf = leafHash(entry);
+      const text = formatCheckpoint({ origin: own.name, size: 1, root: leaf });
+      const signed = await signNote(text, ed25519NoteSigner(own));
+      const by = ed25519NoteSigner({ name: 'witness', privateKey: witnessKey });
+      const line = (await signNote(text, by)).slice(text.length + 1);
+      const checkpoint = `${signed}${line}`;
+      return { role, index: 0, entry, leaf, proof: [], checkpoint, timestamps: [] };
+    };
+    const known = [...verifiers, parseVerifierKey(verifierKey(own.name, own.privateKey))];
+    const found = async (more: readonly EvidenceEntry[], options = { verifiers: known }) =>
+      verifyEvidence({ ...evidence, entries: [proven, ...more] }, { ...options, witnesses });
+    const good = await entered(proven.checkpoint);
+    expect((await found([good])).ok).toBe(true);
+    // What nobody's key proves is entered nowhere.
+    expect((await found([good], { verifiers: [...verifiers] })).result).not.toBe('good');
+    const another = await found([await entered(`${proven.checkpoint}\n`)]);
+    expect(badParts(another.checks).toSorted()).toEqual(['entered', 'witness']);
+    const unsigned = { ...good, checkpoint: good.checkpoint.split('\n').slice(0, -2).join('\n') };
+    expect(
+      badParts((await found([{ ...unsigned, checkpoint: `${unsigned.checkpoint}\n` }])).checks),
+    ).toEqual(['witness']);
+    // As an entry it supports nothing: its reader is not asked about it.
+    const asked: string[] = [];
+    verifyEvidence(
+      { ...evidence, entries: [proven, good] },
+      {
+        ...{ verifiers: known, witnesses },
+        checkEntries: (entries) => {
+          asked.push(...entries.map(({ role }) => role));
+          return [];
+        },
+      },
+    );
+    expect(asked).toEqual(['subject']);
   });
 
   test('counts a timestamp only when somebody looked at it', () => {

@@ -1,12 +1,15 @@
 import {
+  type Evidence,
   type EvidenceReport,
   LedgerError,
   parseCosignerKey,
   parseEvidence,
   parseVerifierKey,
+  renameVerifierKey,
   timestampChecker,
   verifyEvidence,
 } from '@countersign/ledger';
+import { logOfShard } from '../shards/shard-name.ts';
 import { checkEventEntries, type EventEvidenceOptions } from './check-event-entries.ts';
 import { type EvidenceStory, evidenceStory } from './evidence-story.ts';
 
@@ -37,7 +40,8 @@ export interface EvidenceFinding extends EvidenceReport {
  */
 export function verifyEventEvidence(text: string, brought: BroughtAlong = {}): EvidenceFinding {
   const { logKeys = [], witnessKeys = [], timestampAuthorities = [] } = brought;
-  const verifiers = logKeys.map(parseVerifierKey);
+  // A key that is none ends it here, before anything is told of the file.
+  for (const key of logKeys) parseVerifierKey(key);
   const witnesses = witnessKeys.map(parseCosignerKey);
   const checkTimestamp =
     timestampAuthorities.length > 0 ? timestampChecker(timestampAuthorities) : undefined;
@@ -45,6 +49,7 @@ export function verifyEventEvidence(text: string, brought: BroughtAlong = {}): E
   if (typeof evidence === 'string') {
     return { ok: false, result: 'bad', malformed: evidence, checks: [] };
   }
+  const verifiers = keysFor(evidence, logKeys).map(parseVerifierKey);
   const report = verifyEvidence(evidence, {
     verifiers,
     witnesses,
@@ -63,4 +68,22 @@ function parse(text: string): ReturnType<typeof parseEvidence> | string {
     if (error instanceof LedgerError) return error.message;
     throw error;
   }
+}
+
+/**
+ * The keys that were brought along, for the file's logs: a log's shards and, of the authority, its log of checkpoints are
+ * signed with the log's own key, each under its own name.
+ */
+function keysFor({ entries }: Evidence, logKeys: readonly string[]): readonly string[] {
+  const origins = new Set(
+    entries.map(({ checkpoint }) => checkpoint.slice(0, checkpoint.indexOf('\n'))),
+  );
+  const derived = logKeys.flatMap((key) => {
+    const { name } = parseVerifierKey(key);
+    const isOf = (origin: string): boolean =>
+      (origin !== name && logOfShard(origin) === name) ||
+      (name.endsWith('/authority') && origin === `${name}/checkpoints`);
+    return [...origins].filter(isOf).map((origin) => renameVerifierKey(key, origin));
+  });
+  return [...logKeys, ...derived];
 }

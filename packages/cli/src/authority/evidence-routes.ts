@@ -1,4 +1,4 @@
-import { logOfShard, type RecordKeyStore } from '@countersign/audit';
+import { findEntered, logOfShard, type RecordKeyStore } from '@countersign/audit';
 import {
   type FetchTile,
   LedgerError,
@@ -10,6 +10,7 @@ import type { FastifyError, FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import {
   AUTHENTICATOR_ACTIONS,
+  CHECKPOINTS,
   type EventPlace,
   type EvidenceSource,
   gatherEvidence,
@@ -49,6 +50,8 @@ export interface EvidenceRoutesOptions {
   readonly verifierKey: (log: string) => string | undefined;
   /** The log that is meant when none is named: the first gateway's newest shard. */
   readonly defaultLog: () => string | undefined;
+  /** The last checkpoint of the log of checkpoints that witnesses cosigned. */
+  readonly cosigned: () => string | undefined;
 }
 
 /**
@@ -141,6 +144,15 @@ function publishedEvidence(options: EvidenceRoutesOptions): EvidenceSource {
         ...{ log: 'authority', order: 'newest', toMs: before.at + 1 },
         fits: (event) => isCredential(event, thumbprint, before),
       });
+    },
+    async enteredOf(log, index) {
+      const cosigned = options.cosigned();
+      const read = published(CHECKPOINTS);
+      if (cosigned === undefined || read === undefined) return undefined;
+      const verifiers = [parseVerifierKey(verifierKey(CHECKPOINTS))];
+      const origin = parseVerifierKey(verifierKey(log)).name;
+      const found = await findEntered(read, { verifiers, cosigned, origin, index });
+      return found && { ...found, cosigned };
     },
     async authenticatorOf(before, fits) {
       await questions.catchUp();

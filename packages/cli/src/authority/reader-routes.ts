@@ -14,7 +14,7 @@ import { type QuestionReader, recordRoutes } from './record-routes.ts';
 
 /** What the routes need. */
 export interface ReaderRoutesOptions
-  extends Pick<EvidenceRoutesOptions, 'publishNow' | 'verifierKey' | 'defaultLog'> {
+  extends Pick<EvidenceRoutesOptions, 'publishNow' | 'verifierKey' | 'defaultLog' | 'cosigned'> {
   readonly access: RecordAccess;
   readonly peer: (request: FastifyRequest) => ControlPeer | undefined;
   readonly questions: RecordQuestions;

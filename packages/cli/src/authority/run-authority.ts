@@ -299,9 +299,12 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       readers: () => applied.config.record.readers,
       publishNow: (name) => published.publishNow(name),
       verifierKey: (name) =>
-        isOwnShard(name)
-          ? renameVerifierKey(logVerifierKey, shardName(origin, parseShardName(name)?.period))
-          : collector.point(name)?.verifierKey,
+        name === 'checkpoints'
+          ? checkpoints.log().verifierKey
+          : isOwnShard(name)
+            ? renameVerifierKey(logVerifierKey, shardName(origin, parseShardName(name)?.period))
+            : collector.point(name)?.verifierKey,
+      cosigned: () => checkpoints.status().cosigned?.note,
       defaultLog() {
         const gateway = applied.config.points.find(({ kind }) => kind === 'gateway')?.name;
         return gateway && shardsOf(collector, gateway).at(-1);

@@ -33,7 +33,7 @@ export interface ControlListener {
 
 /** What it serves. */
 export interface ControlListenerOptions
-  extends Pick<ReaderRoutesOptions, 'publishNow' | 'verifierKey' | 'defaultLog'> {
+  extends Pick<ReaderRoutesOptions, 'publishNow' | 'verifierKey' | 'defaultLog' | 'cosigned'> {
   readonly address: HostPort;
   readonly own: OwnSvid;
   readonly identity: Identity;

@@ -76,6 +76,7 @@ export async function proveKeptOverNetwork(
         outcomeOf: async () => undefined,
         credentialOf: async () => undefined,
         authenticatorOf: async () => undefined,
+        enteredOf: async () => undefined,
       },
       asked,
     );

@@ -1,5 +1,6 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { logOfShard } from '@countersign/audit';
+import { findEntered, logOfShard } from '@countersign/audit';
 import {
   LedgerError,
   nodeDisk,
@@ -16,6 +17,7 @@ import { CommandError, UsageError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
 import { type FoundLog, nameOfCopied } from './find-logs.ts';
 import {
+  CHECKPOINTS,
   type EventPlace,
   type EvidenceSource,
   eventOf,
@@ -69,6 +71,25 @@ export function folderEvidence(root: string, found: readonly FoundLog[]): Eviden
       // The newest shard first: certificates live for hours.
       return findIn(authority.toReversed(), { from: () => 0, fits });
     },
+    async enteredOf(name, index) {
+      const own = logs.get(CHECKPOINTS);
+      const log = logs.get(name);
+      if (!own?.cosigned || !log) return undefined;
+      const cosigned = await readIfThere(own.cosigned);
+      if (cosigned === undefined) return undefined;
+      const { read } = tileFolder(join(dataFolder(root).published, CHECKPOINTS));
+      try {
+        const found = await findEntered(read, {
+          verifiers: [parseVerifierKey(own.key.text)],
+          ...{ cosigned, index, origin: parseVerifierKey(log.key.text).name },
+        });
+        return found && { ...found, cosigned };
+      } catch (error) {
+        // Evidence without witnesses is evidence; `ledger verify` tells what is wrong there.
+        if (error instanceof LedgerError) return undefined;
+        throw error;
+      }
+    },
     async authenticatorOf(before, fits) {
       const authority = [...logs.values()].filter(({ name }) => logOfShard(name) === 'authority');
       for (const log of authority.toReversed()) {
@@ -109,7 +130,17 @@ export function keptEvidence(
     outcomeOf: async () => undefined,
     credentialOf: async () => undefined,
     authenticatorOf: async () => undefined,
+    enteredOf: async () => undefined,
   };
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 function isKeyed(log: FoundLog): log is KeyedLog {

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { revealByOpenings } from '@countersign/audit';
+import { type FoundCheckpoint, revealByOpenings } from '@countersign/audit';
 import { type EvidenceEntry, formatEvidence } from '@countersign/ledger';
 import { decodeEvent, type Event, encodeEvent, ModelError } from '@countersign/model';
 
@@ -22,6 +22,14 @@ export interface EvidenceSource {
   outcomeOf(log: string, decision: Event): Promise<EventPlace | undefined>;
   /** Where the authority's log tells whose a certificate is, if it did before `event`. */
   credentialOf(thumbprint: string, event: Event): Promise<EventPlace | undefined>;
+  /**
+   * The first cosigned checkpoint of a log that covers an entry, and the cosigned one of the log of checkpoints that it stands
+   * in; nothing without witnesses, or before they came as far.
+   */
+  enteredOf(
+    log: string,
+    index: number,
+  ): Promise<(FoundCheckpoint & { readonly cosigned: string }) | undefined>;
   /** Where the authority's log told last, until `event`, of an authenticator that fits. */
   authenticatorOf(
     event: Event,
@@ -56,21 +64,29 @@ export async function gatherEvidence(
   source: EvidenceSource,
   { log, index, checkpoint, timestamps = [], open }: EvidenceRequest,
 ): Promise<GatheredEvidence> {
-  const kept = checkpoint === undefined ? {} : { checkpoint };
   const opened = async (proven: EvidenceEntry): Promise<EvidenceEntry> => {
     if (!open || eventOf(proven.entry)?.sealed === undefined) return proven;
     return { ...proven, openings: await open(proven.entry) };
   };
-  const proven = await opened(await source.prove(log, { index, role: 'subject', ...kept }));
-  const entries: EvidenceEntry[] = [{ ...proven, timestamps }];
-  const logs = new Set([log]);
-  const add = async (place: EventPlace | undefined, role: string): Promise<void> => {
-    if (place === undefined) return;
-    entries.push(await opened(await source.prove(place.log, { index: place.index, role })));
+  const entries: EvidenceEntry[] = [];
+  const entered = new Map<string, FoundCheckpoint & { readonly cosigned: string }>();
+  const logs = new Set<string>();
+  /** Proves an entry under a checkpoint that witnesses cosigned, if there is one, or else under the last. */
+  const prove = async (place: EventPlace, role: string, kept = ''): Promise<EvidenceEntry> => {
+    const cosigned = kept === '' ? await source.enteredOf(place.log, place.index) : undefined;
+    const note = kept || cosigned?.note;
+    if (cosigned) entered.set(cosigned.note, cosigned);
     logs.add(place.log);
+    const asked = { index: place.index, role, ...(note !== undefined && { checkpoint: note }) };
+    return await opened(await source.prove(place.log, asked));
   };
-  const sealed = eventOf(proven.entry);
-  const event = sealed && revealByOpenings(sealed, proven.openings ?? []).event;
+  const add = async (place: EventPlace | undefined, role: string): Promise<void> => {
+    if (place !== undefined) entries.push(await prove(place, role));
+  };
+  const subject = await prove({ log, index }, 'subject', checkpoint);
+  entries.push({ ...subject, timestamps });
+  const sealed = eventOf(subject.entry);
+  const event = sealed && revealByOpenings(sealed, subject.openings ?? []).event;
   if (event?.kind === 'decision') {
     await add(await source.outcomeOf(log, event), 'outcome');
     const { credentialId } = event.assertion ?? {};
@@ -89,12 +105,23 @@ export async function gatherEvidence(
       await add(await source.credentialOf(thumbprint, event), 'credential');
     }
   }
+  let number = 0;
+  for (const { index: at, cosigned } of entered.values()) {
+    number += 1;
+    const role = number === 1 ? 'entered' : `entered-${number}`;
+    const asked = { index: at, role, checkpoint: cosigned };
+    entries.push(await source.prove(CHECKPOINTS, asked));
+    logs.add(CHECKPOINTS);
+  }
   const verifierKeys = [...new Set([...logs].map((each) => source.verifierKey(each)))];
   return {
     text: formatEvidence({ entries, verifierKeys }),
     roles: entries.map(({ role }) => role),
   };
 }
+
+/** What the log of checkpoints is called beside the others. */
+export const CHECKPOINTS = 'checkpoints';
 
 /** Whether an event tells that the certificate of a thumbprint is somebody's. */
 export function isCredential(event: Event, thumbprint: string, before: Event): boolean {

@@ -52,8 +52,18 @@ export function verifyEvidence(
   }
   const verifiers = isBrought ? (options.verifiers ?? []) : ownKeys;
   checkRoles(entries, checks);
-  const proven = entries.map((entry) => checkEntry(entry, verifiers, options, checks));
-  checks.push(...(options.checkEntries?.(proven) ?? []));
+  const { witnesses = [] } = options;
+  const told: VerifiedEvidenceEntry[] = [];
+  const entered: EnteredCheckpoint[] = [];
+  for (const evidence of entries) {
+    // What only witnesses speak for is nobody's business who trusts none.
+    if (isEntered(evidence) && witnesses.length === 0) continue;
+    const entry = checkEntry(evidence, verifiers, options, checks);
+    if (!isEntered(evidence)) told.push(entry);
+    else if (entry.isProven) entered.push({ evidence, entry });
+  }
+  if (witnesses.length > 0) checkWitnesses(entries, { witnesses, entered }, checks);
+  checks.push(...(options.checkEntries?.(told) ?? []));
   const result = resultOf(checks);
   return { ok: result === 'good', result, checks };
 }
@@ -100,9 +110,6 @@ function checkEntry(
   const found = checkCheckpoint(evidence, verifiers, add);
   const isProven = found !== undefined && checkInclusion(evidence, found, add);
   if (found === undefined) add('proof', 'unknown', 'no checkpoint to prove it by');
-  for (const keys of Map.groupBy(options.witnesses ?? [], ({ name }) => name).values()) {
-    checkNote(evidence.checkpoint, keys, 'witness', add);
-  }
   const note = Buffer.from(evidence.checkpoint);
   for (const token of evidence.timestamps) {
     const { result, detail } = options.checkTimestamp?.(token, note) ?? {
@@ -114,6 +121,57 @@ function checkEntry(
   const { openings = [] } = evidence;
   const origin = isProven ? found.checkpoint.origin : '';
   return { role, index, entry, openings, origin, isProven };
+}
+
+/** A checkpoint of another entry, as an entry of a log of checkpoints: witnesses cosign that log instead of each. */
+interface EnteredCheckpoint {
+  readonly evidence: EvidenceEntry;
+  readonly entry: VerifiedEvidenceEntry;
+}
+
+/** Roles of such entries: `entered`, `entered-2` and so on. */
+const ENTERED = /^entered(?:-[1-9][0-9]?)?$/;
+
+function isEntered({ role }: EvidenceEntry): boolean {
+  return ENTERED.test(role);
+}
+
+/**
+ * Each checkpoint must be cosigned by every witness: itself, or as an entry of a log whose checkpoint they cosigned.
+ */
+function checkWitnesses(
+  entries: readonly EvidenceEntry[],
+  options: {
+    readonly witnesses: readonly NoteVerifier[];
+    readonly entered: readonly EnteredCheckpoint[];
+  },
+  checks: EvidenceCheck[],
+): void {
+  const groups = [...Map.groupBy(options.witnesses, ({ name }) => name).values()];
+  for (const evidence of entries) {
+    const { role, checkpoint } = evidence;
+    const add: Add = (part, result, detail) => checks.push({ role, part, result, detail });
+    if (isEntered(evidence)) {
+      const isAnothers = entries.some((each) => !isEntered(each) && isSameText(each, evidence));
+      if (!isAnothers) add('entered', 'bad', 'it is the checkpoint of no other entry here');
+      continue;
+    }
+    const by = options.entered.find((each) => isSameText(evidence, each.evidence));
+    for (const keys of groups) {
+      if (by === undefined) checkNote(checkpoint, keys, 'witness', add);
+      else {
+        const { origin, index } = by.entry;
+        const where = `entered in '${origin}' at ${index}, which is `;
+        const addEntered: Add = (part, result, detail) => add(part, result, `${where}${detail}`);
+        checkNote(by.evidence.checkpoint, keys, 'witness', addEntered);
+      }
+    }
+  }
+}
+
+/** Whether what was entered is the checkpoint of an entry, to the last byte. */
+function isSameText({ checkpoint }: EvidenceEntry, { entry }: EvidenceEntry): boolean {
+  return Buffer.compare(Buffer.from(checkpoint), entry) === 0;
 }
 
 type Add = (part: string, result: EvidenceCheck['result'], detail: string) => void;
