@@ -17,6 +17,8 @@ export interface WorkloadPorts {
   /** Keeps a renewed identity for the next start. */
   keep(renewed: IdentityDocument): Promise<void>;
   onFailure(error: Error): void;
+  /** Called once, when the workload is closed. */
+  onClosed?(): void;
   readonly now: () => number;
 }
 
@@ -29,6 +31,7 @@ export class RunningWorkload implements Workload {
   #failures = 0;
   #lastFailure: Error | undefined;
   #isClosed = false;
+  #suspended: SdkError | undefined;
   #cancelRenewal: () => void = () => undefined;
   #cancelExpiry: () => void = () => undefined;
 
@@ -82,7 +85,30 @@ export class RunningWorkload implements Workload {
     return dispatcher;
   }
 
+  /** Takes a newer identity that came by itself; also after {@link suspend}. */
+  accept(renewed: IdentityDocument): void {
+    if (this.#isClosed) return;
+    this.#suspended = undefined;
+    this.#rotate(renewed);
+  }
+
+  /** The identity was taken away: connections end, and calls fail until another is accepted. */
+  suspend(cause: Error): void {
+    if (this.#isClosed || this.#suspended) return;
+    this.#suspended = new SdkError(
+      'ERR_SDK_NO_IDENTITY',
+      `could not act as ${this.spiffeId}: found the identity taken away: ${cause.message}`,
+      { cause },
+    );
+    this.#cancelRenewal();
+    for (const dispatcher of this.#dispatchers.values()) {
+      dispatcher.abort(this.#suspended).catch((error: Error) => this.#ports.onFailure(error));
+    }
+    this.#ports.onFailure(this.#suspended);
+  }
+
   async close(): Promise<void> {
+    if (!this.#isClosed) this.#ports.onClosed?.();
     this.#isClosed = true;
     this.#cancelRenewal();
     this.#cancelExpiry();
@@ -166,6 +192,7 @@ export class RunningWorkload implements Workload {
 
   #current(): IdentityDocument {
     this.#refuseClosed();
+    if (this.#suspended) throw this.#suspended;
     if (this.#ports.now() > this.#identity.notAfterMs) throw this.#expired();
     return this.#identity;
   }

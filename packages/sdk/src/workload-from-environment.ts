@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { connectWorkload } from './connect-workload.ts';
 import { SdkError } from './sdk-error.ts';
+import { workloadFromApi } from './source-workload.ts';
 import type { Workload, WorkloadOptions } from './workload.ts';
 
 /**
@@ -12,6 +13,9 @@ import type { Workload, WorkloadOptions } from './workload.ts';
  * - `COUNTERSIGN_JOIN_TOKEN`, or `COUNTERSIGN_JOIN_TOKEN_FILE`: needed for the first start only; the file may be absent later
  * - `COUNTERSIGN_SVID_FOLDER` where SVID and key are kept; without it they are in memory only
  *
+ * Without these, `SPIFFE_ENDPOINT_SOCKET` names the Workload API of the host, and nothing else is needed
+ * ({@link workloadFromApi}); `COUNTERSIGN_SPIFFE_ID` says which identity to be, where the process has several.
+ *
  * The authority is `spiffe://<trust domain>/workload/countersign/authority`.
  *
  * @param options what else {@link connectWorkload} takes
@@ -21,6 +25,17 @@ export async function workloadFromEnvironment(
   environment: Readonly<Record<string, string | undefined>> = process.env,
   options: Pick<WorkloadOptions, 'extra' | 'onFailure' | 'now'> = {},
 ): Promise<Workload> {
+  const endpoint = environment['SPIFFE_ENDPOINT_SOCKET'];
+  if (endpoint && !environment['COUNTERSIGN_TRUST']) {
+    const { onFailure, now } = options;
+    const spiffeId = environment['COUNTERSIGN_SPIFFE_ID'];
+    return workloadFromApi({
+      endpoint,
+      ...(spiffeId && { spiffeId }),
+      ...(onFailure && { onFailure }),
+      ...(now && { now }),
+    });
+  }
   const trust = await readTrust(required(environment, 'COUNTERSIGN_TRUST'));
   const joinToken = await readJoinToken(environment);
   const folder = environment['COUNTERSIGN_SVID_FOLDER'];
