@@ -150,6 +150,7 @@ test('a removal that is cut at any step goes on, and ends with everything remove
   const { calls, applied, left: keysLeft } = await whole.apply();
   const destroyed = [
     ...['2017q1/evidence', '2017q1/reads', '2017q2/evidence', '2017q2/reads'],
+    ...['2017q3/evidence', '2017q3/reads'],
     'pseudonyms/2017',
   ];
   expect(applied).toMatchObject({ removed: ['authority'], left: [], destroyed });
