@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs';
 import { chmod, chown, mkdir, rm } from 'node:fs/promises';
 import type { Server, Socket } from 'node:net';
 import { dirname } from 'node:path';
@@ -7,6 +8,7 @@ import {
   IdentityError,
   loadPeerCredentials,
   type ReadPeerCredentials,
+  type Selectors,
 } from '@countersign/identity';
 import { connectWorkload } from '@countersign/sdk';
 import { createWorkloadServer } from '@countersign/spiffe';
@@ -21,6 +23,8 @@ import { serveNodeOperator } from './serve-node-operator.ts';
 
 /** `sun_path` of Linux is 108 bytes with its end. */
 const SOCKET_PATH_BYTES_MAX = 107;
+/** Of all processes of one user; each has a connection or two. */
+const CONNECTIONS_OF_ONE_USER_MAX = 1000;
 const RETRY_MS = { first: 500, max: 10_000 } as const;
 /** Entries end by the clock. */
 const LOOK_EVERY_MS = 1000;
@@ -99,13 +103,10 @@ export async function runNode(options: RunNodeOptions): Promise<RunningNode> {
     closers.add(() => clearInterval(expiry));
 
     const attestor = createProcessAttestor({
-      wantsHash: () =>
-        source
-          .entries()
-          .some(({ selectors }) =>
-            selectors.flat().some((each) => each.startsWith('unix:sha256:')),
-          ),
+      wantsHash: (found) =>
+        source.entries().some(({ selectors }) => selectors.some((each) => isHashLeft(each, found))),
     });
+    const connections = new ConnectionCount(CONNECTIONS_OF_ONE_USER_MAX);
     const attestBy =
       (name?: string) =>
       async (socket: Socket): Promise<NodeCaller> => {
@@ -113,6 +114,14 @@ export async function runNode(options: RunNodeOptions): Promise<RunningNode> {
         const peer = credentials?.(socket);
         if (!credentials && name !== undefined) return { selectors: new Set(own) };
         if (!peer) throw new Error('found a connection without credentials');
+        // Each takes descriptors: one user must not take them from all others.
+        if (!connections.enter(peer.uid, socket)) {
+          socket.destroy();
+          if (peer.pidfd !== undefined) closeSync(peer.pidfd);
+          throw new Error(
+            `found more than ${CONNECTIONS_OF_ONE_USER_MAX} connections of uid ${peer.uid}`,
+          );
+        }
         const process = await attestor.attest(peer);
         socket.once('close', () => void process.close());
         return { process, selectors: new Set([...process.selectors, ...own]) };
@@ -143,6 +152,35 @@ export async function runNode(options: RunNodeOptions): Promise<RunningNode> {
   } catch (error) {
     await closers.closeAll();
     throw error;
+  }
+}
+
+/** Whether all that is missing of an alternative is what the executable hashes to. */
+function isHashLeft(selectors: readonly string[], found: Selectors): boolean {
+  const missing = selectors.filter((selector) => !found.has(selector));
+  return missing.length > 0 && missing.every((selector) => selector.startsWith('unix:sha256:'));
+}
+
+/** Counts the connections of each user. */
+class ConnectionCount {
+  readonly #most: number;
+  readonly #of = new Map<number, number>();
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** False when the user has as many as one may have; else counted until the socket closes. */
+  enter(uid: number, socket: Socket): boolean {
+    const held = this.#of.get(uid) ?? 0;
+    if (held >= this.#most) return false;
+    this.#of.set(uid, held + 1);
+    socket.once('close', () => {
+      const left = (this.#of.get(uid) ?? 1) - 1;
+      if (left === 0) this.#of.delete(uid);
+      else this.#of.set(uid, left);
+    });
+    return true;
   }
 }
 

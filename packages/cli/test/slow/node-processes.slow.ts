@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, copyFile, readFile, writeFile } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -49,15 +50,11 @@ afterAll(async () => {
 root(
   'two users on one socket get their own identities only',
   async () => {
-    const script = ['--conditions=@countersign/source', join(HERE, 'fetch-svid.ts')];
-    const ask = (uid: number) =>
-      runAs(uid, [
-        '/usr/bin/env',
-        `SPIFFE_ENDPOINT_SOCKET=unix://${bank.socket}`,
-        process.execPath,
-        ...script,
-      ]);
-    const [first, second, nobody] = await Promise.all([ask(UIDS[0]), ask(UIDS[1]), ask(61_003)]);
+    const [first, second, nobody] = await Promise.all([
+      fetchAs(UIDS[0]),
+      fetchAs(UIDS[1]),
+      fetchAs(61_003),
+    ]);
     expect(first).toBe(`${ID}/first`);
     expect(second.split(' ').toSorted()).toEqual([
       `${ID}/by-hash`,
@@ -126,6 +123,42 @@ root(
   },
   120_000,
 );
+
+root(
+  'one user cannot take the connections of another',
+  async () => {
+    // One after the other, or the socket's own queue is full first. This process is root, and has some already.
+    const sockets: Socket[] = [];
+    while (sockets.length < 1010) {
+      const socket = connect(bank.socket);
+      socket.on('error', () => undefined);
+      await once(socket, 'connect');
+      sockets.push(socket);
+    }
+    const closed = (): number =>
+      sockets.filter(({ destroyed, readableEnded }) => destroyed || readableEnded).length;
+    for (const socket of sockets) socket.resume();
+    const end = Date.now() + 10_000;
+    while (closed() < 10 && Date.now() < end) await sleep(20);
+    expect(closed()).toBeGreaterThanOrEqual(10);
+    expect(closed()).toBeLessThan(600);
+    await bank.apply(
+      `- { id: workload/first, owner: team, attest: [{ nodes: [workload/nodes/host], selectors: ['unix:uid:${UIDS[0]}'] }] }\n`,
+    );
+    expect(await fetchAs(UIDS[0])).toBe(`${ID}/first`);
+    for (const socket of sockets) socket.destroy();
+  },
+  60_000,
+);
+
+/** What a process of another user gets. */
+function fetchAs(uid: number): Promise<string> {
+  return runAs(uid, [
+    '/usr/bin/env',
+    `SPIFFE_ENDPOINT_SOCKET=unix://${bank.socket}`,
+    ...[process.execPath, '--conditions=@countersign/source', join(HERE, 'fetch-svid.ts')],
+  ]);
+}
 
 /** A program that holds a connection which another process opened, that ends when it is told to. */
 async function inherited(name: string) {

@@ -19,8 +19,11 @@ export interface AttestedProcess {
 
 /** What an attestor looks up. */
 export interface ProcessAttestorOptions {
-  /** Whether `unix:sha256` is wanted: reading an executable is work that callers can cause. */
-  readonly wantsHash: () => boolean;
+  /**
+   * Whether `unix:sha256` is wanted of a process of which this is known: reading an executable is work that callers can
+   * cause.
+   */
+  readonly wantsHash: (found: Selectors) => boolean;
   /** Executables that are larger are not hashed: such a process has no `unix:sha256`. */
   readonly executableBytesMax?: number;
 }
@@ -49,8 +52,12 @@ export function createProcessAttestor(options: ProcessAttestorOptions): ProcessA
     async attest(credentials) {
       const { pid, uid, gid, pidfd } = credentials;
       // Of a process in another pid namespace the kernel says 0.
-      if (pid <= 0) throw refused(`pid ${pid}`, 'a process of this pid namespace');
-      const folder = await open(`/proc/${pid}`, 'r').catch((cause) => {
+      if (pid <= 0) {
+        await closeDescriptor(pidfd);
+        throw refused(`pid ${pid}`, 'a process of this pid namespace');
+      }
+      const folder = await open(`/proc/${pid}`, 'r').catch(async (cause) => {
+        await closeDescriptor(pidfd);
         throw refused(`no process ${pid}`, 'the one that connected', cause);
       });
       const process = new OpenProcess({ folder, pid, pidfd });
@@ -65,8 +72,12 @@ export function createProcessAttestor(options: ProcessAttestorOptions): ProcessA
         }
         const unit = await process.systemdUnit();
         if (unit !== undefined) selectors.add(`systemd:unit:${unit}`);
-        const bounds = { hashes, limit: options.wantsHash() ? limit : 0 };
-        for (const found of await process.executable(bounds)) selectors.add(found);
+        const path = await process.path();
+        if (path !== undefined) selectors.add(`unix:path:${path}`);
+        if (path !== undefined && options.wantsHash(selectors)) {
+          const digest = await process.digest({ hashes, limit });
+          if (digest !== undefined) selectors.add(`unix:sha256:${digest}`);
+        }
         if (!(await process.isAlive())) throw refused(`process ${pid} ended`, 'it running');
         return {
           ...{ pid, uid, gid, selectors },
@@ -129,41 +140,34 @@ class OpenProcess {
     return path.split('/').find((part) => /^[A-Za-z0-9:_.@\\-]+\.service$/.test(part));
   }
 
-  async executable({
+  /** Of the executable, as it was called; nothing of a process that may not be looked at. */
+  async path(): Promise<string | undefined> {
+    return await readlink(this.#path('exe')).catch(() => undefined);
+  }
+
+  /** SHA-256 of the executable, hexadecimal; nothing of one that is larger than the limit. */
+  async digest({
     hashes,
     limit,
   }: {
     hashes: Map<string, string>;
     limit: number;
-  }): Promise<readonly string[]> {
-    let path: string;
-    try {
-      path = await readlink(this.#path('exe'));
-    } catch {
-      return [];
-    }
-    const found = [`unix:path:${path}`];
-    if (limit === 0) return found;
+  }): Promise<string | undefined> {
     const file = await open(this.#path('exe'), 'r');
     try {
       const { dev, ino, size, mtimeNs, ctimeNs } = await file.stat({ bigint: true });
-      if (size > BigInt(limit)) return found;
+      if (size > BigInt(limit)) return undefined;
       const key = [dev, ino, size, mtimeNs, ctimeNs].join(' ');
-      let digest = hashes.get(key);
-      if (digest === undefined) {
-        const hash = createHash('sha256');
-        for await (const chunk of createReadStream('', {
-          fd: file.fd,
-          autoClose: false,
-          start: 0,
-        })) {
-          hash.update(chunk as Buffer);
-        }
-        digest = hash.digest('hex');
-        if (hashes.size >= HASHES_MAX) hashes.clear();
-        hashes.set(key, digest);
+      const known = hashes.get(key);
+      if (known !== undefined) return known;
+      const hash = createHash('sha256');
+      for await (const chunk of createReadStream('', { fd: file.fd, autoClose: false, start: 0 })) {
+        hash.update(chunk as Buffer);
       }
-      return [...found, `unix:sha256:${digest}`];
+      const digest = hash.digest('hex');
+      if (hashes.size >= HASHES_MAX) hashes.clear();
+      hashes.set(key, digest);
+      return digest;
     } finally {
       await file.close();
     }
@@ -173,8 +177,7 @@ class OpenProcess {
     if (this.#isClosed) return;
     this.#isClosed = true;
     await this.#folder.close();
-    const pidfd = this.#pidfd;
-    if (pidfd !== undefined) await new Promise<void>((resolve) => close(pidfd, () => resolve()));
+    await closeDescriptor(this.#pidfd);
   }
 
   /** Field 22, in clock ticks since boot; the name in field 2 may hold anything, parentheses too. */
@@ -200,6 +203,11 @@ class OpenProcess {
   #path(file: string): string {
     return `/proc/self/fd/${this.#folder.fd}/${file}`;
   }
+}
+
+async function closeDescriptor(descriptor: number | undefined): Promise<void> {
+  if (descriptor === undefined) return;
+  await new Promise<void>((resolve) => close(descriptor, () => resolve()));
 }
 
 /** The number of the process behind a handle; -1 when it has ended. */
