@@ -51,7 +51,7 @@ test("a person's authenticator is registered by the operator, known at the edge,
     ['credential-withdrawn', pseudonym, undefined],
   ]);
   const found = await countersign([
-    ...['find', '--target', ALICE, '--names', 'looking for a key', '-d', data, '--json'],
+    ...['find', '--target', 'human/alice', '--names', 'looking for a key', '-d', data, '--json'],
   ]);
   const { rows } = JSON.parse(found.out).answer;
   expect(rows.map(({ event }: { event: Told }) => [event.target, event.detail])).toEqual([
