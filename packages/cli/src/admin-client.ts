@@ -27,17 +27,17 @@ export interface AdminClient {
   ): AsyncIterable<unknown>;
 }
 
-/** A client for the socket at `socketPath`. */
-export function adminClient(socketPath: string): AdminClient {
+/** A client for the socket at `socketPath`, where `whose` listens: the authority, unless it is said. */
+export function adminClient(socketPath: string, whose = 'authority'): AdminClient {
   return {
     async call<T>(method: string, path: string, body?: unknown): Promise<T> {
-      const answer = await open(socketPath, { method, path, body });
+      const answer = await open(socketPath, { whose, method, path, body });
       const value = await jsonOf(answer);
       return value as T;
     },
     async *lines(path, { signal, body }) {
       const method = body === undefined ? 'GET' : 'POST';
-      const answer = await open(socketPath, { method, path, signal, body });
+      const answer = await open(socketPath, { whose, method, path, signal, body });
       if ((answer.statusCode ?? 0) >= 400) await jsonOf(answer);
       let pending = '';
       try {
@@ -69,7 +69,7 @@ async function jsonOf(answer: import('node:http').IncomingMessage): Promise<unkn
 
 function open(
   socketPath: string,
-  call: { method: string; path: string; body?: unknown; signal?: AbortSignal },
+  call: { whose: string; method: string; path: string; body?: unknown; signal?: AbortSignal },
 ): Promise<import('node:http').IncomingMessage> {
   return new Promise((resolve, reject) => {
     const text = call.body === undefined ? undefined : JSON.stringify(call.body);
@@ -89,7 +89,7 @@ function open(
     outgoing.on('error', (cause) =>
       reject(
         new CommandError(
-          `cannot reach the authority at ${socketPath}: ${cause.message}; is it running, and is --data its folder?`,
+          `cannot reach the ${call.whose} at ${socketPath}: ${cause.message}; is it running, and is --data its folder?`,
           { cause },
         ),
       ),
@@ -100,5 +100,7 @@ function open(
 
 function problemText(value: unknown, status: number): string {
   const problem = (value ?? {}) as { title?: string; detail?: string };
-  return [problem.title ?? `status ${status}`, problem.detail].filter(Boolean).join(': ');
+  const text = [problem.title ?? `status ${status}`, problem.detail].filter(Boolean).join(': ');
+  // What a schema says of a body is several lines; a message is one.
+  return text.replace(/\s*\n\s*/g, ' ');
 }

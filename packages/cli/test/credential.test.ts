@@ -34,6 +34,10 @@ test("a person's authenticator is registered by the operator, known at the edge,
   const again = await run('register', file);
   expect([again.code, again.out]).toEqual([EXIT.failed, '']);
   expect(again.err).toContain('withdraw it first');
+  await writeFile(join(folder, 'part.json'), '{"credentialId":"abc"}');
+  const part = await run('register', join(folder, 'part.json'));
+  expect(part.code).toBe(EXIT.failed);
+  expect(part.err).toMatch(/^countersign credential register: .* at publicKey .* at subject\n$/);
 
   expect((await run('withdraw', credentialId)).out).toBe(`withdrew ${credentialId}\n`);
   expect((await run('withdraw', credentialId)).err).toContain('found no credential');
@@ -51,7 +55,7 @@ test("a person's authenticator is registered by the operator, known at the edge,
     ['credential-withdrawn', pseudonym, undefined],
   ]);
   const found = await countersign([
-    ...['find', '--target', ALICE, '--names', 'looking for a key', '-d', data, '--json'],
+    ...['find', '--target', 'human/alice', '--names', 'looking for a key', '-d', data, '--json'],
   ]);
   const { rows } = JSON.parse(found.out).answer;
   expect(rows.map(({ event }: { event: Told }) => [event.target, event.detail])).toEqual([

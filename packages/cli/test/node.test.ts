@@ -4,6 +4,7 @@ import { EXIT } from '@countersign/cli';
 import { SpiffeError, verifyJwtSvid, type X509Context } from '@countersign/spiffe';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { nodeBank } from './node-bank.ts';
+import { countersign } from './test-io.ts';
 
 const uid = process.getuid?.() ?? 0;
 const ID = 'spiffe://bank.example/workload';
@@ -161,4 +162,10 @@ describe('an open stream', () => {
     await bank.onAuthority('identity', 'revoke', 'workload/nodes/host', '--reinstate');
     await stop();
   });
+});
+
+test('a node that does not run is called so', async () => {
+  const { code, err } = await countersign(['identity', 'explain', '1', '-d', '/none']);
+  expect(code).toBe(EXIT.failed);
+  expect(err).toContain('cannot reach the node at /none/');
 });

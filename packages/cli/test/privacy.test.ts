@@ -131,6 +131,9 @@ test('evidence stays sealed unless asked for with a reason, and verifies opened'
   expect(partOf(await verify())).toBe('unknown');
   expect((await write('--names', 'court order 9')).code).toBe(EXIT.ok);
   expect(partOf(await verify())).toBe('good');
+  // Whoever verifies it reads the name, too.
+  const words = (await countersign(['ledger', 'verify', '--evidence', file, ...keys])).out;
+  expect(words).toContain('GET /accounts/{AccountId} on Accounts::Account::22289 by ');
   const text = await readFile(file, 'utf8');
   const opening = /"openings": \[\s+"([^"]+)"/.exec(text)?.[1] ?? '';
   await writeFile(file, text.replace(opening, Buffer.alloc(32, 7).toString('base64')));

@@ -145,6 +145,11 @@ test('what is due goes, here and at the point; what a hold is on stays; all of i
     .poll(async () => (await run(['status', '-d', data])).code, { timeout: 10_000 })
     .toBe(0);
   expect((await run(['record', 'hold', 'list', '-d', data])).out).toContain('no hold is in force');
+  const onNothing = await run(['record', 'hold', 'add', 'case 8', '--log', 'egde', '-d', data]);
+  expect(onNothing).toMatchObject({ code: 0, out: 'hold-2 is in force, on nothing\n' });
+  expect(onNothing.err).toContain('no shard that is here has what hold-2 is on');
+  const onAll = await run(['record', 'hold', 'add', 'case 9', '-d', data]);
+  expect(onAll.out).toMatch(/^hold-3 is in force, on authority, edge/);
   expect((await run(['record', 'hold', 'lift', 'hold-9', '-d', data])).err).toContain(
     "no hold 'hold-9'",
   );

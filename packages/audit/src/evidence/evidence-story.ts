@@ -1,5 +1,6 @@
 import type { EvidenceEntry } from '@countersign/ledger';
 import { decodeEvent, type Event, ModelError } from '@countersign/model';
+import { resourceValue } from '../find/event-terms.ts';
 import { revealByOpenings } from '../privacy/reveal-event.ts';
 
 /** What the entries of an evidence file tell happened: how far it is proven is for the checks to say. */
@@ -16,7 +17,7 @@ export interface EvidenceStory {
     readonly forwarded: boolean;
     readonly failure?: string;
   };
-  /** The same in words, one line: `POST /payments by spiffe://…: permit (policy-permits), evidence E2; answered 201`. */
+  /** The same in words, one line: `POST /payments on Payments::Payment::7 by spiffe://…: permit (policy-permits), evidence E2; answered 201`. */
   readonly words: string;
 }
 
@@ -45,10 +46,13 @@ export function evidenceStory(entries: readonly EvidenceEntry[]): EvidenceStory 
   };
 }
 
-function asked({ method, route, action, subject, caller }: Event & { kind: 'decision' }): string {
+function asked(event: Event & { kind: 'decision' }): string {
+  const { method, route, action, subject, caller, resource } = event;
   const what = route ?? action ?? 'a path that no operation has';
+  // Whose account it was is what a file with opened names was asked for.
+  const on = resource === undefined ? '' : ` on ${resourceValue(resource)}`;
   const by = caller !== undefined && caller !== subject ? ` through ${caller}` : '';
-  return `${method ?? 'a request'} ${what} by ${subject ?? 'nobody known'}${by}`;
+  return `${method ?? 'a request'} ${what}${on} by ${subject ?? 'nobody known'}${by}`;
 }
 
 function decided(

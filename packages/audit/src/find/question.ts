@@ -5,8 +5,8 @@ import { eventTerms, type Field } from './event-terms.ts';
 export interface Condition {
   readonly fields: readonly Field[];
   /**
-   * Exact values. Of a `subject`, `actor` or `caller` the path alone will do (`partner/ledgerly`): it is
-   * taken in the trust domains of the logs that are asked.
+   * Exact values. Of a `subject`, `actor`, `caller` or `target` the path alone will do (`partner/ledgerly`): it
+   * is taken in the trust domains of the logs that are asked.
    */
   readonly values: readonly string[];
 }
@@ -22,7 +22,7 @@ export interface Question {
   readonly toMs?: number;
 }
 
-const NAMED_BY_PATH: ReadonlySet<Field> = new Set(['subject', 'actor', 'caller']);
+const NAMED_BY_PATH: ReadonlySet<Field> = new Set(['subject', 'actor', 'caller', 'target']);
 
 /** The question with every name that is only a path in each of the trust domains. */
 export function withDomains(question: Question, trustDomains: readonly string[]): Question {

@@ -186,7 +186,11 @@ export const applyCommand: Command = {
       args,
       result,
       [
-        `${result.published ? 'published' : 'unchanged'}: sequence ${result.sequence}, version ${result.version}`,
+        `${result.published ? 'published' : 'policy unchanged'}: sequence ${result.sequence}, version ${result.version}`,
+        // A new subject or reader changes no bundle: without a word on it, nothing seems to have been done.
+        ...(result.published
+          ? []
+          : ['identities, readers and retention are in force as the repository has them']),
         ...(result.restart.length > 0
           ? [
               `restart ${result.restart.join(', ')}: listeners, routes and the authority's settings are read at the start`,

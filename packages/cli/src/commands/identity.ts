@@ -80,7 +80,11 @@ export const identityExplainCommand: Command = {
     const lines = [
       `process ${pid}, as ${shortName(node)} sees it`,
       ...selectors.map((selector) => `  ${printable(selector)}`),
-      ...(entries.length === 0 ? ['no workload is attested on this node'] : []),
+      ...(entries.length === 0
+        ? [
+            "no workload is attested on this node now; one that is revoked, disabled or expired is none: 'countersign identity list' on the authority's host tells",
+          ]
+        : []),
       ...entries.flatMap(({ spiffeId, isEntitled, alternatives }) => [
         `${isEntitled ? 'gets' : 'does not get'} ${spiffeId}`,
         ...alternatives.map(({ selectors: wanted, missing }) =>
@@ -96,7 +100,7 @@ export const identityExplainCommand: Command = {
 };
 
 function explain(args: Arguments, io: Io, pid: string): Promise<Explanation> {
-  const client = adminClient(dataFolder(dataOf(args, io)).nodeAdminSocket);
+  const client = adminClient(dataFolder(dataOf(args, io)).nodeAdminSocket, 'node');
   return client.call<Explanation>('GET', `/v1/processes/${pid}`);
 }
 

@@ -11,7 +11,7 @@ export const initCommand: Command = {
   operands: '[DIR]',
   operandsMax: 1,
   description:
-    'Writes a small complete repository: one protect surface in shadow with its API description, one policy with a test,\none partner, one workload. Never overwrites a file.',
+    'Writes a small complete repository: one protect surface in shadow with its API description, policies with tests,\none partner, one workload. Never overwrites a file.',
   options: { json: shared.json },
   examples: ['countersign init my-bank && countersign check my-bank'],
   async run(args, io) {

@@ -44,7 +44,7 @@ export const recordEraseCommand: Command = {
       args,
       answer,
       [
-        `destroyed ${keys} keys of ${args.operands.length} persons (${pseudonyms.length} pseudonyms); in the record: ${recorded.origin} ${recorded.seq}`,
+        `destroyed ${keys} keys of ${args.operands.length} ${args.operands.length === 1 ? 'person' : 'persons'} (${pseudonyms.length} pseudonyms); in the record: ${recorded.origin} ${recorded.seq}`,
         ...(pending.length > 0
           ? [
               `not yet dropped by ${pending.join(', ')}: away, or they ask within seconds; status tells`,
@@ -68,7 +68,7 @@ export const recordPseudonymCommand: Command = {
   operands: 'PERSON...',
   operandsMax: 1000,
   description:
-    'PERSON is customer/<name>, human/<name>, or a resource whose ids name persons: Account::22289. There is one pseudonym for each year,\nthe newest first; they are what a SIEM has of them. `find` takes the names themselves. Asking is an event.',
+    'PERSON is customer/<name>, human/<name>, or a resource whose ids name persons: Account::22289. There is one pseudonym for each year,\nthat of the present year first; they are what a SIEM has of them. `find` takes the names themselves. Asking is an event.',
   options: { data: shared.data, reason, json: shared.json },
   examples: ["countersign record pseudonym customer/4711 --reason 'incident 2027-118'"],
   async run(args, io) {

@@ -32,6 +32,9 @@ export async function runEvidence(args: Arguments, io: Io): Promise<number> {
   const entryFile = args.text('entry');
   const entry = entryFile === undefined ? undefined : await read(entryFile, io);
   const { name, text, roles: all } = await gather(args, io, { ...asked, ...(entry && { entry }) });
+  if (args.text('names') !== undefined && !isOpened(text)) {
+    io.err('nothing is opened in it: nothing is sealed, or the keys were destroyed\n');
+  }
   const roles = all.slice(1);
   const out = args.text('out');
   if (out === undefined) {
@@ -98,6 +101,12 @@ async function gather(
   const open = async (entry: Uint8Array): Promise<readonly Uint8Array[]> =>
     (await askOpenings([entry], options))[0] ?? [];
   return { name, ...(await gatherEvidence(source, { log: name, ...asked, open })) };
+}
+
+/** Whether an evidence file opens anything: that names were asked for does not say that there are any left. */
+function isOpened(text: string): boolean {
+  const { entries } = JSON.parse(text) as { readonly entries: readonly { openings?: unknown }[] };
+  return entries.some(({ openings }) => openings !== undefined);
 }
 
 async function read(path: string, io: Io): Promise<Buffer> {

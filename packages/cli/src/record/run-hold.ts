@@ -1,5 +1,6 @@
 import type { LegalHold } from '@countersign/audit';
 import { type AdminClient, adminClient } from '../admin-client.ts';
+import type { ShownPlan } from '../authority/retention.ts';
 import { type Arguments, EXIT, type Io, UsageError } from '../command-line/command.ts';
 import { dataOf, print } from '../commands/options.ts';
 import { dataFolder } from '../data-folder.ts';
@@ -22,7 +23,8 @@ export async function runHoldAdd(args: Arguments, io: Io): Promise<number> {
     throw new UsageError('found --from not before --to, expected a time between them');
   }
   const log = args.text('log');
-  const hold = await clientOf(args, io).call<LegalHold>('POST', PATH, {
+  const client = clientOf(args, io);
+  const hold = await client.call<LegalHold>('POST', PATH, {
     reason,
     ...(log !== undefined && { log: nameOfCopied(log) }),
     ...textOption('class', args),
@@ -30,7 +32,14 @@ export async function runHoldAdd(args: Arguments, io: Io): Promise<number> {
     ...(fromMs !== undefined && { fromMs }),
     ...(toMs !== undefined && { toMs }),
   });
-  print(io, args, hold, `${hold.id} is in force`);
+  const { shards } = await client.call<ShownPlan>('GET', '/v1/record/retention');
+  const held = shards.filter(({ holds }) => holds.includes(hold.id)).map(({ name }) => name);
+  print(io, args, hold, `${hold.id} is in force, on ${held.join(', ') || 'nothing'}`);
+  if (held.length === 0) {
+    io.err(
+      `no shard that is here has what ${hold.id} is on; look at --log, --class, --from and --to if one should\n`,
+    );
+  }
   return EXIT.ok;
 }
 
@@ -67,8 +76,8 @@ function holdLine({ id, reason, by, sinceMs, scope }: LegalHold): string {
     log !== undefined && `log ${log}`,
     fromMs !== undefined && `from ${new Date(fromMs).toISOString()}`,
     toMs !== undefined && `to ${new Date(toMs).toISOString()}`,
-    subject !== undefined && `about ${subject}`,
   ].filter((part) => part !== false);
   const on = parts.length > 0 ? parts.join(', ') : 'everything';
-  return printable(`${id}  ${new Date(sinceMs).toISOString()}  ${by}  on ${on}: ${reason}`);
+  const about = subject === undefined ? '' : `, about ${subject}`;
+  return printable(`${id}  ${new Date(sinceMs).toISOString()}  ${by}  on ${on}${about}: ${reason}`);
 }

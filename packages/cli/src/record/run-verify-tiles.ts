@@ -52,9 +52,7 @@ async function verifyFrom(
   const atLeast = await Promise.all(
     args
       .texts('checkpoint')
-      .map(async (file) =>
-        openCheckpoint(await readFile(resolve(io.cwd, file), 'utf8'), verifiers),
-      ),
+      .map(async (file) => openCheckpoint(await readCheckpoint(file, io), verifiers)),
   );
   const progress = progressTo(io, args);
   const report = await verifyTiles(read, {
@@ -83,4 +81,14 @@ async function keyThere(read: FetchTile, place: string): Promise<string> {
   const bytes = await read('vkey');
   if (bytes !== undefined) return Buffer.from(bytes).toString();
   throw new CommandError(`cannot verify ${place}: found no vkey there, expected one or --vkey`);
+}
+
+async function readCheckpoint(file: string, io: Io): Promise<string> {
+  try {
+    return await readFile(resolve(io.cwd, file), 'utf8');
+  } catch (cause) {
+    throw new CommandError(`cannot read checkpoint ${file}: expected a file that can be read`, {
+      cause,
+    });
+  }
 }
