@@ -79,11 +79,17 @@ const schema = z.discriminatedUnion('kind', [
     rpId: z.string(),
     origins: z.array(z.string()),
   }),
-  /** The X.509 authorities of a trust domain (SPIFFE bundle), DER in base64. */
+  /** The authorities of a trust domain: ours, or one that we federate with (SPIFFE Trust Domain and Bundle §4). */
   z.strictObject({
     kind: z.literal('trust-bundle'),
     trustDomain: z.string(),
+    /** DER in base64. */
     x509Authorities: z.array(z.string()),
+    /** Public JWKs with `kid`. */
+    jwtAuthorities: z.array(z.record(z.string(), z.json())).optional(),
+    /** `spiffe_sequence` and `spiffe_refresh_hint` (seconds) of the bundle. */
+    sequence: z.number().int().nonnegative().optional(),
+    refreshHintSeconds: z.number().int().positive().optional(),
   }),
 ]);
 
