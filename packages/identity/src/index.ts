@@ -16,6 +16,8 @@ export { IdentityError, type IdentityErrorCode } from './identity-error.ts';
 export type { Issuer } from './issuer/issuer.ts';
 export { issuerAdapter } from './issuer/issuer-adapter.ts';
 export { type Keyring, openKeyring } from './keyring.ts';
+export type { HardwareKeys, PeopleSettings, TierException } from './login/people-settings.ts';
+export type { PersonSession } from './login/person-sessions.ts';
 export type { NewEvent, Recorder } from './new-event.ts';
 export type { Entry } from './nodes/entry.ts';
 export { nodeRoutes } from './nodes/node-routes.ts';
@@ -25,7 +27,10 @@ export {
   type IdentityOptions,
   type JoinToken,
   openIdentity,
+  type PeopleLogin,
 } from './open-identity.ts';
+export type { Invite } from './passkeys/invites.ts';
+export type { Passkey } from './passkeys/passkey-rows.ts';
 export type { Refusal, RefusalCode } from './refusal.ts';
 export type { Registered } from './registered.ts';
 export type { Applied, Point, PointRegistration, RegisteredEntity } from './registry.ts';

@@ -14,8 +14,16 @@ import { IdentityError } from './identity-error.ts';
 import { createIssuer, type Issuer } from './issuer/issuer.ts';
 import { createToken, JOIN_TOKEN_TTL_SECONDS, JOIN_TOKEN_TTL_SECONDS_MAX } from './join-tokens.ts';
 import type { Keyring } from './keyring.ts';
+import { LoginFailures } from './login/failures.ts';
+import { People } from './login/people.ts';
+import type { PeopleSettings } from './login/people-settings.ts';
+import { type PersonSession, PersonSessions } from './login/person-sessions.ts';
 import type { Recorder } from './new-event.ts';
 import { bundleText, Nodes } from './nodes/nodes.ts';
+import { Ceremonies } from './passkeys/ceremonies.ts';
+import { type Invite, Invites } from './passkeys/invites.ts';
+import { allPasskeys, type Passkey } from './passkeys/passkey-rows.ts';
+import { Passkeys } from './passkeys/passkeys.ts';
 import { type Refusal, refusal } from './refusal.ts';
 import { type Registered, registeredSubjects } from './registered.ts';
 import {
@@ -102,6 +110,8 @@ export interface Identity {
     credentialId: string,
     options: { readonly by: string },
   ): Promise<CredentialResult>;
+  /** How people sign in; absent where they do not. */
+  readonly people?: PeopleLogin;
   isRevoked(target: RevocationRequest['target'], value: string): boolean;
   /** Removes facts that have done their time; to be called now and then. */
   sweep(): Promise<void>;
@@ -113,6 +123,24 @@ export interface JoinToken {
   readonly joinToken: string;
   readonly spiffeId: string;
   readonly expiresAtMs: number;
+}
+
+/** What an operator does about people's logins. */
+export interface PeopleLogin {
+  /** A one-time code for registering a passkey, shown once; `ttlSeconds` 60 to 86,400, an hour if not said. */
+  invite(request: {
+    readonly subject: string;
+    readonly ttlSeconds?: number;
+    readonly by: string;
+  }): Promise<
+    { readonly isGranted: true; readonly code: string; readonly invite: Invite } | Refusal
+  >;
+  /** Recoveries that wait for a second person. */
+  recoveries(): Promise<readonly Invite[]>;
+  /** Everybody's passkeys, those included that sign nobody in any more. */
+  passkeys(): Promise<readonly Passkey[]>;
+  /** People's sessions that are not over, the newest first, at most 10,000. */
+  sessions(): Promise<readonly PersonSession[]>;
 }
 
 /** What the room needs of the outside. */
@@ -129,6 +157,8 @@ export interface IdentityOptions {
     readonly issuerUrl: string;
     /** Host names and addresses for the SVIDs of some subjects; none if not said. */
     readonly hostNamesOf?: (spiffeId: string) => HostNames;
+    /** How people sign in, as the bank has it at the moment; absent: they do not sign in here. */
+    readonly people?: () => PeopleSettings;
   };
   readonly now: Clock;
   /** Writes to the authority's log; everything issued or refused goes there before the answer leaves. */
@@ -195,7 +225,11 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   factLog.subscribe(() => {
     for (const listener of changed) listener();
   });
+  const settings = options.options.people;
+  const people =
+    settings && openPeople(options, { settings, registry, revocations, credentials, serial });
   const issuer = createIssuer({
+    ...(people && { people }),
     database,
     registry,
     revocations,
@@ -284,7 +318,19 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     registerCredential: (credential, { by }) =>
       serial.run(() => credentials.register(credential, by)),
     withdrawCredential: (credentialId, { by }) =>
-      serial.run(() => credentials.withdraw(credentialId, by)),
+      serial.run(() =>
+        people
+          ? people.withdrawn(credentialId, { by, reason: 'withdrawn' })
+          : credentials.withdraw(credentialId, by),
+      ),
+    ...(people && {
+      people: {
+        invite: (request) => people.invite(request),
+        recoveries: () => people.waitingRecoveries(),
+        passkeys: () => allPasskeys(database),
+        sessions: () => people.sessions.all(),
+      },
+    }),
     isRevoked: (target, value) => revocations.covers(target, value),
     sweep: () =>
       serial.run(async () => {
@@ -301,6 +347,32 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
         }
       }),
   };
+}
+
+/** People's logins, over what is there: one store of authenticators, one of revocations. */
+function openPeople(
+  { database, now, record, options: { issuerUrl } }: IdentityOptions,
+  shared: {
+    readonly settings: () => PeopleSettings;
+    readonly registry: Registry;
+    readonly revocations: Revocations;
+    readonly credentials: Credentials;
+    readonly serial: Serial;
+  },
+): People {
+  const { settings, credentials } = shared;
+  const ceremonies = new Ceremonies({ database, now });
+  const people: People = new People({
+    ...{ ...shared, record, now },
+    passkeys: new Passkeys({
+      ...{ database, credentials, ceremonies, settings, now, origin: issuerUrl },
+      refusalOf: (subject) => people.refusalOf(subject),
+    }),
+    invites: new Invites({ database, now }),
+    sessions: new PersonSessions({ database, now }),
+    failures: new LoginFailures({ database, now }),
+  });
+  return people;
 }
 
 /** A registration that has ended is one that is disabled. */

@@ -36,12 +36,15 @@ export {
 export { assertNever, invariant } from './invariant.ts';
 export { ModelError, type ModelErrorCode } from './model-error.ts';
 export { DENIAL_REASONS, type DenialReason, REASONS, type Reason } from './reason.ts';
-export type {
-  Attestation,
-  ClientRegistration,
-  Playbook,
-  PlaybookAction,
-  Registration,
+export {
+  ACR_VALUES,
+  type Acr,
+  type Attestation,
+  type ClientRegistration,
+  type PeopleClient,
+  type Playbook,
+  type PlaybookAction,
+  type Registration,
 } from './registration.ts';
 export {
   DEFAULT_RETENTION,

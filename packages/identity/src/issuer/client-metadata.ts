@@ -1,5 +1,6 @@
 import type { AdapterPayload } from 'oidc-provider';
 import type { ClientOf } from '../registry.ts';
+import { peopleClientMetadata } from './code-flow/people-client-metadata.ts';
 
 /** How `oidc-provider` sees a registered client. */
 export function clientMetadata({ client, registration }: ClientOf): AdapterPayload {
@@ -9,6 +10,7 @@ export function clientMetadata({ client, registration }: ClientOf): AdapterPaylo
     grant_types: ['client_credentials'],
     response_types: [],
     redirect_uris: [],
+    ...peopleClientMetadata(client),
     // RFC 8705 §2.1.2 wants a name to compare; what is compared is the registered certificate.
     ...(client.authentication === 'tls_client_auth' && {
       tls_client_auth_san_uri: registration.subject.id,

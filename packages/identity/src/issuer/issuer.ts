@@ -6,11 +6,15 @@ import type { Database } from '@countersign/state';
 import type { ClientCredentials, Configuration, KoaContextWithOIDC } from 'oidc-provider';
 import { errors, Provider } from 'oidc-provider';
 import { accessTokenPrivateJwk, type Keyring } from '../keyring.ts';
+import { createLoginSite } from '../login/login-site.ts';
+import type { People } from '../login/people.ts';
 import type { Recorder } from '../new-event.ts';
 import type { Registry } from '../registry.ts';
 import type { Revocations } from '../revocations.ts';
 import { certificateOf } from './client-certificate.ts';
 import { clientMetadata } from './client-metadata.ts';
+import { CODE_FLOW_ROUTES, endReplayedSessions, withCodeFlow } from './code-flow/code-flow.ts';
+import { PeopleTokenRules } from './code-flow/people-token-rules.ts';
 import { issuerAdapter } from './issuer-adapter.ts';
 import { TokenRules } from './token-rules.ts';
 
@@ -19,7 +23,8 @@ export interface Issuer {
   readonly url: string;
   /**
    * Handles a request of a TLS server with `requestCert: true, rejectUnauthorized: false`: `POST /token`,
-   * `GET /jwks`, `GET /.well-known/openid-configuration`; anything else is 404.
+   * `GET /jwks`, `GET /.well-known/openid-configuration`; where people sign in `POST /request`, `GET /auth` and
+   * the pages for people, too; anything else is 404.
    */
   handler(request: IncomingMessage, response: ServerResponse): void;
 }
@@ -33,6 +38,8 @@ interface IssuerOptions {
   readonly now: Clock;
   readonly issuerUrl: string;
   readonly accessTokenTtlSeconds: number;
+  /** Where people sign in; absent: they do not. */
+  readonly people?: People;
 }
 
 const ROUTES: ReadonlySet<string> = new Set([
@@ -47,23 +54,46 @@ const ASSERTION_SECONDS_MAX = 300;
 export function createIssuer(options: IssuerOptions): Issuer {
   const { issuerUrl, record } = options;
   const rules = new TokenRules(options);
-  const provider = new Provider(issuerUrl, configurationOf(options, rules));
+  const { people, registry, now } = options;
+  const forPeople =
+    people &&
+    new PeopleTokenRules({
+      ...{ people, registry, rules, now },
+      ttlSeconds: ({ id }) => rules.ttlSeconds(id),
+    });
+  const configuration = configurationOf(options, rules);
+  const provider = new Provider(
+    issuerUrl,
+    people && forPeople ? withCodeFlow(configuration, { people, rules: forPeople }) : configuration,
+  );
+  if (people) endReplayedSessions(provider, people);
   recordRefusals(provider, { record, rules });
   const callback = provider.callback();
+  const site =
+    people &&
+    forPeople &&
+    createLoginSite({
+      ...{ provider, people, record, origin: issuerUrl },
+      clientOf: (clientId) => forPeople.clientOf(clientId),
+    });
+  const isRoute = (route: string) =>
+    ROUTES.has(route) ||
+    (people !== undefined && CODE_FLOW_ROUTES.some((each) => each.test(route)));
   const { host } = new URL(issuerUrl);
   return {
     url: issuerUrl,
     handler(request, response) {
       const [path] = (request.url ?? '').split('?', 1);
-      if (!ROUTES.has(`${request.method} ${path}`)) {
+      // The provider derives its own URLs, which it compares with the audience of assertions and the `htu` of
+      // proofs, from the Host header; and that is the caller's. What was made for another server would pass here.
+      request.headers.host = host;
+      if (site?.handle(request, response)) return;
+      if (!isRoute(`${request.method} ${path}`)) {
         response.writeHead(404, { 'content-type': 'application/problem+json' });
         response.end(JSON.stringify({ title: 'Not Found', status: 404 }));
         request.resume();
         return;
       }
-      // The provider derives its own URLs, which it compares with the audience of assertions and the `htu` of
-      // proofs, from the Host header; and that is the caller's. What was made for another server would pass here.
-      request.headers.host = host;
       callback(request, response);
     },
   };
@@ -108,7 +138,9 @@ function configurationOf(options: IssuerOptions, rules: TokenRules): Configurati
     formats: {
       customizers: {
         jwt: async (_ctx, token, { payload }) => {
-          const subject = rules.subjectOf(token.clientId ?? '');
+          // A person's is in their own name; a client's in its subject's.
+          const subject =
+            token.kind === 'AccessToken' ? token.accountId : rules.subjectOf(token.clientId ?? '');
           if (subject === undefined || payload['cnf'] === undefined) {
             throw new Error('broken invariant: a token has a subject and is bound');
           }
@@ -179,11 +211,15 @@ function recordRefusals(
   const causes = new WeakMap<object, Error & { error?: string; error_detail?: string }>();
   const note = (ctx: KoaContextWithOIDC, error: Error) => void causes.set(ctx.req, error);
   provider.on('grant.error', note);
+  provider.on('authorization.error', note);
+  provider.on('pushed_authorization_request.error', note);
   provider.on('server_error', note);
   provider.use(async (ctx, next) => {
     await next();
-    if (ctx.path !== '/token' || ctx.status < 400) return;
     const cause = causes.get(ctx.req);
+    // An error of the authorization endpoint goes to the application as a redirect.
+    const isRefused = ctx.path === '/token' ? ctx.status >= 400 : cause !== undefined;
+    if (!isRefused) return;
     const client = (ctx as Partial<KoaContextWithOIDC>).oidc?.client;
     const fault =
       client?.clientAuthMethod === 'tls_client_auth'
