@@ -34,9 +34,10 @@ export class LoginFailures {
       : 0;
   }
 
-  async note(address: string): Promise<void> {
+  /** Counts one; true when from now on the address waits. */
+  async note(address: string): Promise<boolean> {
     const nowMs = this.#now();
-    await this.#database.transaction(async (transaction) => {
+    return this.#database.transaction(async (transaction) => {
       const tables = transaction.tables<IdentityTables>();
       await tables
         .deleteFrom('login_failure')
@@ -48,7 +49,7 @@ export class LoginFailures {
             .limit(CLEANUP_ROWS),
         )
         .execute();
-      await tables
+      const { count } = await tables
         .insertInto('login_failure')
         .values({
           address: networkOf(address),
@@ -71,7 +72,9 @@ export class LoginFailures {
               .end(),
           })),
         )
-        .execute();
+        .returning('count')
+        .executeTakeFirstOrThrow();
+      return Number(count) === FAILURES_MAX;
     });
   }
 }

@@ -331,9 +331,8 @@ export class People {
       await this.#refused({ kind: 'refused', reason: fault, detail: 'by a code', subject }, ip);
       return undefined;
     }
-    await this.#options.failures.note(ip);
     const { fault, of } = found;
-    await this.#record('passkey-code', {
+    await this.#failed('passkey-code', {
       ip,
       detail: of ? `${fault}: code ${of.id}` : fault,
       ...(of && { subject: of.subject }),
@@ -342,8 +341,16 @@ export class People {
   }
 
   async #refused({ reason, detail, subject }: PasskeyRefusal, ip: string): Promise<void> {
-    await this.#options.failures.note(ip);
-    await this.#record(reason, { ip, detail, ...(subject !== undefined && { subject }) });
+    await this.#failed(reason, { ip, detail, ...(subject !== undefined && { subject }) });
+  }
+
+  /** What is refused to an address that waits is not recorded again and again: that it waits is, once. */
+  async #failed(reason: string, more: { ip: string; detail: string; subject?: string }) {
+    const isFull = await this.#options.failures.note(more.ip);
+    await this.#record(reason, more);
+    if (isFull) {
+      await this.#record('login-throttled', { ip: more.ip, detail: 'too many failures' });
+    }
   }
 
   async #record(reason: string, more: { ip: string; detail: string; subject?: string }) {

@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, type webcrypto } from 'node:crypto';
 import type { PeopleSettings } from '@countersign/identity';
 import type { PeopleClient, Registration } from '@countersign/model';
 import { calculateJwkThumbprint } from 'jose';
@@ -25,6 +25,8 @@ export interface PeopleBank {
   readonly authority: TestAuthority;
   readonly maker: Maker;
   readonly settings: PeopleSettings;
+  /** What the application signs its assertions with. */
+  readonly tellerKey: KeyObject;
   /** Changes what the bank's repository says. */
   set(settings: Partial<PeopleSettings>): void;
   registrations(people?: Partial<PeopleClient>, teller?: Partial<Registration>): Registration[];
@@ -58,6 +60,7 @@ export async function startPeopleBank(): Promise<PeopleBank> {
   const bank: PeopleBank = {
     authority,
     maker,
+    tellerKey: keys.privateKey,
     get settings() {
       return settings;
     },
@@ -136,9 +139,9 @@ export async function invite(authority: TestAuthority, subject: string): Promise
 export class Teller {
   readonly config: client.Configuration;
   readonly dpop: client.DPoPHandle;
-  readonly #keys: CryptoKeyPair;
+  readonly #keys: webcrypto.CryptoKeyPair;
 
-  constructor(config: client.Configuration, keys: CryptoKeyPair) {
+  constructor(config: client.Configuration, keys: webcrypto.CryptoKeyPair) {
     this.config = config;
     this.#keys = keys;
     this.dpop = client.getDPoPHandle(config, keys);

@@ -104,20 +104,23 @@ export interface Flaws {
   readonly signatureKey?: KeyObject;
 }
 
+/** What kind of authenticator it is. */
+export interface AuthenticatorOptions {
+  readonly isSynced?: boolean;
+  readonly aaguid?: string;
+  readonly hasCounter?: boolean;
+  readonly attestation?: 'none' | 'self' | Awaited<ReturnType<Maker['attestation']>>;
+}
+
 /** An authenticator of WebAuthn in software: what it says is what the test wants it to say. */
 export class SoftwareAuthenticator {
   readonly keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   readonly id = randomBytes(32);
   counter: number;
   userHandle = '';
-  readonly #options: {
-    readonly isSynced?: boolean;
-    readonly aaguid?: string;
-    readonly hasCounter?: boolean;
-    readonly attestation?: 'none' | 'self' | Awaited<ReturnType<Maker['attestation']>>;
-  };
+  readonly #options: AuthenticatorOptions;
 
-  constructor(options: SoftwareAuthenticator['#options'] = {}) {
+  constructor(options: AuthenticatorOptions = {}) {
     this.#options = options;
     this.counter = options.hasCounter === false ? 0 : 1;
   }
