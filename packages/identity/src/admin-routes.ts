@@ -16,6 +16,11 @@ const revocationShape = z.strictObject({
   reason: z.string().min(1).max(1000),
 });
 
+const inviteShape = z.strictObject({
+  subject: z.string().max(2048),
+  ttlSeconds: z.number().int().min(60).max(86_400).optional(),
+});
+
 const credentialShape = z.strictObject({
   credentialId: z.string().max(1364),
   publicKey: z.string().max(1024),
@@ -29,7 +34,8 @@ const credentialShape = z.strictObject({
  * `POST /v1/join-tokens`, `GET /v1/sessions`, `GET /v1/subjects`, `GET /v1/points`, `GET /v1/registrations`,
  * `POST /v1/revocations`,
  * `DELETE /v1/revocations/<target>/<value>` (the value percent-encoded), `GET` and `POST /v1/credentials`,
- * `DELETE /v1/credentials/<id>`.
+ * `DELETE /v1/credentials/<id>`; where people sign in `POST /v1/passkey-invites`, `GET /v1/passkeys`,
+ * `GET /v1/passkey-recoveries`, and `GET /v1/person-sessions` (empty lists where they do not).
  *
  * @param options `by` names the operator in the record
  */
@@ -78,6 +84,26 @@ export function adminRoutes(options: {
       return result.isGranted ? reply.code(204).send() : refused(reply, result);
     });
 
+    app.get('/v1/person-sessions', async () => (await identity.people?.sessions()) ?? []);
+    app.get('/v1/passkeys', async () => (await identity.people?.passkeys()) ?? []);
+    app.get('/v1/passkey-recoveries', async () => (await identity.people?.recoveries()) ?? []);
+
+    app.post('/v1/passkey-invites', async (request, reply) => {
+      const { subject, ttlSeconds } = inviteShape.parse(request.body);
+      if (!identity.people) {
+        const detail = "people do not sign in here: countersign.yaml has no 'authority.people'";
+        return problem(reply, { status: 404, title: 'Not Found', detail });
+      }
+      const made = await identity.people.invite({
+        ...{ subject, by },
+        ...(ttlSeconds !== undefined && { ttlSeconds }),
+      });
+      if (!made.isGranted) return refused(reply, made);
+      const { code, invite } = made;
+      const enrolUrl = `${identity.issuer.url}/enrol`;
+      return reply.code(201).send({ code, invite, enrolUrl });
+    });
+
     // A wildcard: a SPIFFE ID may be longer than what Fastify takes as a named parameter.
     app.delete<{ Params: { target: string; '*': string } }>(
       '/v1/revocations/:target/*',
@@ -94,6 +120,7 @@ export function adminRoutes(options: {
 const OPERATOR_ANSWERS: Partial<Record<Refusal['code'], { status: number; title: string }>> = {
   'subject-disabled': { status: 409, title: 'Conflict' },
   'credential-registered': { status: 409, title: 'Conflict' },
+  'subject-revoked': { status: 409, title: 'Conflict' },
   'credential-malformed': { status: 422, title: 'Unprocessable Content' },
 };
 

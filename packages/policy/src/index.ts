@@ -10,6 +10,7 @@ export type {
   ExportConfig,
   HostPort,
   ListenerConfig,
+  PeopleConfig,
   PointConfig,
   Problem,
   RecordConfig,

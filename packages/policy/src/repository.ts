@@ -30,9 +30,33 @@ export interface BankConfig {
     readonly exports?: readonly ExportConfig[];
     /** Where the authority's metrics are served; loopback. */
     readonly metrics?: HostPort;
+    /** How people sign in; absent: they do not. */
+    readonly people?: PeopleConfig;
   };
   readonly points: readonly PointConfig[];
   readonly record: RecordConfig;
+}
+
+/** How people sign in, every default filled in; persons by their SPIFFE IDs. */
+export interface PeopleConfig {
+  readonly rpId: string;
+  readonly name: string;
+  readonly approvalOrigins: readonly string[];
+  readonly sessionTtlSeconds: number;
+  readonly administrators: readonly string[];
+  readonly recoveryApprovers: readonly string[];
+  readonly hardwareKeys: {
+    /** PEM, one certificate each. */
+    readonly rootsPem: readonly string[];
+    readonly aaguids: readonly string[];
+  };
+  readonly exceptions: readonly {
+    readonly person: string;
+    readonly allows: 'single-key' | 'unattested-key';
+    readonly reason: string;
+    readonly owner: string;
+    readonly expiresMs: number;
+  }[];
 }
 
 /** What points need to know of the record. */

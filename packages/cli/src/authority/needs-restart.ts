@@ -6,7 +6,7 @@ import type { BankConfig } from '@countersign/policy';
  */
 export function needsRestart(started: BankConfig, next: BankConfig): readonly string[] {
   const changed: string[] = [];
-  if (!isSame(started.authority, next.authority)) changed.push('authority');
+  if (!isSame(readAtStart(started), readAtStart(next))) changed.push('authority');
   for (const point of started.points) {
     if (
       !isSame(
@@ -17,6 +17,11 @@ export function needsRestart(started: BankConfig, next: BankConfig): readonly st
       changed.push(point.name);
   }
   return changed;
+}
+
+/** How people sign in follows the repository; whether they do does not. */
+function readAtStart({ authority }: BankConfig): unknown {
+  return { ...authority, people: authority.people !== undefined };
 }
 
 /** Both were made by the same parser: equal values have their keys in one order. */

@@ -41,6 +41,7 @@ import { collectedLogs, shardsOf } from './collected-logs.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
 import { createRecorder, type Recorder } from './own-record.ts';
 import { openOwnSvid } from './own-svid.ts';
+import { peopleSettings } from './people-settings.ts';
 import { hostNames, pointHostNames } from './point-registrations.ts';
 import { publishLogs } from './publish-logs.ts';
 import { createPublisher } from './publisher.ts';
@@ -190,6 +191,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const factLog = await openFactLog(database, { trustDomain, now });
     const bundles = await openBundleStore(database);
     const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl } = config.authority;
+    const people = peopleSettings(config, () => applied.config);
     const identity = await openIdentity({
       database,
       factLog,
@@ -201,6 +203,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         accessTokenTtlSeconds,
         issuerUrl,
         hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied.config),
+        ...(people && { people }),
       },
     });
 

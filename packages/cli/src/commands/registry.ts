@@ -3,6 +3,7 @@ import {
   applyCommand,
   joinTokenCommand,
   revokeCommand,
+  sessionEndCommand,
   sessionListCommand,
   statusCommand,
 } from './admin.ts';
@@ -32,6 +33,7 @@ import { ledgerEvidencePageCommand } from './ledger-evidence-page.ts';
 import { ledgerPublishCommand } from './ledger-publish.ts';
 import { ledgerVerifyCommand } from './ledger-verify.ts';
 import { nodeCommand } from './node.ts';
+import { passkeyInviteCommand, passkeyListCommand } from './passkey.ts';
 import { gatewayCommand, sidecarCommand, wrapCommand } from './point.ts';
 import { recordEraseCommand, recordPseudonymCommand } from './privacy.ts';
 import { eventsCommand, shadowReportCommand } from './record.ts';
@@ -59,10 +61,13 @@ export const commands: readonly Command[] = [
   applyCommand,
   statusCommand,
   sessionListCommand,
+  sessionEndCommand,
   revokeCommand,
   credentialRegisterCommand,
   credentialWithdrawCommand,
   credentialListCommand,
+  passkeyInviteCommand,
+  passkeyListCommand,
   identityListCommand,
   identityExplainCommand,
   identityRevokeCommand,

@@ -75,6 +75,7 @@ export function checkClient(
     scopes: client.scopes,
     audiences: client.audiences,
     tokenTtlSeconds: client.tokenTtl ?? options.defaultTtlSeconds,
+    ...(client.people && { people: client.people }),
   };
 
   function checkWords(

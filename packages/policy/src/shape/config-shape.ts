@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { exportShape } from './export-shape.ts';
+import { peopleShape } from './people-shape.ts';
 import { recordShape } from './record-shape.ts';
 import { duration, filePath, hostPort, kebab, trustDomain } from './scalars.ts';
 
@@ -107,6 +108,7 @@ const authority = z
       .max(20, 'at most 20 exports')
       .default([])
       .meta({ description: 'where events are exported to' }),
+    people: peopleShape.optional(),
     metrics: hostPort(
       'where metrics are served, on loopback: GET /metrics',
       '127.0.0.1:9464',
