@@ -70,12 +70,9 @@ const client = z
           description:
             'how people must sign in, at least: phr phishing-resistant, phrh by attested hardware',
         }),
-        refresh: z
-          .boolean()
-          .default(false)
-          .meta({
-            description: "whether it gets refresh tokens, which end with the person's session",
-          }),
+        refresh: z.boolean().default(false).meta({
+          description: "whether it gets refresh tokens, which end with the person's session",
+        }),
       })
       .optional()
       .meta({

@@ -1,10 +1,9 @@
 import { z } from 'zod';
 import { date, duration, filePath, subjectName, words } from './scalars.ts';
 
-const person = subjectName.refine(
-  (name) => /^(?:human|customer)\//.test(name),
-  'a person: human/<name> or customer/<name>',
-);
+const person = subjectName
+  .refine((name) => /^(?:human|customer)\//.test(name), 'a person: human/<name> or customer/<name>')
+  .meta({ description: 'a person', examples: ['human/alice'] });
 const aaguid = z
   .string()
   .regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'an AAGUID in lower case, with hyphens');
