@@ -3,15 +3,9 @@ import { decodeJwt, decodeProtectedHeader, SignJWT, UnsecuredJWT } from 'jose';
 import * as client from 'openid-client';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { accounts, last, payments, registration } from '../authority.ts';
-import {
-  alice,
-  bob,
-  type PeopleBank,
-  REDIRECT,
-  startPeopleBank,
-  type Teller,
-} from './people-bank.ts';
+import { alice, bob, type PeopleBank, startPeopleBank } from './people-bank.ts';
 import type { SoftwareAuthenticator } from './software-authenticator.ts';
+import { REDIRECT, type Teller } from './teller.ts';
 
 let bank: PeopleBank;
 let aliceKey: SoftwareAuthenticator;

@@ -1,8 +1,6 @@
-import { generateKeyPairSync, type KeyObject, type webcrypto } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import type { PeopleSettings } from '@countersign/identity';
 import type { PeopleClient, Registration } from '@countersign/model';
-import { calculateJwkThumbprint } from 'jose';
-import * as client from 'openid-client';
 import { Agent, fetch as undiciFetch } from 'undici';
 import {
   accounts,
@@ -14,8 +12,8 @@ import {
 } from '../authority.ts';
 import { Browser } from './browser.ts';
 import { createMaker, type Maker, MODEL, SoftwareAuthenticator } from './software-authenticator.ts';
+import { openTeller, REDIRECT, type Teller } from './teller.ts';
 
-export const REDIRECT = 'https://teller.bank.example/callback';
 export const alice = id('human/alice');
 export const bob = id('human/bob');
 export const carol = id('customer/carol');
@@ -93,31 +91,8 @@ export async function startPeopleBank(): Promise<PeopleBank> {
       await bank.browser().enrol(code, authenticator);
       return authenticator;
     },
-    async teller() {
-      const key = await crypto.subtle.importKey(
-        'pkcs8',
-        keys.privateKey.export({ type: 'pkcs8', format: 'der' }),
-        { name: 'ECDSA', namedCurve: 'P-256' },
-        false,
-        ['sign'],
-      );
-      const config = await client.discovery(
-        new URL(authority.issuerUrl),
-        'teller',
-        undefined,
-        client.PrivateKeyJwt(
-          { key, kid: 't1' },
-          {
-            [client.modifyAssertion]: (_header, payload) => {
-              // FAPI 2.0 §5.3.2.1
-              payload['aud'] = authority.issuerUrl;
-            },
-          },
-        ),
-        { [client.customFetch]: fetchIt as never },
-      );
-      return new Teller(config, await client.randomDPoPKeyPair('ES256'));
-    },
+    teller: () =>
+      openTeller({ issuerUrl: authority.issuerUrl, key: keys.privateKey, fetch: fetchIt }),
     fetch: fetchIt,
     async close() {
       await agent.destroy();
@@ -133,57 +108,4 @@ export async function invite(authority: TestAuthority, subject: string): Promise
   const made = await authority.identity.people?.invite({ subject, by: 'local:uid=0' });
   if (!made?.isGranted) throw new Error(`no code: ${made?.code}`);
   return made.code;
-}
-
-/** An application that people sign in to, by the FAPI 2.0 Security Profile. */
-export class Teller {
-  readonly config: client.Configuration;
-  readonly dpop: client.DPoPHandle;
-  readonly #keys: webcrypto.CryptoKeyPair;
-
-  constructor(config: client.Configuration, keys: webcrypto.CryptoKeyPair) {
-    this.config = config;
-    this.#keys = keys;
-    this.dpop = client.getDPoPHandle(config, keys);
-  }
-
-  async thumbprint(): Promise<string> {
-    return calculateJwkThumbprint(
-      (await crypto.subtle.exportKey('jwk', this.#keys.publicKey)) as never,
-    );
-  }
-
-  /** Pushes a request, and gives where the browser is to go, and what the answer is checked with. */
-  async begin(parameters: Record<string, string> = {}): Promise<Pending> {
-    const pkceCodeVerifier = client.randomPKCECodeVerifier();
-    const expectedState = client.randomState();
-    const url = await client.buildAuthorizationUrlWithPAR(
-      this.config,
-      {
-        redirect_uri: REDIRECT,
-        scope: 'openid accounts',
-        resource: accounts,
-        code_challenge: await client.calculatePKCECodeChallenge(pkceCodeVerifier),
-        code_challenge_method: 'S256',
-        state: expectedState,
-        ...parameters,
-      },
-      { DPoP: this.dpop },
-    );
-    return { url, checks: { pkceCodeVerifier, expectedState, idTokenExpected: true } };
-  }
-
-  finish(callback: URL, { checks }: Pending, dpop = this.dpop) {
-    return client.authorizationCodeGrant(this.config, callback, checks, undefined, { DPoP: dpop });
-  }
-
-  refresh(refreshToken: string, dpop = this.dpop) {
-    return client.refreshTokenGrant(this.config, refreshToken, undefined, { DPoP: dpop });
-  }
-}
-
-/** A request that was pushed. */
-export interface Pending {
-  readonly url: URL;
-  readonly checks: client.AuthorizationCodeGrantChecks;
 }

@@ -1,3 +1,5 @@
+// What @peculiar/x509 is built with wants it first.
+import 'reflect-metadata';
 import {
   createHash,
   generateKeyPairSync,

@@ -1,0 +1,220 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { EXIT } from '@countersign/cli';
+import { decodeJwt } from 'jose';
+import { Agent, fetch as undiciFetch } from 'undici';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Browser } from '../../identity/test/people/browser.ts';
+import {
+  createMaker,
+  MODEL,
+  SoftwareAuthenticator,
+} from '../../identity/test/people/software-authenticator.ts';
+import { openTeller, type Teller } from '../../identity/test/people/teller.ts';
+import { freePort } from './free-port.ts';
+import { countersign, type Ran, temporaryFolder } from './test-io.ts';
+
+// An authority and a gateway that enforces, in this process: from the passkey to the API.
+const stop = new AbortController();
+const api = createServer((request, answer) => answer.end(`${request.method} done`));
+const alice = 'spiffe://bank.example/human/alice';
+let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+let data: string;
+let running: Promise<Ran>;
+let agent: Agent;
+let teller: Teller;
+let issuerUrl: string;
+let edgeUrl: string;
+let keys: readonly SoftwareAuthenticator[];
+const fetchIt = ((url: string | URL, init: object) =>
+  undiciFetch(url, { ...init, dispatcher: agent } as never)) as unknown as typeof fetch;
+
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  const bank = join(folder.path, 'bank');
+  data = join(folder.path, 'data');
+  const maker = await createMaker();
+  const tellerKeys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const [control, issuer, edge] = await Promise.all([freePort(), freePort(), freePort()]);
+  await once(api.listen(0, '127.0.0.1'), 'listening');
+  await countersign(['init', bank]);
+  const edit = async (file: string, edits: readonly (readonly [string | RegExp, string])[]) => {
+    const path = join(bank, file);
+    let text = await readFile(path, 'utf8');
+    for (const [from, to] of edits) {
+      if (text.search(from) < 0) throw new Error(`found no ${from} in ${file}`);
+      text = text.replace(from, to);
+    }
+    await writeFile(path, text);
+  };
+  await mkdir(join(bank, 'trust'), { recursive: true });
+  await writeFile(join(bank, 'trust/maker.pem'), pemOf(maker.root));
+  await edit('countersign.yaml', [
+    ['7401', `${control}`],
+    [/7402/g, `${issuer}`],
+    ['8443', `${edge}`],
+    [/# clientAuthorities: .*/, 'clientAuthorities: [trust/maker.pem]'],
+    [
+      /svidTtl:/,
+      `people:
+    name: Example Bank
+    administrators: [human/alice]
+    recoveryApprovers: [human/alice, human/bob]
+    hardwareKeys: { roots: [trust/maker.pem], aaguids: [${MODEL}] }
+  svidTtl:`,
+    ],
+  ]);
+  await edit('surfaces/accounts.yaml', [
+    ['9001', `${(api.address() as { port: number }).port}`],
+    ['mode: shadow', 'mode: enforce'],
+  ]);
+  const { kty, crv, x, y } = tellerKeys.publicKey.export({ format: 'jwk' });
+  await writeFile(
+    join(bank, 'identities/people.yaml'),
+    `- { id: human/alice, owner: hr@bank.example }
+- { id: human/bob, owner: hr@bank.example }
+- id: workload/teller
+  owner: branches@bank.example
+  client:
+    id: teller
+    authentication: private_key_jwt
+    jwks: [{ kty: ${kty}, crv: ${crv}, x: ${x}, y: ${y}, kid: t1 }]
+    scopes: [accounts]
+    audiences: [https://api.bank.example/accounts]
+    people: { redirectUris: [https://teller.bank.example/callback], refresh: true }
+`,
+  );
+  await writeFile(
+    join(bank, 'policies/staff.cedar'),
+    `@id("staff-work-with-accounts")
+permit (principal is Human, action, resource)
+when { context.scopes.contains("accounts") };
+
+@id("closing-takes-a-hardware-key-just-touched")
+@challenge("acr=phrh max_age=60")
+forbid (principal is Human, action == Accounts::Action::"CloseAccount", resource)
+unless {
+  context has acr && context.acr == "phrh" &&
+  context has authTime && context.time.durationSince(context.authTime) <= duration("60s")
+};
+`,
+  );
+  const checked = await countersign(['check', '-C', bank]);
+  expect([checked.code, checked.out]).toEqual([EXIT.ok, expect.any(String)]);
+  await new Promise<void>((resolve, reject) => {
+    running = countersign(['start', '-C', bank, '-d', data], {
+      stop: stop.signal,
+      onOut: (text) => text.includes('"ready":true') && resolve(),
+    });
+    void running.then(({ err }) => reject(new Error(err)));
+  });
+  agent = new Agent({ connect: { ca: await readFile(join(data, 'trust.pem'), 'utf8') } });
+  issuerUrl = `https://localhost:${issuer}`;
+  edgeUrl = `https://localhost:${edge}/accounts-api`;
+  teller = await openTeller({ issuerUrl, key: tellerKeys.privateKey, fetch: fetchIt });
+  keys = await Promise.all(
+    [1, 2].map(
+      async () =>
+        new SoftwareAuthenticator({ aaguid: MODEL, attestation: await maker.attestation() }),
+    ),
+  );
+}, 60_000);
+afterAll(async () => {
+  stop.abort();
+  await running;
+  await agent?.destroy();
+  api.close();
+  await folder[Symbol.asyncDispose]();
+});
+
+const onData = (...words: readonly string[]) => countersign([...words, '-d', data]);
+const browser = () => new Browser(issuerUrl, fetchIt);
+const [first, second] = [
+  () => keys[0] as SoftwareAuthenticator,
+  () => keys[1] as SoftwareAuthenticator,
+];
+const call = async (token: string, path: string, method = 'GET') => {
+  const response = await teller
+    .call(new URL(`${edgeUrl}${path}`), token, method)
+    // openid-client throws for challenges; the response is the cause.
+    .catch((error: { response?: Response; cause?: unknown }) => error.response as Response);
+  return { status: response.status, challenge: response.headers.get('www-authenticate') ?? '' };
+};
+
+test('a person registers by a code from the operator, signs in, and calls the API', async () => {
+  const { code, out } = await onData('passkey', 'invite', 'human/alice', '--json');
+  expect(code).toBe(EXIT.ok);
+  const made = JSON.parse(out);
+  expect(made).toMatchObject({ enrolUrl: `${issuerUrl}/enrol`, invite: { purpose: 'bootstrap' } });
+  expect((await browser().enrol(made.code, first(), { hardware: true })).status).toBe(201);
+  const pending = await teller.begin();
+  const tokens = await teller.finish(await browser().signIn(pending.url, first()), pending);
+  expect(decodeJwt(tokens.access_token)).toMatchObject({ sub: alice, acr: 'phr' });
+  expect(await call(tokens.access_token, '/accounts/1')).toMatchObject({ status: 200 });
+  const listed = await onData('passkey', 'list');
+  expect(listed.out).toMatch(/ {2}spiffe:\/\/bank\.example\/human\/alice {2}phrh {2}/);
+});
+
+test('an operation that asks for more says what; the person steps up in the same session, and it is done', async () => {
+  const here = browser();
+  const begun = await teller.begin();
+  const before = await teller.finish(await here.signIn(begun.url, first()), begun);
+  const refused = await call(before.access_token, '/accounts/1', 'DELETE');
+  expect(refused.status).toBe(401);
+  // RFC 9470 §3
+  expect(refused.challenge).toBe(
+    'DPoP error="insufficient_user_authentication", acr_values="phrh", max_age="60"',
+  );
+  const asked = { acr_values: 'phrh', max_age: '60' };
+  // One key enrolled is not enough; the second one is added by the first.
+  const visited = await here.go((await teller.begin(asked)).url);
+  expect((await here.answer(visited, first())).body).toEqual({ error: 'hardware-needed' });
+  const own = browser();
+  await own.openAccount(first());
+  expect((await own.addPasskey(second(), true)).status).toBe(200);
+  const again = await teller.begin(asked);
+  const after = await teller.finish(await here.signIn(again.url, second()), again);
+  const [old, now] = [decodeJwt(before.access_token), decodeJwt(after.access_token)];
+  expect([old['acr'], now['acr']]).toEqual(['phr', 'phrh']);
+  expect(now['sid']).toBe(old['sid']);
+  expect(await call(after.access_token, '/accounts/1', 'DELETE')).toMatchObject({ status: 200 });
+  // What was given before is worth what it was.
+  expect((await call(before.access_token, '/accounts/1', 'DELETE')).status).toBe(401);
+});
+
+test('a session that is ended is refused at the gateway from then on', async () => {
+  const pending = await teller.begin();
+  const tokens = await teller.finish(await browser().signIn(pending.url, second()), pending);
+  const sid = String(decodeJwt(tokens.access_token)['sid']);
+  expect((await call(tokens.access_token, '/accounts/1')).status).toBe(200);
+  const listed = await onData('session', 'list');
+  expect(listed.out).toContain(`${sid}  active   ${alice}  `);
+  const ended = await onData('session', 'end', sid, '--reason', 'laptop stolen');
+  expect([ended.code, ended.err]).toEqual([EXIT.ok, '']);
+  await expect.poll(async () => (await call(tokens.access_token, '/accounts/1')).status).toBe(401);
+  expect((await onData('session', 'list')).out).toContain(`${sid}  revoked  ${alice}`);
+});
+
+test('persons stand in the record by pseudonym, and are found by their names', async () => {
+  const plain = await onData('events', '--kind', 'authentication', '--json');
+  expect(plain.out).toContain('"reason":"passkey"');
+  expect(plain.out).toContain('"reason":"tier-insufficient"');
+  expect(plain.out).not.toContain('human/alice');
+  const found = await onData(
+    'find',
+    '--subject',
+    'human/alice',
+    '--kind',
+    'authentication',
+    '--json',
+  );
+  expect(JSON.parse(found.out).answer.rows.length).toBeGreaterThan(0);
+});
+
+function pemOf(der: Uint8Array): string {
+  const lines = Buffer.from(der).toString('base64').replace(/.{64}/g, '$&\n');
+  return `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`;
+}
