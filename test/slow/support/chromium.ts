@@ -29,7 +29,10 @@ export interface BrowserPage {
 }
 
 /** Starts a browser that finds no name on any network, spoken to over pipes. */
-export async function openBrowserPage(profile: string): Promise<BrowserPage> {
+export async function openBrowserPage(
+  profile: string,
+  more: readonly string[] = [],
+): Promise<BrowserPage> {
   const child = spawn(
     CHROMIUM,
     [
@@ -46,6 +49,7 @@ export async function openBrowserPage(profile: string): Promise<BrowserPage> {
       '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost',
       `--user-data-dir=${profile}`,
       '--remote-debugging-pipe',
+      ...more,
       'about:blank',
     ],
     { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'], detached: true },
