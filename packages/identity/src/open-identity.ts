@@ -41,6 +41,7 @@ import {
 } from './revocations.ts';
 import { Serial } from './serial.ts';
 import { type ClientSession, liveSessions } from './sessions.ts';
+import { type Bearer, type BearerCall, checkBearer, type SignalScope } from './signals/bearer.ts';
 import { type ControlPeer, type HostNames, type SvidGrant, Svids } from './svids.ts';
 import { type IdentityTables, migrations } from './tables.ts';
 
@@ -113,6 +114,11 @@ export interface Identity {
   /** How people sign in; absent where they do not. */
   readonly people?: PeopleLogin;
   isRevoked(target: RevocationRequest['target'], value: string): boolean;
+  /** Who calls a resource of the authority itself with an access token of ours. */
+  bearer(
+    call: BearerCall,
+    options: { readonly audience: string; readonly scope: SignalScope },
+  ): Promise<Bearer>;
   /** Removes facts that have done their time; to be called now and then. */
   sweep(): Promise<void>;
 }
@@ -332,6 +338,8 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       },
     }),
     isRevoked: (target, value) => revocations.covers(target, value),
+    bearer: (call, asked) =>
+      checkBearer(call, { ...asked, issuerUrl, keyring, registry, revocations, now }),
     sweep: () =>
       serial.run(async () => {
         const removes = revocations.expired();

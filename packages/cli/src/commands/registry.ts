@@ -43,6 +43,7 @@ import {
   recordHoldListCommand,
   recordRetentionCommand,
 } from './retention.ts';
+import { signalsListCommand, signalsSetCommand, signalsVerifyCommand } from './signals.ts';
 import { startCommand } from './start.ts';
 import { witnessCommand, witnessInitCommand } from './witness.ts';
 
@@ -71,6 +72,9 @@ export const commands: readonly Command[] = [
   identityListCommand,
   identityExplainCommand,
   identityRevokeCommand,
+  signalsListCommand,
+  signalsSetCommand,
+  signalsVerifyCommand,
   eventsCommand,
   findCommand,
   recordPseudonymCommand,

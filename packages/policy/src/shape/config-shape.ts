@@ -3,6 +3,7 @@ import { exportShape } from './export-shape.ts';
 import { peopleShape } from './people-shape.ts';
 import { recordShape } from './record-shape.ts';
 import { duration, filePath, hostPort, kebab, trustDomain } from './scalars.ts';
+import { signalsShape } from './signals-shape.ts';
 
 const route = z
   .strictObject({
@@ -109,6 +110,7 @@ const authority = z
       .default([])
       .meta({ description: 'where events are exported to' }),
     people: peopleShape.optional(),
+    signals: signalsShape.optional(),
     metrics: hostPort(
       'where metrics are served, on loopback: GET /metrics',
       '127.0.0.1:9464',
