@@ -84,17 +84,17 @@ export function adminRoutes(options: {
       return result.isGranted ? reply.code(204).send() : refused(reply, result);
     });
 
-    app.get('/v1/person-sessions', async () => (await identity.people?.sessions()) ?? []);
-    app.get('/v1/passkeys', async () => (await identity.people?.passkeys()) ?? []);
-    app.get('/v1/passkey-recoveries', async () => (await identity.people?.recoveries()) ?? []);
+    app.get('/v1/person-sessions', async () => (await identity.login?.sessions()) ?? []);
+    app.get('/v1/passkeys', async () => (await identity.login?.passkeys()) ?? []);
+    app.get('/v1/passkey-recoveries', async () => (await identity.login?.recoveries()) ?? []);
 
     app.post('/v1/passkey-invites', async (request, reply) => {
       const { subject, ttlSeconds } = inviteShape.parse(request.body);
-      if (!identity.people) {
-        const detail = "people do not sign in here: countersign.yaml has no 'authority.people'";
+      if (!identity.login) {
+        const detail = "people do not sign in here: countersign.yaml has no 'authority.login'";
         return problem(reply, { status: 404, title: 'Not Found', detail });
       }
-      const made = await identity.people.invite({
+      const made = await identity.login.invite({
         ...{ subject, by },
         ...(ttlSeconds !== undefined && { ttlSeconds }),
       });

@@ -16,7 +16,7 @@ export { IdentityError, type IdentityErrorCode } from './identity-error.ts';
 export type { Issuer } from './issuer/issuer.ts';
 export { issuerAdapter } from './issuer/issuer-adapter.ts';
 export { type Keyring, openKeyring } from './keyring.ts';
-export type { HardwareKeys, PeopleSettings, TierException } from './login/people-settings.ts';
+export type { HardwareKeys, LoginSettings, TierException } from './login/login-settings.ts';
 export type { PersonSession } from './login/person-sessions.ts';
 export type { NewEvent, Recorder } from './new-event.ts';
 export type { Entry } from './nodes/entry.ts';

@@ -15,8 +15,8 @@ import { createIssuer, type Issuer } from './issuer/issuer.ts';
 import { createToken, JOIN_TOKEN_TTL_SECONDS, JOIN_TOKEN_TTL_SECONDS_MAX } from './join-tokens.ts';
 import type { Keyring } from './keyring.ts';
 import { LoginFailures } from './login/failures.ts';
-import { People } from './login/people.ts';
-import type { PeopleSettings } from './login/people-settings.ts';
+import type { LoginSettings } from './login/login-settings.ts';
+import { Logins } from './login/logins.ts';
 import { type PersonSession, PersonSessions } from './login/person-sessions.ts';
 import type { Recorder } from './new-event.ts';
 import { bundleText, Nodes } from './nodes/nodes.ts';
@@ -112,7 +112,7 @@ export interface Identity {
     options: { readonly by: string },
   ): Promise<CredentialResult>;
   /** How people sign in; absent where they do not. */
-  readonly people?: PeopleLogin;
+  readonly login?: PeopleLogin;
   isRevoked(target: RevocationRequest['target'], value: string): boolean;
   /** Who calls a resource of the authority itself with an access token of ours. */
   bearer(
@@ -164,7 +164,7 @@ export interface IdentityOptions {
     /** Host names and addresses for the SVIDs of some subjects; none if not said. */
     readonly hostNamesOf?: (spiffeId: string) => HostNames;
     /** How people sign in, as the bank has it at the moment; absent: they do not sign in here. */
-    readonly people?: () => PeopleSettings;
+    readonly login?: () => LoginSettings;
   };
   readonly now: Clock;
   /** Writes to the authority's log; everything issued or refused goes there before the answer leaves. */
@@ -231,11 +231,11 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   factLog.subscribe(() => {
     for (const listener of changed) listener();
   });
-  const settings = options.options.people;
-  const people =
-    settings && openPeople(options, { settings, registry, revocations, credentials, serial });
+  const settings = options.options.login;
+  const logins =
+    settings && openLogins(options, { settings, registry, revocations, credentials, serial });
   const issuer = createIssuer({
-    ...(people && { people }),
+    ...(logins && { logins }),
     database,
     registry,
     revocations,
@@ -325,16 +325,16 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       serial.run(() => credentials.register(credential, by)),
     withdrawCredential: (credentialId, { by }) =>
       serial.run(() =>
-        people
-          ? people.withdrawn(credentialId, { by, reason: 'withdrawn' })
+        logins
+          ? logins.withdrawn(credentialId, { by, reason: 'withdrawn' })
           : credentials.withdraw(credentialId, by),
       ),
-    ...(people && {
-      people: {
-        invite: (request) => people.invite(request),
-        recoveries: () => people.waitingRecoveries(),
+    ...(logins && {
+      login: {
+        invite: (request) => logins.invite(request),
+        recoveries: () => logins.waitingRecoveries(),
         passkeys: () => allPasskeys(database),
-        sessions: () => people.sessions.all(),
+        sessions: () => logins.sessions.all(),
       },
     }),
     isRevoked: (target, value) => revocations.covers(target, value),
@@ -358,29 +358,29 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
 }
 
 /** People's logins, over what is there: one store of authenticators, one of revocations. */
-function openPeople(
+function openLogins(
   { database, now, record, options: { issuerUrl } }: IdentityOptions,
   shared: {
-    readonly settings: () => PeopleSettings;
+    readonly settings: () => LoginSettings;
     readonly registry: Registry;
     readonly revocations: Revocations;
     readonly credentials: Credentials;
     readonly serial: Serial;
   },
-): People {
+): Logins {
   const { settings, credentials } = shared;
   const ceremonies = new Ceremonies({ database, now });
-  const people: People = new People({
+  const logins: Logins = new Logins({
     ...{ ...shared, record, now },
     passkeys: new Passkeys({
       ...{ database, credentials, ceremonies, settings, now, origin: issuerUrl },
-      refusalOf: (subject) => people.refusalOf(subject),
+      refusalOf: (subject) => logins.refusalOf(subject),
     }),
     invites: new Invites({ database, now }),
     sessions: new PersonSessions({ database, now }),
     failures: new LoginFailures({ database, now }),
   });
-  return people;
+  return logins;
 }
 
 /** A registration that has ended is one that is disabled. */

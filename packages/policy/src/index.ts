@@ -10,7 +10,7 @@ export type {
   ExportConfig,
   HostPort,
   ListenerConfig,
-  PeopleConfig,
+  LoginConfig,
   PointConfig,
   Problem,
   RecordConfig,

@@ -33,14 +33,14 @@ export interface BankConfig {
     /** Where the authority's metrics are served; loopback. */
     readonly metrics?: HostPort;
     /** How people sign in; absent: they do not. */
-    readonly people?: PeopleConfig;
+    readonly login?: LoginConfig;
   };
   readonly points: readonly PointConfig[];
   readonly record: RecordConfig;
 }
 
 /** How people sign in, every default filled in; persons by their SPIFFE IDs. */
-export interface PeopleConfig {
+export interface LoginConfig {
   readonly rpId: string;
   readonly name: string;
   readonly approvalOrigins: readonly string[];

@@ -31,14 +31,14 @@ const CLIENT = `  certificates: ['sha256:${PARTNER_THUMBPRINT}']
 `;
 const APPLICATION = `${CLIENT}    people: { redirectUris: [https://teller.bank.example/callback], refresh: true }
 `;
-/** People sign in, with more of `authority.people`, and an application for them where it is given. */
+/** People sign in, with more of `authority.login`, and an application for them where it is given. */
 const people =
   (more: string, application = '') =>
   async (repository: RepositoryFolder): Promise<void> => {
     await repository.edit(
       CONFIG,
       /issuerUrl:.*\n/,
-      `issuerUrl: https://login.bank.example\n  people:\n    name: Bank\n${more}`,
+      `issuerUrl: https://login.bank.example\n  login:\n    name: Bank\n${more}`,
     );
     await repository.write(PARTNERS, `${await repository.read(PARTNERS)}${application}`);
   };
@@ -913,14 +913,14 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     claim: 'an application for people where nobody signs in',
     breaks: append(PARTNERS, APPLICATION),
     says: [
-      "identities/partners.yaml:19:13 error: an application for people, and nobody who signs in; 'authority.people' in countersign.yaml; add 'people: { name: … }' under 'authority'",
+      "identities/partners.yaml:19:13 error: an application for people, and nobody who signs in; 'authority.login' in countersign.yaml; add 'login: { name: … }' under 'authority'",
     ],
   },
   {
     claim: 'an application that asks for hardware keys where there are none',
     breaks: people('', APPLICATION.replace('refresh: true', 'acr: phrh')),
     says: [
-      "identities/partners.yaml:19:74 error: phrh, and no hardware keys; 'authority.people.hardwareKeys', or nobody reaches it; add 'hardwareKeys', or ask for phr",
+      "identities/partners.yaml:19:74 error: phrh, and no hardware keys; 'authority.login.hardwareKeys', or nobody reaches it; add 'hardwareKeys', or ask for phr",
     ],
   },
   {

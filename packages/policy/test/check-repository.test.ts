@@ -196,7 +196,7 @@ test('how people sign in is read with its defaults, names as SPIFFE IDs, roots a
     'countersign.yaml',
     /issuerUrl:.*\n/,
     `issuerUrl: https://login.bank.example
-  people:
+  login:
     name: Example Bank
     rpId: bank.example
     approvalOrigins: [https://pay.bank.example]
@@ -209,7 +209,7 @@ test('how people sign in is read with its defaults, names as SPIFFE IDs, roots a
   );
   const { repository, problems } = await folder.check({ now: () => Date.UTC(2026, 11, 1) });
   expect(problems).toEqual([]);
-  expect(repository?.config.authority.people).toEqual({
+  expect(repository?.config.authority.login).toEqual({
     name: 'Example Bank',
     rpId: 'bank.example',
     approvalOrigins: ['https://pay.bank.example'],

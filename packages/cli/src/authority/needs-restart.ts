@@ -21,7 +21,7 @@ export function needsRestart(started: BankConfig, next: BankConfig): readonly st
 
 /** How people sign in follows the repository; whether they do does not. */
 function readAtStart({ authority }: BankConfig): unknown {
-  return { ...authority, people: authority.people !== undefined };
+  return { ...authority, people: authority.login !== undefined };
 }
 
 /** Both were made by the same parser: equal values have their keys in one order. */

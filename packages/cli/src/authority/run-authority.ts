@@ -41,9 +41,9 @@ import { measureAuthority } from './authority-metrics.ts';
 import { collectLogs } from './collect-logs.ts';
 import { collectedLogs, shardsOf } from './collected-logs.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
+import { loginSettings } from './login-settings.ts';
 import { createRecorder, type Recorder } from './own-record.ts';
 import { openOwnSvid } from './own-svid.ts';
-import { peopleSettings } from './people-settings.ts';
 import { hostNames, pointHostNames } from './point-registrations.ts';
 import { publishLogs } from './publish-logs.ts';
 import { createPublisher } from './publisher.ts';
@@ -193,7 +193,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const factLog = await openFactLog(database, { trustDomain, now });
     const bundles = await openBundleStore(database);
     const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl } = config.authority;
-    const people = peopleSettings(config, () => applied.config);
+    const login = loginSettings(config, () => applied.config);
     const identity = await openIdentity({
       database,
       factLog,
@@ -205,7 +205,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         accessTokenTtlSeconds,
         issuerUrl,
         hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied.config),
-        ...(people && { people }),
+        ...(login && { login }),
       },
     });
 

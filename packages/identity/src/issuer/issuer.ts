@@ -7,7 +7,7 @@ import type { ClientCredentials, Configuration, KoaContextWithOIDC } from 'oidc-
 import { errors, Provider } from 'oidc-provider';
 import { accessTokenPrivateJwk, type Keyring } from '../keyring.ts';
 import { createLoginSite } from '../login/login-site.ts';
-import type { People } from '../login/people.ts';
+import type { Logins } from '../login/logins.ts';
 import type { Recorder } from '../new-event.ts';
 import type { Registry } from '../registry.ts';
 import type { Revocations } from '../revocations.ts';
@@ -39,7 +39,7 @@ interface IssuerOptions {
   readonly issuerUrl: string;
   readonly accessTokenTtlSeconds: number;
   /** Where people sign in; absent: they do not. */
-  readonly people?: People;
+  readonly logins?: Logins;
 }
 
 const ROUTES: ReadonlySet<string> = new Set([
@@ -54,31 +54,31 @@ const ASSERTION_SECONDS_MAX = 300;
 export function createIssuer(options: IssuerOptions): Issuer {
   const { issuerUrl, record } = options;
   const rules = new TokenRules(options);
-  const { people, registry, now } = options;
+  const { logins, registry, now } = options;
   const forPeople =
-    people &&
+    logins &&
     new PeopleTokenRules({
-      ...{ people, registry, rules, now },
+      ...{ logins, registry, rules, now },
       ttlSeconds: ({ id }) => rules.ttlSeconds(id),
     });
   const configuration = configurationOf(options, rules);
   const provider = new Provider(
     issuerUrl,
-    people && forPeople ? withCodeFlow(configuration, { people, rules: forPeople }) : configuration,
+    logins && forPeople ? withCodeFlow(configuration, { logins, rules: forPeople }) : configuration,
   );
-  if (people) endReplayedSessions(provider, people);
+  if (logins) endReplayedSessions(provider, logins);
   recordRefusals(provider, { record, rules });
   const callback = provider.callback();
   const site =
-    people &&
+    logins &&
     forPeople &&
     createLoginSite({
-      ...{ provider, people, record, origin: issuerUrl },
+      ...{ provider, logins, record, origin: issuerUrl },
       clientOf: (clientId) => forPeople.clientOf(clientId),
     });
   const isRoute = (route: string) =>
     ROUTES.has(route) ||
-    (people !== undefined && CODE_FLOW_ROUTES.some((each) => each.test(route)));
+    (logins !== undefined && CODE_FLOW_ROUTES.some((each) => each.test(route)));
   const { host } = new URL(issuerUrl);
   return {
     url: issuerUrl,

@@ -7,8 +7,8 @@ import {
   refusedAnswer,
   setCookie,
 } from './exchange.ts';
+import { cookieHash, type Logins } from './logins.ts';
 import { accountLoginPage, accountPage } from './pages.ts';
-import { cookieHash, type People } from './people.ts';
 import type { PersonSession } from './person-sessions.ts';
 import { parseAuthentication, parseLabel, parseRegistration } from './shapes.ts';
 
@@ -21,25 +21,25 @@ type Changes = (session: PersonSession, exchange: Exchange) => Promise<Answer>;
 
 /** A person's own page: their sessions and passkeys, and the end of them. */
 export class AccountRoutes {
-  readonly #people: People;
+  readonly #logins: Logins;
 
-  constructor(people: People) {
-    this.#people = people;
+  constructor(logins: Logins) {
+    this.#logins = logins;
   }
 
   async page({ request }: Exchange): Promise<Answer> {
-    const { name } = this.#people.settings;
+    const { name } = this.#logins.settings;
     const session = await this.#session(request);
     if (session === undefined) return { status: 200, html: accountLoginPage(name) };
     const { subject } = session;
-    const isApprover = this.#people.settings.recoveryApprovers.includes(subject);
-    const waiting = isApprover ? await this.#people.waitingRecoveries() : [];
+    const isApprover = this.#logins.settings.recoveryApprovers.includes(subject);
+    const waiting = isApprover ? await this.#logins.waitingRecoveries() : [];
     return {
       status: 200,
       html: accountPage({
         ...{ name, session },
-        sessions: await this.#people.sessions.of(subject),
-        passkeys: await this.#people.passkeys.list(subject),
+        sessions: await this.#logins.sessions.of(subject),
+        passkeys: await this.#logins.passkeys.list(subject),
         recoveries: waiting.filter((each) => each.subject !== subject),
       }),
     };
@@ -49,7 +49,7 @@ export class AccountRoutes {
     request.resume();
     // Of its own, or somebody else's challenge could be answered here.
     const boundTo = randomBytes(32).toString('base64url');
-    const options = await this.#people.passkeys.loginOptions({ purpose: 'account', boundTo });
+    const options = await this.#logins.passkeys.loginOptions({ purpose: 'account', boundTo });
     return {
       status: 200,
       json: options,
@@ -61,9 +61,9 @@ export class AccountRoutes {
     const boundTo = cookieOf(request, CEREMONY_COOKIE);
     const assertion = parseAuthentication(await readJson(request));
     if (boundTo === undefined || assertion === undefined) return refusedAnswer(400, 'malformed');
-    const login = await this.#people.login(assertion, { purpose: 'account', boundTo, ip });
+    const login = await this.#logins.login(assertion, { purpose: 'account', boundTo, ip });
     if (login === undefined) return refusedAnswer(401, 'refused');
-    const { session, cookie } = await this.#people.startSession(login, { ip, place: 'account' });
+    const { session, cookie } = await this.#logins.startSession(login, { ip, place: 'account' });
     const seconds = Math.floor((session.endsAtMs - session.startedAtMs) / 1000);
     return {
       status: 200,
@@ -79,7 +79,7 @@ export class AccountRoutes {
 
   endSession = this.#changing(async (session, { request }) => {
     const { id } = (await readJson(request)) ?? {};
-    const mine = await this.#people.sessions.of(session.subject);
+    const mine = await this.#logins.sessions.of(session.subject);
     if (!mine.some((each) => each.id === id)) return refusedAnswer(404, 'not-found');
     await this.#end(session, String(id));
     return done('/account');
@@ -87,9 +87,9 @@ export class AccountRoutes {
 
   passkeyOptions = this.#changing(async (session, { request }) => {
     const { hardware } = (await readJson(request)) ?? {};
-    const isHardware = hardware === true || this.#people.passkeys.mustBeHardware(session.subject);
-    if (!this.#people.mayAdd(session, isHardware)) return refusedAnswer(403, 'hardware-needed');
-    const options = await this.#people.passkeys.registrationOptions(session.subject, {
+    const isHardware = hardware === true || this.#logins.passkeys.mustBeHardware(session.subject);
+    if (!this.#logins.mayAdd(session, isHardware)) return refusedAnswer(403, 'hardware-needed');
+    const options = await this.#logins.passkeys.registrationOptions(session.subject, {
       ...{ purpose: 'add', boundTo: session.id, isHardware },
     });
     return { status: 200, json: { options, hardware: isHardware } };
@@ -99,7 +99,7 @@ export class AccountRoutes {
     const { hardware, label, response } = (await readJson(request)) ?? {};
     const registration = parseRegistration(response);
     if (registration === undefined) return refusedAnswer(400, 'malformed');
-    const passkey = await this.#people.addPasskey(session, {
+    const passkey = await this.#logins.addPasskey(session, {
       ...{ ip, isHardware: hardware === true, label: parseLabel(label), response: registration },
     });
     return passkey === undefined ? refusedAnswer(401, 'refused') : done('/account');
@@ -107,7 +107,7 @@ export class AccountRoutes {
 
   removePasskey = this.#changing(async (session, { request }) => {
     const { id } = (await readJson(request)) ?? {};
-    return typeof id === 'string' && (await this.#people.removePasskey(session, id))
+    return typeof id === 'string' && (await this.#logins.removePasskey(session, id))
       ? done('/account')
       : refusedAnswer(409, 'last-passkey');
   });
@@ -115,7 +115,7 @@ export class AccountRoutes {
   approveRecovery = this.#changing(async (session, { request }) => {
     const { id } = (await readJson(request)) ?? {};
     if (typeof id !== 'string') return refusedAnswer(400, 'malformed');
-    const result = await this.#people.approveRecovery(id, session.subject);
+    const result = await this.#logins.approveRecovery(id, session.subject);
     return result.isGranted ? done('/account') : refusedAnswer(403, 'refused');
   });
 
@@ -128,14 +128,14 @@ export class AccountRoutes {
   }
 
   #end(session: PersonSession, id: string): Promise<boolean> {
-    return this.#people.endSession(id, { by: session.subject, reason: 'ended by the person' });
+    return this.#logins.endSession(id, { by: session.subject, reason: 'ended by the person' });
   }
 
   async #session(request: Exchange['request']): Promise<PersonSession | undefined> {
     const cookie = cookieOf(request, SESSION_COOKIE);
     if (cookie === undefined || !OWN.test(cookie)) return undefined;
-    const session = await this.#people.sessions.ofCookie(cookieHash(cookie));
-    return session && this.#people.refusalOf(session.subject) === undefined ? session : undefined;
+    const session = await this.#logins.sessions.ofCookie(cookieHash(cookie));
+    return session && this.#logins.refusalOf(session.subject) === undefined ? session : undefined;
   }
 }
 

@@ -1,24 +1,24 @@
 import { type Answer, type Exchange, readJson, refusedAnswer } from './exchange.ts';
+import type { Logins } from './logins.ts';
 import { enrolPage } from './pages.ts';
-import type { People } from './people.ts';
 import { parseLabel, parseRegistration } from './shapes.ts';
 
 /** Registering a passkey by a one-time code: `GET /enrol`, `POST /enrol/options`, `/enrol/finish`. */
 export class EnrolRoutes {
-  readonly #people: People;
+  readonly #logins: Logins;
 
-  constructor(people: People) {
-    this.#people = people;
+  constructor(logins: Logins) {
+    this.#logins = logins;
   }
 
   async page(): Promise<Answer> {
-    return { status: 200, html: enrolPage(this.#people.settings.name) };
+    return { status: 200, html: enrolPage(this.#logins.settings.name) };
   }
 
   async options({ request, ip }: Exchange): Promise<Answer> {
     const { code, hardware } = (await readJson(request)) ?? {};
     if (typeof code !== 'string') return refusedAnswer(400, 'malformed');
-    const made = await this.#people.enrolOptions(code, { ip, isHardware: hardware === true });
+    const made = await this.#logins.enrolOptions(code, { ip, isHardware: hardware === true });
     if (made === undefined) return refusedAnswer(401, 'code');
     return { status: 200, json: { options: made.options, hardware: made.isHardware } };
   }
@@ -29,7 +29,7 @@ export class EnrolRoutes {
     if (typeof code !== 'string' || registration === undefined) {
       return refusedAnswer(400, 'malformed');
     }
-    const passkey = await this.#people.enrol(code, {
+    const passkey = await this.#logins.enrol(code, {
       ...{ ip, isHardware: hardware === true, label: parseLabel(label), response: registration },
     });
     return passkey === undefined ? refusedAnswer(401, 'refused') : { status: 201, json: {} };

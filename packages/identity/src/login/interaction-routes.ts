@@ -2,9 +2,9 @@ import type { Acr, PeopleClient } from '@countersign/model';
 import { errors, type Provider } from 'oidc-provider';
 import { requiredAcr } from '../issuer/code-flow/interaction-policy.ts';
 import { type Answer, type Exchange, readJson, refusedAnswer } from './exchange.ts';
+import { satisfies } from './login-settings.ts';
+import type { Logins } from './logins.ts';
 import { errorPage, loginPage } from './pages.ts';
-import type { People } from './people.ts';
-import { satisfies } from './people-settings.ts';
 import { parseAuthentication } from './shapes.ts';
 
 type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>;
@@ -17,16 +17,16 @@ const OVER: Answer = {
 /** Signing in to an application: `GET /interaction/<uid>`, `POST …/options`, `…/login`, `…/abort`. */
 export class InteractionRoutes {
   readonly #provider: Provider;
-  readonly #people: People;
+  readonly #logins: Logins;
   readonly #clientOf: (clientId: string) => PeopleClient;
 
   constructor(options: {
     readonly provider: Provider;
-    readonly people: People;
+    readonly logins: Logins;
     readonly clientOf: (clientId: string) => PeopleClient;
   }) {
     this.#provider = options.provider;
-    this.#people = options.people;
+    this.#logins = options.logins;
     this.#clientOf = options.clientOf;
   }
 
@@ -36,7 +36,7 @@ export class InteractionRoutes {
     return {
       status: 200,
       html: loginPage({
-        name: this.#people.settings.name,
+        name: this.#logins.settings.name,
         uid,
         clientId: clientIdOf(interaction),
         isHigher: this.#needed(interaction) === 'phrh',
@@ -51,7 +51,7 @@ export class InteractionRoutes {
     const acr = this.#needed(interaction);
     return {
       status: 200,
-      json: await this.#people.passkeys.loginOptions({
+      json: await this.#logins.passkeys.loginOptions({
         ...{ purpose: 'login', boundTo: uid },
         // Who is signed in already is offered the keys that help; of others nothing is told.
         ...(accountId !== undefined && acr === 'phrh' && { only: { subject: accountId, acr } }),
@@ -65,13 +65,13 @@ export class InteractionRoutes {
     const { ip, request, response } = exchange;
     const assertion = parseAuthentication(await readJson(request));
     if (assertion === undefined) return refusedAnswer(400, 'malformed');
-    const login = await this.#people.login(assertion, { purpose: 'login', boundTo: uid, ip });
+    const login = await this.#logins.login(assertion, { purpose: 'login', boundTo: uid, ip });
     if (login === undefined) return refusedAnswer(401, 'refused');
     const clientId = clientIdOf(interaction);
     const needed = this.#needed(interaction);
     if (!satisfies(login.acr, needed)) {
       const detail = `client '${clientId}' asks for ${needed}, found ${login.acr}`;
-      await this.#people.insufficient(login, { ip, detail });
+      await this.#logins.insufficient(login, { ip, detail });
       return refusedAnswer(403, needed === 'phrh' ? 'hardware-needed' : 'refused');
     }
     const session = await this.#session(interaction, { login, ip, clientId });
@@ -103,7 +103,7 @@ export class InteractionRoutes {
       ip,
       clientId,
     }: {
-      readonly login: NonNullable<Awaited<ReturnType<People['login']>>>;
+      readonly login: NonNullable<Awaited<ReturnType<Logins['login']>>>;
       readonly ip: string;
       readonly clientId: string;
     },
@@ -111,22 +111,22 @@ export class InteractionRoutes {
     const { uid: providerUid, accountId } = interaction.session ?? {};
     const known =
       providerUid !== undefined && accountId !== undefined
-        ? await this.#people.sessions.ofProvider(providerUid, accountId)
+        ? await this.#logins.sessions.ofProvider(providerUid, accountId)
         : undefined;
     if (known?.subject === login.subject) {
-      await this.#people.renewSession(known, login, { ip, clientId });
+      await this.#logins.renewSession(known, login, { ip, clientId });
       return known.id;
     }
     if (accountId !== undefined && accountId !== login.subject) {
       // Somebody else at the same desk: the one before is signed out, or either could be taken for the other.
       if (known) {
-        await this.#people.endSession(known.id, { by: login.subject, reason: 'another signed in' });
+        await this.#logins.endSession(known.id, { by: login.subject, reason: 'another signed in' });
       }
       await (await this.#provider.Session.findByUid(providerUid ?? ''))?.destroy();
       interaction.session = undefined;
       await interaction.save(interaction.exp - Math.floor(Date.now() / 1000));
     }
-    const { session } = await this.#people.startSession(login, {
+    const { session } = await this.#logins.startSession(login, {
       ...{ ip, clientId, place: 'application' },
     });
     return session.id;

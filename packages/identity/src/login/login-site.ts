@@ -9,7 +9,7 @@ import { AccountRoutes } from './account-routes.ts';
 import { EnrolRoutes } from './enrol-routes.ts';
 import { type Answer, type Exchange, isFromOurPage, refusedAnswer, send } from './exchange.ts';
 import { InteractionRoutes } from './interaction-routes.ts';
-import type { People } from './people.ts';
+import type { Logins } from './logins.ts';
 
 /** The pages for people, on the issuer's origin. */
 export interface LoginSite {
@@ -22,15 +22,15 @@ type Route = (exchange: Exchange, parameter: string) => Promise<Answer>;
 /** Serves signing in, registering, and the own page; its scripts and styles come from here and nowhere else. */
 export function createLoginSite(options: {
   readonly provider: Provider;
-  readonly people: People;
+  readonly logins: Logins;
   readonly clientOf: (clientId: string) => PeopleClient;
   readonly origin: string;
   readonly record: Recorder;
 }): LoginSite {
-  const { people, origin, record } = options;
+  const { logins, origin, record } = options;
   const interaction = new InteractionRoutes(options);
-  const enrol = new EnrolRoutes(people);
-  const account = new AccountRoutes(people);
+  const enrol = new EnrolRoutes(logins);
+  const account = new AccountRoutes(logins);
   const files = pageFiles();
   const routes: Readonly<Record<string, Route>> = {
     'GET /interaction/*': (exchange, uid) => interaction.page(exchange, uid),
@@ -54,7 +54,7 @@ export function createLoginSite(options: {
     const { request, ip } = exchange;
     if (request.method === 'POST') {
       if (!isFromOurPage(request, origin)) return refusedAnswer(403, 'origin');
-      const waitSeconds = await people.failures.waitSeconds(ip);
+      const waitSeconds = await logins.failures.waitSeconds(ip);
       if (waitSeconds > 0) {
         return { ...refusedAnswer(429, 'later'), headers: { 'retry-after': String(waitSeconds) } };
       }

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { decodeAttestationObject } from '@simplewebauthn/server/helpers';
-import type { HardwareKeys } from '../login/people-settings.ts';
+import type { HardwareKeys } from '../login/login-settings.ts';
 
 /** `id-fido-gen-ce-aaguid`, 1.3.6.1.4.1.45724.1.1.4 (WebAuthn Level 3 §8.2.1), and the octet strings around 16 bytes. */
 const AAGUID_EXTENSION = Buffer.from('060b2b0601040182e51c010104', 'hex');

@@ -8,7 +8,7 @@ import {
   verifyRegistrationResponse,
 } from '@simplewebauthn/server';
 import type { Credentials } from '../credentials.ts';
-import { exceptionFor, type PeopleSettings } from '../login/people-settings.ts';
+import { exceptionFor, type LoginSettings } from '../login/login-settings.ts';
 import { hardwareFault } from './attestation.ts';
 import type { Ceremonies, CeremonyPurpose } from './ceremonies.ts';
 import {
@@ -61,7 +61,7 @@ export interface PasskeysOptions {
   readonly database: Database;
   readonly credentials: Credentials;
   readonly ceremonies: Ceremonies;
-  readonly settings: () => PeopleSettings;
+  readonly settings: () => LoginSettings;
   /** The issuer's own origin: the only one where people sign in and register. */
   readonly origin: string;
   /** Why a subject gets nothing now. */

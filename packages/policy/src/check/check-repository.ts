@@ -7,7 +7,7 @@ import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
 import type {
   BankConfig,
   ExportConfig,
-  PeopleConfig,
+  LoginConfig,
   Problem,
   Repository,
   SignalsConfig,
@@ -21,7 +21,7 @@ import { checkEntityTypes } from './check-entity-types.ts';
 import { checkExports } from './check-exports.ts';
 import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
-import { checkPeople } from './check-people.ts';
+import { checkLogin } from './check-login.ts';
 import { checkPlaybooks } from './check-playbooks.ts';
 import { checkPoints } from './check-points.ts';
 import { readPolicies, SCHEMA_FILE, validatePolicies } from './check-policies.ts';
@@ -102,7 +102,7 @@ export async function checkRepository(
   const registrations = isWhole ? identities.map(({ value }) => value) : undefined;
   const record = checkRecord(config, registrations, context);
   const signals = checkSignals(config, registrations, context);
-  const people = await checkPeople(config, identities, context);
+  const login = await checkLogin(config, identities, context);
   const entities = await checkEntities(files.entities, context);
   checkHierarchy({ registrations: identities, entities }, report);
   const playbooks = await checkPlaybooks(files.playbooks, context);
@@ -126,7 +126,7 @@ export async function checkRepository(
   checkWitnesses(config, context);
   const bank = report.hasErrors
     ? undefined
-    : bankConfig(config, { points, exports, record, signals, people }, context.folder);
+    : bankConfig(config, { points, exports, record, signals, login }, context.folder);
   if (!bank) return { problems: report.problems() };
   const repository: Repository = {
     folder: context.folder,
@@ -170,11 +170,11 @@ function bankConfig(
     exports,
     record,
     signals,
-    people,
+    login,
   }: Pick<BankConfig, 'points' | 'record'> & {
     readonly exports: readonly ExportConfig[];
     readonly signals: SignalsConfig | undefined;
-    readonly people: PeopleConfig | undefined;
+    readonly login: LoginConfig | undefined;
   },
   folder: string,
 ): BankConfig | undefined {
@@ -196,7 +196,7 @@ function bankConfig(
       ...(exports.length > 0 && { exports }),
       ...(signals && { signals }),
       ...(metrics !== undefined && { metrics }),
-      ...(people && { people }),
+      ...(login && { login }),
     },
     points,
     record,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { exportShape } from './export-shape.ts';
-import { peopleShape } from './people-shape.ts';
+import { loginShape } from './login-shape.ts';
 import { recordShape } from './record-shape.ts';
 import { duration, filePath, hostPort, kebab, trustDomain } from './scalars.ts';
 import { signalsShape } from './signals-shape.ts';
@@ -109,7 +109,7 @@ const authority = z
       .max(20, 'at most 20 exports')
       .default([])
       .meta({ description: 'where events are exported to' }),
-    people: peopleShape.optional(),
+    login: loginShape.optional(),
     signals: signalsShape.optional(),
     metrics: hostPort(
       'where metrics are served, on loopback: GET /metrics',

@@ -6,9 +6,9 @@ import type {
   Provider,
 } from 'oidc-provider';
 import { errors } from 'oidc-provider';
+import type { Logins } from '../../login/logins.ts';
 import { PAGE_HEADERS } from '../../login/page-headers.ts';
 import { errorPage } from '../../login/pages.ts';
-import type { People } from '../../login/people.ts';
 import { clientIdOf, loginPolicy, sessionOf } from './interaction-policy.ts';
 import type { PeopleTokenRules } from './people-token-rules.ts';
 
@@ -30,12 +30,12 @@ export const CODE_FLOW_ROUTES: readonly RegExp[] = [
  */
 export function withCodeFlow(
   configuration: Configuration,
-  { people, rules }: { readonly people: People; readonly rules: PeopleTokenRules },
+  { logins, rules }: { readonly logins: Logins; readonly rules: PeopleTokenRules },
 ): Configuration {
   const { features = {}, enabledJWA = {} } = configuration;
   const isForPeople = (client: Client | undefined) =>
     client !== undefined && rules.isForPeople(client.clientId);
-  const sessionTtl = () => people.settings.sessionTtlSeconds;
+  const sessionTtl = () => logins.settings.sessionTtlSeconds;
   return {
     ...configuration,
     responseTypes: ['code'],
@@ -82,13 +82,13 @@ export function withCodeFlow(
     expiresWithSession: () => true,
     issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     findAccount: (_ctx, id) =>
-      people.refusalOf(id) === undefined
+      logins.refusalOf(id) === undefined
         ? { accountId: id, claims: async () => ({ sub: id }) }
         : undefined,
-    loadExistingGrant: (ctx) => grantFor(ctx, people),
+    loadExistingGrant: (ctx) => grantFor(ctx, logins),
     interactions: {
       policy: loginPolicy({
-        sessions: people.sessions,
+        sessions: logins.sessions,
         clientOf: (clientId) => rules.clientOf(clientId),
       }),
       url: (_ctx, interaction) => `/interaction/${interaction.uid}`,
@@ -134,13 +134,13 @@ function onlyAudience(rules: PeopleTokenRules, client: Client): string {
 }
 
 /** What the application asks for, granted under the person's session: the bank registered both. */
-async function grantFor(ctx: KoaContextWithOIDC, people: People) {
+async function grantFor(ctx: KoaContextWithOIDC, logins: Logins) {
   const { accountId, uid } = sessionOf(ctx);
   if (accountId === undefined) return undefined;
   const started = (ctx.oidc.result as { login?: { personSession?: string } } | undefined)?.login
     ?.personSession;
-  if (started !== undefined) await people.sessions.attach(started, uid);
-  const session = await people.sessions.ofProvider(uid, accountId);
+  if (started !== undefined) await logins.sessions.attach(started, uid);
+  const session = await logins.sessions.ofProvider(uid, accountId);
   if (session === undefined) return undefined;
   const clientId = clientIdOf(ctx);
   const grant = new ctx.oidc.provider.Grant({ accountId, clientId });
@@ -151,7 +151,7 @@ async function grantFor(ctx: KoaContextWithOIDC, people: People) {
     if (asked.length > 0) grant.addResourceScope(indicator, asked.join(' '));
   }
   const grantId = await grant.save();
-  await people.sessions.grant(grantId, { session: session.id, clientId });
+  await logins.sessions.grant(grantId, { session: session.id, clientId });
   return grant;
 }
 
@@ -159,15 +159,15 @@ async function grantFor(ctx: KoaContextWithOIDC, people: People) {
  * RFC 6749 §4.1.2: a code that comes twice was stolen. The provider forgets what it granted; the tokens that are out are
  * ended by their session, before the answer leaves.
  */
-export function endReplayedSessions(provider: Provider, people: People): void {
+export function endReplayedSessions(provider: Provider, logins: Logins): void {
   const revoked = new WeakMap<object, string>();
   provider.on('grant.revoked', (ctx, grantId) => void revoked.set(ctx.req, grantId));
   provider.use(async (ctx, next) => {
     await next();
     const grantId = revoked.get(ctx.req);
-    const session = grantId && (await people.sessions.sessionOfGrant(grantId));
+    const session = grantId && (await logins.sessions.sessionOfGrant(grantId));
     if (session) {
-      await people.endSession(session, { by: 'system', reason: 'a code was used twice' });
+      await logins.endSession(session, { by: 'system', reason: 'a code was used twice' });
     }
   });
 }

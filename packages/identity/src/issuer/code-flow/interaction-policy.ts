@@ -1,7 +1,7 @@
 import { ACR_VALUES, type Acr, type PeopleClient } from '@countersign/model';
 import * as oidc from 'oidc-provider';
 import { errors, type interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider';
-import { satisfies } from '../../login/people-settings.ts';
+import { satisfies } from '../../login/login-settings.ts';
 import type { PersonSessions } from '../../login/person-sessions.ts';
 
 /**

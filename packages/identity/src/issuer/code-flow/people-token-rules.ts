@@ -1,7 +1,7 @@
 import type { ClientRegistration, PeopleClient } from '@countersign/model';
 import type { AccessToken, KoaContextWithOIDC, ResourceServer } from 'oidc-provider';
 import { errors } from 'oidc-provider';
-import type { People } from '../../login/people.ts';
+import type { Logins } from '../../login/logins.ts';
 import type { ClientOf, Registry } from '../../registry.ts';
 import type { TokenRules } from '../token-rules.ts';
 
@@ -15,20 +15,20 @@ export interface PersonClaims {
 
 /** The bank's rules for tokens of people, beside those for clients. */
 export class PeopleTokenRules {
-  readonly #people: People;
+  readonly #logins: Logins;
   readonly #registry: Registry;
   readonly #rules: TokenRules;
   readonly #ttlSeconds: (client: ClientRegistration) => number;
   readonly #now: () => number;
 
   constructor(options: {
-    readonly people: People;
+    readonly logins: Logins;
     readonly registry: Registry;
     readonly rules: TokenRules;
     readonly ttlSeconds: (client: ClientRegistration) => number;
     readonly now: () => number;
   }) {
-    this.#people = options.people;
+    this.#logins = options.logins;
     this.#registry = options.registry;
     this.#rules = options.rules;
     this.#ttlSeconds = options.ttlSeconds;
@@ -82,7 +82,7 @@ export class PeopleTokenRules {
   async admit(ctx: KoaContextWithOIDC, token: AccessToken): Promise<PersonClaims> {
     const clientId = token.clientId ?? '';
     const { client, registration } = this.#registered(clientId);
-    const fault = this.#people.refusalOf(registration.subject.id);
+    const fault = this.#logins.refusalOf(registration.subject.id);
     if (fault !== undefined) throw new errors.AccessDenied(`the client: ${fault}`);
     const thumbprint = client.binding === 'mtls' ? token['x5t#S256'] : token.jkt;
     if (thumbprint === undefined) {
@@ -93,7 +93,7 @@ export class PeopleTokenRules {
       if (unfit !== undefined) throw new errors.InvalidGrant(unfit);
     }
     const grantId = token.grantId ?? '';
-    const session = await this.#people.sessions.granted(grantId, clientId);
+    const session = await this.#logins.sessions.granted(grantId, clientId);
     if (session === undefined || session.subject !== token.accountId) {
       throw new errors.InvalidGrant('the session is over');
     }
@@ -101,9 +101,9 @@ export class PeopleTokenRules {
     if (session.endsAtMs < this.#now() + this.ttlSeconds(clientId) * 1000) {
       throw new errors.InvalidGrant('the session is about to end');
     }
-    const unfit = this.#people.refusalOf(session.subject);
+    const unfit = this.#logins.refusalOf(session.subject);
     if (unfit !== undefined) throw new errors.AccessDenied(`the person: ${unfit}`);
-    if (!(await this.#people.sessions.bind(grantId, thumbprint))) {
+    if (!(await this.#logins.sessions.bind(grantId, thumbprint))) {
       throw new errors.InvalidGrant('the grant is bound to another key');
     }
     // RFC 9068 §2.2.1: as they were when the code was given, for every token that derives from it.

@@ -40,8 +40,8 @@ const exception = z
   })
   .meta({ description: 'something that the tier says otherwise of, for a time' });
 
-/** `authority.people`. */
-export const peopleShape = z
+/** `authority.login`. */
+export const loginShape = z
   .strictObject({
     name: words('what people read when they are asked for a passkey', 'Example Bank'),
     rpId: z

@@ -3,15 +3,15 @@ import { decodeJwt, decodeProtectedHeader, SignJWT, UnsecuredJWT } from 'jose';
 import * as client from 'openid-client';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { accounts, last, payments, registration } from '../authority.ts';
-import { alice, bob, type PeopleBank, startPeopleBank } from './people-bank.ts';
+import { alice, bob, type LoginBank, startLoginBank } from './login-bank.ts';
 import type { SoftwareAuthenticator } from './software-authenticator.ts';
 import { REDIRECT, type Teller } from './teller.ts';
 
-let bank: PeopleBank;
+let bank: LoginBank;
 let aliceKey: SoftwareAuthenticator;
 let teller: Teller;
 beforeEach(async () => {
-  bank = await startPeopleBank();
+  bank = await startLoginBank();
   aliceKey = await bank.enrol(alice);
   teller = await bank.teller();
 });
@@ -60,7 +60,7 @@ describe('a person who signs in with a passkey', () => {
       cnf: { jkt: await teller.thumbprint() },
     });
     expect(Number(claims.exp) - Number(claims.iat)).toBeLessThanOrEqual(300);
-    const [session] = (await bank.authority.identity.people?.sessions()) ?? [];
+    const [session] = (await bank.authority.identity.login?.sessions()) ?? [];
     expect(session).toMatchObject({ id: claims['sid'], subject: alice, place: 'application' });
     expect(claims['auth_time']).toBe(Math.floor(Number(session?.authTimeMs) / 1000));
     expect(tokens.claims()).toMatchObject({ sub: alice, acr: 'phr', amr: ['pop', 'user', 'mfa'] });
@@ -86,7 +86,7 @@ describe('a person who signs in with a passkey', () => {
     bank.authority.failRecording(true);
     expect(await browser.answer(visited, aliceKey)).toMatchObject({ status: 500 });
     bank.authority.failRecording(false);
-    expect(await bank.authority.identity.people?.sessions()).toEqual([]);
+    expect(await bank.authority.identity.login?.sessions()).toEqual([]);
   });
 
   test('is not asked again by the same browser, and is by another', async () => {

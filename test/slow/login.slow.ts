@@ -5,14 +5,14 @@ import {
   alice,
   bob,
   invite,
-  type PeopleBank,
-  startPeopleBank,
-} from '../../packages/identity/test/people/people-bank.ts';
+  type LoginBank,
+  startLoginBank,
+} from '../../packages/identity/test/login/login-bank.ts';
 import {
   MODEL,
   SoftwareAuthenticator,
-} from '../../packages/identity/test/people/software-authenticator.ts';
-import { REDIRECT, type Teller } from '../../packages/identity/test/people/teller.ts';
+} from '../../packages/identity/test/login/software-authenticator.ts';
+import { REDIRECT, type Teller } from '../../packages/identity/test/login/teller.ts';
 import { type BrowserPage, isBrowserThere, openBrowserPage } from './support/chromium.ts';
 import { makeFolder, type TestFolder } from './support/data-folder.ts';
 import { until } from './support/until.ts';
@@ -31,7 +31,7 @@ interface Credential {
 // Chromium's own WebAuthn on our pages: neither the authenticators nor the browser's checks are ours.
 describe.skipIf(!isBrowserThere('the login pages in a browser'))('in Chromium', () => {
   let folder: TestFolder;
-  let bank: PeopleBank;
+  let bank: LoginBank;
   let browser: BrowserPage;
   let teller: Teller;
 
@@ -41,7 +41,7 @@ describe.skipIf(!isBrowserThere('the login pages in a browser'))('in Chromium', 
   afterAll(() => folder?.remove());
 
   beforeEach(async () => {
-    bank = await startPeopleBank();
+    bank = await startLoginBank();
     teller = await bank.teller();
     // The issuer's authority is this test's own; its key is what the browser is told to trust, as a device policy would.
     const pin = spkiOf(bank.authority.issuerCertificate);
@@ -179,7 +179,7 @@ describe.skipIf(!isBrowserThere('the login pages in a browser'))('in Chromium', 
     await click('#sign-in');
     await settled(async () => (await message()) !== '');
     expect(await message()).toBe('This did not work.');
-    expect(await bank.authority.identity.people?.sessions()).toEqual([]);
+    expect(await bank.authority.identity.login?.sessions()).toEqual([]);
   });
 
   test('a copy of the key is seen by its counter, and ends the passkey', async () => {
@@ -204,7 +204,7 @@ describe.skipIf(!isBrowserThere('the login pages in a browser'))('in Chromium', 
   test('a page elsewhere gets no signature: the browser keeps the passkey to its domain', async () => {
     await addAuthenticator();
     await enrol(alice);
-    const phisher = await startPeopleBank();
+    const phisher = await startLoginBank();
     try {
       // Another host name of the same machine, with another certificate: the attacker's page.
       const elsewhere = phisher.authority.issuerUrl.replace('localhost', '127.0.0.1');
@@ -261,7 +261,7 @@ describe.skipIf(!isBrowserThere('the login pages in a browser'))('in Chromium', 
     bank.set({ hardwareKeys: { ...bank.settings.hardwareKeys, aaguids: [VIRTUAL_MODEL] } });
     expect(await enrol(alice)).toBe('This did not work.');
     expect(lastRefusal()).toBe('found a certificate that does not name the model');
-    expect(await bank.authority.identity.people?.passkeys()).toEqual([]);
+    expect(await bank.authority.identity.login?.passkeys()).toEqual([]);
   });
 
   test('a person who lost the key comes back by a code that a second person approved', async () => {
@@ -284,7 +284,7 @@ describe.skipIf(!isBrowserThere('the login pages in a browser'))('in Chromium', 
       (await browser.evaluate<string>('document.body.innerText')).includes('Recoveries'),
     );
     await click('button[data-action="approve-recovery"]');
-    await settled(async () => (await bank.authority.identity.people?.recoveries())?.length === 0);
+    await settled(async () => (await bank.authority.identity.login?.recoveries())?.length === 0);
 
     await browser.call('WebAuthn.removeVirtualAuthenticator', { authenticatorId: again });
     await addAuthenticator();
@@ -293,7 +293,7 @@ describe.skipIf(!isBrowserThere('the login pages in a browser'))('in Chromium', 
     await click('#enrol');
     await settled(async () => (await message()) !== '');
     expect((await signIn()).sub).toBe(alice);
-    const old = (await bank.authority.identity.people?.passkeys())?.filter(
+    const old = (await bank.authority.identity.login?.passkeys())?.filter(
       (each) => each.subject === alice,
     );
     expect(old?.map(({ disabledReason }) => disabledReason)).toEqual(['recovery', undefined]);

@@ -17,15 +17,15 @@ import type { Registry } from '../registry.ts';
 import type { Revocations } from '../revocations.ts';
 import type { Serial } from '../serial.ts';
 import type { LoginFailures } from './failures.ts';
-import type { PeopleSettings } from './people-settings.ts';
+import type { LoginSettings } from './login-settings.ts';
 import type { PersonSession, PersonSessions } from './person-sessions.ts';
 
 /** A session of the own page: time for a few changes, each as good as just signed in. */
 const ACCOUNT_SESSION_SECONDS = 600;
 
 /** What people's logins stand on. */
-export interface PeopleOptions {
-  readonly settings: () => PeopleSettings;
+export interface LoginsOptions {
+  readonly settings: () => LoginSettings;
   readonly registry: Registry;
   readonly revocations: Revocations;
   readonly credentials: Credentials;
@@ -45,14 +45,14 @@ export interface Asker {
 }
 
 /** People: inviting, registering, signing in, ending; each of these is an event before it is an answer. */
-export class People {
-  readonly #options: PeopleOptions;
+export class Logins {
+  readonly #options: LoginsOptions;
 
-  constructor(options: PeopleOptions) {
+  constructor(options: LoginsOptions) {
     this.#options = options;
   }
 
-  get settings(): PeopleSettings {
+  get settings(): LoginSettings {
     return this.#options.settings();
   }
 

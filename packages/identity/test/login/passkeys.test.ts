@@ -2,19 +2,19 @@ import { generateKeyPairSync } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { id, last, registration } from '../authority.ts';
-import { alice, bob, carol, invite, type PeopleBank, startPeopleBank } from './people-bank.ts';
+import { alice, bob, carol, invite, type LoginBank, startLoginBank } from './login-bank.ts';
 import { createMaker, type Flaws, MODEL, SoftwareAuthenticator } from './software-authenticator.ts';
 
-let bank: PeopleBank;
+let bank: LoginBank;
 beforeEach(async () => {
-  bank = await startPeopleBank();
+  bank = await startLoginBank();
 });
 afterEach(() => bank.close());
 
 const people = () => {
-  const { people } = bank.authority.identity;
-  if (!people) throw new Error('people sign in here');
-  return people;
+  const { login } = bank.authority.identity;
+  if (!login) throw new Error('people sign in here');
+  return login;
 };
 const passkeysOf = async (subject: string) =>
   (await people().passkeys()).filter((each) => each.subject === subject);
@@ -24,8 +24,8 @@ const inUse = async (subject: string) =>
 const wrong = (code: string) => code.slice(0, -1) + (code.endsWith('0') ? '1' : '0');
 /** Makes an authenticator that its maker attests. */
 const hardware = async (
-  options: Parameters<PeopleBank['maker']['attestation']>[0] = {},
-  more: { isSynced?: boolean; maker?: PeopleBank['maker'] } = {},
+  options: Parameters<LoginBank['maker']['attestation']>[0] = {},
+  more: { isSynced?: boolean; maker?: LoginBank['maker'] } = {},
 ) =>
   new SoftwareAuthenticator({
     aaguid: options.aaguid ?? MODEL,
@@ -545,7 +545,7 @@ test('people do not sign in where the bank does not say how', async () => {
   const plain = await startAuthority();
   try {
     await plain.identity.applyRegistrations([registration('human/alice')], []);
-    expect(plain.identity.people).toBeUndefined();
+    expect(plain.identity.login).toBeUndefined();
     for (const path of ['/auth', '/enrol', '/account', '/login/login.js']) {
       const response = await bank.fetch(`${plain.issuerUrl}${path}`).catch(() => undefined);
       // The authority of this test is another, with a certificate of its own.

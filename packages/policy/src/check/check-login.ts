@@ -1,6 +1,6 @@
 import type { Registration } from '@countersign/model';
 import { quote } from '../document/describe.ts';
-import type { PeopleConfig } from '../repository.ts';
+import type { LoginConfig } from '../repository.ts';
 import { readAuthorities } from './read-certificates.ts';
 import type { WrittenConfig } from './read-config.ts';
 import type { CheckContext, Located } from './repository-source.ts';
@@ -9,31 +9,31 @@ import type { CheckContext, Located } from './repository-source.ts';
 const EXCEPTION_MILLISECONDS_MAX = 366 * 86_400_000;
 
 /**
- * Checks `authority.people`: passkeys work at the issuer's origin, hardware is proved by roots that can be read, exceptions
+ * Checks `authority.login`: passkeys work at the issuer's origin, hardware is proved by roots that can be read, exceptions
  * end; and no application asks for what nobody can reach.
  */
-export async function checkPeople(
+export async function checkLogin(
   config: WrittenConfig,
   identities: readonly Located<Registration>[],
   context: CheckContext,
-): Promise<PeopleConfig | undefined> {
+): Promise<LoginConfig | undefined> {
   const { document, authority, trustDomain } = config;
   const { report, now } = context;
-  const people = authority?.people;
-  checkApplications(identities, { hasPeople: people !== undefined, config, context });
-  if (!document || !authority || !people) return undefined;
-  const at = (...path: PropertyKey[]) => document.at(['authority', 'people', ...path]);
+  const login = authority?.login;
+  checkApplications(identities, { hasLogin: login !== undefined, config, context });
+  if (!document || !authority || !login) return undefined;
+  const at = (...path: PropertyKey[]) => document.at(['authority', 'login', ...path]);
   const { hostname } = new URL(authority.issuerUrl);
-  const rpId = people.rpId ?? hostname;
+  const rpId = login.rpId ?? hostname;
   if (!isAtOrBelow(hostname, rpId) || /^[\d.]+$|:/.test(hostname)) {
-    report.error(people.rpId === undefined ? at() : at('rpId'), {
+    report.error(login.rpId === undefined ? at() : at('rpId'), {
       found: `passkeys for ${quote(rpId)} at ${quote(authority.issuerUrl)}`,
       expected:
         'the domain of authority.issuerUrl or one above it, and no address: browsers refuse others',
       mend: "remove 'rpId', or give the issuer a name below it",
     });
   }
-  for (const [index, origin] of people.approvalOrigins.entries()) {
+  for (const [index, origin] of login.approvalOrigins.entries()) {
     const url = new URL(origin);
     if (url.origin === origin && isAtOrBelow(url.hostname, rpId)) continue;
     report.error(at('approvalOrigins', index), {
@@ -42,14 +42,14 @@ export async function checkPeople(
       mend: 'write scheme and host only; passkeys of another domain are other passkeys',
     });
   }
-  if (people.administrators.length > 0 && !people.hardwareKeys) {
+  if (login.administrators.length > 0 && !login.hardwareKeys) {
     report.error(at('administrators'), {
       found: 'administrators, and no hardwareKeys',
       expected: 'the models and roots of their keys: they register nothing else',
       mend: "add 'hardwareKeys' with 'roots' and 'aaguids'",
     });
   }
-  if (people.recoveryApprovers.length === 1) {
+  if (login.recoveryApprovers.length === 1) {
     report.warn(at('recoveryApprovers'), {
       found: 'one person who approves recoveries',
       expected: 'two or more: nobody approves their own',
@@ -57,11 +57,11 @@ export async function checkPeople(
     });
   }
   const rootsPem: string[] = [];
-  for (const [index, file] of (people.hardwareKeys?.roots ?? []).entries()) {
+  for (const [index, file] of (login.hardwareKeys?.roots ?? []).entries()) {
     const from = at('hardwareKeys', 'roots', index);
     rootsPem.push(...(await readAuthorities(file, { ...context, from })));
   }
-  for (const [index, { expires }] of people.exceptions.entries()) {
+  for (const [index, { expires }] of login.exceptions.entries()) {
     const leftMs = expires - now();
     if (leftMs > EXCEPTION_MILLISECONDS_MAX) {
       report.error(at('exceptions', index, 'expires'), {
@@ -80,13 +80,13 @@ export async function checkPeople(
   const spiffeId = (name: string) => `spiffe://${trustDomain}/${name}`;
   return {
     rpId,
-    name: people.name,
-    approvalOrigins: people.approvalOrigins,
-    sessionTtlSeconds: people.sessionTtl,
-    administrators: people.administrators.map(spiffeId),
-    recoveryApprovers: people.recoveryApprovers.map(spiffeId),
-    hardwareKeys: { rootsPem, aaguids: people.hardwareKeys?.aaguids ?? [] },
-    exceptions: people.exceptions.map(({ person, expires, ...more }) => ({
+    name: login.name,
+    approvalOrigins: login.approvalOrigins,
+    sessionTtlSeconds: login.sessionTtl,
+    administrators: login.administrators.map(spiffeId),
+    recoveryApprovers: login.recoveryApprovers.map(spiffeId),
+    hardwareKeys: { rootsPem, aaguids: login.hardwareKeys?.aaguids ?? [] },
+    exceptions: login.exceptions.map(({ person, expires, ...more }) => ({
       ...more,
       person: spiffeId(person),
       expiresMs: expires,
@@ -98,11 +98,11 @@ export async function checkPeople(
 function checkApplications(
   identities: readonly Located<Registration>[],
   {
-    hasPeople,
+    hasLogin,
     config,
     context,
   }: {
-    readonly hasPeople: boolean;
+    readonly hasLogin: boolean;
     readonly config: WrittenConfig;
     readonly context: CheckContext;
   },
@@ -110,20 +110,16 @@ function checkApplications(
   for (const { value, document, path } of identities) {
     const people = value.client?.people;
     if (!people) continue;
-    if (config.authority && !hasPeople) {
+    if (config.authority && !hasLogin) {
       context.report.error(document.at([...path, 'client', 'people']), {
         found: 'an application for people, and nobody who signs in',
-        expected: "'authority.people' in countersign.yaml",
-        mend: "add 'people: { name: … }' under 'authority'",
+        expected: "'authority.login' in countersign.yaml",
+        mend: "add 'login: { name: … }' under 'authority'",
       });
-    } else if (
-      config.authority &&
-      people.acr === 'phrh' &&
-      !config.authority.people?.hardwareKeys
-    ) {
+    } else if (config.authority && people.acr === 'phrh' && !config.authority.login?.hardwareKeys) {
       context.report.error(document.at([...path, 'client', 'people', 'acr']), {
         found: 'phrh, and no hardware keys',
-        expected: "'authority.people.hardwareKeys', or nobody reaches it",
+        expected: "'authority.login.hardwareKeys', or nobody reaches it",
         mend: "add 'hardwareKeys', or ask for phr",
       });
     }

@@ -1,20 +1,20 @@
 import { X509Certificate } from 'node:crypto';
-import type { PeopleSettings } from '@countersign/identity';
-import type { BankConfig, PeopleConfig } from '@countersign/policy';
+import type { LoginSettings } from '@countersign/identity';
+import type { BankConfig, LoginConfig } from '@countersign/policy';
 
 /**
  * How people sign in, as the repository has it that was applied last; nothing where they did not at the start. A
  * repository that says nothing of it any more changes nothing until the authority starts again.
  */
-export function peopleSettings(
+export function loginSettings(
   started: BankConfig,
   applied: () => BankConfig,
-): (() => PeopleSettings) | undefined {
-  const first = started.authority.people;
+): (() => LoginSettings) | undefined {
+  const first = started.authority.login;
   if (first === undefined) return undefined;
-  const made = new WeakMap<PeopleConfig, PeopleSettings>();
+  const made = new WeakMap<LoginConfig, LoginSettings>();
   return () => {
-    const config = applied().authority.people ?? first;
+    const config = applied().authority.login ?? first;
     const known = made.get(config);
     if (known) return known;
     const { rootsPem, aaguids } = config.hardwareKeys;

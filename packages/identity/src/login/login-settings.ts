@@ -1,7 +1,7 @@
 import type { Acr } from '@countersign/model';
 
 /** How people sign in: what the bank's repository says of it, every default filled in. */
-export interface PeopleSettings {
+export interface LoginSettings {
   /** The domain that passkeys are for: the issuer's host or a suffix of it (WebAuthn Level 3 §5.1.2). */
   readonly rpId: string;
   /** What people read when they are asked for a passkey. */
@@ -40,7 +40,7 @@ export interface TierException {
 
 /** The exception in force for a person, if there is one. */
 export function exceptionFor(
-  settings: PeopleSettings,
+  settings: LoginSettings,
   { person, allows, nowMs }: Pick<TierException, 'person' | 'allows'> & { readonly nowMs: number },
 ): TierException | undefined {
   return settings.exceptions.find(

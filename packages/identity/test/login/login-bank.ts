@@ -1,5 +1,5 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import type { PeopleSettings } from '@countersign/identity';
+import type { LoginSettings } from '@countersign/identity';
 import type { PeopleClient, Registration } from '@countersign/model';
 import { Agent, fetch as undiciFetch } from 'undici';
 import {
@@ -19,14 +19,14 @@ export const bob = id('human/bob');
 export const carol = id('customer/carol');
 
 /** An authority where people sign in, to an application that signs its assertions and proofs. */
-export interface PeopleBank {
+export interface LoginBank {
   readonly authority: TestAuthority;
   readonly maker: Maker;
-  readonly settings: PeopleSettings;
+  readonly settings: LoginSettings;
   /** What the application signs its assertions with. */
   readonly tellerKey: KeyObject;
   /** Changes what the bank's repository says. */
-  set(settings: Partial<PeopleSettings>): void;
+  set(settings: Partial<LoginSettings>): void;
   registrations(people?: Partial<PeopleClient>, teller?: Partial<Registration>): Registration[];
   apply(registrations: readonly Registration[]): Promise<unknown>;
   browser(): Browser;
@@ -38,9 +38,9 @@ export interface PeopleBank {
   close(): Promise<void>;
 }
 
-export async function startPeopleBank(): Promise<PeopleBank> {
+export async function startLoginBank(): Promise<LoginBank> {
   const maker = await createMaker();
-  let settings: PeopleSettings = {
+  let settings: LoginSettings = {
     rpId: 'localhost',
     name: 'Example Bank',
     approvalOrigins: [],
@@ -50,12 +50,12 @@ export async function startPeopleBank(): Promise<PeopleBank> {
     hardwareKeys: { roots: [maker.root], aaguids: [MODEL] },
     exceptions: [],
   };
-  const authority = await startAuthority({ people: () => settings });
+  const authority = await startAuthority({ login: () => settings });
   const agent = new Agent({ connect: { ca: authority.authorityPem } });
   const fetchIt = ((url: string | URL, init: object) =>
     undiciFetch(url, { ...init, dispatcher: agent } as never)) as unknown as typeof fetch;
   const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const bank: PeopleBank = {
+  const bank: LoginBank = {
     authority,
     maker,
     tellerKey: keys.privateKey,
@@ -105,7 +105,7 @@ export async function startPeopleBank(): Promise<PeopleBank> {
 
 /** A one-time code, as the operator makes it. */
 export async function invite(authority: TestAuthority, subject: string): Promise<string> {
-  const made = await authority.identity.people?.invite({ subject, by: 'local:uid=0' });
+  const made = await authority.identity.login?.invite({ subject, by: 'local:uid=0' });
   if (!made?.isGranted) throw new Error(`no code: ${made?.code}`);
   return made.code;
 }
