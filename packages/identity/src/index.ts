@@ -26,6 +26,7 @@ export {
   type JoinToken,
   openIdentity,
 } from './open-identity.ts';
+export type { OrganisationReport, OrganisationState } from './partners/organisations.ts';
 export type { Refusal, RefusalCode } from './refusal.ts';
 export type { Registered } from './registered.ts';
 export type { Applied, Point, PointRegistration, RegisteredEntity } from './registry.ts';

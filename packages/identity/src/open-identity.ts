@@ -16,6 +16,8 @@ import { createToken, JOIN_TOKEN_TTL_SECONDS, JOIN_TOKEN_TTL_SECONDS_MAX } from 
 import type { Keyring } from './keyring.ts';
 import type { Recorder } from './new-event.ts';
 import { bundleText, Nodes } from './nodes/nodes.ts';
+import { type OrganisationReport, organisationsOf } from './partners/organisations.ts';
+import { issueProbeToken } from './partners/probe-token.ts';
 import { type Refusal, refusal } from './refusal.ts';
 import { type Registered, registeredSubjects } from './registered.ts';
 import {
@@ -91,6 +93,20 @@ export interface Identity {
   /** Ends it at every enforcement point; what it would take to get it back is refused too. */
   revoke(request: RevocationRequest): Promise<RevocationResult>;
   reinstate(request: Omit<RevocationRequest, 'reason'>): Promise<RevocationResult>;
+  /** The organisations that subjects are registered of. */
+  organisations(): Promise<readonly OrganisationReport[]>;
+  /** Revokes all subjects of an organisation at once; nothing when there is no such organisation. */
+  cutOff(
+    organisation: string,
+    options: { readonly reason: string; readonly by: string },
+  ): Promise<{ readonly revoked: readonly string[]; readonly sequence: number } | undefined>;
+  /** Takes back what {@link cutOff} did; nothing when there is no such organisation. */
+  restore(
+    organisation: string,
+    options: { readonly by: string },
+  ): Promise<{ readonly reinstated: readonly string[] } | undefined>;
+  /** A token that permits nothing and shows whether its subject gets in. */
+  probeToken(probe: Parameters<typeof issueProbeToken>[0]): Promise<string>;
   /** People's authenticators that are registered. */
   credentials(): readonly RegisteredCredential[];
   /** Registers a person's authenticator, for a subject that is registered and enabled. */
@@ -211,6 +227,17 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     issuerUrl,
     accessTokenTtlSeconds,
   });
+  const registered = () =>
+    registeredSubjects(database, {
+      registrations: registry.registrations(),
+      refusalOf: (spiffeId) => svids.standing(spiffeId)?.code,
+      nowMs: now(),
+    });
+  const subjectsOf = (organisation: string): readonly string[] =>
+    registry
+      .registrations()
+      .filter((each) => each.organisation?.name === organisation)
+      .map(({ subject }) => subject.id);
   return {
     authorityId: registry.authorityId,
     trustAnchors: {
@@ -222,12 +249,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     issuer,
     nodes,
     registration: (spiffeId) => registry.registration(spiffeId),
-    registrations: () =>
-      registeredSubjects(database, {
-        registrations: registry.registrations(),
-        refusalOf: (spiffeId) => svids.standing(spiffeId)?.code,
-        nowMs: now(),
-      }),
+    registrations: registered,
     onChange(listener) {
       changed.add(listener);
       return () => void changed.delete(listener);
@@ -286,6 +308,38 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     sessions: () => liveSessions(database, now()),
     revoke: (request) => serial.run(() => revocations.revoke(request)),
     reinstate: (request) => serial.run(() => revocations.reinstate(request)),
+    organisations: async () => organisationsOf(await registered(), now()),
+    cutOff: (name, { reason, by }) =>
+      serial.run(async () => {
+        const subjects = subjectsOf(name);
+        if (subjects.length === 0) return undefined;
+        const marked = `${cutMark(name)}${reason}`;
+        const revoked = await revocations.revokeSubjects(subjects, { reason: marked, by });
+        await record({
+          ...{ kind: 'administration', action: 'partner-cut-off', by, target: name },
+          detail: { reason, subjects: [...subjects] },
+        });
+        return { revoked, sequence: factLog.sequence };
+      }),
+    restore: (name, { by }) =>
+      serial.run(async () => {
+        const subjects = subjectsOf(name);
+        if (subjects.length === 0) return undefined;
+        const reinstated: string[] = [];
+        for (const value of subjects) {
+          const fact = factLog.get(`revocation subject ${value}`);
+          // Who was revoked for a reason of their own stays so.
+          if (fact?.kind !== 'revocation' || !fact.reason.startsWith(cutMark(name))) continue;
+          const result = await revocations.reinstate({ target: 'subject', value, by });
+          if (result.isGranted) reinstated.push(value);
+        }
+        await record({
+          ...{ kind: 'administration', action: 'partner-restored', by, target: name },
+          detail: { subjects: reinstated },
+        });
+        return { reinstated };
+      }),
+    probeToken: (probe) => issueProbeToken(probe, { keyring, issuerUrl, record, now }),
     credentials: () => credentials.all(),
     registerCredential: (credential, { by }) =>
       serial.run(() => credentials.register(credential, by)),
@@ -309,6 +363,11 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
         }
       }),
   };
+}
+
+/** How a revocation says that it came with its organisation's. */
+function cutMark(organisation: string): string {
+  return `partner ${organisation} cut off: `;
 }
 
 /** A registration that has ended is one that is disabled. */

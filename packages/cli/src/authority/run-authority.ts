@@ -376,6 +376,9 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       ...{ by, trustDomain, identity, collector, bundles, factLog, log, stream, record, questions },
       retention,
       signals,
+      config: () => applied.config,
+      surfaces: () => applied.surfaces,
+      now,
       ...privacy,
     });
     closers.add(() => operator.close());

@@ -20,6 +20,7 @@ import { checkEntityTypes } from './check-entity-types.ts';
 import { checkExports } from './check-exports.ts';
 import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
+import { checkPartners } from './check-partners.ts';
 import { checkPlaybooks } from './check-playbooks.ts';
 import { checkPoints } from './check-points.ts';
 import { readPolicies, SCHEMA_FILE, validatePolicies } from './check-policies.ts';
@@ -94,6 +95,7 @@ export async function checkRepository(
       isWhole: known.isWhole,
     },
     defaultTtlSeconds: config.authority?.accessTokenTtl ?? 300,
+    organisations: await checkPartners(files.partners, context),
   });
   // With identities missing, every reader that is one of them would be blamed for it.
   const isWhole = !report.hasErrors;
