@@ -7,7 +7,7 @@ import {
   type X509Svid,
 } from '@countersign/spiffe';
 import type { Database, FactLog, Transaction } from '@countersign/state';
-import { consumeToken, findToken } from './join-tokens.ts';
+import { consumeToken, findToken } from './joining/join-tokens.ts';
 import type { Recorder } from './new-event.ts';
 import { type Refusal, refusal } from './refusal.ts';
 import type { Registry } from './registry.ts';
