@@ -7,9 +7,11 @@ import {
   type X509Svid,
 } from '@countersign/spiffe';
 import type { Database, FactLog, Transaction } from '@countersign/state';
+import type { Attested } from './joining/attestation.ts';
+import { noteJoin, noteRenewal, refuseHeld } from './joining/held-credentials.ts';
 import { consumeToken, findToken } from './joining/join-tokens.ts';
 import type { Recorder } from './new-event.ts';
-import { type Refusal, refusal } from './refusal.ts';
+import { type Refusal, type RefusalCode, refusal } from './refusal.ts';
 import type { Registry } from './registry.ts';
 import type { Revocations } from './revocations.ts';
 import type { Serial } from './serial.ts';
@@ -31,6 +33,8 @@ export interface SvidGrant {
   readonly authorities: readonly string[];
   readonly notAfterMs: number;
   readonly renewAfterMs: number;
+  /** By what the subject joined, in words for its people; absent of a renewal. */
+  readonly joinedBy?: string;
 }
 
 /** Who is at the other end of a control connection, by its SVID, verified. */
@@ -63,14 +67,23 @@ interface SvidsOptions {
 const CLEANUP_ROWS = 100;
 const OWN_TTL_SECONDS = 3600;
 
+/** Refusals that say that somebody holds what only one may hold. */
+const ALARMS: ReadonlyMap<RefusalCode, string> = new Map([
+  ['log-key-changed', 'log-key-changed'],
+  ['join-credential-in-use', 'join-credential-reused'],
+  ['join-credential-of-another', 'join-credential-reused'],
+]);
+
 /** What a check found: a request that may be granted, for whom, and what granting it uses up. */
 interface Grantable {
   readonly request: SvidRequest;
   readonly spiffeId: string;
-  readonly via: 'join-token' | 'renewal' | 'node';
+  readonly via: 'join-token' | 'renewal' | 'node' | Attested['kind'];
+  /** What it joined with, for the record. */
+  readonly joined?: Attested['detail'];
   /** The node that asked; else whom it is for. */
   readonly by?: string;
-  readonly consume: (transaction: Transaction) => Promise<void>;
+  readonly consume: (transaction: Transaction, svid: X509Svid) => Promise<void>;
 }
 
 /** Or why not, and to whom, if that is proved. */
@@ -109,6 +122,31 @@ export class Svids {
     });
   }
 
+  /** The first SVID, or another after that ended, for whom `attest` proves; it is called again when it is the caller's turn. */
+  async enrolAttested(jws: string, attest: () => Attested | Refusal): Promise<SvidGrant | Refusal> {
+    const { database, registry, revocations, now } = this.#options;
+    return this.#checkThenGrant(async () => {
+      const attested = attest();
+      if (!attested.isGranted) return { request: attested };
+      const { spiffeId, credential, kind, detail } = attested;
+      const request = await this.#verify(jws, spiffeId);
+      if (!request.isGranted) return { request, spiffeId };
+      const { publicKey } = request;
+      const refused = await refuseHeld(database, {
+        ...{ credential, spiffeId, publicKey, nowMs: now() },
+        isRevoked: (thumbprint) => revocations.covers('certificate', thumbprint),
+        isRegistered: (id) => registry.subject(id) !== undefined,
+      });
+      if (refused) return { request: refused, spiffeId };
+      const consume = (transaction: Transaction, svid: X509Svid) =>
+        noteJoin(transaction, {
+          ...{ credential, spiffeId, nowMs: now() },
+          svid: { thumbprint: thumbprintOf(svid), publicKey, notAfterMs: svid.notAfterMs },
+        });
+      return { request, spiffeId, via: kind, joined: detail, consume };
+    });
+  }
+
   /** The next SVID, against the current one. */
   async renew(
     asked: { request: string },
@@ -121,7 +159,13 @@ export class Svids {
         ? refusal('certificate-revoked', `found ${thumbprint}`)
         : await this.#verify(asked.request, spiffeId);
       if (!request.isGranted) return { request, spiffeId };
-      return { request, spiffeId, via: 'renewal', consume: async () => {} };
+      const { publicKey } = request;
+      const consume = (transaction: Transaction, svid: X509Svid) =>
+        noteRenewal(transaction, {
+          from: thumbprint,
+          svid: { thumbprint: thumbprintOf(svid), publicKey, notAfterMs: svid.notAfterMs },
+        });
+      return { request, spiffeId, via: 'renewal', consume };
     });
   }
 
@@ -183,7 +227,7 @@ export class Svids {
       ...names,
     });
     await this.#options.database.transaction((transaction) => this.#keep(transaction, svid));
-    await this.#recordIssue(svid, 'own');
+    await this.#recordIssue(svid, { via: 'own' });
     return svid;
   }
 
@@ -223,7 +267,7 @@ export class Svids {
     return undefined;
   }
 
-  async #grant({ request, spiffeId, via, by, consume }: Grantable): Promise<SvidGrant> {
+  async #grant({ request, spiffeId, via, by, joined, consume }: Grantable): Promise<SvidGrant> {
     const { authority, registry, factLog, database, svidTtlSeconds, now, random } = this.#options;
     const svid = await authority.issueSvid({
       spiffeId: parseSpiffeId(spiffeId),
@@ -234,7 +278,7 @@ export class Svids {
     const nowMs = now();
     const logVerifierKey = request.extra?.logVerifierKey;
     const rows = async (transaction: Transaction) => {
-      await consume(transaction);
+      await consume(transaction, svid);
       await noteRequest(transaction, { spiffeId, request, nowMs });
       await this.#keep(transaction, svid);
       if (logVerifierKey === undefined) return;
@@ -250,7 +294,11 @@ export class Svids {
     else await factLog.append({ puts: [key] }, { also: rows });
     if (logVerifierKey !== undefined) registry.noteLogVerifierKey(spiffeId, logVerifierKey);
     // INVARIANT: nothing leaves that is not in the log.
-    await this.#recordIssue(svid, via, by);
+    await this.#recordIssue(svid, {
+      via,
+      ...(by !== undefined && { by }),
+      ...(joined && { joined }),
+    });
     // SPIRE's rule: at half of the life, a tenth of it earlier or later.
     const halfMs = ((svid.notAfterMs - nowMs) / 2) * (0.9 + random() * 0.2);
     return {
@@ -260,6 +308,7 @@ export class Svids {
       authorities: [base64Of(authority.certificate)],
       notAfterMs: svid.notAfterMs,
       renewAfterMs: Math.round(nowMs + halfMs),
+      ...(via !== 'renewal' && via !== 'node' && { joinedBy: joinedBy(via, joined) }),
     };
   }
 
@@ -299,7 +348,14 @@ export class Svids {
       .execute();
   }
 
-  async #recordIssue(svid: X509Svid, via: string, by = svid.spiffeId.uri): Promise<void> {
+  async #recordIssue(
+    svid: X509Svid,
+    {
+      via,
+      by = svid.spiffeId.uri,
+      joined = {},
+    }: { readonly via: string; readonly by?: string; readonly joined?: Attested['detail'] },
+  ): Promise<void> {
     await this.#options.record({
       kind: 'administration',
       action: 'svid-issued',
@@ -310,6 +366,7 @@ export class Svids {
         serial: svid.serialHex,
         thumbprint: thumbprintOf(svid),
         notAfterMs: svid.notAfterMs,
+        ...joined,
       },
     });
   }
@@ -324,9 +381,10 @@ export class Svids {
       listener: 'control',
       ...(subject !== undefined && { subject }),
     });
-    if (code === 'log-key-changed') {
-      const alarm = `${subject}: ${detail}`.slice(0, 1000);
-      await this.#options.record({ kind: 'alarm', alarm: 'log-key-changed', detail: alarm });
+    const alarm = ALARMS.get(code);
+    if (alarm !== undefined) {
+      const told = `${subject}: ${detail}`.slice(0, 1000);
+      await this.#options.record({ kind: 'alarm', alarm, detail: told });
     }
     return refused;
   }
@@ -356,6 +414,16 @@ async function noteRequest(
       expires_ms: request.madeAtMs + (REQUEST_AGE_SECONDS_MAX + 1) * 1000,
     })
     .execute();
+}
+
+/** For `identity explain` on the host that joined. */
+function joinedBy(via: string, joined: Attested['detail'] = {}): string {
+  const { certificate, certificateSubject, cluster, namespace, serviceAccount, pod } = joined;
+  if (certificate !== undefined) return `certificate ${certificate} (${certificateSubject})`;
+  if (cluster !== undefined) {
+    return `pod ${namespace}/${pod} of service account ${serviceAccount} in cluster ${cluster}`;
+  }
+  return via.replace('-', ' ');
 }
 
 function hashOf(spiffeId: string, id: string): string {

@@ -10,6 +10,17 @@ export interface IdentityTables {
   authority_certificate: { id: number; der: Uint8Array };
   /** One-time tokens by SHA-256; the token itself is nowhere. */
   join_token: { hash: string; spiffe_id: string; expires_ms: number; used_ms: number | null };
+  /** What somebody joined with beside a join token, and the newest SVID that came of it. */
+  join_credential: {
+    /** `certificate <thumbprint>`, or `pod <cluster> <uid> <audience>`. */
+    credential: string;
+    spiffe_id: string;
+    joined_ms: number;
+    svid_thumbprint: string;
+    /** SHA-256 over the SubjectPublicKeyInfo of its key, base64url. */
+    svid_key: string;
+    svid_not_after_ms: number;
+  };
   /** Requests for SVIDs that were granted, so that none is granted twice. */
   svid_request: { hash: string; expires_ms: number };
   /** SVIDs that are still valid. */
@@ -84,6 +95,17 @@ export const migrations: readonly Migration[] = [
       'create index issuer_row_grant on issuer_row (grant_id) where grant_id is not null',
       'create index issuer_row_uid on issuer_row (uid) where uid is not null',
       'create index issuer_row_user_code on issuer_row (user_code) where user_code is not null',
+    ],
+  },
+  {
+    name: '0003-join-credential',
+    statements: [
+      `create table join_credential (
+         credential text primary key, spiffe_id text not null, joined_ms integer not null,
+         svid_thumbprint text not null, svid_key text not null, svid_not_after_ms integer not null
+       ) strict`,
+      'create index join_credential_svid on join_credential (svid_thumbprint)',
+      'create index join_credential_end on join_credential (svid_not_after_ms)',
     ],
   },
 ];

@@ -4,6 +4,7 @@ import { createServer as createHttpsServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
 import {
   controlRoutes,
   type Identity,
@@ -17,6 +18,7 @@ import {
   certificateThumbprint,
   createPrivateAuthority,
   encodePem,
+  peerChain,
   serverTlsOptions,
   softwareSigner,
   verifyPeers,
@@ -103,6 +105,7 @@ export async function startAuthority(
   await app.register(
     controlRoutes({
       identity,
+      chain: ({ raw }) => peerChain(raw.socket as TLSSocket),
       peer({ raw }) {
         const peer = peers.of(raw.socket);
         return peer && peer.notAfterMs > now()

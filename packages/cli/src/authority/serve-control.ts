@@ -1,4 +1,4 @@
-import type { Server as TlsServer } from 'node:tls';
+import type { TLSSocket, Server as TlsServer } from 'node:tls';
 import {
   type Collector,
   collectorRoutes,
@@ -8,7 +8,7 @@ import {
 import { controlRoutes, type Identity, nodeRoutes } from '@countersign/identity';
 import type { Clock } from '@countersign/model';
 import type { HostPort, RecordReader } from '@countersign/policy';
-import { type ServerTls, serverTlsOptions } from '@countersign/spiffe';
+import { peerChain, type ServerTls, serverTlsOptions } from '@countersign/spiffe';
 import {
   type BundleStore,
   type FactLog,
@@ -82,7 +82,13 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
     return identity.points().find(({ spiffeId }) => spiffeId === caller.spiffeId);
   };
 
-  await app.register(controlRoutes({ identity, peer: ({ raw }) => peer(raw.socket) }));
+  await app.register(
+    controlRoutes({
+      identity,
+      peer: ({ raw }) => peer(raw.socket),
+      chain: ({ raw }) => peerChain(raw.socket as TLSSocket),
+    }),
+  );
   await app.register(
     nodeRoutes({
       nodes: identity.nodes,
