@@ -201,6 +201,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         accessTokenTtlSeconds,
         issuerUrl,
         hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied.config),
+        clusters: () => applied.config.authority.kubernetes ?? [],
       },
     });
 

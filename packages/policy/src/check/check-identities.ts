@@ -1,4 +1,4 @@
-import type { Registration } from '@countersign/model';
+import type { JoinRule, Registration } from '@countersign/model';
 import { subjectFromId } from '@countersign/model';
 import type { z } from 'zod';
 import { checkList } from '../document/check-shape.ts';
@@ -6,6 +6,7 @@ import { quote } from '../document/describe.ts';
 import { identityShape } from '../shape/identity-shape.ts';
 import { checkAttestations } from './check-attestations.ts';
 import { type ClientVocabulary, checkClient } from './check-client.ts';
+import type { JoinChecker } from './check-joins.ts';
 import { readThumbprint } from './read-certificates.ts';
 import {
   type CheckContext,
@@ -24,6 +25,7 @@ export async function checkIdentities(
     readonly trustDomain: string;
     readonly vocabulary: ClientVocabulary;
     readonly defaultTtlSeconds: number;
+    readonly joins: JoinChecker;
   },
 ): Promise<readonly Located<Registration>[]> {
   const { context, trustDomain } = options;
@@ -54,12 +56,17 @@ export async function checkIdentities(
         if (thumbprint !== undefined && certificates.take(thumbprint, from))
           thumbprints.push(thumbprint);
       }
+      const joins = await options.joins.check(value.join, {
+        subject: value.id,
+        at: (...more) => at('join', ...more),
+      });
       const located = { value, document, path };
       registrations.push({
         ...located,
         value: registrationOf(value, {
           id: `spiffe://${trustDomain}/${value.id}`,
           certificates: thumbprints,
+          joins,
           client: value.client && checkClient(located, options),
         }),
       });
@@ -74,6 +81,7 @@ function registrationOf(
   resolved: {
     readonly id: string;
     readonly certificates: readonly string[];
+    readonly joins: readonly JoinRule[];
     readonly client: Registration['client'];
   },
 ): Registration {
@@ -95,6 +103,7 @@ function registrationOf(
         selectors,
       })),
     }),
+    ...(resolved.joins.length > 0 && { joins: resolved.joins }),
     ...(svidTtl !== undefined && { svidTtlSeconds: svidTtl }),
     ...(hint !== undefined && { hint }),
   };

@@ -4,7 +4,13 @@ import type { Clock, Surface } from '@countersign/model';
 import { readText } from '../document/read-text.ts';
 import { createReport } from '../document/report.ts';
 import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
-import type { BankConfig, ExportConfig, Problem, Repository } from '../repository.ts';
+import type {
+  BankConfig,
+  ClusterConfig,
+  ExportConfig,
+  Problem,
+  Repository,
+} from '../repository.ts';
 import { attributeTypes } from '../schema/attribute-types.ts';
 import { entityVocabulary } from '../schema/entity-vocabulary.ts';
 import { composeSchema } from '../schema/generate-schema.ts';
@@ -14,6 +20,7 @@ import { checkEntityTypes } from './check-entity-types.ts';
 import { checkExports } from './check-exports.ts';
 import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
+import { createJoinChecker, type JoinChecker } from './check-joins.ts';
 import { checkPlaybooks } from './check-playbooks.ts';
 import { checkPoints } from './check-points.ts';
 import { readPolicies, SCHEMA_FILE, validatePolicies } from './check-policies.ts';
@@ -31,7 +38,7 @@ import {
   runPolicyTests,
 } from './policy-tests.ts';
 import { readConfig, type WrittenConfig } from './read-config.ts';
-import type { CheckContext } from './repository-source.ts';
+import { type CheckContext, createNameRegister } from './repository-source.ts';
 
 /** What a check needs of the outside. */
 export interface CheckOptions {
@@ -71,6 +78,9 @@ export async function checkRepository(
     .map(({ surface }) => surface)
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
+  const clusters = checkClusters(config, context);
+  const joins = createJoinChecker(context, { clusters: clusters.map(({ name }) => name) });
+  const pointJoins = await checkPointJoins(config, joins);
   const identities = await checkIdentities(files.identities, {
     context,
     trustDomain: config.trustDomain,
@@ -82,6 +92,7 @@ export async function checkRepository(
       isWhole: known.isWhole,
     },
     defaultTtlSeconds: config.authority?.accessTokenTtl ?? 300,
+    joins,
   });
   // With identities missing, every reader that is one of them would be blamed for it.
   const isWhole = !report.hasErrors;
@@ -113,7 +124,7 @@ export async function checkRepository(
   checkWitnesses(config, context);
   const bank = report.hasErrors
     ? undefined
-    : bankConfig(config, { points, exports, record }, context.folder);
+    : bankConfig(config, { points, exports, record, clusters }, context.folder);
   if (!bank) return { problems: report.problems() };
   const repository: Repository = {
     folder: context.folder,
@@ -124,6 +135,7 @@ export async function checkRepository(
     registrations: identities.map(({ value }) => value),
     entities: entities.map(({ value }) => value),
     playbooks,
+    pointJoins,
   };
   if (runTest) await runPolicyTests(tests, { repository, runTest, context });
   return { ...(!report.hasErrors && { repository }), problems: report.problems() };
@@ -141,6 +153,35 @@ function checkMetrics({ document, authority }: WrittenConfig, { report }: CheckC
   });
 }
 
+/** Secrets are not read: they may be elsewhere, and come later. */
+function checkClusters(
+  { document, authority, trustDomain }: WrittenConfig,
+  { report, folder }: CheckContext,
+): readonly ClusterConfig[] {
+  if (!document || !authority) return [];
+  const names = createNameRegister('cluster', report);
+  return authority.kubernetes.flatMap(({ name, server, caFile, tokenFile, audience }, index) => {
+    if (!names.take(name, document.at(['authority', 'kubernetes', index, 'name']))) return [];
+    const files = { caFile: resolve(folder, caFile), tokenFile: resolve(folder, tokenFile) };
+    return [{ name, server, ...files, audience: audience ?? `spiffe://${trustDomain}` }];
+  });
+}
+
+async function checkPointJoins(
+  { points }: WrittenConfig,
+  joins: JoinChecker,
+): Promise<Repository['pointJoins']> {
+  const found: [string, Awaited<ReturnType<JoinChecker['check']>>][] = [];
+  for (const { name, value, document, path } of points) {
+    const rules = await joins.check(value.join, {
+      subject: `workload/countersign/${name}`,
+      at: (...more) => document.at([...path, 'join', ...more]),
+    });
+    if (rules.length > 0) found.push([name, rules]);
+  }
+  return new Map(found);
+}
+
 /** `Accounts::Action::"GetAccount"`, as Cedar writes it. */
 function actionNames(surfaces: readonly Surface[]): string[] {
   return surfaces.flatMap(({ namespace, operations }) =>
@@ -156,7 +197,11 @@ function bankConfig(
     points,
     exports,
     record,
-  }: Pick<BankConfig, 'points' | 'record'> & { readonly exports: readonly ExportConfig[] },
+    clusters,
+  }: Pick<BankConfig, 'points' | 'record'> & {
+    readonly exports: readonly ExportConfig[];
+    readonly clusters: readonly ClusterConfig[];
+  },
   folder: string,
 ): BankConfig | undefined {
   const { authority, trustDomain } = config;
@@ -176,6 +221,7 @@ function bankConfig(
       ...witnessConfigs(authority),
       ...(exports.length > 0 && { exports }),
       ...(metrics !== undefined && { metrics }),
+      ...(clusters.length > 0 && { kubernetes: clusters }),
     },
     points,
     record,
