@@ -6,7 +6,18 @@ import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
 /** A bank whose authority and one node run in this process; `workloads` is YAML of `identities/`. */
-export async function nodeBank(workloads: string, options: { readonly svidTtl?: string } = {}) {
+export async function nodeBank(
+  workloads: string,
+  options: {
+    readonly svidTtl?: string;
+    /** More YAML of the node's own registration. */
+    readonly host?: string;
+    /** How the node joins; by a join token if not said. */
+    readonly join?: readonly string[];
+    /** Writes what the repository needs besides. */
+    readonly prepare?: (bank: string) => Promise<void>;
+  } = {},
+) {
   const folder = await temporaryFolder();
   const bank = join(folder.path, 'bank');
   const data = join(folder.path, 'data');
@@ -24,9 +35,10 @@ export async function nodeBank(workloads: string, options: { readonly svidTtl?: 
   const write = (yaml: string) =>
     writeFile(
       identities,
-      `- id: workload/nodes/host\n  owner: platform@bank.example\n  isNode: true\n${yaml}`,
+      `- id: workload/nodes/host\n  owner: platform@bank.example\n  isNode: true\n${options.host ?? ''}${yaml}`,
     );
   await write(workloads);
+  await options.prepare?.(bank);
   const stop = new AbortController();
   const running: Promise<Ran>[] = [];
   const start = async (...words: string[]): Promise<void> => {
@@ -37,12 +49,15 @@ export async function nodeBank(workloads: string, options: { readonly svidTtl?: 
     await ready.promise;
   };
   await start('authority', '-C', bank, '-d', data);
-  const { out: token } = await countersign(['join-token', 'workload/nodes/host', '-d', data]);
-  await writeFile(join(folder.path, 'token'), token);
+  if (!options.join) {
+    const { out: token } = await countersign(['join-token', 'workload/nodes/host', '-d', data]);
+    await writeFile(join(folder.path, 'token'), token);
+  }
   const named = join(folder.path, 'payments.sock');
   await start(
     ...['node', '-d', host, '--trust', join(data, 'trust.json'), '--socket', socket],
-    ...['--join-token-file', join(folder.path, 'token'), '--workload', `payments=${named}`],
+    ...(options.join ?? ['--join-token-file', join(folder.path, 'token')]),
+    ...['--workload', `payments=${named}`],
   );
   const clients: WorkloadClient[] = [];
   return {
