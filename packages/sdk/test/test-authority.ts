@@ -41,6 +41,10 @@ export class TestAuthority {
     payload: Record<string, unknown>;
   }[] = [];
   readonly joinTokens = new Map<string, string>();
+  /** Tokens of pods, which may join as often as they like. */
+  readonly pods = new Map<string, string>();
+  /** So many SVIDs are issued of which nobody hears. */
+  loseAnswers = 0;
   ttlSeconds = 600;
   /** Part of the life after which to renew. */
   renewAt = 0.5;
@@ -80,13 +84,18 @@ export class TestAuthority {
         const body = JSON.parse(text);
         const spiffeId =
           request.url === '/v1/enrol'
-            ? this.#takeToken(body.joinToken)
+            ? (this.pods.get(body.attestation?.token) ?? this.#takeToken(body.joinToken))
             : peers.of(request.socket)?.spiffeId.uri;
         if (this.refusal || spiffeId === undefined)
           throw new Problem(
             this.refusal ?? { status: 401, title: 'unauthenticated', detail: 'no svid' },
           );
         const answer = this.tamper(await this.#issue(request.url ?? '', body.request, spiffeId));
+        if (this.loseAnswers > 0) {
+          this.loseAnswers -= 1;
+          request.socket.destroy();
+          return;
+        }
         response.setHeader('content-type', 'application/json').end(JSON.stringify(answer));
       } catch (error) {
         const problem = error instanceof Problem ? error.refusal : { status: 500 };
