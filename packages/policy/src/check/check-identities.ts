@@ -3,6 +3,7 @@ import { subjectFromId } from '@countersign/model';
 import type { z } from 'zod';
 import { checkList } from '../document/check-shape.ts';
 import { quote } from '../document/describe.ts';
+import { valueAt } from '../document/shape-walk.ts';
 import { identityShape } from '../shape/identity-shape.ts';
 import { checkAttestations } from './check-attestations.ts';
 import { type ClientVocabulary, checkClient } from './check-client.ts';
@@ -59,6 +60,7 @@ export async function checkIdentities(
       const joins = await options.joins.check(value.join, {
         subject: value.id,
         at: (...more) => at('join', ...more),
+        written: valueAt(document.value, [...path, 'join']),
       });
       const located = { value, document, path };
       registrations.push({

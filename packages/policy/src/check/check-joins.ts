@@ -2,6 +2,7 @@ import type { CertificateJoin, JoinRule, KubernetesJoin } from '@countersign/mod
 import type { z } from 'zod';
 import { listOf, quote } from '../document/describe.ts';
 import type { Place } from '../document/report.ts';
+import { valueAt } from '../document/shape-walk.ts';
 import { didYouMean } from '../document/suggest.ts';
 import type { joinShape } from '../shape/join-shape.ts';
 import { readAuthorities, readThumbprint } from './read-certificates.ts';
@@ -18,6 +19,8 @@ export interface JoinChecker {
       readonly subject: string;
       /** Where an entry stands, or a part of one. */
       readonly at: (...path: PropertyKey[]) => Place;
+      /** `join` as its author wrote it. */
+      readonly written: unknown;
     },
   ): Promise<readonly JoinRule[]>;
 }
@@ -29,12 +32,15 @@ export function createJoinChecker(
 ): JoinChecker {
   const claimed = new Map<string, string>();
   return {
-    async check(joins, { subject, at }) {
+    async check(joins, { subject, at, written }) {
       const rules: JoinRule[] = [];
       for (const [index, { certificate, kubernetes }] of joins.entries()) {
         const here = (...path: PropertyKey[]) => at(index, ...path);
         const rule = certificate
-          ? await certificateRule(certificate, { subject, at: here, context })
+          ? await certificateRule(certificate, {
+              ...{ subject, at: here, context },
+              written: valueAt(written, [index, 'certificate']),
+            })
           : kubernetes && kubernetesRule(kubernetes, { subject, at: here, context, clusters });
         if (!rule) continue;
         if (isOwn(rule, { subject, at: here, context, claimed })) rules.push(rule);
@@ -44,6 +50,8 @@ export function createJoinChecker(
   };
 }
 
+const CRITERIA = ['fingerprints', 'commonName', 'serial', 'dnsName', 'uri'];
+
 interface Where {
   readonly subject: string;
   readonly at: (...path: PropertyKey[]) => Place;
@@ -52,7 +60,7 @@ interface Where {
 
 async function certificateRule(
   written: NonNullable<WrittenJoin['certificate']>,
-  { subject, at, context }: Where,
+  { subject, at, context, written: raw }: Where & { readonly written: unknown },
 ): Promise<CertificateJoin | undefined> {
   const { authorities, fingerprints, commonName, serial, dnsName, uri } = written;
   const authoritiesPem: string[] = [];
@@ -67,6 +75,8 @@ async function certificateRule(
     if (thumbprint !== undefined) thumbprints.push(thumbprint);
   }
   if (!(fingerprints || commonName || serial || dnsName || uri)) {
+    // One that is there and faulty has been told of.
+    if (CRITERIA.some((key) => valueAt(raw, [key]) !== undefined)) return undefined;
     context.report.error(at('certificate'), {
       found: 'no fingerprints, commonName, serial, dnsName or uri',
       expected: 'what tells its certificate from all others of that authority',

@@ -3,6 +3,7 @@ import type { CedarEngine } from '@countersign/cedar';
 import type { Clock, Surface } from '@countersign/model';
 import { readText } from '../document/read-text.ts';
 import { createReport } from '../document/report.ts';
+import { valueAt } from '../document/shape-walk.ts';
 import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
 import type {
   BankConfig,
@@ -176,6 +177,7 @@ async function checkPointJoins(
     const rules = await joins.check(value.join, {
       subject: `workload/countersign/${name}`,
       at: (...more) => document.at([...path, 'join', ...more]),
+      written: valueAt(document.value, [...path, 'join']),
     });
     if (rules.length > 0) found.push([name, rules]);
   }
