@@ -80,7 +80,7 @@ interface Grantable {
   readonly spiffeId: string;
   readonly via: 'join-token' | 'renewal' | 'node' | Attested['kind'];
   /** What it joined with, for the record. */
-  readonly joined?: Attested['detail'];
+  readonly joined?: Attested;
   /** The node that asked; else whom it is for. */
   readonly by?: string;
   readonly consume: (transaction: Transaction, svid: X509Svid) => Promise<void>;
@@ -128,7 +128,7 @@ export class Svids {
     return this.#checkThenGrant(async () => {
       const attested = attest();
       if (!attested.isGranted) return { request: attested };
-      const { spiffeId, credential, kind, detail } = attested;
+      const { spiffeId, credential, kind } = attested;
       const request = await this.#verify(jws, spiffeId);
       if (!request.isGranted) return { request, spiffeId };
       const { publicKey } = request;
@@ -143,7 +143,7 @@ export class Svids {
           ...{ credential, spiffeId, nowMs: now() },
           svid: { thumbprint: thumbprintOf(svid), publicKey, notAfterMs: svid.notAfterMs },
         });
-      return { request, spiffeId, via: kind, joined: detail, consume };
+      return { request, spiffeId, via: kind, joined: attested, consume };
     });
   }
 
@@ -297,7 +297,7 @@ export class Svids {
     await this.#recordIssue(svid, {
       via,
       ...(by !== undefined && { by }),
-      ...(joined && { joined }),
+      ...(joined && { joined: joined.detail }),
     });
     // SPIRE's rule: at half of the life, a tenth of it earlier or later.
     const halfMs = ((svid.notAfterMs - nowMs) / 2) * (0.9 + random() * 0.2);
@@ -308,7 +308,8 @@ export class Svids {
       authorities: [base64Of(authority.certificate)],
       notAfterMs: svid.notAfterMs,
       renewAfterMs: Math.round(nowMs + halfMs),
-      ...(via !== 'renewal' && via !== 'node' && { joinedBy: joinedBy(via, joined) }),
+      ...(via === 'join-token' && { joinedBy: 'join token' }),
+      ...(joined && { joinedBy: joined.words }),
     };
   }
 
@@ -414,16 +415,6 @@ async function noteRequest(
       expires_ms: request.madeAtMs + (REQUEST_AGE_SECONDS_MAX + 1) * 1000,
     })
     .execute();
-}
-
-/** For `identity explain` on the host that joined. */
-function joinedBy(via: string, joined: Attested['detail'] = {}): string {
-  const { certificate, certificateSubject, cluster, namespace, serviceAccount, pod } = joined;
-  if (certificate !== undefined) return `certificate ${certificate} (${certificateSubject})`;
-  if (cluster !== undefined) {
-    return `pod ${namespace}/${pod} of service account ${serviceAccount} in cluster ${cluster}`;
-  }
-  return via.replace('-', ' ');
 }
 
 function hashOf(spiffeId: string, id: string): string {

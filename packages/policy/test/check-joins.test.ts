@@ -133,14 +133,14 @@ describe('a fault is told with file and line', () => {
       'a template of another word',
       { [A]: certificate("commonName: '{host}'") },
       [
-        "identities/nodes.yaml:5:67 error: '{host}'; the common name of the certificate's subject; of braces only {name}; write for example {name}.hosts.bank.example",
+        "identities/nodes.yaml:5:66 error: '{host}'; the common name of the certificate's subject; of braces only {name}; write for example {name}.hosts.bank.example",
       ],
     ],
     [
       'a serial number that is none',
       { [A]: certificate("serial: '12g'") },
       [
-        "identities/nodes.yaml:5:63 error: '12g'; the certificate's serial number in hexadecimal; write for example 4f3a09c1",
+        "identities/nodes.yaml:5:62 error: '12g'; the certificate's serial number in hexadecimal; write for example 4f3a09c1",
       ],
     ],
     [

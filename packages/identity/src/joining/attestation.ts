@@ -8,6 +8,8 @@ export interface Attested {
   readonly spiffeId: string;
   /** What was shown, by a name that no other has: a certificate's thumbprint, a pod's uid. */
   readonly credential: string;
+  /** By what it joined, in words for the people of the host: `identity explain` shows them. */
+  readonly words: string;
   /** For the record. */
   readonly detail: Readonly<Record<string, string>>;
 }

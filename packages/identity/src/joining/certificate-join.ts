@@ -66,6 +66,7 @@ export function attestCertificate(
     kind: 'certificate',
     spiffeId: found.spiffeId,
     credential: `certificate ${thumbprint}`,
+    words: `certificate ${thumbprint} (${cut(subject)})`,
     detail: {
       certificate: thumbprint,
       certificateSubject: cut(subject),

@@ -95,6 +95,7 @@ export function attestPod(
     kind: 'kubernetes',
     spiffeId: found.spiffeId,
     credential: `pod ${cluster} ${podUid} ${audience}`,
+    words: `pod ${namespace}/${pod.pod} of service account ${serviceAccount} in cluster ${cluster}`,
     detail: {
       ...{ cluster, namespace, serviceAccount, pod: pod.pod, podUid },
       ...(node !== undefined && { podNode: node }),
