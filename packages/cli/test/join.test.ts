@@ -1,18 +1,12 @@
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT } from '@countersign/cli';
-import {
-  certificateThumbprint,
-  createPrivateAuthority,
-  encodePem,
-  softwareSigner,
-} from '@countersign/spiffe';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startApiServer } from '../../identity/test/api-server.ts';
-import { freePort } from './free-port.ts';
-import { nodeBank } from './node-bank.ts';
-import { countersign, type Ran, temporaryFolder } from './test-io.ts';
+import { hostsAuthority } from './hosts-authority.ts';
+import { foundEvents, nodeBank } from './node-bank.ts';
+import { countersign, temporaryFolder } from './test-io.ts';
 
 const uid = process.getuid?.() ?? 0;
 const ID = 'spiffe://bank.example/workload';
@@ -20,41 +14,6 @@ const MINE = `- id: workload/mine
   owner: team@bank.example
   attest: [{ nodes: [workload/nodes/host], selectors: ['unix:uid:${uid}'] }]
 `;
-
-/** The bank's own authority for hosts, which knows nothing of Countersign. */
-async function hostsAuthority() {
-  const newKeys = () => generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const authority = await createPrivateAuthority({
-    commonName: 'Bank Hosts CA',
-    signer: softwareSigner(newKeys()),
-    now: Date.now,
-  });
-  return {
-    pem: encodePem([authority.certificate]),
-    /** Writes `host.pem` and `host.key`, and gives the thumbprint. */
-    async enrol(folder: string, commonName: string): Promise<string> {
-      const keys = newKeys();
-      const { publicKey } = keys;
-      const { chain } = await authority.issueClientCertificate({
-        ...{ commonName, publicKey, ttlSeconds: 86_400 },
-      });
-      await mkdir(folder, { recursive: true });
-      await writeFile(join(folder, 'host.pem'), encodePem(chain));
-      const keyPem = keys.privateKey.export({ type: 'pkcs8', format: 'pem' });
-      await writeFile(join(folder, 'host.key'), keyPem, { mode: 0o600 });
-      return certificateThumbprint(chain[0] ?? new Uint8Array());
-    },
-  };
-}
-
-type Found = { event: { reason?: string; alarm?: string; detail?: Record<string, unknown> } };
-async function found(
-  on: (...words: string[]) => Promise<Ran>,
-  ...words: string[]
-): Promise<Found['event'][]> {
-  const { out } = await on('find', ...words, '--json');
-  return JSON.parse(out).answer.rows.map(({ event }: Found) => event);
-}
 
 describe("a node that joins by its host's certificate", () => {
   let bank: Awaited<ReturnType<typeof nodeBank>>;
@@ -70,10 +29,7 @@ describe("a node that joins by its host's certificate", () => {
     bank = await nodeBank(MINE, {
       host: "  join: [{ certificate: { authorities: [trust/hosts-ca.pem], commonName: '{name}.bank.example' } }]\n",
       join: means(),
-      async prepare(repository) {
-        await mkdir(join(repository, 'trust'), { recursive: true });
-        await writeFile(join(repository, 'trust/hosts-ca.pem'), hosts.pem);
-      },
+      prepare: hosts.writeTo,
     });
   }, 60_000);
   afterAll(async () => {
@@ -84,7 +40,7 @@ describe("a node that joins by its host's certificate", () => {
   test('gives a process its SVID, and the record says with which certificate', async () => {
     const { svids } = await bank.client().fetchX509Context();
     expect(svids.map(({ spiffeId }) => spiffeId.uri)).toEqual([`${ID}/mine`]);
-    const issued = await found(bank.onAuthority, '--action', 'svid-issued');
+    const issued = await foundEvents(bank.onAuthority, '--action', 'svid-issued');
     expect(issued).toContainEqual(
       expect.objectContaining({
         target: `${ID}/nodes/host`,
@@ -111,7 +67,7 @@ describe("a node that joins by its host's certificate", () => {
     expect(code).toBe(EXIT.failed);
     expect(err).toContain('nobody joins with this certificate or token now');
     expect(err).not.toContain('nodes/host');
-    const alarms = await found(bank.onAuthority, '--kind', 'alarm');
+    const alarms = await foundEvents(bank.onAuthority, '--kind', 'alarm');
     expect(alarms).toContainEqual(
       expect.objectContaining({
         alarm: 'join-credential-reused',
@@ -156,7 +112,7 @@ describe('a node that joins by the token of its pod', () => {
   test('gives a process its SVID; record and explanation say from which pod', async () => {
     const { svids } = await bank.client().fetchX509Context();
     expect(svids.map(({ spiffeId }) => spiffeId.uri)).toEqual([`${ID}/mine`]);
-    const issued = await found(bank.onAuthority, '--action', 'svid-issued');
+    const issued = await foundEvents(bank.onAuthority, '--action', 'svid-issued');
     expect(issued).toContainEqual(
       expect.objectContaining({
         detail: expect.objectContaining({
@@ -180,7 +136,7 @@ describe('a node that joins by the token of its pod', () => {
     ]);
     expect(code).toBe(EXIT.failed);
     expect(err).toContain('nobody joins with this certificate or token now');
-    const refused = await found(bank.onAuthority, '--kind', 'authentication');
+    const refused = await foundEvents(bank.onAuthority, '--kind', 'authentication');
     expect(refused).toContainEqual(
       expect.objectContaining({
         reason: 'join-unregistered',
@@ -189,60 +145,6 @@ describe('a node that joins by the token of its pod', () => {
     );
   });
 });
-
-test('a gateway joins by its certificate, and again when its SVID ended while it was down', async () => {
-  await using folder = await temporaryFolder();
-  const [bank, data] = [join(folder.path, 'bank'), join(folder.path, 'data')];
-  const edge = join(folder.path, 'edge');
-  const hosts = await hostsAuthority();
-  await hosts.enrol(folder.path, 'edge-host-7');
-  await countersign(['init', bank]);
-  await mkdir(join(bank, 'trust'), { recursive: true });
-  await writeFile(join(bank, 'trust/hosts-ca.pem'), hosts.pem);
-  const [control, issuer, port] = await Promise.all(Array.from({ length: 3 }, freePort));
-  const config = join(bank, 'countersign.yaml');
-  const rule = '{ certificate: { authorities: [trust/hosts-ca.pem], commonName: edge-host-7 } }';
-  const text = (await readFile(config, 'utf8'))
-    .replace('7401', `${control}`)
-    .replaceAll('7402', `${issuer}`)
-    .replace('8443', `${port}`)
-    .replace('svidTtl: 1h', 'svidTtl: 10s')
-    .replace(/^( +)kind: gateway\n/m, (line, indent) => `${line}${indent}join: [${rule}]\n`);
-  await writeFile(config, text);
-  const stop = new AbortController();
-  const ready = Promise.withResolvers<void>();
-  const authority = countersign(['authority', '-C', bank, '-d', data], {
-    stop: stop.signal,
-    onOut: () => ready.resolve(),
-  });
-  void authority.then(({ err }) => ready.reject(new Error(err)));
-  await ready.promise;
-  const startAndStop = async (): Promise<Ran> => {
-    const once = new AbortController();
-    return countersign(
-      [
-        ...['gateway', 'edge', '-d', edge, '--trust', join(data, 'trust.json')],
-        ...['--join-certificate', join(folder.path, 'host.pem')],
-        ...['--join-key', join(folder.path, 'host.key')],
-      ],
-      { stop: once.signal, onOut: () => once.abort() },
-    );
-  };
-  const first = await startAndStop();
-  expect([first.code, first.err]).toEqual([EXIT.ok, '']);
-  const svid = join(edge, 'points/edge/svid/svid.json');
-  const { notAfterMs } = JSON.parse(await readFile(svid, 'utf8'));
-  // From a disk that was lost it is a second host as long as that SVID is alive.
-  await rm(svid);
-  const early = await startAndStop();
-  expect(early.code).toBe(EXIT.failed);
-  expect(early.err).toContain('nobody joins with this certificate or token now');
-  await expect.poll(() => Date.now() > notAfterMs, { timeout: 20_000 }).toBe(true);
-  const second = await startAndStop();
-  expect([second.code, second.err]).toEqual([EXIT.ok, '']);
-  stop.abort();
-  await authority;
-}, 60_000);
 
 test.each([
   [['--join-certificate', 'a'], 'expected both'],

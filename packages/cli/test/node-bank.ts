@@ -41,24 +41,34 @@ export async function nodeBank(
   await options.prepare?.(bank);
   const stop = new AbortController();
   const running: Promise<Ran>[] = [];
-  const start = async (...words: string[]): Promise<void> => {
+  const start = async (
+    words: readonly string[],
+    signal = stop.signal,
+  ): Promise<{ readonly ended: Promise<Ran> }> => {
     const ready = Promise.withResolvers<void>();
-    const ran = countersign(words, { stop: stop.signal, onOut: () => ready.resolve() });
+    const ran = countersign(words, { stop: signal, onOut: () => ready.resolve() });
     void ran.then(({ err }) => ready.reject(new Error(err)));
     running.push(ran);
     await ready.promise;
+    return { ended: ran };
   };
-  await start('authority', '-C', bank, '-d', data);
+  let stopAuthority = new AbortController();
+  const startAuthority = () =>
+    start(
+      ['authority', '-C', bank, '-d', data],
+      AbortSignal.any([stop.signal, stopAuthority.signal]),
+    );
+  let authority = await startAuthority();
   if (!options.join) {
     const { out: token } = await countersign(['join-token', 'workload/nodes/host', '-d', data]);
     await writeFile(join(folder.path, 'token'), token);
   }
   const named = join(folder.path, 'payments.sock');
-  await start(
+  await start([
     ...['node', '-d', host, '--trust', join(data, 'trust.json'), '--socket', socket],
     ...(options.join ?? ['--join-token-file', join(folder.path, 'token')]),
     ...['--workload', `payments=${named}`],
-  );
+  ]);
   const clients: WorkloadClient[] = [];
   return {
     ...{ folder: folder.path, data, host, socket, named },
@@ -75,6 +85,14 @@ export async function nodeBank(
       await write(yaml);
       const { code, out, err } = await countersign(['apply', '-d', data]);
       if (code !== 0) throw new Error(`${out}${err}`);
+    },
+    /** Stops the authority, waits for something, and starts it again. */
+    async withoutAuthority(meanwhile: () => Promise<void>): Promise<void> {
+      stopAuthority.abort();
+      await authority.ended;
+      await meanwhile();
+      stopAuthority = new AbortController();
+      authority = await startAuthority();
     },
     onAuthority: (...words: string[]) => countersign([...words, '-d', data]),
     onNode: (...words: string[]) => countersign([...words, '-d', host]),
@@ -102,4 +120,13 @@ export function runAs(uid: number, command: readonly string[]): Promise<string> 
     child.once('error', reject);
     child.once('exit', () => resolve(out));
   });
+}
+
+/** Events of the record, as `find` gives them. */
+export async function foundEvents(
+  on: (...words: string[]) => Promise<Ran>,
+  ...words: string[]
+): Promise<{ reason?: string; alarm?: string; detail?: Record<string, unknown> }[]> {
+  const { out } = await on('find', ...words, '--json');
+  return JSON.parse(out).answer.rows.map(({ event }: { event: object }) => event);
 }
