@@ -1,12 +1,15 @@
+import { resolve } from 'node:path';
 import type { CertificateJoin, JoinRule, KubernetesJoin } from '@countersign/model';
 import type { z } from 'zod';
 import { listOf, quote } from '../document/describe.ts';
 import type { Place } from '../document/report.ts';
 import { valueAt } from '../document/shape-walk.ts';
 import { didYouMean } from '../document/suggest.ts';
+import type { ClusterConfig, Repository } from '../repository.ts';
 import type { joinShape } from '../shape/join-shape.ts';
 import { readAuthorities, readThumbprint } from './read-certificates.ts';
-import type { CheckContext } from './repository-source.ts';
+import type { WrittenConfig } from './read-config.ts';
+import { type CheckContext, createNameRegister } from './repository-source.ts';
 
 type WrittenJoin = z.output<typeof joinShape>;
 
@@ -48,6 +51,37 @@ export function createJoinChecker(
       return rules;
     },
   };
+}
+
+/** Checks `authority.kubernetes` and makes paths absolute; secrets are not read: they may be elsewhere, and come later. */
+export function checkClusters(
+  { document, authority, trustDomain }: WrittenConfig,
+  { report, folder }: CheckContext,
+): readonly ClusterConfig[] {
+  if (!document || !authority) return [];
+  const names = createNameRegister('cluster', report);
+  return authority.kubernetes.flatMap(({ name, server, caFile, tokenFile, audience }, index) => {
+    if (!names.take(name, document.at(['authority', 'kubernetes', index, 'name']))) return [];
+    const files = { caFile: resolve(folder, caFile), tokenFile: resolve(folder, tokenFile) };
+    return [{ name, server, ...files, audience: audience ?? `spiffe://${trustDomain}` }];
+  });
+}
+
+/** {@link JoinChecker} for `join` of every point. */
+export async function checkPointJoins(
+  { points }: WrittenConfig,
+  joins: JoinChecker,
+): Promise<Repository['pointJoins']> {
+  const found: [string, Awaited<ReturnType<JoinChecker['check']>>][] = [];
+  for (const { name, value, document, path } of points) {
+    const rules = await joins.check(value.join, {
+      subject: `workload/countersign/${name}`,
+      at: (...more) => document.at([...path, 'join', ...more]),
+      written: valueAt(document.value, [...path, 'join']),
+    });
+    if (rules.length > 0) found.push([name, rules]);
+  }
+  return new Map(found);
 }
 
 const CRITERIA = ['fingerprints', 'commonName', 'serial', 'dnsName', 'uri'];

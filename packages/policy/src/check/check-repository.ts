@@ -3,7 +3,6 @@ import type { CedarEngine } from '@countersign/cedar';
 import type { Clock, Surface } from '@countersign/model';
 import { readText } from '../document/read-text.ts';
 import { createReport } from '../document/report.ts';
-import { valueAt } from '../document/shape-walk.ts';
 import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
 import type {
   BankConfig,
@@ -11,6 +10,7 @@ import type {
   ExportConfig,
   Problem,
   Repository,
+  SignalsConfig,
 } from '../repository.ts';
 import { attributeTypes } from '../schema/attribute-types.ts';
 import { entityVocabulary } from '../schema/entity-vocabulary.ts';
@@ -21,13 +21,14 @@ import { checkEntityTypes } from './check-entity-types.ts';
 import { checkExports } from './check-exports.ts';
 import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
-import { createJoinChecker, type JoinChecker } from './check-joins.ts';
+import { checkClusters, checkPointJoins, createJoinChecker } from './check-joins.ts';
 import { checkPlaybooks } from './check-playbooks.ts';
 import { checkPoints } from './check-points.ts';
 import { readPolicies, SCHEMA_FILE, validatePolicies } from './check-policies.ts';
 import { checkPrivateKeys } from './check-private-keys.ts';
 import { checkRecord } from './check-record.ts';
 import { checkRetention } from './check-retention.ts';
+import { checkSignals, SIGNAL_SCOPES } from './check-signals.ts';
 import { checkSurfaces } from './check-surfaces.ts';
 import { checkUpstreams } from './check-upstreams.ts';
 import { checkWitnesses, witnessConfigs } from './check-witnesses.ts';
@@ -39,7 +40,7 @@ import {
   runPolicyTests,
 } from './policy-tests.ts';
 import { readConfig, type WrittenConfig } from './read-config.ts';
-import { type CheckContext, createNameRegister } from './repository-source.ts';
+import type { CheckContext } from './repository-source.ts';
 
 /** What a check needs of the outside. */
 export interface CheckOptions {
@@ -82,14 +83,19 @@ export async function checkRepository(
   const clusters = checkClusters(config, context);
   const joins = createJoinChecker(context, { clusters: clusters.map(({ name }) => name) });
   const pointJoins = await checkPointJoins(config, joins);
+  const signalsAt = config.authority?.signals?.url;
   const identities = await checkIdentities(files.identities, {
     context,
     trustDomain: config.trustDomain,
     vocabulary: {
       scopes: new Set(
-        plain.flatMap(({ operations }) => operations.flatMap(({ scopes }) => scopes)),
+        plain
+          .flatMap(({ operations }) => operations.flatMap(({ scopes }) => scopes))
+          .concat(signalsAt === undefined ? [] : SIGNAL_SCOPES),
       ),
-      audiences: new Set(plain.map(({ audience }) => audience)),
+      audiences: new Set(
+        plain.map(({ audience }) => audience).concat(signalsAt === undefined ? [] : [signalsAt]),
+      ),
       isWhole: known.isWhole,
     },
     defaultTtlSeconds: config.authority?.accessTokenTtl ?? 300,
@@ -97,11 +103,9 @@ export async function checkRepository(
   });
   // With identities missing, every reader that is one of them would be blamed for it.
   const isWhole = !report.hasErrors;
-  const record = checkRecord(
-    config,
-    isWhole ? identities.map(({ value }) => value) : undefined,
-    context,
-  );
+  const registrations = isWhole ? identities.map(({ value }) => value) : undefined;
+  const record = checkRecord(config, registrations, context);
+  const signals = checkSignals(config, registrations, context);
   const entities = await checkEntities(files.entities, context);
   checkHierarchy({ registrations: identities, entities }, report);
   const playbooks = await checkPlaybooks(files.playbooks, context);
@@ -125,7 +129,7 @@ export async function checkRepository(
   checkWitnesses(config, context);
   const bank = report.hasErrors
     ? undefined
-    : bankConfig(config, { points, exports, record, clusters }, context.folder);
+    : bankConfig(config, { points, exports, record, clusters, signals }, context.folder);
   if (!bank) return { problems: report.problems() };
   const repository: Repository = {
     folder: context.folder,
@@ -154,36 +158,6 @@ function checkMetrics({ document, authority }: WrittenConfig, { report }: CheckC
   });
 }
 
-/** Secrets are not read: they may be elsewhere, and come later. */
-function checkClusters(
-  { document, authority, trustDomain }: WrittenConfig,
-  { report, folder }: CheckContext,
-): readonly ClusterConfig[] {
-  if (!document || !authority) return [];
-  const names = createNameRegister('cluster', report);
-  return authority.kubernetes.flatMap(({ name, server, caFile, tokenFile, audience }, index) => {
-    if (!names.take(name, document.at(['authority', 'kubernetes', index, 'name']))) return [];
-    const files = { caFile: resolve(folder, caFile), tokenFile: resolve(folder, tokenFile) };
-    return [{ name, server, ...files, audience: audience ?? `spiffe://${trustDomain}` }];
-  });
-}
-
-async function checkPointJoins(
-  { points }: WrittenConfig,
-  joins: JoinChecker,
-): Promise<Repository['pointJoins']> {
-  const found: [string, Awaited<ReturnType<JoinChecker['check']>>][] = [];
-  for (const { name, value, document, path } of points) {
-    const rules = await joins.check(value.join, {
-      subject: `workload/countersign/${name}`,
-      at: (...more) => document.at([...path, 'join', ...more]),
-      written: valueAt(document.value, [...path, 'join']),
-    });
-    if (rules.length > 0) found.push([name, rules]);
-  }
-  return new Map(found);
-}
-
 /** `Accounts::Action::"GetAccount"`, as Cedar writes it. */
 function actionNames(surfaces: readonly Surface[]): string[] {
   return surfaces.flatMap(({ namespace, operations }) =>
@@ -200,9 +174,11 @@ function bankConfig(
     exports,
     record,
     clusters,
+    signals,
   }: Pick<BankConfig, 'points' | 'record'> & {
     readonly exports: readonly ExportConfig[];
     readonly clusters: readonly ClusterConfig[];
+    readonly signals: SignalsConfig | undefined;
   },
   folder: string,
 ): BankConfig | undefined {
@@ -222,6 +198,7 @@ function bankConfig(
       ...(historyFile !== undefined && { historyFile: resolve(folder, historyFile) }),
       ...witnessConfigs(authority),
       ...(exports.length > 0 && { exports }),
+      ...(signals && { signals }),
       ...(metrics !== undefined && { metrics }),
       ...(clusters.length > 0 && { kubernetes: clusters }),
     },

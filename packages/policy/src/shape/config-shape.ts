@@ -3,6 +3,7 @@ import { exportShape } from './export-shape.ts';
 import { clusterShape, joinsShape } from './join-shape.ts';
 import { recordShape } from './record-shape.ts';
 import { duration, filePath, hostPort, kebab, trustDomain } from './scalars.ts';
+import { signalsShape } from './signals-shape.ts';
 
 const route = z
   .strictObject({
@@ -114,6 +115,7 @@ const authority = z
       .max(50, 'at most 50 clusters')
       .default([])
       .meta({ description: 'clusters whose pods may join with their service account token' }),
+    signals: signalsShape.optional(),
     metrics: hostPort(
       'where metrics are served, on loopback: GET /metrics',
       '127.0.0.1:9464',
