@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '@countersign/model';
 import { parseSpiffeId } from '@countersign/spiffe';
 import { readAttestation } from './attestation.ts';
-import { type ControlApi, fetchIdentity, generateSvidKeys } from './control-api.ts';
+import { type ControlApi, fetchIdentity, generateSvidKeys, type SvidKeys } from './control-api.ts';
 import type { IdentityDocument } from './identity-document.ts';
 import { readIdentity, writeIdentity } from './identity-folder.ts';
 import { RunningWorkload } from './running-workload.ts';
@@ -34,14 +34,15 @@ export async function connectWorkload(options: WorkloadOptions): Promise<Workloa
     now,
   };
   const stored = folder === undefined ? undefined : await readStored(folder, options, now);
-  const identity = stored ?? (await enrol(api, options));
+  const attempt: JoinAttempt = {};
+  const identity = stored ?? (await enrol(api, options, attempt));
   if (!stored && folder !== undefined) await writeIdentity(folder, identity);
   return new RunningWorkload(identity, {
     renew: async (current) => {
       if (options.attestation === undefined || now() <= current.notAfterMs) {
         return fetchIdentity(api, { identity: current });
       }
-      return sameSubject(await attested(api, options), current);
+      return sameSubject(await attested(api, options, attempt), current);
     },
     isRenewableAfterEnd: options.attestation !== undefined,
     keep: async (renewed) => {
@@ -68,10 +69,19 @@ async function readStored(
   }
 }
 
-async function enrol(api: ControlApi, options: WorkloadOptions): Promise<IdentityDocument> {
+/** The key that was asked for and of which no answer came: the next try asks for it, too. */
+interface JoinAttempt {
+  keys?: SvidKeys | undefined;
+}
+
+async function enrol(
+  api: ControlApi,
+  options: WorkloadOptions,
+  attempt: JoinAttempt,
+): Promise<IdentityDocument> {
   const { joinToken } = options;
   if (joinToken === undefined && options.attestation !== undefined) {
-    return attested(api, options);
+    return attested(api, options, attempt);
   }
   if (joinToken === undefined) {
     throw new SdkError(
@@ -92,15 +102,21 @@ async function enrol(api: ControlApi, options: WorkloadOptions): Promise<Identit
 }
 
 /** What attests it can be shown again: so tries go on also when an answer was lost, or the authority could not ask. */
-async function attested(api: ControlApi, options: WorkloadOptions): Promise<IdentityDocument> {
+async function attested(
+  api: ControlApi,
+  options: WorkloadOptions,
+  attempt: JoinAttempt,
+): Promise<IdentityDocument> {
   if (options.attestation === undefined) throw new Error('broken invariant: something attests it');
   const authorities = anchorsOf(options);
   // Of all tries: who holds a live SVID by a credential is known by its key.
-  const keys = await generateSvidKeys();
+  attempt.keys ??= await generateSvidKeys();
   for (let tries = 1; ; tries += 1) {
     try {
       const attestation = await readAttestation(options.attestation);
-      return await fetchIdentity(api, { attestation, authorities }, keys);
+      const joined = await fetchIdentity(api, { attestation, authorities }, attempt.keys);
+      attempt.keys = undefined;
+      return joined;
     } catch (error) {
       const isAway =
         error instanceof SdkError &&

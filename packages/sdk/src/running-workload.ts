@@ -33,6 +33,7 @@ export class RunningWorkload implements Workload {
   #failures = 0;
   #lastFailure: Error | undefined;
   #isClosed = false;
+  #isRenewing = false;
   #suspended: SdkError | undefined;
   #cancelRenewal: () => void = () => undefined;
   #cancelExpiry: () => void = () => undefined;
@@ -128,6 +129,9 @@ export class RunningWorkload implements Workload {
   }
 
   async #renew(): Promise<void> {
+    // One at a time: two that join by one credential would look like two hosts. The end of this one begins the next.
+    if (this.#isRenewing) return;
+    this.#isRenewing = true;
     try {
       const renewed = await this.#ports.renew(this.#identity);
       // Kept before it is used: after a crash the folder holds an identity that peers have not seen replaced.
@@ -135,6 +139,8 @@ export class RunningWorkload implements Workload {
       if (!this.#isClosed) this.#rotate(renewed);
     } catch (error) {
       if (!this.#isClosed) this.#failed(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      this.#isRenewing = false;
     }
   }
 
@@ -192,8 +198,11 @@ export class RunningWorkload implements Workload {
    * something else than the SVID gets one.
    */
   #expire(): void {
-    if (this.#ports.isRenewableAfterEnd) this.#schedule(this.#ports.now());
-    else this.#cancelRenewal();
+    if (this.#ports.isRenewableAfterEnd) {
+      // What failed was renewing with the SVID; joining anew has not been tried yet.
+      this.#failures = 0;
+      this.#schedule(this.#ports.now());
+    } else this.#cancelRenewal();
     const error = this.#expired();
     for (const dispatcher of this.#dispatchers.values()) {
       dispatcher.abort(error).catch((cause: Error) => this.#ports.onFailure(cause));

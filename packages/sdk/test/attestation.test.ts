@@ -82,6 +82,23 @@ describe('a workload that is attested', () => {
     expect(failures.join('\n')).toContain('svid expired');
   }, 30_000);
 
+  test('asks once at a time, also when its SVID ends while a renewal is under way', async () => {
+    authority.ttlSeconds = 2;
+    const workload = await connect();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    authority.hold = promise;
+    const endsMs = workload.notAfterMs;
+    await expect.poll(() => Date.now() > endsMs + 500, { timeout: 10_000 }).toBe(true);
+    authority.hold = undefined;
+    authority.refusal = { status: 503 };
+    resolve();
+    await expect.poll(() => failures.join('\n'), { timeout: 10_000 }).toContain('status 503');
+    authority.refusal = undefined;
+    authority.ttlSeconds = 600;
+    await expect.poll(() => workload.notAfterMs, { timeout: 20_000 }).toBeGreaterThan(endsMs);
+    expect(authority.openMax).toBe(1);
+  }, 40_000);
+
   test('does not become somebody else by that', async () => {
     authority.ttlSeconds = 2;
     const workload = await connect();

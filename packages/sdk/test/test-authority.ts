@@ -45,6 +45,11 @@ export class TestAuthority {
   readonly pods = new Map<string, string>();
   /** So many SVIDs are issued of which nobody hears. */
   loseAnswers = 0;
+  /** What every answer waits for. */
+  hold: Promise<void> | undefined;
+  /** How many requests were open at once, at most. */
+  openMax = 0;
+  #open = 0;
   ttlSeconds = 600;
   /** Part of the life after which to renew. */
   renewAt = 0.5;
@@ -80,6 +85,12 @@ export class TestAuthority {
     server.on('request', async (request, response) => {
       let text = '';
       for await (const chunk of request.setEncoding('utf8')) text += chunk;
+      this.#open += 1;
+      this.openMax = Math.max(this.openMax, this.#open);
+      response.once('close', () => {
+        this.#open -= 1;
+      });
+      await this.hold;
       try {
         const body = JSON.parse(text);
         const spiffeId =
