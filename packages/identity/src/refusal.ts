@@ -50,6 +50,13 @@ export function refusal(code: RefusalCode, detail: string): Refusal {
   return { isGranted: false, code, detail };
 }
 
+/** Refusals that say that somebody holds what only one may hold, and the alarm for each. */
+export const ALARMS: ReadonlyMap<RefusalCode, string> = new Map([
+  ['log-key-changed', 'log-key-changed'],
+  ['join-credential-in-use', 'join-credential-reused'],
+  ['join-credential-of-another', 'join-credential-reused'],
+]);
+
 /** What a caller is told: nothing that helps to guess a join token or to learn who is registered. */
 export const PUBLIC_ANSWERS: Readonly<
   Record<RefusalCode, { readonly status: number; readonly title: string; readonly detail: string }>

@@ -8,10 +8,10 @@ import {
 } from '@countersign/spiffe';
 import type { Database, FactLog, Transaction } from '@countersign/state';
 import type { Attested } from './joining/attestation.ts';
-import { noteJoin, noteRenewal, refuseHeld } from './joining/held-credentials.ts';
+import { behindOf, keyHash, noteJoin, refuseHeld } from './joining/held-credentials.ts';
 import { consumeToken, findToken } from './joining/join-tokens.ts';
 import type { Recorder } from './new-event.ts';
-import { type Refusal, type RefusalCode, refusal } from './refusal.ts';
+import { ALARMS, type Refusal, refusal } from './refusal.ts';
 import type { Registry } from './registry.ts';
 import type { Revocations } from './revocations.ts';
 import type { Serial } from './serial.ts';
@@ -67,13 +67,6 @@ interface SvidsOptions {
 const CLEANUP_ROWS = 100;
 const OWN_TTL_SECONDS = 3600;
 
-/** Refusals that say that somebody holds what only one may hold. */
-const ALARMS: ReadonlyMap<RefusalCode, string> = new Map([
-  ['log-key-changed', 'log-key-changed'],
-  ['join-credential-in-use', 'join-credential-reused'],
-  ['join-credential-of-another', 'join-credential-reused'],
-]);
-
 /** What a check found: a request that may be granted, for whom, and what granting it uses up. */
 interface Grantable {
   readonly request: SvidRequest;
@@ -83,7 +76,9 @@ interface Grantable {
   readonly joined?: Attested;
   /** The node that asked; else whom it is for. */
   readonly by?: string;
-  readonly consume: (transaction: Transaction, svid: X509Svid) => Promise<void>;
+  /** What stands behind it, and behind what is renewed of it. */
+  readonly credential?: string;
+  readonly consume: (transaction: Transaction) => Promise<void>;
 }
 
 /** Or why not, and to whom, if that is proved. */
@@ -138,12 +133,9 @@ export class Svids {
         isRegistered: (id) => registry.subject(id) !== undefined,
       });
       if (refused) return { request: refused, spiffeId };
-      const consume = (transaction: Transaction, svid: X509Svid) =>
-        noteJoin(transaction, {
-          ...{ credential, spiffeId, nowMs: now() },
-          svid: { thumbprint: thumbprintOf(svid), publicKey, notAfterMs: svid.notAfterMs },
-        });
-      return { request, spiffeId, via: kind, joined: attested, consume };
+      const consume = (transaction: Transaction) =>
+        noteJoin(transaction, { credential, spiffeId, nowMs: now() });
+      return { request, spiffeId, via: kind, joined: attested, credential, consume };
     });
   }
 
@@ -155,17 +147,15 @@ export class Svids {
     if (peer === undefined) return this.#refuse(refusal('peer-missing', 'found no SVID'));
     const { spiffeId, thumbprint } = peer;
     return this.#checkThenGrant(async () => {
-      const request = this.#options.revocations.covers('certificate', thumbprint)
-        ? refusal('certificate-revoked', `found ${thumbprint}`)
-        : await this.#verify(asked.request, spiffeId);
+      const { database, revocations } = this.#options;
+      const { credential, revoked } = await behindOf(database, { thumbprint, revocations });
+      const request =
+        revoked === undefined
+          ? await this.#verify(asked.request, spiffeId)
+          : refusal('certificate-revoked', `found ${revoked}`);
       if (!request.isGranted) return { request, spiffeId };
-      const { publicKey } = request;
-      const consume = (transaction: Transaction, svid: X509Svid) =>
-        noteRenewal(transaction, {
-          from: thumbprint,
-          svid: { thumbprint: thumbprintOf(svid), publicKey, notAfterMs: svid.notAfterMs },
-        });
-      return { request, spiffeId, via: 'renewal', consume };
+      const consume = async () => {};
+      return { request, spiffeId, via: 'renewal', consume, ...(credential && { credential }) };
     });
   }
 
@@ -267,7 +257,15 @@ export class Svids {
     return undefined;
   }
 
-  async #grant({ request, spiffeId, via, by, joined, consume }: Grantable): Promise<SvidGrant> {
+  async #grant({
+    request,
+    spiffeId,
+    via,
+    by,
+    joined,
+    credential,
+    consume,
+  }: Grantable): Promise<SvidGrant> {
     const { authority, registry, factLog, database, svidTtlSeconds, now, random } = this.#options;
     const svid = await authority.issueSvid({
       spiffeId: parseSpiffeId(spiffeId),
@@ -278,9 +276,10 @@ export class Svids {
     const nowMs = now();
     const logVerifierKey = request.extra?.logVerifierKey;
     const rows = async (transaction: Transaction) => {
-      await consume(transaction, svid);
+      await consume(transaction);
       await noteRequest(transaction, { spiffeId, request, nowMs });
-      await this.#keep(transaction, svid);
+      const behind = credential && { credential, keyHash: keyHash(request.publicKey) };
+      await this.#keep(transaction, svid, behind || undefined);
       if (logVerifierKey === undefined) return;
       await transaction
         .tables<IdentityTables>()
@@ -326,7 +325,11 @@ export class Svids {
     return { kind: 'transaction-key', kid, jwk, holder: spiffeId, surfaces, notAfterMs };
   }
 
-  async #keep(transaction: Transaction, svid: X509Svid): Promise<void> {
+  async #keep(
+    transaction: Transaction,
+    svid: X509Svid,
+    behind?: { readonly credential: string; readonly keyHash: string },
+  ): Promise<void> {
     const tables = transaction.tables<IdentityTables>();
     await tables
       .deleteFrom('svid')
@@ -345,6 +348,8 @@ export class Svids {
         spiffe_id: svid.spiffeId.uri,
         serial: svid.serialHex,
         not_after_ms: svid.notAfterMs,
+        credential: behind?.credential ?? null,
+        key_hash: behind?.keyHash ?? null,
       })
       .execute();
   }

@@ -263,6 +263,12 @@ describe('a registration', () => {
     expect(await refused(tlsOf(host()), 'join-ambiguous')).toContain(`${HOST_A} and ${HOST_B}`);
   });
 
+  test('that is one of nine which fit is refused without a look at any authority', async () => {
+    const names = Array.from({ length: 9 }, (_, n) => node(`host-${n}`, byDns(DNS, newRoot())));
+    await apply(...names);
+    expect(await refused(tlsOf(host()), 'join-ambiguous')).toContain('fits 9');
+  });
+
   test('of a point lets it join, with its keys', async () => {
     await apply();
     await authority.identity.registerPoints([{ name: 'edge', surfaces: [], joins: [byDns()] }]);
@@ -349,12 +355,16 @@ describe('one certificate', () => {
     const keys = newKey();
     const { body } = await join(client, keys);
     expect((await join(client, keys)).status).toBe(200);
-    const event = last(authority, 'administration');
-    const thumbprint = event?.kind === 'administration' ? event.detail?.['thumbprint'] : '';
-    await refused(client, 'join-credential-in-use');
-    await authority.identity.revoke({
-      ...{ target: 'certificate', value: `${thumbprint}`, reason: 'disk lost', by: 'test' },
-    });
+    // The refusal names what is alive: the one whose answer was lost, too.
+    const detail = await refused(client, 'join-credential-in-use');
+    const svids = / SVID (.+)$/.exec(detail)?.[1]?.split(', ') ?? [];
+    expect(svids).toHaveLength(2);
+    for (const value of svids) {
+      const { isGranted } = await authority.identity.revoke({
+        ...{ target: 'certificate', value, reason: 'disk lost', by: 'test' },
+      });
+      expect(isGranted).toBe(true);
+    }
     expect((await join(client)).status).toBe(200);
     expect(body.spiffeId).toBe(HOST_A);
   });
@@ -374,6 +384,30 @@ describe('one certificate', () => {
     });
     expect(body.spiffeId).toBe(HOST_B);
     authority.advance(-121_000);
+  });
+
+  test('that is revoked takes with it what was renewed of its SVID', async () => {
+    const leaf = host();
+    const keys = newKey();
+    const { body } = await join(tlsOf(leaf), keys);
+    const svid = {
+      certPem: encodePem(body.chain.map((der: string) => Buffer.from(der, 'base64'))),
+      keyPem: pemOf(keys.privateKey),
+    };
+    const renew = async () =>
+      post(authority, `${authority.controlUrl}/v1/svid`, {
+        client: svid,
+        json: { request: await svidRequest() },
+      });
+    expect((await renew()).status).toBe(200);
+    const target = { target: 'certificate', value: certificateThumbprint(leaf.der) } as const;
+    await authority.identity.revoke({ ...target, reason: 'decommissioned', by: 'test' });
+    expect((await renew()).status).toBe(403);
+    expect(last(authority, 'authentication')).toMatchObject({ reason: 'certificate-revoked' });
+    await authority.identity.reinstate({ ...target, by: 'test' });
+    // Renewed twice of one SVID, as after a crash: each is remembered.
+    expect((await renew()).status).toBe(200);
+    await refused(tlsOf(leaf), 'join-credential-in-use');
   });
 
   test('that two use in one moment gets one of them in', async () => {

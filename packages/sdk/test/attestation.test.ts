@@ -6,6 +6,7 @@ import {
   connectWorkload,
   type Workload,
   type WorkloadOptions,
+  workloadFromEnvironment,
 } from '@countersign/sdk';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AUTHORITY_ID, TestAuthority, TRUST_DOMAIN, WORKLOAD_ID } from './test-authority.ts';
@@ -154,6 +155,19 @@ describe('a workload that is attested', () => {
 });
 
 describe('the environment', () => {
+  test('makes a workload of a pod, with nothing else than its token', async () => {
+    const trust = join(folder, 'trust.json');
+    const x509Authorities = authority.anchors;
+    await writeFile(trust, JSON.stringify({ trustDomain: TRUST_DOMAIN, x509Authorities }));
+    const workload = await workloadFromEnvironment({
+      COUNTERSIGN_AUTHORITY_URL: authority.url,
+      COUNTERSIGN_TRUST: trust,
+      COUNTERSIGN_JOIN_KUBERNETES: tokenFile,
+    });
+    open.push(workload);
+    expect(workload.spiffeId).toBe(WORKLOAD_ID);
+  });
+
   test('says by what to join', () => {
     expect(attestationFromEnvironment({})).toBeUndefined();
     expect(

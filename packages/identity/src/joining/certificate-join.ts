@@ -8,6 +8,7 @@ import {
 } from '@countersign/spiffe';
 import { type Refusal, refusal } from '../refusal.ts';
 import { type Attested, type JoinCandidate, oneSubject } from './attestation.ts';
+import { certificateCredential } from './held-credentials.ts';
 
 /**
  * Who a host is by the certificate that it authenticated a TLS handshake with: whom its names fit, and then only if one
@@ -39,7 +40,10 @@ export function attestCertificate(
   const fitting = [...candidates].filter(({ rule }) => isFitting(shown, rule));
   const trusted: JoinCandidate<CertificateJoin>[] = [];
   let fault: SpiffeError | undefined;
-  for (const candidate of fitting.slice(0, PATHS_MAX)) {
+  if (fitting.length > PATHS_MAX) {
+    return refusal('join-ambiguous', `found ${described(shown)}, which fits ${fitting.length}`);
+  }
+  for (const candidate of fitting) {
     try {
       const authorities = candidate.rule.authoritiesPem.flatMap((pem) => decodePem(pem));
       verifyEnrolmentCertificate(chain, { authorities, now });
@@ -65,7 +69,7 @@ export function attestCertificate(
     isGranted: true,
     kind: 'certificate',
     spiffeId: found.spiffeId,
-    credential: `certificate ${thumbprint}`,
+    credential: certificateCredential(thumbprint),
     words: `certificate ${thumbprint} (${cut(subject)})`,
     detail: {
       certificate: thumbprint,

@@ -1,18 +1,19 @@
 import { createHash, type KeyObject } from 'node:crypto';
 import type { Database, Transaction } from '@countersign/state';
 import { type Refusal, refusal } from '../refusal.ts';
+import type { Revocations } from '../revocations.ts';
 import type { IdentityTables } from '../tables.ts';
 
-/** An SVID that a credential stands behind, first or renewed. */
-export interface HeldSvid {
-  readonly thumbprint: string;
-  readonly publicKey: KeyObject;
-  readonly notAfterMs: number;
-}
-
-/** So long after its last SVID a credential is remembered to be a subject's. */
-const KEEP_MILLISECONDS = 30 * 86_400_000;
+/** So long after it was last used to join a credential is remembered to be a subject's. */
+const KEEP_MILLISECONDS = 400 * 86_400_000;
 const CLEANUP_ROWS = 100;
+/** A holder has one SVID, for a while the one before it, and those of answers that got lost. */
+const NAMED_MAX = 8;
+
+/** The name of a host's certificate as a credential. */
+export function certificateCredential(thumbprint: string): string {
+  return `certificate ${thumbprint}`;
+}
 
 /**
  * Why a credential that is good gets no SVID: it is another subject's, or somebody holds a live SVID by it.
@@ -32,41 +33,44 @@ export async function refuseHeld(
   },
 ): Promise<Refusal | undefined> {
   const { credential, spiffeId, publicKey, nowMs, isRevoked, isRegistered } = asked;
-  const row = await database
-    .tables<IdentityTables>()
+  const tables = database.tables<IdentityTables>();
+  const bound = await tables
     .selectFrom('join_credential')
-    .selectAll()
+    .select('spiffe_id')
     .where('credential', '=', credential)
     .executeTakeFirst();
-  if (row === undefined) return undefined;
-  if (row.spiffe_id !== spiffeId && isRegistered(row.spiffe_id)) {
+  if (bound && bound.spiffe_id !== spiffeId && isRegistered(bound.spiffe_id)) {
     return refusal(
       'join-credential-of-another',
-      `found ${credential} for ${spiffeId}, with which ${row.spiffe_id} joined`,
+      `found ${credential} for ${spiffeId}, with which ${bound.spiffe_id} joined`,
     );
   }
-  const isLive = Number(row.svid_not_after_ms) > nowMs && !isRevoked(row.svid_thumbprint);
-  if (isLive && row.svid_key !== keyHashOf(publicKey)) {
-    const until = new Date(Number(row.svid_not_after_ms)).toISOString();
-    return refusal(
-      'join-credential-in-use',
-      `found ${credential} a second time, with another key: who joined ${row.spiffe_id} with it holds SVID ${row.svid_thumbprint} until ${until}`,
-    );
-  }
-  return undefined;
+  const held = await tables
+    .selectFrom('svid')
+    .select(['thumbprint', 'spiffe_id', 'not_after_ms', 'key_hash'])
+    .where('credential', '=', credential)
+    .where('not_after_ms', '>', nowMs)
+    .orderBy('not_after_ms', 'desc')
+    .execute();
+  const others = held.filter(
+    (svid) => !isRevoked(svid.thumbprint) && svid.key_hash !== keyHash(publicKey),
+  );
+  const [last] = others;
+  if (last === undefined) return undefined;
+  const names = others.slice(0, NAMED_MAX).map(({ thumbprint }) => thumbprint);
+  const until = new Date(Number(last.not_after_ms)).toISOString();
+  return refusal(
+    'join-credential-in-use',
+    `found ${credential} a second time, with another key: who joined as ${last.spiffe_id} with it holds, until ${until}, SVID ${names.join(', ')}`,
+  );
 }
 
-/** Notes who joined by a credential. */
+/** Notes whose a credential is. */
 export async function noteJoin(
   transaction: Transaction,
-  joined: {
-    readonly credential: string;
-    readonly spiffeId: string;
-    readonly svid: HeldSvid;
-    readonly nowMs: number;
-  },
+  joined: { readonly credential: string; readonly spiffeId: string; readonly nowMs: number },
 ): Promise<void> {
-  const { credential, spiffeId, svid, nowMs } = joined;
+  const { credential, spiffeId, nowMs } = joined;
   const tables = transaction.tables<IdentityTables>();
   await tables
     .deleteFrom('join_credential')
@@ -74,39 +78,49 @@ export async function noteJoin(
       old
         .selectFrom('join_credential')
         .select('credential')
-        .where('svid_not_after_ms', '<', nowMs - KEEP_MILLISECONDS)
+        .where('joined_ms', '<', nowMs - KEEP_MILLISECONDS)
         .limit(CLEANUP_ROWS),
     )
     .execute();
   await tables.deleteFrom('join_credential').where('credential', '=', credential).execute();
   await tables
     .insertInto('join_credential')
-    .values({ credential, spiffe_id: spiffeId, joined_ms: nowMs, ...columnsOf(svid) })
+    .values({ credential, spiffe_id: spiffeId, joined_ms: nowMs })
     .execute();
 }
 
-/** The SVID of a credential was renewed; one that came in another way is behind none. */
-export async function noteRenewal(
-  transaction: Transaction,
-  { from, svid }: { readonly from: string; readonly svid: HeldSvid },
-): Promise<void> {
-  await transaction
+/**
+ * What stands behind an SVID, first or renewed: nothing behind one that came by a join token or a node.
+ *
+ * `revoked` is the thumbprint of the SVID or of the host's certificate behind it, when one of them is revoked: when what
+ * brought it in is no good any more, then neither is what came of it.
+ */
+export async function behindOf(
+  database: Database,
+  {
+    thumbprint,
+    revocations,
+  }: { readonly thumbprint: string; readonly revocations: Pick<Revocations, 'covers'> },
+): Promise<{ readonly credential?: string; readonly revoked?: string }> {
+  const row = await database
     .tables<IdentityTables>()
-    .updateTable('join_credential')
-    .set(columnsOf(svid))
-    .where('svid_thumbprint', '=', from)
-    .execute();
-}
-
-function columnsOf({ thumbprint, publicKey, notAfterMs }: HeldSvid) {
+    .selectFrom('svid')
+    .select('credential')
+    .where('thumbprint', '=', thumbprint)
+    .executeTakeFirst();
+  const credential = row?.credential ?? undefined;
+  const [, certificate] = /^certificate (.+)$/.exec(credential ?? '') ?? [];
+  const revoked = [thumbprint, certificate].find(
+    (each) => each !== undefined && revocations.covers('certificate', each),
+  );
   return {
-    svid_thumbprint: thumbprint,
-    svid_key: keyHashOf(publicKey),
-    svid_not_after_ms: notAfterMs,
+    ...(credential !== undefined && { credential }),
+    ...(revoked !== undefined && { revoked }),
   };
 }
 
-function keyHashOf(publicKey: KeyObject): string {
+/** SHA-256 over the SubjectPublicKeyInfo, base64url. */
+export function keyHash(publicKey: KeyObject): string {
   const der = publicKey.export({ format: 'der', type: 'spki' });
   return createHash('sha256').update(der).digest('base64url');
 }
