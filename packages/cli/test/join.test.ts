@@ -1,6 +1,8 @@
-import { randomUUID } from 'node:crypto';
+import { generateKeyPairSync, randomUUID, X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { EXIT } from '@countersign/cli';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startApiServer } from '../../identity/test/api-server.ts';
@@ -56,6 +58,23 @@ describe("a node that joins by its host's certificate", () => {
     );
     const { out: json } = await bank.onNode('identity', 'explain', `${process.pid}`, '--json');
     expect(JSON.parse(json).joinedBy).toMatch(/^certificate /);
+  });
+
+  test('is not had by who has the certificate alone: the handshake fails, and the record has that', async () => {
+    const cert = await readFile(join(files.path, 'host.pem'), 'utf8');
+    const { controlUrl } = JSON.parse(await readFile(join(bank.data, 'trust.json'), 'utf8'));
+    const { hostname: host, port } = new URL(controlUrl);
+    const key = keyWithoutPrivateValue(cert);
+    const socket = connect({ host, port: Number(port), cert, key, rejectUnauthorized: false });
+    socket.on('error', () => undefined);
+    await once(socket, 'close');
+    const refused = await foundEvents(bank.onAuthority, '--kind', 'authentication');
+    expect(refused).toContainEqual(
+      expect.objectContaining({
+        reason: 'handshake-failed',
+        detail: expect.stringMatching(/signature/),
+      }),
+    );
   });
 
   test('is alone with it: a second host is refused, told nothing, and an alarm tells the bank', async () => {
@@ -168,3 +187,13 @@ test('a node takes its means from the environment, and half of one is told', asy
     ),
   ]);
 });
+
+/** A key file with the certificate's public point and another's private value, which OpenSSL takes for its key. */
+function keyWithoutPrivateValue(pem: string): string {
+  const own = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+  const mine = own.export({ format: 'der', type: 'pkcs8' });
+  const theirs = new X509Certificate(pem).publicKey.export({ format: 'der', type: 'spki' });
+  // Both end in the uncompressed point: 65 bytes.
+  const forged = Buffer.concat([mine.subarray(0, -65), theirs.subarray(-65)]);
+  return `-----BEGIN PRIVATE KEY-----\n${forged.toString('base64')}\n-----END PRIVATE KEY-----\n`;
+}
