@@ -15,6 +15,8 @@ export type { CredentialResult } from './credentials.ts';
 export { IdentityError, type IdentityErrorCode } from './identity-error.ts';
 export type { Issuer } from './issuer/issuer.ts';
 export { issuerAdapter } from './issuer/issuer-adapter.ts';
+export type { JoinRequest } from './joining/joining.ts';
+export type { KubernetesCluster } from './joining/token-review.ts';
 export { type Keyring, openKeyring } from './keyring.ts';
 export type { NewEvent, Recorder } from './new-event.ts';
 export type { Entry } from './nodes/entry.ts';

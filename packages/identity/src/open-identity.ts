@@ -12,7 +12,13 @@ import { certificateChanges, certificatesOf } from './certificate-changes.ts';
 import { type CredentialResult, Credentials } from './credentials.ts';
 import { IdentityError } from './identity-error.ts';
 import { createIssuer, type Issuer } from './issuer/issuer.ts';
-import { createToken, JOIN_TOKEN_TTL_SECONDS, JOIN_TOKEN_TTL_SECONDS_MAX } from './join-tokens.ts';
+import {
+  createToken,
+  JOIN_TOKEN_TTL_SECONDS,
+  JOIN_TOKEN_TTL_SECONDS_MAX,
+} from './joining/join-tokens.ts';
+import { Joining, type JoinRequest } from './joining/joining.ts';
+import type { KubernetesCluster } from './joining/token-review.ts';
 import type { Keyring } from './keyring.ts';
 import type { Recorder } from './new-event.ts';
 import { bundleText, Nodes } from './nodes/nodes.ts';
@@ -76,11 +82,12 @@ export interface Identity {
     readonly ttlSeconds?: number;
     readonly by: string;
   }): Promise<JoinToken | Refusal>;
-  /** The first SVID, for the subject of the join token. */
-  enrol(request: {
-    readonly joinToken: string;
-    readonly request: string;
-  }): Promise<SvidGrant | Refusal>;
+  /**
+   * The first SVID, for whom the join token is, or whom a registration lets join by what was shown.
+   *
+   * @param chain what the caller authenticated its handshake with: DER, leaf first; nothing when it stayed anonymous
+   */
+  enrol(request: JoinRequest, chain?: () => readonly Uint8Array[]): Promise<SvidGrant | Refusal>;
   /** The next SVID, for the subject of the peer's SVID. */
   renew(
     request: { readonly request: string },
@@ -151,6 +158,8 @@ export interface IdentityOptions {
     readonly issuerUrl: string;
     /** Host names and addresses for the SVIDs of some subjects; none if not said. */
     readonly hostNamesOf?: (spiffeId: string) => HostNames;
+    /** Clusters whose pods may join; read at each join. None if not said. */
+    readonly clusters?: () => readonly KubernetesCluster[];
   };
   readonly now: Clock;
   /** Writes to the authority's log; everything issued or refused goes there before the answer leaves. */
@@ -171,7 +180,8 @@ const ISSUER_KEY_MILLISECONDS = 400 * 86_400_000;
  */
 export async function openIdentity(options: IdentityOptions): Promise<Identity> {
   const { database, factLog, keyring, now, record } = options;
-  const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl, hostNamesOf } = options.options;
+  const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl, hostNamesOf, clusters } =
+    options.options;
   checkOptions(options.options);
   await migrate(database, { room: 'identity', migrations });
   const authority = await openAuthority(options);
@@ -201,6 +211,10 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     svidTtlSeconds,
     hostNamesOf: hostNamesOf ?? (() => ({})),
     random: options.random ?? Math.random,
+  });
+  const joining = new Joining({
+    ...{ registry, revocations, svids, now },
+    clusters: clusters ?? (() => []),
   });
   const jwt = createJwtIssuer({ trustDomain: factLog.trustDomain, signer: keyring.jwtSvids, now });
   const bundle = bundleText({
@@ -302,7 +316,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
         });
         return { isGranted: true, spiffeId, ...made };
       }),
-    enrol: (request) => svids.enrol(request),
+    enrol: (request, chain = () => []) => joining.enrol(request, chain),
     renew: (request, peer) => svids.renew(request, peer),
     issueOwnSvid: (publicKey, names = {}) => serial.run(() => svids.issueOwn(publicKey, names)),
     sessions: () => liveSessions(database, now()),

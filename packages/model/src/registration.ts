@@ -1,4 +1,5 @@
 import type { EntityUid } from './access-request.ts';
+import type { JoinRule } from './join-rule.ts';
 import type { SignalType } from './signal.ts';
 import type { Subject } from './subject.ts';
 
@@ -22,6 +23,8 @@ export interface Registration {
   readonly isNode?: boolean;
   /** Which processes, on which nodes, are this workload; each alternative is enough. */
   readonly attestations?: readonly Attestation[];
+  /** By what it may join without a join token; each alternative is enough. */
+  readonly joins?: readonly JoinRule[];
   /** The life of SVIDs that nodes hand out, 10 to 86,400; by default as the authority's configuration says. */
   readonly svidTtlSeconds?: number;
   /** What the identity is for, told to a workload that has several (SPIFFE Workload API §5.2.1). */

@@ -203,6 +203,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         accessTokenTtlSeconds,
         issuerUrl,
         hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied.config),
+        clusters: () => applied.config.authority.kubernetes ?? [],
       },
     });
 
@@ -315,7 +316,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         return gateway && shardsOf(collector, gateway).at(-1);
       },
       ...privacy,
-      ...{ own, identity, collector, factLog, bundles, questions, record, now },
+      ...{ own, identity, collector, factLog, bundles, questions, record, now, warn },
     });
     closers.add(() => controlListener.close());
     const lateLogs = watchLateLogs({

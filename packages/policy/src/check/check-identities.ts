@@ -1,12 +1,14 @@
-import type { Organisation, Registration } from '@countersign/model';
+import type { JoinRule, Organisation, Registration } from '@countersign/model';
 import { subjectFromId } from '@countersign/model';
 import type { z } from 'zod';
 import { checkList } from '../document/check-shape.ts';
 import { listOf, quote } from '../document/describe.ts';
+import { valueAt } from '../document/shape-walk.ts';
 import { didYouMean } from '../document/suggest.ts';
 import { identityShape } from '../shape/identity-shape.ts';
 import { checkAttestations } from './check-attestations.ts';
 import { type ClientVocabulary, checkClient } from './check-client.ts';
+import type { JoinChecker } from './check-joins.ts';
 import { readThumbprint } from './read-certificates.ts';
 import {
   type CheckContext,
@@ -26,6 +28,7 @@ export async function checkIdentities(
     readonly vocabulary: ClientVocabulary;
     readonly organisations: ReadonlyMap<string, Organisation>;
     readonly defaultTtlSeconds: number;
+    readonly joins: JoinChecker;
   },
 ): Promise<readonly Located<Registration>[]> {
   const { context, trustDomain } = options;
@@ -57,12 +60,18 @@ export async function checkIdentities(
         if (thumbprint !== undefined && certificates.take(thumbprint, from))
           thumbprints.push(thumbprint);
       }
+      const joins = await options.joins.check(value.join, {
+        subject: value.id,
+        at: (...more) => at('join', ...more),
+        written: valueAt(document.value, [...path, 'join']),
+      });
       const located = { value, document, path };
       registrations.push({
         ...located,
         value: registrationOf(value, {
           id: `spiffe://${trustDomain}/${value.id}`,
           certificates: thumbprints,
+          joins,
           client: value.client && checkClient(located, options),
           organisation,
         }),
@@ -113,6 +122,7 @@ function registrationOf(
   resolved: {
     readonly id: string;
     readonly certificates: readonly string[];
+    readonly joins: readonly JoinRule[];
     readonly client: Registration['client'];
     readonly organisation: Organisation | undefined;
   },
@@ -138,6 +148,7 @@ function registrationOf(
         selectors,
       })),
     }),
+    ...(resolved.joins.length > 0 && { joins: resolved.joins }),
     ...(svidTtl !== undefined && { svidTtlSeconds: svidTtl }),
     ...(hint !== undefined && { hint }),
   };

@@ -6,6 +6,7 @@ import { createReport } from '../document/report.ts';
 import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
 import type {
   BankConfig,
+  ClusterConfig,
   ExportConfig,
   Problem,
   Repository,
@@ -20,6 +21,7 @@ import { checkEntityTypes } from './check-entity-types.ts';
 import { checkExports } from './check-exports.ts';
 import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
+import { checkClusters, checkPointJoins, createJoinChecker } from './check-joins.ts';
 import { checkPartners } from './check-partners.ts';
 import { checkPlaybooks } from './check-playbooks.ts';
 import { checkPoints } from './check-points.ts';
@@ -79,6 +81,9 @@ export async function checkRepository(
     .map(({ surface }) => surface)
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
+  const clusters = checkClusters(config, context);
+  const joins = createJoinChecker(context, { clusters: clusters.map(({ name }) => name) });
+  const pointJoins = await checkPointJoins(config, joins);
   const signalsAt = config.authority?.signals?.url;
   const identities = await checkIdentities(files.identities, {
     context,
@@ -96,6 +101,7 @@ export async function checkRepository(
     },
     defaultTtlSeconds: config.authority?.accessTokenTtl ?? 300,
     organisations: await checkPartners(files.partners, context),
+    joins,
   });
   // With identities missing, every reader that is one of them would be blamed for it.
   const isWhole = !report.hasErrors;
@@ -125,7 +131,7 @@ export async function checkRepository(
   checkWitnesses(config, context);
   const bank = report.hasErrors
     ? undefined
-    : bankConfig(config, { points, exports, record, signals }, context.folder);
+    : bankConfig(config, { points, exports, record, clusters, signals }, context.folder);
   if (!bank) return { problems: report.problems() };
   const repository: Repository = {
     folder: context.folder,
@@ -136,6 +142,7 @@ export async function checkRepository(
     registrations: identities.map(({ value }) => value),
     entities: entities.map(({ value }) => value),
     playbooks,
+    pointJoins,
   };
   if (runTest) await runPolicyTests(tests, { repository, runTest, context });
   return { ...(!report.hasErrors && { repository }), problems: report.problems() };
@@ -168,9 +175,11 @@ function bankConfig(
     points,
     exports,
     record,
+    clusters,
     signals,
   }: Pick<BankConfig, 'points' | 'record'> & {
     readonly exports: readonly ExportConfig[];
+    readonly clusters: readonly ClusterConfig[];
     readonly signals: SignalsConfig | undefined;
   },
   folder: string,
@@ -193,6 +202,7 @@ function bankConfig(
       ...(exports.length > 0 && { exports }),
       ...(signals && { signals }),
       ...(metrics !== undefined && { metrics }),
+      ...(clusters.length > 0 && { kubernetes: clusters }),
     },
     points,
     record,

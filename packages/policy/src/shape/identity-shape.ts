@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { attributes } from './cedar-values.ts';
+import { joinsShape } from './join-shape.ts';
 import {
   audience,
   date,
@@ -108,6 +109,7 @@ export const identityShape = z
       .max(50)
       .default([])
       .meta({ description: 'which processes on which nodes get its SVID; each entry is one way' }),
+    join: joinsShape,
     svidTtl: duration('the life of the SVIDs that nodes hand out', {
       min: '10s',
       max: '24h',
