@@ -15,6 +15,8 @@ export type { CredentialResult } from './credentials.ts';
 export { IdentityError, type IdentityErrorCode } from './identity-error.ts';
 export type { Issuer } from './issuer/issuer.ts';
 export { issuerAdapter } from './issuer/issuer-adapter.ts';
+export type { JoinRequest } from './joining/joining.ts';
+export type { KubernetesCluster } from './joining/token-review.ts';
 export { type Keyring, openKeyring } from './keyring.ts';
 export type { HardwareKeys, LoginSettings, TierException } from './login/login-settings.ts';
 export type { PersonSession } from './login/person-sessions.ts';
@@ -29,6 +31,7 @@ export {
   openIdentity,
   type PeopleLogin,
 } from './open-identity.ts';
+export type { OrganisationReport, OrganisationState } from './partners/organisations.ts';
 export type { Invite } from './passkeys/invites.ts';
 export type { Passkey } from './passkeys/passkey-rows.ts';
 export type { Refusal, RefusalCode } from './refusal.ts';

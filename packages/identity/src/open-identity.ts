@@ -12,7 +12,13 @@ import { certificateChanges, certificatesOf } from './certificate-changes.ts';
 import { type CredentialResult, Credentials } from './credentials.ts';
 import { IdentityError } from './identity-error.ts';
 import { createIssuer, type Issuer } from './issuer/issuer.ts';
-import { createToken, JOIN_TOKEN_TTL_SECONDS, JOIN_TOKEN_TTL_SECONDS_MAX } from './join-tokens.ts';
+import {
+  createToken,
+  JOIN_TOKEN_TTL_SECONDS,
+  JOIN_TOKEN_TTL_SECONDS_MAX,
+} from './joining/join-tokens.ts';
+import { Joining, type JoinRequest } from './joining/joining.ts';
+import type { KubernetesCluster } from './joining/token-review.ts';
 import type { Keyring } from './keyring.ts';
 import { LoginFailures } from './login/failures.ts';
 import type { LoginSettings } from './login/login-settings.ts';
@@ -20,6 +26,8 @@ import { Logins } from './login/logins.ts';
 import { type PersonSession, PersonSessions } from './login/person-sessions.ts';
 import type { Recorder } from './new-event.ts';
 import { bundleText, Nodes } from './nodes/nodes.ts';
+import { type OrganisationReport, organisationsOf } from './partners/organisations.ts';
+import { issueProbeToken } from './partners/probe-token.ts';
 import { Ceremonies } from './passkeys/ceremonies.ts';
 import { type Invite, Invites } from './passkeys/invites.ts';
 import { allPasskeys, type Passkey } from './passkeys/passkey-rows.ts';
@@ -82,11 +90,12 @@ export interface Identity {
     readonly ttlSeconds?: number;
     readonly by: string;
   }): Promise<JoinToken | Refusal>;
-  /** The first SVID, for the subject of the join token. */
-  enrol(request: {
-    readonly joinToken: string;
-    readonly request: string;
-  }): Promise<SvidGrant | Refusal>;
+  /**
+   * The first SVID, for whom the join token is, or whom a registration lets join by what was shown.
+   *
+   * @param chain what the caller authenticated its handshake with: DER, leaf first; nothing when it stayed anonymous
+   */
+  enrol(request: JoinRequest, chain?: () => readonly Uint8Array[]): Promise<SvidGrant | Refusal>;
   /** The next SVID, for the subject of the peer's SVID. */
   renew(
     request: { readonly request: string },
@@ -99,6 +108,20 @@ export interface Identity {
   /** Ends it at every enforcement point; what it would take to get it back is refused too. */
   revoke(request: RevocationRequest): Promise<RevocationResult>;
   reinstate(request: Omit<RevocationRequest, 'reason'>): Promise<RevocationResult>;
+  /** The organisations that subjects are registered of. */
+  organisations(): Promise<readonly OrganisationReport[]>;
+  /** Revokes all subjects of an organisation at once; nothing when there is no such organisation. */
+  cutOff(
+    organisation: string,
+    options: { readonly reason: string; readonly by: string },
+  ): Promise<{ readonly revoked: readonly string[]; readonly sequence: number } | undefined>;
+  /** Takes back what {@link cutOff} did; nothing when there is no such organisation. */
+  restore(
+    organisation: string,
+    options: { readonly by: string },
+  ): Promise<{ readonly reinstated: readonly string[] } | undefined>;
+  /** A token that permits nothing and shows whether its subject gets in. */
+  probeToken(probe: Parameters<typeof issueProbeToken>[0]): Promise<string>;
   /** People's authenticators that are registered. */
   credentials(): readonly RegisteredCredential[];
   /** Registers a person's authenticator, for a subject that is registered and enabled. */
@@ -165,6 +188,8 @@ export interface IdentityOptions {
     readonly hostNamesOf?: (spiffeId: string) => HostNames;
     /** How people sign in, as the bank has it at the moment; absent: they do not sign in here. */
     readonly login?: () => LoginSettings;
+    /** Clusters whose pods may join; read at each join. None if not said. */
+    readonly clusters?: () => readonly KubernetesCluster[];
   };
   readonly now: Clock;
   /** Writes to the authority's log; everything issued or refused goes there before the answer leaves. */
@@ -185,7 +210,8 @@ const ISSUER_KEY_MILLISECONDS = 400 * 86_400_000;
  */
 export async function openIdentity(options: IdentityOptions): Promise<Identity> {
   const { database, factLog, keyring, now, record } = options;
-  const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl, hostNamesOf } = options.options;
+  const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl, hostNamesOf, clusters } =
+    options.options;
   checkOptions(options.options);
   await migrate(database, { room: 'identity', migrations });
   const authority = await openAuthority(options);
@@ -216,6 +242,10 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     hostNamesOf: hostNamesOf ?? (() => ({})),
     random: options.random ?? Math.random,
   });
+  const joining = new Joining({
+    ...{ registry, revocations, svids, now },
+    clusters: clusters ?? (() => []),
+  });
   const jwt = createJwtIssuer({ trustDomain: factLog.trustDomain, signer: keyring.jwtSvids, now });
   const bundle = bundleText({
     trustDomain: factLog.trustDomain,
@@ -245,6 +275,17 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     issuerUrl,
     accessTokenTtlSeconds,
   });
+  const registered = () =>
+    registeredSubjects(database, {
+      registrations: registry.registrations(),
+      refusalOf: (spiffeId) => svids.standing(spiffeId)?.code,
+      nowMs: now(),
+    });
+  const subjectsOf = (organisation: string): readonly string[] =>
+    registry
+      .registrations()
+      .filter((each) => each.organisation?.name === organisation)
+      .map(({ subject }) => subject.id);
   return {
     authorityId: registry.authorityId,
     trustAnchors: {
@@ -256,12 +297,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     issuer,
     nodes,
     registration: (spiffeId) => registry.registration(spiffeId),
-    registrations: () =>
-      registeredSubjects(database, {
-        registrations: registry.registrations(),
-        refusalOf: (spiffeId) => svids.standing(spiffeId)?.code,
-        nowMs: now(),
-      }),
+    registrations: registered,
     onChange(listener) {
       changed.add(listener);
       return () => void changed.delete(listener);
@@ -314,12 +350,44 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
         });
         return { isGranted: true, spiffeId, ...made };
       }),
-    enrol: (request) => svids.enrol(request),
+    enrol: (request, chain = () => []) => joining.enrol(request, chain),
     renew: (request, peer) => svids.renew(request, peer),
     issueOwnSvid: (publicKey, names = {}) => serial.run(() => svids.issueOwn(publicKey, names)),
     sessions: () => liveSessions(database, now()),
     revoke: (request) => serial.run(() => revocations.revoke(request)),
     reinstate: (request) => serial.run(() => revocations.reinstate(request)),
+    organisations: async () => organisationsOf(await registered(), now()),
+    cutOff: (name, { reason, by }) =>
+      serial.run(async () => {
+        const subjects = subjectsOf(name);
+        if (subjects.length === 0) return undefined;
+        const marked = `${cutMark(name)}${reason}`;
+        const revoked = await revocations.revokeSubjects(subjects, { reason: marked, by });
+        await record({
+          ...{ kind: 'administration', action: 'partner-cut-off', by, target: name },
+          detail: { reason, subjects: [...subjects] },
+        });
+        return { revoked, sequence: factLog.sequence };
+      }),
+    restore: (name, { by }) =>
+      serial.run(async () => {
+        const subjects = subjectsOf(name);
+        if (subjects.length === 0) return undefined;
+        const reinstated: string[] = [];
+        for (const value of subjects) {
+          const fact = factLog.get(`revocation subject ${value}`);
+          // Who was revoked for a reason of their own stays so.
+          if (fact?.kind !== 'revocation' || !fact.reason.startsWith(cutMark(name))) continue;
+          const result = await revocations.reinstate({ target: 'subject', value, by });
+          if (result.isGranted) reinstated.push(value);
+        }
+        await record({
+          ...{ kind: 'administration', action: 'partner-restored', by, target: name },
+          detail: { subjects: reinstated },
+        });
+        return { reinstated };
+      }),
+    probeToken: (probe) => issueProbeToken(probe, { keyring, issuerUrl, record, now }),
     credentials: () => credentials.all(),
     registerCredential: (credential, { by }) =>
       serial.run(() => credentials.register(credential, by)),
@@ -381,6 +449,11 @@ function openLogins(
     failures: new LoginFailures({ database, now }),
   });
   return logins;
+}
+
+/** How a revocation says that it came with its organisation's. */
+function cutMark(organisation: string): string {
+  return `partner ${organisation} cut off: `;
 }
 
 /** A registration that has ended is one that is disabled. */

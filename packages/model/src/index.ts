@@ -34,6 +34,7 @@ export {
   type RiskLevel,
 } from './fact.ts';
 export { assertNever, invariant } from './invariant.ts';
+export type { CertificateJoin, JoinRule, KubernetesJoin } from './join-rule.ts';
 export { ModelError, type ModelErrorCode } from './model-error.ts';
 export { DENIAL_REASONS, type DenialReason, REASONS, type Reason } from './reason.ts';
 export {
@@ -41,6 +42,7 @@ export {
   type Acr,
   type Attestation,
   type ClientRegistration,
+  type Organisation,
   type PeopleClient,
   type Playbook,
   type PlaybookAction,

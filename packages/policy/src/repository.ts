@@ -2,6 +2,7 @@ import type {
   DecisionEvent,
   EntityUid,
   EventKind,
+  JoinRule,
   Keep,
   Playbook,
   Registration,
@@ -34,6 +35,8 @@ export interface BankConfig {
     readonly metrics?: HostPort;
     /** How people sign in; absent: they do not. */
     readonly login?: LoginConfig;
+    /** Clusters whose pods may join; absent when there are none. */
+    readonly kubernetes?: readonly ClusterConfig[];
   };
   readonly points: readonly PointConfig[];
   readonly record: RecordConfig;
@@ -59,6 +62,16 @@ export interface LoginConfig {
     readonly owner: string;
     readonly expiresMs: number;
   }[];
+}
+
+/** A Kubernetes cluster whose pods may join. */
+export interface ClusterConfig {
+  readonly name: string;
+  /** An https origin. */
+  readonly server: string;
+  readonly caFile: string;
+  readonly tokenFile: string;
+  readonly audience: string;
 }
 
 /** Shared signals: where they are served, who is told, who is listened to. */
@@ -220,6 +233,8 @@ export interface Repository {
     readonly parents: readonly EntityUid[];
   }[];
   readonly playbooks: readonly Playbook[];
+  /** By what points may join without a join token, by name; no matter of the bundle, which every point reads. */
+  readonly pointJoins: ReadonlyMap<string, readonly JoinRule[]>;
 }
 
 /** One thing that is wrong, so that its author can mend it without asking. */

@@ -2,7 +2,7 @@ import type { BankConfig } from '@countersign/policy';
 
 /**
  * Which processes go on with what they were started with, because a new configuration differs in what is
- * read at the start: `authority`, and points by name. Surfaces, policies and identities need no restart.
+ * read at the start: `authority`, and points by name. Surfaces, policies, identities and clusters need no restart.
  */
 export function needsRestart(started: BankConfig, next: BankConfig): readonly string[] {
   const changed: string[] = [];
@@ -19,9 +19,10 @@ export function needsRestart(started: BankConfig, next: BankConfig): readonly st
   return changed;
 }
 
-/** How people sign in follows the repository; whether they do does not. */
+/** Clusters follow the repository, and how people sign in; whether they do does not. */
 function readAtStart({ authority }: BankConfig): unknown {
-  return { ...authority, people: authority.login !== undefined };
+  const { kubernetes: _, ...more } = authority;
+  return { ...more, login: authority.login !== undefined };
 }
 
 /** Both were made by the same parser: equal values have their keys in one order. */

@@ -206,6 +206,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         issuerUrl,
         hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied.config),
         ...(login && { login }),
+        clusters: () => applied.config.authority.kubernetes ?? [],
       },
     });
 
@@ -318,7 +319,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         return gateway && shardsOf(collector, gateway).at(-1);
       },
       ...privacy,
-      ...{ own, identity, collector, factLog, bundles, questions, record, now },
+      ...{ own, identity, collector, factLog, bundles, questions, record, now, warn },
     });
     closers.add(() => controlListener.close());
     const lateLogs = watchLateLogs({
@@ -379,6 +380,9 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       ...{ by, trustDomain, identity, collector, bundles, factLog, log, stream, record, questions },
       retention,
       signals,
+      config: () => applied.config,
+      surfaces: () => applied.surfaces,
+      now,
       ...privacy,
     });
     closers.add(() => operator.close());

@@ -33,6 +33,7 @@ import { ledgerEvidencePageCommand } from './ledger-evidence-page.ts';
 import { ledgerPublishCommand } from './ledger-publish.ts';
 import { ledgerVerifyCommand } from './ledger-verify.ts';
 import { nodeCommand } from './node.ts';
+import { partnerCutCommand, partnerListCommand, partnerRestoreCommand } from './partner.ts';
 import { passkeyInviteCommand, passkeyListCommand } from './passkey.ts';
 import { gatewayCommand, sidecarCommand, wrapCommand } from './point.ts';
 import { recordEraseCommand, recordPseudonymCommand } from './privacy.ts';
@@ -72,6 +73,9 @@ export const commands: readonly Command[] = [
   identityListCommand,
   identityExplainCommand,
   identityRevokeCommand,
+  partnerListCommand,
+  partnerCutCommand,
+  partnerRestoreCommand,
   signalsListCommand,
   signalsSetCommand,
   signalsVerifyCommand,

@@ -6,6 +6,7 @@ import { createReport } from '../document/report.ts';
 import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
 import type {
   BankConfig,
+  ClusterConfig,
   ExportConfig,
   LoginConfig,
   Problem,
@@ -21,7 +22,9 @@ import { checkEntityTypes } from './check-entity-types.ts';
 import { checkExports } from './check-exports.ts';
 import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
+import { checkClusters, checkPointJoins, createJoinChecker } from './check-joins.ts';
 import { checkLogin } from './check-login.ts';
+import { checkPartners } from './check-partners.ts';
 import { checkPlaybooks } from './check-playbooks.ts';
 import { checkPoints } from './check-points.ts';
 import { readPolicies, SCHEMA_FILE, validatePolicies } from './check-policies.ts';
@@ -80,6 +83,9 @@ export async function checkRepository(
     .map(({ surface }) => surface)
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
+  const clusters = checkClusters(config, context);
+  const joins = createJoinChecker(context, { clusters: clusters.map(({ name }) => name) });
+  const pointJoins = await checkPointJoins(config, joins);
   const signalsAt = config.authority?.signals?.url;
   const identities = await checkIdentities(files.identities, {
     context,
@@ -96,6 +102,8 @@ export async function checkRepository(
       isWhole: known.isWhole,
     },
     defaultTtlSeconds: config.authority?.accessTokenTtl ?? 300,
+    organisations: await checkPartners(files.partners, context),
+    joins,
   });
   // With identities missing, every reader that is one of them would be blamed for it.
   const isWhole = !report.hasErrors;
@@ -126,7 +134,7 @@ export async function checkRepository(
   checkWitnesses(config, context);
   const bank = report.hasErrors
     ? undefined
-    : bankConfig(config, { points, exports, record, signals, login }, context.folder);
+    : bankConfig(config, { points, exports, record, clusters, signals, login }, context.folder);
   if (!bank) return { problems: report.problems() };
   const repository: Repository = {
     folder: context.folder,
@@ -137,6 +145,7 @@ export async function checkRepository(
     registrations: identities.map(({ value }) => value),
     entities: entities.map(({ value }) => value),
     playbooks,
+    pointJoins,
   };
   if (runTest) await runPolicyTests(tests, { repository, runTest, context });
   return { ...(!report.hasErrors && { repository }), problems: report.problems() };
@@ -169,10 +178,12 @@ function bankConfig(
     points,
     exports,
     record,
+    clusters,
     signals,
     login,
   }: Pick<BankConfig, 'points' | 'record'> & {
     readonly exports: readonly ExportConfig[];
+    readonly clusters: readonly ClusterConfig[];
     readonly signals: SignalsConfig | undefined;
     readonly login: LoginConfig | undefined;
   },
@@ -196,6 +207,7 @@ function bankConfig(
       ...(exports.length > 0 && { exports }),
       ...(signals && { signals }),
       ...(metrics !== undefined && { metrics }),
+      ...(clusters.length > 0 && { kubernetes: clusters }),
       ...(login && { login }),
     },
     points,

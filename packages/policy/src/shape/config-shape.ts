@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { exportShape } from './export-shape.ts';
+import { clusterShape, joinsShape } from './join-shape.ts';
 import { loginShape } from './login-shape.ts';
 import { recordShape } from './record-shape.ts';
 import { duration, filePath, hostPort, kebab, trustDomain } from './scalars.ts';
@@ -44,6 +45,7 @@ export const pointShape = z
       .min(1, 'at least one listener')
       .max(100)
       .meta({ description: 'a list of listeners' }),
+    join: joinsShape,
   })
   .meta({ description: 'an enforcement point' });
 
@@ -110,6 +112,11 @@ const authority = z
       .default([])
       .meta({ description: 'where events are exported to' }),
     login: loginShape.optional(),
+    kubernetes: z
+      .array(clusterShape)
+      .max(50, 'at most 50 clusters')
+      .default([])
+      .meta({ description: 'clusters whose pods may join with their service account token' }),
     signals: signalsShape.optional(),
     metrics: hostPort(
       'where metrics are served, on loopback: GET /metrics',
