@@ -66,6 +66,7 @@ export async function openBrowserPage(
   const call: BrowserPage['call'] = (method, parameters) =>
     connection.call(method, parameters, sessionId);
   await call('Page.enable');
+  await call('Page.setLifecycleEventsEnabled', { enabled: true });
   await call('DOM.enable');
   return {
     call,
@@ -81,11 +82,20 @@ export async function openBrowserPage(
       return result.value;
     },
     async open(url) {
-      const loaded = new Promise<void>((done) =>
-        connection.onEvent((method) => method === 'Page.loadEventFired' && done()),
-      );
-      await call('Page.navigate', { url });
-      await loaded;
+      const loaded = new Set<unknown>();
+      let noteLoaded = () => {};
+      connection.onEvent((method, { name, loaderId }) => {
+        if (method !== 'Page.lifecycleEvent' || name !== 'load') return;
+        loaded.add(loaderId);
+        noteLoaded();
+      });
+      const { loaderId } = await call('Page.navigate', { url });
+      // Of this document: the one before may be loaded only now.
+      while (!loaded.has(loaderId)) {
+        await new Promise<void>((done) => {
+          noteLoaded = done;
+        });
+      }
     },
     async choose(selector, files) {
       const { root } = await call<{ root: { nodeId: number } }>('DOM.getDocument');
