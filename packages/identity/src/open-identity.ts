@@ -21,7 +21,7 @@ import { Joining, type JoinRequest } from './joining/joining.ts';
 import type { KubernetesCluster } from './joining/token-review.ts';
 import type { Keyring } from './keyring.ts';
 import { LoginFailures } from './login/failures.ts';
-import type { LoginSettings } from './login/login-settings.ts';
+import { idleSeconds, type LoginSettings } from './login/login-settings.ts';
 import { Logins } from './login/logins.ts';
 import { type PersonSession, PersonSessions } from './login/person-sessions.ts';
 import type { Recorder } from './new-event.ts';
@@ -445,7 +445,10 @@ function openLogins(
       refusalOf: (subject) => logins.refusalOf(subject),
     }),
     invites: new Invites({ database, now }),
-    sessions: new PersonSessions({ database, now }),
+    sessions: new PersonSessions({
+      ...{ database, now },
+      idleSeconds: (acr) => idleSeconds(settings(), acr),
+    }),
     failures: new LoginFailures({ database, now }),
   });
   return logins;

@@ -106,6 +106,8 @@ export interface IdentityTables {
     device: string | null;
     started_ms: number;
     ends_ms: number;
+    /** When it ends if nothing is asked under it; never after `ends_ms`. */
+    idle_ends_ms: number;
     /** The provider's session, that the browser's cookie names. */
     provider_uid: string | null;
     /** SHA-256 of the cookie of the own page. */
@@ -210,7 +212,7 @@ export const migrations: readonly Migration[] = [
          acr text not null check (acr in ('phr', 'phrh')), amr text not null, auth_time_ms integer not null,
          credential_id text not null, place text not null check (place in ('application', 'account')),
          ip text not null, device text, started_ms integer not null, ends_ms integer not null,
-         provider_uid text, cookie_hash text, revoked_ms integer, revoked_reason text
+         idle_ends_ms integer not null, provider_uid text, cookie_hash text, revoked_ms integer, revoked_reason text
        ) strict`,
       'create index person_session_subject on person_session (subject, ends_ms)',
       'create index person_session_ends on person_session (ends_ms)',

@@ -48,6 +48,7 @@ export interface LoginConfig {
   readonly name: string;
   readonly approvalOrigins: readonly string[];
   readonly sessionTtlSeconds: number;
+  readonly sessionIdleSeconds: number;
   readonly administrators: readonly string[];
   readonly recoveryApprovers: readonly string[];
   readonly hardwareKeys: {

@@ -223,6 +223,7 @@ test('how people sign in is read with its defaults, names as SPIFFE IDs, roots a
     rpId: 'bank.example',
     approvalOrigins: ['https://pay.bank.example'],
     sessionTtlSeconds: 28_800,
+    sessionIdleSeconds: 3600,
     administrators: ['spiffe://bank.example/human/alice'],
     recoveryApprovers: ['spiffe://bank.example/human/bob', 'spiffe://bank.example/human/carol'],
     hardwareKeys: {

@@ -10,6 +10,8 @@ export interface LoginSettings {
   readonly approvalOrigins: readonly string[];
   /** How long a session lives, from signing in, whatever happens in it; 300 to 43,200. */
   readonly sessionTtlSeconds: number;
+  /** How long a session lives when nothing is asked under it; 600 to 43,200. See {@link idleSeconds}. */
+  readonly sessionIdleSeconds: number;
   /** SPIFFE IDs of those who register hardware keys only. */
   readonly administrators: readonly string[];
   /** SPIFFE IDs of those who may approve another person's recovery. */
@@ -36,6 +38,19 @@ export interface TierException {
   readonly owner: string;
   /** Milliseconds since the epoch. */
   readonly expiresMs: number;
+}
+
+/** NIST SP 800-63B-4 §2.3.3: fifteen minutes at AAL3, which `phrh` is for. */
+const IDLE_SECONDS_MAX_HARDWARE = 900;
+
+/**
+ * How long a session of a level lives when nothing is asked under it. More than an access token lives, or one would be good
+ * when its session is over.
+ */
+export function idleSeconds({ sessionIdleSeconds }: LoginSettings, acr: Acr): number {
+  return acr === 'phrh'
+    ? Math.min(sessionIdleSeconds, IDLE_SECONDS_MAX_HARDWARE)
+    : sessionIdleSeconds;
 }
 
 /** The exception in force for a person, if there is one. */

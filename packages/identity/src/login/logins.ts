@@ -305,7 +305,7 @@ export class Logins {
     await this.#accepted(login, {
       ...{ session: session.id, ip, reason: 'passkey-again', place: session.place, clientId },
     });
-    await this.sessions.renew(session.id, login);
+    await this.sessions.renew(session, login);
   }
 
   /** Ends a session everywhere: at the issuer, and by the feed at every point. */

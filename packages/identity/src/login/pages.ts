@@ -99,7 +99,7 @@ export function accountPage(options: {
     body: `<p>You are <strong>${text(nameOf(session.subject))}</strong>. <button id="sign-out" type="button" class="plain">Sign out here</button></p>
 <h2>Sessions</h2>
 ${table(
-  ['Where', 'Since', 'Passkey asked', 'Ends', 'Address', 'Level'],
+  ['Where', 'Since', 'Passkey asked', 'Ends', 'Unused until', 'Address', 'Level'],
   sessions.map((each) =>
     row(
       [
@@ -107,6 +107,7 @@ ${table(
         at(each.startedAtMs),
         at(each.authTimeMs),
         at(each.endsAtMs),
+        at(each.idleEndsAtMs),
         each.ip,
         each.acr,
       ],

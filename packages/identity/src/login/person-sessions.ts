@@ -23,7 +23,10 @@ export interface PersonSession {
   /** The device, when it is known. */
   readonly device?: string;
   readonly startedAtMs: number;
+  /** When it ends, whatever happens in it. */
   readonly endsAtMs: number;
+  /** When it ends if nothing is asked under it: no token, no sign-in to another application. */
+  readonly idleEndsAtMs: number;
   readonly revokedAtMs?: number;
   readonly revokedReason?: string;
 }
@@ -39,10 +42,17 @@ type Row = IdentityTables['person_session'];
 /** Sessions of people, as rows: those of several authorities over one database would be the same. */
 export class PersonSessions {
   readonly #database: Database;
+  readonly #idleSeconds: (acr: Acr) => number;
   readonly #now: Clock;
 
-  constructor(options: { readonly database: Database; readonly now: Clock }) {
+  constructor(options: {
+    readonly database: Database;
+    /** How long a session of a level lives without being used. */
+    readonly idleSeconds: (acr: Acr) => number;
+    readonly now: Clock;
+  }) {
     this.#database = options.database;
+    this.#idleSeconds = options.idleSeconds;
     this.#now = options.now;
   }
 
@@ -56,6 +66,7 @@ export class PersonSessions {
     id = compactId(),
   ): Promise<PersonSession> {
     const nowMs = this.#now();
+    const endsAtMs = nowMs + session.ttlSeconds * 1000;
     const row: Row = {
       id,
       subject: session.subject,
@@ -67,7 +78,8 @@ export class PersonSessions {
       ip: session.ip.slice(0, 64),
       device: null,
       started_ms: nowMs,
-      ends_ms: nowMs + session.ttlSeconds * 1000,
+      ends_ms: endsAtMs,
+      idle_ends_ms: this.#idleEndsAtMs(session.acr, endsAtMs),
       provider_uid: null,
       cookie_hash: session.cookieHash ?? null,
       revoked_ms: null,
@@ -90,7 +102,7 @@ export class PersonSessions {
 
   /** The person was asked again, within the session: it is as good as that now, and ends when it would have. */
   async renew(
-    id: string,
+    { id, endsAtMs }: Pick<PersonSession, 'id' | 'endsAtMs'>,
     login: Pick<PersonSession, 'acr' | 'amr' | 'credentialId'>,
   ): Promise<void> {
     await this.#database
@@ -101,7 +113,18 @@ export class PersonSessions {
         amr: JSON.stringify(login.amr),
         credential_id: login.credentialId,
         auth_time_ms: this.#now(),
+        idle_ends_ms: this.#idleEndsAtMs(login.acr, endsAtMs),
       })
+      .where('id', '=', id)
+      .execute();
+  }
+
+  /** Something was asked under it: it is not idle. */
+  async use({ id, acr, endsAtMs }: Pick<PersonSession, 'id' | 'acr' | 'endsAtMs'>): Promise<void> {
+    await this.#database
+      .tables<IdentityTables>()
+      .updateTable('person_session')
+      .set({ idle_ends_ms: this.#idleEndsAtMs(acr, endsAtMs) })
       .where('id', '=', id)
       .execute();
   }
@@ -154,7 +177,7 @@ export class PersonSessions {
       .tables<IdentityTables>()
       .selectFrom('person_session')
       .selectAll()
-      .where('ends_ms', '>', this.#now())
+      .where('idle_ends_ms', '>', this.#now())
       .orderBy('started_ms', 'desc')
       .orderBy('id')
       .limit(10_000)
@@ -213,12 +236,16 @@ export class PersonSessions {
     return numUpdatedRows === 1n;
   }
 
+  #idleEndsAtMs(acr: Acr, endsAtMs: number): number {
+    return Math.min(endsAtMs, this.#now() + this.#idleSeconds(acr) * 1000);
+  }
+
   #live() {
     return this.#database
       .tables<IdentityTables>()
       .selectFrom('person_session')
       .selectAll()
-      .where('ends_ms', '>', this.#now())
+      .where('idle_ends_ms', '>', this.#now())
       .where('revoked_ms', 'is', null);
   }
 }
@@ -236,6 +263,7 @@ function sessionOf(row: Row): PersonSession {
     ...(row.device !== null && { device: row.device }),
     startedAtMs: row.started_ms,
     endsAtMs: row.ends_ms,
+    idleEndsAtMs: row.idle_ends_ms,
     ...(row.revoked_ms !== null && { revokedAtMs: row.revoked_ms }),
     ...(row.revoked_reason !== null && { revokedReason: row.revoked_reason }),
   };

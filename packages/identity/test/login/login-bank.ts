@@ -45,6 +45,7 @@ export async function startLoginBank(): Promise<LoginBank> {
     name: 'Example Bank',
     approvalOrigins: [],
     sessionTtlSeconds: 3600,
+    sessionIdleSeconds: 3600,
     administrators: [],
     recoveryApprovers: [],
     hardwareKeys: { roots: [maker.root], aaguids: [MODEL] },

@@ -83,6 +83,7 @@ export async function checkLogin(
     name: login.name,
     approvalOrigins: login.approvalOrigins,
     sessionTtlSeconds: login.sessionTtl,
+    sessionIdleSeconds: login.sessionIdle,
     administrators: login.administrators.map(spiffeId),
     recoveryApprovers: login.recoveryApprovers.map(spiffeId),
     hardwareKeys: { rootsPem, aaguids: login.hardwareKeys?.aaguids ?? [] },

@@ -67,6 +67,10 @@ export const loginShape = z
       max: '12h',
       example: '8h',
     }).prefault('8h'),
+    sessionIdle: duration(
+      'the life of a session under which nothing is asked, at phrh never more than 15m',
+      { min: '10m', max: '12h', example: '1h' },
+    ).prefault('1h'),
     administrators: z
       .array(person)
       .max(1000)

@@ -152,6 +152,7 @@ async function grantFor(ctx: KoaContextWithOIDC, logins: Logins) {
   }
   const grantId = await grant.save();
   await logins.sessions.grant(grantId, { session: session.id, clientId });
+  await logins.sessions.use(session);
   return grant;
 }
 

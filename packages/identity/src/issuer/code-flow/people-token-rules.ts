@@ -106,6 +106,7 @@ export class PeopleTokenRules {
     if (!(await this.#logins.sessions.bind(grantId, thumbprint))) {
       throw new errors.InvalidGrant('the grant is bound to another key');
     }
+    await this.#logins.sessions.use(session);
     // RFC 9068 §2.2.1: as they were when the code was given, for every token that derives from it.
     const { AuthorizationCode: code, RefreshToken: refresh } = ctx.oidc.entities;
     const { acr, amr, authTime } = code ?? refresh ?? {};
