@@ -209,8 +209,13 @@ describe('signing in', () => {
     const browser = bank.browser();
     const options = await browser.post('/account/options');
     const assertion = key.get(options.body, ceremony);
+    const cookies = new Map(browser.cookies);
     expect((await browser.post('/account/login', assertion)).status).toBe(200);
     expect((await browser.post('/account/login', assertion)).status).toBe(400);
+    // With the cookie that the challenge went with, too.
+    const thief = bank.browser();
+    for (const [name, cookie] of cookies) thief.cookies.set(name, cookie);
+    expect((await thief.post('/account/login', assertion)).status).toBe(401);
     // A phisher's page relays the challenge of its own sign-in to the victim's browser on our page.
     const victim = bank.browser();
     const asked = await victim.post('/account/options');
