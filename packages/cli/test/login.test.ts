@@ -1,10 +1,13 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, type KeyPairKeyObjectResult } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { EXIT } from '@countersign/cli';
 import { decodeJwt } from 'jose';
+import { customFetch } from 'openid-client';
 import { Agent, fetch as undiciFetch } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Browser } from '../../identity/test/login/browser.ts';
@@ -17,7 +20,17 @@ import { openTeller, type Teller } from '../../identity/test/login/teller.ts';
 import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
-// An authority and a gateway that enforces, in this process: from the passkey to the API.
+const GUIDE = readFileSync(new URL('../../../docs/operate/login.md', import.meta.url), 'utf8');
+
+/** A file that the guide shows. */
+function block(file: string): string {
+  const [, text] =
+    new RegExp(`^\`\`\`\\w+ file=${file}\\n([\\s\\S]*?)^\`\`\``, 'm').exec(GUIDE) ?? [];
+  if (text === undefined) throw new Error(`docs/operate/login.md shows no ${file}`);
+  return text;
+}
+
+// An authority and a gateway that enforces, in this process, as the guide sets them up: from the passkey to the API.
 const stop = new AbortController();
 const api = createServer((request, answer) => answer.end(`${request.method} done`));
 const alice = 'spiffe://bank.example/human/alice';
@@ -28,6 +41,8 @@ let agent: Agent;
 let teller: Teller;
 let issuerUrl: string;
 let edgeUrl: string;
+const ran: string[] = [];
+let tellerKeys: KeyPairKeyObjectResult;
 let keys: readonly SoftwareAuthenticator[];
 const fetchIt = ((url: string | URL, init: object) =>
   undiciFetch(url, { ...init, dispatcher: agent } as never)) as unknown as typeof fetch;
@@ -37,7 +52,7 @@ beforeAll(async () => {
   const bank = join(folder.path, 'bank');
   data = join(folder.path, 'data');
   const maker = await createMaker();
-  const tellerKeys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  tellerKeys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const [control, issuer, edge] = await Promise.all([freePort(), freePort(), freePort()]);
   await once(api.listen(0, '127.0.0.1'), 'listening');
   await countersign(['init', bank]);
@@ -51,57 +66,25 @@ beforeAll(async () => {
     await writeFile(path, text);
   };
   await mkdir(join(bank, 'trust'), { recursive: true });
-  await writeFile(join(bank, 'trust/maker.pem'), pemOf(maker.root));
+  await writeFile(join(bank, 'trust/security-keys.pem'), pemOf(maker.root));
+  const [, login = ''] = block('countersign.yaml').split('authority:\n');
   await edit('countersign.yaml', [
     ['7401', `${control}`],
     [/7402/g, `${issuer}`],
     ['8443', `${edge}`],
-    [/# clientAuthorities: .*/, 'clientAuthorities: [trust/maker.pem]'],
-    [
-      /svidTtl:/,
-      `login:
-    name: Example Bank
-    administrators: [human/alice]
-    recoveryApprovers: [human/alice, human/bob]
-    hardwareKeys: { roots: [trust/maker.pem], aaguids: [${MODEL}] }
-  svidTtl:`,
-    ],
+    [/# clientAuthorities: .*/, 'clientAuthorities: [trust/security-keys.pem]'],
+    [/ {2}svidTtl:/, `${login}  svidTtl:`],
+    [/aaguids: .*/, `aaguids: [${MODEL}]`],
   ]);
   await edit('surfaces/accounts.yaml', [
     ['9001', `${(api.address() as { port: number }).port}`],
     ['mode: shadow', 'mode: enforce'],
   ]);
-  const { kty, crv, x, y } = tellerKeys.publicKey.export({ format: 'jwk' });
-  await writeFile(
-    join(bank, 'identities/people.yaml'),
-    `- { id: human/alice, owner: hr@bank.example }
-- { id: human/bob, owner: hr@bank.example }
-- id: workload/teller
-  owner: branches@bank.example
-  client:
-    id: teller
-    authentication: private_key_jwt
-    jwks: [{ kty: ${kty}, crv: ${crv}, x: ${x}, y: ${y}, kid: t1 }]
-    scopes: [accounts]
-    audiences: [https://api.bank.example/accounts]
-    people: { redirectUris: [https://teller.bank.example/callback], refresh: true }
-`,
-  );
-  await writeFile(
-    join(bank, 'policies/staff.cedar'),
-    `@id("staff-work-with-accounts")
-permit (principal is Human, action, resource)
-when { context.scopes.contains("accounts") };
-
-@id("closing-takes-a-hardware-key-just-touched")
-@challenge("acr=phrh max_age=60")
-forbid (principal is Human, action == Accounts::Action::"CloseAccount", resource)
-unless {
-  context has acr && context.acr == "phrh" &&
-  context has authTime && context.time.durationSince(context.authTime) <= duration("60s")
-};
-`,
-  );
+  const { x, y } = tellerKeys.publicKey.export({ format: 'jwk' });
+  const people = block('identities/people.yaml').replace('x: …, y: …', `x: ${x}, y: ${y}`);
+  await writeFile(join(bank, 'identities/people.yaml'), people);
+  await writeFile(join(bank, 'policies/staff.cedar'), block('policies/staff.cedar'));
+  ran.push('check');
   const checked = await countersign(['check', '-C', bank]);
   expect([checked.code, checked.out]).toEqual([EXIT.ok, expect.any(String)]);
   await new Promise<void>((resolve, reject) => {
@@ -116,7 +99,7 @@ unless {
   edgeUrl = `https://localhost:${edge}/accounts-api`;
   teller = await openTeller({ issuerUrl, key: tellerKeys.privateKey, fetch: fetchIt });
   keys = await Promise.all(
-    [1, 2].map(
+    [1, 2, 3, 4].map(
       async () =>
         new SoftwareAuthenticator({ aaguid: MODEL, attestation: await maker.attestation() }),
     ),
@@ -130,12 +113,14 @@ afterAll(async () => {
   await folder[Symbol.asyncDispose]();
 });
 
-const onData = (...words: readonly string[]) => countersign([...words, '-d', data]);
+const onData = (...words: readonly string[]) => {
+  ran.push(words.join(' '));
+  return countersign([...words, '-d', data]);
+};
 const browser = () => new Browser(issuerUrl, fetchIt);
-const [first, second] = [
-  () => keys[0] as SoftwareAuthenticator,
-  () => keys[1] as SoftwareAuthenticator,
-];
+const key = (at: number) => keys[at] as SoftwareAuthenticator;
+const [first, second] = [() => key(0), () => key(1)];
+const laptop = new SoftwareAuthenticator();
 const call = async (token: string, path: string, method = 'GET') => {
   const response = await teller
     .call(new URL(`${edgeUrl}${path}`), token, method)
@@ -212,6 +197,97 @@ test('persons stand in the record by pseudonym, and are found by their names', a
     '--json',
   );
   expect(JSON.parse(found.out).answer.rows.length).toBeGreaterThan(0);
+});
+
+test('what the repository says of it is in force without a restart', async () => {
+  const bank = join(folder.path, 'bank');
+  const path = join(bank, 'countersign.yaml');
+  const text = await readFile(path, 'utf8');
+  await writeFile(path, text.replace('name: Example Bank', 'name: Another Bank'));
+  expect(JSON.parse((await onData('apply', '--json')).out)).toMatchObject({ restart: [] });
+  expect((await browser().go('/enrol')).page?.html).toContain('Another Bank');
+  await writeFile(path, text.replace(/ {2}login:\n(?: {4}.*\n)+/, ''));
+  const without = await onData('apply', '--json');
+  expect(without.code).not.toBe(EXIT.ok);
+  // Nobody is left signed in to what the repository does not describe: it says what stands in the way.
+  expect(without.out + without.err).toContain('authority.login');
+});
+
+test('a person who lost the key comes back by a code that another one approved, and an operator takes keys away', async () => {
+  const made = JSON.parse((await onData('passkey', 'invite', 'human/bob', '--json')).out);
+  const bobs = new SoftwareAuthenticator();
+  expect((await browser().enrol(made.code, bobs)).status).toBe(201);
+  const listed = JSON.parse((await onData('passkey', 'list', '--json')).out);
+  const [{ credentialId }] = listed.passkeys.filter((each: { subject: string }) =>
+    each.subject.endsWith('/bob'),
+  );
+  expect((await onData('credential', 'withdraw', credentialId)).code).toBe(EXIT.ok);
+  expect((await browser().openAccount(bobs)).status).toBe(401);
+  const again = await onData('passkey', 'invite', 'human/bob');
+  expect(again.out).toMatch(
+    /^recovery \S+: good when an approver has approved it at https:.*\/account$/m,
+  );
+  const [code = ''] = again.out.split('\n');
+  const enrol = () => browser().enrol(code, key(2), { hardware: true });
+  expect((await enrol()).status).toBe(401);
+  const approver = browser();
+  await approver.openAccount(second());
+  const [recovery] = JSON.parse((await onData('passkey', 'list', '--json')).out).recoveries;
+  const approved = await approver.post('/account/recovery/approve', { id: recovery.id });
+  expect(approved.status).toBe(200);
+  expect((await enrol()).status).toBe(201);
+  const own = browser();
+  expect((await own.openAccount(key(2))).status).toBe(200);
+  expect((await own.addPasskey(key(3), true)).status).toBe(200);
+  expect((await own.addPasskey(laptop)).status).toBe(200);
+});
+
+test('the application of the guide signs a person in, and steps up when the API says so', async () => {
+  const file = join(folder.path, 'teller.mjs');
+  await writeFile(file, block('teller.mjs'));
+  await symlink(
+    join(import.meta.dirname, '../../../node_modules'),
+    join(folder.path, 'node_modules'),
+  );
+  const guide = await import(pathToFileURL(file).href);
+  const signer = await crypto.subtle.importKey(
+    'pkcs8',
+    tellerKeys.privateKey.export({ type: 'pkcs8', format: 'der' }),
+    { name: 'ECDSA', namedCurve: 'P-256' },
+    false,
+    ['sign'],
+  );
+  const app = await guide.open(issuerUrl, signer, { [customFetch]: fetchIt });
+  const here = browser();
+  const signIn = async (authenticator: SoftwareAuthenticator, more = {}) => {
+    const { url, checks } = await guide.begin(app, more);
+    return (await guide.finish(app, await here.signIn(url, authenticator), checks)).access_token;
+  };
+  const account = new URL(`${edgeUrl}/accounts/1`);
+  const before = await signIn(laptop);
+  expect((await guide.call(app, before, account)).response.status).toBe(200);
+  const { stepUp } = await guide.call(app, before, account, 'DELETE');
+  expect(stepUp).toEqual({ acr_values: 'phrh', max_age: '60' });
+  const after = await signIn(key(3), stepUp);
+  expect((await guide.call(app, after, account, 'DELETE')).response.status).toBe(200);
+});
+
+test('every command of the guide is run here', () => {
+  const shown = [...GUIDE.matchAll(/^```sh\n([\s\S]*?)^```/gm)].flatMap(([, text = '']) =>
+    text
+      .trim()
+      .split('\n')
+      .map((line) => line.replace(/^countersign /, '')),
+  );
+  expect(shown.length).toBeGreaterThan(5);
+  const isRun = (line: string) => {
+    const pattern = line
+      .replaceAll("'", '')
+      .replace(/ -C \S+/, '')
+      .replace(/<[a-z]+>/g, '\\S+');
+    return ran.some((each) => new RegExp(`^${pattern}( |$)`).test(each));
+  };
+  expect(shown.filter((line) => !isRun(line))).toEqual([]);
 });
 
 function pemOf(der: Uint8Array): string {
