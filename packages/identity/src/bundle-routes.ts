@@ -31,7 +31,7 @@ const queryShape = z.strictObject({
  * @param options `isKnown` whether the caller may wait
  */
 export function bundleRoutes(options: {
-  readonly identity: Pick<Identity, 'bundle' | 'onChange'>;
+  readonly identity: Pick<Identity, 'bundle' | 'refusedAuthorities' | 'onChange'>;
   readonly signer: StatementSigner;
   readonly isKnown: (request: FastifyRequest) => boolean;
   readonly now: () => number;
@@ -65,6 +65,7 @@ export function bundleRoutes(options: {
       const { trustDomain, x509Authorities, sequence = 0 } = identity.bundle();
       const payload = {
         ...{ trustDomain, sequence, x509Authorities },
+        refused: identity.refusedAuthorities(),
         iat: Math.floor(now() / 1000),
         ...(nonce !== undefined && { nonce }),
       };

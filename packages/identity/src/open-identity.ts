@@ -47,6 +47,8 @@ export interface Identity {
   bundle(): TrustBundleFact;
   /** DER of X.509 authorities that are in no bundle any more: an SVID of theirs is good for its own renewal only. */
   taintedAuthorities(): readonly Uint8Array[];
+  /** SHA-256 (base64url) of tainted authorities that an upstream signed: its root is in the bundle still. */
+  refusedAuthorities(): readonly string[];
   readonly issuer: Issuer;
   /** What hosts ask for that attest workloads. */
   readonly nodes: Nodes;
@@ -233,6 +235,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     rotate: () => authorities.rotate(),
     bundle: () => authorities.bundle(),
     taintedAuthorities: () => authorities.taintedX509(),
+    refusedAuthorities: () => authorities.refused(),
     issuer,
     nodes,
     registration: (spiffeId) => registry.registration(spiffeId),

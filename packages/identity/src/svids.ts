@@ -25,6 +25,10 @@ export interface SvidGrant {
   readonly chain: readonly string[];
   /** DER in base64: the X.509 authorities of the trust domain. */
   readonly authorities: readonly string[];
+  /** Of the bundle that they are of. */
+  readonly bundleSequence: number;
+  /** SHA-256 (base64url) of authorities that are refused although the bundle leads to them. */
+  readonly refusedAuthorities: readonly string[];
   readonly notAfterMs: number;
   readonly renewAfterMs: number;
 }
@@ -278,6 +282,8 @@ export class Svids {
       spiffeId,
       chain: svid.chain.map(base64Of),
       authorities: authorities.bundle().x509Authorities,
+      bundleSequence: authorities.bundle().sequence ?? 0,
+      refusedAuthorities: authorities.refused(),
       notAfterMs: svid.notAfterMs,
       renewAfterMs: Math.round(nowMs + halfMs),
     };

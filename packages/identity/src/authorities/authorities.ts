@@ -159,6 +159,15 @@ export class Authorities implements AuthorityOperations {
     return fact;
   }
 
+  /** SHA-256 (base64url) of tainted authorities that an upstream signed, whose root is in the bundle still. */
+  refused(): readonly string[] {
+    return this.#of('x509')
+      .filter(({ state, shared }) => state === 'tainted' && shared.length > 0)
+      .map(({ chain: [certificate = ''] }) =>
+        certificateThumbprint(Buffer.from(certificate, 'base64')),
+      );
+  }
+
   /** DER of the certificates of X.509 authorities that are tainted: whose SVIDs are only good for renewal. */
   taintedX509(): readonly Uint8Array[] {
     return this.#stored
@@ -346,7 +355,7 @@ export class Authorities implements AuthorityOperations {
     await this.#options.serial.run(() =>
       this.#commit(
         this.#stored.map((each) => (each === before ? after : each)),
-        revocation ? [revocation] : [],
+        revocation,
       ),
     );
   }
@@ -363,16 +372,21 @@ export class Authorities implements AuthorityOperations {
   }
 
   /** Rows and bundle together; callers run this in the serial that issuing runs in. */
-  async #commit(after: readonly StoredAuthority[], more: readonly Fact[] = []): Promise<void> {
+  async #commit(
+    after: readonly StoredAuthority[],
+    revocation: Fact | undefined = undefined,
+  ): Promise<void> {
     const { factLog, keyring, lifetimeSeconds, now } = this.#options;
     const { trustDomain } = factLog;
     const known = factLog.get(`trust-bundle ${trustDomain}`);
     const before = known?.kind === 'trust-bundle' ? known : undefined;
     const bundle = ownBundle(after, {
       ...{ trustDomain, before, nowMs: now() },
+      // Whom it refuses is no part of it, but whoever has it must come and hear.
+      isAnother: revocation !== undefined,
       lifetimeSecondsMin: Math.min(lifetimeSeconds.x509, lifetimeSeconds.jwt),
     });
-    const puts = [...(bundle === before ? [] : [bundle]), ...more];
+    const puts = [...(bundle === before ? [] : [bundle]), ...(revocation ? [revocation] : [])];
     const rows = { before: this.#stored, after, secret: keyring.authoritySecret };
     if (puts.length > 0) {
       await factLog.append(

@@ -18,11 +18,13 @@ export function ownBundle(
   options: {
     readonly trustDomain: string;
     readonly before: TrustBundleFact | undefined;
+    /** Whether it gets a new sequence though nothing in it changed. */
+    readonly isAnother: boolean;
     readonly lifetimeSecondsMin: number;
     readonly nowMs: number;
   },
 ): TrustBundleFact {
-  const { trustDomain, before, lifetimeSecondsMin, nowMs } = options;
+  const { trustDomain, before, isAnother, lifetimeSecondsMin, nowMs } = options;
   const trusted = authorities.filter(({ state }) => state !== 'tainted');
   const x509 = trusted.filter(({ kind }) => kind === 'x509');
   const jwt = trusted.filter(({ kind }) => kind === 'jwt');
@@ -42,7 +44,8 @@ export function ownBundle(
     ),
   };
   const { sequence = 0, ...known } = before ?? {};
-  if (before !== undefined && JSON.stringify(known) === JSON.stringify(content)) return before;
+  if (before !== undefined && !isAnother && JSON.stringify(known) === JSON.stringify(content))
+    return before;
   // Not only one more: a database that was restored would give numbers anew that others have seen with something else.
   return { ...content, sequence: Math.max(sequence + 1, Math.floor(nowMs / 1000)) };
 }
