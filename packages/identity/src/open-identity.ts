@@ -90,6 +90,8 @@ export interface Identity {
     request: { readonly request: string },
     peer: ControlPeer | undefined,
   ): Promise<SvidGrant | Refusal>;
+  /** Whether an SVID of that thumbprint was issued to that subject, and is not over. */
+  wasIssued(svid: { readonly spiffeId: string; readonly thumbprint: string }): Promise<boolean>;
   /** An SVID for the authority's own listeners, for one hour whatever `svidTtlSeconds` says. */
   issueOwnSvid(publicKey: KeyObject, names?: HostNames): Promise<X509Svid>;
   /** Sessions that have not ended, the newest first, at most 10,000. */
@@ -206,6 +208,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     jwt: () => authorities.jwt(),
     standing: (spiffeId) => svids.standing(spiffeId),
     bundle: () => bundleText(authorities.bundle()),
+    refusedAuthorities: () => authorities.refused(),
   });
   const changed = new Set<() => void>();
   factLog.subscribe(() => {
@@ -299,6 +302,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       }),
     enrol: (request) => svids.enrol(request),
     renew: (request, peer) => svids.renew(request, peer),
+    wasIssued: (svid) => svids.wasIssued(svid),
     issueOwnSvid: (publicKey, names = {}) => serial.run(() => svids.issueOwn(publicKey, names)),
     sessions: () => liveSessions(database, now()),
     revoke: (request) => serial.run(() => revocations.revoke(request)),
