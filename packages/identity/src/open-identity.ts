@@ -112,6 +112,8 @@ export interface Identity {
     options: { readonly by: string },
   ): Promise<CredentialResult>;
   isRevoked(target: RevocationRequest['target'], value: string): boolean;
+  /** Stops to follow the upstream of the X.509 authorities. */
+  close(): void;
   /** Removes facts that have done their time; to be called now and then. */
   sweep(): Promise<void>;
 }
@@ -145,6 +147,8 @@ export interface IdentityOptions {
   };
   /** Who signs our X.509 authorities; each is its own root if not said. Closed by whoever opened it. */
   readonly upstream?: UpstreamAuthority;
+  /** Told when news of the upstream's roots could not be had, or not be taken. */
+  readonly onUpstreamError?: (error: unknown) => void;
   readonly now: Clock;
   /** Writes to the authority's log; everything issued or refused goes there before the answer leaves. */
   readonly record: Recorder;
@@ -165,6 +169,7 @@ const ISSUER_KEY_MILLISECONDS = 400 * 86_400_000;
 export async function openIdentity(options: IdentityOptions): Promise<Identity> {
   const { database, factLog, keyring, now, record } = options;
   const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl, hostNamesOf } = options.options;
+  const { onUpstreamError = () => undefined } = options;
   checkOptions(options.options);
   await migrate(database, { room: 'identity', migrations });
   // What changes who is registered or revoked, and what is granted by it, runs one at a time.
@@ -177,6 +182,12 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     },
     jwtSvidSeconds: JWT_SVID_SECONDS,
     upstream: options.upstream,
+  });
+  const unfollow = options.upstream?.followRoots?.({
+    onRoots: (x509Roots) => {
+      authorities.takeRoots(x509Roots).catch(onUpstreamError);
+    },
+    onError: onUpstreamError,
   });
   await publishKeys(options);
   const registry = new Registry(database, factLog);
@@ -235,6 +246,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       };
     },
     authorities,
+    close: () => unfollow?.(),
     rotate: () => authorities.rotate(),
     bundle: () => authorities.bundle(),
     taintedAuthorities: () => authorities.taintedX509(),
