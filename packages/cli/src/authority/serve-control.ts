@@ -92,7 +92,8 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
   await app.register(
     nodeRoutes({
       nodes: identity.nodes,
-      peer: ({ raw }) => peer(raw.socket),
+      // One whose authority is tainted is told so: it is no refusal, and takes nothing away from its workloads.
+      peer: ({ raw }) => peers.renewing(raw.socket),
       onChange: identity.onChange,
     }),
   );

@@ -22,6 +22,8 @@ interface Held {
 export class HeldSvids {
   readonly #options: HeldSvidsOptions;
   readonly #held = new Map<string, Held>();
+  /** Those that no bundle vouches for any more. */
+  readonly #distrusted = new Set<string>();
   readonly #asking = new Map<string, Promise<Held>>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
 
@@ -45,12 +47,16 @@ export class HeldSvids {
     for (const spiffeId of [...this.#held.keys(), ...this.#timers.keys()]) {
       if (spiffeIds.has(spiffeId)) continue;
       this.#held.delete(spiffeId);
+      this.#distrusted.delete(spiffeId);
       clearTimeout(this.#timers.get(spiffeId));
       this.#timers.delete(spiffeId);
     }
   }
 
-  /** Lets go of those that the bundle does not vouch for: whoever asks next gets another. */
+  /**
+   * Asks anew for those that the bundle does not vouch for. They are handed out until there are others: a stream that ended
+   * for want of them would come back later than they do.
+   */
   retainTrusted(authorities: readonly Uint8Array[], refused: readonly string[]): void {
     const { trustDomain, now } = this.#options;
     const bundles = new Map([[trustDomain, authorities]]);
@@ -65,10 +71,14 @@ export class HeldSvids {
     };
     for (const [spiffeId, { svid }] of this.#held) {
       if (isTrusted(svid.chain)) continue;
-      this.#held.delete(spiffeId);
-      // Also where nobody asks: an open stream waits for it.
+      this.#distrusted.add(spiffeId);
       this.#schedule(spiffeId, 0, 0);
     }
+  }
+
+  /** Asks again at once for those: the node's own SVID, with which they are asked for, is another. */
+  askForDistrusted(): void {
+    for (const spiffeId of this.#distrusted) this.#schedule(spiffeId, 0, 0);
   }
 
   close(): void {
@@ -99,6 +109,7 @@ export class HeldSvids {
     // Taken away while it was asked for.
     if (!isWanted(spiffeId)) throw new NodeRefusal(403, 'this workload was taken away');
     this.#held.set(spiffeId, held);
+    this.#distrusted.delete(spiffeId);
     this.#schedule(spiffeId, renewAfterMs - now(), 0);
     return held;
   }

@@ -98,6 +98,7 @@ export async function runNode(options: RunNodeOptions): Promise<RunningNode> {
       onRenewed: source.changed,
     });
     closers.add(() => held.close());
+    closers.add(workload.onRotate(() => held.askForDistrusted()));
     const following = await followEntries(authority, { source, warn });
     closers.add(() => following.close());
     const expiry = watchExpiry(source, now);

@@ -104,7 +104,11 @@ export class Authorities implements AuthorityOperations {
   readonly #alarmed = new Set<string>();
   /** When the last of what each X.509 authority issued ends; of those that issue no more. */
   readonly #issuedUntilMs = new Map<string, number>();
-  #stored: readonly StoredAuthority[] = [];
+  #kept: readonly StoredAuthority[] = [];
+  /** What is being kept, with the sequence of its bundle: whoever is told of that bundle finds its authorities here. */
+  #keeping:
+    | { readonly authorities: readonly StoredAuthority[]; readonly sequence: number }
+    | undefined;
 
   private constructor(options: AuthoritiesOptions) {
     this.#options = options;
@@ -118,7 +122,7 @@ export class Authorities implements AuthorityOperations {
   static async open(options: AuthoritiesOptions): Promise<Authorities> {
     const { database, keyring } = options;
     const authorities = new Authorities(options);
-    authorities.#stored = await readAuthorities(database, { secret: keyring.authoritySecret });
+    authorities.#kept = await readAuthorities(database, { secret: keyring.authoritySecret });
     if (authorities.#stored.length === 0) {
       const first = await firstAuthorities(options);
       if (first.length > 0) await authorities.#commit(first);
@@ -127,6 +131,13 @@ export class Authorities implements AuthorityOperations {
     // What is in force may have been made by an older version, or for another lifetime.
     await options.serial.run(() => authorities.#commit(authorities.#stored));
     return authorities;
+  }
+
+  get #stored(): readonly StoredAuthority[] {
+    const { factLog } = this.#options;
+    const fact = factLog.get(`trust-bundle ${factLog.trustDomain}`);
+    const isKept = fact?.kind === 'trust-bundle' && fact.sequence === this.#keeping?.sequence;
+    return isKept && this.#keeping ? this.#keeping.authorities : this.#kept;
   }
 
   /** Who issues X.509-SVIDs now. @throws {IdentityError} `ERR_IDENTITY_AUTHORITY` */
@@ -389,6 +400,7 @@ export class Authorities implements AuthorityOperations {
     const puts = [...(bundle === before ? [] : [bundle]), ...(revocation ? [revocation] : [])];
     const rows = { before: this.#stored, after, secret: keyring.authoritySecret };
     if (puts.length > 0) {
+      this.#keeping = { authorities: after, sequence: bundle.sequence ?? 0 };
       await factLog.append(
         { puts },
         { also: (transaction) => writeAuthorities(transaction, rows) },
@@ -398,7 +410,8 @@ export class Authorities implements AuthorityOperations {
         writeAuthorities(transaction, rows),
       );
     }
-    this.#stored = after;
+    this.#kept = after;
+    this.#keeping = undefined;
   }
 
   #active(kind: AuthorityKind): StoredAuthority {
