@@ -13,9 +13,9 @@ export { isEntitled, missingOf, type Selectors } from './attestation/selectors.t
 export type {
   AuthorityOperations,
   AuthorityStatus,
-  RotationTrouble,
-} from './authorities/authorities.ts';
+} from './authorities/authority-operations.ts';
 export { bundleOf, type TrustBundleFact } from './authorities/own-bundle.ts';
+export type { RotationTrouble } from './authorities/rotation-watch.ts';
 export { nextStep, type RotationStep } from './authorities/schedule.ts';
 export {
   AUTHORITY_KINDS,

@@ -14,57 +14,15 @@ import type { Recorder } from '../new-event.ts';
 import { type Refusal, refusal } from '../refusal.ts';
 import { Serial } from '../serial.ts';
 import type { IdentityTables } from '../tables.ts';
-import { readAuthorities, type StoredAuthority, writeAuthorities } from './authority-rows.ts';
+import type { AuthorityOperations, AuthorityStatus, TaintOptions } from './authority-operations.ts';
+import type { StoredAuthority } from './authority-rows.ts';
 import { firstAuthorities } from './first-authorities.ts';
+import { KeptAuthorities } from './kept-authorities.ts';
 import { isVouchedFor, makeAuthority, signerOf, x509AuthorityOf } from './make-authority.ts';
-import { ownBundle, type TrustBundleFact } from './own-bundle.ts';
+import type { TrustBundleFact } from './own-bundle.ts';
+import { RotationWatch } from './rotation-watch.ts';
 import { endOf, nextStep, overdueAt, type RotationStep } from './schedule.ts';
 import { AUTHORITY_KINDS, type AuthorityKind, type AuthoritySlot } from './slot.ts';
-
-/** What is known of the authorities of one kind. */
-export interface AuthorityStatus {
-  /** By the time of their making. */
-  readonly authorities: readonly AuthoritySlot[];
-  /** How long one issues. */
-  readonly lifetimeSeconds: number;
-  /** What comes next by itself, and when. */
-  readonly next: RotationStep;
-  /** When the one that issues now has to be replaced; absent when none can issue. */
-  readonly activeUntilMs?: number;
-  /** Whether the next one should have been there by now. */
-  readonly isOverdue: boolean;
-  /** Why the next step could not be done. */
-  readonly trouble?: RotationTrouble;
-}
-
-/** A step that failed and will be tried again. */
-export interface RotationTrouble {
-  readonly sinceMs: number;
-  readonly attempts: number;
-  readonly detail: string;
-}
-
-/** What an operator does with authorities. Each is recorded, and in force when it resolves. */
-export interface AuthorityOperations {
-  show(): Readonly<Record<AuthorityKind, AuthorityStatus>>;
-  /** Makes the next one known; the one that waits already is the answer where there is one. */
-  prepare(kind: AuthorityKind, options: { readonly by: string }): Promise<AuthoritySlot | Refusal>;
-  /** Lets the one that is prepared issue from now on. */
-  activate(
-    kind: AuthorityKind,
-    options: { readonly id?: string; readonly by: string },
-  ): Promise<AuthoritySlot | Refusal>;
-  /** Takes one out of the bundle at once: what it issued is refused. */
-  taint(kind: AuthorityKind, options: TaintOptions): Promise<AuthoritySlot | Refusal>;
-  /** Forgets a tainted one, its key, and what it issued: nothing of it is renewed any more. */
-  revoke(kind: AuthorityKind, options: TaintOptions): Promise<AuthoritySlot | Refusal>;
-}
-
-interface TaintOptions {
-  readonly id: string;
-  readonly reason: string;
-  readonly by: string;
-}
 
 interface AuthoritiesOptions {
   readonly database: Database;
@@ -80,37 +38,24 @@ interface AuthoritiesOptions {
   readonly upstream: UpstreamAuthority | undefined;
 }
 
-/** After a failure of an upstream that may pass. */
-const RETRY_MS = { first: 1000, max: 5 * 60_000 } as const;
-/** After one that will not pass by itself. */
-const REFUSED_RETRY_MS = 15 * 60_000;
-const TROUBLE_LENGTH_MAX = 500;
 /** Steps that can be due at once after a long absence: prune and prepare and activate, a few times. */
 const STEPS_MAX = 64;
 
-/**
- * The X.509 and JWT authorities of the trust domain.
- *
- * INVARIANT: rows and bundle change in one transaction, so whoever issues is in the bundle, and who leaves it issues nothing;
- * a crash leaves the state before a step or the state after it.
- */
+/** The X.509 and JWT authorities of the trust domain: who issues, and how one follows the other. */
 export class Authorities implements AuthorityOperations {
   readonly #options: AuthoritiesOptions;
   /** One rotation at a time; an upstream may take its time, and issuing does not wait for it. */
   readonly #turns = new Serial();
   readonly #x509 = new Map<string, X509Authority>();
   readonly #jwt = new Map<string, JwtIssuer>();
-  readonly #trouble = new Map<AuthorityKind, RotationTrouble & { readonly retryAtMs: number }>();
-  readonly #alarmed = new Set<string>();
+  readonly #kept: KeptAuthorities;
+  readonly #watch: RotationWatch;
   /** When the last of what each X.509 authority issued ends; of those that issue no more. */
   readonly #issuedUntilMs = new Map<string, number>();
-  #kept: readonly StoredAuthority[] = [];
-  /** What is being kept, with the sequence of its bundle: whoever is told of that bundle finds its authorities here. */
-  #keeping:
-    | { readonly authorities: readonly StoredAuthority[]; readonly sequence: number }
-    | undefined;
 
-  private constructor(options: AuthoritiesOptions) {
+  private constructor(kept: KeptAuthorities, options: AuthoritiesOptions) {
+    this.#kept = kept;
+    this.#watch = new RotationWatch(options.record);
     this.#options = options;
   }
 
@@ -120,24 +65,19 @@ export class Authorities implements AuthorityOperations {
    * @throws {IdentityError} `ERR_IDENTITY_AUTHORITY` when a key does not open
    */
   static async open(options: AuthoritiesOptions): Promise<Authorities> {
-    const { database, keyring } = options;
-    const authorities = new Authorities(options);
-    authorities.#kept = await readAuthorities(database, { secret: keyring.authoritySecret });
-    if (authorities.#stored.length === 0) {
+    const kept = await KeptAuthorities.open({
+      ...options,
+      secret: options.keyring.authoritySecret,
+    });
+    const authorities = new Authorities(kept, options);
+    if (kept.all.length === 0) {
       const first = await firstAuthorities(options);
-      if (first.length > 0) await authorities.#commit(first);
+      if (first.length > 0) await kept.replace(first);
     }
     await authorities.rotate();
     // What is in force may have been made by an older version, or for another lifetime.
-    await options.serial.run(() => authorities.#commit(authorities.#stored));
+    await options.serial.run(() => kept.replace(kept.all));
     return authorities;
-  }
-
-  get #stored(): readonly StoredAuthority[] {
-    const { factLog } = this.#options;
-    const fact = factLog.get(`trust-bundle ${factLog.trustDomain}`);
-    const isKept = fact?.kind === 'trust-bundle' && fact.sequence === this.#keeping?.sequence;
-    return isKept && this.#keeping ? this.#keeping.authorities : this.#kept;
   }
 
   /** Who issues X.509-SVIDs now. @throws {IdentityError} `ERR_IDENTITY_AUTHORITY` */
@@ -164,15 +104,13 @@ export class Authorities implements AuthorityOperations {
 
   /** The bundle in force. */
   bundle(): TrustBundleFact {
-    const { factLog } = this.#options;
-    const fact = factLog.get(`trust-bundle ${factLog.trustDomain}`);
-    if (fact?.kind !== 'trust-bundle') throw new Error('broken invariant: a bundle is published');
-    return fact;
+    return this.#kept.bundle();
   }
 
   /** SHA-256 (base64url) of tainted authorities that an upstream signed, whose root is in the bundle still. */
   refused(): readonly string[] {
-    return this.#of('x509')
+    return this.#kept
+      .of('x509')
       .filter(({ state, shared }) => state === 'tainted' && shared.length > 0)
       .map(({ chain: [certificate = ''] }) =>
         certificateThumbprint(Buffer.from(certificate, 'base64')),
@@ -181,7 +119,7 @@ export class Authorities implements AuthorityOperations {
 
   /** DER of the certificates of X.509 authorities that are tainted: whose SVIDs are only good for renewal. */
   taintedX509(): readonly Uint8Array[] {
-    return this.#stored
+    return this.#kept.all
       .filter(({ kind, state }) => kind === 'x509' && state === 'tainted')
       .map(({ chain: [certificate = ''] }) => Buffer.from(certificate, 'base64'));
   }
@@ -206,11 +144,12 @@ export class Authorities implements AuthorityOperations {
     { id, by }: { readonly id?: string; readonly by: string },
   ): Promise<AuthoritySlot | Refusal> {
     return this.#turns.run(async () => {
-      const prepared = this.#of(kind).find(
-        (each) => each.state === 'prepared' && (id === undefined || each.id === id),
-      );
+      const prepared = this.#kept
+        .of(kind)
+        .find((each) => each.state === 'prepared' && (id === undefined || each.id === id));
       if (prepared === undefined) {
-        const known = id === undefined ? undefined : this.#of(kind).find((each) => each.id === id);
+        const known =
+          id === undefined ? undefined : this.#kept.of(kind).find((each) => each.id === id);
         return known
           ? refusal('authority-state', `found ${kind} ${id} ${known.state}, expected it prepared`)
           : refusal('not-found', `found no ${kind} authority ${id ?? 'that is prepared'}`);
@@ -221,7 +160,7 @@ export class Authorities implements AuthorityOperations {
 
   taint(kind: AuthorityKind, { id, reason, by }: TaintOptions): Promise<AuthoritySlot | Refusal> {
     return this.#turns.run(async () => {
-      const found = this.#of(kind).find((each) => each.id === id);
+      const found = this.#kept.of(kind).find((each) => each.id === id);
       if (found === undefined) return refusal('not-found', `found no ${kind} authority ${id}`);
       if (found.state === 'tainted') return slotOf(found);
       if (found.state === 'active') {
@@ -240,7 +179,7 @@ export class Authorities implements AuthorityOperations {
 
   revoke(kind: AuthorityKind, { id, reason, by }: TaintOptions): Promise<AuthoritySlot | Refusal> {
     return this.#turns.run(async () => {
-      const found = this.#of(kind).find((each) => each.id === id);
+      const found = this.#kept.of(kind).find((each) => each.id === id);
       if (found === undefined) return refusal('not-found', `found no ${kind} authority ${id}`);
       if (found.state !== 'tainted') {
         return refusal(
@@ -260,24 +199,24 @@ export class Authorities implements AuthorityOperations {
     if (shared.length === 0) return Promise.resolve();
     return this.#turns.run(async () => {
       await this.#options.serial.run(() =>
-        this.#commit(
-          this.#stored.map((each) =>
+        this.#kept.replace(
+          this.#kept.all.map((each) =>
             each.kind === 'x509' && each.upstream !== undefined && !isSame(each.shared, shared)
               ? { ...each, shared }
               : each,
           ),
         ),
       );
-      const active = this.#of('x509').find(({ state }) => state === 'active');
+      const active = this.#kept.of('x509').find(({ state }) => state === 'active');
       if (active === undefined || (await isVouchedFor(active, this.#domain()))) return;
       try {
-        const known = this.#of('x509').find(({ state }) => state === 'prepared');
+        const known = this.#kept.of('x509').find(({ state }) => state === 'prepared');
         // What it was signed by is gone as well.
         if (known && !(await isVouchedFor(known, this.#domain()))) await this.#forget(known);
         await this.#activate(await this.#prepare('x509', 'system'), 'system');
       } catch (error) {
         if (!(error instanceof SpiffeError)) throw error;
-        await this.#failed('x509', error);
+        await this.#watch.failed('x509', error, this.#options.now());
       }
     });
   }
@@ -293,17 +232,15 @@ export class Authorities implements AuthorityOperations {
 
   async #rotateKind(kind: AuthorityKind): Promise<void> {
     const { now } = this.#options;
-    const trouble = this.#trouble.get(kind);
     for (let steps = 0; steps < STEPS_MAX; steps++) {
       await this.#lookAtIssued();
       const due = this.#next(kind);
-      if (due.atMs > now() || (trouble && due.step !== 'prune' && trouble.retryAtMs > now())) break;
+      if (due.atMs > now() || (due.step !== 'prune' && this.#watch.isWaiting(kind, now()))) break;
       try {
         await this.#do(kind, due);
-        if (due.step !== 'prune') this.#trouble.delete(kind);
       } catch (error) {
         if (!(error instanceof SpiffeError)) throw error;
-        await this.#failed(kind, error);
+        await this.#watch.failed(kind, error, now());
         break;
       }
     }
@@ -315,7 +252,7 @@ export class Authorities implements AuthorityOperations {
       await this.#prepare(kind, 'system');
       return;
     }
-    const of = this.#of(kind).find(({ id }) => id === due.id);
+    const of = this.#kept.of(kind).find(({ id }) => id === due.id);
     if (of === undefined) throw new Error('broken invariant: a step is of an authority there is');
     if (due.step === 'activate') {
       await this.#activate(of, 'system');
@@ -327,15 +264,16 @@ export class Authorities implements AuthorityOperations {
 
   async #prepare(kind: AuthorityKind, by: string): Promise<StoredAuthority> {
     const { now, upstream, lifetimeSeconds } = this.#options;
-    const known = this.#of(kind).find(({ state }) => state === 'prepared');
+    const known = this.#kept.of(kind).find(({ state }) => state === 'prepared');
     if (known && known.notAfterMs > now()) return known;
     const made = await makeAuthority(kind, {
       ...{ ...this.#domain(), upstream },
       lifetimeSeconds: lifetimeSeconds[kind],
     });
     await this.#options.serial.run(() =>
-      this.#commit([...this.#stored.filter((each) => each !== known), made]),
+      this.#kept.replace([...this.#kept.all.filter((each) => each !== known), made]),
     );
+    this.#watch.succeeded(kind);
     await this.#record('ca-prepared', made, { by });
     return made;
   }
@@ -345,8 +283,8 @@ export class Authorities implements AuthorityOperations {
     const activated = await serial.run(async () => {
       const nowMs = now();
       const active: StoredAuthority = { ...prepared, state: 'active', activatedMs: nowMs };
-      await this.#commit(
-        this.#stored.map((each) => {
+      await this.#kept.replace(
+        this.#kept.all.map((each) => {
           if (each === prepared) return active;
           const isBefore = each.kind === prepared.kind && each.state === 'active';
           return isBefore ? { ...each, state: 'old', retiredMs: nowMs } : each;
@@ -364,16 +302,16 @@ export class Authorities implements AuthorityOperations {
     { revocation }: { readonly revocation: Fact | undefined },
   ): Promise<void> {
     await this.#options.serial.run(() =>
-      this.#commit(
-        this.#stored.map((each) => (each === before ? after : each)),
-        revocation,
+      this.#kept.replace(
+        this.#kept.all.map((each) => (each === before ? after : each)),
+        { revocation },
       ),
     );
   }
 
   async #forget(authority: StoredAuthority): Promise<void> {
     const { keyring, serial } = this.#options;
-    await serial.run(() => this.#commit(this.#stored.filter((each) => each !== authority)));
+    await serial.run(() => this.#kept.replace(this.#kept.all.filter((each) => each !== authority)));
     this.#x509.delete(authority.id);
     this.#jwt.delete(authority.id);
     this.#issuedUntilMs.delete(authority.id);
@@ -382,50 +320,14 @@ export class Authorities implements AuthorityOperations {
     if (first[authority.kind]?.equals(authority.privateKey)) await first.remove(authority.kind);
   }
 
-  /** Rows and bundle together; callers run this in the serial that issuing runs in. */
-  async #commit(
-    after: readonly StoredAuthority[],
-    revocation: Fact | undefined = undefined,
-  ): Promise<void> {
-    const { factLog, keyring, lifetimeSeconds, now } = this.#options;
-    const { trustDomain } = factLog;
-    const known = factLog.get(`trust-bundle ${trustDomain}`);
-    const before = known?.kind === 'trust-bundle' ? known : undefined;
-    const bundle = ownBundle(after, {
-      ...{ trustDomain, before, nowMs: now() },
-      // Whom it refuses is no part of it, but whoever has it must come and hear.
-      isAnother: revocation !== undefined,
-      lifetimeSecondsMin: Math.min(lifetimeSeconds.x509, lifetimeSeconds.jwt),
-    });
-    const puts = [...(bundle === before ? [] : [bundle]), ...(revocation ? [revocation] : [])];
-    const rows = { before: this.#stored, after, secret: keyring.authoritySecret };
-    if (puts.length > 0) {
-      this.#keeping = { authorities: after, sequence: bundle.sequence ?? 0 };
-      await factLog.append(
-        { puts },
-        { also: (transaction) => writeAuthorities(transaction, rows) },
-      );
-    } else if (after !== this.#stored) {
-      await this.#options.database.transaction((transaction) =>
-        writeAuthorities(transaction, rows),
-      );
-    }
-    this.#kept = after;
-    this.#keeping = undefined;
-  }
-
   #active(kind: AuthorityKind): StoredAuthority {
-    const active = this.#of(kind).find(({ state }) => state === 'active');
+    const active = this.#kept.of(kind).find(({ state }) => state === 'active');
     if (active && active.notAfterMs > this.#options.now()) return active;
-    const why = this.#trouble.get(kind)?.detail;
+    const why = this.#watch.trouble(kind)?.detail;
     throw new IdentityError(
       'ERR_IDENTITY_AUTHORITY',
       `could not issue: found no ${kind} authority that lives, expected one${why ? `; the next one could not be had: ${why}` : ''}`,
     );
-  }
-
-  #of(kind: AuthorityKind): readonly StoredAuthority[] {
-    return this.#stored.filter((each) => each.kind === kind);
   }
 
   #domain() {
@@ -433,7 +335,7 @@ export class Authorities implements AuthorityOperations {
   }
 
   #next(kind: AuthorityKind): RotationStep {
-    return nextStep(this.#of(kind), {
+    return nextStep(this.#kept.of(kind), {
       nowMs: this.#options.now(),
       lifetimeMs: this.#options.lifetimeSeconds[kind] * 1000,
       issuedUntilMs: (slot) => this.#endOfIssued(kind, slot),
@@ -447,7 +349,7 @@ export class Authorities implements AuthorityOperations {
 
   /** What those issued that issue no more; the rows of what has ended are cleaned away meanwhile. */
   async #lookAtIssued(): Promise<void> {
-    for (const { id, state } of this.#of('x509')) {
+    for (const { id, state } of this.#kept.of('x509')) {
       if (state === 'active' || state === 'prepared' || this.#issuedUntilMs.has(id)) continue;
       const row = await this.#options.database
         .tables<IdentityTables>()
@@ -462,56 +364,25 @@ export class Authorities implements AuthorityOperations {
   #status(kind: AuthorityKind): AuthorityStatus {
     const { now, lifetimeSeconds } = this.#options;
     const lifetimeMs = lifetimeSeconds[kind] * 1000;
-    const active = this.#of(kind).find(({ state }) => state === 'active');
-    const trouble = this.#trouble.get(kind);
+    const active = this.#kept.of(kind).find(({ state }) => state === 'active');
+    const trouble = this.#watch.trouble(kind);
     return {
-      authorities: this.#of(kind).map(slotOf),
+      authorities: this.#kept.of(kind).map(slotOf),
       lifetimeSeconds: lifetimeSeconds[kind],
       next: this.#next(kind),
       ...(active && { activeUntilMs: endOf(active, lifetimeMs) }),
       isOverdue: active === undefined || overdueAt(active, lifetimeMs) < now(),
-      ...(trouble && {
-        trouble: {
-          sinceMs: trouble.sinceMs,
-          attempts: trouble.attempts,
-          detail: trouble.detail,
-        },
-      }),
+      ...(trouble && { trouble }),
     };
   }
 
-  async #failed(kind: AuthorityKind, error: SpiffeError): Promise<void> {
-    const nowMs = this.#options.now();
-    const { sinceMs = nowMs, attempts = 0 } = this.#trouble.get(kind) ?? {};
-    const waitMs =
-      error.code === 'ERR_SPIFFE_UPSTREAM_REFUSED'
-        ? REFUSED_RETRY_MS
-        : Math.min(RETRY_MS.first * 2 ** Math.min(attempts, 20), RETRY_MS.max);
-    const detail = error.message.slice(0, TROUBLE_LENGTH_MAX);
-    this.#trouble.set(kind, { sinceMs, attempts: attempts + 1, detail, retryAtMs: nowMs + waitMs });
-    if (attempts > 0) return;
-    await this.#options.record({
-      kind: 'alarm',
-      alarm: 'ca-rotation-failed',
-      detail: `${kind}: ${detail}`,
-    });
-  }
-
-  /** Told once for each authority that should have been replaced. */
   async #watchEnd(kind: AuthorityKind): Promise<void> {
-    const { isOverdue, activeUntilMs, authorities } = this.#status(kind);
-    const active = authorities.find(({ state }) => state === 'active')?.id ?? 'none';
-    if (!isOverdue || this.#alarmed.has(`${kind} ${active}`)) return;
-    this.#alarmed.clear();
-    this.#alarmed.add(`${kind} ${active}`);
-    const until =
-      activeUntilMs === undefined
-        ? 'none issues'
-        : `it ends at ${new Date(activeUntilMs).toISOString()}`;
-    await this.#options.record({
-      kind: 'alarm',
-      alarm: 'ca-ends-soon',
-      detail: `${kind} ${active} should have been replaced: ${until}`,
+    const { isOverdue, activeUntilMs: untilMs, authorities } = this.#status(kind);
+    if (!isOverdue) return;
+    const id = authorities.find(({ state }) => state === 'active')?.id;
+    await this.#watch.overdue(kind, {
+      ...(id !== undefined && { id }),
+      ...(untilMs !== undefined && { untilMs }),
     });
   }
 
