@@ -16,10 +16,14 @@ const MADE_KINDS = {
 } as const;
 const NAMES = Object.keys(MADE_KINDS) as (keyof typeof MADE_KINDS)[];
 
+/** Security event tokens; made when signals are configured. */
+const WANTED_KINDS = { signals: 'rsa' } as const;
+const RSA_BITS = 3072;
+
 /** The one X.509 and the one JWT authority of a keyring that is older than their rotation. */
 const FIRST_KINDS = { ca: 'ec', 'jwt-svids': 'ec' } as const;
 
-const KINDS = { ...MADE_KINDS, ...FIRST_KINDS } as const;
+const KINDS = { ...MADE_KINDS, ...WANTED_KINDS, ...FIRST_KINDS } as const;
 
 const PASSPHRASE_LENGTH_MIN = 16;
 
@@ -70,6 +74,18 @@ export async function openKeyFiles({
 export async function removeFirstKey(folder: string, kind: 'x509' | 'jwt'): Promise<void> {
   await rm(join(folder, `${kind === 'x509' ? 'ca' : 'jwt-svids'}.pem`), { force: true });
   await syncFolder(folder);
+}
+
+/**
+ * A key that not every authority has, read or made beside the others.
+ *
+ * @throws {IdentityError} `ERR_IDENTITY_PASSPHRASE`, `ERR_IDENTITY_KEY`
+ */
+export function openKeyFile(
+  name: 'signals',
+  { folder, passphrase }: { readonly folder: string; readonly passphrase: string },
+): Promise<KeyObject> {
+  return readOrMake(folder, name, passphrase);
 }
 
 async function isAbsentOrEmpty(folder: string): Promise<boolean> {
@@ -126,6 +142,8 @@ function generatePrivateKey(kind: (typeof KINDS)[keyof typeof KINDS]): KeyObject
       return generateKeyPairSync('ed25519').privateKey;
     case 'x25519':
       return generateKeyPairSync('x25519').privateKey;
+    case 'rsa':
+      return generateKeyPairSync('rsa', { modulusLength: RSA_BITS }).privateKey;
   }
 }
 
@@ -144,7 +162,7 @@ async function syncFolder(path: string): Promise<void> {
  */
 async function readOrMake(
   folder: string,
-  name: 'record' | 'authorities',
+  name: 'record' | 'authorities' | 'signals',
   passphrase: string,
 ): Promise<KeyObject> {
   const path = join(folder, `${name}.pem`);

@@ -48,6 +48,7 @@ import {
   recordHoldListCommand,
   recordRetentionCommand,
 } from './retention.ts';
+import { signalsListCommand, signalsSetCommand, signalsVerifyCommand } from './signals.ts';
 import { startCommand } from './start.ts';
 import { witnessCommand, witnessInitCommand } from './witness.ts';
 
@@ -78,6 +79,9 @@ export const commands: readonly Command[] = [
   caActivateCommand,
   caTaintCommand,
   caRevokeCommand,
+  signalsListCommand,
+  signalsSetCommand,
+  signalsVerifyCommand,
   eventsCommand,
   findCommand,
   recordPseudonymCommand,
