@@ -81,6 +81,7 @@ export async function runNode(options: RunNodeOptions): Promise<RunningNode> {
       authorityUrl: controlUrl,
       authoritySpiffeId: authorityId,
       x509Authorities: trust.x509Authorities,
+      factKeys: trust.factKeys,
       trustDomain,
       folder: folder.nodeSvid,
       ...(options.joinToken !== undefined && { joinToken: options.joinToken }),
@@ -100,6 +101,7 @@ export async function runNode(options: RunNodeOptions): Promise<RunningNode> {
       onRenewed: source.changed,
     });
     closers.add(() => held.close());
+    closers.add(workload.onRotate(() => held.askForDistrusted()));
     const following = await followEntries(authority, { source, warn });
     closers.add(() => following.close());
     const expiry = watchExpiry(source, now);
