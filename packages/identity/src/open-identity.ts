@@ -197,6 +197,8 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   });
   const issuer = createIssuer({
     database,
+    factLog,
+    ownJwtAuthorities: () => [jwt.authority],
     registry,
     revocations,
     keyring,
