@@ -87,8 +87,13 @@ export function createIssuer(options: IssuerOptions): Issuer {
       }
       withSvidTranslated(request, { assertions, refused }).then(
         (next) => callback(next, response),
-        // The client is gone before its request was here.
-        () => response.destroy(),
+        (error: Error) => {
+          response.destroy();
+          // A client that is gone before its request was here is no fault of ours.
+          if (request.errored) return;
+          const detail = error.message.slice(0, 1000);
+          record({ kind: 'alarm', alarm: 'issuer-failed', detail }).catch(() => undefined);
+        },
       );
     },
   };
