@@ -163,9 +163,18 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
   try {
     await startNamed('authority');
     const others = [...specs.keys()].filter((name) => name !== 'authority');
-    // All settle before anything is stopped: a part that is still starting would be left behind. Services that come
-    // before the node wait for it.
-    const started = await Promise.allSettled(others.map(startNamed));
+    // Services that ask the node who they are start when it is there, and find it at once, however slow the machine.
+    const asking = new Set(
+      bank.SERVICES.flatMap((each) => (each.workloadSocket ? [`${each.name}-api`] : [])),
+    );
+    const node = startNamed('node');
+    const startInTurn = (name: string): Promise<Child> =>
+      asking.has(name) ? node.then(() => startNamed(name)) : startNamed(name);
+    // All settle before anything is stopped: a part that is still starting would be left behind.
+    const started = await Promise.allSettled([
+      node,
+      ...others.filter((name) => name !== 'node').map(startInTurn),
+    ]);
     const failed = started.find((each) => each.status === 'rejected');
     if (failed) throw failed.reason;
   } catch (error) {
