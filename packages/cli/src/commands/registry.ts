@@ -41,6 +41,7 @@ import {
   recordHoldListCommand,
   recordRetentionCommand,
 } from './retention.ts';
+import { signalsListCommand, signalsSetCommand, signalsVerifyCommand } from './signals.ts';
 import { startCommand } from './start.ts';
 import { witnessCommand, witnessInitCommand } from './witness.ts';
 
@@ -66,6 +67,9 @@ export const commands: readonly Command[] = [
   identityListCommand,
   identityExplainCommand,
   identityRevokeCommand,
+  signalsListCommand,
+  signalsSetCommand,
+  signalsVerifyCommand,
   eventsCommand,
   findCommand,
   recordPseudonymCommand,
