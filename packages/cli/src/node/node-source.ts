@@ -3,7 +3,7 @@ import {
   type Entry,
   isEntitled,
   type Selectors,
-} from '@countersign/identity';
+} from '@countersign/identity/attestation';
 import {
   type Bundle,
   parseBundle,
