@@ -97,6 +97,7 @@ export {
 } from './workload-api/workload-server.ts';
 export type {
   WorkloadBundles,
+  WorkloadChange,
   WorkloadJwtSvid,
   WorkloadSource,
   WorkloadX509Svid,
