@@ -106,6 +106,8 @@ export function http2Caller(
   const once = async (): Promise<string> => {
     if (!session || session.closed || session.destroyed) session = open();
     const stream = session.request({ ':path': '/' });
+    // It may fail once more after it was given up, with its session.
+    stream.on('error', () => undefined);
     stream.setTimeout(ANSWER_MS_MAX, () => stream.close(constants.NGHTTP2_CANCEL));
     let status = 0;
     stream.on('response', (headers) => {
