@@ -23,6 +23,8 @@ export interface DrillReport {
     readonly node: string;
     readonly processors: number;
     readonly platform: string;
+    /** The longest that the process of the clients or of the services was held up. */
+    readonly heldUpMs: number;
   };
   readonly wanted: { readonly rotations: number; readonly authorityRotations: number };
   readonly requests: {
@@ -49,11 +51,14 @@ export interface DrillReport {
   readonly samples: readonly DrillSample[];
 }
 
+/** A machine that stands still for so much of an SVID's life is what was drilled, and not rotation. */
+const HELD_UP_SHARE = 0.05;
+
 /** Why a drill was not passed; empty when it was. */
 export function faultsOf(report: DrillReport): readonly string[] {
   const { requests, refusals, expired, wanted, rotations, authorityRotations } = report;
   const refused = Object.values(refusals).reduce((sum, count) => sum + count, 0);
-  return [
+  const faults = [
     ...(requests.failed > 0 ? [`${requests.failed} requests failed`] : []),
     ...(requests.answered === 0 ? ['no request was answered'] : []),
     ...(refused > 0 ? [`services refused ${refused} connections`] : []),
@@ -72,6 +77,13 @@ export function faultsOf(report: DrillReport): readonly string[] {
         ]
       : []),
   ];
+  const { heldUpMs } = report.machine;
+  return faults.length > 0 && heldUpMs > report.ttlSeconds * 1000 * HELD_UP_SHARE
+    ? [
+        ...faults,
+        `this machine was too busy: a process was held up for ${seconds(heldUpMs)}; take fewer --connections or a longer --ttl, or drill when it is idle`,
+      ]
+    : faults;
 }
 
 /** The report for people. */
@@ -85,7 +97,7 @@ export function drillText(report: DrillReport): string {
   const rows: readonly (readonly [string, string])[] = [
     [
       'drill',
-      `${report.connections} connections for ${report.seconds} s, SVIDs of ${report.ttlSeconds} s, ${report.machine.processors} processors, Node ${report.machine.node.slice(1)}`,
+      `${report.connections} connections for ${report.seconds} s, SVIDs of ${report.ttlSeconds} s, ${report.machine.processors} processors, Node ${report.machine.node.slice(1)}; held up for ${report.machine.heldUpMs} ms at most`,
     ],
     [
       'requests',

@@ -4,6 +4,7 @@ import { createServer as createHttpServer } from 'node:http';
 import { createSecureServer } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import process from 'node:process';
 import type { Server, TLSSocket } from 'node:tls';
 import {
@@ -36,6 +37,8 @@ export interface DrillServiceReport {
   readonly refusals: Readonly<Record<string, number>>;
   /** Requests that came over a connection of which one side's certificate was over. */
   readonly expired: number;
+  /** The longest that this process was held up, in milliseconds. */
+  readonly heldUpMs: number;
 }
 
 /** Clients say when they are done; a service that ended idle connections would be what is measured. */
@@ -90,6 +93,8 @@ const sources = await Promise.all(
 const [first, second] = sources;
 if (!first || !second) throw new Error('broken invariant: two endpoints are two sources');
 const rotations = countRotations(sources);
+const delay = monitorEventLoopDelay({ resolution: 10 });
+delay.enable();
 const ports = [
   await serve(first, {
     alpn: 'http/1.1',
@@ -108,7 +113,8 @@ resource.listen(options.resourceSocket);
 await once(resource, 'listening');
 
 process.on('message', () => {
-  const report: DrillServiceReport = { rotations: rotations.count, refusals, expired };
+  const heldUpMs = Math.round(delay.max / 1e6);
+  const report: DrillServiceReport = { rotations: rotations.count, refusals, expired, heldUpMs };
   process.send?.(report);
 });
 // Whoever started this is gone, or wants no more.

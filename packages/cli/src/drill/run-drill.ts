@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -88,6 +89,9 @@ async function drill(bank: DrillBank, options: DrillOptions): Promise<DrillRepor
     closers.add(() => load.stop());
     load.start(callersOf(connections, { bank, sources, load, now }));
 
+    const delay = monitorEventLoopDelay({ resolution: 10 });
+    delay.enable();
+    closers.add(() => delay.disable());
     const samples: DrillSample[] = [];
     const authorities: AuthorityRotation[] = [];
     let stage = 'opening connections';
@@ -148,6 +152,7 @@ async function drill(bank: DrillBank, options: DrillOptions): Promise<DrillRepor
         node: process.version,
         processors: availableParallelism(),
         platform: process.platform,
+        heldUpMs: Math.max(Math.round(delay.max / 1e6), services.heldUpMs),
       },
       wanted: { rotations, authorityRotations },
       requests: {
