@@ -78,7 +78,7 @@ console.log();
 await measureRevocation(Math.max(20, Math.round(500 * SECONDS)));
 
 if (existsSync(SPIRE_SERVER) && existsSync(SPIRE_AGENT)) await besideSpire();
-else console.log(`\nSPIRE is not measured: found no ${SPIRE_SERVER} (made by .ci/run)`);
+else console.log(`\nSPIRE is not measured: found no ${SPIRE_SERVER} (made by .ci/run --long)`);
 
 async function besideSpire(): Promise<void> {
   console.log('\nSPIRE 1.13.3, the same client:');

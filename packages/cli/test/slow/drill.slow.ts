@@ -4,7 +4,7 @@ import { EXIT, selfCommand } from '@countersign/cli';
 import { expect, test } from 'vitest';
 
 // As an operator runs it; the full one (1,000 connections, 100 and 3 rotations) by `.ci/run --long`.
-const isFull = process.env['DRILL_FULL'] === '1';
+const isFull = process.env['CI_LONG'] === '1';
 const WORDS = isFull
   ? []
   : ['--connections', '60', '--rotations', '30', '--ca-rotations', '1', '--ttl', '20s'];
