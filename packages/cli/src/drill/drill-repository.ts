@@ -72,6 +72,22 @@ paths:
 permit (principal is Workload, action == Ping::Action::"GetPing", resource is Surface)
 when { !(context has caller) };
 `,
+    'policies/tests/ping.yaml': `- name: a client of the drill pings
+  request:
+    subject: workload/drill/client-1
+    surface: ping
+    action: GetPing
+    resource: { type: Surface, id: ping }
+  expect: permit
+- name: nobody pings for another
+  request:
+    subject: workload/drill/client-1
+    surface: ping
+    action: GetPing
+    resource: { type: Surface, id: ping }
+    caller: workload/drill/client-2
+  expect: deny
+`,
     'identities/workloads.yaml': [
       `- { id: workload/hosts/drill, owner: drill@${DRILL_DOMAIN}, isNode: true }`,
       ...[...CLIENTS, ...SERVICES].map(

@@ -6,7 +6,7 @@ import { type AdminClient, adminClient } from '../admin-client.ts';
 import { createClosers } from '../closers.ts';
 import { dataFolder } from '../data-folder.ts';
 import { type Child, startChild } from '../demo/child-process.ts';
-import { freePorts } from '../demo/free-ports.ts';
+import { unusedPorts } from '../demo/free-ports.ts';
 import { nodeArguments, selfCommand } from '../self.ts';
 import {
   CLIENTS,
@@ -51,11 +51,11 @@ export async function startDrillBank(
   const sockets = join(folder, 's');
   await mkdir(sockets, { recursive: true });
   const resourceSocket = join(sockets, 'r');
-  const ports = await freePorts([7401, 7402, 8452]);
-  const port = (wanted: number): number => ports.get(wanted) ?? wanted;
+  // Never a bank's own, also while its authority is being restarted.
+  const [control = 0, issuer = 0, pointPort = 0] = await unusedPorts(3);
   await writeDrillRepository(repository, {
     ttlSeconds,
-    ports: { control: port(7401), issuer: port(7402), point: port(8452) },
+    ports: { control, issuer, point: pointPort },
     resourceSocket,
   });
   const closers = createClosers();
@@ -117,7 +117,7 @@ export async function startDrillBank(
       urls: {
         http1: `https://127.0.0.1:${http1}/`,
         http2: `https://127.0.0.1:${http2}/`,
-        point: `https://127.0.0.1:${port(8452)}${POINT_TARGET}`,
+        point: `https://127.0.0.1:${pointPort}${POINT_TARGET}`,
       },
       services: services.report,
       broken: broken.promise,
