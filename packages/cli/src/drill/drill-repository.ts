@@ -77,14 +77,12 @@ when { !(context has caller) };
     subject: workload/drill/client-1
     surface: ping
     action: GetPing
-    resource: { type: Surface, id: ping }
   expect: permit
 - name: nobody pings for another
   request:
     subject: workload/drill/client-1
     surface: ping
     action: GetPing
-    resource: { type: Surface, id: ping }
     caller: workload/drill/client-2
   expect: deny
 `,
