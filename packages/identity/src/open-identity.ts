@@ -16,6 +16,8 @@ import { createToken, JOIN_TOKEN_TTL_SECONDS, JOIN_TOKEN_TTL_SECONDS_MAX } from 
 import type { Keyring } from './keyring.ts';
 import type { Recorder } from './new-event.ts';
 import { bundleText, Nodes } from './nodes/nodes.ts';
+import { type OrganisationReport, organisationsOf } from './partners/organisations.ts';
+import { issueProbeToken } from './partners/probe-token.ts';
 import { type Refusal, refusal } from './refusal.ts';
 import { type Registered, registeredSubjects } from './registered.ts';
 import {
@@ -33,6 +35,7 @@ import {
 } from './revocations.ts';
 import { Serial } from './serial.ts';
 import { type ClientSession, liveSessions } from './sessions.ts';
+import { type Bearer, type BearerCall, checkBearer, type SignalScope } from './signals/bearer.ts';
 import { type ControlPeer, type HostNames, type SvidGrant, Svids } from './svids.ts';
 import { type IdentityTables, migrations } from './tables.ts';
 
@@ -90,6 +93,20 @@ export interface Identity {
   /** Ends it at every enforcement point; what it would take to get it back is refused too. */
   revoke(request: RevocationRequest): Promise<RevocationResult>;
   reinstate(request: Omit<RevocationRequest, 'reason'>): Promise<RevocationResult>;
+  /** The organisations that subjects are registered of. */
+  organisations(): Promise<readonly OrganisationReport[]>;
+  /** Revokes all subjects of an organisation at once; nothing when there is no such organisation. */
+  cutOff(
+    organisation: string,
+    options: { readonly reason: string; readonly by: string },
+  ): Promise<{ readonly revoked: readonly string[]; readonly sequence: number } | undefined>;
+  /** Takes back what {@link cutOff} did; nothing when there is no such organisation. */
+  restore(
+    organisation: string,
+    options: { readonly by: string },
+  ): Promise<{ readonly reinstated: readonly string[] } | undefined>;
+  /** A token that permits nothing and shows whether its subject gets in. */
+  probeToken(probe: Parameters<typeof issueProbeToken>[0]): Promise<string>;
   /** People's authenticators that are registered. */
   credentials(): readonly RegisteredCredential[];
   /** Registers a person's authenticator, for a subject that is registered and enabled. */
@@ -103,6 +120,11 @@ export interface Identity {
     options: { readonly by: string },
   ): Promise<CredentialResult>;
   isRevoked(target: RevocationRequest['target'], value: string): boolean;
+  /** Who calls a resource of the authority itself with an access token of ours. */
+  bearer(
+    call: BearerCall,
+    options: { readonly audience: string; readonly scope: SignalScope },
+  ): Promise<Bearer>;
   /** Removes facts that have done their time; to be called now and then. */
   sweep(): Promise<void>;
 }
@@ -205,6 +227,17 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     issuerUrl,
     accessTokenTtlSeconds,
   });
+  const registered = () =>
+    registeredSubjects(database, {
+      registrations: registry.registrations(),
+      refusalOf: (spiffeId) => svids.standing(spiffeId)?.code,
+      nowMs: now(),
+    });
+  const subjectsOf = (organisation: string): readonly string[] =>
+    registry
+      .registrations()
+      .filter((each) => each.organisation?.name === organisation)
+      .map(({ subject }) => subject.id);
   return {
     authorityId: registry.authorityId,
     trustAnchors: {
@@ -216,12 +249,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     issuer,
     nodes,
     registration: (spiffeId) => registry.registration(spiffeId),
-    registrations: () =>
-      registeredSubjects(database, {
-        registrations: registry.registrations(),
-        refusalOf: (spiffeId) => svids.standing(spiffeId)?.code,
-        nowMs: now(),
-      }),
+    registrations: registered,
     onChange(listener) {
       changed.add(listener);
       return () => void changed.delete(listener);
@@ -280,12 +308,46 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     sessions: () => liveSessions(database, now()),
     revoke: (request) => serial.run(() => revocations.revoke(request)),
     reinstate: (request) => serial.run(() => revocations.reinstate(request)),
+    organisations: async () => organisationsOf(await registered(), now()),
+    cutOff: (name, { reason, by }) =>
+      serial.run(async () => {
+        const subjects = subjectsOf(name);
+        if (subjects.length === 0) return undefined;
+        const marked = `${cutMark(name)}${reason}`;
+        const revoked = await revocations.revokeSubjects(subjects, { reason: marked, by });
+        await record({
+          ...{ kind: 'administration', action: 'partner-cut-off', by, target: name },
+          detail: { reason, subjects: [...subjects] },
+        });
+        return { revoked, sequence: factLog.sequence };
+      }),
+    restore: (name, { by }) =>
+      serial.run(async () => {
+        const subjects = subjectsOf(name);
+        if (subjects.length === 0) return undefined;
+        const reinstated: string[] = [];
+        for (const value of subjects) {
+          const fact = factLog.get(`revocation subject ${value}`);
+          // Who was revoked for a reason of their own stays so.
+          if (fact?.kind !== 'revocation' || !fact.reason.startsWith(cutMark(name))) continue;
+          const result = await revocations.reinstate({ target: 'subject', value, by });
+          if (result.isGranted) reinstated.push(value);
+        }
+        await record({
+          ...{ kind: 'administration', action: 'partner-restored', by, target: name },
+          detail: { subjects: reinstated },
+        });
+        return { reinstated };
+      }),
+    probeToken: (probe) => issueProbeToken(probe, { keyring, issuerUrl, record, now }),
     credentials: () => credentials.all(),
     registerCredential: (credential, { by }) =>
       serial.run(() => credentials.register(credential, by)),
     withdrawCredential: (credentialId, { by }) =>
       serial.run(() => credentials.withdraw(credentialId, by)),
     isRevoked: (target, value) => revocations.covers(target, value),
+    bearer: (call, asked) =>
+      checkBearer(call, { ...asked, issuerUrl, keyring, registry, revocations, now }),
     sweep: () =>
       serial.run(async () => {
         const removes = revocations.expired();
@@ -301,6 +363,11 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
         }
       }),
   };
+}
+
+/** How a revocation says that it came with its organisation's. */
+function cutMark(organisation: string): string {
+  return `partner ${organisation} cut off: `;
 }
 
 /** A registration that has ended is one that is disabled. */

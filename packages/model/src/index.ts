@@ -39,6 +39,7 @@ export { DENIAL_REASONS, type DenialReason, REASONS, type Reason } from './reaso
 export type {
   Attestation,
   ClientRegistration,
+  Organisation,
   Playbook,
   PlaybookAction,
   Registration,

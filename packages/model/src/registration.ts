@@ -13,6 +13,8 @@ export interface Registration {
   readonly parents: readonly EntityUid[];
   /** SHA-256 (base64url, over DER) of client certificates that map to it at an edge listener. */
   readonly certificates: readonly string[];
+  /** Whose subject it is; absent for the bank's own. */
+  readonly organisation?: Organisation;
   readonly client?: ClientRegistration;
   /** When the registration itself ends; ms since the epoch. From then on it is as if it were disabled. */
   readonly expiresMs?: number;
@@ -24,6 +26,19 @@ export interface Registration {
   readonly svidTtlSeconds?: number;
   /** What the identity is for, told to a workload that has several (SPIFFE Workload API §5.2.1). */
   readonly hint?: string;
+}
+
+/** A company that the bank works with; its subjects end with the contract, and are cut off together. */
+export interface Organisation {
+  /** Lower-case kebab, unique in the repository. */
+  readonly name: string;
+  readonly legalName: string;
+  /** Who at the bank answers for it. */
+  readonly sponsor: string;
+  /** A reference to the contract. */
+  readonly contract: string;
+  /** When the contract ends; ms since the epoch. */
+  readonly untilMs: number;
 }
 
 /** One way to be a workload: on one of these nodes, with all of these properties. */

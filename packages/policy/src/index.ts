@@ -18,6 +18,9 @@ export type {
   Repository,
   RouteConfig,
   ShardConfig,
+  SignalReceiverConfig,
+  SignalsConfig,
+  SignalTransmitterConfig,
 } from './repository.ts';
 export { RepositoryError, type RepositoryErrorCode } from './repository-error.ts';
 export { generateSchema } from './schema/generate-schema.ts';

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { exportShape } from './export-shape.ts';
 import { recordShape } from './record-shape.ts';
 import { duration, filePath, hostPort, kebab, trustDomain } from './scalars.ts';
+import { signalsShape } from './signals-shape.ts';
 
 const route = z
   .strictObject({
@@ -107,6 +108,7 @@ const authority = z
       .max(20, 'at most 20 exports')
       .default([])
       .meta({ description: 'where events are exported to' }),
+    signals: signalsShape.optional(),
     metrics: hostPort(
       'where metrics are served, on loopback: GET /metrics',
       '127.0.0.1:9464',

@@ -6,6 +6,7 @@ import {
   duration,
   entityUid,
   filePath,
+  kebab,
   scope,
   selector,
   subjectName,
@@ -75,6 +76,10 @@ export const identityShape = z
   .strictObject({
     id: subjectName,
     owner: words('who at the bank answers for it', 'open-banking@bank.example'),
+    organisation: kebab(
+      'the organisation of partners/ whose subject it is; it ends with the contract',
+      'ledgerly',
+    ).optional(),
     enabled: z.boolean().default(true).meta({ description: 'false refuses it everywhere' }),
     certificates: z
       .array(
