@@ -108,6 +108,7 @@ export {
 } from './workload-api/workload-server.ts';
 export type {
   WorkloadBundles,
+  WorkloadChange,
   WorkloadJwtSvid,
   WorkloadSource,
   WorkloadX509Svid,
