@@ -268,6 +268,7 @@ describe.skipIf(missingSoftHsm())('keys in a PKCS#11 token', () => {
       const turns = setInterval(() => {
         turnCount += 1;
       }, 1);
+      await new Promise((resolve) => setTimeout(resolve, 100));
       // The other session signs at once.
       await key?.sign(message).then(() => order.push('signed by the other session'));
       await signing;

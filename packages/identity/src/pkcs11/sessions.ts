@@ -97,9 +97,8 @@ export class Sessions {
     const { cryptoki } = this.#options;
     const count = (openTokens.get(cryptoki.path) ?? 1) - 1;
     openTokens.set(cryptoki.path, count);
-    // What hangs is not waited for; the process ends it.
-    this.#stale.push(...this.#free.splice(0));
-    await this.#closeStale();
+    // What is under way is not waited for; it closes its session itself.
+    await this.#closeAll();
   }
 
   /** The permit is given back when the module has answered, not when the caller has given up. */
@@ -128,6 +127,7 @@ export class Sessions {
         throw error;
       } finally {
         this.#release();
+        if (this.#isClosed) await this.#closeAll();
       }
     })();
     // Nobody may be left to hear of it.
@@ -241,9 +241,19 @@ export class Sessions {
       throw hsmUnavailable(`open '${cryptoki.path}'`, `no token ${choiceText(token)}`);
     }
     const handle = await this.#openSession(slot);
-    await this.#logIn(handle, slot);
+    try {
+      await this.#logIn(handle, slot);
+    } catch (error) {
+      this.#stale.push(handle);
+      throw error;
+    }
     this.#slot = slot;
     this.#free.push(handle);
+  }
+
+  async #closeAll(): Promise<void> {
+    this.#stale.push(...this.#free.splice(0));
+    await this.#closeStale();
   }
 
   async #closeStale(): Promise<void> {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 typedef unsigned long ul;
@@ -19,6 +20,7 @@ static int ordered(const char *name, ul *rv) {
   const char *path = getenv("FAULTY_ORDERS");
   FILE *file = path ? fopen(path, "r+") : NULL;
   if (!file) return 0;
+  flock(fileno(file), LOCK_EX);
   char function[64], what[16];
   long value, count;
   int found = 0;
