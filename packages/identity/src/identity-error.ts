@@ -14,6 +14,8 @@ export type IdentityErrorCode =
   | 'ERR_IDENTITY_HSM'
   /** The token is away, or does not answer: worth asking again. */
   | 'ERR_IDENTITY_HSM_UNAVAILABLE'
+  /** No X.509 or JWT authority can issue: the last one has ended and there was no other to be had, or a key does not open. */
+  | 'ERR_IDENTITY_AUTHORITY'
   /** Too many operations wait. */
   | 'ERR_IDENTITY_BUSY';
 

@@ -10,6 +10,21 @@ export {
   type ProcessAttestor,
 } from './attestation/process-attestor.ts';
 export { isEntitled, missingOf, type Selectors } from './attestation/selectors.ts';
+export type {
+  AuthorityOperations,
+  AuthorityStatus,
+  RotationTrouble,
+} from './authorities/authorities.ts';
+export type { OpenToken } from './authorities/authority-keys.ts';
+export { bundleOf, type TrustBundleFact } from './authorities/own-bundle.ts';
+export { nextStep, type RotationStep } from './authorities/schedule.ts';
+export {
+  AUTHORITY_KINDS,
+  type AuthorityKind,
+  type AuthoritySlot,
+  type AuthorityState,
+} from './authorities/slot.ts';
+export { BUNDLE_TYPE, bundleRoutes } from './bundle-routes.ts';
 export { controlRoutes } from './control-routes.ts';
 export type { CredentialResult } from './credentials.ts';
 export { IdentityError, type IdentityErrorCode } from './identity-error.ts';

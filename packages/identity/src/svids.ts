@@ -1,12 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Clock, Fact } from '@countersign/model';
-import {
-  certificateThumbprint,
-  parseSpiffeId,
-  type X509Authority,
-  type X509Svid,
-} from '@countersign/spiffe';
+import { certificateThumbprint, parseSpiffeId, type X509Svid } from '@countersign/spiffe';
 import type { Database, FactLog, Transaction } from '@countersign/state';
+import type { Authorities } from './authorities/authorities.ts';
 import { consumeToken, findToken } from './join-tokens.ts';
 import type { Recorder } from './new-event.ts';
 import { type Refusal, refusal } from './refusal.ts';
@@ -29,6 +25,10 @@ export interface SvidGrant {
   readonly chain: readonly string[];
   /** DER in base64: the X.509 authorities of the trust domain. */
   readonly authorities: readonly string[];
+  /** Of the bundle that they are of. */
+  readonly bundleSequence: number;
+  /** SHA-256 (base64url) of authorities that are refused although the bundle leads to them. */
+  readonly refusedAuthorities: readonly string[];
   readonly notAfterMs: number;
   readonly renewAfterMs: number;
 }
@@ -38,6 +38,8 @@ export interface ControlPeer {
   readonly spiffeId: string;
   /** SHA-256 over the leaf's DER, base64url. */
   readonly thumbprint: string;
+  /** Its SVID is of an authority that is tainted: good for its own renewal, and nothing else. */
+  readonly isTainted?: boolean;
 }
 
 /** Names and addresses that an SVID carries beside its SPIFFE ID. */
@@ -51,7 +53,7 @@ interface SvidsOptions {
   readonly factLog: FactLog;
   readonly registry: Registry;
   readonly revocations: Revocations;
-  readonly authority: X509Authority;
+  readonly authorities: Authorities;
   readonly record: Recorder;
   readonly serial: Serial;
   readonly now: Clock;
@@ -117,12 +119,30 @@ export class Svids {
     if (peer === undefined) return this.#refuse(refusal('peer-missing', 'found no SVID'));
     const { spiffeId, thumbprint } = peer;
     return this.#checkThenGrant(async () => {
-      const request = this.#options.revocations.covers('certificate', thumbprint)
+      const refused = this.#options.revocations.covers('certificate', thumbprint)
         ? refusal('certificate-revoked', `found ${thumbprint}`)
-        : await this.#verify(asked.request, spiffeId);
+        : peer.isTainted && (await this.#refuseForged(peer));
+      const request = refused || (await this.#verify(asked.request, spiffeId));
       if (!request.isGranted) return { request, spiffeId };
       return { request, spiffeId, via: 'renewal', consume: async () => {} };
     });
+  }
+
+  /**
+   * Whoever has the key of a tainted authority makes SVIDs that look like ours; which we made ourselves, we know. A thumbprint
+   * is of one certificate, and no key makes another with the same.
+   */
+  async #refuseForged({ spiffeId, thumbprint }: ControlPeer): Promise<Refusal | undefined> {
+    const known = await this.#options.database
+      .tables<IdentityTables>()
+      .selectFrom('svid')
+      .select('thumbprint')
+      .where('thumbprint', '=', thumbprint)
+      .where('spiffe_id', '=', spiffeId)
+      .where('not_after_ms', '>', this.#options.now())
+      .executeTakeFirst();
+    if (known) return undefined;
+    return refusal('authority-tainted', `found ${thumbprint}, which was never issued`);
   }
 
   /** An SVID for a workload that a node has attested; `refuse` says why it may not. */
@@ -175,14 +195,17 @@ export class Svids {
 
   /** An SVID for the authority itself, which asks nobody; for an hour, however short those of others are. */
   async issueOwn(publicKey: SvidRequest['publicKey'], names: HostNames): Promise<X509Svid> {
-    const { registry, authority } = this.#options;
+    const { registry, authorities } = this.#options;
+    const { id, authority } = await authorities.x509();
     const svid = await authority.issueSvid({
       spiffeId: parseSpiffeId(registry.authorityId),
       publicKey,
       ttlSeconds: OWN_TTL_SECONDS,
       ...names,
     });
-    await this.#options.database.transaction((transaction) => this.#keep(transaction, svid));
+    await this.#options.database.transaction((transaction) =>
+      this.#keep(transaction, svid, { authority: id }),
+    );
     await this.#recordIssue(svid, 'own');
     return svid;
   }
@@ -224,7 +247,8 @@ export class Svids {
   }
 
   async #grant({ request, spiffeId, via, by, consume }: Grantable): Promise<SvidGrant> {
-    const { authority, registry, factLog, database, svidTtlSeconds, now, random } = this.#options;
+    const { authorities, registry, factLog, database, svidTtlSeconds, now, random } = this.#options;
+    const { id, authority } = await authorities.x509();
     const svid = await authority.issueSvid({
       spiffeId: parseSpiffeId(spiffeId),
       publicKey: request.publicKey,
@@ -236,7 +260,7 @@ export class Svids {
     const rows = async (transaction: Transaction) => {
       await consume(transaction);
       await noteRequest(transaction, { spiffeId, request, nowMs });
-      await this.#keep(transaction, svid);
+      await this.#keep(transaction, svid, { authority: id, ...(via === 'node' && { node: by }) });
       if (logVerifierKey === undefined) return;
       await transaction
         .tables<IdentityTables>()
@@ -257,7 +281,9 @@ export class Svids {
       isGranted: true,
       spiffeId,
       chain: svid.chain.map(base64Of),
-      authorities: [base64Of(authority.certificate)],
+      authorities: authorities.bundle().x509Authorities,
+      bundleSequence: authorities.bundle().sequence ?? 0,
+      refusedAuthorities: authorities.refused(),
       notAfterMs: svid.notAfterMs,
       renewAfterMs: Math.round(nowMs + halfMs),
     };
@@ -276,7 +302,11 @@ export class Svids {
     return { kind: 'transaction-key', kid, jwk, holder: spiffeId, surfaces, notAfterMs };
   }
 
-  async #keep(transaction: Transaction, svid: X509Svid): Promise<void> {
+  async #keep(
+    transaction: Transaction,
+    svid: X509Svid,
+    { authority, node }: { readonly authority: string; readonly node?: string | undefined },
+  ): Promise<void> {
     const tables = transaction.tables<IdentityTables>();
     await tables
       .deleteFrom('svid')
@@ -295,6 +325,8 @@ export class Svids {
         spiffe_id: svid.spiffeId.uri,
         serial: svid.serialHex,
         not_after_ms: svid.notAfterMs,
+        authority,
+        node: node ?? null,
       })
       .execute();
   }

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '@countersign/model';
 import { parseSpiffeId } from '@countersign/spiffe';
 import { type ControlApi, fetchIdentity } from './control-api.ts';
+import { followBundle } from './follow-bundle.ts';
 import type { IdentityDocument } from './identity-document.ts';
 import { readIdentity, writeIdentity } from './identity-folder.ts';
 import { RunningWorkload } from './running-workload.ts';
@@ -29,19 +30,29 @@ export async function connectWorkload(options: WorkloadOptions): Promise<Workloa
     authoritySpiffeId: checkAuthorityId(options.authoritySpiffeId, trustDomain),
     trustDomain,
     extra: options.extra,
+    factKeys: options.factKeys ?? [],
     now,
   };
   const stored = folder === undefined ? undefined : await readStored(folder, options, now);
   const identity = stored ?? (await enrol(api, options));
   if (!stored && folder !== undefined) await writeIdentity(folder, identity);
-  return new RunningWorkload(identity, {
+  const onFailure = options.onFailure ?? (() => undefined);
+  let unfollow = (): void => undefined;
+  const workload = new RunningWorkload(identity, {
+    onClosed: () => unfollow(),
     renew: (current) => fetchIdentity(api, { identity: current }),
     keep: async (renewed) => {
       if (folder !== undefined) await writeIdentity(folder, renewed);
     },
-    onFailure: options.onFailure ?? (() => undefined),
+    onFailure,
     now,
   });
+  unfollow = followBundle(api, {
+    current: () => workload.document,
+    take: (bundle) => workload.trust(bundle),
+    onFailure,
+  });
+  return workload;
 }
 
 /** What is broken in the folder matters only to those who have no other way in. */

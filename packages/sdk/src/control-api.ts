@@ -2,13 +2,16 @@ import { generateKeyPair, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 import { clientTlsOptions } from '@countersign/spiffe';
 import { Client } from 'undici';
+import { recoverTrustBundle } from './fetch-bundle.ts';
 import {
   checkIdentity,
   type IdentityDocument,
   parseUncheckedIdentity,
 } from './identity-document.ts';
+import { isDistrust } from './is-distrust.ts';
 import { SdkError } from './sdk-error.ts';
 import { type SvidRequestExtra, svidRequest } from './svid-request.ts';
+import type { FactKey } from './trust-bundle.ts';
 
 /** The authority's control API, as far as a workload needs it. */
 export interface ControlApi {
@@ -16,6 +19,8 @@ export interface ControlApi {
   readonly authoritySpiffeId: string;
   readonly trustDomain: string;
   readonly extra: SvidRequestExtra | undefined;
+  /** Public Ed25519 JWKs with `kid` that bundles are signed with; none when they are not known. */
+  readonly factKeys: readonly FactKey[];
   readonly now: () => number;
 }
 
@@ -39,17 +44,17 @@ export async function fetchIdentity(
   const keys = await generateKeys('ec', { namedCurve: 'P-256' });
   const { trustDomain, extra, now } = api;
   const request = svidRequest(keys, { trustDomain, extra, nowMs: now() });
-  const text =
+  const known = 'joinToken' in as ? as.authorities : as.identity.authorities;
+  const [path, call] =
     'joinToken' in as
-      ? await post(api, '/v1/enrol', {
-          body: { joinToken: as.joinToken, request },
-          authorities: as.authorities,
-        })
-      : await post(api, '/v1/svid', {
-          body: { request },
-          authorities: as.identity.authorities,
-          svid: as.identity,
-        });
+      ? (['/v1/enrol', { body: { joinToken: as.joinToken, request } }] as const)
+      : (['/v1/svid', { body: { request }, svid: as.identity }] as const);
+  const text = await post(api, path, { ...call, authorities: known }).catch(async (error) => {
+    // This host may have been off while the authorities rotated. The connection failed before anything was sent.
+    if (!isDistrust(error) || api.factKeys.length === 0) throw error;
+    const { authorities } = await recoverTrustBundle(api);
+    return post(api, path, { ...call, authorities });
+  });
   const code = 'ERR_SDK_ANSWER_INVALID';
   const fetched = checkIdentity(parseUncheckedIdentity(text, code), {
     keyPem: pkcs8Pem(keys.privateKey),

@@ -10,6 +10,10 @@ export interface IdentityDocument {
   readonly chain: readonly Uint8Array[];
   readonly keyPem: string;
   readonly authorities: readonly Uint8Array[];
+  /** Of the bundle that the authorities are of, where that was told. */
+  readonly bundleSequence?: number;
+  /** SHA-256 (base64url) of authorities that are refused although the bundle leads to them. */
+  readonly refusedAuthorities?: readonly string[];
   readonly notAfterMs: number;
   readonly renewAfterMs: number;
 }
@@ -20,6 +24,8 @@ export interface UncheckedIdentity {
   /** DER in base64. */
   readonly chain: readonly string[];
   readonly authorities: readonly string[];
+  readonly bundleSequence?: number;
+  readonly refusedAuthorities?: readonly string[];
   readonly renewAfterMs: number;
 }
 
@@ -36,6 +42,7 @@ export function parseUncheckedIdentity(text: string, code: SdkErrorCode): Unchec
     throw new SdkError(code, 'could not read svid: found no json, expected an object', { cause });
   }
   const { spiffeId, chain, authorities, renewAfterMs } = value ?? {};
+  const { bundleSequence, refusedAuthorities = [] } = value ?? {};
   if (
     typeof spiffeId === 'string' &&
     isListOfText(chain) &&
@@ -43,7 +50,11 @@ export function parseUncheckedIdentity(text: string, code: SdkErrorCode): Unchec
     typeof renewAfterMs === 'number' &&
     Number.isFinite(renewAfterMs)
   ) {
-    return { spiffeId, chain, authorities, renewAfterMs };
+    return {
+      ...{ spiffeId, chain, authorities, renewAfterMs },
+      ...(Number.isSafeInteger(bundleSequence) && { bundleSequence: bundleSequence as number }),
+      ...(isListOfText(refusedAuthorities) && { refusedAuthorities }),
+    };
   }
   throw new SdkError(
     code,
@@ -93,6 +104,8 @@ export function checkIdentity(
       chain,
       keyPem,
       authorities,
+      ...(unchecked.bundleSequence !== undefined && { bundleSequence: unchecked.bundleSequence }),
+      ...(unchecked.refusedAuthorities && { refusedAuthorities: unchecked.refusedAuthorities }),
       notAfterMs: peer.notAfterMs,
       renewAfterMs: Math.min(unchecked.renewAfterMs, peer.notAfterMs),
     });

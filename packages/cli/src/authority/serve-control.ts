@@ -5,7 +5,7 @@ import {
   type RecordKeyStore,
   recordKeyRoutes,
 } from '@countersign/audit';
-import { controlRoutes, type Identity, nodeRoutes } from '@countersign/identity';
+import { bundleRoutes, controlRoutes, type Identity, nodeRoutes } from '@countersign/identity';
 import type { Clock } from '@countersign/model';
 import type { HostPort, RecordReader } from '@countersign/policy';
 import { type ServerTls, serverTlsOptions } from '@countersign/spiffe';
@@ -60,12 +60,9 @@ export interface ControlListenerOptions
  */
 export async function serveControl(options: ControlListenerOptions): Promise<ControlListener> {
   const { address, own, identity, collector, factLog, bundles, factSigner, now } = options;
-  const peer = controlPeers({
-    trustDomain: identity.trustAnchors.trustDomain,
-    authorities: () =>
-      identity.trustAnchors.x509Authorities.map((text) => Buffer.from(text, 'base64')),
-    now,
-  });
+  const { trustDomain } = identity.trustAnchors;
+  const peers = controlPeers({ trustDomain, identity, now });
+  const peer = peers.of;
   const tls: ServerTls = { svid: own.current, clientCertificates: 'request' };
   const app = Fastify({ https: serverTlsOptions(tls), forceCloseConnections: true });
   own.keepFresh(app.server as unknown as TlsServer, tls);
@@ -82,7 +79,15 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
     return identity.points().find(({ spiffeId }) => spiffeId === caller.spiffeId);
   };
 
-  await app.register(controlRoutes({ identity, peer: ({ raw }) => peer(raw.socket) }));
+  await app.register(controlRoutes({ identity, peer: ({ raw }) => peers.renewing(raw.socket) }));
+  await app.register(
+    bundleRoutes({
+      identity,
+      signer: factSigner,
+      isKnown: ({ raw }) => peers.renewing(raw.socket) !== undefined,
+      now,
+    }),
+  );
   await app.register(
     nodeRoutes({
       nodes: identity.nodes,

@@ -8,6 +8,13 @@ import {
 } from './admin.ts';
 import { authorityCommand } from './authority.ts';
 import {
+  caActivateCommand,
+  caPrepareCommand,
+  caRevokeCommand,
+  caShowCommand,
+  caTaintCommand,
+} from './ca.ts';
+import {
   cedarAuthorizeCommand,
   cedarCheckCommand,
   cedarExplainCommand,
@@ -66,6 +73,11 @@ export const commands: readonly Command[] = [
   identityListCommand,
   identityExplainCommand,
   identityRevokeCommand,
+  caShowCommand,
+  caPrepareCommand,
+  caActivateCommand,
+  caTaintCommand,
+  caRevokeCommand,
   eventsCommand,
   findCommand,
   recordPseudonymCommand,

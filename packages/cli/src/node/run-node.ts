@@ -79,6 +79,7 @@ export async function runNode(options: RunNodeOptions): Promise<RunningNode> {
       authorityUrl: controlUrl,
       authoritySpiffeId: authorityId,
       x509Authorities: trust.x509Authorities,
+      factKeys: trust.factKeys,
       trustDomain,
       folder: folder.nodeSvid,
       ...(options.joinToken !== undefined && { joinToken: options.joinToken }),

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '@countersign/model';
-import { encodeBundle, type JwtIssuer, parseSpiffeId } from '@countersign/spiffe';
+import { type JwtIssuer, parseSpiffeId } from '@countersign/spiffe';
 import type { FactLog } from '@countersign/state';
 import type { Recorder } from '../new-event.ts';
 import { type Refusal, refusal } from '../refusal.ts';
@@ -10,7 +10,7 @@ import type { ControlPeer, SvidGrant, Svids } from '../svids.ts';
 import { type Entry, entriesOf } from './entry.ts';
 
 /** SPIRE's: a token that cannot be taken back lives five minutes. */
-const JWT_SVID_SECONDS = 300;
+export const JWT_SVID_SECONDS = 300;
 
 /** What a node serves its workloads from. */
 export interface NodeState {
@@ -81,7 +81,7 @@ export class Nodes {
       });
       return refused;
     }
-    const { token, expiresAtMs } = await jwt.issueSvid({
+    const { token, expiresAtMs } = await jwt().issueSvid({
       spiffeId: parseSpiffeId(spiffeId),
       audiences,
       ttlSeconds: JWT_SVID_SECONDS,
@@ -111,6 +111,7 @@ export class Nodes {
     const { registry, revocations, standing } = this.#options;
     if (peer === undefined) return refusal('peer-missing', 'found no SVID');
     const { spiffeId, thumbprint } = peer;
+    if (peer.isTainted) return refusal('authority-tainted', `found ${thumbprint}`);
     if (registry.registration(spiffeId)?.isNode !== true) {
       return refusal('node-unknown', `found ${spiffeId}`);
     }
@@ -126,26 +127,12 @@ interface NodesOptions {
   readonly registry: Registry;
   readonly revocations: Revocations;
   readonly svids: Svids;
-  readonly jwt: JwtIssuer;
+  /** Who signs now. */
+  readonly jwt: () => JwtIssuer;
   readonly record: Recorder;
   readonly now: Clock;
   /** Why a subject gets nothing now: unregistered, disabled, revoked, expired. */
   readonly standing: (spiffeId: string) => Refusal | undefined;
   /** The bundle as it is published. */
   readonly bundle: () => string;
-}
-
-/** The bundle of one X.509 authority and one JWT authority. */
-export function bundleText(options: {
-  readonly trustDomain: string;
-  readonly authority: Uint8Array;
-  readonly jwt: JwtIssuer;
-}): string {
-  return encodeBundle({
-    trustDomain: options.trustDomain,
-    x509Authorities: [options.authority],
-    jwtAuthorities: [options.jwt.authority],
-    sequence: 1,
-    refreshHintSeconds: 300,
-  });
 }
