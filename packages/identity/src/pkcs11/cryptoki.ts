@@ -42,10 +42,14 @@ const FUNCTIONS = {
 } as const satisfies Readonly<Record<string, readonly [index: number, parameters: string]>>;
 
 const FUNCTION_COUNT = 68;
+const STACK_BYTES = 2 * 1024 * 1024;
 const C_TYPES = { u: 'unsigned long', b: 'uint8_t', p: 'void *' } as const;
 
 /** A module is initialised once a process, whoever uses it. */
 const loaded = new Map<string, Promise<Cryptoki>>();
+
+/** Never let go: koffi unloads a library that is garbage, whoever still has pointers into it. */
+const libraries: unknown[] = [];
 
 /**
  * Loads a PKCS#11 module, through `koffi`, which is an optional dependency.
@@ -70,11 +74,19 @@ async function load(path: string): Promise<Cryptoki> {
   const { default: koffi } = await import('koffi').catch((cause: Error) => {
     throw unusable(path, `no usable koffi: ${cause.message}`, 'the optional dependency', cause);
   });
+  try {
+    // Modules are written for the stack of a thread of C, not for the 128 KiB that koffi gives.
+    koffi.config({ async_stack_size: STACK_BYTES });
+  } catch {
+    // Somebody has called by koffi before: then it stays as it is.
+  }
   let list: unknown;
   try {
-    const getFunctionList = koffi
-      .load(path)
-      .func('unsigned long C_GetFunctionList(_Out_ void **list)');
+    // Node exports the functions of its own OpenSSL, and a module that was linked with another one would be bound to them: it
+    // would crash, or shut down ours. With `deep` it looks among its own first.
+    const library = koffi.load(path, { deep: true });
+    libraries.push(library);
+    const getFunctionList = library.func('unsigned long C_GetFunctionList(_Out_ void **list)');
     const out: unknown[] = [null];
     const value = Number(getFunctionList(out));
     if (value !== CKR.ok) throw unusable(path, returnValueText(value), 'its functions');

@@ -3,6 +3,7 @@
  * says: lines "<function> rv <number> <count>" (answer that, so many times) or "<function> sleep <milliseconds> <count>".
  * Built and loaded by the tests: what a real token does when it is pulled cannot be had of SoftHSM otherwise.
  */
+#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +55,7 @@ WRAP(43, C_Sign, (ul a, void *b, ul c, void *d, ul *e), (a, b, c, d, e))
 WRAP(59, C_GenerateKeyPair, (ul a, void *b, void *c, ul d, void *e, ul f, ul *g, ul *h), (a, b, c, d, e, f, g, h))
 
 ul C_GetFunctionList(void **list) {
-  void *library = dlopen(getenv("FAULTY_REAL"), RTLD_NOW);
+  void *library = dlopen(getenv("FAULTY_REAL"), RTLD_NOW | RTLD_DEEPBIND);
   if (!library) return 5;
   ul (*get)(list_t **) = (ul(*)(list_t **))dlsym(library, "C_GetFunctionList");
   ul rv = get(&real);

@@ -55,7 +55,7 @@ export async function startOpenBao() {
     clientFile: at('client.pem'),
     bao,
     json: async (...args: readonly string[]) =>
-      JSON.parse(await bao(...args, '-format=json')) as Record<string, never>,
+      JSON.parse(await bao(...args, '-format=json')) as Record<string, unknown>,
     unseal,
     stop: async () => {
       const closed = once(child, 'close');
