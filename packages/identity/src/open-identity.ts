@@ -91,6 +91,8 @@ export interface Identity {
     request: { readonly request: string },
     peer: ControlPeer | undefined,
   ): Promise<SvidGrant | Refusal>;
+  /** Whether an SVID of that thumbprint was issued to that subject, and is not over. */
+  wasIssued(svid: { readonly spiffeId: string; readonly thumbprint: string }): Promise<boolean>;
   /** An SVID for the authority's own listeners, for one hour whatever `svidTtlSeconds` says. */
   issueOwnSvid(publicKey: KeyObject, names?: HostNames): Promise<X509Svid>;
   /** Sessions that have not ended, the newest first, at most 10,000. */
@@ -111,6 +113,8 @@ export interface Identity {
     options: { readonly by: string },
   ): Promise<CredentialResult>;
   isRevoked(target: RevocationRequest['target'], value: string): boolean;
+  /** Stops to follow the upstream of the X.509 authorities. */
+  close(): void;
   /** Removes facts that have done their time; to be called now and then. */
   sweep(): Promise<void>;
 }
@@ -146,6 +150,8 @@ export interface IdentityOptions {
   readonly upstream?: UpstreamAuthority;
   /** The HSM in which the keys of the X.509 and JWT authorities are made; they lie in the database if not said. */
   readonly openToken?: OpenToken;
+  /** Told when news of the upstream's roots could not be had, or not be taken. */
+  readonly onUpstreamError?: (error: unknown) => void;
   readonly now: Clock;
   /** Writes to the authority's log; everything issued or refused goes there before the answer leaves. */
   readonly record: Recorder;
@@ -166,6 +172,7 @@ const ISSUER_KEY_MILLISECONDS = 400 * 86_400_000;
 export async function openIdentity(options: IdentityOptions): Promise<Identity> {
   const { database, factLog, keyring, now, record } = options;
   const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl, hostNamesOf } = options.options;
+  const { onUpstreamError = () => undefined } = options;
   checkOptions(options.options);
   await migrate(database, { room: 'identity', migrations });
   // What changes who is registered or revoked, and what is granted by it, runs one at a time.
@@ -179,6 +186,12 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     jwtSvidSeconds: JWT_SVID_SECONDS,
     upstream: options.upstream,
     keys: authorityKeys({ trustDomain: factLog.trustDomain, openToken: options.openToken }),
+  });
+  const unfollow = options.upstream?.followRoots?.({
+    onRoots: (x509Roots) => {
+      authorities.takeRoots(x509Roots).catch(onUpstreamError);
+    },
+    onError: onUpstreamError,
   });
   await publishKeys(options);
   const registry = new Registry(database, factLog);
@@ -210,6 +223,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     jwt: () => authorities.jwt(),
     standing: (spiffeId) => svids.standing(spiffeId),
     bundle: () => bundleText(authorities.bundle()),
+    refusedAuthorities: () => authorities.refused(),
   });
   const changed = new Set<() => void>();
   factLog.subscribe(() => {
@@ -236,6 +250,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       };
     },
     authorities,
+    close: () => unfollow?.(),
     rotate: () => authorities.rotate(),
     bundle: () => authorities.bundle(),
     taintedAuthorities: () => authorities.taintedX509(),
@@ -303,6 +318,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       }),
     enrol: (request) => svids.enrol(request),
     renew: (request, peer) => svids.renew(request, peer),
+    wasIssued: (svid) => svids.wasIssued(svid),
     issueOwnSvid: (publicKey, names = {}) => serial.run(() => svids.issueOwn(publicKey, names)),
     sessions: () => liveSessions(database, now()),
     revoke: (request) => serial.run(() => revocations.revoke(request)),

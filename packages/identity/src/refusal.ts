@@ -69,7 +69,12 @@ export const PUBLIC_ANSWERS: Readonly<
     'subject-expired': subject,
     'node-unknown': forbidden('this caller is no node'),
     'entry-missing': forbidden('this node attests no such workload'),
-    'authority-tainted': forbidden('this SVID is of an authority that is taken back'),
+    // No refusal of the caller: it renews, and comes again.
+    'authority-tainted': {
+      status: 503,
+      title: 'Service Unavailable',
+      detail: 'the authority of this SVID is taken back: renew it, and come again',
+    },
     'authority-state': {
       status: 409,
       title: 'Conflict',

@@ -128,11 +128,17 @@ export class Svids {
     });
   }
 
-  /**
-   * Whoever has the key of a tainted authority makes SVIDs that look like ours; which we made ourselves, we know. A thumbprint
-   * is of one certificate, and no key makes another with the same.
-   */
-  async #refuseForged({ spiffeId, thumbprint }: ControlPeer): Promise<Refusal | undefined> {
+  /** Whoever has the key of a tainted authority makes SVIDs that look like ours; which we made ourselves, we know. */
+  async #refuseForged(peer: ControlPeer): Promise<Refusal | undefined> {
+    if (await this.wasIssued(peer)) return undefined;
+    return refusal('certificate-revoked', `found ${peer.thumbprint}, which was never issued`);
+  }
+
+  /** A thumbprint is of one certificate: no key makes another with the same. */
+  async wasIssued({
+    spiffeId,
+    thumbprint,
+  }: Pick<ControlPeer, 'spiffeId' | 'thumbprint'>): Promise<boolean> {
     const known = await this.#options.database
       .tables<IdentityTables>()
       .selectFrom('svid')
@@ -141,8 +147,7 @@ export class Svids {
       .where('spiffe_id', '=', spiffeId)
       .where('not_after_ms', '>', this.#options.now())
       .executeTakeFirst();
-    if (known) return undefined;
-    return refusal('authority-tainted', `found ${thumbprint}, which was never issued`);
+    return known !== undefined;
   }
 
   /** An SVID for a workload that a node has attested; `refuse` says why it may not. */

@@ -23,6 +23,7 @@ import type { OwnSvid } from './own-svid.ts';
 import { type ReaderRoutesOptions, readerRoutes } from './reader-routes.ts';
 import { recordAccess } from './record-access.ts';
 import type { RecordQuestions } from './record-questions.ts';
+import { endTainted, taintedReaders } from './tainted-connections.ts';
 
 /** The listener of enforcement points and workloads. */
 export interface ControlListener {
@@ -96,6 +97,7 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
     }),
   );
   await app.register(collectorRoutes({ collector, peer: ({ raw }) => peer(raw.socket)?.spiffeId }));
+  const hearsOfTaint = taintedReaders({ peers, identity, now });
   const feedReader = (request: FastifyRequest): string | undefined => pointOf(request)?.spiffeId;
   await app.register(
     recordKeyRoutes({
@@ -117,7 +119,8 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
       factLog,
       bundles,
       factSigner,
-      authorize: (request) => feedReader(request) !== undefined,
+      authorize: async (request) =>
+        feedReader(request) !== undefined || (await hearsOfTaint(request.raw.socket)),
     }),
   );
   await app.register(
@@ -127,6 +130,8 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
       peer: ({ raw }) => peer(raw.socket),
     }),
   );
+  const ending = endTainted(app.server as unknown as TlsServer, { peers, identity });
+  app.addHook('onClose', async () => ending());
   try {
     await app.listen({ ...address });
   } catch (cause) {

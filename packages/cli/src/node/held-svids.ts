@@ -1,7 +1,12 @@
 import { generateKeyPair } from 'node:crypto';
 import { promisify } from 'node:util';
 import { svidRequest } from '@countersign/sdk';
-import { parseSpiffeId, type WorkloadX509Svid } from '@countersign/spiffe';
+import {
+  certificateThumbprint,
+  parseSpiffeId,
+  verifyX509Svid,
+  type WorkloadX509Svid,
+} from '@countersign/spiffe';
 import { type NodeAuthority, NodeRefusal } from './node-authority.ts';
 
 const generateKeys = promisify(generateKeyPair);
@@ -42,6 +47,27 @@ export class HeldSvids {
       this.#held.delete(spiffeId);
       clearTimeout(this.#timers.get(spiffeId));
       this.#timers.delete(spiffeId);
+    }
+  }
+
+  /** Lets go of those that the bundle does not vouch for: whoever asks next gets another. */
+  retainTrusted(authorities: readonly Uint8Array[], refused: readonly string[]): void {
+    const { trustDomain, now } = this.#options;
+    const bundles = new Map([[trustDomain, authorities]]);
+    const isTrusted = (chain: readonly Uint8Array[]): boolean => {
+      if (chain.slice(1).some((der) => refused.includes(certificateThumbprint(der)))) return false;
+      try {
+        verifyX509Svid(chain, { bundles, now });
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    for (const [spiffeId, { svid }] of this.#held) {
+      if (isTrusted(svid.chain)) continue;
+      this.#held.delete(spiffeId);
+      // Also where nobody asks: an open stream waits for it.
+      this.#schedule(spiffeId, 0, 0);
     }
   }
 

@@ -12,6 +12,8 @@ export interface ToldState {
   readonly entries: readonly Entry[];
   /** A SPIFFE JWK Set. */
   readonly bundle: string;
+  /** SHA-256 (base64url) of authorities that are refused although the bundle leads to them; absent of an older authority. */
+  readonly refusedAuthorities?: readonly string[];
 }
 
 /** An SVID as the authority grants it. */

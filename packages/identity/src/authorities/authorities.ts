@@ -473,7 +473,7 @@ export class Authorities implements AuthorityOperations {
       lifetimeSeconds: lifetimeSeconds[kind],
       next: this.#next(kind),
       ...(active && { activeUntilMs: endOf(active, lifetimeMs) }),
-      isOverdue: active === undefined || overdueAt(active, lifetimeMs) + lifetimeMs / 12 < now(),
+      isOverdue: active === undefined || overdueAt(active, lifetimeMs) < now(),
       ...(trouble && {
         trouble: {
           sinceMs: trouble.sinceMs,

@@ -10,8 +10,8 @@ export type RotationStep =
 const PREPARE = { part: 1 / 2, msMax: 30 * 86_400_000 } as const;
 /** SPIRE's: activated when a sixth is left, but no more than 7 days before. */
 const ACTIVATE = { part: 1 / 6, msMax: 7 * 86_400_000 } as const;
-/** A part of the life for which one that was prepared late waits, so that everybody has heard of it. */
-const SPREAD_PART = 1 / 12;
+/** One that was prepared late waits for so long, so that everybody has heard of it. */
+const SPREAD = { part: 1 / 12, msMax: 86_400_000 } as const;
 /** Clocks of two machines differ; what ended by ours may be good for another. */
 const SKEW_MS = 60_000;
 
@@ -38,9 +38,9 @@ export function endOf(slot: AuthoritySlot, lifetimeMs: number): number {
   return Math.min(slot.notAfterMs, (slot.activatedMs ?? slot.preparedMs) + lifetimeMs);
 }
 
-/** From when on the next one should have been there. */
+/** From when on it is late: half of the time is over in which the next one should have been activated. */
 export function overdueAt(slot: AuthoritySlot, lifetimeMs: number): number {
-  return endOf(slot, lifetimeMs) - leadOf(slot, lifetimeMs, ACTIVATE);
+  return endOf(slot, lifetimeMs) - leadOf(slot, lifetimeMs, ACTIVATE) / 2;
 }
 
 function turnStep(
@@ -57,11 +57,12 @@ function turnStep(
   const { id } = prepared;
   if (isOver) return { step: 'activate', id, atMs: nowMs };
   const spreadMs = Math.min(
-    prepared.preparedMs + lifeOf(prepared, lifetimeMs) * SPREAD_PART,
+    prepared.preparedMs + leadOf(prepared, lifetimeMs, SPREAD),
     // However late: one that has ended issues nothing.
     active.notAfterMs,
   );
-  return { step: 'activate', id, atMs: Math.max(overdueAt(active, lifetimeMs), spreadMs) };
+  const dueMs = endOf(active, lifetimeMs) - leadOf(active, lifetimeMs, ACTIVATE);
+  return { step: 'activate', id, atMs: Math.max(dueMs, spreadMs) };
 }
 
 function pruneStep(

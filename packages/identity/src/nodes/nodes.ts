@@ -20,6 +20,8 @@ export interface NodeState {
   readonly entries: readonly Entry[];
   /** The trust domain's bundle, a SPIFFE JWK Set. */
   readonly bundle: string;
+  /** SHA-256 (base64url) of authorities that are refused although the bundle leads to them. */
+  readonly refusedAuthorities: readonly string[];
 }
 
 /** A JWT-SVID for a workload. */
@@ -45,10 +47,11 @@ export class Nodes {
       ({ spiffeId }) => this.#options.standing(spiffeId) === undefined,
     );
     const bundle = this.#options.bundle();
+    const refusedAuthorities = this.#options.refusedAuthorities();
     const version = createHash('sha256')
-      .update(JSON.stringify([entries, bundle]))
+      .update(JSON.stringify([entries, bundle, refusedAuthorities]))
       .digest('base64url');
-    return { isGranted: true, version, entries, bundle };
+    return { isGranted: true, version, entries, bundle, refusedAuthorities };
   }
 
   /** An X.509-SVID for a workload of the node, for the key that signed the request. */
@@ -135,4 +138,5 @@ interface NodesOptions {
   readonly standing: (spiffeId: string) => Refusal | undefined;
   /** The bundle as it is published. */
   readonly bundle: () => string;
+  readonly refusedAuthorities: () => readonly string[];
 }
