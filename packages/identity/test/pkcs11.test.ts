@@ -4,8 +4,8 @@ import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { openPkcs11Token, type Pkcs11Token, type Pkcs11TokenOptions } from '@countersign/identity';
 import { createX509Authority, parseSpiffeId, verifyX509Svid } from '@countersign/spiffe';
+import { missingSoftHsm, newSoftHsm, PIN } from '@countersign/test-support/softhsm';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { missingSoftHsm, newSoftHsm, PIN } from './pkcs11/softhsm.ts';
 
 describe.skipIf(missingSoftHsm())('keys in a PKCS#11 token', () => {
   let hsm: ReturnType<typeof newSoftHsm>;

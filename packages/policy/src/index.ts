@@ -7,9 +7,11 @@ export type { PolicyTestQuestion, RunPolicyTest } from './check/policy-tests.ts'
 export { initRepository } from './init/init-repository.ts';
 export type {
   BankConfig,
+  CaConfig,
   ExportConfig,
   HostPort,
   ListenerConfig,
+  Pkcs11Config,
   PointConfig,
   Problem,
   RecordConfig,
@@ -17,7 +19,9 @@ export type {
   RecordRight,
   Repository,
   RouteConfig,
+  SecretConfig,
   ShardConfig,
+  UpstreamConfig,
 } from './repository.ts';
 export { RepositoryError, type RepositoryErrorCode } from './repository-error.ts';
 export { generateSchema } from './schema/generate-schema.ts';

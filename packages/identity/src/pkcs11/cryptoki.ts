@@ -1,8 +1,9 @@
 import { IdentityError } from '../identity-error.ts';
 import { CKF, CKR } from './constants.ts';
+import { hsmUnavailable } from './hsm-error.ts';
 import { returnValueText } from './return-values.ts';
 
-/** A PKCS#11 module that was loaded and initialised. Numbers are `CK_ULONG`, bytes are passed by pointer. */
+/** A PKCS#11 module that was loaded. Numbers are `CK_ULONG`, bytes are passed by pointer. */
 export interface Cryptoki {
   /** The file. */
   readonly path: string;
@@ -45,14 +46,14 @@ const FUNCTION_COUNT = 68;
 const STACK_BYTES = 2 * 1024 * 1024;
 const C_TYPES = { u: 'unsigned long', b: 'uint8_t', p: 'void *' } as const;
 
-/** A module is initialised once a process, whoever uses it. */
+/** A module is loaded once a process, whoever uses it. */
 const loaded = new Map<string, Promise<Cryptoki>>();
 
 /** Never let go: koffi unloads a library that is garbage, whoever still has pointers into it. */
 const libraries: unknown[] = [];
 
 /**
- * Loads a PKCS#11 module, through `koffi`, which is an optional dependency.
+ * Loads a PKCS#11 module, through `koffi`, which is an optional dependency; it is not started yet.
  *
  * @param path an absolute path; the dynamic loader searches nowhere
  * @throws {IdentityError} `ERR_IDENTITY_HSM`
@@ -122,11 +123,14 @@ async function load(path: string): Promise<Cryptoki> {
         });
       }),
   };
-  await initialize(cryptoki);
   return cryptoki;
 }
 
-/** Starts the module, or starts it again: some see a token that was put back only then. */
+/**
+ * Starts the module, or starts it again: some see a token that was put back only then.
+ *
+ * @throws {IdentityError} `ERR_IDENTITY_HSM_UNAVAILABLE`: a module whose HSM is behind a network may say so here
+ */
 export async function initialize(cryptoki: Cryptoki): Promise<void> {
   // CK_C_INITIALIZE_ARGS: four mutex functions (none: the system's), flags, reserved.
   const value = await cryptoki.call(
@@ -134,7 +138,7 @@ export async function initialize(cryptoki: Cryptoki): Promise<void> {
     BigUint64Array.of(0n, 0n, 0n, 0n, BigInt(CKF.osLockingOk), 0n),
   );
   if (value !== CKR.ok && value !== CKR.cryptokiAlreadyInitialized) {
-    throw unusable(cryptoki.path, returnValueText(value), 'it to start');
+    throw hsmUnavailable(`start pkcs#11 module '${cryptoki.path}'`, returnValueText(value));
   }
 }
 

@@ -1,7 +1,7 @@
 import { hash, type KeyObject, randomBytes, verify } from 'node:crypto';
 import { isAbsolute } from 'node:path';
 import { CKR } from './constants.ts';
-import { loadCryptoki } from './cryptoki.ts';
+import { initialize, loadCryptoki } from './cryptoki.ts';
 import { ecdsaSignatureDer } from './ecdsa-signature.ts';
 import { hsmError, ReturnValueError } from './hsm-error.ts';
 import { type Session, Sessions } from './sessions.ts';
@@ -88,6 +88,7 @@ export async function openPkcs11Token(options: Pkcs11TokenOptions): Promise<Pkcs
     throw hsmError(`open '${module}'`, `a timeout of ${timeoutMs} ms`, '100 to 60000');
   }
   const cryptoki = await loadCryptoki(module);
+  await initialize(cryptoki);
   const sessions = new Sessions({ cryptoki, token, sessionsMax, timeoutMs, ...(pin && { pin }) });
   try {
     let info = await sessions.use(`open a token of '${module}'`, async () => sessions.token);

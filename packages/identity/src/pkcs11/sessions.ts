@@ -293,12 +293,20 @@ export class Sessions {
     if (isByPad && (flags & CKF.protectedAuthenticationPath) === 0) {
       throw hsmError(what, 'no PIN', 'one, from a file or the environment');
     }
-    const bytes = isByPad ? null : Buffer.from(await pin(), 'utf8');
+    const bytes = isByPad ? null : Buffer.from(await this.#askPin(what, pin), 'utf8');
     const value = await cryptoki.call('C_Login', session, CKU_USER, bytes, bytes?.length ?? 0);
     bytes?.fill(0);
     // All sessions of a process share the login.
     if (value === CKR.ok || value === CKR.userAlreadyLoggedIn) return;
     throw new ReturnValueError('C_Login', value);
+  }
+
+  async #askPin(what: string, pin: () => Promise<string>): Promise<string> {
+    try {
+      return await pin();
+    } catch (cause) {
+      throw hsmUnavailable(what, (cause as Error).message, cause);
+    }
   }
 
   #refusal(what: string, error: ReturnValueError): IdentityError {

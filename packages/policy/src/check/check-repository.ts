@@ -4,11 +4,12 @@ import type { Clock, Surface } from '@countersign/model';
 import { readText } from '../document/read-text.ts';
 import { createReport } from '../document/report.ts';
 import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
-import type { BankConfig, ExportConfig, Problem, Repository } from '../repository.ts';
+import type { BankConfig, CaConfig, ExportConfig, Problem, Repository } from '../repository.ts';
 import { attributeTypes } from '../schema/attribute-types.ts';
 import { entityVocabulary } from '../schema/entity-vocabulary.ts';
 import { composeSchema } from '../schema/generate-schema.ts';
 import { checkAttributes } from './check-attributes.ts';
+import { checkCa } from './check-ca.ts';
 import { checkEntities } from './check-entities.ts';
 import { checkEntityTypes } from './check-entity-types.ts';
 import { checkExports } from './check-exports.ts';
@@ -64,6 +65,7 @@ export async function checkRepository(
   checkUpstreams(surfaces, report);
   const points = await checkPoints(config, { surfaces, ...known }, context);
   const exports = checkExports(config, known.names, context);
+  const ca = checkCa(config, context);
   checkMetrics(config, context);
   checkRetention(config, surfaces, report);
   // By name, so that the schema and with it the bundle's version do not depend on file names.
@@ -113,7 +115,7 @@ export async function checkRepository(
   checkWitnesses(config, context);
   const bank = report.hasErrors
     ? undefined
-    : bankConfig(config, { points, exports, record }, context.folder);
+    : bankConfig(config, { points, exports, record, ca }, context.folder);
   if (!bank) return { problems: report.problems() };
   const repository: Repository = {
     folder: context.folder,
@@ -156,11 +158,15 @@ function bankConfig(
     points,
     exports,
     record,
-  }: Pick<BankConfig, 'points' | 'record'> & { readonly exports: readonly ExportConfig[] },
+    ca,
+  }: Pick<BankConfig, 'points' | 'record'> & {
+    readonly exports: readonly ExportConfig[];
+    readonly ca: CaConfig | undefined;
+  },
   folder: string,
 ): BankConfig | undefined {
   const { authority, trustDomain } = config;
-  if (!authority) return undefined;
+  if (!authority || !ca) return undefined;
   const { passphraseFile, historyFile, metrics } = authority;
   return {
     trustDomain,
@@ -169,10 +175,7 @@ function bankConfig(
       issuer: authority.issuer,
       issuerUrl: authority.issuerUrl,
       svidTtlSeconds: authority.svidTtl,
-      ca: {
-        lifetimeSeconds: authority.ca.lifetime,
-        jwtLifetimeSeconds: authority.ca.jwtLifetime,
-      },
+      ca,
       accessTokenTtlSeconds: authority.accessTokenTtl,
       // Secrets and history live outside what is reviewed, so these two may be anywhere.
       ...(passphraseFile !== undefined && { passphraseFile: resolve(folder, passphraseFile) }),

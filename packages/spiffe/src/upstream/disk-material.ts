@@ -170,15 +170,20 @@ async function readKey(name: string, { keyFile, passphrase }: DiskFiles): Promis
   if (isEncrypted && passphrase === undefined) {
     throw upstreamRefused(name, `an encrypted key in '${keyFile}'`, 'its passphrase, too');
   }
+  let secret: string | undefined;
+  try {
+    secret = isEncrypted ? await passphrase?.() : undefined;
+  } catch (cause) {
+    throw upstreamUnavailable(name, (cause as Error).message, cause);
+  }
   let key: KeyObject;
   try {
     key = createPrivateKey({
       key: pem,
       format: 'pem',
-      ...(isEncrypted && passphrase && { passphrase: await passphrase() }),
+      ...(secret !== undefined && { passphrase: secret }),
     });
   } catch (cause) {
-    if (cause instanceof SpiffeError) throw cause;
     const found = isEncrypted
       ? `a key in '${keyFile}' that the passphrase does not open`
       : `no private key in '${keyFile}'`;

@@ -1,5 +1,5 @@
 import { SpiffeError } from '../spiffe-error.ts';
-import { upstreamRefused } from './upstream-error.ts';
+import { upstreamRefused, upstreamUnavailable } from './upstream-error.ts';
 import { callVault, type VaultAnswer, type VaultCall, type VaultEndpoint } from './vault-http.ts';
 
 /** How to log in. Secrets are asked for at each login and not kept. */
@@ -157,8 +157,7 @@ async function logIn(
     );
   switch (auth.kind) {
     case 'token': {
-      const value = (await auth.token()).trim();
-      if (value === '') throw upstreamRefused(name, 'an empty token', 'one');
+      const value = await secretOf(name, auth.token);
       const { body } = await callVault(endpoint, {
         method: 'GET',
         path: 'auth/token/lookup-self',
@@ -176,18 +175,29 @@ async function logIn(
     case 'appRole':
       return post(`auth/${auth.mount ?? 'approle'}/login`, {
         role_id: auth.roleId,
-        secret_id: (await auth.secretId()).trim(),
+        secret_id: await secretOf(name, auth.secretId),
       });
     case 'kubernetes':
       return post(`auth/${auth.mount ?? 'kubernetes'}/login`, {
         role: auth.role,
-        jwt: (await auth.jwt()).trim(),
+        jwt: await secretOf(name, auth.jwt),
       });
     case 'certificate':
       return post(`auth/${auth.mount ?? 'cert'}/login`, {
         ...(auth.role !== undefined && { name: auth.role }),
       });
   }
+}
+
+async function secretOf(name: string, read: () => Promise<string>): Promise<string> {
+  let secret: string;
+  try {
+    secret = (await read()).trim();
+  } catch (cause) {
+    throw upstreamUnavailable(name, (cause as Error).message, cause);
+  }
+  if (secret === '') throw upstreamRefused(name, 'an empty secret to log in with', 'one');
+  return secret;
 }
 
 function tokenOf(name: string, { body }: VaultAnswer, nowMs: number): Token {
