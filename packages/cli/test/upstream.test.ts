@@ -1,8 +1,9 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { EXIT } from '@countersign/cli';
 import { missingSoftHsm, newSoftHsm, PIN } from '@countersign/test-support/softhsm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -145,6 +146,25 @@ describe.skipIf(missingSoftHsm() || !hasOpenssl)(
       );
       renameSync(`${hsm.tokens}.pulled`, hsm.tokens);
       await bank.restartAuthority();
+    });
+
+    test('with another token in the place of a lost one, below the same root everybody goes on', async () => {
+      const workload = await bank.workload();
+      await expect(
+        bank.restartAuthority(async () => {
+          renameSync(hsm.tokens, `${hsm.tokens}.lost`);
+          mkdirSync(hsm.tokens);
+          hsm.initToken('bank');
+        }),
+      ).rejects.toThrow(
+        /could not use key 'countersign bank\.example x509 .*': found none in the token/,
+      );
+      const database = new DatabaseSync(join(bank.data, 'authority/state.db'));
+      database.exec('DELETE FROM authority');
+      database.close();
+      await bank.restartAuthority();
+      expect(await bank.call(workload)).toBe(200);
+      expect(await bank.call(await bank.workload())).toBe(200);
     });
 
     test('a restart with a wrong PIN is refused with words for the operator', async () => {
