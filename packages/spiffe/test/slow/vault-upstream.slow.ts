@@ -79,6 +79,7 @@ describe.skipIf(missing('OpenBao', BAO))('below the PKI of an OpenBao', () => {
           kind: 'TokenReview',
           status: {
             authenticated: true,
+            audiences: ['vault'],
             user: { username: 'system:serviceaccount:bank:countersign', uid: 'u1' },
           },
         }),
