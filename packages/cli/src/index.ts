@@ -23,6 +23,7 @@ export {
   UsageError,
 } from './command-line/command.ts';
 export { runCommandLine } from './command-line/run-command-line.ts';
+export type { CaStatus } from './commands/ca.ts';
 export { commands } from './commands/registry.ts';
 export { type DataFolder, dataFolder, type PointFolder } from './data-folder.ts';
 export { type Child, type ChildSpec, startChild } from './demo/child-process.ts';
@@ -30,6 +31,9 @@ export { type EventFinder, followEvents } from './demo/event-finder.ts';
 export { type RunningBank, type StartBankOptions, startExampleBank } from './demo/example-bank.ts';
 export { type ExampleBank, loadExampleBank } from './demo/load-example-bank.ts';
 export { tourEnvironment } from './demo/tour-environment.ts';
+export { drillId, POINT_ID as DRILL_POINT_ID } from './drill/drill-repository.ts';
+export { descriptorLimit } from './drill/file-descriptors.ts';
+export { type DrillBank, startDrillBank } from './drill/start-drill-bank.ts';
 export { type ReadPassphraseOptions, readPassphrase } from './passphrase.ts';
 export { followAuthority } from './point/follow-authority.ts';
 export { throttleRepeats } from './point/throttle-repeats.ts';

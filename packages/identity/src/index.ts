@@ -1,15 +1,19 @@
 export { adminRoutes } from './admin-routes.ts';
+export type { OpenToken } from './authorities/authority-keys.ts';
+export type {
+  AuthorityOperations,
+  AuthorityStatus,
+} from './authorities/authority-operations.ts';
+export { bundleOf, type TrustBundleFact } from './authorities/own-bundle.ts';
+export type { RotationTrouble } from './authorities/rotation-watch.ts';
+export { nextStep, type RotationStep } from './authorities/schedule.ts';
 export {
-  loadPeerCredentials,
-  type PeerCredentials,
-  type ReadPeerCredentials,
-} from './attestation/peer-credentials.ts';
-export {
-  type AttestedProcess,
-  createProcessAttestor,
-  type ProcessAttestor,
-} from './attestation/process-attestor.ts';
-export { isEntitled, missingOf, type Selectors } from './attestation/selectors.ts';
+  AUTHORITY_KINDS,
+  type AuthorityKind,
+  type AuthoritySlot,
+  type AuthorityState,
+} from './authorities/slot.ts';
+export { BUNDLE_TYPE, bundleRoutes } from './bundle-routes.ts';
 export { controlRoutes } from './control-routes.ts';
 export type { CredentialResult } from './credentials.ts';
 export { IdentityError, type IdentityErrorCode } from './identity-error.ts';
@@ -34,6 +38,14 @@ export {
 export type { OrganisationReport, OrganisationState } from './partners/organisations.ts';
 export type { Invite } from './passkeys/invites.ts';
 export type { Passkey } from './passkeys/passkey-rows.ts';
+export {
+  openPkcs11Token,
+  type Pkcs11Key,
+  type Pkcs11Token,
+  type Pkcs11TokenOptions,
+} from './pkcs11/open-token.ts';
+export type { KeyChoice, TokenKeyKind } from './pkcs11/token-keys.ts';
+export type { TokenChoice } from './pkcs11/token-slot.ts';
 export type { Refusal, RefusalCode } from './refusal.ts';
 export type { Registered } from './registered.ts';
 export type { Applied, Point, PointRegistration, RegisteredEntity } from './registry.ts';

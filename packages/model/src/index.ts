@@ -41,6 +41,7 @@ export {
   ACR_VALUES,
   type Acr,
   type Attestation,
+  type ClientAuthentication,
   type ClientRegistration,
   type Organisation,
   type PeopleClient,

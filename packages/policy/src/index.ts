@@ -7,11 +7,13 @@ export type { PolicyTestQuestion, RunPolicyTest } from './check/policy-tests.ts'
 export { initRepository } from './init/init-repository.ts';
 export type {
   BankConfig,
+  CaConfig,
   ClusterConfig,
   ExportConfig,
   HostPort,
   ListenerConfig,
   LoginConfig,
+  Pkcs11Config,
   PointConfig,
   Problem,
   RecordConfig,
@@ -19,10 +21,12 @@ export type {
   RecordRight,
   Repository,
   RouteConfig,
+  SecretConfig,
   ShardConfig,
   SignalReceiverConfig,
   SignalsConfig,
   SignalTransmitterConfig,
+  UpstreamConfig,
 } from './repository.ts';
 export { RepositoryError, type RepositoryErrorCode } from './repository-error.ts';
 export { generateSchema } from './schema/generate-schema.ts';

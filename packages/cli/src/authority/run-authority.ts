@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import {
   createMetrics,
   createSealer,
@@ -23,7 +23,6 @@ import {
 import { renameVerifierKey, verifierKey } from '@countersign/ledger';
 import { type Clock, compactId } from '@countersign/model';
 import { type BankConfig, checkRepository, type Repository } from '@countersign/policy';
-import { encodePem } from '@countersign/spiffe';
 import { openBundleStore, openDatabase, openFactLog } from '@countersign/state';
 import { policyTestRunner } from '../check/policy-tests.ts';
 import { problemText } from '../check/problem-text.ts';
@@ -42,6 +41,8 @@ import { collectLogs } from './collect-logs.ts';
 import { collectedLogs, shardsOf } from './collected-logs.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
 import { loginSettings } from './login-settings.ts';
+import { openHsm } from './open-hsm.ts';
+import { openUpstream, upstreamTrouble } from './open-upstream.ts';
 import { createRecorder, type Recorder } from './own-record.ts';
 import { openOwnSvid } from './own-svid.ts';
 import { hostNames, pointHostNames } from './point-registrations.ts';
@@ -53,6 +54,7 @@ import { startRetention } from './retention.ts';
 import { revealed } from './revealed.ts';
 import { openRiskLoop, type RiskLoop } from './risk-loop.ts';
 import { type RunningExports, runExports } from './run-exports.ts';
+import { runRotation } from './run-rotation.ts';
 import { serveControl } from './serve-control.ts';
 import { serveIssuer } from './serve-issuer.ts';
 import { serveOperator } from './serve-operator.ts';
@@ -192,7 +194,12 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
 
     const factLog = await openFactLog(database, { trustDomain, now });
     const bundles = await openBundleStore(database);
-    const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl } = config.authority;
+    const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl, ca } = config.authority;
+    const upstream =
+      ca.upstream && openUpstream(ca.upstream, { trustDomain, now, warn, env: options.env });
+    if (upstream) closers.add(() => upstream.close());
+    const hsm = ca.pkcs11 && (await openHsm(ca.pkcs11, { env: options.env }));
+    if (hsm) closers.add(() => hsm.close());
     const login = loginSettings(config, () => applied.config);
     const identity = await openIdentity({
       database,
@@ -200,10 +207,15 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       keyring,
       now,
       record: record as IdentityRecorder,
+      ...(upstream && { upstream }),
+      ...(hsm && { openToken: hsm.open }),
+      onUpstreamError: upstreamTrouble({ now, warn }),
       options: {
         svidTtlSeconds,
         accessTokenTtlSeconds,
         issuerUrl,
+        caLifetimeSeconds: ca.lifetimeSeconds,
+        jwtKeyLifetimeSeconds: ca.jwtLifetimeSeconds,
         hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied.config),
         ...(login && { login }),
         clusters: () => applied.config.authority.kubernetes ?? [],
@@ -268,19 +280,17 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
 
     const { control, issuer, signals: signalsConfig } = config.authority;
     const controlUrl = `https://${control.host}:${control.port}`;
-    const trust = { ...identity.trustAnchors, controlUrl };
-    await writeFile(folder.trustFile, `${JSON.stringify(trust, undefined, 2)}\n`);
-    // The same authorities for curl, openssl and whoever else reads no JSON.
-    await writeFile(
-      folder.trustPemFile,
-      encodePem(trust.x509Authorities.map((text) => Buffer.from(text, 'base64'))),
-    );
+    const rotation = await runRotation({
+      files: { json: folder.trustFile, pem: folder.trustPemFile },
+      ...{ identity, factLog, controlUrl, warn },
+    });
+    closers.add(() => rotation.close());
     const own = await openOwnSvid(identity, {
       names: hostNames([
         ...[control.host, issuer.host],
         ...(signalsConfig ? [signalsConfig.address.host] : []),
       ]),
-      warn,
+      ...{ now, warn },
     });
     closers.add(() => own.close());
     const logVerifierKey = verifierKey(origin, keyring.log.publicKey);

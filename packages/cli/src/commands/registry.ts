@@ -9,6 +9,13 @@ import {
 } from './admin.ts';
 import { authorityCommand } from './authority.ts';
 import {
+  caActivateCommand,
+  caPrepareCommand,
+  caRevokeCommand,
+  caShowCommand,
+  caTaintCommand,
+} from './ca.ts';
+import {
   cedarAuthorizeCommand,
   cedarCheckCommand,
   cedarExplainCommand,
@@ -24,6 +31,7 @@ import {
 } from './credential.ts';
 import { decideCommand } from './decide.ts';
 import { demoCommand } from './demo.ts';
+import { drillRotationCommand } from './drill.ts';
 import { exportOcsfCommand } from './export.ts';
 import { findCommand } from './find.ts';
 import { identityExplainCommand, identityListCommand, identityRevokeCommand } from './identity.ts';
@@ -76,6 +84,11 @@ export const commands: readonly Command[] = [
   partnerListCommand,
   partnerCutCommand,
   partnerRestoreCommand,
+  caShowCommand,
+  caPrepareCommand,
+  caActivateCommand,
+  caTaintCommand,
+  caRevokeCommand,
   signalsListCommand,
   signalsSetCommand,
   signalsVerifyCommand,
@@ -101,5 +114,6 @@ export const commands: readonly Command[] = [
   cedarFilterCommand,
   cedarWhoCommand,
   cedarVectorsCommand,
+  drillRotationCommand,
   demoCommand,
 ];

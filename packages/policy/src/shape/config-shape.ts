@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { caKeysShape, upstreamShape } from './ca-shape.ts';
 import { exportShape } from './export-shape.ts';
 import { clusterShape, joinsShape } from './join-shape.ts';
 import { loginShape } from './login-shape.ts';
@@ -82,6 +83,23 @@ const authority = z
       max: '24h',
       example: '1h',
     }).prefault('1h'),
+    ca: z
+      .strictObject({
+        lifetime: duration('how long one X.509 authority issues', {
+          min: '30s',
+          max: '8760h',
+          example: '24h',
+        }).prefault('24h'),
+        jwtLifetime: duration('how long one key signs JWT-SVIDs', {
+          min: '30s',
+          max: '8760h',
+          example: '24h',
+        }).prefault('24h'),
+        upstream: upstreamShape.optional(),
+        keys: caKeysShape.optional(),
+      })
+      .prefault({})
+      .meta({ description: 'the authorities that issue SVIDs, and how they rotate' }),
     accessTokenTtl: duration('the life of an access token', {
       min: '1s',
       max: '5m',

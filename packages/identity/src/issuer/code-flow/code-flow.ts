@@ -65,7 +65,7 @@ export function withCodeFlow(
     },
     ttl: {
       ...configuration.ttl,
-      AccessToken: (_ctx, _token, client) => rules.ttlSeconds(client.clientId),
+      AccessToken: (ctx, _token, client) => rules.ttlSeconds(ctx, client.clientId),
       AuthorizationCode: CODE_SECONDS,
       IdToken: 300,
       Interaction: INTERACTION_SECONDS,

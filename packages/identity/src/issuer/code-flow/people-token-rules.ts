@@ -18,20 +18,17 @@ export class PeopleTokenRules {
   readonly #logins: Logins;
   readonly #registry: Registry;
   readonly #rules: TokenRules;
-  readonly #ttlSeconds: (client: ClientRegistration) => number;
   readonly #now: () => number;
 
   constructor(options: {
     readonly logins: Logins;
     readonly registry: Registry;
     readonly rules: TokenRules;
-    readonly ttlSeconds: (client: ClientRegistration) => number;
     readonly now: () => number;
   }) {
     this.#logins = options.logins;
     this.#registry = options.registry;
     this.#rules = options.rules;
-    this.#ttlSeconds = options.ttlSeconds;
     this.#now = options.now;
   }
 
@@ -62,7 +59,7 @@ export class PeopleTokenRules {
       scope: client.scopes.join(' '),
       audience: indicator,
       accessTokenFormat: 'jwt',
-      accessTokenTTL: this.ttlSeconds(clientId),
+      accessTokenTTL: this.ttlSeconds(ctx, clientId),
       jwt: { sign: { alg: 'ES256' } },
     };
   }
@@ -71,8 +68,8 @@ export class PeopleTokenRules {
     return this.#registered(clientId).client.audiences;
   }
 
-  ttlSeconds(clientId: string): number {
-    return this.#ttlSeconds(this.#registered(clientId).client);
+  ttlSeconds(ctx: KoaContextWithOIDC, clientId: string): number {
+    return this.#rules.ttlSeconds(ctx, clientId);
   }
 
   /**
@@ -98,12 +95,12 @@ export class PeopleTokenRules {
       throw new errors.InvalidGrant('the session is over');
     }
     // INVARIANT: no token outlives its session, so a revocation that ends with it misses none.
-    if (session.endsAtMs < this.#now() + this.ttlSeconds(clientId) * 1000) {
+    if (session.endsAtMs < this.#now() + this.ttlSeconds(ctx, clientId) * 1000) {
       throw new errors.InvalidGrant('the session is about to end');
     }
     const unfit = this.#logins.refusalOf(session.subject);
     if (unfit !== undefined) throw new errors.AccessDenied(`the person: ${unfit}`);
-    if (!(await this.#logins.sessions.bind(grantId, thumbprint))) {
+    if (!(await this.#logins.sessions.bind(grantId, this.#rules.holderOf(clientId, thumbprint)))) {
       throw new errors.InvalidGrant('the grant is bound to another key');
     }
     await this.#logins.sessions.use(session);
