@@ -31,12 +31,6 @@ export interface PersonSession {
   readonly revokedReason?: string;
 }
 
-/** What an application was granted under a session. */
-export interface PersonGrant {
-  readonly session: PersonSession;
-  readonly clientId: string;
-}
-
 type Row = IdentityTables['person_session'];
 
 /** Sessions of people, as rows: those of several authorities over one database would be the same. */
