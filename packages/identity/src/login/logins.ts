@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '@countersign/model';
-import { subjectFromId } from '@countersign/model';
+import { compactId, subjectFromId } from '@countersign/model';
 import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server';
 import type { CredentialResult, Credentials } from '../credentials.ts';
 import type { Recorder } from '../new-event.ts';
@@ -282,7 +282,7 @@ export class Logins {
   ): Promise<{ readonly session: PersonSession; readonly cookie: string }> {
     const { ip, place, clientId } = request;
     const cookie = randomBytes(32).toString('base64url');
-    const id = randomBytes(16).toString('base64url');
+    const id = compactId();
     await this.#accepted(login, { session: id, ip, reason: 'passkey', place, clientId });
     const session = await this.sessions.start(
       {

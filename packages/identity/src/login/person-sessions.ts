@@ -1,4 +1,4 @@
-import { type Acr, type Clock, compactId } from '@countersign/model';
+import type { Acr, Clock } from '@countersign/model';
 import type { Database } from '@countersign/state';
 import type { IdentityTables } from '../tables.ts';
 
@@ -57,7 +57,7 @@ export class PersonSessions {
       /** SHA-256 of the cookie of the own page, base64url. */
       readonly cookieHash?: string;
     },
-    id = compactId(),
+    id: string,
   ): Promise<PersonSession> {
     const nowMs = this.#now();
     const endsAtMs = nowMs + session.ttlSeconds * 1000;
