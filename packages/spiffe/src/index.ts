@@ -24,9 +24,14 @@ export {
 export { type BundleSet, createBundleSet } from './bundle/bundle-set.ts';
 export { decodePem, encodePem } from './certificate/pem.ts';
 export { certificateThumbprint } from './certificate/thumbprint.ts';
+export { certificateUris } from './certificate/uris.ts';
 export { bundleEndpoint, bundleEndpointTlsOptions } from './federation/bundle-endpoint.ts';
 export { type BundleEndpoint, type BundleFetch, fetchBundle } from './federation/fetch-bundle.ts';
-export { type BundleFollowing, followBundle } from './federation/follow-bundle.ts';
+export {
+  type BundleFollowing,
+  followBundle,
+  refreshIntervalSeconds,
+} from './federation/follow-bundle.ts';
 export {
   createJwtIssuer,
   type JwtIssuer,
