@@ -2,6 +2,7 @@ import type {
   DecisionEvent,
   EntityUid,
   EventKind,
+  FederationPartner,
   Keep,
   Playbook,
   Registration,
@@ -28,6 +29,8 @@ export interface BankConfig {
     readonly witnessQuorum: number;
     /** Where events are exported to; absent when there is nowhere. */
     readonly exports?: readonly ExportConfig[];
+    /** Where the trust domain's bundle is served to partners; absent when nowhere. */
+    readonly bundleEndpoints?: readonly BundleEndpointConfig[];
     /** Where the authority's metrics are served; loopback. */
     readonly metrics?: HostPort;
   };
@@ -98,6 +101,19 @@ export interface ExportConfig {
   readonly omit: readonly string[];
 }
 
+/** One listener that serves the trust domain's bundle. */
+export type BundleEndpointConfig = {
+  readonly address: HostPort;
+  readonly path: string;
+} & (
+  | { readonly profile: 'https_spiffe' }
+  | {
+      readonly profile: 'https_web';
+      readonly certificateFile: string;
+      readonly keyFile: string;
+    }
+);
+
 /** An address to listen on. */
 export interface HostPort {
   readonly host: string;
@@ -153,6 +169,8 @@ export interface Repository {
     readonly parents: readonly EntityUid[];
   }[];
   readonly playbooks: readonly Playbook[];
+  /** The trust domains that it federates with. */
+  readonly federation: readonly FederationPartner[];
 }
 
 /** One thing that is wrong, so that its author can mend it without asking. */

@@ -78,6 +78,7 @@ function registrationOf(
   },
 ): Registration {
   const { owner, enabled, attributes, parents, expires, isNode, attest, svidTtl, hint } = written;
+  const { spiffeIds, federatesWith } = written;
   const [domain = ''] = /^spiffe:\/\/[^/]+\//.exec(resolved.id) ?? [];
   return {
     subject: subjectFromId(resolved.id),
@@ -86,6 +87,8 @@ function registrationOf(
     attributes,
     parents,
     certificates: resolved.certificates,
+    ...(spiffeIds.length > 0 && { spiffeIds }),
+    ...(federatesWith.length > 0 && { federatesWith: [...new Set(federatesWith)] }),
     ...(resolved.client && { client: resolved.client }),
     ...(expires !== undefined && { expiresMs: expires }),
     ...(isNode && { isNode }),

@@ -9,9 +9,12 @@ import { attributeTypes } from '../schema/attribute-types.ts';
 import { entityVocabulary } from '../schema/entity-vocabulary.ts';
 import { composeSchema } from '../schema/generate-schema.ts';
 import { checkAttributes } from './check-attributes.ts';
+import { bundleEndpointConfigs, checkBundleEndpoints } from './check-bundle-endpoints.ts';
 import { checkEntities } from './check-entities.ts';
 import { checkEntityTypes } from './check-entity-types.ts';
 import { checkExports } from './check-exports.ts';
+import { checkFederatedIds } from './check-federated-ids.ts';
+import { checkFederation } from './check-federation.ts';
 import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
 import { checkPlaybooks } from './check-playbooks.ts';
@@ -83,6 +86,15 @@ export async function checkRepository(
     },
     defaultTtlSeconds: config.authority?.accessTokenTtl ?? 300,
   });
+  const errorsBefore = report.errorCount;
+  const { trustDomain } = config;
+  const federation = await checkFederation(files.federation, { context, trustDomain });
+  const isFederationWhole = report.errorCount === errorsBefore;
+  checkFederatedIds(identities, {
+    ...{ trustDomain, report },
+    partners: isFederationWhole ? federation : undefined,
+  });
+  checkBundleEndpoints(config, context);
   // With identities missing, every reader that is one of them would be blamed for it.
   const isWhole = !report.hasErrors;
   const record = checkRecord(
@@ -124,6 +136,7 @@ export async function checkRepository(
     registrations: identities.map(({ value }) => value),
     entities: entities.map(({ value }) => value),
     playbooks,
+    federation,
   };
   if (runTest) await runPolicyTests(tests, { repository, runTest, context });
   return { ...(!report.hasErrors && { repository }), problems: report.problems() };
@@ -176,6 +189,7 @@ function bankConfig(
       ...witnessConfigs(authority),
       ...(exports.length > 0 && { exports }),
       ...(metrics !== undefined && { metrics }),
+      ...bundleEndpointConfigs(authority, folder),
     },
     points,
     record,

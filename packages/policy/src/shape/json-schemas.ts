@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { configShape } from './config-shape.ts';
 import { entitiesShape } from './entity-shape.ts';
+import { federationShape } from './federation-shape.ts';
 import { identitiesShape } from './identity-shape.ts';
 import { playbookShape } from './playbook-shape.ts';
 import { policyTestsShape } from './policy-test-shape.ts';
@@ -10,6 +11,7 @@ const SHAPES = {
   countersign: configShape,
   surface: surfaceShape,
   identities: identitiesShape,
+  federation: federationShape,
   entities: entitiesShape,
   playbook: playbookShape,
   'policy-tests': policyTestsShape,
