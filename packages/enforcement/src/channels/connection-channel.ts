@@ -1,4 +1,6 @@
+import type { FactView } from '@countersign/decision';
 import { type Fact, factKey } from '@countersign/model';
+import { subjectOfPeer } from '../authenticate/peer-subject.ts';
 import { checkSubject } from '../authenticate/standing.ts';
 import type { OpenConnection } from '../carrier/node-http/listener.ts';
 import type { PeerVerifier } from '../carrier/node-http/peer-verifier.ts';
@@ -20,6 +22,11 @@ export function openConnectionChannel(
   const known = peer.kind === 'svid' || peer.kind === 'partner' ? peer : undefined;
   const isObeying = () => context.routes(connection.listener).isEnforcing;
 
+  const subjectNow = (facts: FactView) =>
+    peer.kind === 'svid'
+      ? subjectOfPeer(peer.id, context.authentication.trustDomain, facts)
+      : known && facts.subjectOfCertificate(known.thumbprint);
+  const openedFor = subjectNow(context.point().facts);
   let verifiedBy = peer.kind === 'svid' ? bundleOf(peer.id, context) : undefined;
 
   const channel: Channel = {
@@ -33,8 +40,11 @@ export function openConnectionChannel(
       if (facts.revocation('certificate', known.thumbprint, nowMs)) {
         return { cause: 'revoked', detail: 'the certificate is revoked' };
       }
-      const subject =
-        known.kind === 'svid' ? known.id : facts.subjectOfCertificate(known.thumbprint);
+      const subject = subjectNow(facts);
+      // A SPIFFE ID that is registered for nobody, or for somebody else than before, has nothing to be connected for.
+      if (known.kind === 'svid' && (subject === undefined || subject !== openedFor)) {
+        return { cause: 'revoked', detail: `'${known.id}' is not registered for its subject` };
+      }
       const fault = subject && checkSubject(subject, 'peer-unregistered', facts, nowMs);
       if (fault) return { cause: 'revoked', detail: fault.detail };
       if (known.kind !== 'svid') return undefined;
