@@ -24,6 +24,7 @@ export function checkRegistrations(
   const subjects = new Set<string>();
   const clients = new Set<string>();
   const certificates = new Map<string, string>();
+  const foreign = new Map<string, string>();
   for (const registration of registrations) {
     const { id } = registration.subject;
     const { path } = inTrustDomain(id, trustDomain);
@@ -40,6 +41,12 @@ export function checkRegistrations(
       const other = certificates.get(thumbprint);
       if (other !== undefined) throw refused(id, `a certificate of '${other}'`, 'one of its own');
       certificates.set(thumbprint, id);
+    }
+    for (const spiffeId of registration.spiffeIds ?? []) {
+      checkForeign(registration, spiffeId, trustDomain);
+      const other = foreign.get(spiffeId);
+      if (other !== undefined) throw refused(id, `a SPIFFE ID of '${other}'`, 'ones of its own');
+      foreign.set(spiffeId, id);
     }
     if (registration.client === undefined) continue;
     if (clients.has(registration.client.id)) {
@@ -100,10 +107,32 @@ function checkClient(
   }
 }
 
+/** What another trust domain says of its workloads counts for a partner or workload, and never names one of ours. */
+function checkForeign({ subject }: Registration, spiffeId: string, trustDomain: string): void {
+  if (subject.kind !== 'partner' && subject.kind !== 'workload') {
+    throw refused(subject.id, `SPIFFE IDs of a ${subject.kind}`, 'them of a partner or workload');
+  }
+  const parsed = parseId(spiffeId);
+  if (parsed.trustDomain === trustDomain || parsed.path === '') {
+    throw refused(
+      subject.id,
+      `'${spiffeId.slice(0, 200)}' as a foreign SPIFFE ID`,
+      'one of another trust domain, with a path',
+    );
+  }
+}
+
 function inTrustDomain(id: string, trustDomain: string): { path: string } {
-  let parsed: ReturnType<typeof parseSpiffeId>;
+  const parsed = parseId(id);
+  if (parsed.trustDomain !== trustDomain || parsed.path === '') {
+    throw refused(id, 'a foreign or empty name', `spiffe://${trustDomain}/<path>`);
+  }
+  return parsed;
+}
+
+function parseId(id: string): ReturnType<typeof parseSpiffeId> {
   try {
-    parsed = parseSpiffeId(id);
+    return parseSpiffeId(id);
   } catch (cause) {
     throw new IdentityError(
       'ERR_IDENTITY_REGISTRATION',
@@ -111,10 +140,6 @@ function inTrustDomain(id: string, trustDomain: string): { path: string } {
       { cause },
     );
   }
-  if (parsed.trustDomain !== trustDomain || parsed.path === '') {
-    throw refused(id, 'a foreign or empty name', `spiffe://${trustDomain}/<path>`);
-  }
-  return parsed;
 }
 
 function refused(what: string, found: string, expected: string): IdentityError {

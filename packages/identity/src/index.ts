@@ -12,6 +12,12 @@ export {
 export { isEntitled, missingOf, type Selectors } from './attestation/selectors.ts';
 export { controlRoutes } from './control-routes.ts';
 export type { CredentialResult } from './credentials.ts';
+export { Federation, type FederationOptions } from './federation/federation.ts';
+export type {
+  PartnerStanding,
+  PartnerStatus,
+  PartnerTrouble,
+} from './federation/partner-standing.ts';
 export { IdentityError, type IdentityErrorCode } from './identity-error.ts';
 export type { Issuer } from './issuer/issuer.ts';
 export { issuerAdapter } from './issuer/issuer-adapter.ts';

@@ -43,6 +43,8 @@ export interface Identity {
   /** What points and workloads are given beforehand. */
   readonly trustAnchors: TrustAnchors;
   readonly issuer: Issuer;
+  /** The trust domain's bundle as it is published: a SPIFFE JWK Set. */
+  readonly bundle: () => string;
   /** What hosts ask for that attest workloads. */
   readonly nodes: Nodes;
   /** What the bank registered of a subject; nothing of points and of the authority itself. */
@@ -214,6 +216,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       policyKeys: [keyring.policy.publicJwk],
     },
     issuer,
+    bundle: () => bundle,
     nodes,
     registration: (spiffeId) => registry.registration(spiffeId),
     registrations: () =>
@@ -237,8 +240,8 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
         for (const listener of changed) listener();
         // One event each: evidence of a request shows with it whose key signed.
         for (const change of certificateChanges(before, certificatesOf(factLog.all()))) {
-          const { action, subject: target, thumbprint } = change;
-          await record({ kind: 'administration', action, by, target, detail: { thumbprint } });
+          const { action, subject: target, detail } = change;
+          await record({ kind: 'administration', action, by, target, detail });
         }
         await record({
           kind: 'administration',

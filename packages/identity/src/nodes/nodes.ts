@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '@countersign/model';
 import { encodeBundle, type JwtIssuer, parseSpiffeId } from '@countersign/spiffe';
 import type { FactLog } from '@countersign/state';
+import { federatedBundles } from '../federation/bundle-fact.ts';
 import type { Recorder } from '../new-event.ts';
 import { type Refusal, refusal } from '../refusal.ts';
 import type { Registry } from '../registry.ts';
@@ -20,6 +21,8 @@ export interface NodeState {
   readonly entries: readonly Entry[];
   /** The trust domain's bundle, a SPIFFE JWK Set. */
   readonly bundle: string;
+  /** By trust domain: bundles in force of those that its workloads federate with. */
+  readonly federated: Readonly<Record<string, string>>;
 }
 
 /** A JWT-SVID for a workload. */
@@ -45,10 +48,14 @@ export class Nodes {
       ({ spiffeId }) => this.#options.standing(spiffeId) === undefined,
     );
     const bundle = this.#options.bundle();
+    const federated = federatedBundles(
+      entries.flatMap(({ federatesWith = [] }) => federatesWith),
+      this.#options.factLog,
+    );
     const version = createHash('sha256')
-      .update(JSON.stringify([entries, bundle]))
+      .update(JSON.stringify([entries, bundle, federated]))
       .digest('base64url');
-    return { isGranted: true, version, entries, bundle };
+    return { isGranted: true, version, entries, bundle, federated };
   }
 
   /** An X.509-SVID for a workload of the node, for the key that signed the request. */

@@ -1,0 +1,71 @@
+import { isDeepStrictEqual } from 'node:util';
+import { type Fact, factKey } from '@countersign/model';
+import { type Bundle, encodeBundle, parseJwtBundle } from '@countersign/spiffe';
+import type { FactEdit, FactLog } from '@countersign/state';
+
+type BundleFact = Extract<Fact, { kind: 'trust-bundle' }>;
+
+/** A partner's bundle as enforcement points and nodes get it. */
+function bundleFact(bundle: Bundle): BundleFact {
+  const { trustDomain, x509Authorities, jwtAuthorities, sequence, refreshHintSeconds } = bundle;
+  const { keys } = JSON.parse(encodeBundle({ ...bundle, x509Authorities: [] })) as {
+    keys: NonNullable<BundleFact['jwtAuthorities']>;
+  };
+  return {
+    kind: 'trust-bundle',
+    trustDomain,
+    x509Authorities: x509Authorities.map((der) => Buffer.from(der).toString('base64')),
+    ...(jwtAuthorities.length > 0 && { jwtAuthorities: keys }),
+    ...(sequence > 0 && { sequence }),
+    ...(refreshHintSeconds > 0 && { refreshHintSeconds }),
+  };
+}
+
+/** What to put and remove so that the facts hold our own bundle and these, and no other. */
+export function bundleEdit(
+  bundles: readonly Bundle[],
+  factLog: Pick<FactLog, 'get' | 'all' | 'trustDomain'>,
+): Required<FactEdit> {
+  const wanted = new Map(bundles.map((bundle) => [bundle.trustDomain, plain(bundleFact(bundle))]));
+  const puts = [...wanted.values()].filter(
+    (fact) => !isDeepStrictEqual(factLog.get(factKey(fact)), fact),
+  );
+  const removes = factLog
+    .all()
+    .filter((fact) => fact.kind === 'trust-bundle')
+    .filter(({ trustDomain }) => trustDomain !== factLog.trustDomain && !wanted.has(trustDomain))
+    .map(factKey);
+  return { puts, removes };
+}
+
+/** As JSON will say it, so that it compares with what was kept. */
+function plain(fact: BundleFact): BundleFact {
+  return JSON.parse(JSON.stringify(fact)) as BundleFact;
+}
+
+/** The bundle that a fact says, as a SPIFFE JWK Set. */
+function bundleText(fact: BundleFact): string {
+  const { trustDomain, x509Authorities, jwtAuthorities = [], sequence = 0 } = fact;
+  return encodeBundle({
+    trustDomain,
+    x509Authorities: x509Authorities.map((text) => Buffer.from(text, 'base64')),
+    jwtAuthorities: parseJwtBundle(JSON.stringify({ keys: jwtAuthorities })),
+    sequence,
+    refreshHintSeconds: fact.refreshHintSeconds ?? 0,
+  });
+}
+
+/** The bundles in force of these trust domains, by name; those without one are left out, and so is our own. */
+export function federatedBundles(
+  trustDomains: readonly string[],
+  factLog: Pick<FactLog, 'get' | 'trustDomain'>,
+): Readonly<Record<string, string>> {
+  const found = [...new Set(trustDomains)]
+    .sort()
+    .filter((trustDomain) => trustDomain !== factLog.trustDomain)
+    .flatMap((trustDomain) => {
+      const fact = factLog.get(`trust-bundle ${trustDomain}`);
+      return fact?.kind === 'trust-bundle' ? [[trustDomain, bundleText(fact)] as const] : [];
+    });
+  return Object.fromEntries(found);
+}
