@@ -30,6 +30,11 @@ export { type EventFinder, followEvents } from './demo/event-finder.ts';
 export { type RunningBank, type StartBankOptions, startExampleBank } from './demo/example-bank.ts';
 export { type ExampleBank, loadExampleBank } from './demo/load-example-bank.ts';
 export { tourEnvironment } from './demo/tour-environment.ts';
+export {
+  type BundleEndpointOptions,
+  type RunningBundleEndpoint,
+  serveBundleEndpoint,
+} from './federation/serve-bundle-endpoint.ts';
 export { type ReadPassphraseOptions, readPassphrase } from './passphrase.ts';
 export { followAuthority } from './point/follow-authority.ts';
 export { throttleRepeats } from './point/throttle-repeats.ts';

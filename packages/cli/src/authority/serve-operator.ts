@@ -2,6 +2,7 @@ import { chmod, rm } from 'node:fs/promises';
 import { tileRoutes } from '@countersign/audit';
 import { adminRoutes } from '@countersign/identity';
 import Fastify from 'fastify';
+import { federationRoutes } from '../federation/federation-routes.ts';
 import { type OperatorRoutesOptions, operatorRoutes } from './operator-routes.ts';
 import { type PrivacyRoutesOptions, privacyRoutes } from './privacy-routes.ts';
 import { publishedLog } from './published-log.ts';
@@ -20,7 +21,7 @@ export async function serveOperator(
       readonly publishedFolder: string;
       readonly questions: RecordQuestions;
       readonly retention: Retention;
-    },
+    } & Omit<Parameters<typeof federationRoutes>[0], 'identity' | 'by'>,
 ): Promise<{ close(): Promise<void> }> {
   const app = Fastify({ forceCloseConnections: true });
   await app.register(adminRoutes({ identity: options.identity, by: options.by }));
@@ -40,6 +41,7 @@ export async function serveOperator(
   const operator = { by: options.by, mayStill: async () => true, mayResolve: async () => true };
   await app.register(recordRoutes({ ...options, reader: () => operator }));
   await app.register(retentionRoutes(options));
+  await app.register(federationRoutes(options));
   await rm(path, { force: true });
   // The mode is the authentication: it must be right from the first moment.
   const before = process.umask(0o177);

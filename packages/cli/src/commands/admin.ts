@@ -11,6 +11,8 @@ import { CommandError, EXIT, UsageError } from '../command-line/command.ts';
 import { nearest } from '../command-line/nearest.ts';
 import { wholeNumber } from '../command-line/words.ts';
 import { dataFolder } from '../data-folder.ts';
+import type { FederationStatus } from '../federation/federation-routes.ts';
+import { federationLines, isFederationWell } from '../federation/federation-text.ts';
 import { printable } from '../record/printable.ts';
 import { dataOf, print, shared } from './options.ts';
 
@@ -31,7 +33,7 @@ export const statusCommand: Command = {
   name: 'status',
   summary: 'tell how a running authority and its points are',
   description:
-    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export, the index of `find` and the published logs are. Exit code 1 when a point is away, its log is\nnot being collected, or one of these fails.',
+    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export, the index of `find` and the published logs are, and how the bundle of each federated trust domain stands.\nExit code 1 when a point is away, its log is not being collected, one of these fails, or a bundle is not fresh.',
   options: { data: shared.data, json: shared.json },
   async run(args, io) {
     const status = await authorityOf(args, io).call<AuthorityStatus>('GET', '/v1/status');
@@ -55,13 +57,15 @@ export const statusCommand: Command = {
         ...points,
         ...(status.exports.length > 0 ? ['exports'] : []),
         ...status.exports.map(exportLine),
+        ...federationLines(status.federation),
       ].join('\n'),
     );
     const isAnyAway = status.points.some(({ connected }) => !connected);
     const isAnyFailing = status.exports.some(({ trouble }) => trouble !== undefined);
     const isAnyRefused = status.points.some(({ refused }) => refused !== undefined);
     const isAnyBehind = [...status.index, ...status.published].some(({ trouble }) => trouble);
-    return isAnyAway || isAnyFailing || isAnyRefused || isAnyBehind ? EXIT.negative : EXIT.ok;
+    const isBad = isAnyAway || isAnyFailing || isAnyRefused || isAnyBehind;
+    return isBad || !isFederationWell(status.federation) ? EXIT.negative : EXIT.ok;
   },
 };
 
@@ -149,6 +153,7 @@ export interface AuthorityStatus {
   readonly index: readonly IndexLag[];
   /** Empty where logs are not published. */
   readonly published: readonly PublishStatus[];
+  readonly federation: FederationStatus;
 }
 
 /** `countersign apply` */

@@ -24,6 +24,12 @@ import {
 import { decideCommand } from './decide.ts';
 import { demoCommand } from './demo.ts';
 import { exportOcsfCommand } from './export.ts';
+import {
+  federationBundleCommand,
+  federationListCommand,
+  federationRefreshCommand,
+  federationShowCommand,
+} from './federation.ts';
 import { findCommand } from './find.ts';
 import { identityExplainCommand, identityListCommand, identityRevokeCommand } from './identity.ts';
 import { initCommand } from './init.ts';
@@ -66,6 +72,10 @@ export const commands: readonly Command[] = [
   identityListCommand,
   identityExplainCommand,
   identityRevokeCommand,
+  federationListCommand,
+  federationShowCommand,
+  federationRefreshCommand,
+  federationBundleCommand,
   eventsCommand,
   findCommand,
   recordPseudonymCommand,

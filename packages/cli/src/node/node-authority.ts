@@ -12,6 +12,8 @@ export interface ToldState {
   readonly entries: readonly Entry[];
   /** A SPIFFE JWK Set. */
   readonly bundle: string;
+  /** By trust domain: those that workloads of the node federate with; absent from an authority that knows none. */
+  readonly federated?: Readonly<Record<string, string>>;
 }
 
 /** An SVID as the authority grants it. */

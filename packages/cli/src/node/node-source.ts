@@ -42,7 +42,13 @@ export function createNodeSource(options: {
 }): NodeSource {
   const { authority, held, trustDomain, now } = options;
   const listeners = new Set<() => void>();
-  let told: { readonly entries: readonly Entry[]; readonly bundle: Bundle } | undefined;
+  let told:
+    | {
+        readonly entries: readonly Entry[];
+        readonly bundle: Bundle;
+        readonly federated: ReadonlyMap<string, Bundle>;
+      }
+    | undefined;
   const changed = (): void => {
     for (const listener of listeners) listener();
   };
@@ -88,14 +94,24 @@ export function createNodeSource(options: {
     },
     async bundles(caller) {
       const entries = await entriesOf(caller);
-      return entries.length === 0 || !told ? undefined : { own: told.bundle, federated: [] };
+      if (entries.length === 0 || !told) return undefined;
+      const wanted = new Set(entries.flatMap(({ federatesWith = [] }) => federatesWith));
+      const { federated } = told;
+      return {
+        own: told.bundle,
+        federated: [...wanted].sort().flatMap((name) => federated.get(name) ?? []),
+      };
     },
     onChange(_caller, listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
-    take({ entries, bundle }) {
-      told = { entries, bundle: parseBundle(bundle, { trustDomain }) };
+    take({ entries, bundle, federated = {} }) {
+      told = {
+        entries,
+        bundle: parseBundle(bundle, { trustDomain }),
+        federated: bundlesByName(federated, trustDomain),
+      };
       held().retain(new Set(entries.map(({ spiffeId }) => spiffeId)));
       changed();
     },
@@ -108,6 +124,18 @@ export function createNodeSource(options: {
     changed,
     entries: () => told?.entries ?? [],
   };
+}
+
+/** Each apart, under the name that the authority gives it; none of them is ever ours. */
+function bundlesByName(
+  federated: Readonly<Record<string, string>>,
+  own: string,
+): ReadonlyMap<string, Bundle> {
+  return new Map(
+    Object.entries(federated)
+      .filter(([name]) => name !== own)
+      .map(([name, text]) => [name, parseBundle(text, { trustDomain: name })]),
+  );
 }
 
 /** What the authority refuses, the workload does not have; what it does not answer may come yet. */
