@@ -37,5 +37,28 @@ export type { Registered } from './registered.ts';
 export type { Applied, Point, PointRegistration, RegisteredEntity } from './registry.ts';
 export type { Revocable, RevocationRequest, RevocationResult } from './revocations.ts';
 export type { ClientSession } from './sessions.ts';
+export type { Bearer, BearerCall, SignalScope } from './signals/bearer.ts';
+export { EVENT_TYPES, type EventTypeName } from './signals/event-types.ts';
+export { namedSubject, type SubjectNames } from './signals/named-subject.ts';
+export {
+  openSignals,
+  type PollSource,
+  type Signals,
+  type SignalsOptions,
+  type SourceReport,
+  type StreamReport,
+} from './signals/open-signals.ts';
+export type { DeliveryAnswer, PostToken } from './signals/push-deliverer.ts';
+export type { SignalRight, SignalTransmitter } from './signals/receive.ts';
+export type { PushSource } from './signals/receiver-routes.ts';
+export type { SignalSigner } from './signals/security-event-token.ts';
+export { signalActions } from './signals/signal-actions.ts';
+export { openSignalKey, signalSigner } from './signals/signal-key.ts';
+export { type GetJson, transmitterKeys } from './signals/signal-keys.ts';
+export type { SignalLog, SignalSource } from './signals/signal-pump.ts';
+export type { Stream, StreamStatus } from './signals/stream.ts';
+export { STREAM_STATUSES } from './signals/stream.ts';
+export type { SubjectIdentifier } from './signals/subject-identifier.ts';
+export type { SignalReceiver } from './signals/transmitter-routes.ts';
 export type { PointKeys } from './svid-request.ts';
 export type { ControlPeer, HostNames, SvidGrant } from './svids.ts';

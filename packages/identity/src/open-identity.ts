@@ -33,6 +33,7 @@ import {
 } from './revocations.ts';
 import { Serial } from './serial.ts';
 import { type ClientSession, liveSessions } from './sessions.ts';
+import { type Bearer, type BearerCall, checkBearer, type SignalScope } from './signals/bearer.ts';
 import { type ControlPeer, type HostNames, type SvidGrant, Svids } from './svids.ts';
 import { type IdentityTables, migrations } from './tables.ts';
 
@@ -105,6 +106,11 @@ export interface Identity {
     options: { readonly by: string },
   ): Promise<CredentialResult>;
   isRevoked(target: RevocationRequest['target'], value: string): boolean;
+  /** Who calls a resource of the authority itself with an access token of ours. */
+  bearer(
+    call: BearerCall,
+    options: { readonly audience: string; readonly scope: SignalScope },
+  ): Promise<Bearer>;
   /** Removes facts that have done their time; to be called now and then. */
   sweep(): Promise<void>;
 }
@@ -289,6 +295,8 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     withdrawCredential: (credentialId, { by }) =>
       serial.run(() => credentials.withdraw(credentialId, by)),
     isRevoked: (target, value) => revocations.covers(target, value),
+    bearer: (call, asked) =>
+      checkBearer(call, { ...asked, issuerUrl, keyring, registry, revocations, now }),
     sweep: () =>
       serial.run(async () => {
         const removes = revocations.expired();

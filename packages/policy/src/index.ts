@@ -19,6 +19,9 @@ export type {
   Repository,
   RouteConfig,
   ShardConfig,
+  SignalReceiverConfig,
+  SignalsConfig,
+  SignalTransmitterConfig,
 } from './repository.ts';
 export { RepositoryError, type RepositoryErrorCode } from './repository-error.ts';
 export { generateSchema } from './schema/generate-schema.ts';

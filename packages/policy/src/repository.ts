@@ -31,11 +31,54 @@ export interface BankConfig {
     readonly exports?: readonly ExportConfig[];
     /** Where the trust domain's bundle is served to partners; absent when nowhere. */
     readonly bundleEndpoints?: readonly BundleEndpointConfig[];
+    /** Signals in and out; absent when there are none. */
+    readonly signals?: SignalsConfig;
     /** Where the authority's metrics are served; loopback. */
     readonly metrics?: HostPort;
   };
   readonly points: readonly PointConfig[];
   readonly record: RecordConfig;
+}
+
+/** Shared signals: where they are served, who is told, who is listened to. */
+export interface SignalsConfig {
+  readonly address: HostPort;
+  /** An https origin. */
+  readonly url: string;
+  readonly certificateFile?: string;
+  readonly keyFile?: string;
+  readonly receivers: readonly SignalReceiverConfig[];
+  readonly transmitters: readonly SignalTransmitterConfig[];
+}
+
+/** Who is told of changes of trust. */
+export interface SignalReceiverConfig {
+  /** OAuth client id. */
+  readonly client: string;
+  readonly audience: string;
+  /** Endpoints, or what they begin with. */
+  readonly pushTo: readonly string[];
+  readonly caFile?: string;
+}
+
+/** Who tells of changes of trust; polled when it has a `pollUrl`, and otherwise pushing. */
+export interface SignalTransmitterConfig {
+  readonly name: string;
+  readonly owner: string;
+  readonly issuer: string;
+  readonly audience: string;
+  readonly jwksUrl: string;
+  readonly authorizationHash?: string;
+  readonly pollUrl?: string;
+  readonly tokenFile?: string;
+  readonly caFile?: string;
+  readonly subjects: {
+    readonly trustDomain: string;
+    readonly kind: 'human' | 'customer';
+    readonly issuer: string;
+    readonly emailDomain?: string;
+  };
+  readonly may: readonly ('end-sessions' | 'disable')[];
 }
 
 /** What points need to know of the record. */

@@ -3,6 +3,8 @@ import { tileRoutes } from '@countersign/audit';
 import { adminRoutes } from '@countersign/identity';
 import Fastify from 'fastify';
 import { federationRoutes } from '../federation/federation-routes.ts';
+import type { RunningSignals } from '../signals/run-signals.ts';
+import { signalOperatorRoutes } from '../signals/signal-operator-routes.ts';
 import { type OperatorRoutesOptions, operatorRoutes } from './operator-routes.ts';
 import { type PrivacyRoutesOptions, privacyRoutes } from './privacy-routes.ts';
 import { publishedLog } from './published-log.ts';
@@ -21,6 +23,8 @@ export async function serveOperator(
       readonly publishedFolder: string;
       readonly questions: RecordQuestions;
       readonly retention: Retention;
+      /** Absent where none are configured. */
+      readonly signals: RunningSignals | undefined;
     } & Omit<Parameters<typeof federationRoutes>[0], 'identity' | 'by'>,
 ): Promise<{ close(): Promise<void> }> {
   const app = Fastify({ forceCloseConnections: true });
@@ -42,6 +46,7 @@ export async function serveOperator(
   await app.register(recordRoutes({ ...options, reader: () => operator }));
   await app.register(retentionRoutes(options));
   await app.register(federationRoutes(options));
+  await app.register(signalOperatorRoutes(options));
   await rm(path, { force: true });
   // The mode is the authentication: it must be right from the first moment.
   const before = process.umask(0o177);

@@ -47,6 +47,7 @@ import {
   recordHoldListCommand,
   recordRetentionCommand,
 } from './retention.ts';
+import { signalsListCommand, signalsSetCommand, signalsVerifyCommand } from './signals.ts';
 import { startCommand } from './start.ts';
 import { witnessCommand, witnessInitCommand } from './witness.ts';
 
@@ -76,6 +77,9 @@ export const commands: readonly Command[] = [
   federationShowCommand,
   federationRefreshCommand,
   federationBundleCommand,
+  signalsListCommand,
+  signalsSetCommand,
+  signalsVerifyCommand,
   eventsCommand,
   findCommand,
   recordPseudonymCommand,

@@ -4,7 +4,13 @@ import type { Clock, Surface } from '@countersign/model';
 import { readText } from '../document/read-text.ts';
 import { createReport } from '../document/report.ts';
 import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
-import type { BankConfig, ExportConfig, Problem, Repository } from '../repository.ts';
+import type {
+  BankConfig,
+  ExportConfig,
+  Problem,
+  Repository,
+  SignalsConfig,
+} from '../repository.ts';
 import { attributeTypes } from '../schema/attribute-types.ts';
 import { entityVocabulary } from '../schema/entity-vocabulary.ts';
 import { composeSchema } from '../schema/generate-schema.ts';
@@ -23,6 +29,7 @@ import { readPolicies, SCHEMA_FILE, validatePolicies } from './check-policies.ts
 import { checkPrivateKeys } from './check-private-keys.ts';
 import { checkRecord } from './check-record.ts';
 import { checkRetention } from './check-retention.ts';
+import { checkSignals, SIGNAL_SCOPES } from './check-signals.ts';
 import { checkSurfaces } from './check-surfaces.ts';
 import { checkUpstreams } from './check-upstreams.ts';
 import { checkWitnesses, witnessConfigs } from './check-witnesses.ts';
@@ -74,14 +81,19 @@ export async function checkRepository(
     .map(({ surface }) => surface)
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
+  const signalsAt = config.authority?.signals?.url;
   const identities = await checkIdentities(files.identities, {
     context,
     trustDomain: config.trustDomain,
     vocabulary: {
       scopes: new Set(
-        plain.flatMap(({ operations }) => operations.flatMap(({ scopes }) => scopes)),
+        plain
+          .flatMap(({ operations }) => operations.flatMap(({ scopes }) => scopes))
+          .concat(signalsAt === undefined ? [] : SIGNAL_SCOPES),
       ),
-      audiences: new Set(plain.map(({ audience }) => audience)),
+      audiences: new Set(
+        plain.map(({ audience }) => audience).concat(signalsAt === undefined ? [] : [signalsAt]),
+      ),
       isWhole: known.isWhole,
     },
     defaultTtlSeconds: config.authority?.accessTokenTtl ?? 300,
@@ -97,11 +109,9 @@ export async function checkRepository(
   checkBundleEndpoints(config, context);
   // With identities missing, every reader that is one of them would be blamed for it.
   const isWhole = !report.hasErrors;
-  const record = checkRecord(
-    config,
-    isWhole ? identities.map(({ value }) => value) : undefined,
-    context,
-  );
+  const registrations = isWhole ? identities.map(({ value }) => value) : undefined;
+  const record = checkRecord(config, registrations, context);
+  const signals = checkSignals(config, registrations, context);
   const entities = await checkEntities(files.entities, context);
   checkHierarchy({ registrations: identities, entities }, report);
   const playbooks = await checkPlaybooks(files.playbooks, context);
@@ -125,7 +135,7 @@ export async function checkRepository(
   checkWitnesses(config, context);
   const bank = report.hasErrors
     ? undefined
-    : bankConfig(config, { points, exports, record }, context.folder);
+    : bankConfig(config, { points, exports, record, signals }, context.folder);
   if (!bank) return { problems: report.problems() };
   const repository: Repository = {
     folder: context.folder,
@@ -169,7 +179,11 @@ function bankConfig(
     points,
     exports,
     record,
-  }: Pick<BankConfig, 'points' | 'record'> & { readonly exports: readonly ExportConfig[] },
+    signals,
+  }: Pick<BankConfig, 'points' | 'record'> & {
+    readonly exports: readonly ExportConfig[];
+    readonly signals: SignalsConfig | undefined;
+  },
   folder: string,
 ): BankConfig | undefined {
   const { authority, trustDomain } = config;
@@ -188,6 +202,7 @@ function bankConfig(
       ...(historyFile !== undefined && { historyFile: resolve(folder, historyFile) }),
       ...witnessConfigs(authority),
       ...(exports.length > 0 && { exports }),
+      ...(signals && { signals }),
       ...(metrics !== undefined && { metrics }),
       ...bundleEndpointConfigs(authority, folder),
     },

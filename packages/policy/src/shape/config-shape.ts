@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { exportShape } from './export-shape.ts';
 import { recordShape } from './record-shape.ts';
 import { duration, filePath, hostPort, kebab, trustDomain } from './scalars.ts';
+import { signalsShape } from './signals-shape.ts';
 
 const route = z
   .strictObject({
@@ -131,6 +132,7 @@ const authority = z
     bundleEndpoints: z.array(bundleEndpoint).max(4, 'at most 4 bundle endpoints').default([]).meta({
       description: "where the trust domain's bundle is served to partners (SPIFFE Federation)",
     }),
+    signals: signalsShape.optional(),
     metrics: hostPort(
       'where metrics are served, on loopback: GET /metrics',
       '127.0.0.1:9464',

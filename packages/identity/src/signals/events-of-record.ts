@@ -1,0 +1,121 @@
+import type { Event } from '@countersign/model';
+import { EVENT_TYPES, type EventTypeName } from './event-types.ts';
+import type { SecurityEvent } from './security-event-token.ts';
+import type { SubjectIdentifier } from './subject-identifier.ts';
+
+/** What an entry of the authority's log tells receivers; most tell nothing. */
+export function securityEventOf(
+  event: Event,
+  { issuer }: { readonly issuer: string },
+): SecurityEvent | undefined {
+  const told = event.kind === 'signal' ? ofSignal(event) : ofAdministration(event);
+  if (told === undefined) return undefined;
+  const { type, subject, session, claims } = told;
+  const reason = told.reason ?? WORDS[type];
+  return {
+    jti: event.id,
+    atMs: event.at,
+    txn: event.id,
+    subject: subjectOf({ issuer, subject, session }),
+    type: EVENT_TYPES[type],
+    claims: {
+      event_timestamp: Math.floor(event.at / 1000),
+      // Interoperability Profile 1.0 §3: never empty.
+      ...(reason !== undefined && { reason_admin: { en: reason } }),
+      ...claims,
+    },
+  };
+}
+
+interface Told {
+  readonly type: EventTypeName;
+  readonly subject: string | undefined;
+  readonly session?: string | undefined;
+  readonly reason?: string | undefined;
+  readonly claims: Readonly<Record<string, unknown>>;
+}
+
+/** Where the record has no reason of its own. */
+const WORDS: Partial<Record<EventTypeName, string>> = {
+  'session-established': 'a session began',
+  'credential-change': "a person's authenticator was changed",
+  'account-enabled': 'access was given back',
+};
+
+function ofSignal(event: Extract<Event, { kind: 'signal' }>): Told | undefined {
+  // A session is revoked by the deed, which is an event of its own.
+  if (event.type !== 'risk-level-change' || event.level === undefined) return undefined;
+  return {
+    type: 'risk-level-change',
+    subject: event.subject,
+    session: event.session,
+    reason: event.reason,
+    claims: {
+      ...{ principal: 'USER', current_level: event.level, initiating_entity: 'policy' },
+      ...(event.feature !== undefined && { risk_reason: event.feature }),
+    },
+  };
+}
+
+function ofAdministration(event: Event): Told | undefined {
+  if (event.kind !== 'administration') return undefined;
+  const { action, by, target, detail = {} } = event;
+  const reason = textOf(detail['reason']);
+  const initiating = { initiating_entity: initiatorOf(by) };
+  switch (action) {
+    case 'session-revoked':
+      return {
+        ...{ type: 'session-revoked', session: target, reason, claims: initiating },
+        subject: textOf(detail['subject']),
+      };
+    case 'session-started':
+      return { type: 'session-established', subject: by, session: target, claims: {} };
+    case 'subject-revoked':
+      return { type: 'account-disabled', subject: target, reason, claims: initiating };
+    case 'subject-reinstated':
+      return { type: 'account-enabled', subject: target, claims: initiating };
+    case 'credential-registered':
+    case 'credential-withdrawn':
+      return {
+        ...{ type: 'credential-change', subject: target, reason },
+        claims: {
+          credential_type: 'fido2-roaming',
+          change_type: action === 'credential-registered' ? 'create' : 'revoke',
+          ...initiating,
+        },
+      };
+    default:
+      return undefined;
+  }
+}
+
+/** CAEP §2: admin, user, policy or system. */
+function initiatorOf(by: string): 'admin' | 'user' | 'policy' | 'system' {
+  if (by.startsWith('local:')) return 'admin';
+  if (by.startsWith('playbook:') || by.startsWith('system:')) return 'policy';
+  return by.startsWith('spiffe://') ? 'user' : 'system';
+}
+
+/** A session alone is complex; without one the subject is simple, which every receiver takes. */
+function subjectOf({
+  issuer,
+  subject,
+  session,
+}: {
+  readonly issuer: string;
+  readonly subject: string | undefined;
+  readonly session: string | undefined;
+}): SubjectIdentifier {
+  const user =
+    subject === undefined ? undefined : ({ format: 'iss_sub', iss: issuer, sub: subject } as const);
+  if (session === undefined && user) return user;
+  return {
+    format: 'complex',
+    ...(user && { user }),
+    ...(session !== undefined && { session: { format: 'opaque', id: session } as const }),
+  };
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
