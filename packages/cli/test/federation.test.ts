@@ -1,16 +1,20 @@
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
+import { connect as connectHttp2 } from 'node:http2';
 import { request } from 'node:https';
+import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dataFolder, EXIT } from '@countersign/cli';
 import {
   clientTlsOptions,
+  encodePem,
   parseSpiffeId,
   type TlsIdentity,
   type X509Context,
 } from '@countersign/spiffe';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Partner, startPartner } from '../../identity/test/partner.ts';
+import { all, one, wire } from '../../spiffe/test/wire.ts';
 import { type FederatedBank, federatedBank } from './federated-banks.ts';
 
 // Two banks, each the other's partner by https_spiffe both ways, with real authorities, gateways and nodes; and a third trust
@@ -188,6 +192,54 @@ test('a node hands out the bundles that the workload federates with, no others, 
   expect([own.length, foreign.length]).toEqual([1, 1]);
   expect(Buffer.from(own[0] ?? []).equals(Buffer.from(foreign[0] ?? []))).toBe(false);
 });
+
+test('Envoy gets the same bundles by SDS, each held to its own trust domain', async () => {
+  const { bundles } = await contextWith(bank, 'fintech.example');
+  const pem = (name: string) => encodePem(bundles.get(name) ?? []);
+  const { message } = await secretsOf(bank.socket, ['ALL', 'spiffe://fintech.example']);
+  const secrets = new Map(
+    all(message, 2).map((any) => {
+      const secret = one(any, 2);
+      // CustomCertValidatorConfig, SPIFFECertValidatorConfig, its trust domains.
+      const domains = all(one(secret, 4, 12, 2, 2), 1);
+      return [
+        one(secret, 1).toString(),
+        domains.map((domain) => [one(domain, 1).toString(), one(domain, 2, 2).toString()]),
+      ];
+    }),
+  );
+  const fintechs = ['fintech.example', pem('fintech.example')];
+  expect(secrets.get('ALL')).toEqual([['bank.example', pem('bank.example')], fintechs]);
+  expect(secrets.get('spiffe://fintech.example')).toEqual([fintechs]);
+  const { status } = await secretsOf(bank.socket, ['spiffe://acme.example']);
+  expect(status).toBe('3');
+});
+
+/** Asks once, as Envoy does: `FetchSecrets` of these names. */
+async function secretsOf(socket: string, names: readonly string[]) {
+  const session = connectHttp2('http://localhost', { createConnection: () => connect(socket) });
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': '/envoy.service.secret.v3.SecretDiscoveryService/FetchSecrets',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  let status = '';
+  const note = (headers: object) => {
+    status = String((headers as Record<string, unknown>)['grpc-status'] ?? status);
+  };
+  stream.on('response', note).on('trailers', note);
+  const asked = wire(...names.map((name) => [3, name] as const), [
+    4,
+    'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret',
+  ]);
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(asked.length, 1);
+  stream.end(Buffer.concat([prefix, asked]));
+  const answer = Buffer.concat(await stream.toArray());
+  session.close();
+  return { status, message: answer.subarray(5) };
+}
 
 test('the node validates a JWT-SVID of the partner’s by the partner’s bundle', async () => {
   await contextWith(bank, 'fintech.example');

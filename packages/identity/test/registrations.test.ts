@@ -54,6 +54,46 @@ describe('applyRegistrations', () => {
     });
   });
 
+  test('makes foreign SPIFFE IDs of a partner a fact, and tells of each that came or went', async () => {
+    const spiffeIds = ['spiffe://fintech.example/ns/payments/sa/api'];
+    const partner = registration('partner/fintech', { spiffeIds });
+    await authority.identity.applyRegistrations([partner], []);
+    expect(authority.factLog.get(`subject ${id('partner/fintech')}`)).toMatchObject({ spiffeIds });
+    await authority.identity.applyRegistrations([registration('partner/fintech')], []);
+    const told = authority.events.flatMap((event) =>
+      event.kind === 'administration' && event.action.startsWith('spiffe-id-')
+        ? [[event.action, event.target, event.detail]]
+        : [],
+    );
+    const [target, detail] = [id('partner/fintech'), { spiffeId: spiffeIds[0] }];
+    expect(told).toEqual([
+      ['spiffe-id-registered', target, detail],
+      ['spiffe-id-withdrawn', target, detail],
+    ]);
+  });
+
+  test.each([
+    ['of our own trust domain', 'partner/a', ['spiffe://bank.example/workload/api']],
+    ['without a path', 'partner/a', ['spiffe://fintech.example']],
+    ['that is none', 'partner/a', ['https://fintech.example/api']],
+    ['of an agent', 'agent/a', ['spiffe://fintech.example/api']],
+    ['of a person', 'human/a', ['spiffe://fintech.example/api']],
+  ])('refuses a foreign SPIFFE ID %s', async (_claim, name, spiffeIds) => {
+    const before = authority.factLog.sequence;
+    await expect(
+      authority.identity.applyRegistrations([registration(name, { spiffeIds })], []),
+    ).rejects.toMatchObject({ code: 'ERR_IDENTITY_REGISTRATION' });
+    expect(authority.factLog.sequence).toBe(before);
+  });
+
+  test('refuses a foreign SPIFFE ID of two subjects', async () => {
+    const spiffeIds = ['spiffe://fintech.example/api'];
+    const both = ['partner/a', 'partner/b'].map((name) => registration(name, { spiffeIds }));
+    await expect(authority.identity.applyRegistrations(both, [])).rejects.toThrow(
+      "a SPIFFE ID of 'spiffe://bank.example/partner/a'",
+    );
+  });
+
   test('tells of each certificate that became or ceased to be a subject’s', async () => {
     const told = () =>
       authority.events.flatMap((event) =>
