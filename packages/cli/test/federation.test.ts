@@ -5,6 +5,7 @@ import { request } from 'node:https';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dataFolder, EXIT } from '@countersign/cli';
+import { workloadFromApi } from '@countersign/sdk';
 import {
   clientTlsOptions,
   encodePem,
@@ -12,6 +13,7 @@ import {
   type TlsIdentity,
   type X509Context,
 } from '@countersign/spiffe';
+import { request as undiciRequest } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Partner, startPartner } from '../../identity/test/partner.ts';
 import { all, one, wire } from '../../spiffe/test/wire.ts';
@@ -161,6 +163,27 @@ test('a process of one bank calls the other with what its own node gave it, and 
     '--json',
   );
   expect(JSON.parse(byName.out).answer.rows[0].event.peer).toBe(fintech.mine);
+});
+
+test('a service on the SDK calls the other bank as itself, and nobody of a trust domain whose bundle it was not given', async () => {
+  await contextWith(fintech, 'bank.example');
+  const workload = await workloadFromApi({ endpoint: `unix://${fintech.socket}` });
+  try {
+    const origin = `https://127.0.0.1:${bank.edgePort}`;
+    const asked = (as: string) => ({ dispatcher: workload.dispatcherFor(origin, as) });
+    const path = `${origin}/accounts-api/accounts/22289`;
+    const { statusCode, body } = await undiciRequest(path, asked(bank.edgeId));
+    expect([statusCode, await body.text()]).toEqual([200, 'served /accounts-api/accounts/22289']);
+    const stranger = asked('spiffe://acme.example/workload/countersign/edge');
+    await expect(undiciRequest(path, stranger)).rejects.toMatchObject({
+      code: 'ERR_SDK_OPTIONS_INVALID',
+    });
+    // Nor does our own authority vouch for a name of theirs.
+    const alike = asked(bank.edgeId.replace('bank.example', 'fintech.example'));
+    await expect(undiciRequest(path, alike)).rejects.toThrow();
+  } finally {
+    await workload.close();
+  }
 });
 
 test('a process of the partner’s that nobody registered is nobody', async () => {

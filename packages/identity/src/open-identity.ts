@@ -45,7 +45,7 @@ export interface Identity {
   readonly trustAnchors: TrustAnchors;
   readonly issuer: Issuer;
   /** The trust domain's bundle as it is published: a SPIFFE JWK Set. */
-  readonly bundle: () => string;
+  publishedBundle(): string;
   /** What hosts ask for that attest workloads. */
   readonly nodes: Nodes;
   /** What the bank registered of a subject; nothing of points and of the authority itself. */
@@ -222,7 +222,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       policyKeys: [keyring.policy.publicJwk],
     },
     issuer,
-    bundle: () => bundle,
+    publishedBundle: () => bundle,
     nodes,
     registration: (spiffeId) => registry.registration(spiffeId),
     registrations: () =>

@@ -10,6 +10,8 @@ export interface IdentityDocument {
   readonly chain: readonly Uint8Array[];
   readonly keyPem: string;
   readonly authorities: readonly Uint8Array[];
+  /** By trust domain: the X.509 authorities of others that it federates with; each vouches for its own and nobody else. */
+  readonly federated?: ReadonlyMap<string, readonly Uint8Array[]>;
   readonly notAfterMs: number;
   readonly renewAfterMs: number;
 }

@@ -3,6 +3,7 @@ import { clientTlsOptions, type VerifiedPeer } from '@countersign/spiffe';
 import { buildConnector, Dispatcher, Pool } from 'undici';
 import { atTime } from './deadline.ts';
 import type { IdentityDocument } from './identity-document.ts';
+import { peerAuthorities } from './peer-authorities.ts';
 import { SdkError } from './sdk-error.ts';
 
 /** Connections to one peer; each is good for one request at a time. */
@@ -168,11 +169,18 @@ export class PeerDispatcher extends Dispatcher {
   ): void {
     let peer: VerifiedPeer | undefined;
     const { now } = this.#identity;
+    let authorities: readonly Uint8Array[];
+    try {
+      authorities = peerAuthorities(identity, this.#peerSpiffeId);
+    } catch (error) {
+      callback(error as Error, null);
+      return;
+    }
     const connect = buildConnector({
       ...clientTlsOptions({
         svid: identity,
         expect: this.#peerSpiffeId,
-        authorities: identity.authorities,
+        authorities,
         now,
         onPeer: (verified) => {
           peer = verified;

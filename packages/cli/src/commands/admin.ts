@@ -195,7 +195,9 @@ export const applyCommand: Command = {
         // A new subject or reader changes no bundle: without a word on it, nothing seems to have been done.
         ...(result.published
           ? []
-          : ['identities, partners, readers and retention are in force as the repository has them']),
+          : [
+              'identities, partners, readers and retention are in force as the repository has them',
+            ]),
         ...(result.restart.length > 0
           ? [
               `restart ${result.restart.join(', ')}: listeners, routes and the authority's settings are read at the start`,

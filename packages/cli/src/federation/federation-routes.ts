@@ -48,12 +48,12 @@ export interface PartnerDetail extends PartnerStatus {
 /** How federation is, for the status and for metrics. */
 export function federationStatus(options: {
   readonly federation: Federation;
-  readonly identity: Pick<Identity, 'bundle' | 'trustAnchors'>;
+  readonly identity: Pick<Identity, 'publishedBundle' | 'trustAnchors'>;
   readonly endpoints: readonly RunningBundleEndpoint[];
 }): FederationStatus {
   const { federation, identity, endpoints } = options;
   const { trustDomain } = identity.trustAnchors;
-  const { sequence, refreshHintSeconds } = parseBundle(identity.bundle(), { trustDomain });
+  const { sequence, refreshHintSeconds } = parseBundle(identity.publishedBundle(), { trustDomain });
   return {
     own: {
       ...{ trustDomain, sequence, refreshHintSeconds },
@@ -92,7 +92,7 @@ export function federationRoutes(options: {
         .send({ title: 'no such partner', status, detail: error.message });
     });
     app.get('/v1/bundle', async (_request, reply) =>
-      reply.type('application/json').send(identity.bundle()),
+      reply.type('application/json').send(identity.publishedBundle()),
     );
     app.get('/v1/federation', async () => federationStatus(options));
     app.get<{ Params: { name: string } }>('/v1/federation/:name', async (request) =>

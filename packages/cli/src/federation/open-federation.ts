@@ -16,7 +16,7 @@ export function openFederation(
 export async function serveBundleEndpoints(
   config: BankConfig,
   options: {
-    readonly identity: Pick<Identity, 'bundle'>;
+    readonly identity: Pick<Identity, 'publishedBundle'>;
     readonly own: OwnSvid;
     readonly record: Recorder;
     readonly now: Clock;
@@ -31,7 +31,7 @@ export async function serveBundleEndpoints(
       running.push(
         await serveBundleEndpoint(endpoint, {
           ...{ own, now, trustDomain: config.trustDomain },
-          bundle: identity.bundle,
+          bundle: () => identity.publishedBundle(),
           onTrouble(detail) {
             warn(`alarm ${alarm}: ${detail}`);
             record({ kind: 'alarm', alarm, detail: detail.slice(0, 1000) }).catch((error: Error) =>
