@@ -199,7 +199,7 @@ describe.skipIf(missing('federation with SPIRE', SPIRE_SERVER, SPIRE_AGENT))(
       isOver = true;
       await requests;
       expect(new Set(statuses)).toEqual(new Set([200]));
-    expect(statuses.length).toBeGreaterThan(10);
+      expect(statuses.length).toBeGreaterThan(10);
       console.log(`${statuses.length} requests over a rotation of SPIRE's authority`);
     }, 240_000);
   },
