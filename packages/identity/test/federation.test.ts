@@ -130,6 +130,18 @@ describe('an endpoint that is not heard', () => {
   });
 });
 
+test('a bundle that was handed over with the wrong name is not in force for a moment', async () => {
+  const stranger = await partner.newAuthority('acme.example');
+  const initialBundle = encodeBundle({
+    ...partner.state.bundle,
+    ...{ x509Authorities: [stranger.certificate], sequence: 1 },
+  });
+  await federation.apply([partner.declared({ initialBundle })], by);
+  expect(fact()).toBeUndefined();
+  expect(await refresh()).toMatchObject({ standing: 'waiting' });
+  expect(alarms()[0]).toBe('federation-bundle-refused');
+});
+
 describe('what an endpoint must not do changes nothing, and is an alarm once:', () => {
   const cases: [string, string, () => Promise<void> | void][] = [
     [
@@ -180,6 +192,25 @@ describe('what an endpoint must not do changes nothing, and is an alarm once:', 
       'an authority of ours',
       'ERR_SPIFFE_BUNDLE_INVALID',
       () => partner.publish({ x509Authorities: [partner.authority.certificate, ownAuthority] }),
+    ],
+    [
+      'the bundle of another trust domain',
+      'ERR_SPIFFE_BUNDLE_INVALID',
+      async () =>
+        partner.publish({
+          x509Authorities: [(await partner.newAuthority('acme.example')).certificate],
+        }),
+    ],
+    [
+      'an authority more, of another trust domain',
+      'ERR_SPIFFE_BUNDLE_INVALID',
+      async () =>
+        partner.publish({
+          x509Authorities: [
+            partner.authority.certificate,
+            (await partner.newAuthority('acme.example')).certificate,
+          ],
+        }),
     ],
     [
       'an authority that calls itself by our name',

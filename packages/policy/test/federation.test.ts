@@ -21,15 +21,19 @@ const REGISTERED = `- id: partner/fintech
 `;
 
 let bundle: string;
+let ours: string;
 beforeAll(async () => {
+  [bundle, ours] = await Promise.all([bundleOf('fintech.example'), bundleOf('bank.example')]);
+});
+
+async function bundleOf(trustDomain: string): Promise<string> {
   const signer = softwareSigner(generateKeyPairSync('ec', { namedCurve: 'P-256' }));
-  const trustDomain = 'fintech.example';
   const { certificate } = await createX509Authority({ trustDomain, signer, now: Date.now });
-  bundle = encodeBundle({
+  return encodeBundle({
     ...{ trustDomain, x509Authorities: [certificate], jwtAuthorities: [] },
     ...{ sequence: 3, refreshHintSeconds: 300 },
   });
-});
+}
 
 async function checked(edit: (repository: RepositoryFolder) => Promise<unknown>) {
   await using folder = await repositoryFolder();
@@ -167,6 +171,13 @@ const WRONG: readonly [
     (r) => r.write('trust/fintech.example.json', '{"keys":[]}'),
     [
       "federation/fintech.yaml:8:17 error: 'trust/fintech.example.json' without X.509 authorities; one or more: with none nobody of the partner is believed, its endpoint neither; ask the partner for its bundle as it is now",
+    ],
+  ],
+  [
+    'our own bundle as the partner’s',
+    (r) => r.write('trust/fintech.example.json', ours),
+    [
+      "federation/fintech.yaml:8:17 error: 'trust/fintech.example.json' with an authority that is called 'spiffe://bank.example'; authorities of 'fintech.example'; name the file that this partner gave you, and no other",
     ],
   ],
   [

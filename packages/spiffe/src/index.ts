@@ -22,9 +22,9 @@ export {
   parseJwtBundle,
 } from './bundle/bundle.ts';
 export { type BundleSet, createBundleSet } from './bundle/bundle-set.ts';
+export { foreignAuthority } from './bundle/foreign-authority.ts';
 export { decodePem, encodePem } from './certificate/pem.ts';
 export { certificateThumbprint } from './certificate/thumbprint.ts';
-export { certificateUris } from './certificate/uris.ts';
 export { bundleEndpoint, bundleEndpointTlsOptions } from './federation/bundle-endpoint.ts';
 export { type BundleEndpoint, type BundleFetch, fetchBundle } from './federation/fetch-bundle.ts';
 export {

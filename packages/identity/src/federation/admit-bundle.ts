@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { type Bundle, certificateUris, encodeBundle, SpiffeError } from '@countersign/spiffe';
+import { type Bundle, encodeBundle, foreignAuthority, SpiffeError } from '@countersign/spiffe';
 
 /** Of X.509 authorities in one bundle together: what a feed carries to every point, many times what anybody has. */
 const AUTHORITIES_BYTES_MAX = 128 * 1024;
@@ -8,16 +8,16 @@ const AUTHORITIES_BYTES_MAX = 128 * 1024;
  * Whether a partner's bundle may take the place of the one that is held, and whether it says anything new.
  *
  * @param options.held the last one that was taken
- * @param options.own our trust domain and its authorities: a partner's bundle has nothing of them
+ * @param options.own our authorities: a partner's bundle has none of them
  * @throws {SpiffeError} `ERR_SPIFFE_BUNDLE_INVALID` when its sequence goes back, when it holds an authority of ours or one
- *   that calls itself by our name, and above 128 KiB of authorities
- * @see SPIFFE Trust Domain and Bundle §4.1.1
+ *   that calls itself by another name than the partner's, and above 128 KiB of authorities
+ * @see SPIFFE Trust Domain and Bundle §4.1.1; X509-SVID §2
  */
 export function admitBundle(
   bundle: Bundle,
   options: {
     readonly held: Bundle | undefined;
-    readonly own: { readonly trustDomain: string; readonly authorities: readonly Uint8Array[] };
+    readonly own: readonly Uint8Array[];
   },
 ): 'new' | 'same' {
   const { held, own } = options;
@@ -25,16 +25,17 @@ export function admitBundle(
   if (bytes > AUTHORITIES_BYTES_MAX) {
     throw refused(`authorities of ${bytes} bytes`, `at most ${AUTHORITIES_BYTES_MAX}`);
   }
-  const ownKeys = new Set(own.authorities.map(keyOf));
-  for (const der of bundle.x509Authorities) {
-    if (ownKeys.has(keyOf(der))) throw refused('an authority of ours', "the partner's own");
-    const names = certificateUris(der);
-    if (names.some((name) => isNameOf(name, own.trustDomain))) {
-      throw refused(
-        `an authority that is called 'spiffe://${own.trustDomain}'`,
-        "a partner's name",
-      );
-    }
+  const ownKeys = new Set(own.map(keyOf));
+  if (bundle.x509Authorities.some((der) => ownKeys.has(keyOf(der)))) {
+    throw refused('an authority of ours', "the partner's own");
+  }
+  // Ours, another partner's or anybody's: what somebody else's endpoint served is no word of the partner's.
+  const foreign = foreignAuthority(bundle);
+  if (foreign !== undefined) {
+    throw refused(
+      `an authority that is called '${foreign.slice(0, 255)}'`,
+      `authorities of '${bundle.trustDomain}'`,
+    );
   }
   if (held === undefined) return 'new';
   // One that suddenly says no sequence goes back, too: whoever replays an old document could cut it off.
@@ -43,11 +44,6 @@ export function admitBundle(
   }
   // Of the same sequence, what it says now counts: a partner that forgot to count can still take an authority away.
   return encodeBundle(bundle) === encodeBundle(held) ? 'same' : 'new';
-}
-
-function isNameOf(uri: string, trustDomain: string): boolean {
-  const name = uri.toLowerCase();
-  return name === `spiffe://${trustDomain}` || name.startsWith(`spiffe://${trustDomain}/`);
 }
 
 function keyOf(der: Uint8Array): string {

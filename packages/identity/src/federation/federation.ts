@@ -363,12 +363,11 @@ export class Federation {
     this.#spread = inForce;
   }
 
-  #own(): { readonly trustDomain: string; readonly authorities: readonly Uint8Array[] } {
+  #own(): readonly Uint8Array[] {
     const { factLog } = this.#options;
-    const { trustDomain } = factLog;
-    const fact = factLog.get(`trust-bundle ${trustDomain}`);
+    const fact = factLog.get(`trust-bundle ${factLog.trustDomain}`);
     const authorities = fact?.kind === 'trust-bundle' ? fact.x509Authorities : [];
-    return { trustDomain, authorities: authorities.map((text) => Buffer.from(text, 'base64')) };
+    return authorities.map((text) => Buffer.from(text, 'base64'));
   }
 
   #warnOf = (error: Error): void => this.#options.warn(`federation: ${error.message}`);

@@ -1,5 +1,5 @@
 import type { FederationPartner } from '@countersign/model';
-import { parseBundle, parseSpiffeId } from '@countersign/spiffe';
+import { foreignAuthority, parseBundle, parseSpiffeId } from '@countersign/spiffe';
 import type { z } from 'zod';
 import { checkList } from '../document/check-shape.ts';
 import { quote } from '../document/describe.ts';
@@ -159,6 +159,15 @@ async function readBundle(
   if (text === undefined) return undefined;
   try {
     const bundle = parseBundle(text, { trustDomain });
+    const foreign = foreignAuthority(bundle);
+    if (foreign !== undefined) {
+      report.error(from, {
+        found: `${quote(named)} with an authority that is called ${quote(foreign)}`,
+        expected: `authorities of '${trustDomain}'`,
+        mend: 'name the file that this partner gave you, and no other',
+      });
+      return undefined;
+    }
     if (bundle.x509Authorities.length > 0) return text;
     report.error(from, {
       found: `${quote(named)} without X.509 authorities`,
