@@ -12,6 +12,8 @@ export type IdentityErrorCode =
   | 'ERR_IDENTITY_FEDERATION'
   /** A process cannot be told from others: it has ended, or the system gives no credentials of it. */
   | 'ERR_IDENTITY_ATTESTATION'
+  /** No X.509 or JWT authority can issue: the last one has ended and there was no other to be had, or a key does not open. */
+  | 'ERR_IDENTITY_AUTHORITY'
   /** Too many operations wait. */
   | 'ERR_IDENTITY_BUSY';
 

@@ -10,6 +10,20 @@ export {
   type ProcessAttestor,
 } from './attestation/process-attestor.ts';
 export { isEntitled, missingOf, type Selectors } from './attestation/selectors.ts';
+export type {
+  AuthorityOperations,
+  AuthorityStatus,
+} from './authorities/authority-operations.ts';
+export { bundleOf, type TrustBundleFact } from './authorities/own-bundle.ts';
+export type { RotationTrouble } from './authorities/rotation-watch.ts';
+export { nextStep, type RotationStep } from './authorities/schedule.ts';
+export {
+  AUTHORITY_KINDS,
+  type AuthorityKind,
+  type AuthoritySlot,
+  type AuthorityState,
+} from './authorities/slot.ts';
+export { BUNDLE_TYPE, bundleRoutes } from './bundle-routes.ts';
 export { controlRoutes } from './control-routes.ts';
 export type { CredentialResult } from './credentials.ts';
 export { Federation, type FederationOptions } from './federation/federation.ts';
@@ -21,6 +35,8 @@ export type {
 export { IdentityError, type IdentityErrorCode } from './identity-error.ts';
 export type { Issuer } from './issuer/issuer.ts';
 export { issuerAdapter } from './issuer/issuer-adapter.ts';
+export type { JoinRequest } from './joining/joining.ts';
+export type { KubernetesCluster } from './joining/token-review.ts';
 export { type Keyring, openKeyring } from './keyring.ts';
 export type { NewEvent, Recorder } from './new-event.ts';
 export type { Entry } from './nodes/entry.ts';
@@ -32,6 +48,7 @@ export {
   type JoinToken,
   openIdentity,
 } from './open-identity.ts';
+export type { OrganisationReport, OrganisationState } from './partners/organisations.ts';
 export type { Refusal, RefusalCode } from './refusal.ts';
 export type { Registered } from './registered.ts';
 export type { Applied, Point, PointRegistration, RegisteredEntity } from './registry.ts';

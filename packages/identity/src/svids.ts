@@ -1,15 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { Clock, Fact } from '@countersign/model';
-import {
-  certificateThumbprint,
-  parseSpiffeId,
-  type X509Authority,
-  type X509Svid,
-} from '@countersign/spiffe';
+import { certificateThumbprint, parseSpiffeId, type X509Svid } from '@countersign/spiffe';
 import type { Database, FactLog, Transaction } from '@countersign/state';
-import { consumeToken, findToken } from './join-tokens.ts';
+import type { Authorities } from './authorities/authorities.ts';
+import type { Attested } from './joining/attestation.ts';
+import { behindOf, keyHash, noteJoin, refuseHeld } from './joining/held-credentials.ts';
+import { consumeToken, findToken } from './joining/join-tokens.ts';
 import type { Recorder } from './new-event.ts';
-import { type Refusal, refusal } from './refusal.ts';
+import { ALARMS, type Refusal, refusal } from './refusal.ts';
 import type { Registry } from './registry.ts';
 import type { Revocations } from './revocations.ts';
 import type { Serial } from './serial.ts';
@@ -29,8 +27,14 @@ export interface SvidGrant {
   readonly chain: readonly string[];
   /** DER in base64: the X.509 authorities of the trust domain. */
   readonly authorities: readonly string[];
+  /** Of the bundle that they are of. */
+  readonly bundleSequence: number;
+  /** SHA-256 (base64url) of authorities that are refused although the bundle leads to them. */
+  readonly refusedAuthorities: readonly string[];
   readonly notAfterMs: number;
   readonly renewAfterMs: number;
+  /** By what the subject joined, in words for its people; absent of a renewal. */
+  readonly joinedBy?: string;
 }
 
 /** Who is at the other end of a control connection, by its SVID, verified. */
@@ -38,6 +42,8 @@ export interface ControlPeer {
   readonly spiffeId: string;
   /** SHA-256 over the leaf's DER, base64url. */
   readonly thumbprint: string;
+  /** Its SVID is of an authority that is tainted: good for its own renewal, and nothing else. */
+  readonly isTainted?: boolean;
 }
 
 /** Names and addresses that an SVID carries beside its SPIFFE ID. */
@@ -51,7 +57,7 @@ interface SvidsOptions {
   readonly factLog: FactLog;
   readonly registry: Registry;
   readonly revocations: Revocations;
-  readonly authority: X509Authority;
+  readonly authorities: Authorities;
   readonly record: Recorder;
   readonly serial: Serial;
   readonly now: Clock;
@@ -64,12 +70,26 @@ const CLEANUP_ROWS = 100;
 const OWN_TTL_SECONDS = 3600;
 
 /** What a check found: a request that may be granted, for whom, and what granting it uses up. */
+/** What stands in the table beside an SVID that was issued. */
+interface Kept {
+  /** Which X.509 authority issued it. */
+  readonly authority: string;
+  /** The node that it is handed to for a workload of its. */
+  readonly node?: string | undefined;
+  /** What its holder joined with, and the SHA-256 of its key then. */
+  readonly behind?: { readonly credential: string; readonly keyHash: string };
+}
+
 interface Grantable {
   readonly request: SvidRequest;
   readonly spiffeId: string;
-  readonly via: 'join-token' | 'renewal' | 'node';
+  readonly via: 'join-token' | 'renewal' | 'node' | Attested['kind'];
+  /** What it joined with, for the record. */
+  readonly joined?: Attested;
   /** The node that asked; else whom it is for. */
   readonly by?: string;
+  /** What stands behind it, and behind what is renewed of it. */
+  readonly credential?: string;
   readonly consume: (transaction: Transaction) => Promise<void>;
 }
 
@@ -109,6 +129,28 @@ export class Svids {
     });
   }
 
+  /** The first SVID, or another after that ended, for whom `attest` proves; it is called again when it is the caller's turn. */
+  async enrolAttested(jws: string, attest: () => Attested | Refusal): Promise<SvidGrant | Refusal> {
+    const { database, registry, revocations, now } = this.#options;
+    return this.#checkThenGrant(async () => {
+      const attested = attest();
+      if (!attested.isGranted) return { request: attested };
+      const { spiffeId, credential, kind } = attested;
+      const request = await this.#verify(jws, spiffeId);
+      if (!request.isGranted) return { request, spiffeId };
+      const { publicKey } = request;
+      const refused = await refuseHeld(database, {
+        ...{ credential, spiffeId, publicKey, nowMs: now() },
+        isRevoked: (thumbprint) => revocations.covers('certificate', thumbprint),
+        isRegistered: (id) => registry.subject(id) !== undefined,
+      });
+      if (refused) return { request: refused, spiffeId };
+      const consume = (transaction: Transaction) =>
+        noteJoin(transaction, { credential, spiffeId, nowMs: now() });
+      return { request, spiffeId, via: kind, joined: attested, credential, consume };
+    });
+  }
+
   /** The next SVID, against the current one. */
   async renew(
     asked: { request: string },
@@ -117,12 +159,39 @@ export class Svids {
     if (peer === undefined) return this.#refuse(refusal('peer-missing', 'found no SVID'));
     const { spiffeId, thumbprint } = peer;
     return this.#checkThenGrant(async () => {
-      const request = this.#options.revocations.covers('certificate', thumbprint)
-        ? refusal('certificate-revoked', `found ${thumbprint}`)
-        : await this.#verify(asked.request, spiffeId);
+      const { database, revocations } = this.#options;
+      const { credential, revoked } = await behindOf(database, { thumbprint, revocations });
+      const refused =
+        revoked === undefined
+          ? peer.isTainted && (await this.#refuseForged(peer))
+          : refusal('certificate-revoked', `found ${revoked}`);
+      const request = refused || (await this.#verify(asked.request, spiffeId));
       if (!request.isGranted) return { request, spiffeId };
-      return { request, spiffeId, via: 'renewal', consume: async () => {} };
+      const consume = async () => {};
+      return { request, spiffeId, via: 'renewal', consume, ...(credential && { credential }) };
     });
+  }
+
+  /** Whoever has the key of a tainted authority makes SVIDs that look like ours; which we made ourselves, we know. */
+  async #refuseForged(peer: ControlPeer): Promise<Refusal | undefined> {
+    if (await this.wasIssued(peer)) return undefined;
+    return refusal('certificate-revoked', `found ${peer.thumbprint}, which was never issued`);
+  }
+
+  /** A thumbprint is of one certificate: no key makes another with the same. */
+  async wasIssued({
+    spiffeId,
+    thumbprint,
+  }: Pick<ControlPeer, 'spiffeId' | 'thumbprint'>): Promise<boolean> {
+    const known = await this.#options.database
+      .tables<IdentityTables>()
+      .selectFrom('svid')
+      .select('thumbprint')
+      .where('thumbprint', '=', thumbprint)
+      .where('spiffe_id', '=', spiffeId)
+      .where('not_after_ms', '>', this.#options.now())
+      .executeTakeFirst();
+    return known !== undefined;
   }
 
   /** An SVID for a workload that a node has attested; `refuse` says why it may not. */
@@ -175,15 +244,18 @@ export class Svids {
 
   /** An SVID for the authority itself, which asks nobody; for an hour, however short those of others are. */
   async issueOwn(publicKey: SvidRequest['publicKey'], names: HostNames): Promise<X509Svid> {
-    const { registry, authority } = this.#options;
+    const { registry, authorities } = this.#options;
+    const { id, authority } = await authorities.x509();
     const svid = await authority.issueSvid({
       spiffeId: parseSpiffeId(registry.authorityId),
       publicKey,
       ttlSeconds: OWN_TTL_SECONDS,
       ...names,
     });
-    await this.#options.database.transaction((transaction) => this.#keep(transaction, svid));
-    await this.#recordIssue(svid, 'own');
+    await this.#options.database.transaction((transaction) =>
+      this.#keep(transaction, svid, { authority: id }),
+    );
+    await this.#recordIssue(svid, { via: 'own' });
     return svid;
   }
 
@@ -223,8 +295,17 @@ export class Svids {
     return undefined;
   }
 
-  async #grant({ request, spiffeId, via, by, consume }: Grantable): Promise<SvidGrant> {
-    const { authority, registry, factLog, database, svidTtlSeconds, now, random } = this.#options;
+  async #grant({
+    request,
+    spiffeId,
+    via,
+    by,
+    joined,
+    credential,
+    consume,
+  }: Grantable): Promise<SvidGrant> {
+    const { authorities, registry, factLog, database, svidTtlSeconds, now, random } = this.#options;
+    const { id, authority } = await authorities.x509();
     const svid = await authority.issueSvid({
       spiffeId: parseSpiffeId(spiffeId),
       publicKey: request.publicKey,
@@ -236,7 +317,11 @@ export class Svids {
     const rows = async (transaction: Transaction) => {
       await consume(transaction);
       await noteRequest(transaction, { spiffeId, request, nowMs });
-      await this.#keep(transaction, svid);
+      await this.#keep(transaction, svid, {
+        authority: id,
+        ...(via === 'node' && { node: by }),
+        ...(credential && { behind: { credential, keyHash: keyHash(request.publicKey) } }),
+      });
       if (logVerifierKey === undefined) return;
       await transaction
         .tables<IdentityTables>()
@@ -250,16 +335,24 @@ export class Svids {
     else await factLog.append({ puts: [key] }, { also: rows });
     if (logVerifierKey !== undefined) registry.noteLogVerifierKey(spiffeId, logVerifierKey);
     // INVARIANT: nothing leaves that is not in the log.
-    await this.#recordIssue(svid, via, by);
+    await this.#recordIssue(svid, {
+      via,
+      ...(by !== undefined && { by }),
+      ...(joined && { joined: joined.detail }),
+    });
     // SPIRE's rule: at half of the life, a tenth of it earlier or later.
     const halfMs = ((svid.notAfterMs - nowMs) / 2) * (0.9 + random() * 0.2);
     return {
       isGranted: true,
       spiffeId,
       chain: svid.chain.map(base64Of),
-      authorities: [base64Of(authority.certificate)],
+      authorities: authorities.bundle().x509Authorities,
+      bundleSequence: authorities.bundle().sequence ?? 0,
+      refusedAuthorities: authorities.refused(),
       notAfterMs: svid.notAfterMs,
       renewAfterMs: Math.round(nowMs + halfMs),
+      ...(via === 'join-token' && { joinedBy: 'join token' }),
+      ...(joined && { joinedBy: joined.words }),
     };
   }
 
@@ -276,7 +369,11 @@ export class Svids {
     return { kind: 'transaction-key', kid, jwk, holder: spiffeId, surfaces, notAfterMs };
   }
 
-  async #keep(transaction: Transaction, svid: X509Svid): Promise<void> {
+  async #keep(
+    transaction: Transaction,
+    svid: X509Svid,
+    { authority, node, behind }: Kept,
+  ): Promise<void> {
     const tables = transaction.tables<IdentityTables>();
     await tables
       .deleteFrom('svid')
@@ -295,11 +392,22 @@ export class Svids {
         spiffe_id: svid.spiffeId.uri,
         serial: svid.serialHex,
         not_after_ms: svid.notAfterMs,
+        authority,
+        node: node ?? null,
+        credential: behind?.credential ?? null,
+        key_hash: behind?.keyHash ?? null,
       })
       .execute();
   }
 
-  async #recordIssue(svid: X509Svid, via: string, by = svid.spiffeId.uri): Promise<void> {
+  async #recordIssue(
+    svid: X509Svid,
+    {
+      via,
+      by = svid.spiffeId.uri,
+      joined = {},
+    }: { readonly via: string; readonly by?: string; readonly joined?: Attested['detail'] },
+  ): Promise<void> {
     await this.#options.record({
       kind: 'administration',
       action: 'svid-issued',
@@ -310,6 +418,7 @@ export class Svids {
         serial: svid.serialHex,
         thumbprint: thumbprintOf(svid),
         notAfterMs: svid.notAfterMs,
+        ...joined,
       },
     });
   }
@@ -324,9 +433,10 @@ export class Svids {
       listener: 'control',
       ...(subject !== undefined && { subject }),
     });
-    if (code === 'log-key-changed') {
-      const alarm = `${subject}: ${detail}`.slice(0, 1000);
-      await this.#options.record({ kind: 'alarm', alarm: 'log-key-changed', detail: alarm });
+    const alarm = ALARMS.get(code);
+    if (alarm !== undefined) {
+      const told = `${subject}: ${detail}`.slice(0, 1000);
+      await this.#options.record({ kind: 'alarm', alarm, detail: told });
     }
     return refused;
   }

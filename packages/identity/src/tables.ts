@@ -6,14 +6,52 @@ export interface IdentityTables {
   registration: { id: string; body: string };
   /** Enforcement points, and the key that each one's log is verified with, fixed at first enrolment. */
   point: { name: string; surfaces: string; log_verifier_key: string | null };
-  /** DER of the authority's own X.509 certificate. */
+  /** DER of the one X.509 authority of a database that is older than their rotation. */
   authority_certificate: { id: number; der: Uint8Array };
   /** One-time tokens by SHA-256; the token itself is nowhere. */
   join_token: { hash: string; spiffe_id: string; expires_ms: number; used_ms: number | null };
+  /** What somebody joined with beside a join token, and who that was. */
+  join_credential: {
+    /** `certificate <thumbprint>`, or `pod <cluster> <uid> <audience>`. */
+    credential: string;
+    spiffe_id: string;
+    joined_ms: number;
+  };
   /** Requests for SVIDs that were granted, so that none is granted twice. */
   svid_request: { hash: string; expires_ms: number };
   /** SVIDs that are still valid. */
-  svid: { thumbprint: string; spiffe_id: string; serial: string; not_after_ms: number };
+  svid: {
+    thumbprint: string;
+    spiffe_id: string;
+    serial: string;
+    not_after_ms: number;
+    /** What its holder joined with, where that is no join token; and the SHA-256 of its key then. */
+    credential: string | null;
+    key_hash: string | null;
+    /** Which X.509 authority issued it; null where that was before they rotated. */
+    authority: string | null;
+    /** The node that it was handed to for a workload of its. */
+    node: string | null;
+  };
+  /** X.509 and JWT authorities, and their keys, encrypted. */
+  authority: {
+    kind: 'x509' | 'jwt';
+    id: string;
+    state: 'prepared' | 'active' | 'old' | 'tainted';
+    /** DER in base64 as a JSON list: the authority's own certificate, then what leads to the upstream's root. Empty for JWT. */
+    chain: string;
+    /** JSON list: roots of the upstream (DER in base64), or further JWKs that it shares. */
+    shared: string;
+    /** PKCS#8, sealed under the keyring's secret. */
+    sealed: Uint8Array;
+    upstream: string | null;
+    not_before_ms: number;
+    not_after_ms: number;
+    prepared_ms: number;
+    activated_ms: number | null;
+    retired_ms: number | null;
+    tainted_ms: number | null;
+  };
   /** Sessions of OAuth clients. */
   session: {
     id: string;
@@ -84,6 +122,37 @@ export const migrations: readonly Migration[] = [
       'create index issuer_row_grant on issuer_row (grant_id) where grant_id is not null',
       'create index issuer_row_uid on issuer_row (uid) where uid is not null',
       'create index issuer_row_user_code on issuer_row (user_code) where user_code is not null',
+    ],
+  },
+  {
+    name: '0003-join-credential',
+    statements: [
+      `create table join_credential (
+         credential text primary key, spiffe_id text not null, joined_ms integer not null
+       ) strict`,
+      'create index join_credential_joined on join_credential (joined_ms)',
+      'alter table svid add column credential text',
+      'alter table svid add column key_hash text',
+      'create index svid_credential on svid (credential) where credential is not null',
+    ],
+  },
+  {
+    name: '0004-authorities',
+    statements: [
+      `create table authority (
+         kind text not null check (kind in ('x509', 'jwt')), id text not null,
+         state text not null check (state in ('prepared', 'active', 'old', 'tainted')),
+         chain text not null, shared text not null, sealed blob not null, upstream text,
+         not_before_ms integer not null, not_after_ms integer not null, prepared_ms integer not null,
+         activated_ms integer, retired_ms integer, tainted_ms integer,
+         primary key (kind, id)
+       ) strict`,
+      // At most one issues, at most one waits: whatever a crash left, this holds.
+      `create unique index authority_single on authority (kind, state) where state in ('prepared', 'active')`,
+      'alter table svid add column authority text',
+      'alter table svid add column node text',
+      'create index svid_authority on svid (authority)',
+      'create index svid_node on svid (node) where node is not null',
     ],
   },
 ];

@@ -8,6 +8,7 @@ export { initRepository } from './init/init-repository.ts';
 export type {
   BankConfig,
   BundleEndpointConfig,
+  ClusterConfig,
   ExportConfig,
   HostPort,
   ListenerConfig,

@@ -3,6 +3,7 @@ import type {
   EntityUid,
   EventKind,
   FederationPartner,
+  JoinRule,
   Keep,
   Playbook,
   Registration,
@@ -18,6 +19,11 @@ export interface BankConfig {
     readonly issuer: HostPort;
     readonly issuerUrl: string;
     readonly svidTtlSeconds: number;
+    /** The authorities that issue SVIDs: how long one does. */
+    readonly ca: {
+      readonly lifetimeSeconds: number;
+      readonly jwtLifetimeSeconds: number;
+    };
     readonly accessTokenTtlSeconds: number;
     /** File that holds the passphrase of the keys at rest; absent: made in the data folder. */
     readonly passphraseFile?: string;
@@ -35,9 +41,21 @@ export interface BankConfig {
     readonly signals?: SignalsConfig;
     /** Where the authority's metrics are served; loopback. */
     readonly metrics?: HostPort;
+    /** Clusters whose pods may join; absent when there are none. */
+    readonly kubernetes?: readonly ClusterConfig[];
   };
   readonly points: readonly PointConfig[];
   readonly record: RecordConfig;
+}
+
+/** A Kubernetes cluster whose pods may join. */
+export interface ClusterConfig {
+  readonly name: string;
+  /** An https origin. */
+  readonly server: string;
+  readonly caFile: string;
+  readonly tokenFile: string;
+  readonly audience: string;
 }
 
 /** Shared signals: where they are served, who is told, who is listened to. */
@@ -214,6 +232,8 @@ export interface Repository {
   readonly playbooks: readonly Playbook[];
   /** The trust domains that it federates with. */
   readonly federation: readonly FederationPartner[];
+  /** By what points may join without a join token, by name; no matter of the bundle, which every point reads. */
+  readonly pointJoins: ReadonlyMap<string, readonly JoinRule[]>;
 }
 
 /** One thing that is wrong, so that its author can mend it without asking. */

@@ -12,8 +12,14 @@ export interface IdentityDocument {
   readonly authorities: readonly Uint8Array[];
   /** By trust domain: the X.509 authorities of others that it federates with; each vouches for its own and nobody else. */
   readonly federated?: ReadonlyMap<string, readonly Uint8Array[]>;
+  /** Of the bundle that the authorities are of, where that was told. */
+  readonly bundleSequence?: number;
+  /** SHA-256 (base64url) of authorities that are refused although the bundle leads to them. */
+  readonly refusedAuthorities?: readonly string[];
   readonly notAfterMs: number;
   readonly renewAfterMs: number;
+  /** By what it joined, in the authority's words. */
+  readonly joinedBy?: string;
 }
 
 /** What the control API answers and the folder holds, before it is believed. */
@@ -22,8 +28,13 @@ export interface UncheckedIdentity {
   /** DER in base64. */
   readonly chain: readonly string[];
   readonly authorities: readonly string[];
+  readonly bundleSequence?: number;
+  readonly refusedAuthorities?: readonly string[];
   readonly renewAfterMs: number;
+  readonly joinedBy?: string;
 }
+
+const JOINED_BY_MAX = 1000;
 
 /**
  * Reads the shape that the control API answers; other fields are passed over.
@@ -37,7 +48,8 @@ export function parseUncheckedIdentity(text: string, code: SdkErrorCode): Unchec
   } catch (cause) {
     throw new SdkError(code, 'could not read svid: found no json, expected an object', { cause });
   }
-  const { spiffeId, chain, authorities, renewAfterMs } = value ?? {};
+  const { spiffeId, chain, authorities, renewAfterMs, joinedBy } = value ?? {};
+  const { bundleSequence, refusedAuthorities = [] } = value ?? {};
   if (
     typeof spiffeId === 'string' &&
     isListOfText(chain) &&
@@ -45,7 +57,13 @@ export function parseUncheckedIdentity(text: string, code: SdkErrorCode): Unchec
     typeof renewAfterMs === 'number' &&
     Number.isFinite(renewAfterMs)
   ) {
-    return { spiffeId, chain, authorities, renewAfterMs };
+    return {
+      ...{ spiffeId, chain, authorities, renewAfterMs },
+      // For people only: an older authority says nothing.
+      ...(typeof joinedBy === 'string' && { joinedBy: joinedBy.slice(0, JOINED_BY_MAX) }),
+      ...(Number.isSafeInteger(bundleSequence) && { bundleSequence: bundleSequence as number }),
+      ...(isListOfText(refusedAuthorities) && { refusedAuthorities }),
+    };
   }
   throw new SdkError(
     code,
@@ -95,8 +113,11 @@ export function checkIdentity(
       chain,
       keyPem,
       authorities,
+      ...(unchecked.bundleSequence !== undefined && { bundleSequence: unchecked.bundleSequence }),
+      ...(unchecked.refusedAuthorities && { refusedAuthorities: unchecked.refusedAuthorities }),
       notAfterMs: peer.notAfterMs,
       renewAfterMs: Math.min(unchecked.renewAfterMs, peer.notAfterMs),
+      ...(unchecked.joinedBy !== undefined && { joinedBy: unchecked.joinedBy }),
     });
   } catch (cause) {
     if (cause instanceof SdkError) throw cause;

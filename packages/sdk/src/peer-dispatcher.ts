@@ -1,10 +1,12 @@
 import type { Socket } from 'node:net';
-import { clientTlsOptions, type VerifiedPeer } from '@countersign/spiffe';
+import type { TLSSocket } from 'node:tls';
+import { clientTlsOptions, parseSpiffeId, peerChain, type VerifiedPeer } from '@countersign/spiffe';
 import { buildConnector, Dispatcher, Pool } from 'undici';
 import { atTime } from './deadline.ts';
 import type { IdentityDocument } from './identity-document.ts';
 import { peerAuthorities } from './peer-authorities.ts';
 import { SdkError } from './sdk-error.ts';
+import { isVouchedFor } from './trust-bundle.ts';
 
 /** Connections to one peer; each is good for one request at a time. */
 const CONNECTIONS_MAX = 128;
@@ -21,6 +23,11 @@ const RETIRE_AFTER = 0.8;
 export interface CallingIdentity {
   /** @throws {SdkError} `ERR_SDK_SVID_EXPIRED`, `ERR_SDK_CLOSED` */
   current(): IdentityDocument;
+  /** By whose word others are believed now, whatever our own SVID is. */
+  trusted(): Pick<
+    IdentityDocument,
+    'spiffeId' | 'authorities' | 'refusedAuthorities' | 'federated'
+  >;
   readonly now: () => number;
 }
 
@@ -36,6 +43,8 @@ export class PeerDispatcher extends Dispatcher {
   /** Owned here; every pool that is not closed yet, the newest last. */
   readonly #pools = new Set<RunningPool>();
   #newest: RunningPool | undefined;
+  /** What the other side of each open connection showed. */
+  readonly #peers = new Map<Socket, readonly Uint8Array[]>();
   #isClosed = false;
 
   constructor(
@@ -66,6 +75,21 @@ export class PeerDispatcher extends Dispatcher {
     const isReady = running.pool.dispatch(options, handler);
     running.isBusy = !isReady;
     return isReady;
+  }
+
+  /**
+   * Looks at every connection again by the bundle of now: those end whose other side it does not vouch for.
+   */
+  recheck(): void {
+    for (const [socket, chain] of this.#peers) {
+      if (this.#isVouchedFor(chain)) continue;
+      socket.destroy(
+        new SdkError(
+          'ERR_SDK_NO_IDENTITY',
+          `could not go on with ${this.#peerSpiffeId}: found its authority taken back, expected it in the bundle`,
+        ),
+      );
+    }
   }
 
   /** Lets requests in flight finish on the connections they have; later ones get new connections. */
@@ -169,11 +193,10 @@ export class PeerDispatcher extends Dispatcher {
   ): void {
     let peer: VerifiedPeer | undefined;
     const { now } = this.#identity;
-    let authorities: readonly Uint8Array[];
-    try {
-      authorities = peerAuthorities(identity, this.#peerSpiffeId);
-    } catch (error) {
-      callback(error as Error, null);
+    // The bundle of now: an authority that issued the peer's SVID may be newer than our own SVID.
+    const authorities = peerAuthorities(this.#identity.trusted(), this.#peerSpiffeId);
+    if (authorities === undefined) {
+      callback(this.#unknownTrustDomain(), null);
       return;
     }
     const connect = buildConnector({
@@ -191,6 +214,17 @@ export class PeerDispatcher extends Dispatcher {
     });
     connect(to, (error, socket) => {
       if (error) return callback(error, null);
+      const chain = peerChain(socket as TLSSocket);
+      if (!this.#isVouchedFor(chain)) {
+        const refused = new SdkError(
+          'ERR_SDK_NO_IDENTITY',
+          `could not call ${this.#peerSpiffeId}: found its authority taken back, expected it in the bundle`,
+        );
+        socket.destroy();
+        return callback(refused, null);
+      }
+      this.#peers.set(socket, chain);
+      socket.once('close', () => this.#peers.delete(socket));
       const endMs = Math.min(identity.notAfterMs, peer?.notAfterMs ?? 0);
       endAt(socket, endMs, now);
       running.cancelRetirement();
@@ -207,6 +241,26 @@ export class PeerDispatcher extends Dispatcher {
       );
       return callback(null, socket);
     });
+  }
+
+  #isVouchedFor(chain: readonly Uint8Array[]): boolean {
+    const { now } = this.#identity;
+    const trusted = this.#identity.trusted();
+    // Of a trust domain whose bundle was taken away nobody is vouched for.
+    const authorities = peerAuthorities(trusted, this.#peerSpiffeId) ?? [];
+    const { trustDomain } = parseSpiffeId(this.#peerSpiffeId);
+    return isVouchedFor(chain, {
+      ...{ trustDomain, now },
+      bundle: { authorities, refused: trusted.refusedAuthorities ?? [] },
+    });
+  }
+
+  #unknownTrustDomain(): SdkError {
+    const { trustDomain } = parseSpiffeId(this.#peerSpiffeId);
+    return new SdkError(
+      'ERR_SDK_OPTIONS_INVALID',
+      `could not call ${this.#peerSpiffeId}: found no bundle of '${trustDomain}', expected one from the Workload API (federatesWith of ${this.#identity.trusted().spiffeId})`,
+    );
   }
 
   async #drain(running: RunningPool): Promise<void> {

@@ -4,6 +4,7 @@ import { atTime } from './deadline.ts';
 import type { IdentityDocument } from './identity-document.ts';
 import { PeerDispatcher } from './peer-dispatcher.ts';
 import { SdkError } from './sdk-error.ts';
+import { isVouchedFor, type TrustBundle } from './trust-bundle.ts';
 import type { Workload } from './workload.ts';
 
 /** Peers that one workload may call; a service has a handful. */
@@ -17,6 +18,8 @@ export interface WorkloadPorts {
   /** Keeps a renewed identity for the next start. */
   keep(renewed: IdentityDocument): Promise<void>;
   onFailure(error: Error): void;
+  /** Whether `renew` may bring an identity also after the current one ended. */
+  readonly isRenewableAfterEnd?: boolean;
   /** Called once, when the workload is closed. */
   onClosed?(): void;
   readonly now: () => number;
@@ -28,9 +31,11 @@ export class RunningWorkload implements Workload {
   readonly #listeners = new Set<() => void>();
   readonly #dispatchers = new Map<string, PeerDispatcher>();
   #identity: IdentityDocument;
+  #keeping: Promise<void> = Promise.resolve();
   #failures = 0;
   #lastFailure: Error | undefined;
   #isClosed = false;
+  #isRenewing = false;
   #suspended: SdkError | undefined;
   #cancelRenewal: () => void = () => undefined;
   #cancelExpiry: () => void = () => undefined;
@@ -57,8 +62,16 @@ export class RunningWorkload implements Workload {
   get renewAfterMs(): number {
     return this.#identity.renewAfterMs;
   }
+  get joinedBy(): string | undefined {
+    return this.#identity.joinedBy;
+  }
   get authorities(): readonly Uint8Array[] {
     return this.#identity.authorities;
+  }
+
+  /** All of it, as it is now. */
+  get document(): IdentityDocument {
+    return this.#identity;
   }
 
   onRotate(listener: () => void): () => void {
@@ -78,7 +91,11 @@ export class RunningWorkload implements Workload {
       );
     }
     const dispatcher = new PeerDispatcher(checkOrigin(origin), peerSpiffeId, {
-      identity: { current: () => this.#current(), now: this.#ports.now },
+      identity: {
+        current: () => this.#current(),
+        trusted: () => this.#identity,
+        now: this.#ports.now,
+      },
       onClosed: () => this.#dispatchers.delete(key),
     });
     this.#dispatchers.set(key, dispatcher);
@@ -90,6 +107,25 @@ export class RunningWorkload implements Workload {
     if (this.#isClosed) return;
     this.#suspended = undefined;
     this.#rotate(renewed);
+  }
+
+  /**
+   * Takes a newer bundle. Connections end whose other side it does not vouch for; where it does not vouch for our own SVID, that
+   * is renewed at once.
+   */
+  trust(bundle: TrustBundle): void {
+    if (this.#isClosed || bundle.sequence <= (this.#identity.bundleSequence ?? -1)) return;
+    const identity: IdentityDocument = {
+      ...this.#identity,
+      authorities: bundle.authorities,
+      bundleSequence: bundle.sequence,
+      refusedAuthorities: bundle.refused,
+    };
+    this.#identity = identity;
+    this.#keep(identity).catch((error: Error) => this.#ports.onFailure(error));
+    for (const dispatcher of this.#dispatchers.values()) dispatcher.recheck();
+    this.#tell();
+    if (!this.#isVouchedFor(identity.chain)) this.#schedule(this.#ports.now());
   }
 
   /** The identity was taken away: connections end, and calls fail until another is accepted. */
@@ -123,23 +159,68 @@ export class RunningWorkload implements Workload {
   }
 
   async #renew(): Promise<void> {
+    // One at a time: two that join by one credential would look like two hosts. The end of this one begins the next.
+    if (this.#isRenewing) return;
+    this.#isRenewing = true;
     try {
       const renewed = await this.#ports.renew(this.#identity);
       // Kept before it is used: after a crash the folder holds an identity that peers have not seen replaced.
-      await this.#ports.keep(renewed);
+      await this.#keep(renewed);
       if (!this.#isClosed) this.#rotate(renewed);
     } catch (error) {
       if (!this.#isClosed) this.#failed(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      this.#isRenewing = false;
     }
   }
 
+  /** One after the other: they are written to one place. */
+  #keep(identity: IdentityDocument): Promise<void> {
+    const kept = this.#keeping.then(() => this.#ports.keep(identity));
+    this.#keeping = kept.catch(() => undefined);
+    return kept;
+  }
+
   #rotate(renewed: IdentityDocument): void {
-    this.#identity = renewed;
+    const { chain: before } = this.#identity;
+    const { bundleSequence = 0, authorities, refusedAuthorities } = this.#identity;
+    // A bundle may have come while the renewal was under way.
+    const isOlder = (renewed.bundleSequence ?? Number.POSITIVE_INFINITY) < bundleSequence;
+    this.#identity = isOlder
+      ? {
+          ...renewed,
+          authorities,
+          bundleSequence,
+          ...(refusedAuthorities && { refusedAuthorities }),
+        }
+      : renewed;
     this.#failures = 0;
     this.#lastFailure = undefined;
-    this.#schedule(renewed.renewAfterMs);
+    this.#schedule(this.#isVouchedFor(renewed.chain) ? renewed.renewAfterMs : this.#ports.now());
     this.#watchExpiry();
-    for (const dispatcher of this.#dispatchers.values()) dispatcher.retire();
+    const wasVouchedFor = this.#isVouchedFor(before);
+    for (const dispatcher of this.#dispatchers.values()) {
+      // Where the bundle vouches for the old SVID no more, what was opened with it is over as well.
+      if (wasVouchedFor) dispatcher.retire();
+      else
+        dispatcher
+          .abort(taken(this.spiffeId))
+          .catch((error: Error) => this.#ports.onFailure(error));
+      dispatcher.recheck();
+    }
+    this.#tell();
+  }
+
+  #isVouchedFor(chain: readonly Uint8Array[]): boolean {
+    const { authorities, refusedAuthorities = [], spiffeId } = this.#identity;
+    return isVouchedFor(chain, {
+      bundle: { authorities, refused: refusedAuthorities },
+      trustDomain: parseSpiffeId(spiffeId).trustDomain,
+      now: this.#ports.now,
+    });
+  }
+
+  #tell(): void {
     for (const listener of this.#listeners) {
       try {
         listener();
@@ -160,8 +241,10 @@ export class RunningWorkload implements Workload {
       RETRY_MS.max,
     );
     // A short life must still see several tries; the jitter keeps a site's workloads from asking in one moment.
-    const delayMs = Math.min(backOffMs, leftMs / 8) * (0.8 + 0.4 * Math.random());
-    if (leftMs > 0) this.#schedule(nowMs + Math.max(delayMs, RETRY_MS.min));
+    const withinMs = leftMs > 0 ? leftMs / 8 : RETRY_MS.max;
+    const delayMs = Math.min(backOffMs, withinMs) * (0.8 + 0.4 * Math.random());
+    if (leftMs > 0 || this.#ports.isRenewableAfterEnd)
+      this.#schedule(nowMs + Math.max(delayMs, RETRY_MS.min));
     this.#ports.onFailure(error);
   }
 
@@ -180,9 +263,16 @@ export class RunningWorkload implements Workload {
     );
   }
 
-  /** A renewal under way may still bring a new identity, when its answer was on the way; no other is begun. */
+  /**
+   * A renewal under way may still bring a new identity, when its answer was on the way; another is begun only where
+   * something else than the SVID gets one.
+   */
   #expire(): void {
-    this.#cancelRenewal();
+    if (this.#ports.isRenewableAfterEnd) {
+      // What failed was renewing with the SVID; joining anew has not been tried yet.
+      this.#failures = 0;
+      this.#schedule(this.#ports.now());
+    } else this.#cancelRenewal();
     const error = this.#expired();
     for (const dispatcher of this.#dispatchers.values()) {
       dispatcher.abort(error).catch((cause: Error) => this.#ports.onFailure(cause));
@@ -214,6 +304,13 @@ export class RunningWorkload implements Workload {
       'could not call: found the workload closed, expected it open',
     );
   }
+}
+
+function taken(spiffeId: string): SdkError {
+  return new SdkError(
+    'ERR_SDK_NO_IDENTITY',
+    `could not go on as ${spiffeId}: found the authority of this connection's svid taken back, expected it in the bundle`,
+  );
 }
 
 function checkOrigin(text: string): string {

@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import type { Attestation } from './attestation.ts';
 import type { SvidRequestExtra } from './svid-request.ts';
 
 /** A running identity: an X.509-SVID that renews itself. Its fields always show the newest one. */
@@ -11,10 +12,13 @@ export interface Workload {
   readonly notAfterMs: number;
   /** When it is to be renewed: a process that runs does so by itself. */
   readonly renewAfterMs: number;
+  /** By what it joined, in the authority's words; unknown of one that an older version kept. */
+  readonly joinedBy?: string | undefined;
   /** DER of the X.509 authorities of the own trust domain. */
   readonly authorities: readonly Uint8Array[];
   /**
-   * Called after each renewal, in the order of registration; a server renews its TLS context there.
+   * Called after each renewal and whenever {@link authorities} are others, in the order of registration; a server renews its
+   * TLS context there, and ends the connections of clients that are vouched for no more.
    *
    * @returns a function that takes the listener off
    */
@@ -41,8 +45,15 @@ export interface WorkloadOptions {
   /** DER in base64: the X.509 authorities known beforehand (trust anchors). */
   readonly x509Authorities: readonly string[];
   readonly trustDomain: string;
+  /**
+   * Public Ed25519 JWKs with `kid`: the `factKeys` of `trust.json`. With them a host that was off while the authorities rotated
+   * finds back, and bundles are taken with their signature only.
+   */
+  readonly factKeys?: readonly Readonly<Record<string, string>>[];
   /** One-time token for the first SVID; later starts use the SVID in `folder`. */
   readonly joinToken?: string;
+  /** What else lets it join, without anybody's help also after its SVID ended. */
+  readonly attestation?: Attestation;
   /** Where SVID and key are kept (mode 0600); absent: in memory only. */
   readonly folder?: string;
   /** What an enforcement point registers with its identity; sent at each request for an SVID. */

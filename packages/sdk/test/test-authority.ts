@@ -41,12 +41,23 @@ export class TestAuthority {
     payload: Record<string, unknown>;
   }[] = [];
   readonly joinTokens = new Map<string, string>();
+  /** Tokens of pods, which may join as often as they like. */
+  readonly pods = new Map<string, string>();
+  /** So many SVIDs are issued of which nobody hears. */
+  loseAnswers = 0;
+  /** What every answer waits for. */
+  hold: Promise<void> | undefined;
+  /** How many requests were open at once, at most. */
+  openMax = 0;
+  #open = 0;
   ttlSeconds = 600;
   /** Part of the life after which to renew. */
   renewAt = 0.5;
   refusal: Refusal | undefined;
   /** Whom the next SVIDs name, instead of who asked. */
   issueAs: string | undefined;
+  /** Answers `GET /v1/trust-bundle`; an authority of before it has none. */
+  onBundle: ((query: URLSearchParams) => Promise<string | undefined>) | undefined;
   /** Changes the answer before it is sent. */
   tamper: (answer: Record<string, unknown>) => unknown = (answer) => answer;
   readonly #server: Server;
@@ -74,19 +85,37 @@ export class TestAuthority {
       verify: (chain) => verifyX509Svid(chain, { bundles: this.bundles, now: Date.now }),
     });
     server.on('request', async (request, response) => {
+      const asked = new URL(request.url ?? '', this.url);
+      if (asked.pathname === '/v1/trust-bundle') {
+        const answer = await this.onBundle?.(asked.searchParams);
+        if (answer === undefined) response.writeHead(this.onBundle ? 204 : 404).end();
+        else response.end(JSON.stringify({ bundle: answer }));
+        return;
+      }
       let text = '';
       for await (const chunk of request.setEncoding('utf8')) text += chunk;
+      this.#open += 1;
+      this.openMax = Math.max(this.openMax, this.#open);
+      response.once('close', () => {
+        this.#open -= 1;
+      });
+      await this.hold;
       try {
         const body = JSON.parse(text);
         const spiffeId =
           request.url === '/v1/enrol'
-            ? this.#takeToken(body.joinToken)
+            ? (this.pods.get(body.attestation?.token) ?? this.#takeToken(body.joinToken))
             : peers.of(request.socket)?.spiffeId.uri;
         if (this.refusal || spiffeId === undefined)
           throw new Problem(
             this.refusal ?? { status: 401, title: 'unauthenticated', detail: 'no svid' },
           );
         const answer = this.tamper(await this.#issue(request.url ?? '', body.request, spiffeId));
+        if (this.loseAnswers > 0) {
+          this.loseAnswers -= 1;
+          request.socket.destroy();
+          return;
+        }
         response.setHeader('content-type', 'application/json').end(JSON.stringify(answer));
       } catch (error) {
         const problem = error instanceof Problem ? error.refusal : { status: 500 };

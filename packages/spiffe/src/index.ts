@@ -7,6 +7,12 @@ export {
   type PrivateAuthorityOptions,
   type ServerCertificateRequest,
 } from './authority/private-authority.ts';
+export type {
+  UpstreamAuthority,
+  UpstreamJwtAuthority,
+  UpstreamMinted,
+  UpstreamRequest,
+} from './authority/upstream-authority.ts';
 export {
   createX509Authority,
   type SvidRequest,
@@ -52,6 +58,11 @@ export {
   type VerifiedClientCertificate,
   verifyClientCertificate,
 } from './svid/verify-client-certificate.ts';
+export {
+  type EnrolmentCertificate,
+  readEnrolmentCertificate,
+  verifyEnrolmentCertificate,
+} from './svid/verify-enrolment-certificate.ts';
 export { type BundleSource, type VerifiedPeer, verifyX509Svid } from './svid/verify-x509-svid.ts';
 export {
   type ClientTls,

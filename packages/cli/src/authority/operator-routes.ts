@@ -85,6 +85,7 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
         index: options.index(),
         published: options.published(),
         federation: options.federationStatus(),
+        ca: identity.authorities.show(),
       };
     });
 

@@ -45,7 +45,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     by: string,
     again = false,
   ): Promise<Publication> => {
-    await identity.registerPoints(pointRegistrations(repository.config));
+    await identity.registerPoints(pointRegistrations(repository));
     // Those who are gone go before anybody else comes.
     await federation.apply(repository.federation, { by });
     await identity.applyRegistrations(repository.registrations, repository.entities, { by });

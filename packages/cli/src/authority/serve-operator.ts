@@ -3,6 +3,8 @@ import { tileRoutes } from '@countersign/audit';
 import { adminRoutes } from '@countersign/identity';
 import Fastify from 'fastify';
 import { federationRoutes } from '../federation/federation-routes.ts';
+import type { CutOptions } from '../partner/cut-partner.ts';
+import { partnerRoutes } from '../partner/partner-routes.ts';
 import type { RunningSignals } from '../signals/run-signals.ts';
 import { signalOperatorRoutes } from '../signals/signal-operator-routes.ts';
 import { type OperatorRoutesOptions, operatorRoutes } from './operator-routes.ts';
@@ -25,7 +27,8 @@ export async function serveOperator(
       readonly retention: Retention;
       /** Absent where none are configured. */
       readonly signals: RunningSignals | undefined;
-    } & Omit<Parameters<typeof federationRoutes>[0], 'identity' | 'by'>,
+    } & Omit<Parameters<typeof federationRoutes>[0], 'identity' | 'by'> &
+    Pick<CutOptions, 'config' | 'surfaces' | 'now'>,
 ): Promise<{ close(): Promise<void> }> {
   const app = Fastify({ forceCloseConnections: true });
   await app.register(adminRoutes({ identity: options.identity, by: options.by }));
@@ -47,6 +50,7 @@ export async function serveOperator(
   await app.register(retentionRoutes(options));
   await app.register(federationRoutes(options));
   await app.register(signalOperatorRoutes(options));
+  await app.register(partnerRoutes(options));
   await rm(path, { force: true });
   // The mode is the authentication: it must be right from the first moment.
   const before = process.umask(0o177);

@@ -14,6 +14,7 @@ import { dataFolder } from '../data-folder.ts';
 import type { FederationStatus } from '../federation/federation-routes.ts';
 import { federationLines, isFederationWell } from '../federation/federation-text.ts';
 import { printable } from '../record/printable.ts';
+import { type CaStatus, nextText, timeOf } from './ca.ts';
 import { dataOf, print, shared } from './options.ts';
 
 function authorityOf(args: Arguments, io: Io): AdminClient {
@@ -33,7 +34,7 @@ export const statusCommand: Command = {
   name: 'status',
   summary: 'tell how a running authority and its points are',
   description:
-    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export, the index of `find` and the published logs are, and how the bundle of each federated trust domain stands.\nExit code 1 when a point is away, its log is not being collected, one of these fails, or a bundle is not fresh.',
+    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export, the index of `find` and the published logs are, which X.509 and JWT authority issues and what comes next,\nand how the bundle of each federated trust domain stands. Exit code 1 when a point is away, its log is not being collected,\nan authority could not be replaced, one of these fails, or a bundle is not fresh.',
   options: { data: shared.data, json: shared.json },
   async run(args, io) {
     const status = await authorityOf(args, io).call<AuthorityStatus>('GET', '/v1/status');
@@ -50,6 +51,7 @@ export const statusCommand: Command = {
         `policy          sequence ${status.bundleSequence}, version ${status.policyVersion}`,
         `facts           sequence ${status.factSequence}`,
         `own log         ${status.logSize} entries`,
+        ...caLines(status.ca),
         ...checkpointLines(status.checkpoints),
         ...behindLines('index', status.index),
         ...behindLines('published', status.published.map(publishedLag)),
@@ -64,10 +66,23 @@ export const statusCommand: Command = {
     const isAnyFailing = status.exports.some(({ trouble }) => trouble !== undefined);
     const isAnyRefused = status.points.some(({ refused }) => refused !== undefined);
     const isAnyBehind = [...status.index, ...status.published].some(({ trouble }) => trouble);
-    const isBad = isAnyAway || isAnyFailing || isAnyRefused || isAnyBehind;
+    const isRotating = !Object.values(status.ca).some(
+      ({ trouble, isOverdue }) => trouble || isOverdue,
+    );
+    const isBad = isAnyAway || isAnyFailing || isAnyRefused || isAnyBehind || !isRotating;
     return isBad || !isFederationWell(status.federation) ? EXIT.negative : EXIT.ok;
   },
 };
+
+function caLines(ca: CaStatus): string[] {
+  return Object.entries(ca).map(([kind, status]) => {
+    const { activeUntilMs, authorities, trouble, isOverdue } = status;
+    const active = authorities.find(({ state }) => state === 'active')?.id.slice(0, 16) ?? 'none';
+    const until = activeUntilMs === undefined ? '' : ` until ${timeOf(activeUntilMs)}`;
+    const state = trouble ? 'FAILING, ' : isOverdue ? 'OVERDUE, ' : '';
+    return `${`ca ${kind}`.padEnd(16)}${state}${printable(active)} issues${until}; next: ${nextText(status)}`;
+  });
+}
 
 function refusedText(refused: CollectorRefusal | undefined): string {
   if (refused === undefined) return '';
@@ -154,6 +169,8 @@ export interface AuthorityStatus {
   /** Empty where logs are not published. */
   readonly published: readonly PublishStatus[];
   readonly federation: FederationStatus;
+  /** The X.509 and JWT authorities, and what comes next of their rotation. */
+  readonly ca: CaStatus;
 }
 
 /** `countersign apply` */

@@ -8,6 +8,13 @@ import {
 } from './admin.ts';
 import { authorityCommand } from './authority.ts';
 import {
+  caActivateCommand,
+  caPrepareCommand,
+  caRevokeCommand,
+  caShowCommand,
+  caTaintCommand,
+} from './ca.ts';
+import {
   cedarAuthorizeCommand,
   cedarCheckCommand,
   cedarExplainCommand,
@@ -38,6 +45,7 @@ import { ledgerEvidencePageCommand } from './ledger-evidence-page.ts';
 import { ledgerPublishCommand } from './ledger-publish.ts';
 import { ledgerVerifyCommand } from './ledger-verify.ts';
 import { nodeCommand } from './node.ts';
+import { partnerCutCommand, partnerListCommand, partnerRestoreCommand } from './partner.ts';
 import { gatewayCommand, sidecarCommand, wrapCommand } from './point.ts';
 import { recordEraseCommand, recordPseudonymCommand } from './privacy.ts';
 import { eventsCommand, shadowReportCommand } from './record.ts';
@@ -77,6 +85,14 @@ export const commands: readonly Command[] = [
   federationShowCommand,
   federationRefreshCommand,
   federationBundleCommand,
+  partnerListCommand,
+  partnerCutCommand,
+  partnerRestoreCommand,
+  caShowCommand,
+  caPrepareCommand,
+  caActivateCommand,
+  caTaintCommand,
+  caRevokeCommand,
   signalsListCommand,
   signalsSetCommand,
   signalsVerifyCommand,

@@ -106,13 +106,14 @@ export function createNodeSource(options: {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
-    take({ entries, bundle, federated = {} }) {
+    take({ entries, bundle, federated = {}, refusedAuthorities = [] }) {
       told = {
         entries,
         bundle: parseBundle(bundle, { trustDomain }),
         federated: bundlesByName(federated, trustDomain),
       };
       held().retain(new Set(entries.map(({ spiffeId }) => spiffeId)));
+      held().retainTrusted(told.bundle.x509Authorities, refusedAuthorities);
       changed();
     },
     forget() {

@@ -1,15 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type Fact, factKey } from '@countersign/model';
-import { type Bundle, encodeBundle, parseJwtBundle } from '@countersign/spiffe';
+import { factKey } from '@countersign/model';
+import { type Bundle, encodeBundle } from '@countersign/spiffe';
 import type { FactEdit, FactLog } from '@countersign/state';
-
-type BundleFact = Extract<Fact, { kind: 'trust-bundle' }>;
+import { bundleText, type TrustBundleFact } from '../authorities/own-bundle.ts';
 
 /** A partner's bundle as enforcement points and nodes get it. */
-function bundleFact(bundle: Bundle): BundleFact {
+function bundleFact(bundle: Bundle): TrustBundleFact {
   const { trustDomain, x509Authorities, jwtAuthorities, sequence, refreshHintSeconds } = bundle;
   const { keys } = JSON.parse(encodeBundle({ ...bundle, x509Authorities: [] })) as {
-    keys: NonNullable<BundleFact['jwtAuthorities']>;
+    keys: NonNullable<TrustBundleFact['jwtAuthorities']>;
   };
   return {
     kind: 'trust-bundle',
@@ -39,20 +38,8 @@ export function bundleEdit(
 }
 
 /** As JSON will say it, so that it compares with what was kept. */
-function plain(fact: BundleFact): BundleFact {
-  return JSON.parse(JSON.stringify(fact)) as BundleFact;
-}
-
-/** The bundle that a fact says, as a SPIFFE JWK Set. */
-function bundleText(fact: BundleFact): string {
-  const { trustDomain, x509Authorities, jwtAuthorities = [], sequence = 0 } = fact;
-  return encodeBundle({
-    trustDomain,
-    x509Authorities: x509Authorities.map((text) => Buffer.from(text, 'base64')),
-    jwtAuthorities: parseJwtBundle(JSON.stringify({ keys: jwtAuthorities })),
-    sequence,
-    refreshHintSeconds: fact.refreshHintSeconds ?? 0,
-  });
+function plain(fact: TrustBundleFact): TrustBundleFact {
+  return JSON.parse(JSON.stringify(fact)) as TrustBundleFact;
 }
 
 /** The bundles in force of these trust domains, by name; those without one are left out, and so is our own. */

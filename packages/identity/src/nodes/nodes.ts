@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '@countersign/model';
-import { encodeBundle, type JwtIssuer, parseSpiffeId } from '@countersign/spiffe';
+import { type JwtIssuer, parseSpiffeId } from '@countersign/spiffe';
 import type { FactLog } from '@countersign/state';
 import { federatedBundles } from '../federation/bundle-fact.ts';
 import type { Recorder } from '../new-event.ts';
@@ -11,7 +11,7 @@ import type { ControlPeer, SvidGrant, Svids } from '../svids.ts';
 import { type Entry, entriesOf } from './entry.ts';
 
 /** SPIRE's: a token that cannot be taken back lives five minutes. */
-const JWT_SVID_SECONDS = 300;
+export const JWT_SVID_SECONDS = 300;
 
 /** What a node serves its workloads from. */
 export interface NodeState {
@@ -23,6 +23,8 @@ export interface NodeState {
   readonly bundle: string;
   /** By trust domain: bundles in force of those that its workloads federate with. */
   readonly federated: Readonly<Record<string, string>>;
+  /** SHA-256 (base64url) of authorities that are refused although the bundle leads to them. */
+  readonly refusedAuthorities: readonly string[];
 }
 
 /** A JWT-SVID for a workload. */
@@ -48,14 +50,15 @@ export class Nodes {
       ({ spiffeId }) => this.#options.standing(spiffeId) === undefined,
     );
     const bundle = this.#options.bundle();
+    const refusedAuthorities = this.#options.refusedAuthorities();
     const federated = federatedBundles(
       entries.flatMap(({ federatesWith = [] }) => federatesWith),
       this.#options.factLog,
     );
     const version = createHash('sha256')
-      .update(JSON.stringify([entries, bundle, federated]))
+      .update(JSON.stringify([entries, bundle, refusedAuthorities, federated]))
       .digest('base64url');
-    return { isGranted: true, version, entries, bundle, federated };
+    return { isGranted: true, version, entries, bundle, refusedAuthorities, federated };
   }
 
   /** An X.509-SVID for a workload of the node, for the key that signed the request. */
@@ -88,7 +91,7 @@ export class Nodes {
       });
       return refused;
     }
-    const { token, expiresAtMs } = await jwt.issueSvid({
+    const { token, expiresAtMs } = await jwt().issueSvid({
       spiffeId: parseSpiffeId(spiffeId),
       audiences,
       ttlSeconds: JWT_SVID_SECONDS,
@@ -118,6 +121,7 @@ export class Nodes {
     const { registry, revocations, standing } = this.#options;
     if (peer === undefined) return refusal('peer-missing', 'found no SVID');
     const { spiffeId, thumbprint } = peer;
+    if (peer.isTainted) return refusal('authority-tainted', `found ${thumbprint}`);
     if (registry.registration(spiffeId)?.isNode !== true) {
       return refusal('node-unknown', `found ${spiffeId}`);
     }
@@ -133,26 +137,13 @@ interface NodesOptions {
   readonly registry: Registry;
   readonly revocations: Revocations;
   readonly svids: Svids;
-  readonly jwt: JwtIssuer;
+  /** Who signs now. */
+  readonly jwt: () => JwtIssuer;
   readonly record: Recorder;
   readonly now: Clock;
   /** Why a subject gets nothing now: unregistered, disabled, revoked, expired. */
   readonly standing: (spiffeId: string) => Refusal | undefined;
   /** The bundle as it is published. */
   readonly bundle: () => string;
-}
-
-/** The bundle of one X.509 authority and one JWT authority. */
-export function bundleText(options: {
-  readonly trustDomain: string;
-  readonly authority: Uint8Array;
-  readonly jwt: JwtIssuer;
-}): string {
-  return encodeBundle({
-    trustDomain: options.trustDomain,
-    x509Authorities: [options.authority],
-    jwtAuthorities: [options.jwt.authority],
-    sequence: 1,
-    refreshHintSeconds: 300,
-  });
+  readonly refusedAuthorities: () => readonly string[];
 }

@@ -6,6 +6,7 @@ import { createReport } from '../document/report.ts';
 import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
 import type {
   BankConfig,
+  ClusterConfig,
   ExportConfig,
   Problem,
   Repository,
@@ -23,6 +24,8 @@ import { checkFederatedIds } from './check-federated-ids.ts';
 import { checkFederation } from './check-federation.ts';
 import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
+import { checkClusters, checkPointJoins, createJoinChecker } from './check-joins.ts';
+import { checkPartners } from './check-partners.ts';
 import { checkPlaybooks } from './check-playbooks.ts';
 import { checkPoints } from './check-points.ts';
 import { readPolicies, SCHEMA_FILE, validatePolicies } from './check-policies.ts';
@@ -81,6 +84,9 @@ export async function checkRepository(
     .map(({ surface }) => surface)
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
+  const clusters = checkClusters(config, context);
+  const joins = createJoinChecker(context, { clusters: clusters.map(({ name }) => name) });
+  const pointJoins = await checkPointJoins(config, joins);
   const signalsAt = config.authority?.signals?.url;
   const identities = await checkIdentities(files.identities, {
     context,
@@ -97,6 +103,8 @@ export async function checkRepository(
       isWhole: known.isWhole,
     },
     defaultTtlSeconds: config.authority?.accessTokenTtl ?? 300,
+    organisations: await checkPartners(files.partners, context),
+    joins,
   });
   const errorsBefore = report.errorCount;
   const { trustDomain } = config;
@@ -135,7 +143,7 @@ export async function checkRepository(
   checkWitnesses(config, context);
   const bank = report.hasErrors
     ? undefined
-    : bankConfig(config, { points, exports, record, signals }, context.folder);
+    : bankConfig(config, { points, exports, record, clusters, signals }, context.folder);
   if (!bank) return { problems: report.problems() };
   const repository: Repository = {
     folder: context.folder,
@@ -147,6 +155,7 @@ export async function checkRepository(
     entities: entities.map(({ value }) => value),
     playbooks,
     federation,
+    pointJoins,
   };
   if (runTest) await runPolicyTests(tests, { repository, runTest, context });
   return { ...(!report.hasErrors && { repository }), problems: report.problems() };
@@ -179,9 +188,11 @@ function bankConfig(
     points,
     exports,
     record,
+    clusters,
     signals,
   }: Pick<BankConfig, 'points' | 'record'> & {
     readonly exports: readonly ExportConfig[];
+    readonly clusters: readonly ClusterConfig[];
     readonly signals: SignalsConfig | undefined;
   },
   folder: string,
@@ -196,6 +207,10 @@ function bankConfig(
       issuer: authority.issuer,
       issuerUrl: authority.issuerUrl,
       svidTtlSeconds: authority.svidTtl,
+      ca: {
+        lifetimeSeconds: authority.ca.lifetime,
+        jwtLifetimeSeconds: authority.ca.jwtLifetime,
+      },
       accessTokenTtlSeconds: authority.accessTokenTtl,
       // Secrets and history live outside what is reviewed, so these two may be anywhere.
       ...(passphraseFile !== undefined && { passphraseFile: resolve(folder, passphraseFile) }),
@@ -205,6 +220,7 @@ function bankConfig(
       ...(signals && { signals }),
       ...(metrics !== undefined && { metrics }),
       ...bundleEndpointConfigs(authority, folder),
+      ...(clusters.length > 0 && { kubernetes: clusters }),
     },
     points,
     record,

@@ -15,6 +15,7 @@ export interface RepositoryFiles {
   readonly identities: readonly string[];
   readonly federation: readonly string[];
   readonly entities: readonly string[];
+  readonly partners: readonly string[];
   readonly playbooks: readonly string[];
   readonly hasSchema: boolean;
 }
@@ -61,6 +62,7 @@ export async function listRepository(folder: string, report: Report): Promise<Re
     identities: await list('identities', yaml, besides, '.yaml'),
     federation: await list('federation', yaml, besides, '.yaml'),
     entities: await list('entities', yaml, besides, '.yaml'),
+    partners: await list('partners', yaml, besides, '.yaml'),
     playbooks: await list('playbooks', yaml, besides, '.yaml'),
     hasSchema: (await filesIn(folder, 'policies', report)).includes(SCHEMA_FILE),
   };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { exportShape } from './export-shape.ts';
+import { clusterShape, joinsShape } from './join-shape.ts';
 import { recordShape } from './record-shape.ts';
 import { duration, filePath, hostPort, kebab, trustDomain } from './scalars.ts';
 import { signalsShape } from './signals-shape.ts';
@@ -43,6 +44,7 @@ export const pointShape = z
       .min(1, 'at least one listener')
       .max(100)
       .meta({ description: 'a list of listeners' }),
+    join: joinsShape,
   })
   .meta({ description: 'an enforcement point' });
 
@@ -100,6 +102,21 @@ const authority = z
       max: '24h',
       example: '1h',
     }).prefault('1h'),
+    ca: z
+      .strictObject({
+        lifetime: duration('how long one X.509 authority issues', {
+          min: '30s',
+          max: '8760h',
+          example: '24h',
+        }).prefault('24h'),
+        jwtLifetime: duration('how long one key signs JWT-SVIDs', {
+          min: '30s',
+          max: '8760h',
+          example: '24h',
+        }).prefault('24h'),
+      })
+      .prefault({})
+      .meta({ description: 'the authorities that issue SVIDs, and how they rotate' }),
     accessTokenTtl: duration('the life of an access token', {
       min: '1s',
       max: '5m',
@@ -132,6 +149,11 @@ const authority = z
     bundleEndpoints: z.array(bundleEndpoint).max(4, 'at most 4 bundle endpoints').default([]).meta({
       description: "where the trust domain's bundle is served to partners (SPIFFE Federation)",
     }),
+    kubernetes: z
+      .array(clusterShape)
+      .max(50, 'at most 50 clusters')
+      .default([])
+      .meta({ description: 'clusters whose pods may join with their service account token' }),
     signals: signalsShape.optional(),
     metrics: hostPort(
       'where metrics are served, on loopback: GET /metrics',

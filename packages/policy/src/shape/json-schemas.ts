@@ -3,6 +3,7 @@ import { configShape } from './config-shape.ts';
 import { entitiesShape } from './entity-shape.ts';
 import { federationShape } from './federation-shape.ts';
 import { identitiesShape } from './identity-shape.ts';
+import { partnersShape } from './partner-shape.ts';
 import { playbookShape } from './playbook-shape.ts';
 import { policyTestsShape } from './policy-test-shape.ts';
 import { surfaceShape } from './surface-shape.ts';
@@ -13,6 +14,7 @@ const SHAPES = {
   identities: identitiesShape,
   federation: federationShape,
   entities: entitiesShape,
+  partners: partnersShape,
   playbook: playbookShape,
   'policy-tests': policyTestsShape,
 };

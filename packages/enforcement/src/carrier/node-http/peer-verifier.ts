@@ -3,6 +3,7 @@ import type { FactView } from '@countersign/decision';
 import { factKey } from '@countersign/model';
 import {
   type BundleSource,
+  certificateThumbprint,
   peerChain,
   SpiffeError,
   verifyClientCertificate,
@@ -45,6 +46,14 @@ export function createPeerVerifier(options: {
         return { kind: 'partner', thumbprint, notAfterMs, leaf };
       }
       const { spiffeId, thumbprint, notAfterMs } = verifyX509Svid(chain, { bundles, now });
+      // An authority that an upstream signed and that is tainted: the upstream's root is in the bundle still.
+      const isRefused = chain
+        .slice(1)
+        .some((der) => facts().revocation('certificate', certificateThumbprint(der), now()));
+      if (isRefused) {
+        const detail = 'ERR_SPIFFE_UNTRUSTED the authority that issued it is taken back';
+        return { kind: 'invalid', reason: 'certificate-invalid', detail };
+      }
       return { kind: 'svid', id: spiffeId.uri, thumbprint, notAfterMs, leaf };
     } catch (error) {
       // What is no refusal of spiffe's is a fault of ours, and proves nobody's identity either.
