@@ -31,6 +31,9 @@ export { type EventFinder, followEvents } from './demo/event-finder.ts';
 export { type RunningBank, type StartBankOptions, startExampleBank } from './demo/example-bank.ts';
 export { type ExampleBank, loadExampleBank } from './demo/load-example-bank.ts';
 export { tourEnvironment } from './demo/tour-environment.ts';
+export { drillId, POINT_ID as DRILL_POINT_ID } from './drill/drill-repository.ts';
+export { descriptorLimit } from './drill/file-descriptors.ts';
+export { type DrillBank, startDrillBank } from './drill/start-drill-bank.ts';
 export {
   type BundleEndpointOptions,
   type RunningBundleEndpoint,

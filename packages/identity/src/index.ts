@@ -1,15 +1,4 @@
 export { adminRoutes } from './admin-routes.ts';
-export {
-  loadPeerCredentials,
-  type PeerCredentials,
-  type ReadPeerCredentials,
-} from './attestation/peer-credentials.ts';
-export {
-  type AttestedProcess,
-  createProcessAttestor,
-  type ProcessAttestor,
-} from './attestation/process-attestor.ts';
-export { isEntitled, missingOf, type Selectors } from './attestation/selectors.ts';
 export type {
   AuthorityOperations,
   AuthorityStatus,

@@ -266,6 +266,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   });
   const issuer = createIssuer({
     database,
+    factLog,
     registry,
     revocations,
     keyring,

@@ -18,6 +18,14 @@ const GOOD = `- trustDomain: fintech.example
 const REGISTERED = `- id: partner/fintech
   owner: open-banking@bank.example
   spiffeIds: ['spiffe://fintech.example/ns/payments/sa/api']
+  organisation: example
+`;
+
+const client = (id: string) => `  client:
+    authentication: spiffe_x509
+    id: ${id}
+    scopes: [accounts]
+    audiences: [https://api.bank.example/accounts]
 `;
 
 let bundle: string;
@@ -86,6 +94,16 @@ test('partners of either profile, and who of them is whom, are read with what is
   ]);
   const fintech = repository?.registrations.find(({ subject }) => subject.id.endsWith('/fintech'));
   expect(fintech?.spiffeIds).toEqual(['spiffe://fintech.example/ns/payments/sa/api']);
+});
+
+test('a partner may be one subject by its SPIFFE ID both as a client and when it calls', async () => {
+  const id = 'spiffe://fintech.example/ns/payments/sa/api';
+  const { problems, repository } = await checked((folder) =>
+    folder.write(IDS, `${REGISTERED}${client(id)}`),
+  );
+  expect(problems).toEqual([]);
+  const fintech = repository?.registrations.find(({ subject }) => subject.id.endsWith('/fintech'));
+  expect([fintech?.spiffeIds, fintech?.client?.id]).toEqual([[id], id]);
 });
 
 const edit = (file: string, from: string, to: string) => (repository: RepositoryFolder) =>
@@ -205,7 +223,7 @@ const WRONG: readonly [
     'a SPIFFE ID of two subjects',
     (r) => r.write(IDS, `${REGISTERED}${REGISTERED.replace('partner/fintech', 'partner/second')}`),
     [
-      "identities/fintech.yaml:6:15 error: SPIFFE ID 'spiffe://fintech.example/ns/payments/sa/api' a second time; it once; the first is at identities/fintech.yaml:3; rename or remove one of the two",
+      "identities/fintech.yaml:7:15 error: SPIFFE ID 'spiffe://fintech.example/ns/payments/sa/api' a second time; it once; the first is at identities/fintech.yaml:3; rename or remove one of the two",
     ],
   ],
   [
@@ -213,6 +231,24 @@ const WRONG: readonly [
     edit(IDS, 'partner/fintech', 'agent/fintech'),
     [
       'identities/fintech.yaml:3:14 error: spiffeIds of a agent; them of a partner or workload: nobody else comes with an SVID of another trust domain; remove them, or name it partner/…',
+    ],
+  ],
+  [
+    'a client of a trust domain that is not declared',
+    (r) => r.write(IDS, `${REGISTERED}${client('spiffe://fintec.example/ns/payments/sa/api')}`),
+    [
+      "identities/fintech.yaml:7:9 error: trust domain 'fintec.example'; one of federation/: of others there is no bundle; did you mean 'fintech.example'?",
+    ],
+  ],
+  [
+    'a client that is one subject, and another when it calls',
+    (r) =>
+      r.write(
+        IDS,
+        `${REGISTERED}${REGISTERED.replace('partner/fintech', 'partner/second').replace(/ {2}spiffeIds.*\n/, client('spiffe://fintech.example/ns/payments/sa/api'))}`,
+      ),
+    [
+      "identities/fintech.yaml:9:9 error: SPIFFE ID 'spiffe://fintech.example/ns/payments/sa/api' a second time; it once; the first is at identities/fintech.yaml:3; rename or remove one of the two",
     ],
   ],
   [

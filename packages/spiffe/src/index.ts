@@ -113,6 +113,7 @@ export {
 } from './workload-api/workload-server.ts';
 export type {
   WorkloadBundles,
+  WorkloadChange,
   WorkloadJwtSvid,
   WorkloadSource,
   WorkloadX509Svid,

@@ -30,6 +30,7 @@ import {
 } from './credential.ts';
 import { decideCommand } from './decide.ts';
 import { demoCommand } from './demo.ts';
+import { drillRotationCommand } from './drill.ts';
 import { exportOcsfCommand } from './export.ts';
 import {
   federationBundleCommand,
@@ -118,5 +119,6 @@ export const commands: readonly Command[] = [
   cedarFilterCommand,
   cedarWhoCommand,
   cedarVectorsCommand,
+  drillRotationCommand,
   demoCommand,
 ];

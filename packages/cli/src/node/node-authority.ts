@@ -1,4 +1,4 @@
-import type { Entry } from '@countersign/identity';
+import type { Entry } from '@countersign/identity/attestation';
 import { type Dispatcher, request } from 'undici';
 
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;

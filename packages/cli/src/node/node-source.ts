@@ -3,12 +3,13 @@ import {
   type Entry,
   isEntitled,
   type Selectors,
-} from '@countersign/identity';
+} from '@countersign/identity/attestation';
 import {
   type Bundle,
   parseBundle,
   parseSpiffeId,
   SpiffeError,
+  type WorkloadChange,
   type WorkloadSource,
   type WorkloadX509Svid,
 } from '@countersign/spiffe';
@@ -41,7 +42,7 @@ export function createNodeSource(options: {
   readonly now: () => number;
 }): NodeSource {
   const { authority, held, trustDomain, now } = options;
-  const listeners = new Set<() => void>();
+  const listeners = new Map<(change?: WorkloadChange) => void, NodeCaller>();
   let told:
     | {
         readonly entries: readonly Entry[];
@@ -50,7 +51,13 @@ export function createNodeSource(options: {
       }
     | undefined;
   const changed = (): void => {
-    for (const listener of listeners) listener();
+    for (const listener of listeners.keys()) listener();
+  };
+  /** As `changed`; whoever loses one of these identities is told without delay. */
+  const changedWithout = (removed: readonly Entry[]): void => {
+    for (const [listener, { selectors }] of listeners) {
+      listener({ isUrgent: removed.some((entry) => isEntitled(entry.selectors, selectors)) });
+    }
   };
 
   /** @throws {SpiffeError} `ERR_SPIFFE_WORKLOAD_UNAVAILABLE` before the authority told anything */
@@ -102,25 +109,33 @@ export function createNodeSource(options: {
         federated: [...wanted].sort().flatMap((name) => federated.get(name) ?? []),
       };
     },
-    onChange(_caller, listener) {
-      listeners.add(listener);
+    onChange(caller, listener) {
+      listeners.set(listener, caller);
       return () => void listeners.delete(listener);
     },
     take({ entries, bundle, federated = {}, refusedAuthorities = [] }) {
+      const before = told;
       told = {
         entries,
         bundle: parseBundle(bundle, { trustDomain }),
         federated: bundlesByName(federated, trustDomain),
       };
-      held().retain(new Set(entries.map(({ spiffeId }) => spiffeId)));
+      const left = new Set(entries.map(({ spiffeId }) => spiffeId));
+      held().retain(left);
       held().retainTrusted(told.bundle.x509Authorities, refusedAuthorities);
-      changed();
+      // An authority that is trusted no more is taken away from everybody.
+      if (before && hasLost(before.bundle, told.bundle)) {
+        changedWithout(before.entries);
+        return;
+      }
+      changedWithout((before?.entries ?? []).filter(({ spiffeId }) => !left.has(spiffeId)));
     },
     forget() {
       if (!told) return;
+      const before = told.entries;
       told = { ...told, entries: [] };
       held().retain(new Set());
-      changed();
+      changedWithout(before);
     },
     changed,
     entries: () => told?.entries ?? [],
@@ -136,6 +151,13 @@ function bundlesByName(
     Object.entries(federated)
       .filter(([name]) => name !== own)
       .map(([name, text]) => [name, parseBundle(text, { trustDomain: name })]),
+  );
+}
+
+/** Whether an authority of the bundle before is in the next one no more. */
+function hasLost(before: Bundle, next: Bundle): boolean {
+  return before.x509Authorities.some(
+    (known) => !next.x509Authorities.some((der) => Buffer.compare(known, der) === 0),
   );
 }
 

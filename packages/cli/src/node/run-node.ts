@@ -9,7 +9,7 @@ import {
   loadPeerCredentials,
   type ReadPeerCredentials,
   type Selectors,
-} from '@countersign/identity';
+} from '@countersign/identity/attestation';
 import { type Attestation, connectWorkload } from '@countersign/sdk';
 import { createWorkloadServer } from '@countersign/spiffe';
 import { createClosers } from '../closers.ts';

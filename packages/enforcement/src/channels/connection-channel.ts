@@ -22,6 +22,7 @@ export function openConnectionChannel(
   const known = peer.kind === 'svid' || peer.kind === 'partner' ? peer : undefined;
   const isObeying = () => context.routes(connection.listener).isEnforcing;
 
+  const isEdge = context.authentication.edgeListeners.has(connection.listener);
   const subjectNow = (facts: FactView) =>
     peer.kind === 'svid'
       ? subjectOfPeer(peer.id, context.authentication.trustDomain, facts)
@@ -41,8 +42,10 @@ export function openConnectionChannel(
         return { cause: 'revoked', detail: 'the certificate is revoked' };
       }
       const subject = subjectNow(facts);
-      // A SPIFFE ID that is registered for nobody, or for somebody else than before, has nothing to be connected for.
-      if (known.kind === 'svid' && (subject === undefined || subject !== openedFor)) {
+      // At the edge the token says who calls: an SVID that a client of another trust domain shows may be nobody's here.
+      const isNobody = subject === undefined && !isEdge;
+      // Registered for nobody, or for somebody else than before, it has nothing to be connected for.
+      if (known.kind === 'svid' && (isNobody || subject !== openedFor)) {
         return { cause: 'revoked', detail: `'${known.id}' is not registered for its subject` };
       }
       const fault = subject && checkSubject(subject, 'peer-unregistered', facts, nowMs);

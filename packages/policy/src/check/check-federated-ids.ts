@@ -31,7 +31,7 @@ export function checkFederatedIds(
     });
   };
   for (const { value, document, path } of registrations) {
-    const { subject, spiffeIds = [], federatesWith = [], attestations } = value;
+    const { subject, spiffeIds = [], federatesWith = [], attestations, client } = value;
     const at = (...more: PropertyKey[]) => document.at([...path, ...more]);
     if (spiffeIds.length > 0 && subject.kind !== 'partner' && subject.kind !== 'workload') {
       report.error(at('spiffeIds'), {
@@ -52,6 +52,13 @@ export function checkFederatedIds(
         });
       } else if (names.take(id, place)) refuseUndeclared(other, place);
     }
+    if (client && isForeign(client.id, trustDomain)) {
+      const place = at('client', 'id');
+      // As a client and as a caller it is the same subject.
+      if (spiffeIds.includes(client.id) || names.take(client.id, place)) {
+        refuseUndeclared(parseSpiffeId(client.id).trustDomain, place);
+      }
+    }
     if (federatesWith.length > 0 && !attestations) {
       report.error(at('federatesWith'), {
         found: 'federatesWith of what no node attests',
@@ -63,4 +70,9 @@ export function checkFederatedIds(
       refuseUndeclared(name, at('federatesWith', index));
     }
   }
+}
+
+/** A client's name is any name but for those that show SVIDs. */
+function isForeign(clientId: string, trustDomain: string): boolean {
+  return clientId.startsWith('spiffe://') && !clientId.startsWith(`spiffe://${trustDomain}/`);
 }
