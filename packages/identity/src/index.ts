@@ -1,4 +1,5 @@
 export { adminRoutes } from './admin-routes.ts';
+export type { OpenToken } from './authorities/authority-keys.ts';
 export type {
   AuthorityOperations,
   AuthorityStatus,
@@ -38,6 +39,14 @@ export {
   openIdentity,
 } from './open-identity.ts';
 export type { OrganisationReport, OrganisationState } from './partners/organisations.ts';
+export {
+  openPkcs11Token,
+  type Pkcs11Key,
+  type Pkcs11Token,
+  type Pkcs11TokenOptions,
+} from './pkcs11/open-token.ts';
+export type { KeyChoice, TokenKeyKind } from './pkcs11/token-keys.ts';
+export type { TokenChoice } from './pkcs11/token-slot.ts';
 export type { Refusal, RefusalCode } from './refusal.ts';
 export type { Registered } from './registered.ts';
 export type { Applied, Point, PointRegistration, RegisteredEntity } from './registry.ts';

@@ -8,10 +8,12 @@ export { initRepository } from './init/init-repository.ts';
 export type {
   BankConfig,
   BundleEndpointConfig,
+  CaConfig,
   ClusterConfig,
   ExportConfig,
   HostPort,
   ListenerConfig,
+  Pkcs11Config,
   PointConfig,
   Problem,
   RecordConfig,
@@ -19,10 +21,12 @@ export type {
   RecordRight,
   Repository,
   RouteConfig,
+  SecretConfig,
   ShardConfig,
   SignalReceiverConfig,
   SignalsConfig,
   SignalTransmitterConfig,
+  UpstreamConfig,
 } from './repository.ts';
 export { RepositoryError, type RepositoryErrorCode } from './repository-error.ts';
 export { generateSchema } from './schema/generate-schema.ts';

@@ -19,11 +19,7 @@ export interface BankConfig {
     readonly issuer: HostPort;
     readonly issuerUrl: string;
     readonly svidTtlSeconds: number;
-    /** The authorities that issue SVIDs: how long one does. */
-    readonly ca: {
-      readonly lifetimeSeconds: number;
-      readonly jwtLifetimeSeconds: number;
-    };
+    readonly ca: CaConfig;
     readonly accessTokenTtlSeconds: number;
     /** File that holds the passphrase of the keys at rest; absent: made in the data folder. */
     readonly passphraseFile?: string;
@@ -97,6 +93,72 @@ export interface SignalTransmitterConfig {
     readonly emailDomain?: string;
   };
   readonly may: readonly ('end-sessions' | 'disable')[];
+}
+
+/** The authorities that issue SVIDs; every path absolute. */
+export interface CaConfig {
+  /** How long one X.509 authority issues. */
+  readonly lifetimeSeconds: number;
+  /** How long one key signs JWT-SVIDs. */
+  readonly jwtLifetimeSeconds: number;
+  /** Who signs the X.509 authorities; each is its own root when absent. */
+  readonly upstream?: UpstreamConfig;
+  /** Where their keys are made; encrypted in the database when absent. */
+  readonly pkcs11?: Pkcs11Config;
+}
+
+/** Where a secret is: exactly one of the two. */
+export interface SecretConfig {
+  readonly file?: string;
+  /** The name of an environment variable. */
+  readonly env?: string;
+}
+
+/** A CA above ours. */
+export type UpstreamConfig =
+  | {
+      readonly kind: 'disk';
+      readonly certificateFile: string;
+      readonly keyFile: string;
+      readonly rootsFile?: string;
+      readonly passphrase?: SecretConfig;
+    }
+  | {
+      readonly kind: 'vault';
+      readonly address: string;
+      readonly mount: string;
+      readonly namespace?: string;
+      readonly issuer?: string;
+      readonly caFile?: string;
+      readonly certificateFile?: string;
+      readonly keyFile?: string;
+      /** Exactly one of them. */
+      readonly auth: {
+        readonly token?: SecretConfig;
+        readonly appRole?: {
+          readonly mount?: string;
+          readonly roleId: string;
+          readonly secretId: SecretConfig;
+        };
+        readonly kubernetes?: {
+          readonly mount?: string;
+          readonly role: string;
+          readonly tokenFile: string;
+        };
+        readonly certificate?: { readonly mount?: string; readonly role?: string };
+      };
+    }
+  | { readonly kind: 'spire'; readonly server: HostPort; readonly workloadApi: string };
+
+/** A token of an HSM. */
+export interface Pkcs11Config {
+  readonly module: string;
+  /** One of the two at least. */
+  readonly tokenLabel?: string;
+  readonly tokenSerial?: string;
+  readonly pin?: SecretConfig;
+  readonly sessions: number;
+  readonly timeoutSeconds: number;
 }
 
 /** What points need to know of the record. */

@@ -93,6 +93,10 @@ export {
   type TlsIdentity,
 } from './tls/server-tls-options.ts';
 export { type Peers, type PeerVerification, verifyPeers } from './tls/verify-peers.ts';
+export { type DiskUpstreamOptions, openDiskUpstream } from './upstream/disk-upstream.ts';
+export { openSpireUpstream, type SpireUpstreamOptions } from './upstream/spire-upstream.ts';
+export type { VaultAuth } from './upstream/vault-session.ts';
+export { openVaultUpstream, type VaultUpstreamOptions } from './upstream/vault-upstream.ts';
 export {
   type CallOptions,
   createWorkloadClient,
