@@ -100,7 +100,7 @@ when { principal has federated && principal.federated };
   const clients: WorkloadClient[] = [];
   return {
     ...{ trustDomain, data, edgePort: edge, endpointUrl: `https://127.0.0.1:${endpoint}/` },
-    ...{ write, edit, nodes, onData, socket },
+    ...{ folder: bank, write, edit, nodes, onData, socket },
     authorityId: `spiffe://${trustDomain}/workload/countersign/authority`,
     edgeId: `spiffe://${trustDomain}/workload/countersign/edge`,
     mine: `spiffe://${trustDomain}/workload/mine`,

@@ -3,21 +3,23 @@ import { get, type IncomingMessage } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { request } from 'node:https';
 import { connect } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { dataFolder, EXIT } from '@countersign/cli';
 import { workloadFromApi } from '@countersign/sdk';
-import {
-  clientTlsOptions,
-  encodePem,
-  parseSpiffeId,
-  type TlsIdentity,
-  type X509Context,
-} from '@countersign/spiffe';
+import { encodePem, parseSpiffeId } from '@countersign/spiffe';
 import { request as undiciRequest } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Partner, startPartner } from '../../identity/test/partner.ts';
 import { all, one, wire } from '../../spiffe/test/wire.ts';
 import { type FederatedBank, federatedBank } from './federated-banks.ts';
+import {
+  call,
+  contextWith,
+  declareEachOther,
+  federatedRegistration,
+  identityOf,
+  open,
+  until,
+} from './federated-calls.ts';
 
 // Two banks, each the other's partner by https_spiffe both ways, with real authorities, gateways and nodes; and a third trust
 // domain whose authority a test can rotate.
@@ -26,33 +28,17 @@ let bank: FederatedBank;
 let fintech: FederatedBank;
 let acme: Partner;
 
-const registration = (federated: readonly string[]) =>
-  `- id: partner/federated
-  owner: open-banking@bank.example
-  attributes: { federated: true }
-  spiffeIds: [${federated.map((id) => `'${id}'`).join(', ')}]
-`;
-
 beforeAll(async () => {
   [bank, fintech] = await Promise.all([
     federatedBank('bank.example'),
     federatedBank('fintech.example'),
   ]);
   acme = await startPartner('acme.example');
-  // What each hands the other by another way than the endpoint.
-  for (const [one, other] of [
-    [bank, fintech],
-    [fintech, bank],
-  ] as const) {
-    const { out } = await other.onData('federation', 'bundle');
-    const { trustDomain, endpointUrl: url, authorityId: spiffeId } = other;
-    await one.declare({ trustDomain, url, spiffeId }, out);
-    await one.write('identities/nodes.yaml', one.nodes(trustDomain));
-  }
+  await declareEachOther(bank, fintech);
   const { endpoint, initialBundle = '' } = acme.declared();
   if (endpoint.profile !== 'https_spiffe') throw new Error('not by https_spiffe');
   await bank.declare({ trustDomain: acme.trustDomain, ...endpoint }, initialBundle);
-  await bank.write('identities/federated.yaml', registration([fintech.mine, ACME]));
+  await bank.write('identities/federated.yaml', federatedRegistration([fintech.mine, ACME]));
   await Promise.all([bank.apply(), fintech.apply()]);
 }, 120_000);
 afterAll(async () => {
@@ -61,57 +47,6 @@ afterAll(async () => {
 });
 
 const ACME = 'spiffe://acme.example/ns/payments/sa/api';
-
-/** Waits until something holds. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + 20_000;
-  while (!(await holds())) {
-    if (Date.now() > end) expect.fail('it did not come to be');
-    await sleep(25);
-  }
-}
-
-/** The context that a node gives the workload, as soon as it has the bundle of that trust domain. */
-async function contextWith(of: FederatedBank, trustDomain: string): Promise<X509Context> {
-  const client = of.client();
-  await until(async () => (await client.fetchX509Context()).bundles.has(trustDomain));
-  return client.fetchX509Context();
-}
-
-interface Answer {
-  readonly status: number;
-  readonly body: string;
-  readonly eventId: string;
-}
-
-/** Calls the bank's edge with an SVID, as a program of the partner does: it believes the edge by the bank's bundle only. */
-function open(
-  svid: TlsIdentity,
-  authorities: readonly Uint8Array[],
-  path = '/accounts-api/accounts/22289',
-): Promise<IncomingMessage> {
-  const tls = clientTlsOptions({ svid, expect: bank.edgeId, authorities, now: Date.now });
-  return new Promise((resolve, reject) => {
-    request(
-      { ...(tls as object), host: '127.0.0.1', port: bank.edgePort, path, agent: false },
-      resolve,
-    )
-      .once('error', reject)
-      .end();
-  });
-}
-
-async function call(svid: TlsIdentity, authorities: readonly Uint8Array[]): Promise<Answer> {
-  const answer = await open(svid, authorities);
-  const body = await answer.toArray();
-  const eventId = String(answer.headers['countersign-event-id'] ?? '');
-  return { status: answer.statusCode ?? 0, body: Buffer.concat(body).toString(), eventId };
-}
-
-function identityOf({ svids: [svid] }: X509Context): TlsIdentity {
-  if (!svid) throw new Error('no SVID');
-  return svid;
-}
 
 /** The bank's own authorities, as its partner's node hands them out. */
 const bankAuthorities = async (): Promise<readonly Uint8Array[]> =>
@@ -142,7 +77,7 @@ test('two banks fetch each other’s bundles by https_spiffe, and tell so', asyn
 test('a process of one bank calls the other with what its own node gave it, and is the partner that it is registered for', async () => {
   const context = await contextWith(fintech, 'bank.example');
   const authorities = context.bundles.get('bank.example') ?? [];
-  const { status, body, eventId } = await call(identityOf(context), authorities);
+  const { status, body, eventId } = await call(bank, identityOf(context), authorities);
   expect([status, body]).toEqual([200, 'served /accounts-api/accounts/22289']);
   const { out } = await bank.onData('find', '--id', eventId, '--json');
   const { event } = JSON.parse(out).answer.rows.find(
@@ -193,10 +128,10 @@ test('a process of the partner’s that nobody registered is nobody', async () =
     acme.authority,
     'spiffe://acme.example/ns/payments/sa/other',
   );
-  expect((await call(stranger, authorities)).status).toBe(401);
+  expect((await call(bank, stranger, authorities)).status).toBe(401);
   // Nor is one that calls itself as we call ours: the name is of another trust domain.
   const alike = await acme.identity(acme.authority, 'spiffe://acme.example/workload/payments/api');
-  expect((await call(alike, authorities)).status).toBe(401);
+  expect((await call(bank, alike, authorities)).status).toBe(401);
   const { out } = await bank.onData(
     'find',
     '--caller',
@@ -298,7 +233,7 @@ describe('while a partner rotates its authority', () => {
     const statuses: number[] = [];
     let isOver = false;
     const requests = (async () => {
-      while (!isOver) statuses.push((await call(current, authorities)).status);
+      while (!isOver) statuses.push((await call(bank, current, authorities)).status);
     })();
     const refresh = async (): Promise<void> => {
       const { code, out } = await bank.onData('federation', 'refresh', 'acme.example');
@@ -316,11 +251,11 @@ describe('while a partner rotates its authority', () => {
     await refresh();
     await sequence(6);
     const renewed = await acme.identity(next, ACME);
-    await until(async () => (await call(renewed, authorities)).status === 200);
+    await until(async () => (await call(bank, renewed, authorities)).status === 200);
     current = renewed;
     const before = statuses.length;
     await until(async () => statuses.length > before + 5);
-    const stream = await open(old, authorities, '/accounts-api/accounts');
+    const stream = await open(bank, old, authorities, '/accounts-api/accounts');
     expect(stream.statusCode).toBe(200);
     const cut = once(stream, 'error');
     stream.resume();
@@ -329,8 +264,8 @@ describe('while a partner rotates its authority', () => {
     await refresh();
     await sequence(7);
     await cut;
-    expect((await call(old, authorities)).status).toBe(401);
-    expect((await call(renewed, authorities)).status).toBe(200);
+    expect((await call(bank, old, authorities)).status).toBe(401);
+    expect((await call(bank, renewed, authorities)).status).toBe(200);
     isOver = true;
     await requests;
     expect(new Set(statuses)).toEqual(new Set([200]));
@@ -342,7 +277,7 @@ test('a partner that is removed is cut off at once, and comes back when it is de
   const context = await contextWith(fintech, 'bank.example');
   const authorities = context.bundles.get('bank.example') ?? [];
   const svid = identityOf(context);
-  const stream = await open(svid, authorities, '/accounts-api/accounts');
+  const stream = await open(bank, svid, authorities, '/accounts-api/accounts');
   expect(stream.statusCode).toBe(200);
   const cut = once(stream, 'error');
   stream.resume();
@@ -352,7 +287,7 @@ test('a partner that is removed is cut off at once, and comes back when it is de
   ]);
   await bank.apply();
   await cut;
-  expect((await call(svid, authorities)).status).toBe(401);
+  expect((await call(bank, svid, authorities)).status).toBe(401);
   expect((await bank.onData('status')).out).toMatch(/^ {2}fintech\.example +ENDED/m);
   await until(async () => !(await bank.client().fetchX509Context()).bundles.has('fintech.example'));
   await bank.edit('federation/fintech.example.yaml', [
@@ -360,7 +295,7 @@ test('a partner that is removed is cut off at once, and comes back when it is de
     'expires: 2099-12-31',
   ]);
   await bank.apply();
-  await until(async () => (await call(svid, authorities)).status === 200);
+  await until(async () => (await call(bank, svid, authorities)).status === 200);
 });
 
 test('metrics tell how each bundle stands, and how often ours was served', async () => {
