@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Fact } from '@countersign/model';
 import {
   type BundleSource,
+  certificateThumbprint,
   createX509Authority,
   decodePem,
   encodePem,
@@ -58,7 +59,11 @@ async function svid(id = SERVICE, by = authority): Promise<Presented> {
     ...{ spiffeId: parseSpiffeId(id), publicKey, ttlSeconds: 600 },
   });
   const keyPem = privateKey.export({ format: 'pem', type: 'pkcs8' }) as string;
-  return { certPem: encodePem(chain), keyPem, thumbprint: '' };
+  return {
+    certPem: encodePem(chain),
+    keyPem,
+    thumbprint: certificateThumbprint(chain[0] ?? new Uint8Array()),
+  };
 }
 
 async function refusalOf(got: Awaited<ReturnType<Bank['call']>>) {
@@ -187,5 +192,51 @@ describe('its open connection is closed at once when', () => {
     // Ours is as it was.
     expect(own.destroyed).toBe(false);
     own.destroy();
+  });
+});
+
+describe('at the edge, with an access token that is bound to its SVID,', () => {
+  const CLIENT = `spiffe://${PARTNER}/ns/payments/sa/client`;
+  const bound = (as: Presented) => bank.token({ cnf: { 'x5t#S256': as.thumbprint } });
+
+  test('it is the subject of the token, whether it is registered to call by itself or not', async () => {
+    for (const id of [CLIENT, SERVICE]) {
+      const as = await svid(id);
+      const got = await bank.call({ as, token: bound(as) });
+      const { authentication } = await bank.record(got.headers['countersign-event-id'] as string);
+      expect(authentication).toMatchObject({ result: 'accepted', subject: LEDGERLY });
+    }
+  });
+
+  test('it is refused without one, with one of another, and when it is registered for somebody else', async () => {
+    const [as, other] = [await svid(CLIENT), await svid(CLIENT)];
+    expect((await refusalOf(await bank.call({ as }))).reason).toBe('token-missing');
+    expect((await refusalOf(await bank.call({ as, token: bound(other) }))).reason).toBe(
+      'token-binding',
+    );
+    bank.change([registered([CLIENT], PAYMENTS)]);
+    expect((await refusalOf(await bank.call({ as, token: bound(as) }))).reason).toBe(
+      'token-subject',
+    );
+  });
+
+  test('its connection stands while facts change, and ends with its bundle', async () => {
+    const as = await svid(CLIENT);
+    const socket = await bank.tls({ as });
+    socket.on('error', () => undefined);
+    socket.resume();
+    socket.write(
+      `GET /accounts-api/accounts/1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${bound(as)}\r\n\r\n`,
+    );
+    await once(socket, 'data');
+    bank.change([registered([])]);
+    bank.change([bundle([authority, await newAuthority()])]);
+    expect(socket.destroyed).toBe(false);
+    const closed = once(socket, 'close');
+    bank.change([], [`trust-bundle ${PARTNER}`]);
+    await closed;
+    expect((await refusalOf(await bank.call({ as, token: bound(as) }))).reason).toBe(
+      'certificate-invalid',
+    );
   });
 });

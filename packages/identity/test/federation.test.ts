@@ -109,6 +109,27 @@ test('what was taken survives a restart, and is in force while the endpoint is d
   expect(names().filter((name) => name === 'federation-added')).toHaveLength(1);
 });
 
+test('a partner that changed its keys too fast is locked out, and comes back by a bundle that it hands over anew', async () => {
+  await follow();
+  const next = await partner.newAuthority();
+  partner.show(await partner.identity(next));
+  partner.publish({ x509Authorities: [next.certificate] });
+  expect((await refresh()).trouble?.code).toBe('ERR_SPIFFE_UNTRUSTED');
+  expect(fact()).toMatchObject({ sequence: 5 });
+  // An older file that has the right keys takes nothing back; the one of now is above what is held.
+  const stale = encodeBundle({ ...partner.state.bundle, sequence: 5 });
+  await follow({ initialBundle: stale });
+  expect((await refresh()).trouble?.code).toBe('ERR_SPIFFE_UNTRUSTED');
+  await follow({ initialBundle: encodeBundle(partner.state.bundle) });
+  const status = await refresh();
+  expect([status.standing, status.trouble, status.held?.sequence]).toEqual([
+    'trusted',
+    undefined,
+    6,
+  ]);
+  expect(fact()?.x509Authorities).toEqual([base64(next.certificate)]);
+});
+
 describe('an endpoint that is not heard', () => {
   test('makes the bundle stale after three refresh hints, and no longer trusted after the limit', async () => {
     await follow({ trustForSeconds: 1800 });

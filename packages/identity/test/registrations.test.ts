@@ -1,5 +1,5 @@
 import { openIdentity } from '@countersign/identity';
-import type { Fact } from '@countersign/model';
+import type { ClientRegistration, Fact, Registration } from '@countersign/model';
 import { openDatabase, openFactLog } from '@countersign/state';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
@@ -93,6 +93,31 @@ describe('applyRegistrations', () => {
       "a SPIFFE ID of 'spiffe://bank.example/partner/a'",
     );
   });
+
+  test.each([
+    ['after', (caller: Registration, client: Registration) => [caller, client]],
+    ['before', (caller: Registration, client: Registration) => [client, caller]],
+  ])(
+    'refuses a client %s a subject that calls by its SPIFFE ID; one subject may do both',
+    async (_, order) => {
+      const spiffeIds = ['spiffe://fintech.example/api'];
+      const client: Partial<ClientRegistration> = {
+        ...{ id: 'spiffe://fintech.example/api', authentication: 'spiffe_x509' as const },
+        ...{ scopes: ['accounts'], audiences: [accounts] },
+      };
+      const apply = (registrations: readonly Registration[]) =>
+        authority.identity.applyRegistrations(registrations, []);
+      const [caller, other] = [
+        registration('partner/a', { spiffeIds }),
+        registration('partner/b', { client }),
+      ];
+      await expect(apply(order(caller, other))).rejects.toMatchObject({
+        code: 'ERR_IDENTITY_REGISTRATION',
+      });
+      const both = registration('partner/a', { spiffeIds, client });
+      await expect(apply([both])).resolves.toMatchObject({ puts: 1 });
+    },
+  );
 
   test('tells of each certificate that became or ceased to be a subject’s', async () => {
     const told = () =>
