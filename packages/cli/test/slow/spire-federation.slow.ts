@@ -93,6 +93,8 @@ describe.skipIf(missing('federation with SPIRE', SPIRE_SERVER, SPIRE_AGENT))(
     }
 
     test('each follows the other’s bundle endpoint', async () => {
+      // By the file it is trusted before the endpoint was heard.
+      await bank.onData('federation', 'refresh', 'spire.example');
       await expect
         .poll(async () => (await bank.onData('federation', 'list')).out, { timeout: 30_000 })
         .toMatch(/ {2}spire\.example +trusted, sequence \d+, heard /);
@@ -202,5 +204,39 @@ describe.skipIf(missing('federation with SPIRE', SPIRE_SERVER, SPIRE_AGENT))(
       expect(statuses.length).toBeGreaterThan(10);
       console.log(`${statuses.length} requests over a rotation of SPIRE's authority`);
     }, 240_000);
+
+    test('our authority is rotated, and SPIRE follows: the next one before it issues, and the old one no more', async () => {
+      const heldBySpire = async (): Promise<number> => {
+        await spire.server('federation', 'refresh', '-id', 'bank.example');
+        const shown = await spire.server(
+          ...['bundle', 'list', '-id', 'spiffe://bank.example', '-format', 'spiffe'],
+        );
+        const { keys } = JSON.parse(shown);
+        return keys.filter(({ use }: { use: string }) => use === 'x509-svid').length;
+      };
+      const comesToHold = (authorities: number) =>
+        expect.poll(heldBySpire, { timeout: 30_000 }).toBe(authorities);
+      const ca = async (...words: string[]): Promise<string> => {
+        const { code, out, err } = await bank.onData('ca', ...words);
+        if (code !== EXIT.ok) throw new Error(err);
+        return out;
+      };
+      expect(await heldBySpire()).toBe(1);
+      await ca('prepare', 'x509');
+      await comesToHold(2);
+      await ca('activate', 'x509');
+      expect((await call()).status).toBe(200);
+      const [, old = ''] = /^ {2}old +([0-9a-f]{40})/m.exec(await ca('show', 'x509')) ?? [];
+      await ca('taint', 'x509', old, '--reason', 'a backup was found');
+      // By now the endpoint shows an SVID that only the next authority vouches for.
+      await comesToHold(1);
+      await expect
+        .poll(async () => (await partner.fetchX509Context()).bundles.get('bank.example')?.length, {
+          timeout: 30_000,
+        })
+        .toBe(1);
+      // The edge has renewed meanwhile: SPIRE's workload believes it by the new authority alone.
+      expect((await call()).status).toBe(200);
+    }, 120_000);
   },
 );
