@@ -1,8 +1,10 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { Federation, type NewEvent } from '@countersign/identity';
 import type { Fact, FederationPartner } from '@countersign/model';
-import { encodeBundle } from '@countersign/spiffe';
+import { createPrivateAuthority, encodeBundle, softwareSigner } from '@countersign/spiffe';
 import { type Database, type FactLog, openDatabase, openFactLog } from '@countersign/state';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { craft, plain, x } from '../../spiffe/test/craft-certificate.ts';
 import { type Partner, startPartner } from './partner.ts';
 
 const BANK = 'bank.example';
@@ -203,6 +205,27 @@ describe('what an endpoint must not do changes nothing, and is an alarm once:', 
       },
     ],
     [
+      'a certificate of the web in the place of an SVID',
+      'ERR_SPIFFE_UNTRUSTED',
+      async () => partner.show((await webOf()).shown),
+    ],
+    [
+      'a redirect to plain http',
+      'ERR_SPIFFE_BUNDLE_ENDPOINT',
+      () => {
+        partner.state.answer = (_, response) =>
+          response.writeHead(302, { location: 'http://127.0.0.1/' }).end();
+      },
+    ],
+    [
+      'more authorities than points could carry',
+      'ERR_SPIFFE_BUNDLE_INVALID',
+      () => {
+        const large = Array.from({ length: 9 }, largeAuthority);
+        partner.publish({ x509Authorities: [partner.authority.certificate, ...large] });
+      },
+    ],
+    [
       'an answer that is no bundle',
       'ERR_SPIFFE_BUNDLE_INVALID',
       () => {
@@ -254,6 +277,51 @@ describe('what an endpoint must not do changes nothing, and is an alarm once:', 
     expect(fact()).toEqual(before);
     expect(alarms()).toEqual(['federation-bundle-refused']);
     expect(fact(BANK)?.x509Authorities).toEqual([base64(ownAuthority)]);
+  });
+});
+
+/** An authority of 15 KB. */
+function largeAuthority(): Uint8Array {
+  return craft({ extensions: [x.ca, x.certSign, plain('2a0304', Buffer.alloc(15_000))] }).der;
+}
+
+/** A certificate of the web for the partner's endpoint, and who issued it. */
+async function webOf() {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const signer = softwareSigner(generateKeyPairSync('ec', { namedCurve: 'P-256' }));
+  const web = await createPrivateAuthority({ commonName: 'web', signer, now: Date.now });
+  const { chain } = await web.issueServerCertificate({
+    ...{ dnsNames: ['localhost'], publicKey, ttlSeconds: 3600 },
+  });
+  const keyPem = privateKey.export({ format: 'pem', type: 'pkcs8' }) as string;
+  return { shown: { chain, keyPem }, authority: web.certificate };
+}
+
+describe('by https_web', () => {
+  const byWeb = (authority: Uint8Array): FederationPartner => {
+    const { initialBundle: _none, endpoint, ...rest } = partner.declared();
+    const url = endpoint.url.replace('127.0.0.1', 'localhost');
+    const webAuthorities = [base64(authority)];
+    return { ...rest, endpoint: { url, profile: 'https_web', webAuthorities } };
+  };
+
+  test('nobody is believed before the endpoint was heard, and then by what it said', async () => {
+    const { shown, authority } = await webOf();
+    partner.show(shown);
+    await federation.apply([byWeb(authority)], by);
+    expect(await refresh()).toMatchObject({ standing: 'trusted', held: { sequence: 5 } });
+    expect(fact()).toMatchObject({ sequence: 5 });
+  });
+
+  test('an SVID, or a certificate of another authority, is no certificate of the web', async () => {
+    await federation.apply([byWeb((await webOf()).authority)], by);
+    expect((await refresh()).trouble?.code).toBe('ERR_SPIFFE_UNTRUSTED');
+    partner.show((await webOf()).shown);
+    expect(await refresh()).toMatchObject({
+      standing: 'waiting',
+      trouble: { code: 'ERR_SPIFFE_UNTRUSTED', attempts: expect.any(Number) },
+    });
+    expect([fact(), alarms()]).toEqual([undefined, ['federation-bundle-refused']]);
   });
 });
 
