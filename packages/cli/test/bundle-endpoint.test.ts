@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import { connect } from 'node:net';
@@ -64,9 +64,15 @@ async function write(by: PrivateAuthority, parts: 'both' | 'certificate' = 'both
     ...{ dnsNames: ['localhost'], publicKey, ttlSeconds: 20 * 86_400 },
   });
   const key = privateKey.export({ format: 'pem', type: 'pkcs8' }) as string;
-  await writeFile(files().certificateFile, encodePem(chain));
-  if (parts === 'both') await writeFile(files().keyFile, key);
-  return () => writeFile(files().keyFile, key);
+  await replace(files().certificateFile, encodePem(chain));
+  if (parts === 'both') await replace(files().keyFile, key);
+  return () => replace(files().keyFile, key);
+}
+
+/** Whole at once: half a file would be a trouble of its own. */
+async function replace(file: string, text: string): Promise<void> {
+  await writeFile(`${file}.next`, text);
+  await rename(`${file}.next`, file);
 }
 
 const serve = (more: object = {}) =>
