@@ -7,6 +7,7 @@ export type { PolicyTestQuestion, RunPolicyTest } from './check/policy-tests.ts'
 export { initRepository } from './init/init-repository.ts';
 export type {
   BankConfig,
+  BundleEndpointConfig,
   CaConfig,
   ClusterConfig,
   ExportConfig,
