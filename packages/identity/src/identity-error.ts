@@ -10,6 +10,8 @@ export type IdentityErrorCode =
   | 'ERR_IDENTITY_REGISTRATION'
   /** A process cannot be told from others: it has ended, or the system gives no credentials of it. */
   | 'ERR_IDENTITY_ATTESTATION'
+  /** An HR feed that cannot be read, or contradicts itself. */
+  | 'ERR_IDENTITY_HR_FEED'
   /** Too many operations wait. */
   | 'ERR_IDENTITY_BUSY';
 

@@ -26,6 +26,23 @@ export {
   type JoinToken,
   openIdentity,
 } from './open-identity.ts';
+export { type HrRow, readHrFeed } from './people/hr/hr-feed.ts';
+export type { HrImport, HrImported } from './people/hr/import-feed.ts';
+export type { FeedPlan, PlannedPerson } from './people/hr/plan-feed.ts';
+export type { Orphan } from './people/orphans.ts';
+export type { People, PersonDetail, PersonResult, PersonSummary } from './people/people.ts';
+export {
+  DEFAULT_PEOPLE,
+  DIRECTORY_ATTRIBUTES,
+  type DirectoryAttribute,
+  type HrConfig,
+  type PeopleConfig,
+} from './people/people-config.ts';
+export { peopleRoutes } from './people/people-routes.ts';
+export type { Employment, Person } from './people/person.ts';
+export type { ScimClient, ScimPeer } from './people/scim/scim-clients.ts';
+export { type ScimRoutesOptions, scimRoutes } from './people/scim/scim-routes.ts';
+export { OUTBOX_TYPES, type OutgoingSignal, type SignalOutbox } from './people/signal-outbox.ts';
 export type { Refusal, RefusalCode } from './refusal.ts';
 export type { Registered } from './registered.ts';
 export type { Applied, Point, PointRegistration, RegisteredEntity } from './registry.ts';

@@ -16,6 +16,9 @@ import { createToken, JOIN_TOKEN_TTL_SECONDS, JOIN_TOKEN_TTL_SECONDS_MAX } from 
 import type { Keyring } from './keyring.ts';
 import type { Recorder } from './new-event.ts';
 import { bundleText, Nodes } from './nodes/nodes.ts';
+import { openPeople, type People } from './people/people.ts';
+import { DEFAULT_PEOPLE, type PeopleConfig } from './people/people-config.ts';
+import type { ScimClient } from './people/scim/scim-clients.ts';
 import { type Refusal, refusal } from './refusal.ts';
 import { type Registered, registeredSubjects } from './registered.ts';
 import {
@@ -45,6 +48,8 @@ export interface Identity {
   readonly issuer: Issuer;
   /** What hosts ask for that attest workloads. */
   readonly nodes: Nodes;
+  /** The bank's people: joiners, movers, leavers. */
+  readonly people: People;
   /** What the bank registered of a subject; nothing of points and of the authority itself. */
   registration(spiffeId: string): Registration | undefined;
   /** All that the bank registered, each with what it holds now. */
@@ -129,6 +134,10 @@ export interface IdentityOptions {
     readonly issuerUrl: string;
     /** Host names and addresses for the SVIDs of some subjects; none if not said. */
     readonly hostNamesOf?: (spiffeId: string) => HostNames;
+    /** How the directory is kept; by default nothing of a person spreads but whether it is enabled. */
+    readonly people?: PeopleConfig;
+    /** Clients that bring people by SCIM. */
+    readonly scimClients?: readonly ScimClient[];
   };
   readonly now: Clock;
   /** Writes to the authority's log; everything issued or refused goes there before the answer leaves. */
@@ -167,6 +176,12 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   const credentials = new Credentials({ factLog, record });
   // What changes who is registered or revoked, and what is granted by it, runs one at a time.
   const serial = new Serial();
+  const people = await openPeople({
+    ...{ database, factLog, registry, serial, record, now },
+    config: options.options.people ?? DEFAULT_PEOPLE,
+    clients: options.options.scimClients ?? [],
+  });
+  registry.leaveTo((spiffeId) => people.has(spiffeId));
   const svids = new Svids({
     database,
     factLog,
@@ -215,6 +230,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     },
     issuer,
     nodes,
+    people,
     registration: (spiffeId) => registry.registration(spiffeId),
     registrations: () =>
       registeredSubjects(database, {
@@ -229,8 +245,9 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     applyRegistrations: (registrations, entities, { by = 'system' } = {}) =>
       serial.run(async () => {
         const before = certificatesOf(factLog.all());
+        const owned = await people.inForce(registrations);
         const applied = await registry.apply(
-          registrations.map((each) => inForce(each, now())),
+          owned.map((each) => inForce(each, now())),
           entities,
         );
         // Who may attest whom is in no fact.
@@ -288,6 +305,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     isRevoked: (target, value) => revocations.covers(target, value),
     sweep: () =>
       serial.run(async () => {
+        await people.sweep();
         const removes = revocations.expired();
         const puts = registry.expired(now());
         if (removes.length + puts.length > 0) await factLog.append({ puts, removes });
