@@ -187,7 +187,7 @@ export class Lifecycle {
           detail: { reason, changed: [...changed], ...moved },
         });
       }
-      if (moved) signal(OUTBOX_TYPES.tokenClaimsChange, { claims: claimsOf(fact) });
+      if (moved) signal(OUTBOX_TYPES.tokenClaimsChange, claimsOf(fact));
     }
     if (isDeleted) {
       plan.taken.push({ ...told, action: 'person-deleted', detail: { reason } });

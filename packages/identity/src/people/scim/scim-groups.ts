@@ -246,22 +246,22 @@ export class ScimGroups {
     if (!group) throw new Error('broken invariant: a group was or is');
     const tables = tablesOf(transaction);
     const isMapped = await this.#isMapped(tables, group.id, [before, after]);
-    const concerned = new Set<string>();
-    const note = async () => {
-      for (const id of await personsUnder(tables, group.id)) concerned.add(id);
-    };
     const isRenamed = before !== undefined && before.display_name !== after?.display_name;
-    const hasGroups = await hasGroupMembers(tables, group.id);
-    const isWide =
-      isMapped && (isRenamed || hasGroups || [...changes.added.values()].some(isNoUser));
-    if (isWide) await note();
     const { added, removed } = await writeMembers(tables, {
       groupId: group.id,
       source: sourceOf(caller),
       changes,
     });
-    if (isWide) await note();
-    if (isMapped) for (const { id } of [...added, ...removed]) concerned.add(id);
+    // Those who came and went, and nobody else: of a group of thousands a PATCH concerns a few.
+    const concerned = new Set<string>();
+    if (isMapped) {
+      for (const { id, kind } of [...added, ...removed]) {
+        if (kind === 'Group')
+          for (const under of await personsUnder(tables, id)) concerned.add(under);
+        else concerned.add(id);
+      }
+      if (isRenamed) for (const id of await personsUnder(tables, group.id)) concerned.add(id);
+    }
     const named = await spiffeIdsOf(tables, [...added, ...removed]);
     const eventsOf = (members: readonly Member[], action: string) =>
       members.flatMap(({ id }): NewEvent[] => {
@@ -370,10 +370,6 @@ function byId(members: readonly Member[]): ReadonlyMap<string, Member> {
   return new Map(members.map((member) => [member.id, member]));
 }
 
-function isNoUser({ kind }: Member): boolean {
-  return kind !== 'User';
-}
-
 async function membersOf(tables: Tables, groupId: string) {
   return tables
     .selectFrom('group_member')
@@ -381,16 +377,6 @@ async function membersOf(tables: Tables, groupId: string) {
     .where('group_id', '=', groupId)
     .orderBy('member_id')
     .execute();
-}
-
-async function hasGroupMembers(tables: Tables, groupId: string): Promise<boolean> {
-  const row = await tables
-    .selectFrom('group_member')
-    .select('member_id')
-    .where('group_id', '=', groupId)
-    .where('kind', '=', 'Group')
-    .executeTakeFirst();
-  return row !== undefined;
 }
 
 /** Members that really came and went; what is a member already is not added again. */
