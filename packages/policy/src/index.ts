@@ -10,6 +10,7 @@ export type {
   ExportConfig,
   HostPort,
   ListenerConfig,
+  PeopleSettings,
   PointConfig,
   Problem,
   RecordConfig,
@@ -17,6 +18,7 @@ export type {
   RecordRight,
   Repository,
   RouteConfig,
+  ScimSettings,
   ShardConfig,
 } from './repository.ts';
 export { RepositoryError, type RepositoryErrorCode } from './repository-error.ts';

@@ -30,6 +30,8 @@ import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
 import { type DataFolder, dataFolder } from '../data-folder.ts';
 import { readPassphrase } from '../passphrase.ts';
+import { peopleOptions, scimHosts } from '../people/people-options.ts';
+import { serveScim } from '../people/serve-scim.ts';
 import { personalKinds, personalTypes } from '../point/personal-types.ts';
 import { throttleRepeats } from '../point/throttle-repeats.ts';
 import { countAlarms } from '../watch/count-alarms.ts';
@@ -201,6 +203,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         accessTokenTtlSeconds,
         issuerUrl,
         hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied.config),
+        ...peopleOptions(config),
       },
     });
 
@@ -270,7 +273,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       encodePem(trust.x509Authorities.map((text) => Buffer.from(text, 'base64'))),
     );
     const own = await openOwnSvid(identity, {
-      names: hostNames([control.host, issuer.host]),
+      names: hostNames([control.host, issuer.host, ...scimHosts(config)]),
       warn,
     });
     closers.add(() => own.close());
@@ -321,6 +324,15 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     closers.add(() => lateLogs.close());
     const issuerListener = await serveIssuer(identity.issuer, { address: issuer, own });
     closers.add(() => issuerListener.close());
+    const settings = config.authority.people?.scim;
+    if (settings) {
+      const { scimClients: clients = [] } = peopleOptions(config);
+      const scim = await serveScim({
+        ...{ settings, clients, identity, own, now },
+        record: record as IdentityRecorder,
+      });
+      closers.add(() => scim.close());
+    }
     measureAuthority(metrics, {
       ...{ identity, collector },
       connected: () => controlListener.connected(),

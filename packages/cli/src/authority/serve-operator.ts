@@ -1,6 +1,6 @@
 import { chmod, rm } from 'node:fs/promises';
 import { tileRoutes } from '@countersign/audit';
-import { adminRoutes } from '@countersign/identity';
+import { adminRoutes, peopleRoutes, type Recorder } from '@countersign/identity';
 import Fastify from 'fastify';
 import { type OperatorRoutesOptions, operatorRoutes } from './operator-routes.ts';
 import { type PrivacyRoutesOptions, privacyRoutes } from './privacy-routes.ts';
@@ -24,6 +24,9 @@ export async function serveOperator(
 ): Promise<{ close(): Promise<void> }> {
   const app = Fastify({ forceCloseConnections: true });
   await app.register(adminRoutes({ identity: options.identity, by: options.by }));
+  const { by } = options;
+  const record = options.record as Recorder;
+  await app.register(peopleRoutes({ people: options.identity.people, by, record }));
   await app.register(operatorRoutes(options));
   await app.register(
     privacyRoutes({

@@ -1,4 +1,5 @@
 import type { Command } from '../command-line/command.ts';
+import { peopleCommands } from '../people/commands.ts';
 import {
   applyCommand,
   joinTokenCommand,
@@ -66,6 +67,7 @@ export const commands: readonly Command[] = [
   identityListCommand,
   identityExplainCommand,
   identityRevokeCommand,
+  ...peopleCommands,
   eventsCommand,
   findCommand,
   recordPseudonymCommand,

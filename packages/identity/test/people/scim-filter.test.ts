@@ -53,8 +53,10 @@ async function ask(filter: string): Promise<string[]> {
   return answer.body.Resources.map((each: { userName: string }) => each.userName);
 }
 
+/** A filter. */
 type Node =
-  | { op: 'and' | 'or'; left: Node; right: Node }
+  | { op: 'and'; left: Node; right: Node }
+  | { op: 'or'; left: Node; right: Node }
   | { op: 'not'; of: Node }
   | { op: 'pr'; path: Path }
   | { op: 'cmp'; path: Path; how: string; value: string | boolean }
@@ -132,8 +134,10 @@ function written(tree: Node, inside: 'or' | 'and' | 'top' = 'top'): string {
 
 /** The same asked without any of our code. */
 function holds(tree: Node, person: Known): boolean {
-  if (tree.op === 'and') return holds(tree.left, person) && holds(tree.right, person);
-  if (tree.op === 'or') return holds(tree.left, person) || holds(tree.right, person);
+  if (tree.op === 'and' || tree.op === 'or') {
+    const [left, right] = [holds(tree.left, person), holds(tree.right, person)];
+    return tree.op === 'and' ? left && right : left || right;
+  }
   if (tree.op === 'not') return !holds(tree.of, person);
   const low = (text: string) => text.toLowerCase();
   if (tree.op === 'mail') {

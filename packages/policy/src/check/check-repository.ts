@@ -4,7 +4,13 @@ import type { Clock, Surface } from '@countersign/model';
 import { readText } from '../document/read-text.ts';
 import { createReport } from '../document/report.ts';
 import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
-import type { BankConfig, ExportConfig, Problem, Repository } from '../repository.ts';
+import type {
+  BankConfig,
+  ExportConfig,
+  PeopleSettings,
+  Problem,
+  Repository,
+} from '../repository.ts';
 import { attributeTypes } from '../schema/attribute-types.ts';
 import { entityVocabulary } from '../schema/entity-vocabulary.ts';
 import { composeSchema } from '../schema/generate-schema.ts';
@@ -14,6 +20,7 @@ import { checkEntityTypes } from './check-entity-types.ts';
 import { checkExports } from './check-exports.ts';
 import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
+import { checkPeople } from './check-people.ts';
 import { checkPlaybooks } from './check-playbooks.ts';
 import { checkPoints } from './check-points.ts';
 import { readPolicies, SCHEMA_FILE, validatePolicies } from './check-policies.ts';
@@ -110,10 +117,19 @@ export async function checkRepository(
     checkPolicyTests(tests, { surfaces: plain, ...(read.isWhole && { policies }) }, context);
   }
 
+  const people = checkPeople(
+    config,
+    {
+      surfaces: plain,
+      handWritten,
+      registrations: isWhole ? identities.map(({ value }) => value) : undefined,
+    },
+    context,
+  );
   checkWitnesses(config, context);
   const bank = report.hasErrors
     ? undefined
-    : bankConfig(config, { points, exports, record }, context.folder);
+    : bankConfig(config, { points, exports, record, people }, context.folder);
   if (!bank) return { problems: report.problems() };
   const repository: Repository = {
     folder: context.folder,
@@ -156,7 +172,11 @@ function bankConfig(
     points,
     exports,
     record,
-  }: Pick<BankConfig, 'points' | 'record'> & { readonly exports: readonly ExportConfig[] },
+    people,
+  }: Pick<BankConfig, 'points' | 'record'> & {
+    readonly exports: readonly ExportConfig[];
+    readonly people: PeopleSettings | undefined;
+  },
   folder: string,
 ): BankConfig | undefined {
   const { authority, trustDomain } = config;
@@ -176,6 +196,7 @@ function bankConfig(
       ...witnessConfigs(authority),
       ...(exports.length > 0 && { exports }),
       ...(metrics !== undefined && { metrics }),
+      ...(people && { people }),
     },
     points,
     record,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { exportShape } from './export-shape.ts';
+import { peopleShape } from './people-shape.ts';
 import { recordShape } from './record-shape.ts';
 import { duration, filePath, hostPort, kebab, trustDomain } from './scalars.ts';
 
@@ -111,6 +112,7 @@ const authority = z
       'where metrics are served, on loopback: GET /metrics',
       '127.0.0.1:9464',
     ).optional(),
+    people: peopleShape.optional(),
   })
   .meta({ description: 'the authority: identities, tokens, policy' });
 
