@@ -539,3 +539,40 @@ test('orphans are told from the first day', async () => {
   await directory.user('mallory', { emails: [{ value: 'IAM@bank.example' }] });
   expect(await why()).toContainEqual(['scim-client', 'entra', 'owner-ambiguous', false]);
 });
+
+test('somebody leaves when there is no room for facts any more, with the agents', async () => {
+  const id = await directory.user('alice');
+  const spiffeId = await directory.spiffeIdOf(id);
+  const owned = registration('agent/a', { owner: 'alice' });
+  const fill = (size: number) =>
+    directory.identity.applyRegistrations(
+      [owned],
+      Array.from({ length: 1001 }, (_, index) => ({
+        uid: { type: 'Thing', id: `${index}` },
+        attributes: { text: 'x'.repeat(index < 1000 ? 10_000 : size) },
+        parents: [],
+      })),
+    );
+  // To the last byte of the 10 MiB that anything but revocations may take.
+  let [fits, tooMuch] = [0, 1_000_000];
+  while (tooMuch - fits > 1) {
+    const size = Math.floor((fits + tooMuch) / 2);
+    const isTaken = await fill(size).then(
+      () => true,
+      ({ code }) => {
+        expect(code).toBe('ERR_STATE_FACTS_TOO_LARGE');
+        return false;
+      },
+    );
+    if (isTaken) fits = size;
+    else tooMuch = size;
+  }
+  await fill(fits);
+  await expect(directory.user('bob')).rejects.toThrow('500');
+  expect((await directory.call('PATCH', `/Users/${id}`, inactive)).status).toBe(200);
+  expect([fact(spiffeId), fact('spiffe://bank.example/agent/a'), revoked(spiffeId)]).toEqual([
+    undefined,
+    undefined,
+    true,
+  ]);
+});

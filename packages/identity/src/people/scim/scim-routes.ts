@@ -66,7 +66,8 @@ export function scimRoutes(options: ScimRoutesOptions): FastifyPluginAsync {
           kind: 'authentication',
           result: 'refused',
           reason: 'scim-client',
-          detail: `${result.reason} from ${request.ip}`,
+          detail: result.reason,
+          ip: request.ip,
           listener: 'scim',
         });
       }
