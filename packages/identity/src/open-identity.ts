@@ -16,7 +16,8 @@ import { createToken, JOIN_TOKEN_TTL_SECONDS, JOIN_TOKEN_TTL_SECONDS_MAX } from 
 import type { Keyring } from './keyring.ts';
 import type { Recorder } from './new-event.ts';
 import { bundleText, Nodes } from './nodes/nodes.ts';
-import { openPeople, type People } from './people/people.ts';
+import { openPeople } from './people/open-people.ts';
+import type { People } from './people/people.ts';
 import { DEFAULT_PEOPLE, type PeopleConfig } from './people/people-config.ts';
 import type { ScimClient } from './people/scim/scim-clients.ts';
 import { type Refusal, refusal } from './refusal.ts';

@@ -81,8 +81,8 @@ const [disable, enable] = (['disable', 'enable'] as const).map(
     operandsMax: 1,
     description:
       verb === 'disable'
-        ? `Everything that leaving takes is taken: sessions, grants, authenticators; agents and services are suspended or go to the manager.\nIt stays so until an operator enables the person again. ${PERSON}`
-        : `Somebody whose source says inactive, or who has no employment in force, stays out. Nothing that was taken comes back. ${PERSON}`,
+        ? `Everything that leaving takes is taken: sessions, grants, authenticators; agents and services are suspended or go to the manager.\nIt stays so until an operator enables the person again.\n${PERSON}`
+        : `Somebody whose source says inactive, or who has no employment in force, stays out. Nothing that was taken comes back.\n${PERSON}`,
     options: { data, json, reason },
     examples: [`countersign people ${verb} alice@bank.example --reason 'incident 7'`],
     async run(args, io) {

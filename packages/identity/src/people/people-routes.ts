@@ -79,6 +79,8 @@ export function peopleRoutes(options: {
 
     app.post('/v1/people/hr-imports', { bodyLimit: FEED_BYTES_MAX }, async (request, reply) => {
       const { rows, apply, leavers } = feedShape.parse(request.body);
+      // What it would do tells of people, too.
+      if (!apply) await read({ command: 'hr import' });
       try {
         return await people.importHr({
           rows,

@@ -12,6 +12,8 @@ import { type CheckContext, createNameRegister } from './repository-source.ts';
 
 /** Longer than this, nobody remembers a token. */
 const TOKEN_DAYS_MAX = 400;
+/** Before so many it is told that there must be another soon. */
+const TOKEN_DAYS_LEFT = 30;
 const DAY_MS = 86_400_000;
 
 type WrittenPeople = z.output<typeof peopleShape>;
@@ -158,11 +160,12 @@ export function checkPeople(
             expected: 'one that comes within 400 days',
             mend: 'let it end sooner; two tokens at once make changing easy',
           });
-        } else if (ends <= now()) {
+        } else if (ends <= now() + TOKEN_DAYS_LEFT * DAY_MS) {
+          const days = Math.floor((ends - now()) / DAY_MS);
           report.warn(here('tokens', position, 'ends'), {
-            found: 'a token that has ended',
-            expected: 'one that is still good',
-            mend: 'remove it',
+            found: days < 0 ? 'a token that has ended' : `a token that ends in ${days} days`,
+            expected: 'one that is good for a while',
+            mend: days < 0 ? 'remove it' : 'put the next one beside it and give that to the client',
           });
         }
       }
