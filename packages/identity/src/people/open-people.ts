@@ -25,8 +25,8 @@ import {
   registrationsOf,
   resolveOwner,
 } from './owned-registrations.ts';
-import type { PeopleConfig } from './people-config.ts';
 import type { People, PersonDetail, PersonResult, PersonSummary } from './people.ts';
+import type { PeopleConfig } from './people-config.ts';
 import { type PeopleTables, peopleMigrations } from './people-tables.ts';
 import { type Person, personOf } from './person.ts';
 import { reservePersonIds } from './person-id.ts';
