@@ -7,6 +7,8 @@ import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 export async function startAuthorityAndEdge(
   options: {
     readonly edgeNow?: () => number;
+    /** Changes what `init` wrote. */
+    readonly edit?: (bank: string) => Promise<void>;
     /** Makes what the gateway finds in its data folder. */
     readonly beforeEdge?: (edgeData: string) => Promise<void>;
   } = {},
@@ -31,6 +33,7 @@ export async function startAuthorityAndEdge(
 `,
     );
   await writeFile(config, text);
+  await options.edit?.(bank);
   const stop = new AbortController();
   let stopEdge = new AbortController();
   const authority = await started(['authority', '-C', bank, '-d', data], { stop: stop.signal });
@@ -49,6 +52,8 @@ export async function startAuthorityAndEdge(
   let gateway = await startEdge();
   return {
     folder: folder.path,
+    edgePort: Number(edge),
+    issuerUrl: `https://127.0.0.1:${issuer}`,
     data,
     edgeData,
     metricsUrl: `http://127.0.0.1:${metrics}/metrics`,

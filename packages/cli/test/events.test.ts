@@ -29,13 +29,22 @@ async function shown(
   events: readonly (Record<string, unknown> | string)[],
   isTerminal = false,
 ): Promise<string> {
+  await write(events);
+  return await shownOf(isTerminal);
+}
+
+/** Writes a log at the point, or where the authority keeps its copy. */
+async function write(
+  events: readonly (Record<string, unknown> | string)[],
+  {
+    folder = dataFolder(root).point('edge').log,
+    privateKey = generateKeyPairSync('ed25519').privateKey,
+  } = {},
+): Promise<void> {
   const log = await openLog({
     origin: ORIGIN,
-    signer: ed25519NoteSigner({
-      name: ORIGIN,
-      privateKey: generateKeyPairSync('ed25519').privateKey,
-    }),
-    disk: nodeDisk(dataFolder(root).point('edge').log),
+    signer: ed25519NoteSigner({ name: ORIGIN, privateKey }),
+    disk: nodeDisk(folder),
     now: Date.now,
   });
   for (const event of events) {
@@ -44,6 +53,9 @@ async function shown(
     await log.durable(log.append(Buffer.from(text)));
   }
   await log.close();
+}
+
+async function shownOf(isTerminal = false): Promise<string> {
   let text = '';
   const io: Io = {
     out(more) {
@@ -93,4 +105,17 @@ test('an entry that is no event of its log is an alarm, and hides nothing that f
   );
   expect(text).not.toContain('framed');
   expect(lines[3]).toMatch(/ edge +deny .* accounts TheLast /);
+});
+
+test('a log and its copy are shown once: whichever holds more', async () => {
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const event = (id: string) => ({ ...DENIED, id });
+  const copy = dataFolder(root).mirror('edge');
+  await write([event('first')], { privateKey });
+  await write([event('first')], { privateKey, folder: copy });
+  await write([event('second')], { privateKey, folder: copy });
+  expect((await shownOf()).trimEnd().split('\n')).toHaveLength(2);
+  await write([event('second')], { privateKey });
+  await write([event('third')], { privateKey });
+  expect((await shownOf()).trimEnd().split('\n')).toHaveLength(3);
 });

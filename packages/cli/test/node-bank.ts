@@ -6,7 +6,18 @@ import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
 /** A bank whose authority and one node run in this process; `workloads` is YAML of `identities/`. */
-export async function nodeBank(workloads: string, options: { readonly svidTtl?: string } = {}) {
+export async function nodeBank(
+  workloads: string,
+  options: {
+    readonly svidTtl?: string;
+    /** More YAML of the node's own registration. */
+    readonly host?: string;
+    /** How the node joins; by a join token if not said. */
+    readonly join?: readonly string[];
+    /** Writes what the repository needs besides. */
+    readonly prepare?: (bank: string) => Promise<void>;
+  } = {},
+) {
   const folder = await temporaryFolder();
   const bank = join(folder.path, 'bank');
   const data = join(folder.path, 'data');
@@ -24,26 +35,40 @@ export async function nodeBank(workloads: string, options: { readonly svidTtl?: 
   const write = (yaml: string) =>
     writeFile(
       identities,
-      `- id: workload/nodes/host\n  owner: platform@bank.example\n  isNode: true\n${yaml}`,
+      `- id: workload/nodes/host\n  owner: platform@bank.example\n  isNode: true\n${options.host ?? ''}${yaml}`,
     );
   await write(workloads);
+  await options.prepare?.(bank);
   const stop = new AbortController();
   const running: Promise<Ran>[] = [];
-  const start = async (...words: string[]): Promise<void> => {
+  const start = async (
+    words: readonly string[],
+    signal = stop.signal,
+  ): Promise<{ readonly ended: Promise<Ran> }> => {
     const ready = Promise.withResolvers<void>();
-    const ran = countersign(words, { stop: stop.signal, onOut: () => ready.resolve() });
+    const ran = countersign(words, { stop: signal, onOut: () => ready.resolve() });
     void ran.then(({ err }) => ready.reject(new Error(err)));
     running.push(ran);
     await ready.promise;
+    return { ended: ran };
   };
-  await start('authority', '-C', bank, '-d', data);
-  const { out: token } = await countersign(['join-token', 'workload/nodes/host', '-d', data]);
-  await writeFile(join(folder.path, 'token'), token);
+  let stopAuthority = new AbortController();
+  const startAuthority = () =>
+    start(
+      ['authority', '-C', bank, '-d', data],
+      AbortSignal.any([stop.signal, stopAuthority.signal]),
+    );
+  let authority = await startAuthority();
+  if (!options.join) {
+    const { out: token } = await countersign(['join-token', 'workload/nodes/host', '-d', data]);
+    await writeFile(join(folder.path, 'token'), token);
+  }
   const named = join(folder.path, 'payments.sock');
-  await start(
+  await start([
     ...['node', '-d', host, '--trust', join(data, 'trust.json'), '--socket', socket],
-    ...['--join-token-file', join(folder.path, 'token'), '--workload', `payments=${named}`],
-  );
+    ...(options.join ?? ['--join-token-file', join(folder.path, 'token')]),
+    ...['--workload', `payments=${named}`],
+  ]);
   const clients: WorkloadClient[] = [];
   return {
     ...{ folder: folder.path, data, host, socket, named },
@@ -60,6 +85,14 @@ export async function nodeBank(workloads: string, options: { readonly svidTtl?: 
       await write(yaml);
       const { code, out, err } = await countersign(['apply', '-d', data]);
       if (code !== 0) throw new Error(`${out}${err}`);
+    },
+    /** Stops the authority, waits for something, and starts it again. */
+    async withoutAuthority(meanwhile: () => Promise<void>): Promise<void> {
+      stopAuthority.abort();
+      await authority.ended;
+      await meanwhile();
+      stopAuthority = new AbortController();
+      authority = await startAuthority();
     },
     onAuthority: (...words: string[]) => countersign([...words, '-d', data]),
     onNode: (...words: string[]) => countersign([...words, '-d', host]),
@@ -87,4 +120,13 @@ export function runAs(uid: number, command: readonly string[]): Promise<string> 
     child.once('error', reject);
     child.once('exit', () => resolve(out));
   });
+}
+
+/** Events of the record, as `find` gives them. */
+export async function foundEvents(
+  on: (...words: string[]) => Promise<Ran>,
+  ...words: string[]
+): Promise<{ reason?: string; alarm?: string; detail?: Record<string, unknown> }[]> {
+  const { out } = await on('find', ...words, '--json');
+  return JSON.parse(out).answer.rows.map(({ event }: { event: object }) => event);
 }

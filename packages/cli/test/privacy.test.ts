@@ -235,7 +235,7 @@ test('an erased person is gone from the record, at every point, and nobody else 
   const { code, out } = await onData(...erase);
   expect([code, JSON.parse(out)]).toMatchObject([
     EXIT.ok,
-    { keys: expect.any(Number), pending: [], isForgotten: true },
+    { keys: expect.any(Number), unseen: [], pending: [], isForgotten: true },
   ]);
   expect(new Set(await keptResources())).toEqual(new Set([null]));
   const gone = await find('--resource', '22289', '--names', 'complaint 118');
@@ -252,6 +252,20 @@ test('an erased person is gone from the record, at every point, and nobody else 
     expect.stringContaining('the key was destroyed'),
   ]);
   expect((await onData('ledger', 'verify')).code).toBe(EXIT.ok);
+});
+
+test('who is erased and was never in the record is told, and found with names says what stays sealed', async () => {
+  const stranger = 'Account::99999999';
+  const erased = await onData('record', 'erase', stranger, '--reason', 'GDPR 17', '--yes');
+  expect([erased.code, erased.err]).toEqual([
+    EXIT.ok,
+    expect.stringContaining(`no event in the record named ${stranger}`),
+  ]);
+  const gone = await onData('find', '--resource', '22289', '--names', 'complaint 118');
+  expect([gone.code, gone.err]).toEqual([
+    EXIT.ok,
+    expect.stringMatching(/2 of them have something sealed .*destroyed/),
+  ]);
 });
 
 test('an account is found and erased by name when its surface calls it no person any more', async () => {

@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openRollingLog, shardFolders } from '@countersign/audit';
+import { EXIT } from '@countersign/cli';
 import { ed25519NoteSigner } from '@countersign/ledger';
 import { compactId, type Event, encodeEvent } from '@countersign/model';
 import { expect, test } from 'vitest';
@@ -148,6 +149,13 @@ test('what is due goes, here and at the point; what a hold is on stays; all of i
   const onNothing = await run(['record', 'hold', 'add', 'case 8', '--log', 'egde', '-d', data]);
   expect(onNothing).toMatchObject({ code: 0, out: 'hold-2 is in force, on nothing\n' });
   expect(onNothing.err).toContain('no shard that is here has what hold-2 is on');
+  const misspelt = await run(['record', 'hold', 'add', 'case 9', '--class', 'raeds', '-d', data]);
+  expect([misspelt.code, misspelt.err]).toEqual([
+    EXIT.failed,
+    expect.stringContaining("found class 'raeds', expected one of evidence, reads"),
+  ]);
+  const shown = await run(['record', 'retention', '-d', data]);
+  expect(shown.out).toMatch(/^class {4}evidence: \d+ \w+ \(/);
   const onAll = await run(['record', 'hold', 'add', 'case 9', '-d', data]);
   expect(onAll.out).toMatch(/^hold-3 is in force, on authority, edge/);
   expect((await run(['record', 'hold', 'lift', 'hold-9', '-d', data])).err).toContain(

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { z } from 'zod';
-import { JOIN_TOKEN_TTL_SECONDS_MAX } from './join-tokens.ts';
+import { JOIN_TOKEN_TTL_SECONDS_MAX } from './joining/join-tokens.ts';
 import type { Identity } from './open-identity.ts';
 import { answerProblems, problem } from './problem.ts';
 import type { Refusal } from './refusal.ts';

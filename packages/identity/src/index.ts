@@ -15,6 +15,8 @@ export type { CredentialResult } from './credentials.ts';
 export { IdentityError, type IdentityErrorCode } from './identity-error.ts';
 export type { Issuer } from './issuer/issuer.ts';
 export { issuerAdapter } from './issuer/issuer-adapter.ts';
+export type { JoinRequest } from './joining/joining.ts';
+export type { KubernetesCluster } from './joining/token-review.ts';
 export { type Keyring, openKeyring } from './keyring.ts';
 export type { NewEvent, Recorder } from './new-event.ts';
 export type { Entry } from './nodes/entry.ts';
@@ -26,6 +28,7 @@ export {
   type JoinToken,
   openIdentity,
 } from './open-identity.ts';
+export type { OrganisationReport, OrganisationState } from './partners/organisations.ts';
 export { type HrRow, readHrFeed } from './people/hr/hr-feed.ts';
 export type { HrImport, HrImported } from './people/hr/import-feed.ts';
 export type { FeedPlan, PlannedPerson } from './people/hr/plan-feed.ts';
@@ -42,11 +45,33 @@ export { peopleRoutes } from './people/people-routes.ts';
 export type { Employment, Person } from './people/person.ts';
 export type { ScimClient, ScimPeer } from './people/scim/scim-clients.ts';
 export { type ScimRoutesOptions, scimRoutes } from './people/scim/scim-routes.ts';
-export { OUTBOX_TYPES, type OutgoingSignal, type SignalOutbox } from './people/signal-outbox.ts';
 export type { Refusal, RefusalCode } from './refusal.ts';
 export type { Registered } from './registered.ts';
 export type { Applied, Point, PointRegistration, RegisteredEntity } from './registry.ts';
 export type { Revocable, RevocationRequest, RevocationResult } from './revocations.ts';
 export type { ClientSession } from './sessions.ts';
+export type { Bearer, BearerCall, SignalScope } from './signals/bearer.ts';
+export { EVENT_TYPES, type EventTypeName } from './signals/event-types.ts';
+export { namedSubject, type SubjectNames } from './signals/named-subject.ts';
+export {
+  openSignals,
+  type PollSource,
+  type Signals,
+  type SignalsOptions,
+  type SourceReport,
+  type StreamReport,
+} from './signals/open-signals.ts';
+export type { DeliveryAnswer, PostToken } from './signals/push-deliverer.ts';
+export type { SignalRight, SignalTransmitter } from './signals/receive.ts';
+export type { PushSource } from './signals/receiver-routes.ts';
+export type { SignalSigner } from './signals/security-event-token.ts';
+export { signalActions } from './signals/signal-actions.ts';
+export { openSignalKey, signalSigner } from './signals/signal-key.ts';
+export { type GetJson, transmitterKeys } from './signals/signal-keys.ts';
+export type { SignalLog, SignalSource } from './signals/signal-pump.ts';
+export type { Stream, StreamStatus } from './signals/stream.ts';
+export { STREAM_STATUSES } from './signals/stream.ts';
+export type { SubjectIdentifier } from './signals/subject-identifier.ts';
+export type { SignalReceiver } from './signals/transmitter-routes.ts';
 export type { PointKeys } from './svid-request.ts';
 export type { ControlPeer, HostNames, SvidGrant } from './svids.ts';

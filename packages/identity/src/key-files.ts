@@ -13,8 +13,11 @@ const KINDS = {
   'jwt-svids': 'ec',
   /** Nothing is agreed with it: its secret is what the record's keys are encrypted under. */
   record: 'x25519',
+  /** Security event tokens; made when signals are configured. */
+  signals: 'rsa',
 } as const;
-const NAMES = Object.keys(KINDS) as (keyof typeof KINDS)[];
+const NAMES = (Object.keys(KINDS) as (keyof typeof KINDS)[]).filter((name) => name !== 'signals');
+const RSA_BITS = 3072;
 
 const PASSPHRASE_LENGTH_MIN = 16;
 
@@ -55,6 +58,18 @@ export async function openKeyFiles({
     record: await readOrMake(folder, 'record', passphrase),
     jwtSvids: await readOrMake(folder, 'jwt-svids', passphrase),
   };
+}
+
+/**
+ * A key that not every authority has, read or made beside the others.
+ *
+ * @throws {IdentityError} `ERR_IDENTITY_PASSPHRASE`, `ERR_IDENTITY_KEY`
+ */
+export function openKeyFile(
+  name: 'signals',
+  { folder, passphrase }: { readonly folder: string; readonly passphrase: string },
+): Promise<KeyObject> {
+  return readOrMake(folder, name, passphrase);
 }
 
 async function isAbsentOrEmpty(folder: string): Promise<boolean> {
@@ -111,6 +126,8 @@ function generatePrivateKey(kind: (typeof KINDS)[keyof typeof KINDS]): KeyObject
       return generateKeyPairSync('ed25519').privateKey;
     case 'x25519':
       return generateKeyPairSync('x25519').privateKey;
+    case 'rsa':
+      return generateKeyPairSync('rsa', { modulusLength: RSA_BITS }).privateKey;
   }
 }
 
@@ -129,7 +146,7 @@ async function syncFolder(path: string): Promise<void> {
  */
 async function readOrMake(
   folder: string,
-  name: 'record' | 'jwt-svids',
+  name: 'record' | 'jwt-svids' | 'signals',
   passphrase: string,
 ): Promise<KeyObject> {
   const path = join(folder, `${name}.pem`);

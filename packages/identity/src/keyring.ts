@@ -79,11 +79,12 @@ export function accessTokenPrivateJwk(keyring: Keyring): Record<string, unknown>
   return { ...key.export({ format: 'jwk' }), ...keyring.accessTokens.publicJwk };
 }
 
-/** The RFC 7638 thumbprint of a public JWK of kind EC or OKP: SHA-256, base64url. */
+/** The RFC 7638 thumbprint of a public JWK of kind EC, OKP or RSA: SHA-256, base64url. */
 export function jwkThumbprint(jwk: Readonly<Record<string, unknown>>): string {
-  const { crv, kty, x, y } = jwk;
+  const { crv, e, kty, n, x, y } = jwk;
   // RFC 7638 §3.3, RFC 8037 §2: the required members and no others, in lexicographic order.
-  const members = kty === 'EC' ? { crv, kty, x, y } : { crv, kty, x };
+  const members =
+    kty === 'RSA' ? { e, kty, n } : kty === 'EC' ? { crv, kty, x, y } : { crv, kty, x };
   return createHash('sha256').update(JSON.stringify(members)).digest('base64url');
 }
 

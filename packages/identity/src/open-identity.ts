@@ -12,10 +12,18 @@ import { certificateChanges, certificatesOf } from './certificate-changes.ts';
 import { type CredentialResult, Credentials } from './credentials.ts';
 import { IdentityError } from './identity-error.ts';
 import { createIssuer, type Issuer } from './issuer/issuer.ts';
-import { createToken, JOIN_TOKEN_TTL_SECONDS, JOIN_TOKEN_TTL_SECONDS_MAX } from './join-tokens.ts';
+import {
+  createToken,
+  JOIN_TOKEN_TTL_SECONDS,
+  JOIN_TOKEN_TTL_SECONDS_MAX,
+} from './joining/join-tokens.ts';
+import { Joining, type JoinRequest } from './joining/joining.ts';
+import type { KubernetesCluster } from './joining/token-review.ts';
 import type { Keyring } from './keyring.ts';
 import type { Recorder } from './new-event.ts';
 import { bundleText, Nodes } from './nodes/nodes.ts';
+import { type OrganisationReport, organisationsOf } from './partners/organisations.ts';
+import { issueProbeToken } from './partners/probe-token.ts';
 import { openPeople } from './people/open-people.ts';
 import type { People } from './people/people.ts';
 import { DEFAULT_PEOPLE, type PeopleConfig } from './people/people-config.ts';
@@ -37,6 +45,7 @@ import {
 } from './revocations.ts';
 import { Serial } from './serial.ts';
 import { type ClientSession, liveSessions } from './sessions.ts';
+import { type Bearer, type BearerCall, checkBearer, type SignalScope } from './signals/bearer.ts';
 import { type ControlPeer, type HostNames, type SvidGrant, Svids } from './svids.ts';
 import { type IdentityTables, migrations } from './tables.ts';
 
@@ -79,11 +88,12 @@ export interface Identity {
     readonly ttlSeconds?: number;
     readonly by: string;
   }): Promise<JoinToken | Refusal>;
-  /** The first SVID, for the subject of the join token. */
-  enrol(request: {
-    readonly joinToken: string;
-    readonly request: string;
-  }): Promise<SvidGrant | Refusal>;
+  /**
+   * The first SVID, for whom the join token is, or whom a registration lets join by what was shown.
+   *
+   * @param chain what the caller authenticated its handshake with: DER, leaf first; nothing when it stayed anonymous
+   */
+  enrol(request: JoinRequest, chain?: () => readonly Uint8Array[]): Promise<SvidGrant | Refusal>;
   /** The next SVID, for the subject of the peer's SVID. */
   renew(
     request: { readonly request: string },
@@ -96,6 +106,20 @@ export interface Identity {
   /** Ends it at every enforcement point; what it would take to get it back is refused too. */
   revoke(request: RevocationRequest): Promise<RevocationResult>;
   reinstate(request: Omit<RevocationRequest, 'reason'>): Promise<RevocationResult>;
+  /** The organisations that subjects are registered of. */
+  organisations(): Promise<readonly OrganisationReport[]>;
+  /** Revokes all subjects of an organisation at once; nothing when there is no such organisation. */
+  cutOff(
+    organisation: string,
+    options: { readonly reason: string; readonly by: string },
+  ): Promise<{ readonly revoked: readonly string[]; readonly sequence: number } | undefined>;
+  /** Takes back what {@link cutOff} did; nothing when there is no such organisation. */
+  restore(
+    organisation: string,
+    options: { readonly by: string },
+  ): Promise<{ readonly reinstated: readonly string[] } | undefined>;
+  /** A token that permits nothing and shows whether its subject gets in. */
+  probeToken(probe: Parameters<typeof issueProbeToken>[0]): Promise<string>;
   /** People's authenticators that are registered. */
   credentials(): readonly RegisteredCredential[];
   /** Registers a person's authenticator, for a subject that is registered and enabled. */
@@ -109,6 +133,11 @@ export interface Identity {
     options: { readonly by: string },
   ): Promise<CredentialResult>;
   isRevoked(target: RevocationRequest['target'], value: string): boolean;
+  /** Who calls a resource of the authority itself with an access token of ours. */
+  bearer(
+    call: BearerCall,
+    options: { readonly audience: string; readonly scope: SignalScope },
+  ): Promise<Bearer>;
   /** Removes facts that have done their time; to be called now and then. */
   sweep(): Promise<void>;
 }
@@ -135,6 +164,8 @@ export interface IdentityOptions {
     readonly issuerUrl: string;
     /** Host names and addresses for the SVIDs of some subjects; none if not said. */
     readonly hostNamesOf?: (spiffeId: string) => HostNames;
+    /** Clusters whose pods may join; read at each join. None if not said. */
+    readonly clusters?: () => readonly KubernetesCluster[];
     /** How the directory is kept; by default nothing of a person spreads but whether it is enabled. */
     readonly people?: PeopleConfig;
     /** Clients that bring people by SCIM. */
@@ -159,7 +190,8 @@ const ISSUER_KEY_MILLISECONDS = 400 * 86_400_000;
  */
 export async function openIdentity(options: IdentityOptions): Promise<Identity> {
   const { database, factLog, keyring, now, record } = options;
-  const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl, hostNamesOf } = options.options;
+  const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl, hostNamesOf, clusters } =
+    options.options;
   checkOptions(options.options);
   await migrate(database, { room: 'identity', migrations });
   const authority = await openAuthority(options);
@@ -196,6 +228,10 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     hostNamesOf: hostNamesOf ?? (() => ({})),
     random: options.random ?? Math.random,
   });
+  const joining = new Joining({
+    ...{ registry, revocations, svids, now },
+    clusters: clusters ?? (() => []),
+  });
   const jwt = createJwtIssuer({ trustDomain: factLog.trustDomain, signer: keyring.jwtSvids, now });
   const bundle = bundleText({
     trustDomain: factLog.trustDomain,
@@ -221,6 +257,17 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     issuerUrl,
     accessTokenTtlSeconds,
   });
+  const registered = () =>
+    registeredSubjects(database, {
+      registrations: registry.registrations(),
+      refusalOf: (spiffeId) => svids.standing(spiffeId)?.code,
+      nowMs: now(),
+    });
+  const subjectsOf = (organisation: string): readonly string[] =>
+    registry
+      .registrations()
+      .filter((each) => each.organisation?.name === organisation)
+      .map(({ subject }) => subject.id);
   return {
     authorityId: registry.authorityId,
     trustAnchors: {
@@ -233,12 +280,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     nodes,
     people,
     registration: (spiffeId) => registry.registration(spiffeId),
-    registrations: () =>
-      registeredSubjects(database, {
-        registrations: registry.registrations(),
-        refusalOf: (spiffeId) => svids.standing(spiffeId)?.code,
-        nowMs: now(),
-      }),
+    registrations: registered,
     onChange(listener) {
       changed.add(listener);
       return () => void changed.delete(listener);
@@ -292,18 +334,52 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
         });
         return { isGranted: true, spiffeId, ...made };
       }),
-    enrol: (request) => svids.enrol(request),
+    enrol: (request, chain = () => []) => joining.enrol(request, chain),
     renew: (request, peer) => svids.renew(request, peer),
     issueOwnSvid: (publicKey, names = {}) => serial.run(() => svids.issueOwn(publicKey, names)),
     sessions: () => liveSessions(database, now()),
     revoke: (request) => serial.run(() => revocations.revoke(request)),
     reinstate: (request) => serial.run(() => revocations.reinstate(request)),
+    organisations: async () => organisationsOf(await registered(), now()),
+    cutOff: (name, { reason, by }) =>
+      serial.run(async () => {
+        const subjects = subjectsOf(name);
+        if (subjects.length === 0) return undefined;
+        const marked = `${cutMark(name)}${reason}`;
+        const revoked = await revocations.revokeSubjects(subjects, { reason: marked, by });
+        await record({
+          ...{ kind: 'administration', action: 'partner-cut-off', by, target: name },
+          detail: { reason, subjects: [...subjects] },
+        });
+        return { revoked, sequence: factLog.sequence };
+      }),
+    restore: (name, { by }) =>
+      serial.run(async () => {
+        const subjects = subjectsOf(name);
+        if (subjects.length === 0) return undefined;
+        const reinstated: string[] = [];
+        for (const value of subjects) {
+          const fact = factLog.get(`revocation subject ${value}`);
+          // Who was revoked for a reason of their own stays so.
+          if (fact?.kind !== 'revocation' || !fact.reason.startsWith(cutMark(name))) continue;
+          const result = await revocations.reinstate({ target: 'subject', value, by });
+          if (result.isGranted) reinstated.push(value);
+        }
+        await record({
+          ...{ kind: 'administration', action: 'partner-restored', by, target: name },
+          detail: { subjects: reinstated },
+        });
+        return { reinstated };
+      }),
+    probeToken: (probe) => issueProbeToken(probe, { keyring, issuerUrl, record, now }),
     credentials: () => credentials.all(),
     registerCredential: (credential, { by }) =>
       serial.run(() => credentials.register(credential, by)),
     withdrawCredential: (credentialId, { by }) =>
       serial.run(() => credentials.withdraw(credentialId, by)),
     isRevoked: (target, value) => revocations.covers(target, value),
+    bearer: (call, asked) =>
+      checkBearer(call, { ...asked, issuerUrl, keyring, registry, revocations, now }),
     sweep: () =>
       serial.run(async () => {
         await people.sweep();
@@ -320,6 +396,11 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
         }
       }),
   };
+}
+
+/** How a revocation says that it came with its organisation's. */
+function cutMark(organisation: string): string {
+  return `partner ${organisation} cut off: `;
 }
 
 /** A registration that has ended is one that is disabled. */

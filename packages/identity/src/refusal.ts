@@ -10,6 +10,19 @@ export type RefusalCode =
   | 'join-token-unknown'
   | 'join-token-expired'
   | 'join-token-used'
+  | 'join-certificate-missing'
+  | 'join-certificate-invalid'
+  | 'join-certificate-revoked'
+  | 'kubernetes-cluster-unknown'
+  | 'kubernetes-token-malformed'
+  | 'kubernetes-token-audience'
+  | 'kubernetes-token-unbound'
+  | 'kubernetes-token-unauthenticated'
+  | 'kubernetes-unavailable'
+  | 'join-unregistered'
+  | 'join-ambiguous'
+  | 'join-credential-of-another'
+  | 'join-credential-in-use'
   | 'peer-missing'
   | 'peer-expired'
   | 'certificate-revoked'
@@ -37,6 +50,13 @@ export function refusal(code: RefusalCode, detail: string): Refusal {
   return { isGranted: false, code, detail };
 }
 
+/** Refusals that say that somebody holds what only one may hold, and the alarm for each. */
+export const ALARMS: ReadonlyMap<RefusalCode, string> = new Map([
+  ['log-key-changed', 'log-key-changed'],
+  ['join-credential-in-use', 'join-credential-reused'],
+  ['join-credential-of-another', 'join-credential-reused'],
+]);
+
 /** What a caller is told: nothing that helps to guess a join token or to learn who is registered. */
 export const PUBLIC_ANSWERS: Readonly<
   Record<RefusalCode, { readonly status: number; readonly title: string; readonly detail: string }>
@@ -45,6 +65,8 @@ export const PUBLIC_ANSWERS: Readonly<
   const unauthorized = (detail: string) => ({ status: 401, title: 'Unauthorized', detail });
   const forbidden = (detail: string) => ({ status: 403, title: 'Forbidden', detail });
   const token = unauthorized('the join token is not good: unknown, used or expired');
+  // One answer for all: which of them it is would tell a thief what is left to try.
+  const credential = unauthorized('nobody joins with this certificate or token now');
   const subject = forbidden('this subject gets no SVID: unregistered, disabled or revoked');
   return {
     'request-malformed': badRequest('the request is no JWS as svid-request+jwt demands'),
@@ -57,6 +79,23 @@ export const PUBLIC_ANSWERS: Readonly<
     'join-token-unknown': token,
     'join-token-expired': token,
     'join-token-used': token,
+    'join-certificate-missing': credential,
+    'join-certificate-invalid': credential,
+    'join-certificate-revoked': credential,
+    'kubernetes-cluster-unknown': credential,
+    'kubernetes-token-malformed': credential,
+    'kubernetes-token-audience': credential,
+    'kubernetes-token-unbound': credential,
+    'kubernetes-token-unauthenticated': credential,
+    'kubernetes-unavailable': {
+      status: 503,
+      title: 'Service Unavailable',
+      detail: 'the cluster could not be asked; try again',
+    },
+    'join-unregistered': credential,
+    'join-ambiguous': credential,
+    'join-credential-of-another': credential,
+    'join-credential-in-use': credential,
     'peer-missing': unauthorized('renewing takes a valid SVID'),
     'peer-expired': unauthorized('renewing takes a valid SVID'),
     'certificate-revoked': forbidden('this SVID is revoked'),

@@ -4,6 +4,7 @@ import {
   type EntityUid,
   type Fact,
   factKey,
+  type JoinRule,
   parseFact,
   type Registration,
 } from '@countersign/model';
@@ -23,6 +24,8 @@ export interface PointRegistration {
   readonly name: string;
   /** The surfaces that it may mint transaction tokens for. */
   readonly surfaces: readonly string[];
+  /** By what it may join without a join token; kept in memory only: whoever opens the room registers points anew. */
+  readonly joins?: readonly JoinRule[];
 }
 
 /** An enforcement point, and what it registered itself. */
@@ -116,6 +119,14 @@ export class Registry {
     return this.#points.get(spiffeId);
   }
 
+  /** Who may join by what, beside join tokens. */
+  *joins(): Generator<{ readonly spiffeId: string; readonly joins: readonly JoinRule[] }> {
+    for (const { subject, joins } of this.#registrations.values()) {
+      if (joins) yield { spiffeId: subject.id, joins };
+    }
+    for (const { spiffeId, joins } of this.#points.values()) if (joins) yield { spiffeId, joins };
+  }
+
   points(): readonly Point[] {
     return [...this.#points.values()];
   }
@@ -160,9 +171,13 @@ export class Registry {
         fact.kind === 'transaction-key' ||
         (fact.kind === 'subject' && this.#isOwn(fact.id) && fact.id !== this.authorityId),
     );
-    const next = points.map(({ name, surfaces }) => {
+    const next = points.map(({ name, surfaces, joins }) => {
       const logVerifierKey = this.#points.get(this.pointId(name))?.logVerifierKey;
-      return { name, surfaces, ...(logVerifierKey !== undefined && { logVerifierKey }) };
+      return {
+        ...{ name, surfaces },
+        ...(joins && { joins }),
+        ...(logVerifierKey !== undefined && { logVerifierKey }),
+      };
     });
     await this.#commit(edit, async (transaction) => {
       const tables = transaction.tables<IdentityTables>();

@@ -7,9 +7,11 @@ import {
   type X509Svid,
 } from '@countersign/spiffe';
 import type { Database, FactLog, Transaction } from '@countersign/state';
-import { consumeToken, findToken } from './join-tokens.ts';
+import type { Attested } from './joining/attestation.ts';
+import { behindOf, keyHash, noteJoin, refuseHeld } from './joining/held-credentials.ts';
+import { consumeToken, findToken } from './joining/join-tokens.ts';
 import type { Recorder } from './new-event.ts';
-import { type Refusal, refusal } from './refusal.ts';
+import { ALARMS, type Refusal, refusal } from './refusal.ts';
 import type { Registry } from './registry.ts';
 import type { Revocations } from './revocations.ts';
 import type { Serial } from './serial.ts';
@@ -31,6 +33,8 @@ export interface SvidGrant {
   readonly authorities: readonly string[];
   readonly notAfterMs: number;
   readonly renewAfterMs: number;
+  /** By what the subject joined, in words for its people; absent of a renewal. */
+  readonly joinedBy?: string;
 }
 
 /** Who is at the other end of a control connection, by its SVID, verified. */
@@ -67,9 +71,13 @@ const OWN_TTL_SECONDS = 3600;
 interface Grantable {
   readonly request: SvidRequest;
   readonly spiffeId: string;
-  readonly via: 'join-token' | 'renewal' | 'node';
+  readonly via: 'join-token' | 'renewal' | 'node' | Attested['kind'];
+  /** What it joined with, for the record. */
+  readonly joined?: Attested;
   /** The node that asked; else whom it is for. */
   readonly by?: string;
+  /** What stands behind it, and behind what is renewed of it. */
+  readonly credential?: string;
   readonly consume: (transaction: Transaction) => Promise<void>;
 }
 
@@ -109,6 +117,28 @@ export class Svids {
     });
   }
 
+  /** The first SVID, or another after that ended, for whom `attest` proves; it is called again when it is the caller's turn. */
+  async enrolAttested(jws: string, attest: () => Attested | Refusal): Promise<SvidGrant | Refusal> {
+    const { database, registry, revocations, now } = this.#options;
+    return this.#checkThenGrant(async () => {
+      const attested = attest();
+      if (!attested.isGranted) return { request: attested };
+      const { spiffeId, credential, kind } = attested;
+      const request = await this.#verify(jws, spiffeId);
+      if (!request.isGranted) return { request, spiffeId };
+      const { publicKey } = request;
+      const refused = await refuseHeld(database, {
+        ...{ credential, spiffeId, publicKey, nowMs: now() },
+        isRevoked: (thumbprint) => revocations.covers('certificate', thumbprint),
+        isRegistered: (id) => registry.subject(id) !== undefined,
+      });
+      if (refused) return { request: refused, spiffeId };
+      const consume = (transaction: Transaction) =>
+        noteJoin(transaction, { credential, spiffeId, nowMs: now() });
+      return { request, spiffeId, via: kind, joined: attested, credential, consume };
+    });
+  }
+
   /** The next SVID, against the current one. */
   async renew(
     asked: { request: string },
@@ -117,11 +147,15 @@ export class Svids {
     if (peer === undefined) return this.#refuse(refusal('peer-missing', 'found no SVID'));
     const { spiffeId, thumbprint } = peer;
     return this.#checkThenGrant(async () => {
-      const request = this.#options.revocations.covers('certificate', thumbprint)
-        ? refusal('certificate-revoked', `found ${thumbprint}`)
-        : await this.#verify(asked.request, spiffeId);
+      const { database, revocations } = this.#options;
+      const { credential, revoked } = await behindOf(database, { thumbprint, revocations });
+      const request =
+        revoked === undefined
+          ? await this.#verify(asked.request, spiffeId)
+          : refusal('certificate-revoked', `found ${revoked}`);
       if (!request.isGranted) return { request, spiffeId };
-      return { request, spiffeId, via: 'renewal', consume: async () => {} };
+      const consume = async () => {};
+      return { request, spiffeId, via: 'renewal', consume, ...(credential && { credential }) };
     });
   }
 
@@ -183,7 +217,7 @@ export class Svids {
       ...names,
     });
     await this.#options.database.transaction((transaction) => this.#keep(transaction, svid));
-    await this.#recordIssue(svid, 'own');
+    await this.#recordIssue(svid, { via: 'own' });
     return svid;
   }
 
@@ -223,7 +257,15 @@ export class Svids {
     return undefined;
   }
 
-  async #grant({ request, spiffeId, via, by, consume }: Grantable): Promise<SvidGrant> {
+  async #grant({
+    request,
+    spiffeId,
+    via,
+    by,
+    joined,
+    credential,
+    consume,
+  }: Grantable): Promise<SvidGrant> {
     const { authority, registry, factLog, database, svidTtlSeconds, now, random } = this.#options;
     const svid = await authority.issueSvid({
       spiffeId: parseSpiffeId(spiffeId),
@@ -236,7 +278,8 @@ export class Svids {
     const rows = async (transaction: Transaction) => {
       await consume(transaction);
       await noteRequest(transaction, { spiffeId, request, nowMs });
-      await this.#keep(transaction, svid);
+      const behind = credential && { credential, keyHash: keyHash(request.publicKey) };
+      await this.#keep(transaction, svid, behind || undefined);
       if (logVerifierKey === undefined) return;
       await transaction
         .tables<IdentityTables>()
@@ -250,7 +293,11 @@ export class Svids {
     else await factLog.append({ puts: [key] }, { also: rows });
     if (logVerifierKey !== undefined) registry.noteLogVerifierKey(spiffeId, logVerifierKey);
     // INVARIANT: nothing leaves that is not in the log.
-    await this.#recordIssue(svid, via, by);
+    await this.#recordIssue(svid, {
+      via,
+      ...(by !== undefined && { by }),
+      ...(joined && { joined: joined.detail }),
+    });
     // SPIRE's rule: at half of the life, a tenth of it earlier or later.
     const halfMs = ((svid.notAfterMs - nowMs) / 2) * (0.9 + random() * 0.2);
     return {
@@ -260,6 +307,8 @@ export class Svids {
       authorities: [base64Of(authority.certificate)],
       notAfterMs: svid.notAfterMs,
       renewAfterMs: Math.round(nowMs + halfMs),
+      ...(via === 'join-token' && { joinedBy: 'join token' }),
+      ...(joined && { joinedBy: joined.words }),
     };
   }
 
@@ -276,7 +325,11 @@ export class Svids {
     return { kind: 'transaction-key', kid, jwk, holder: spiffeId, surfaces, notAfterMs };
   }
 
-  async #keep(transaction: Transaction, svid: X509Svid): Promise<void> {
+  async #keep(
+    transaction: Transaction,
+    svid: X509Svid,
+    behind?: { readonly credential: string; readonly keyHash: string },
+  ): Promise<void> {
     const tables = transaction.tables<IdentityTables>();
     await tables
       .deleteFrom('svid')
@@ -295,11 +348,20 @@ export class Svids {
         spiffe_id: svid.spiffeId.uri,
         serial: svid.serialHex,
         not_after_ms: svid.notAfterMs,
+        credential: behind?.credential ?? null,
+        key_hash: behind?.keyHash ?? null,
       })
       .execute();
   }
 
-  async #recordIssue(svid: X509Svid, via: string, by = svid.spiffeId.uri): Promise<void> {
+  async #recordIssue(
+    svid: X509Svid,
+    {
+      via,
+      by = svid.spiffeId.uri,
+      joined = {},
+    }: { readonly via: string; readonly by?: string; readonly joined?: Attested['detail'] },
+  ): Promise<void> {
     await this.#options.record({
       kind: 'administration',
       action: 'svid-issued',
@@ -310,6 +372,7 @@ export class Svids {
         serial: svid.serialHex,
         thumbprint: thumbprintOf(svid),
         notAfterMs: svid.notAfterMs,
+        ...joined,
       },
     });
   }
@@ -324,9 +387,10 @@ export class Svids {
       listener: 'control',
       ...(subject !== undefined && { subject }),
     });
-    if (code === 'log-key-changed') {
-      const alarm = `${subject}: ${detail}`.slice(0, 1000);
-      await this.#options.record({ kind: 'alarm', alarm: 'log-key-changed', detail: alarm });
+    const alarm = ALARMS.get(code);
+    if (alarm !== undefined) {
+      const told = `${subject}: ${detail}`.slice(0, 1000);
+      await this.#options.record({ kind: 'alarm', alarm, detail: told });
     }
     return refused;
   }

@@ -10,10 +10,25 @@ export interface IdentityTables {
   authority_certificate: { id: number; der: Uint8Array };
   /** One-time tokens by SHA-256; the token itself is nowhere. */
   join_token: { hash: string; spiffe_id: string; expires_ms: number; used_ms: number | null };
+  /** What somebody joined with beside a join token, and who that was. */
+  join_credential: {
+    /** `certificate <thumbprint>`, or `pod <cluster> <uid> <audience>`. */
+    credential: string;
+    spiffe_id: string;
+    joined_ms: number;
+  };
   /** Requests for SVIDs that were granted, so that none is granted twice. */
   svid_request: { hash: string; expires_ms: number };
   /** SVIDs that are still valid. */
-  svid: { thumbprint: string; spiffe_id: string; serial: string; not_after_ms: number };
+  svid: {
+    thumbprint: string;
+    spiffe_id: string;
+    serial: string;
+    not_after_ms: number;
+    /** What its holder joined with, where that is no join token; and the SHA-256 of its key then. */
+    credential: string | null;
+    key_hash: string | null;
+  };
   /** Sessions of OAuth clients. */
   session: {
     id: string;
@@ -84,6 +99,18 @@ export const migrations: readonly Migration[] = [
       'create index issuer_row_grant on issuer_row (grant_id) where grant_id is not null',
       'create index issuer_row_uid on issuer_row (uid) where uid is not null',
       'create index issuer_row_user_code on issuer_row (user_code) where user_code is not null',
+    ],
+  },
+  {
+    name: '0003-join-credential',
+    statements: [
+      `create table join_credential (
+         credential text primary key, spiffe_id text not null, joined_ms integer not null
+       ) strict`,
+      'create index join_credential_joined on join_credential (joined_ms)',
+      'alter table svid add column credential text',
+      'alter table svid add column key_hash text',
+      'create index svid_credential on svid (credential) where credential is not null',
     ],
   },
 ];

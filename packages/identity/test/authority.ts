@@ -4,6 +4,7 @@ import { createServer as createHttpsServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
 import {
   controlRoutes,
   type Identity,
@@ -17,9 +18,9 @@ import {
   certificateThumbprint,
   createPrivateAuthority,
   encodePem,
+  peerChain,
   serverTlsOptions,
   softwareSigner,
-  verifyPeers,
   verifyX509Svid,
 } from '@countersign/spiffe';
 import { type Database, type FactLog, openDatabase, openFactLog } from '@countersign/state';
@@ -44,6 +45,8 @@ export interface TestAuthority {
   readonly database: Database;
   readonly factLog: FactLog;
   readonly events: NewEvent[];
+  /** Handshakes that failed at the control listener. */
+  readonly tlsErrors: Error[];
   readonly controlUrl: string;
   readonly issuerUrl: string;
   readonly authorityPem: string;
@@ -95,16 +98,23 @@ export async function startAuthority(
     Buffer.from(der, 'base64'),
   );
   const app = fastify({ https: tls });
-  const peers = verifyPeers(app.server as unknown as Server, {
-    clientCertificates: 'request',
-    verify: (chain) =>
-      verifyX509Svid(chain, { bundles: new Map([[trustDomain, authorities]]), now }),
-  });
+  const tlsErrors: Error[] = [];
+  app.server.on('tlsClientError', (error: Error) => void tlsErrors.push(error));
+  // As the authority's own listener: a foreign certificate is no peer, and no reason to end the connection.
+  const peerOf = (socket: TLSSocket) => {
+    try {
+      const bundles = new Map([[trustDomain, authorities]]);
+      return verifyX509Svid(peerChain(socket), { bundles, now });
+    } catch {
+      return undefined;
+    }
+  };
   await app.register(
     controlRoutes({
       identity,
+      chain: ({ raw }) => peerChain(raw.socket as TLSSocket),
       peer({ raw }) {
-        const peer = peers.of(raw.socket);
+        const peer = peerOf(raw.socket as TLSSocket);
         return peer && peer.notAfterMs > now()
           ? { spiffeId: peer.spiffeId.uri, thumbprint: peer.thumbprint }
           : undefined;
@@ -118,6 +128,7 @@ export async function startAuthority(
     database,
     factLog,
     events,
+    tlsErrors,
     controlUrl: `https://localhost:${port}`,
     issuerUrl,
     authorityPem: encodePem(authorities),

@@ -34,11 +34,13 @@ export {
   type RiskLevel,
 } from './fact.ts';
 export { assertNever, invariant } from './invariant.ts';
+export type { CertificateJoin, JoinRule, KubernetesJoin } from './join-rule.ts';
 export { ModelError, type ModelErrorCode } from './model-error.ts';
 export { DENIAL_REASONS, type DenialReason, REASONS, type Reason } from './reason.ts';
 export type {
   Attestation,
   ClientRegistration,
+  Organisation,
   Playbook,
   PlaybookAction,
   Registration,

@@ -1,4 +1,5 @@
 import type { EntityUid } from './access-request.ts';
+import type { JoinRule } from './join-rule.ts';
 import type { SignalType } from './signal.ts';
 import type { Subject } from './subject.ts';
 
@@ -13,6 +14,8 @@ export interface Registration {
   readonly parents: readonly EntityUid[];
   /** SHA-256 (base64url, over DER) of client certificates that map to it at an edge listener. */
   readonly certificates: readonly string[];
+  /** Whose subject it is; absent for the bank's own. */
+  readonly organisation?: Organisation;
   readonly client?: ClientRegistration;
   /** When the registration itself ends; ms since the epoch. From then on it is as if it were disabled. */
   readonly expiresMs?: number;
@@ -20,10 +23,25 @@ export interface Registration {
   readonly isNode?: boolean;
   /** Which processes, on which nodes, are this workload; each alternative is enough. */
   readonly attestations?: readonly Attestation[];
+  /** By what it may join without a join token; each alternative is enough. */
+  readonly joins?: readonly JoinRule[];
   /** The life of SVIDs that nodes hand out, 10 to 86,400; by default as the authority's configuration says. */
   readonly svidTtlSeconds?: number;
   /** What the identity is for, told to a workload that has several (SPIFFE Workload API §5.2.1). */
   readonly hint?: string;
+}
+
+/** A company that the bank works with; its subjects end with the contract, and are cut off together. */
+export interface Organisation {
+  /** Lower-case kebab, unique in the repository. */
+  readonly name: string;
+  readonly legalName: string;
+  /** Who at the bank answers for it. */
+  readonly sponsor: string;
+  /** A reference to the contract. */
+  readonly contract: string;
+  /** When the contract ends; ms since the epoch. */
+  readonly untilMs: number;
 }
 
 /** One way to be a workload: on one of these nodes, with all of these properties. */

@@ -7,6 +7,7 @@ export type { PolicyTestQuestion, RunPolicyTest } from './check/policy-tests.ts'
 export { initRepository } from './init/init-repository.ts';
 export type {
   BankConfig,
+  ClusterConfig,
   ExportConfig,
   HostPort,
   ListenerConfig,
@@ -20,6 +21,9 @@ export type {
   RouteConfig,
   ScimSettings,
   ShardConfig,
+  SignalReceiverConfig,
+  SignalsConfig,
+  SignalTransmitterConfig,
 } from './repository.ts';
 export { RepositoryError, type RepositoryErrorCode } from './repository-error.ts';
 export { generateSchema } from './schema/generate-schema.ts';

@@ -2,6 +2,7 @@ import type {
   DecisionEvent,
   EntityUid,
   EventKind,
+  JoinRule,
   Keep,
   Playbook,
   Registration,
@@ -28,13 +29,68 @@ export interface BankConfig {
     readonly witnessQuorum: number;
     /** Where events are exported to; absent when there is nowhere. */
     readonly exports?: readonly ExportConfig[];
+    /** Signals in and out; absent when there are none. */
+    readonly signals?: SignalsConfig;
     /** Where the authority's metrics are served; loopback. */
     readonly metrics?: HostPort;
+    /** Clusters whose pods may join; absent when there are none. */
+    readonly kubernetes?: readonly ClusterConfig[];
     /** The bank's people; absent: nobody brings any. */
     readonly people?: PeopleSettings;
   };
   readonly points: readonly PointConfig[];
   readonly record: RecordConfig;
+}
+
+/** A Kubernetes cluster whose pods may join. */
+export interface ClusterConfig {
+  readonly name: string;
+  /** An https origin. */
+  readonly server: string;
+  readonly caFile: string;
+  readonly tokenFile: string;
+  readonly audience: string;
+}
+
+/** Shared signals: where they are served, who is told, who is listened to. */
+export interface SignalsConfig {
+  readonly address: HostPort;
+  /** An https origin. */
+  readonly url: string;
+  readonly certificateFile?: string;
+  readonly keyFile?: string;
+  readonly receivers: readonly SignalReceiverConfig[];
+  readonly transmitters: readonly SignalTransmitterConfig[];
+}
+
+/** Who is told of changes of trust. */
+export interface SignalReceiverConfig {
+  /** OAuth client id. */
+  readonly client: string;
+  readonly audience: string;
+  /** Endpoints, or what they begin with. */
+  readonly pushTo: readonly string[];
+  readonly caFile?: string;
+}
+
+/** Who tells of changes of trust; polled when it has a `pollUrl`, and otherwise pushing. */
+export interface SignalTransmitterConfig {
+  readonly name: string;
+  readonly owner: string;
+  readonly issuer: string;
+  readonly audience: string;
+  readonly jwksUrl: string;
+  readonly authorizationHash?: string;
+  readonly pollUrl?: string;
+  readonly tokenFile?: string;
+  readonly caFile?: string;
+  readonly subjects: {
+    readonly trustDomain: string;
+    readonly kind: 'human' | 'customer';
+    readonly issuer: string;
+    readonly emailDomain?: string;
+  };
+  readonly may: readonly ('end-sessions' | 'disable')[];
 }
 
 /** What of a person policies may be told, by the names of SCIM where it has one. */
@@ -208,6 +264,8 @@ export interface Repository {
     readonly parents: readonly EntityUid[];
   }[];
   readonly playbooks: readonly Playbook[];
+  /** By what points may join without a join token, by name; no matter of the bundle, which every point reads. */
+  readonly pointJoins: ReadonlyMap<string, readonly JoinRule[]>;
 }
 
 /** One thing that is wrong, so that its author can mend it without asking. */

@@ -730,14 +730,14 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     claim: 'a certificate that is not there',
     breaks: append(PARTNERS, '  certificates: [trust/example.pem]\n'),
     says: [
-      "identities/partners.yaml:13:18 error: 'trust/example.pem' does not exist; a file of at most 1048576 bytes that can be read; put the file there, or name another",
+      "identities/partners.yaml:14:18 error: 'trust/example.pem' does not exist; a file of at most 1048576 bytes that can be read; put the file there, or name another",
     ],
   },
   {
     claim: 'a certificate outside of the repository',
     breaks: append(PARTNERS, '  certificates: [/etc/ssl/example.pem]\n'),
     says: [
-      "identities/partners.yaml:13:18 error: '/etc/ssl/example.pem'; a path inside the repository, from the repository's folder; copy the certificate into the repository",
+      "identities/partners.yaml:14:18 error: '/etc/ssl/example.pem'; a path inside the repository, from the repository's folder; copy the certificate into the repository",
     ],
   },
   {
@@ -747,7 +747,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
       await append(PARTNERS, '  certificates: [trust/bad.pem]\n')(r);
     },
     says: [
-      "identities/partners.yaml:13:18 error: a certificate in 'trust/bad.pem' that does not parse; X.509 certificates in PEM; get the file again",
+      "identities/partners.yaml:14:18 error: a certificate in 'trust/bad.pem' that does not parse; X.509 certificates in PEM; get the file again",
     ],
   },
   {
@@ -757,7 +757,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
       await append(PARTNERS, '  certificates: [trust/no.pem]\n')(r);
     },
     says: [
-      "identities/partners.yaml:13:18 error: 0 certificates in 'trust/no.pem'; PEM with 1 to 100 certificates; convert it: openssl x509 -inform der -in file.der",
+      "identities/partners.yaml:14:18 error: 0 certificates in 'trust/no.pem'; PEM with 1 to 100 certificates; convert it: openssl x509 -inform der -in file.der",
     ],
   },
   {
@@ -767,7 +767,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
       await append(PARTNERS, '  certificates: [trust/two.pem]\n')(r);
     },
     says: [
-      "identities/partners.yaml:13:18 error: 2 certificates in 'trust/two.pem'; one: the caller's own, without its authorities; keep only the first",
+      "identities/partners.yaml:14:18 error: 2 certificates in 'trust/two.pem'; one: the caller's own, without its authorities; keep only the first",
     ],
   },
   {
@@ -777,7 +777,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
       await append(PARTNERS, '  certificates: [trust/ca.pem]\n')(r);
     },
     says: [
-      "identities/partners.yaml:13:18 error: 'CN=Partner test CA' in 'trust/ca.pem', which is an authority; the caller's own certificate: listeners refuse one with basicConstraints CA:TRUE; list its authority under 'clientAuthorities' of a listener, and here what it signed",
+      "identities/partners.yaml:14:18 error: 'CN=Partner test CA' in 'trust/ca.pem', which is an authority; the caller's own certificate: listeners refuse one with basicConstraints CA:TRUE; list its authority under 'clientAuthorities' of a listener, and here what it signed",
     ],
   },
   {
@@ -797,7 +797,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
       await append(PARTNERS, '  certificates: [trust/key.pem]\n')(r);
     },
     says: [
-      "identities/partners.yaml:13:18 error: a private key in 'trust/key.pem'; certificates only: whoever reads the repository would have the key; take the key out, and replace it: it is no secret any more",
+      "identities/partners.yaml:14:18 error: a private key in 'trust/key.pem'; certificates only: whoever reads the repository would have the key; take the key out, and replace it: it is no secret any more",
     ],
   },
   {
@@ -807,14 +807,14 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
       await append(PARTNERS, '  certificates: [trust/old.pem]\n')(r);
     },
     says: [
-      "identities/partners.yaml:13:18 warning: 'O=Ledgerly, CN=ledgerly.example' in 'trust/old.pem', expired Nov 23 03:43:43 2026 GMT; a certificate that is valid now: connections with it are refused; ask its owner for a new one",
+      "identities/partners.yaml:14:18 warning: 'O=Ledgerly, CN=ledgerly.example' in 'trust/old.pem', expired Nov 23 03:43:43 2026 GMT; a certificate that is valid now: connections with it are refused; ask its owner for a new one",
     ],
   },
   {
     claim: 'a thumbprint that is none',
     breaks: append(PARTNERS, '  certificates: [sha256:abc]\n'),
     says: [
-      "identities/partners.yaml:13:18 error: 'sha256:abc'; sha256: and 43 characters of base64url, the digest of the DER; name the PEM file instead: its digest is taken for you",
+      "identities/partners.yaml:14:18 error: 'sha256:abc'; sha256: and 43 characters of base64url, the digest of the DER; name the PEM file instead: its digest is taken for you",
     ],
   },
   {
@@ -825,7 +825,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
       await append(WORKLOADS, `  certificates: ['sha256:${PARTNER_THUMBPRINT}']\n`)(r);
     },
     says: [
-      "identities/workloads.yaml:3:18 error: certificate 'bLi7dXQ8ZnNGV_5Wj1Lxb4lz2V_rYkVQGtc-v7JIorM' a second time; it once; the first is at identities/partners.yaml:13; rename or remove one of the two",
+      "identities/workloads.yaml:3:18 error: certificate 'bLi7dXQ8ZnNGV_5Wj1Lxb4lz2V_rYkVQGtc-v7JIorM' a second time; it once; the first is at identities/partners.yaml:14; rename or remove one of the two",
     ],
   },
   {
@@ -842,28 +842,28 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     claim: 'an unknown scope',
     breaks: append(PARTNERS, CLIENT.replace('[accounts]', '[acounts]')),
     says: [
-      "identities/partners.yaml:17:14 error: scope 'acounts'; one that a surface knows: accounts; did you mean 'accounts'?",
+      "identities/partners.yaml:18:14 error: scope 'acounts'; one that a surface knows: accounts; did you mean 'accounts'?",
     ],
   },
   {
     claim: 'an unknown audience',
     breaks: append(PARTNERS, CLIENT.replace('bank.example/accounts', 'bank.example/payments')),
     says: [
-      "identities/partners.yaml:18:17 error: audience 'https://api.bank.example/payments'; one that a surface knows: https://api.bank.example/accounts; did you mean 'https://api.bank.example/accounts'?",
+      "identities/partners.yaml:19:17 error: audience 'https://api.bank.example/payments'; one that a surface knows: https://api.bank.example/accounts; did you mean 'https://api.bank.example/accounts'?",
     ],
   },
   {
     claim: 'a client without its certificate',
     breaks: append(PARTNERS, CLIENT.replace(/^.*\n/, '')),
     says: [
-      "identities/partners.yaml:15:21 error: tls_client_auth without a certificate; a client certificate in 'certificates'; add 'certificates: [trust/<name>.pem]' to the identity",
+      "identities/partners.yaml:16:21 error: tls_client_auth without a certificate; a client certificate in 'certificates'; add 'certificates: [trust/<name>.pem]' to the identity",
     ],
   },
   {
     claim: 'a client without its keys',
     breaks: append(PARTNERS, CLIENT.replace('tls_client_auth', 'private_key_jwt')),
     says: [
-      "identities/partners.yaml:16:21 error: private_key_jwt without jwks; the public keys that its assertions are signed with; add 'jwks: [{ kty: EC, ... }]'",
+      "identities/partners.yaml:17:21 error: private_key_jwt without jwks; the public keys that its assertions are signed with; add 'jwks: [{ kty: EC, ... }]'",
     ],
   },
   {
@@ -873,7 +873,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
       `${CLIENT}    jwks: [{ kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo }]\n`,
     ),
     says: [
-      "identities/partners.yaml:19:11 error: jwks with tls_client_auth; keys for private_key_jwt only; remove 'jwks', or write 'authentication: private_key_jwt'",
+      "identities/partners.yaml:20:11 error: jwks with tls_client_auth; keys for private_key_jwt only; remove 'jwks', or write 'authentication: private_key_jwt'",
     ],
   },
   {
@@ -883,7 +883,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
       `${CLIENT.replace('tls_client_auth', 'private_key_jwt')}    jwks: [{ kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo, d: secret }]\n`,
     ),
     says: [
-      "identities/partners.yaml:19:12 error: a private key (member 'd'); the public half only: whoever reads the repository would have the key; write its public half, and replace the key: it is no secret any more",
+      "identities/partners.yaml:20:12 error: a private key (member 'd'); the public half only: whoever reads the repository would have the key; write its public half, and replace the key: it is no secret any more",
     ],
   },
   {
@@ -893,7 +893,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
       `${CLIENT.replace('tls_client_auth', 'private_key_jwt')}    jwks: [{ kty: OKP, crv: Ed25519, x: short }]\n`,
     ),
     says: [
-      "identities/partners.yaml:19:12 error: a key of kty 'OKP' that does not parse; a public JWK: EC, RSA or OKP (RFC 7517); export the public key as JWK again",
+      "identities/partners.yaml:20:12 error: a key of kty 'OKP' that does not parse; a public JWK: EC, RSA or OKP (RFC 7517); export the public key as JWK again",
     ],
   },
   {
@@ -909,7 +909,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
       )(r);
     },
     says: [
-      "identities/workloads.yaml:5:9 error: client id 'example' a second time; it once; the first is at identities/partners.yaml:15; rename or remove one of the two",
+      "identities/workloads.yaml:5:9 error: client id 'example' a second time; it once; the first is at identities/partners.yaml:16; rename or remove one of the two",
     ],
   },
   // attributes and entities

@@ -91,6 +91,7 @@ test('resolves routes, certificates and clients', async () => {
     'identities/partners.yaml',
     `- id: partner/example
   owner: somebody
+  organisation: example
   enabled: false
   certificates: [trust/example.pem]
   parents: [{ type: Group, id: partners }]
@@ -101,6 +102,8 @@ test('resolves routes, certificates and clients', async () => {
     audiences: [https://api.bank.example/accounts]
 - id: partner/other
   owner: somebody
+  organisation: example
+  expires: 2030-01-01
   client:
     id: other
     authentication: private_key_jwt
@@ -154,8 +157,14 @@ test('resolves routes, certificates and clients', async () => {
       certificates: [PARTNER_THUMBPRINT],
       parents: [{ type: 'Group', id: 'partners' }],
       client: { id: 'example', binding: 'mtls', tokenTtlSeconds: 300 },
+      organisation: { name: 'example', contract: 'OB-0001', untilMs: Date.UTC(2037, 0, 1) },
+      expiresMs: Date.UTC(2037, 0, 1),
     },
-    { certificates: [], client: { id: 'other', binding: 'dpop', tokenTtlSeconds: 30 } },
+    {
+      expiresMs: Date.UTC(2030, 0, 2),
+      certificates: [],
+      client: { id: 'other', binding: 'dpop', tokenTtlSeconds: 30 },
+    },
     {},
   ]);
 });

@@ -2,7 +2,8 @@ import { Buffer } from 'node:buffer';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '@countersign/model';
 import { parseSpiffeId } from '@countersign/spiffe';
-import { type ControlApi, fetchIdentity } from './control-api.ts';
+import { readAttestation } from './attestation.ts';
+import { type ControlApi, fetchIdentity, generateSvidKeys, type SvidKeys } from './control-api.ts';
 import type { IdentityDocument } from './identity-document.ts';
 import { readIdentity, writeIdentity } from './identity-folder.ts';
 import { RunningWorkload } from './running-workload.ts';
@@ -14,10 +15,11 @@ const ENROL_TRIES_MAX = 8;
 const ENROL_DELAY_MS = 250;
 
 /**
- * Becomes a workload: starts from the SVID in the folder when it is still valid, else enrols with the join token.
+ * Becomes a workload: starts from the SVID in the folder when it is still valid, else enrols with the join token, or
+ * without one with what attests it.
  *
  * Enrolling is tried eight times over about half a minute while the authority cannot be reached, and never again after
- * it refused.
+ * it refused. What attests it gets it another SVID also when the last one ended while the authority was away.
  *
  * @throws {SdkError} `ERR_SDK_NO_IDENTITY` without valid SVID and join token; `ERR_SDK_STORE_INVALID`,
  *   `ERR_SDK_OPTIONS_INVALID`, `ERR_SDK_AUTHORITY_UNREACHABLE`, `ERR_SDK_AUTHORITY_REFUSED`, `ERR_SDK_ANSWER_INVALID`
@@ -32,10 +34,17 @@ export async function connectWorkload(options: WorkloadOptions): Promise<Workloa
     now,
   };
   const stored = folder === undefined ? undefined : await readStored(folder, options, now);
-  const identity = stored ?? (await enrol(api, options));
+  const attempt: JoinAttempt = {};
+  const identity = stored ?? (await enrol(api, options, attempt));
   if (!stored && folder !== undefined) await writeIdentity(folder, identity);
   return new RunningWorkload(identity, {
-    renew: (current) => fetchIdentity(api, { identity: current }),
+    renew: async (current) => {
+      if (options.attestation === undefined || now() <= current.notAfterMs) {
+        return fetchIdentity(api, { identity: current });
+      }
+      return sameSubject(await attested(api, options, attempt), current);
+    },
+    isRenewableAfterEnd: options.attestation !== undefined,
     keep: async (renewed) => {
       if (folder !== undefined) await writeIdentity(folder, renewed);
     },
@@ -47,27 +56,40 @@ export async function connectWorkload(options: WorkloadOptions): Promise<Workloa
 /** What is broken in the folder matters only to those who have no other way in. */
 async function readStored(
   folder: string,
-  { trustDomain, joinToken, onFailure }: WorkloadOptions,
+  { trustDomain, joinToken, attestation, onFailure }: WorkloadOptions,
   now: () => number,
 ): Promise<IdentityDocument | undefined> {
   try {
     return await readIdentity(folder, { trustDomain, now });
   } catch (error) {
-    if (joinToken === undefined || !(error instanceof SdkError)) throw error;
+    const hasWayIn = joinToken !== undefined || attestation !== undefined;
+    if (!hasWayIn || !(error instanceof SdkError)) throw error;
     onFailure?.(error);
     return undefined;
   }
 }
 
-async function enrol(api: ControlApi, options: WorkloadOptions): Promise<IdentityDocument> {
-  const { joinToken, x509Authorities } = options;
+/** The key that was asked for and of which no answer came: the next try asks for it, too. */
+interface JoinAttempt {
+  keys?: SvidKeys | undefined;
+}
+
+async function enrol(
+  api: ControlApi,
+  options: WorkloadOptions,
+  attempt: JoinAttempt,
+): Promise<IdentityDocument> {
+  const { joinToken } = options;
+  if (joinToken === undefined && options.attestation !== undefined) {
+    return attested(api, options, attempt);
+  }
   if (joinToken === undefined) {
     throw new SdkError(
       'ERR_SDK_NO_IDENTITY',
       `could not become a workload: found no valid svid${options.folder === undefined ? '' : ` in '${options.folder}'`} and no join token, expected either`,
     );
   }
-  const authorities = x509Authorities.map((each) => Buffer.from(each, 'base64'));
+  const authorities = anchorsOf(options);
   for (let tries = 1; ; tries += 1) {
     try {
       return await fetchIdentity(api, { joinToken, authorities });
@@ -77,6 +99,45 @@ async function enrol(api: ControlApi, options: WorkloadOptions): Promise<Identit
       await sleep(Math.min(ENROL_DELAY_MS * 2 ** (tries - 1), 8000));
     }
   }
+}
+
+/** What attests it can be shown again: so tries go on also when an answer was lost, or the authority could not ask. */
+async function attested(
+  api: ControlApi,
+  options: WorkloadOptions,
+  attempt: JoinAttempt,
+): Promise<IdentityDocument> {
+  if (options.attestation === undefined) throw new Error('broken invariant: something attests it');
+  const authorities = anchorsOf(options);
+  // Of all tries: who holds a live SVID by a credential is known by its key.
+  attempt.keys ??= await generateSvidKeys();
+  for (let tries = 1; ; tries += 1) {
+    try {
+      const attestation = await readAttestation(options.attestation);
+      const joined = await fetchIdentity(api, { attestation, authorities }, attempt.keys);
+      attempt.keys = undefined;
+      return joined;
+    } catch (error) {
+      const isAway =
+        error instanceof SdkError &&
+        (error.code === 'ERR_SDK_AUTHORITY_UNREACHABLE' || error.status === 503);
+      if (!isAway || tries === ENROL_TRIES_MAX) throw error;
+      options.onFailure?.(error);
+      await sleep(Math.min(ENROL_DELAY_MS * 2 ** (tries - 1), 8000));
+    }
+  }
+}
+
+function sameSubject(joined: IdentityDocument, before: IdentityDocument): IdentityDocument {
+  if (joined.spiffeId === before.spiffeId) return joined;
+  throw new SdkError(
+    'ERR_SDK_ANSWER_INVALID',
+    `could not join again: found '${joined.spiffeId}', expected '${before.spiffeId}'`,
+  );
+}
+
+function anchorsOf({ x509Authorities }: WorkloadOptions): Uint8Array[] {
+  return x509Authorities.map((each) => Buffer.from(each, 'base64'));
 }
 
 /** Only what happened before the token was sent: a token works once, and the answer may have been lost. */

@@ -2,6 +2,7 @@ import { generateKeyPair, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 import { clientTlsOptions } from '@countersign/spiffe';
 import { Client } from 'undici';
+import type { ShownAttestation } from './attestation.ts';
 import {
   checkIdentity,
   type IdentityDocument,
@@ -23,36 +24,40 @@ const TIMEOUT_MS = 10_000;
 const ANSWER_BYTES_MAX = 1_000_000;
 const PROBLEM_TEXT_MAX = 300;
 
-const generateKeys = promisify(generateKeyPair);
+const generateKeyPairs = promisify(generateKeyPair);
+
+/** A key for an SVID. */
+export interface SvidKeys {
+  readonly publicKey: KeyObject;
+  readonly privateKey: KeyObject;
+}
+
+/** Makes a key for an SVID: P-256, as every SPIFFE implementation takes. */
+export function generateSvidKeys(): Promise<SvidKeys> {
+  return generateKeyPairs('ec', { namedCurve: 'P-256' });
+}
 
 /**
- * Asks for an SVID with a key made for it: with a join token, or as the workload that it already is.
+ * Asks for an SVID with a key made for it: with a join token, with what attests it, or as the workload that it already is.
  *
+ * @param keys those of a try whose answer may have been lost; new ones when absent
  * @throws {SdkError} `ERR_SDK_AUTHORITY_UNREACHABLE`, `ERR_SDK_AUTHORITY_REFUSED`, `ERR_SDK_ANSWER_INVALID`
  */
 export async function fetchIdentity(
   api: ControlApi,
   as:
     | { readonly joinToken: string; readonly authorities: readonly Uint8Array[] }
+    | { readonly attestation: ShownAttestation; readonly authorities: readonly Uint8Array[] }
     | { readonly identity: IdentityDocument },
+  keys?: SvidKeys,
 ): Promise<IdentityDocument> {
-  const keys = await generateKeys('ec', { namedCurve: 'P-256' });
+  const own = keys ?? (await generateSvidKeys());
   const { trustDomain, extra, now } = api;
-  const request = svidRequest(keys, { trustDomain, extra, nowMs: now() });
-  const text =
-    'joinToken' in as
-      ? await post(api, '/v1/enrol', {
-          body: { joinToken: as.joinToken, request },
-          authorities: as.authorities,
-        })
-      : await post(api, '/v1/svid', {
-          body: { request },
-          authorities: as.identity.authorities,
-          svid: as.identity,
-        });
+  const request = svidRequest(own, { trustDomain, extra, nowMs: now() });
+  const text = await post(api, 'identity' in as ? '/v1/svid' : '/v1/enrol', callOf(as, request));
   const code = 'ERR_SDK_ANSWER_INVALID';
   const fetched = checkIdentity(parseUncheckedIdentity(text, code), {
-    keyPem: pkcs8Pem(keys.privateKey),
+    keyPem: pkcs8Pem(own.privateKey),
     trustDomain,
     now,
     code,
@@ -63,13 +68,27 @@ export async function fetchIdentity(
       `could not renew svid: found '${fetched.spiffeId}', expected '${as.identity.spiffeId}'`,
     );
   }
-  return fetched;
+  // A renewal does not say again how it all began.
+  const joinedBy = 'identity' in as ? as.identity.joinedBy : undefined;
+  return joinedBy === undefined ? fetched : { ...fetched, joinedBy };
+}
+
+function callOf(as: Parameters<typeof fetchIdentity>[1], request: string): Call {
+  if ('identity' in as) {
+    const { authorities } = as.identity;
+    return { body: { request }, authorities, svid: as.identity };
+  }
+  const { authorities } = as;
+  if ('joinToken' in as) return { body: { joinToken: as.joinToken, request }, authorities };
+  const { body: attestation, tls } = as.attestation;
+  return { body: { attestation, request }, authorities, ...(tls && { svid: tls }) };
 }
 
 interface Call {
   readonly body: unknown;
   readonly authorities: readonly Uint8Array[];
-  readonly svid?: IdentityDocument;
+  /** What the connection is authenticated with. */
+  readonly svid?: Pick<IdentityDocument, 'chain' | 'keyPem'>;
 }
 
 async function post(api: ControlApi, path: string, call: Call): Promise<string> {

@@ -12,6 +12,8 @@ export interface IdentityDocument {
   readonly authorities: readonly Uint8Array[];
   readonly notAfterMs: number;
   readonly renewAfterMs: number;
+  /** By what it joined, in the authority's words. */
+  readonly joinedBy?: string;
 }
 
 /** What the control API answers and the folder holds, before it is believed. */
@@ -21,7 +23,10 @@ export interface UncheckedIdentity {
   readonly chain: readonly string[];
   readonly authorities: readonly string[];
   readonly renewAfterMs: number;
+  readonly joinedBy?: string;
 }
+
+const JOINED_BY_MAX = 1000;
 
 /**
  * Reads the shape that the control API answers; other fields are passed over.
@@ -35,7 +40,7 @@ export function parseUncheckedIdentity(text: string, code: SdkErrorCode): Unchec
   } catch (cause) {
     throw new SdkError(code, 'could not read svid: found no json, expected an object', { cause });
   }
-  const { spiffeId, chain, authorities, renewAfterMs } = value ?? {};
+  const { spiffeId, chain, authorities, renewAfterMs, joinedBy } = value ?? {};
   if (
     typeof spiffeId === 'string' &&
     isListOfText(chain) &&
@@ -43,7 +48,11 @@ export function parseUncheckedIdentity(text: string, code: SdkErrorCode): Unchec
     typeof renewAfterMs === 'number' &&
     Number.isFinite(renewAfterMs)
   ) {
-    return { spiffeId, chain, authorities, renewAfterMs };
+    return {
+      ...{ spiffeId, chain, authorities, renewAfterMs },
+      // For people only: an older authority says nothing.
+      ...(typeof joinedBy === 'string' && { joinedBy: joinedBy.slice(0, JOINED_BY_MAX) }),
+    };
   }
   throw new SdkError(
     code,
@@ -95,6 +104,7 @@ export function checkIdentity(
       authorities,
       notAfterMs: peer.notAfterMs,
       renewAfterMs: Math.min(unchecked.renewAfterMs, peer.notAfterMs),
+      ...(unchecked.joinedBy !== undefined && { joinedBy: unchecked.joinedBy }),
     });
   } catch (cause) {
     if (cause instanceof SdkError) throw cause;

@@ -17,6 +17,7 @@ export {
   type VerifiedAssertion,
   verifyAssertion,
 } from './assertion/verify-assertion.ts';
+export type { Attestation } from './attestation.ts';
 export { connectWorkload } from './connect-workload.ts';
 export { SdkError, type SdkErrorCode } from './sdk-error.ts';
 export { acceptSignature } from './signature/accept-signature.ts';
@@ -57,4 +58,7 @@ export { type SourceWorkloadOptions, workloadFromApi } from './source-workload.t
 export { type SvidRequestExtra, svidRequest } from './svid-request.ts';
 export { type HeaderFields, transactionOf, withTransaction } from './transaction.ts';
 export type { Workload, WorkloadOptions } from './workload.ts';
-export { workloadFromEnvironment } from './workload-from-environment.ts';
+export {
+  attestationFromEnvironment,
+  workloadFromEnvironment,
+} from './workload-from-environment.ts';

@@ -17,6 +17,8 @@ export interface WorkloadPorts {
   /** Keeps a renewed identity for the next start. */
   keep(renewed: IdentityDocument): Promise<void>;
   onFailure(error: Error): void;
+  /** Whether `renew` may bring an identity also after the current one ended. */
+  readonly isRenewableAfterEnd?: boolean;
   /** Called once, when the workload is closed. */
   onClosed?(): void;
   readonly now: () => number;
@@ -31,6 +33,7 @@ export class RunningWorkload implements Workload {
   #failures = 0;
   #lastFailure: Error | undefined;
   #isClosed = false;
+  #isRenewing = false;
   #suspended: SdkError | undefined;
   #cancelRenewal: () => void = () => undefined;
   #cancelExpiry: () => void = () => undefined;
@@ -56,6 +59,9 @@ export class RunningWorkload implements Workload {
   }
   get renewAfterMs(): number {
     return this.#identity.renewAfterMs;
+  }
+  get joinedBy(): string | undefined {
+    return this.#identity.joinedBy;
   }
   get authorities(): readonly Uint8Array[] {
     return this.#identity.authorities;
@@ -123,6 +129,9 @@ export class RunningWorkload implements Workload {
   }
 
   async #renew(): Promise<void> {
+    // One at a time: two that join by one credential would look like two hosts. The end of this one begins the next.
+    if (this.#isRenewing) return;
+    this.#isRenewing = true;
     try {
       const renewed = await this.#ports.renew(this.#identity);
       // Kept before it is used: after a crash the folder holds an identity that peers have not seen replaced.
@@ -130,6 +139,8 @@ export class RunningWorkload implements Workload {
       if (!this.#isClosed) this.#rotate(renewed);
     } catch (error) {
       if (!this.#isClosed) this.#failed(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      this.#isRenewing = false;
     }
   }
 
@@ -160,8 +171,10 @@ export class RunningWorkload implements Workload {
       RETRY_MS.max,
     );
     // A short life must still see several tries; the jitter keeps a site's workloads from asking in one moment.
-    const delayMs = Math.min(backOffMs, leftMs / 8) * (0.8 + 0.4 * Math.random());
-    if (leftMs > 0) this.#schedule(nowMs + Math.max(delayMs, RETRY_MS.min));
+    const withinMs = leftMs > 0 ? leftMs / 8 : RETRY_MS.max;
+    const delayMs = Math.min(backOffMs, withinMs) * (0.8 + 0.4 * Math.random());
+    if (leftMs > 0 || this.#ports.isRenewableAfterEnd)
+      this.#schedule(nowMs + Math.max(delayMs, RETRY_MS.min));
     this.#ports.onFailure(error);
   }
 
@@ -180,9 +193,16 @@ export class RunningWorkload implements Workload {
     );
   }
 
-  /** A renewal under way may still bring a new identity, when its answer was on the way; no other is begun. */
+  /**
+   * A renewal under way may still bring a new identity, when its answer was on the way; another is begun only where
+   * something else than the SVID gets one.
+   */
   #expire(): void {
-    this.#cancelRenewal();
+    if (this.#ports.isRenewableAfterEnd) {
+      // What failed was renewing with the SVID; joining anew has not been tried yet.
+      this.#failures = 0;
+      this.#schedule(this.#ports.now());
+    } else this.#cancelRenewal();
     const error = this.#expired();
     for (const dispatcher of this.#dispatchers.values()) {
       dispatcher.abort(error).catch((cause: Error) => this.#ports.onFailure(cause));

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import type { Attestation } from './attestation.ts';
 import { connectWorkload } from './connect-workload.ts';
 import { SdkError } from './sdk-error.ts';
 import { workloadFromApi } from './source-workload.ts';
@@ -11,6 +12,8 @@ import type { Workload, WorkloadOptions } from './workload.ts';
  * - `COUNTERSIGN_AUTHORITY_URL` base URL of the authority's control API
  * - `COUNTERSIGN_TRUST` path of `trust.json`
  * - `COUNTERSIGN_JOIN_TOKEN`, or `COUNTERSIGN_JOIN_TOKEN_FILE`: needed for the first start only; the file may be absent later
+ * - `COUNTERSIGN_JOIN_CERTIFICATE` and `COUNTERSIGN_JOIN_KEY` (PEM files), or `COUNTERSIGN_JOIN_KUBERNETES` (the file of a
+ *   projected service account token; `COUNTERSIGN_JOIN_CLUSTER` names the cluster): instead of a join token
  * - `COUNTERSIGN_SVID_FOLDER` where SVID and key are kept; without it they are in memory only
  *
  * Without these, `SPIFFE_ENDPOINT_SOCKET` names the Workload API of the host, and nothing else is needed
@@ -38,6 +41,7 @@ export async function workloadFromEnvironment(
   }
   const trust = await readTrust(required(environment, 'COUNTERSIGN_TRUST'));
   const joinToken = await readJoinToken(environment);
+  const attestation = attestationFromEnvironment(environment);
   const folder = environment['COUNTERSIGN_SVID_FOLDER'];
   return connectWorkload({
     ...options,
@@ -45,8 +49,40 @@ export async function workloadFromEnvironment(
     authorityUrl: required(environment, 'COUNTERSIGN_AUTHORITY_URL'),
     authoritySpiffeId: `spiffe://${trust.trustDomain}/workload/countersign/authority`,
     ...(joinToken ? { joinToken } : {}),
+    ...(attestation ? { attestation } : {}),
     ...(folder ? { folder } : {}),
   });
+}
+
+/**
+ * What attests a workload, by the environment; nothing when it says nothing of it.
+ *
+ * @throws {SdkError} `ERR_SDK_OPTIONS_INVALID` when it says two things, or half of one
+ */
+export function attestationFromEnvironment(
+  environment: Readonly<Record<string, string | undefined>>,
+): Attestation | undefined {
+  const certificateFile = environment['COUNTERSIGN_JOIN_CERTIFICATE'];
+  const keyFile = environment['COUNTERSIGN_JOIN_KEY'];
+  const tokenFile = environment['COUNTERSIGN_JOIN_KUBERNETES'];
+  const cluster = environment['COUNTERSIGN_JOIN_CLUSTER'];
+  const invalid = (found: string, expected: string) =>
+    new SdkError(
+      'ERR_SDK_OPTIONS_INVALID',
+      `could not read environment: found ${found}, expected ${expected}`,
+    );
+  if (!certificateFile !== !keyFile) {
+    const [found, other] = ['COUNTERSIGN_JOIN_CERTIFICATE', 'COUNTERSIGN_JOIN_KEY'].sort(
+      (a, b) => Number(!environment[a]) - Number(!environment[b]),
+    );
+    throw invalid(`${found} alone`, `${other} beside it`);
+  }
+  if (certificateFile && tokenFile) {
+    throw invalid('COUNTERSIGN_JOIN_CERTIFICATE and COUNTERSIGN_JOIN_KUBERNETES', 'one of them');
+  }
+  if (certificateFile && keyFile) return { kind: 'certificate', certificateFile, keyFile };
+  if (!tokenFile) return undefined;
+  return { kind: 'kubernetes', tokenFile, ...(cluster && { cluster }) };
 }
 
 function required(environment: Readonly<Record<string, string | undefined>>, name: string): string {

@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import type { Attestation } from './attestation.ts';
 import type { SvidRequestExtra } from './svid-request.ts';
 
 /** A running identity: an X.509-SVID that renews itself. Its fields always show the newest one. */
@@ -11,6 +12,8 @@ export interface Workload {
   readonly notAfterMs: number;
   /** When it is to be renewed: a process that runs does so by itself. */
   readonly renewAfterMs: number;
+  /** By what it joined, in the authority's words; unknown of one that an older version kept. */
+  readonly joinedBy?: string | undefined;
   /** DER of the X.509 authorities of the own trust domain. */
   readonly authorities: readonly Uint8Array[];
   /**
@@ -43,6 +46,8 @@ export interface WorkloadOptions {
   readonly trustDomain: string;
   /** One-time token for the first SVID; later starts use the SVID in `folder`. */
   readonly joinToken?: string;
+  /** What else lets it join, without anybody's help also after its SVID ended. */
+  readonly attestation?: Attestation;
   /** Where SVID and key are kept (mode 0600); absent: in memory only. */
   readonly folder?: string;
   /** What an enforcement point registers with its identity; sent at each request for an SVID. */

@@ -41,6 +41,15 @@ export class TestAuthority {
     payload: Record<string, unknown>;
   }[] = [];
   readonly joinTokens = new Map<string, string>();
+  /** Tokens of pods, which may join as often as they like. */
+  readonly pods = new Map<string, string>();
+  /** So many SVIDs are issued of which nobody hears. */
+  loseAnswers = 0;
+  /** What every answer waits for. */
+  hold: Promise<void> | undefined;
+  /** How many requests were open at once, at most. */
+  openMax = 0;
+  #open = 0;
   ttlSeconds = 600;
   /** Part of the life after which to renew. */
   renewAt = 0.5;
@@ -76,17 +85,28 @@ export class TestAuthority {
     server.on('request', async (request, response) => {
       let text = '';
       for await (const chunk of request.setEncoding('utf8')) text += chunk;
+      this.#open += 1;
+      this.openMax = Math.max(this.openMax, this.#open);
+      response.once('close', () => {
+        this.#open -= 1;
+      });
+      await this.hold;
       try {
         const body = JSON.parse(text);
         const spiffeId =
           request.url === '/v1/enrol'
-            ? this.#takeToken(body.joinToken)
+            ? (this.pods.get(body.attestation?.token) ?? this.#takeToken(body.joinToken))
             : peers.of(request.socket)?.spiffeId.uri;
         if (this.refusal || spiffeId === undefined)
           throw new Problem(
             this.refusal ?? { status: 401, title: 'unauthenticated', detail: 'no svid' },
           );
         const answer = this.tamper(await this.#issue(request.url ?? '', body.request, spiffeId));
+        if (this.loseAnswers > 0) {
+          this.loseAnswers -= 1;
+          request.socket.destroy();
+          return;
+        }
         response.setHeader('content-type', 'application/json').end(JSON.stringify(answer));
       } catch (error) {
         const problem = error instanceof Problem ? error.refusal : { status: 500 };

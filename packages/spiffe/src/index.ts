@@ -47,6 +47,11 @@ export {
   type VerifiedClientCertificate,
   verifyClientCertificate,
 } from './svid/verify-client-certificate.ts';
+export {
+  type EnrolmentCertificate,
+  readEnrolmentCertificate,
+  verifyEnrolmentCertificate,
+} from './svid/verify-enrolment-certificate.ts';
 export { type BundleSource, type VerifiedPeer, verifyX509Svid } from './svid/verify-x509-svid.ts';
 export {
   type ClientTls,

@@ -2,11 +2,13 @@ import type { BankConfig } from '@countersign/policy';
 
 /**
  * Which processes go on with what they were started with, because a new configuration differs in what is
- * read at the start: `authority`, and points by name. Surfaces, policies and identities need no restart.
+ * read at the start: `authority`, and points by name. Surfaces, policies, identities and clusters need no restart.
  */
 export function needsRestart(started: BankConfig, next: BankConfig): readonly string[] {
   const changed: string[] = [];
-  if (!isSame(started.authority, next.authority)) changed.push('authority');
+  const { kubernetes: _before, ...authority } = started.authority;
+  const { kubernetes: _now, ...nextAuthority } = next.authority;
+  if (!isSame(authority, nextAuthority)) changed.push('authority');
   for (const point of started.points) {
     if (
       !isSame(

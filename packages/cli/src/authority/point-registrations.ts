@@ -1,12 +1,16 @@
 import type { HostNames, PointRegistration } from '@countersign/identity';
-import type { BankConfig } from '@countersign/policy';
+import type { BankConfig, Repository } from '@countersign/policy';
 
-/** The points of a configuration; each may mint transaction tokens for the surfaces that it fronts. */
-export function pointRegistrations({ points }: BankConfig): readonly PointRegistration[] {
-  return points.map(({ name, listeners }) => ({
-    name,
-    surfaces: [...new Set(listeners.flatMap(({ routes }) => routes.map(({ surface }) => surface)))],
-  }));
+/** The points of a repository; each may mint transaction tokens for the surfaces that it fronts. */
+export function pointRegistrations({
+  config: { points },
+  pointJoins,
+}: Pick<Repository, 'config' | 'pointJoins'>): readonly PointRegistration[] {
+  return points.map(({ name, listeners }) => {
+    const joins = pointJoins.get(name);
+    const surfaces = listeners.flatMap(({ routes }) => routes.map(({ surface }) => surface));
+    return { name, surfaces: [...new Set(surfaces)], ...(joins && { joins }) };
+  });
 }
 
 /** Partners know an edge by its host name or address: the SVIDs of points carry them. */

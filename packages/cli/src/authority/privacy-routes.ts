@@ -13,7 +13,9 @@ import { z } from 'zod';
 import { openingsIn } from '../record/openings.ts';
 import type { Recorder } from './own-record.ts';
 import { reasonShape } from './reason-shape.ts';
+import type { RecordQuestions } from './record-questions.ts';
 import type { RecordedEntry } from './recorded-entry.ts';
+import { unseenPersons } from './unseen-persons.ts';
 
 /** How long the points are waited for that have to drop a key. */
 const POINTS_MS_MAX = 12_000;
@@ -34,6 +36,8 @@ export interface ErasureAnswer {
   readonly pseudonyms: readonly string[];
   /** Keys destroyed: one for each writer, quarter and retention class. */
   readonly keys: number;
+  /** Those asked for whom no event named: most likely written otherwise than the record has them. */
+  readonly unseen: readonly string[];
   /** Points that have not said yet that they dropped theirs. */
   readonly pending: readonly string[];
   /** Whether the database's files are free of them. */
@@ -54,6 +58,7 @@ export interface PrivacyRoutesOptions {
   readonly holds: () => Promise<readonly LegalHold[]>;
   /** Forgets the behaviour of subjects. */
   readonly forget: (isForgotten: (subject: string) => boolean) => Promise<void>;
+  readonly questions: Pick<RecordQuestions, 'catchUp' | 'index'>;
   readonly record: Recorder;
   readonly recordedEntry: RecordedEntry;
   readonly by: string;
@@ -80,6 +85,9 @@ export function privacyRoutes(options: PrivacyRoutesOptions): FastifyPluginAsync
       const { persons: asked, reason } = personsShape.parse(request.body);
       const persons = personsOf(asked, options.personalKinds());
       await requireUnheld(persons, options);
+      // Before the order is recorded, which names them.
+      const strangers = await unseenPersons(persons, options);
+      const unseen = asked.filter((_, at) => strangers.includes(persons[at] as Person));
       const pseudonyms = persons.flatMap((person) => recordKeys.pseudonymsOf(person));
       await record({
         kind: 'administration',
@@ -97,7 +105,7 @@ export function privacyRoutes(options: PrivacyRoutesOptions): FastifyPluginAsync
       });
       const pending = await untilDropped(erasure.version, options);
       const { keys, isForgotten } = erasure;
-      return { pseudonyms, keys, pending, isForgotten, recorded: { origin, seq } };
+      return { pseudonyms, keys, unseen, pending, isForgotten, recorded: { origin, seq } };
     });
 
     app.post('/v1/record/openings', { bodyLimit: BODY_BYTES_MAX }, async (request) => {

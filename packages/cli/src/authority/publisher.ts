@@ -44,7 +44,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     by: string,
     again = false,
   ): Promise<Publication> => {
-    await identity.registerPoints(pointRegistrations(repository.config));
+    await identity.registerPoints(pointRegistrations(repository));
     await identity.applyRegistrations(repository.registrations, repository.entities, { by });
     const signer = keyring.policy;
     const publication = await publishBundle(repository, { bundles, signer, now, again });

@@ -68,6 +68,8 @@ export interface ShownPlan extends Omit<RetentionPlan, 'shards'>, KeyPlan {
   readonly shards: readonly Omit<PlannedShard, 'census'>[];
   readonly holds: readonly LegalHold[];
   readonly removed: readonly RemovedShard[];
+  /** In force, whether or not there are events of them. */
+  readonly classes: readonly RetentionClass[];
 }
 
 /** What an application of the plan came to. */
@@ -119,6 +121,7 @@ export function startRetention(options: RetentionOptions): Retention {
       shards: plan.shards.map(({ census: _, ...shard }) => shard),
       holds,
       removed,
+      classes: classes(),
     };
     return { plan, kept, shown };
   };
@@ -174,6 +177,7 @@ export function startRetention(options: RetentionOptions): Retention {
     plan: () => inTurn(async () => (await planNow()).shown),
     apply,
     async addHold({ reason, scope, by }) {
+      requireClass(scope.class, options);
       // In force before it is told, and told before anybody relies on it.
       const hold = await store.addHold({ reason, scope, by, sinceMs: now() });
       const detail = { reason, scope: scopeInRecord(scope) };
@@ -196,6 +200,24 @@ export function startRetention(options: RetentionOptions): Retention {
       await working;
     },
   };
+}
+
+/**
+ * A hold on a class that nothing is in would keep nothing, and its owner would believe that it does.
+ *
+ * @throws an error with the status of its answer
+ */
+function requireClass(
+  name: string | undefined,
+  { classes, recordKeys }: Pick<RetentionOptions, 'classes' | 'recordKeys'>,
+): void {
+  // What was written under a class that the bank does not name any more can still be held.
+  const written = recordKeys.trees().map(({ retention }) => retention);
+  const known = [...new Set([...classes().map((each) => each.name), ...written])].sort();
+  if (name === undefined || known.includes(name)) return;
+  throw Object.assign(new Error(`found class '${name}', expected one of ${known.join(', ')}`), {
+    statusCode: 400,
+  });
 }
 
 /** The record names no person, and so no hold's subject who is one: a pseudonym stands there. */

@@ -29,6 +29,8 @@ export interface RiskLoop {
    */
   learn(historyFile: string): Promise<number>;
   setPlaybooks(playbooks: readonly Playbook[]): void;
+  /** Answers a signal from elsewhere: facts of it, and playbooks; rejects when it could not be recorded. */
+  respond(signal: Signal): Promise<void>;
   /** Forgets subjects; what is kept on disk is without them when it resolves. */
   forget(isForgotten: (subject: string) => boolean): Promise<void>;
   /** True when there was no earlier state. */
@@ -162,6 +164,7 @@ export async function openRiskLoop(options: RiskLoopOptions): Promise<RiskLoop> 
       await keep();
       return count;
     },
+    respond: async (signal) => void (await responder.handle(signal)),
     setPlaybooks(playbooks) {
       responder = makeResponder(playbooks);
     },

@@ -18,6 +18,7 @@ import {
   type Keyring,
   openIdentity,
   openKeyring,
+  openSignalKey,
 } from '@countersign/identity';
 import { renameVerifierKey, verifierKey } from '@countersign/ledger';
 import { type Clock, compactId } from '@countersign/model';
@@ -34,6 +35,7 @@ import { peopleOptions, scimHosts } from '../people/people-options.ts';
 import { serveScim } from '../people/serve-scim.ts';
 import { personalKinds, personalTypes } from '../point/personal-types.ts';
 import { throttleRepeats } from '../point/throttle-repeats.ts';
+import { runSignals } from '../signals/run-signals.ts';
 import { countAlarms } from '../watch/count-alarms.ts';
 import { serveMetrics } from '../watch/serve-metrics.ts';
 import { watchQueue } from '../watch/watch-queue.ts';
@@ -203,6 +205,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         accessTokenTtlSeconds,
         issuerUrl,
         hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied.config),
+        clusters: () => applied.config.authority.kubernetes ?? [],
         ...peopleOptions(config),
       },
     });
@@ -263,7 +266,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     exports = running;
     closers.add(() => running.close());
 
-    const { control, issuer } = config.authority;
+    const { control, issuer, signals: signalsConfig } = config.authority;
     const controlUrl = `https://${control.host}:${control.port}`;
     const trust = { ...identity.trustAnchors, controlUrl };
     await writeFile(folder.trustFile, `${JSON.stringify(trust, undefined, 2)}\n`);
@@ -273,7 +276,11 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       encodePem(trust.x509Authorities.map((text) => Buffer.from(text, 'base64'))),
     );
     const own = await openOwnSvid(identity, {
-      names: hostNames([control.host, issuer.host, ...scimHosts(config)]),
+      names: hostNames([
+        ...[control.host, issuer.host],
+        ...(signalsConfig ? [signalsConfig.address.host] : []),
+        ...scimHosts(config),
+      ]),
       warn,
     });
     closers.add(() => own.close());
@@ -313,7 +320,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         return gateway && shardsOf(collector, gateway).at(-1);
       },
       ...privacy,
-      ...{ own, identity, collector, factLog, bundles, questions, record, now },
+      ...{ own, identity, collector, factLog, bundles, questions, record, now, warn },
     });
     closers.add(() => controlListener.close());
     const lateLogs = watchLateLogs({
@@ -324,6 +331,20 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     closers.add(() => lateLogs.close());
     const issuerListener = await serveIssuer(identity.issuer, { address: issuer, own });
     closers.add(() => issuerListener.close());
+    const signals =
+      signalsConfig &&
+      (await runSignals({
+        config: signalsConfig,
+        receivers: () => applied.config.authority.signals?.receivers ?? [],
+        signer: await openSignalKey({
+          folder: folder.keysFolder,
+          passphrase: await passphraseOf(config, folder, options),
+        }),
+        reveal: (event) => revealed(event, recordKeys.open),
+        respond: risk.respond,
+        ...{ database, factLog, identity, log, own, record, now, warn },
+      }));
+    if (signals) closers.add(() => signals.close());
     const settings = config.authority.people?.scim;
     if (settings) {
       const { scimClients: clients = [] } = peopleOptions(config);
@@ -368,6 +389,10 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       metrics,
       ...{ by, trustDomain, identity, collector, bundles, factLog, log, stream, record, questions },
       retention,
+      signals,
+      config: () => applied.config,
+      surfaces: () => applied.surfaces,
+      now,
       ...privacy,
     });
     closers.add(() => operator.close());
@@ -405,9 +430,18 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
 async function openKeys(
   config: BankConfig,
   folder: DataFolder,
-  { env, warn }: Pick<RunAuthorityOptions, 'env' | 'warn'>,
+  options: Pick<RunAuthorityOptions, 'env' | 'warn'>,
 ): Promise<Keyring> {
   await mkdir(folder.keysFolder, { recursive: true, mode: 0o700 });
+  const passphrase = await passphraseOf(config, folder, options);
+  return openKeyring({ folder: folder.keysFolder, passphrase });
+}
+
+async function passphraseOf(
+  config: BankConfig,
+  folder: DataFolder,
+  { env, warn }: Pick<RunAuthorityOptions, 'env' | 'warn'>,
+): Promise<string> {
   const { passphrase, isMade } = await readPassphrase({
     configuredFile: config.authority.passphraseFile,
     defaultFile: folder.passphraseFile,
@@ -419,7 +453,7 @@ async function openKeys(
       `the keys' passphrase lies beside them in ${folder.passphraseFile}; name another place with authority.passphraseFile`,
     );
   }
-  return openKeyring({ folder: folder.keysFolder, passphrase });
+  return passphrase;
 }
 
 /** Beside the start, not before it: nobody waits for a baseline to be served. */

@@ -1,4 +1,4 @@
-import type { Server as TlsServer } from 'node:tls';
+import type { TLSSocket, Server as TlsServer } from 'node:tls';
 import {
   type Collector,
   collectorRoutes,
@@ -8,7 +8,7 @@ import {
 import { controlRoutes, type Identity, nodeRoutes } from '@countersign/identity';
 import type { Clock } from '@countersign/model';
 import type { HostPort, RecordReader } from '@countersign/policy';
-import { type ServerTls, serverTlsOptions } from '@countersign/spiffe';
+import { peerChain, type ServerTls, serverTlsOptions } from '@countersign/spiffe';
 import {
   type BundleStore,
   type FactLog,
@@ -16,6 +16,7 @@ import {
   type StatementSigner,
 } from '@countersign/state';
 import Fastify, { type FastifyRequest } from 'fastify';
+import { throttleRepeats } from '../point/throttle-repeats.ts';
 import { controlPeers } from './control-peer.ts';
 import { listenError } from './listen-error.ts';
 import type { Recorder } from './own-record.ts';
@@ -23,6 +24,9 @@ import type { OwnSvid } from './own-svid.ts';
 import { type ReaderRoutesOptions, readerRoutes } from './reader-routes.ts';
 import { recordAccess } from './record-access.ts';
 import type { RecordQuestions } from './record-questions.ts';
+
+/** A port scan must not fill the record. */
+const HANDSHAKES_EVERY_MS = 60_000;
 
 /** The listener of enforcement points and workloads. */
 export interface ControlListener {
@@ -52,6 +56,7 @@ export interface ControlListenerOptions
   readonly readers: () => readonly RecordReader[];
   readonly record: Recorder;
   readonly now: Clock;
+  readonly warn: (text: string) => void;
 }
 
 /**
@@ -69,6 +74,7 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
   const tls: ServerTls = { svid: own.current, clientCertificates: 'request' };
   const app = Fastify({ https: serverTlsOptions(tls), forceCloseConnections: true });
   own.keepFresh(app.server as unknown as TlsServer, tls);
+  recordFailedHandshakes(app.server as unknown as TlsServer, options);
 
   const readers = new Map<string, number>();
   const count = (id: string, by: number): void => void readers.set(id, (readers.get(id) ?? 0) + by);
@@ -82,7 +88,13 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
     return identity.points().find(({ spiffeId }) => spiffeId === caller.spiffeId);
   };
 
-  await app.register(controlRoutes({ identity, peer: ({ raw }) => peer(raw.socket) }));
+  await app.register(
+    controlRoutes({
+      identity,
+      peer: ({ raw }) => peer(raw.socket),
+      chain: ({ raw }) => peerChain(raw.socket as TLSSocket),
+    }),
+  );
   await app.register(
     nodeRoutes({
       nodes: identity.nodes,
@@ -132,4 +144,29 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
     connected: () => new Set([...readers].filter(([, open]) => open > 0).map(([id]) => id)),
     close: () => app.close(),
   };
+}
+
+/** Who shows a certificate whose key it does not have gets no further than the handshake; the record has it all the same. */
+function recordFailedHandshakes(
+  server: TlsServer,
+  { record, now, warn }: Pick<ControlListenerOptions, 'record' | 'now' | 'warn'>,
+): void {
+  let ip = '';
+  const failed = throttleRepeats<'handshake-failed'>({
+    everyMs: HANDSHAKES_EVERY_MS,
+    now,
+    tell(reason, detail, count) {
+      record({
+        ...{ kind: 'authentication', result: 'refused', reason, ip, listener: 'control' },
+        detail: (count > 1 ? `${detail} (${count} since the last that was told)` : detail).slice(
+          0,
+          1000,
+        ),
+      }).catch((error: Error) => warn(`a failed handshake was not recorded: ${error.message}`));
+    },
+  });
+  server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+    ip = (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
+    failed('handshake-failed', `${error.code ?? ''} ${error.message}`.replace(/\s+/g, ' ').trim());
+  });
 }

@@ -2,6 +2,10 @@ import { chmod, rm } from 'node:fs/promises';
 import { tileRoutes } from '@countersign/audit';
 import { adminRoutes, peopleRoutes, type Recorder } from '@countersign/identity';
 import Fastify from 'fastify';
+import type { CutOptions } from '../partner/cut-partner.ts';
+import { partnerRoutes } from '../partner/partner-routes.ts';
+import type { RunningSignals } from '../signals/run-signals.ts';
+import { signalOperatorRoutes } from '../signals/signal-operator-routes.ts';
 import { type OperatorRoutesOptions, operatorRoutes } from './operator-routes.ts';
 import { type PrivacyRoutesOptions, privacyRoutes } from './privacy-routes.ts';
 import { publishedLog } from './published-log.ts';
@@ -20,7 +24,9 @@ export async function serveOperator(
       readonly publishedFolder: string;
       readonly questions: RecordQuestions;
       readonly retention: Retention;
-    },
+      /** Absent where none are configured. */
+      readonly signals: RunningSignals | undefined;
+    } & Pick<CutOptions, 'config' | 'surfaces' | 'now'>,
 ): Promise<{ close(): Promise<void> }> {
   const app = Fastify({ forceCloseConnections: true });
   await app.register(adminRoutes({ identity: options.identity, by: options.by }));
@@ -43,6 +49,8 @@ export async function serveOperator(
   const operator = { by: options.by, mayStill: async () => true, mayResolve: async () => true };
   await app.register(recordRoutes({ ...options, reader: () => operator }));
   await app.register(retentionRoutes(options));
+  await app.register(signalOperatorRoutes(options));
+  await app.register(partnerRoutes(options));
   await rm(path, { force: true });
   // The mode is the authentication: it must be right from the first moment.
   const before = process.umask(0o177);

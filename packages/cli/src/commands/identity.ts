@@ -76,9 +76,9 @@ export const identityExplainCommand: Command = {
     if (!/^[1-9][0-9]{0,9}$/.test(pid))
       throw new UsageError(`found '${pid}', expected a process id`);
     const explanation = await explain(args, io, pid);
-    const { node, selectors, entries } = explanation;
+    const { node, joinedBy, selectors, entries } = explanation;
     const lines = [
-      `process ${pid}, as ${shortName(node)} sees it`,
+      `process ${pid}, as ${shortName(node)} sees it${joinedBy === undefined ? '' : `, which joined by ${printable(joinedBy)}`}`,
       ...selectors.map((selector) => `  ${printable(selector)}`),
       ...(entries.length === 0
         ? [

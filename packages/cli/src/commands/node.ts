@@ -3,7 +3,7 @@ import { type Command, EXIT, UsageError } from '../command-line/command.ts';
 import { untilStopped } from '../command-line/until-stopped.ts';
 import { dataFolder } from '../data-folder.ts';
 import type { NamedSocket } from '../node/run-node.ts';
-import { joinTokenOf } from './join-token-of.ts';
+import { joinMeansOf, joinOptions } from './join-options.ts';
 import { dataOf, printReady, shared } from './options.ts';
 
 /** `countersign node` */
@@ -11,7 +11,7 @@ export const nodeCommand: Command = {
   name: 'node',
   summary: "serve this host's processes the SPIFFE Workload API",
   description:
-    "Hands X.509-SVIDs, JWT-SVIDs and bundles to the processes of this host, by what the kernel says of each: user, group, systemd unit,\nexecutable. Who is who stands in identities/*.yaml (isNode, attest). go-spiffe, py-spiffe, spiffe-helper and Envoy (SDS) connect to the\nsocket as to SPIRE's. The first start needs a join token (countersign join-token workload/nodes/<host>) and the authority's trust.json.\nRun it as root: another user's process tells its executable to no one else.",
+    "Hands X.509-SVIDs, JWT-SVIDs and bundles to the processes of this host, by what the kernel says of each: user, group, systemd unit,\nexecutable. Who is who stands in identities/*.yaml (isNode, attest). go-spiffe, py-spiffe, spiffe-helper and Envoy (SDS) connect to the\nsocket as to SPIRE's. The first start needs the authority's trust.json, and a join token (countersign join-token workload/nodes/<host>)\nor what the host has already: a certificate of the bank's, or its pod's service account token ('join' in identities/*.yaml).\nRun it as root: another user's process tells its executable to no one else.",
   options: {
     data: shared.data,
     trust: {
@@ -19,11 +19,7 @@ export const nodeCommand: Command = {
       value: 'FILE',
       help: "the authority's trust.json (default: DATA/trust.json)",
     },
-    'join-token-file': {
-      type: 'string',
-      value: 'FILE',
-      help: 'holds the join token (or COUNTERSIGN_JOIN_TOKEN)',
-    },
+    ...joinOptions,
     socket: {
       type: 'string',
       value: 'PATH',
@@ -45,11 +41,11 @@ export const nodeCommand: Command = {
     const warn = (text: string): void => io.err(`countersign node: ${text}\n`);
     const data = dataOf(args, io);
     const trustFile = args.text('trust');
-    const joinToken = await joinTokenOf(args, io, warn);
+    const means = await joinMeansOf(args, io, warn);
     const node = await runNode({
       dataRoot: data,
       ...(trustFile !== undefined && { trustFile: resolve(io.cwd, trustFile) }),
-      ...(joinToken !== undefined && { joinToken }),
+      ...means,
       socket: resolve(io.cwd, args.text('socket') ?? dataFolder(data).nodeSocket),
       namedSockets: args.texts('workload').map((text) => namedSocketOf(text, io.cwd)),
       now: io.now,

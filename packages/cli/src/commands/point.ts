@@ -3,7 +3,7 @@ import type { Command } from '../command-line/command.ts';
 import { EXIT, UsageError } from '../command-line/command.ts';
 import { loopbackAddress } from '../command-line/loopback-address.ts';
 import { untilStopped } from '../command-line/until-stopped.ts';
-import { joinTokenOf } from './join-token-of.ts';
+import { joinMeansOf, joinOptions } from './join-options.ts';
 import { dataOf, listenerLines, printReady, shared } from './options.ts';
 
 /** `countersign gateway` */
@@ -29,7 +29,7 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
     operands: '<name>',
     operandsMax: 1,
     description:
-      "Runs the enforcement point of that name from countersign.yaml until it is stopped. The first start needs a join token\n(countersign join-token workload/countersign/<name>) and the authority's trust.json; later starts use what the data folder keeps,\nalso while the authority is away. Tells when it serves: in a pipe by one JSON line.",
+      "Runs the enforcement point of that name from countersign.yaml until it is stopped. The first start needs the authority's trust.json,\nand a join token (countersign join-token workload/countersign/<name>) or what 'join' of the point names; later starts use what the data folder keeps,\nalso while the authority is away. Tells when it serves: in a pipe by one JSON line.",
     options: {
       data: shared.data,
       trust: {
@@ -37,11 +37,7 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
         value: 'FILE',
         help: "the authority's trust.json (default: DATA/trust.json)",
       },
-      'join-token-file': {
-        type: 'string',
-        value: 'FILE',
-        help: 'holds the join token (or COUNTERSIGN_JOIN_TOKEN)',
-      },
+      ...joinOptions,
       metrics: {
         type: 'string',
         value: 'ADDRESS',
@@ -53,7 +49,7 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
       const [name] = args.operands;
       if (!name) throw new UsageError("found no name, expected one of countersign.yaml's points");
       const warn = (text: string): void => io.err(`countersign ${kind} ${name}: ${text}\n`);
-      const joinToken = await joinTokenOf(args, io, warn);
+      const means = await joinMeansOf(args, io, warn);
       const trustFile = args.text('trust');
       const metrics = loopbackAddress(args, 'metrics');
       const point = await runPoint({
@@ -61,7 +57,7 @@ function pointCommand(kind: 'gateway' | 'sidecar' | 'wrap', summary: string): Co
         kind,
         dataRoot: dataOf(args, io),
         ...(trustFile !== undefined && { trustFile: resolve(io.cwd, trustFile) }),
-        ...(joinToken !== undefined && { joinToken }),
+        ...means,
         ...(metrics !== undefined && { metrics }),
         now: io.now,
         warn,

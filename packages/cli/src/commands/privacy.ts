@@ -8,6 +8,7 @@ import {
   UsageError,
 } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
+import { printable } from '../record/printable.ts';
 import { dataOf, print, shared } from './options.ts';
 
 const reason = {
@@ -38,7 +39,7 @@ export const recordEraseCommand: Command = {
       throw new UsageError('found no --yes, expected it: what is destroyed does not come back');
     }
     const answer = await ask<ErasureAnswer>(args, io, '/v1/record/erasures');
-    const { pseudonyms, keys, pending, isForgotten, recorded } = answer;
+    const { pseudonyms, keys, unseen, pending, isForgotten, recorded } = answer;
     print(
       io,
       args,
@@ -57,6 +58,11 @@ export const recordEraseCommand: Command = {
             ]),
       ].join('\n'),
     );
+    for (const person of unseen) {
+      io.err(
+        `no event in the record named ${printable(person)}: is that how the record has them? \`countersign find\` tells\n`,
+      );
+    }
     return pending.length > 0 || !isForgotten ? EXIT.negative : EXIT.ok;
   },
 };

@@ -33,6 +33,7 @@ import { ledgerEvidencePageCommand } from './ledger-evidence-page.ts';
 import { ledgerPublishCommand } from './ledger-publish.ts';
 import { ledgerVerifyCommand } from './ledger-verify.ts';
 import { nodeCommand } from './node.ts';
+import { partnerCutCommand, partnerListCommand, partnerRestoreCommand } from './partner.ts';
 import { gatewayCommand, sidecarCommand, wrapCommand } from './point.ts';
 import { recordEraseCommand, recordPseudonymCommand } from './privacy.ts';
 import { eventsCommand, shadowReportCommand } from './record.ts';
@@ -42,6 +43,7 @@ import {
   recordHoldListCommand,
   recordRetentionCommand,
 } from './retention.ts';
+import { signalsListCommand, signalsSetCommand, signalsVerifyCommand } from './signals.ts';
 import { startCommand } from './start.ts';
 import { witnessCommand, witnessInitCommand } from './witness.ts';
 
@@ -67,6 +69,12 @@ export const commands: readonly Command[] = [
   identityListCommand,
   identityExplainCommand,
   identityRevokeCommand,
+  partnerListCommand,
+  partnerCutCommand,
+  partnerRestoreCommand,
+  signalsListCommand,
+  signalsSetCommand,
+  signalsVerifyCommand,
   ...peopleCommands,
   eventsCommand,
   findCommand,

@@ -22,6 +22,8 @@ export interface Found {
   readonly uncollected?: readonly UncollectedLog[];
   /** Logs asked whose entries were removed when their time was over: they are in no answer. */
   readonly removed?: readonly RemovedLog[];
+  /** Rows shown with names of which something stays sealed, for its key was destroyed. */
+  readonly closed?: number;
   /** When it was asked for. */
   readonly completeness?: Completeness;
   /** The event that tells of this reading; absent when no authority wrote one. */

@@ -55,8 +55,11 @@ function progressTo(io: Io): (progress: IndexProgress) => void {
 }
 
 function* notesOf(found: Found, args: Arguments): Generator<string, void, undefined> {
-  const { answer, completeness, recorded, uncollected = [], removed = [] } = found;
+  const { answer, completeness, recorded, uncollected = [], removed = [], closed } = found;
   if (!args.flag('count')) yield extentOf(answer);
+  if (closed !== undefined) {
+    yield `${closed} of them ${closed === 1 ? 'has' : 'have'} something sealed that nobody can open: its keys were destroyed (erased, or their time was over)`;
+  }
   for (const unknown of answer.unknown) yield unknownNote(unknown);
   for (const { code, log, index, detail } of answer.problems) {
     yield `problem: ${log}${index === undefined ? '' : ` ${index}`}: ${code}: ${detail}`;

@@ -10,7 +10,7 @@ import {
   type ReadPeerCredentials,
   type Selectors,
 } from '@countersign/identity';
-import { connectWorkload } from '@countersign/sdk';
+import { type Attestation, connectWorkload } from '@countersign/sdk';
 import { createWorkloadServer } from '@countersign/spiffe';
 import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
@@ -44,6 +44,8 @@ export interface RunNodeOptions {
   readonly dataRoot: string;
   readonly trustFile?: string;
   readonly joinToken?: string;
+  /** What lets it join without a join token. */
+  readonly attestation?: Attestation;
   /** Where every process of the host may connect. */
   readonly socket: string;
   readonly namedSockets: readonly NamedSocket[];
@@ -60,7 +62,7 @@ export interface RunningNode {
 }
 
 /**
- * Starts a node: it becomes the workload of its join token, follows the entries that the authority has for it, and serves
+ * Starts a node: it becomes the workload that its join token or what attests it names, follows the entries that the authority has for it, and serves
  * the SPIFFE Workload API (with Envoy's SDS) to the processes of its host.
  *
  * @throws {CommandError} when the authority refuses it, a path is too long, or credentials cannot be read and no named
@@ -82,6 +84,7 @@ export async function runNode(options: RunNodeOptions): Promise<RunningNode> {
       trustDomain,
       folder: folder.nodeSvid,
       ...(options.joinToken !== undefined && { joinToken: options.joinToken }),
+      ...(options.attestation && { attestation: options.attestation }),
       onFailure: (error) => warn(error.message),
       now,
     });
@@ -142,6 +145,7 @@ export async function runNode(options: RunNodeOptions): Promise<RunningNode> {
     const operator = await serveNodeOperator(folder.nodeAdminSocket, {
       ...{ source, attestor },
       spiffeId: workload.spiffeId,
+      joinedBy: () => workload.joinedBy,
     });
     closers.add(() => operator.close());
     return {

@@ -8,6 +8,8 @@ import type { NodeSource } from './node-source.ts';
 export interface Explanation {
   readonly pid: number;
   readonly node: string;
+  /** By what the node joined, in the authority's words; absent when an older version kept its SVID. */
+  readonly joinedBy?: string;
   /** What the node sees of it. */
   readonly selectors: readonly string[];
   readonly entries: readonly {
@@ -28,6 +30,7 @@ export async function serveNodeOperator(
     readonly source: NodeSource;
     readonly attestor: ProcessAttestor;
     readonly spiffeId: string;
+    readonly joinedBy: () => string | undefined;
   },
 ): Promise<{ close(): Promise<void> }> {
   const { source, attestor, spiffeId: node } = options;
@@ -42,6 +45,7 @@ export async function serveNodeOperator(
       const found = process.selectors;
       const explanation: Explanation = {
         ...{ pid, node },
+        ...withJoinedBy(options.joinedBy()),
         selectors: [...found].sort(),
         entries: source.entries().map(({ spiffeId, selectors }) => ({
           spiffeId,
@@ -77,6 +81,10 @@ export async function serveNodeOperator(
   }
   await chmod(path, 0o600);
   return { close: () => app.close() };
+}
+
+function withJoinedBy(joinedBy: string | undefined): Pick<Explanation, 'joinedBy'> {
+  return joinedBy === undefined ? {} : { joinedBy };
 }
 
 function hasCode(error: unknown, code: string): boolean {

@@ -24,7 +24,7 @@ import {
   encodeEvent,
 } from '@countersign/model';
 import type { HostPort, PointConfig, ShardConfig } from '@countersign/policy';
-import { connectWorkload, SdkError } from '@countersign/sdk';
+import { type Attestation, connectWorkload, SdkError } from '@countersign/sdk';
 import { request } from 'undici';
 import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
@@ -59,6 +59,8 @@ export interface RunPointOptions {
   /** Default: `trust.json` in the data folder. */
   readonly trustFile?: string;
   readonly joinToken?: string;
+  /** What lets it join without a join token. */
+  readonly attestation?: Attestation;
   /** Where metrics are served; loopback. */
   readonly metrics?: HostPort;
   readonly now: Clock;
@@ -129,6 +131,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       trustDomain,
       folder: folder.svid,
       ...(options.joinToken !== undefined && { joinToken: options.joinToken }),
+      ...(options.attestation && { attestation: options.attestation }),
       extra: {
         logVerifierKey: verifierKey(origin, publicBytes(keys.log)),
         transactionKey: transactionJwk,
@@ -136,12 +139,12 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       onFailure: (error) => warn(error.message),
       now,
     }).catch((error: unknown) => {
-      throw withJoinTokenAdvice(error, name);
+      throw options.attestation ? error : withJoinTokenAdvice(error, name);
     });
     closers.add(() => workload.close());
     if (workload.spiffeId !== spiffeId) {
       throw new CommandError(
-        `cannot start ${name}: the join token is for ${workload.spiffeId}, expected ${spiffeId}`,
+        `cannot start ${name}: it joined as ${workload.spiffeId}, expected ${spiffeId}`,
       );
     }
 

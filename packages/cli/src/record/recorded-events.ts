@@ -1,4 +1,4 @@
-import { nodeDisk, parseVerifierKey, verifiedEntries } from '@countersign/ledger';
+import { nodeDisk, parseVerifierKey, storedSize, verifiedEntries } from '@countersign/ledger';
 import { decodeEvent, EVENT_VERSION, type Event, ModelError } from '@countersign/model';
 import { CommandError } from '../command-line/command.ts';
 import { type FoundLog, findLogs } from './find-logs.ts';
@@ -15,7 +15,7 @@ export async function* recordedEvents(
   dataRoot: string,
   { sinceMs = 0 }: { readonly sinceMs?: number } = {},
 ): AsyncGenerator<Event, void, undefined> {
-  const logs = eachOnce(await findLogs(dataRoot));
+  const logs = await eachOnce(await findLogs(dataRoot));
   if (logs.length === 0) throw new CommandError(`cannot read events: found no log in ${dataRoot}`);
   const heads: { event: Event; rest: AsyncGenerator<Event, void, undefined> }[] = [];
   try {
@@ -38,14 +38,21 @@ export async function* recordedEvents(
 }
 
 /**
- * A point's own log holds what its copy holds and perhaps more; a machine may have either, or both. A point removes its own
- * entries sooner than the authority does.
+ * Each log once, where a machine has a point's own and the authority's copy: the one that holds more. That is the point's
+ * own by a second or so, but not where it was cut, or removed what the authority keeps.
  */
-export function eachOnce(logs: readonly FoundLog[]): readonly FoundLog[] {
-  const held = logs.filter(({ removed }) => removed === undefined);
-  const own = new Set(held.flatMap(({ mirror }) => (mirror === undefined ? [] : [mirror])));
+export async function eachOnce(logs: readonly FoundLog[]): Promise<readonly FoundLog[]> {
   // What stands in the log of checkpoints are no events.
-  return held.filter(({ folder, cosigned }) => cosigned === undefined && !own.has(folder));
+  const held = logs.filter(
+    ({ removed, cosigned }) => removed === undefined && cosigned === undefined,
+  );
+  const shorter = new Set<string>();
+  for (const { folder, mirror } of held) {
+    if (mirror === undefined) continue;
+    const [own, copied] = [await storedSize(nodeDisk(folder)), await storedSize(nodeDisk(mirror))];
+    shorter.add(own >= copied ? mirror : folder);
+  }
+  return held.filter(({ folder }) => !shorter.has(folder));
 }
 
 async function* eventsOf(

@@ -33,7 +33,7 @@ export async function runExportOcsf(args: Arguments, io: Io): Promise<number> {
   const name = args.text('log');
   const logs = await findLogs(dataRoot);
   const named = name === undefined ? undefined : logNamed(logs, name);
-  const chosen = name === undefined ? eachOnce(logs) : named ? [named] : [];
+  const chosen = name === undefined ? await eachOnce(logs) : named ? [named] : [];
   if (chosen.length === 0) {
     const found =
       logs.length === 0 ? 'no log' : `the logs ${logs.map((log) => log.name).join(', ')}`;

@@ -32,8 +32,11 @@ export async function runRetention(args: Arguments, io: Io): Promise<number> {
   return left.length > 0 || isUnsound ? EXIT.negative : EXIT.ok;
 }
 
-function planLines({ shards, keys, years, holds, removed }: ShownPlan): readonly string[] {
+function planLines({ shards, keys, years, holds, removed, classes }: ShownPlan): readonly string[] {
   return [
+    ...classes.map(
+      ({ name, keep, basis }) => `class    ${name}: ${keepText(keep)} (${printable(basis)})`,
+    ),
     ...shards.flatMap(shardLines),
     ...keys.map(
       ({ period, class: which, keptUntilMs }) =>

@@ -15,7 +15,6 @@ import type { OwnedRegistration } from './owned-registrations.ts';
 import type { PeopleConfig } from './people-config.ts';
 import type { PeopleTables } from './people-tables.ts';
 import { emailsOf, type Person, rowOf } from './person.ts';
-import { keepSignals, type NewSignal, OUTBOX_TYPES } from './signal-outbox.ts';
 import { type Standing, type SubjectFact, standingsOf } from './subject-of-person.ts';
 import { UnrecordedEvents } from './unrecorded-events.ts';
 
@@ -23,8 +22,7 @@ import { UnrecordedEvents } from './unrecorded-events.ts';
 export interface DirectoryChange {
   /** Who does it: `scim:<client>`, `hr:<feed>`, `local:uid=<n>`, `system`. */
   readonly by: string;
-  readonly initiatingEntity: 'admin' | 'system';
-  /** Why, for people: in events, and in signals to others. */
+  /** Why, for people: in events, and in the shared signals that are made of them. */
   readonly reason: string;
   /** Writes rows; says whom that concerns, by SCIM id, and what is to be recorded of it. */
   readonly write: (transaction: Transaction) => Promise<Written>;
@@ -56,7 +54,7 @@ export class Lifecycle {
   }
 
   /**
-   * Makes a change in one transaction: rows, facts, ended sessions and grants, signals. What gives is recorded before, and is not
+   * Makes a change in one transaction: rows, facts, ended sessions and grants. What gives is recorded before, and is not
    * given when it cannot be; what takes is kept first and recorded as soon as it can be.
    */
   async commit(change: DirectoryChange): Promise<void> {
@@ -67,7 +65,7 @@ export class Lifecycle {
         kept = await this.#work(change, transaction);
         return hasRoom ? kept.edit : withoutNewBytes(kept.edit);
       };
-    const { factLog, onOwned, onSignals } = this.#options;
+    const { factLog, onOwned } = this.#options;
     try {
       await factLog.appendWith(work(true));
     } catch (error) {
@@ -78,7 +76,6 @@ export class Lifecycle {
     }
     if (!kept) return;
     onOwned(kept.owned);
-    if (kept.signals > 0) onSignals();
     await this.#unrecorded.record();
   }
 
@@ -98,12 +95,11 @@ export class Lifecycle {
     for (const standing of standings) {
       await this.#follow(standing, { change, written, transaction, plan, nowMs });
     }
-    await keepSignals(transaction, plan.signals, nowMs);
     await this.#unrecorded.keep(transaction, [...(written.taken ?? []), ...plan.taken]);
     const edit = plan.edit(factLog);
     await Promise.all([...(written.given ?? []), ...plan.given].map((event) => record(event)));
     const gives = plan.given.length > 0 || (written.given ?? []).length > 0;
-    return { edit, gives, owned: plan.owned, signals: plan.signals.length };
+    return { edit, gives, owned: plan.owned };
   }
 
   async #follow(
@@ -135,16 +131,7 @@ export class Lifecycle {
         .execute();
     }
     if (!isForgotten(person, isEnabled, nowMs)) plan.put(fact);
-    const { by, reason, initiatingEntity } = change;
-    const signal = (type: string, claims?: NewSignal['claims']): void => {
-      plan.signals.push({
-        type,
-        subject: person.spiffeId,
-        initiatingEntity,
-        reasonAdmin: reason,
-        ...(claims && { claims }),
-      });
-    };
+    const { by, reason } = change;
     const told = { kind: 'administration', by, target: person.spiffeId } as const;
     const changed = written.changed?.get(person.id) ?? [];
     if (isNew) {
@@ -166,8 +153,6 @@ export class Lifecycle {
         manager: config.ownedOnLeave === 'manager' ? manager : undefined,
       });
       plan.leave(left, { ...told, reason });
-      signal(OUTBOX_TYPES.sessionRevoked);
-      signal(OUTBOX_TYPES.accountDisabled);
     } else if (!person.enabled && isEnabled) {
       const back = await returnOf(person, { ...this.#options, transaction, nowMs });
       for (const each of back.puts) plan.put(each);
@@ -177,7 +162,6 @@ export class Lifecycle {
         action: 'person-enabled',
         detail: { reason, ...rights(fact), changed: [...changed] },
       });
-      signal(OUTBOX_TYPES.accountEnabled);
     } else {
       const moved = known && isEnabled ? difference(known, fact) : undefined;
       if (moved || changed.length > 0) {
@@ -187,11 +171,9 @@ export class Lifecycle {
           detail: { reason, changed: [...changed], ...moved },
         });
       }
-      if (moved) signal(OUTBOX_TYPES.tokenClaimsChange, claimsOf(fact));
     }
     if (isDeleted) {
       plan.taken.push({ ...told, action: 'person-deleted', detail: { reason } });
-      signal(OUTBOX_TYPES.accountPurged);
     }
   }
 }
@@ -206,14 +188,12 @@ export interface LifecycleOptions {
   readonly now: Clock;
   /** After the commit: registrations whose owner left. */
   readonly onOwned: (owned: readonly OwnedRegistration[]) => void;
-  readonly onSignals: () => void;
 }
 
 interface Kept {
   readonly edit: FactEdit;
   readonly gives: boolean;
   readonly owned: readonly OwnedRegistration[];
-  readonly signals: number;
 }
 
 /** For so long a leaver is a fact that says so; after that one who is not registered, which is refused as well. */
@@ -247,7 +227,6 @@ class Plan {
   readonly removes: string[] = [];
   readonly given: NewEvent[] = [];
   readonly taken: NewEvent[] = [];
-  readonly signals: NewSignal[] = [];
   readonly owned: PeopleTables['owned_registration'][] = [];
 
   put(fact: Fact): void {
@@ -332,10 +311,7 @@ function difference(before: SubjectFact, after: SubjectFact): Record<string, nev
     ...(attributes.length > 0 && { attributes }),
     ...(lost.length > 0 && { lost }),
     ...(gained.length > 0 && { gained }),
+    // All that there are now: what tokens would say, and others are told (CAEP token-claims-change).
+    ...(lost.length + gained.length > 0 && { groups: after.parents.map(({ id }) => id) }),
   } as unknown as Record<string, never>;
-}
-
-/** CAEP token-claims-change: the claims that changed tokens would have now. */
-function claimsOf({ attributes, parents }: SubjectFact): Record<string, unknown> {
-  return { ...attributes, groups: parents.map(({ id }) => id) };
 }

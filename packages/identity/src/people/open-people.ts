@@ -33,7 +33,6 @@ import { reservePersonIds } from './person-id.ts';
 import type { ScimClient } from './scim/scim-clients.ts';
 import { ScimGroups } from './scim/scim-groups.ts';
 import { ScimUsers } from './scim/scim-users.ts';
-import { type SignalOutbox, signalOutbox } from './signal-outbox.ts';
 
 /** What it is opened with. */
 export interface PeopleOptions {
@@ -56,7 +55,6 @@ const FORGET_EVERY_MS = 3_600_000;
 export class Directory implements People {
   readonly users: ScimUsers;
   readonly groups: ScimGroups;
-  readonly signals: SignalOutbox;
   readonly #options: PeopleOptions;
   readonly #lifecycle: Lifecycle;
   /** SPIFFE IDs of all persons, deleted ones too. */
@@ -68,17 +66,14 @@ export class Directory implements People {
     options: PeopleOptions,
     loaded: { readonly ids: Set<string>; readonly owned: ReadonlyMap<string, OwnedRegistration> },
   ) {
-    const outbox = signalOutbox(() => options.database.tables<PeopleTables>());
     this.#options = options;
     this.#ids = loaded.ids;
     this.#owned = loaded.owned;
-    this.signals = outbox;
     this.#lifecycle = new Lifecycle({
       ...options,
       onOwned: (rows) => {
         this.#owned = new Map([...this.#owned, ...rows.map((row) => [row.subject, row] as const)]);
       },
-      onSignals: () => outbox.notify(),
     });
     const store = { ...options, ...this.#ids_(), lifecycle: this.#lifecycle };
     this.users = new ScimUsers(store);
@@ -316,7 +311,6 @@ export class Directory implements People {
       const concerned = ids.slice(at, at + CHUNK);
       await this.#lifecycle.commit({
         by: 'system',
-        initiatingEntity: 'system',
         reason,
         write: async () => ({ concerned }),
       });
@@ -355,7 +349,6 @@ export class Directory implements People {
       const { holdReason: _, ...rest } = person;
       await this.#lifecycle.commit({
         by,
-        initiatingEntity: 'admin',
         reason,
         write: async (transaction) => {
           await writePerson(transaction, {

@@ -6,8 +6,8 @@ import type { ScimClient } from './scim/scim-clients.ts';
 
 /** Something at the bank that nobody answers for. */
 export interface Orphan {
-  readonly kind: 'registration' | 'person' | 'scim-client';
-  /** SPIFFE ID, or the client's name. */
+  readonly kind: 'registration' | 'organisation' | 'person' | 'scim-client';
+  /** SPIFFE ID, or the name of the organisation or client. */
   readonly id: string;
   /** As it is written. */
   readonly owner: string;
@@ -22,7 +22,7 @@ export interface Orphan {
 
 const READ_ROWS = 1000;
 
-/** Registrations, SCIM clients and people without somebody enabled who answers for them. Works with an empty directory: then it is all of them. */
+/** Registrations, partners' organisations, SCIM clients and people without somebody enabled who answers for them. Works with an empty directory: then it is all of them. */
 export async function findOrphans(
   tables: Tables,
   {
@@ -62,6 +62,15 @@ export async function findOrphans(
     const isSuspended = after?.state === 'suspended';
     const why = isSuspended ? 'owner-left' : await whyOf(owner);
     if (why) orphans.push({ kind: 'registration', id: subject.id, owner, why, isSuspended });
+  }
+  const organisations = new Map(
+    registrations.flatMap(({ organisation }) =>
+      organisation ? [[organisation.name, organisation.sponsor] as const] : [],
+    ),
+  );
+  for (const [name, owner] of organisations) {
+    const why = await whyOf(owner);
+    if (why) orphans.push({ kind: 'organisation', id: name, owner, why, isSuspended: false });
   }
   for (const { name, owner } of clients) {
     const why = await whyOf(owner);

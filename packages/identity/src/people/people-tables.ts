@@ -33,17 +33,6 @@ export interface PeopleTables {
     new_owner: string | null;
     at_ms: number;
   };
-  /** Signals for whoever transmits them; removed when all have taken them. */
-  signal_outbox: {
-    sequence: Generated<number>;
-    id: string;
-    type: string;
-    subject: string;
-    at_ms: number;
-    initiating_entity: string;
-    reason_admin: string;
-    claims: string | null;
-  };
   /** Events of what was taken away, until they are in the log. */
   unrecorded_event: { position: Generated<number>; event: string };
   /** Addresses of mail, folded: how owners are named in registrations. */
@@ -144,11 +133,6 @@ export const peopleMigrations: readonly Migration[] = [
          subject text primary key, owner text not null, person text not null,
          state text not null check (state in ('suspended', 'handed-over')), new_owner text,
          at_ms integer not null
-       ) strict`,
-      `create table signal_outbox (
-         sequence integer primary key autoincrement, id text not null unique, type text not null,
-         subject text not null, at_ms integer not null, initiating_entity text not null,
-         reason_admin text not null, claims text
        ) strict`,
       `create table unrecorded_event (
          position integer primary key autoincrement, event text not null

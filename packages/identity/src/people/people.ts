@@ -4,7 +4,6 @@ import type { Orphan } from './orphans.ts';
 import type { Employment, Person } from './person.ts';
 import type { ScimGroups } from './scim/scim-groups.ts';
 import type { ScimUsers } from './scim/scim-users.ts';
-import type { SignalOutbox } from './signal-outbox.ts';
 
 /** One person, as a list shows it. */
 export interface PersonSummary {
@@ -43,8 +42,6 @@ export interface People {
   /** `/Users` and `/Groups` of SCIM. */
   readonly users: ScimUsers;
   readonly groups: ScimGroups;
-  /** Signals that others are to be told of. */
-  readonly signals: SignalOutbox;
   /** In the order in which they were made, at most `limit` (1,000 if not said, at most 10,000), from behind `after`. */
   list(options?: {
     readonly isEnabled?: boolean;

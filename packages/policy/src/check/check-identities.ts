@@ -1,11 +1,14 @@
-import type { Registration } from '@countersign/model';
+import type { JoinRule, Organisation, Registration } from '@countersign/model';
 import { subjectFromId } from '@countersign/model';
 import type { z } from 'zod';
 import { checkList } from '../document/check-shape.ts';
-import { quote } from '../document/describe.ts';
+import { listOf, quote } from '../document/describe.ts';
+import { valueAt } from '../document/shape-walk.ts';
+import { didYouMean } from '../document/suggest.ts';
 import { identityShape } from '../shape/identity-shape.ts';
 import { checkAttestations } from './check-attestations.ts';
 import { type ClientVocabulary, checkClient } from './check-client.ts';
+import type { JoinChecker } from './check-joins.ts';
 import { readThumbprint } from './read-certificates.ts';
 import {
   type CheckContext,
@@ -23,7 +26,9 @@ export async function checkIdentities(
     readonly context: CheckContext;
     readonly trustDomain: string;
     readonly vocabulary: ClientVocabulary;
+    readonly organisations: ReadonlyMap<string, Organisation>;
     readonly defaultTtlSeconds: number;
+    readonly joins: JoinChecker;
   },
 ): Promise<readonly Located<Registration>[]> {
   const { context, trustDomain } = options;
@@ -46,6 +51,7 @@ export async function checkIdentities(
         });
       }
       if (value.client) clients.take(value.client.id, at('client', 'id'));
+      const organisation = organisationOf(value, at, options);
       const thumbprints: string[] = [];
       for (const [index, named] of value.certificates.entries()) {
         const from = at('certificates', index);
@@ -54,13 +60,20 @@ export async function checkIdentities(
         if (thumbprint !== undefined && certificates.take(thumbprint, from))
           thumbprints.push(thumbprint);
       }
+      const joins = await options.joins.check(value.join, {
+        subject: value.id,
+        at: (...more) => at('join', ...more),
+        written: valueAt(document.value, [...path, 'join']),
+      });
       const located = { value, document, path };
       registrations.push({
         ...located,
         value: registrationOf(value, {
           id: `spiffe://${trustDomain}/${value.id}`,
           certificates: thumbprints,
+          joins,
           client: value.client && checkClient(located, options),
+          organisation,
         }),
       });
     }
@@ -69,15 +82,54 @@ export async function checkIdentities(
   return registrations;
 }
 
+/** Whose subject it is; a partner of no organisation has no contract, no sponsor and no end. */
+function organisationOf(
+  { id, organisation }: WrittenIdentity,
+  at: (...path: PropertyKey[]) => ReturnType<Located<WrittenIdentity>['document']['at']>,
+  {
+    organisations,
+    context: { report },
+  }: { organisations: ReadonlyMap<string, Organisation>; context: CheckContext },
+): Organisation | undefined {
+  if (organisation === undefined) {
+    if (id.startsWith('partner/')) {
+      report.warn(at('id'), {
+        found: `${quote(id)} without an organisation`,
+        expected: 'one of partners/: its contract, its sponsor, and when it ends',
+        mend: "name it: 'organisation: …'",
+      });
+    }
+    return undefined;
+  }
+  const found = organisations.get(organisation);
+  if (found) return found;
+  const known = new Set(organisations.keys());
+  report.error(at('organisation'), {
+    found: `organisation ${quote(organisation)}`,
+    expected: known.size > 0 ? `one of ${listOf(known)}` : 'an organisation of partners/*.yaml',
+    mend: didYouMean(organisation, known, "write it in partners/, or remove 'organisation'"),
+  });
+  return undefined;
+}
+
+function earlier(...times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter((time) => time !== undefined);
+  return known.length > 0 ? Math.min(...known) : undefined;
+}
+
 function registrationOf(
   written: WrittenIdentity,
   resolved: {
     readonly id: string;
     readonly certificates: readonly string[];
+    readonly joins: readonly JoinRule[];
     readonly client: Registration['client'];
+    readonly organisation: Organisation | undefined;
   },
 ): Registration {
   const { owner, enabled, attributes, parents, expires, isNode, attest, svidTtl, hint } = written;
+  const { organisation } = resolved;
+  const endsMs = earlier(expires, organisation?.untilMs);
   const [domain = ''] = /^spiffe:\/\/[^/]+\//.exec(resolved.id) ?? [];
   return {
     subject: subjectFromId(resolved.id),
@@ -87,7 +139,8 @@ function registrationOf(
     parents,
     certificates: resolved.certificates,
     ...(resolved.client && { client: resolved.client }),
-    ...(expires !== undefined && { expiresMs: expires }),
+    ...(organisation && { organisation }),
+    ...(endsMs !== undefined && { expiresMs: endsMs }),
     ...(isNode && { isNode }),
     ...(attest.length > 0 && {
       attestations: attest.map(({ nodes, selectors }) => ({
@@ -95,6 +148,7 @@ function registrationOf(
         selectors,
       })),
     }),
+    ...(resolved.joins.length > 0 && { joins: resolved.joins }),
     ...(svidTtl !== undefined && { svidTtlSeconds: svidTtl }),
     ...(hint !== undefined && { hint }),
   };

@@ -6,10 +6,12 @@ import { createReport } from '../document/report.ts';
 import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
 import type {
   BankConfig,
+  ClusterConfig,
   ExportConfig,
   PeopleSettings,
   Problem,
   Repository,
+  SignalsConfig,
 } from '../repository.ts';
 import { attributeTypes } from '../schema/attribute-types.ts';
 import { entityVocabulary } from '../schema/entity-vocabulary.ts';
@@ -20,6 +22,8 @@ import { checkEntityTypes } from './check-entity-types.ts';
 import { checkExports } from './check-exports.ts';
 import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
+import { checkClusters, checkPointJoins, createJoinChecker } from './check-joins.ts';
+import { checkPartners } from './check-partners.ts';
 import { checkPeople } from './check-people.ts';
 import { checkPlaybooks } from './check-playbooks.ts';
 import { checkPoints } from './check-points.ts';
@@ -27,6 +31,7 @@ import { readPolicies, SCHEMA_FILE, validatePolicies } from './check-policies.ts
 import { checkPrivateKeys } from './check-private-keys.ts';
 import { checkRecord } from './check-record.ts';
 import { checkRetention } from './check-retention.ts';
+import { checkSignals, SIGNAL_SCOPES } from './check-signals.ts';
 import { checkSurfaces } from './check-surfaces.ts';
 import { checkUpstreams } from './check-upstreams.ts';
 import { checkWitnesses, witnessConfigs } from './check-witnesses.ts';
@@ -78,25 +83,33 @@ export async function checkRepository(
     .map(({ surface }) => surface)
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
+  const clusters = checkClusters(config, context);
+  const joins = createJoinChecker(context, { clusters: clusters.map(({ name }) => name) });
+  const pointJoins = await checkPointJoins(config, joins);
+  const signalsAt = config.authority?.signals?.url;
   const identities = await checkIdentities(files.identities, {
     context,
     trustDomain: config.trustDomain,
     vocabulary: {
       scopes: new Set(
-        plain.flatMap(({ operations }) => operations.flatMap(({ scopes }) => scopes)),
+        plain
+          .flatMap(({ operations }) => operations.flatMap(({ scopes }) => scopes))
+          .concat(signalsAt === undefined ? [] : SIGNAL_SCOPES),
       ),
-      audiences: new Set(plain.map(({ audience }) => audience)),
+      audiences: new Set(
+        plain.map(({ audience }) => audience).concat(signalsAt === undefined ? [] : [signalsAt]),
+      ),
       isWhole: known.isWhole,
     },
     defaultTtlSeconds: config.authority?.accessTokenTtl ?? 300,
+    organisations: await checkPartners(files.partners, context),
+    joins,
   });
   // With identities missing, every reader that is one of them would be blamed for it.
   const isWhole = !report.hasErrors;
-  const record = checkRecord(
-    config,
-    isWhole ? identities.map(({ value }) => value) : undefined,
-    context,
-  );
+  const registrations = isWhole ? identities.map(({ value }) => value) : undefined;
+  const record = checkRecord(config, registrations, context);
+  const signals = checkSignals(config, registrations, context);
   const entities = await checkEntities(files.entities, context);
   checkHierarchy({ registrations: identities, entities }, report);
   const playbooks = await checkPlaybooks(files.playbooks, context);
@@ -129,7 +142,7 @@ export async function checkRepository(
   checkWitnesses(config, context);
   const bank = report.hasErrors
     ? undefined
-    : bankConfig(config, { points, exports, record, people }, context.folder);
+    : bankConfig(config, { points, exports, record, clusters, signals, people }, context.folder);
   if (!bank) return { problems: report.problems() };
   const repository: Repository = {
     folder: context.folder,
@@ -140,6 +153,7 @@ export async function checkRepository(
     registrations: identities.map(({ value }) => value),
     entities: entities.map(({ value }) => value),
     playbooks,
+    pointJoins,
   };
   if (runTest) await runPolicyTests(tests, { repository, runTest, context });
   return { ...(!report.hasErrors && { repository }), problems: report.problems() };
@@ -172,9 +186,13 @@ function bankConfig(
     points,
     exports,
     record,
+    clusters,
+    signals,
     people,
   }: Pick<BankConfig, 'points' | 'record'> & {
     readonly exports: readonly ExportConfig[];
+    readonly clusters: readonly ClusterConfig[];
+    readonly signals: SignalsConfig | undefined;
     readonly people: PeopleSettings | undefined;
   },
   folder: string,
@@ -195,7 +213,9 @@ function bankConfig(
       ...(historyFile !== undefined && { historyFile: resolve(folder, historyFile) }),
       ...witnessConfigs(authority),
       ...(exports.length > 0 && { exports }),
+      ...(signals && { signals }),
       ...(metrics !== undefined && { metrics }),
+      ...(clusters.length > 0 && { kubernetes: clusters }),
       ...(people && { people }),
     },
     points,

@@ -14,6 +14,7 @@ export interface RepositoryFiles {
   readonly tests: readonly string[];
   readonly identities: readonly string[];
   readonly entities: readonly string[];
+  readonly partners: readonly string[];
   readonly playbooks: readonly string[];
   readonly hasSchema: boolean;
 }
@@ -59,6 +60,7 @@ export async function listRepository(folder: string, report: Report): Promise<Re
     tests: await list('policies/tests', yaml, besides, '.yaml'),
     identities: await list('identities', yaml, besides, '.yaml'),
     entities: await list('entities', yaml, besides, '.yaml'),
+    partners: await list('partners', yaml, besides, '.yaml'),
     playbooks: await list('playbooks', yaml, besides, '.yaml'),
     hasSchema: (await filesIn(folder, 'policies', report)).includes(SCHEMA_FILE),
   };

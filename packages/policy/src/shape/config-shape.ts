@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { exportShape } from './export-shape.ts';
+import { clusterShape, joinsShape } from './join-shape.ts';
 import { peopleShape } from './people-shape.ts';
 import { recordShape } from './record-shape.ts';
 import { duration, filePath, hostPort, kebab, trustDomain } from './scalars.ts';
+import { signalsShape } from './signals-shape.ts';
 
 const route = z
   .strictObject({
@@ -43,6 +45,7 @@ export const pointShape = z
       .min(1, 'at least one listener')
       .max(100)
       .meta({ description: 'a list of listeners' }),
+    join: joinsShape,
   })
   .meta({ description: 'an enforcement point' });
 
@@ -108,6 +111,12 @@ const authority = z
       .max(20, 'at most 20 exports')
       .default([])
       .meta({ description: 'where events are exported to' }),
+    kubernetes: z
+      .array(clusterShape)
+      .max(50, 'at most 50 clusters')
+      .default([])
+      .meta({ description: 'clusters whose pods may join with their service account token' }),
+    signals: signalsShape.optional(),
     metrics: hostPort(
       'where metrics are served, on loopback: GET /metrics',
       '127.0.0.1:9464',

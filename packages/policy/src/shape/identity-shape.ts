@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { attributes } from './cedar-values.ts';
+import { joinsShape } from './join-shape.ts';
 import {
   audience,
   date,
   duration,
   entityUid,
   filePath,
+  kebab,
   scope,
   selector,
   subjectName,
@@ -75,6 +77,10 @@ export const identityShape = z
   .strictObject({
     id: subjectName,
     owner: words('who at the bank answers for it', 'open-banking@bank.example'),
+    organisation: kebab(
+      'the organisation of partners/ whose subject it is; it ends with the contract',
+      'ledgerly',
+    ).optional(),
     enabled: z.boolean().default(true).meta({ description: 'false refuses it everywhere' }),
     certificates: z
       .array(
@@ -103,6 +109,7 @@ export const identityShape = z
       .max(50)
       .default([])
       .meta({ description: 'which processes on which nodes get its SVID; each entry is one way' }),
+    join: joinsShape,
     svidTtl: duration('the life of the SVIDs that nodes hand out', {
       min: '10s',
       max: '24h',

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { configShape } from './config-shape.ts';
 import { entitiesShape } from './entity-shape.ts';
 import { identitiesShape } from './identity-shape.ts';
+import { partnersShape } from './partner-shape.ts';
 import { playbookShape } from './playbook-shape.ts';
 import { policyTestsShape } from './policy-test-shape.ts';
 import { surfaceShape } from './surface-shape.ts';
@@ -11,6 +12,7 @@ const SHAPES = {
   surface: surfaceShape,
   identities: identitiesShape,
   entities: entitiesShape,
+  partners: partnersShape,
   playbook: playbookShape,
   'policy-tests': policyTestsShape,
 };

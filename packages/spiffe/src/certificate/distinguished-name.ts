@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
-import { DerReader, readObjectId } from '../der/der-reader.ts';
+import { type DerElement, DerReader, readObjectId } from '../der/der-reader.ts';
 import { DER_TAG } from '../der/der-writer.ts';
+import { OID } from '../der/object-ids.ts';
 
 /** RFC 4514 §3, and what banks' partners use besides (eIDAS: serialNumber, organizationIdentifier). */
 const ATTRIBUTE_NAMES: Readonly<Record<string, string>> = {
@@ -25,26 +26,50 @@ const ATTRIBUTE_NAMES: Readonly<Record<string, string>> = {
  * @see RFC 4514 §2
  */
 export function formatDistinguishedName(der: Uint8Array): string {
+  return [...componentsOf(der)]
+    .map((attributes) =>
+      attributes
+        .map(
+          ({ id, value }) =>
+            `${ATTRIBUTE_NAMES[id] ?? id}=${formatValue(value.tag, value.content, value.raw)}`,
+        )
+        .join('+'),
+    )
+    .reverse()
+    .join(',');
+}
+
+/**
+ * The common names of a Name, as they were written; one in an encoding that has no text is left out.
+ *
+ * @throws {SpiffeError} `ERR_SPIFFE_CERTIFICATE_MALFORMED`
+ */
+export function commonNamesOf(der: Uint8Array): readonly string[] {
+  return [...componentsOf(der)].flat().flatMap(({ id, value }) => {
+    const text = id === OID.commonName ? decodeText(value.tag, value.content) : undefined;
+    return text === undefined ? [] : [text];
+  });
+}
+
+/** The attributes of each component, in the order of the DER. */
+function* componentsOf(
+  der: Uint8Array,
+): Generator<readonly { readonly id: string; readonly value: DerElement }[]> {
   const what = 'distinguished name';
   const outer = new DerReader(der, what);
   const components = outer.enter(DER_TAG.sequence);
   outer.end();
-  const written: string[] = [];
   while (!components.isAtEnd) {
-    const attributes = components.enter(DER_TAG.set);
-    const parts: string[] = [];
-    while (!attributes.isAtEnd) {
-      const attribute = attributes.enter(DER_TAG.sequence);
+    const set = components.enter(DER_TAG.set);
+    const attributes: { id: string; value: DerElement }[] = [];
+    while (!set.isAtEnd) {
+      const attribute = set.enter(DER_TAG.sequence);
       const id = readObjectId(attribute.read(DER_TAG.objectId), what);
-      const value = attribute.readAny();
+      attributes.push({ id, value: attribute.readAny() });
       attribute.end();
-      parts.push(
-        `${ATTRIBUTE_NAMES[id] ?? id}=${formatValue(value.tag, value.content, value.raw)}`,
-      );
     }
-    written.unshift(parts.join('+'));
+    yield attributes;
   }
-  return written.join(',');
 }
 
 function formatValue(tag: number, content: Uint8Array, raw: Uint8Array): string {

@@ -38,7 +38,12 @@ export interface Certificate {
   readonly pathLengthMax: number | undefined;
   readonly keyUsage: { readonly isCritical: boolean; readonly bits: number } | undefined;
   readonly extendedKeyUsage: readonly string[] | undefined;
-  readonly alternativeNames: { readonly isCritical: boolean; readonly uris: readonly string[] };
+  readonly alternativeNames: {
+    readonly isCritical: boolean;
+    readonly uris: readonly string[];
+    /** As written; a name that is no printable ASCII is left out. */
+    readonly dnsNames: readonly string[];
+  };
   readonly subjectKeyId: Uint8Array | undefined;
   /** Object identifiers of extensions that must be understood and are not. */
   readonly unsupported: readonly string[];
@@ -130,7 +135,7 @@ function readExtensions(element: DerElement | undefined): Extensions {
     pathLengthMax: undefined,
     keyUsage: undefined,
     extendedKeyUsage: undefined,
-    alternativeNames: { isCritical: false, uris: [] },
+    alternativeNames: { isCritical: false, uris: [], dnsNames: [] },
     subjectKeyId: undefined,
     unsupported: [],
   };
@@ -166,7 +171,7 @@ function readExtensions(element: DerElement | undefined): Extensions {
         found.extendedKeyUsage = readExtendedKeyUsage(value);
         break;
       case OID.subjectAltName:
-        found.alternativeNames = { isCritical, uris: readUris(value) };
+        found.alternativeNames = { isCritical, ...readNames(value) };
         break;
       case OID.subjectKeyIdentifier:
         found.subjectKeyId = readSubjectKeyId(value);
@@ -228,13 +233,14 @@ function readExtendedKeyUsage(value: Uint8Array): string[] {
   return usages;
 }
 
-/** RFC 5280 §4.2.1.6: the URIs; other kinds of names are passed over, but must be well-formed elements. */
-function readUris(value: Uint8Array): string[] {
+/** RFC 5280 §4.2.1.6: URIs and DNS names; other kinds are passed over, but must be well-formed elements. */
+function readNames(value: Uint8Array): { uris: string[]; dnsNames: string[] } {
   const what = 'subject alternative name';
   const outer = new DerReader(value, what);
   const list = outer.enter(DER_TAG.sequence);
   outer.end();
   const uris: string[] = [];
+  const dnsNames: string[] = [];
   let count = 0;
   while (!list.isAtEnd) {
     const name = list.readAny();
@@ -244,6 +250,10 @@ function readUris(value: Uint8Array): string[] {
     if ((name.tag & 0xc0) !== 0x80 || (name.tag & 0x1f) > 8) {
       throw malformed(what, `tag 0x${name.tag.toString(16)}`, 'a general name');
     }
+    // [2] dNSName. One of other characters could only be meant to look like another.
+    if (name.tag === 0x82 && name.content.every((byte) => byte <= 0x7e && byte >= 0x21)) {
+      dnsNames.push(Buffer.from(name.content).toString('latin1'));
+    }
     if ((name.tag & 0x1f) !== 6) continue;
     if (name.tag !== 0x86 || name.content.some((byte) => byte > 0x7e || byte < 0x21)) {
       throw malformed(what, 'a uri that is not printable ascii', 'IA5String');
@@ -251,7 +261,7 @@ function readUris(value: Uint8Array): string[] {
     uris.push(Buffer.from(name.content).toString('latin1'));
   }
   if (count === 0) throw malformed(what, 'no name', 'one or more');
-  return uris;
+  return { uris, dnsNames };
 }
 
 function readSubjectKeyId(value: Uint8Array): Uint8Array {

@@ -79,7 +79,6 @@ export async function importFeed(
     await serial.run(() =>
       lifecycle.commit({
         by: `hr:${hr.feed}`,
-        initiatingEntity: 'system',
         reason: `HR feed '${hr.feed}'`,
         async write(transaction) {
           const created = new Set<string>();

@@ -219,7 +219,6 @@ export class ScimGroups {
   ): Promise<void> {
     await this.#options.lifecycle.commit({
       by: `scim:${client}`,
-      initiatingEntity: 'system',
       reason: `group ${reason} by SCIM client ${client}`,
       write,
     });

@@ -156,7 +156,6 @@ export class ScimUsers {
       const nowMs = this.#options.now();
       const told = {
         by: sourceOf(caller),
-        initiatingEntity: 'system',
         reason: `deleted by SCIM client ${caller.client}`,
       } as const;
       // First the leaver, while it is still known who the person is and what it answers for.
@@ -213,10 +212,9 @@ export class ScimUsers {
       if (changed.length > 0) {
         await this.#options.lifecycle.commit({
           by: source,
-          initiatingEntity: 'system',
           reason:
-            person.active && !after.active
-              ? `active set to false by SCIM client ${caller.client}`
+            person.active !== after.active
+              ? `active set to ${after.active} by SCIM client ${caller.client}`
               : `changed by SCIM client ${caller.client}`,
           write: async (transaction) => {
             await writePerson(transaction, after);
@@ -238,7 +236,6 @@ export class ScimUsers {
     let made: Person | undefined;
     await lifecycle.commit({
       by: source,
-      initiatingEntity: 'system',
       reason: `made by ${source}`,
       write: async (transaction) => {
         const spiffeId = await givePersonId(transaction, draft, {

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Database, Transaction } from '@countersign/state';
-import { type Refusal, refusal } from './refusal.ts';
-import type { IdentityTables } from './tables.ts';
+import { type Refusal, refusal } from '../refusal.ts';
+import type { IdentityTables } from '../tables.ts';
 
 /** SPIRE's default: ten minutes. */
 export const JOIN_TOKEN_TTL_SECONDS = 600;

@@ -1,0 +1,221 @@
+import { readFile } from 'node:fs/promises';
+import type { Server } from 'node:https';
+import type { TLSSocket } from 'node:tls';
+import type { RollingLog } from '@countersign/audit';
+import {
+  type Identity,
+  namedSubject,
+  openSignals,
+  type PollSource,
+  type PushSource,
+  type SignalSigner,
+  type Signals,
+  signalActions,
+  transmitterKeys,
+} from '@countersign/identity';
+import type { Clock, Event, Signal } from '@countersign/model';
+import type { SignalsConfig, SignalTransmitterConfig } from '@countersign/policy';
+import { decodePem, renewServerTls, type ServerTls, serverTlsOptions } from '@countersign/spiffe';
+import type { Database, FactLog } from '@countersign/state';
+import Fastify from 'fastify';
+import { listenError } from '../authority/listen-error.ts';
+import type { Recorder } from '../authority/own-record.ts';
+import type { OwnSvid } from '../authority/own-svid.ts';
+import { createClosers } from '../closers.ts';
+import { CommandError } from '../command-line/command.ts';
+import { type Outbound, openOutbound } from './outbound.ts';
+
+/** A certificate that a bank renews by putting another in its place is found within this. */
+const CERTIFICATE_EVERY_MS = 60_000;
+
+/** What signals need of the authority. */
+export interface RunSignalsOptions {
+  readonly config: SignalsConfig;
+  /** Receivers as last applied. */
+  readonly receivers: () => SignalsConfig['receivers'];
+  readonly signer: SignalSigner;
+  readonly database: Database;
+  readonly factLog: FactLog;
+  readonly identity: Identity;
+  readonly log: RollingLog;
+  readonly own: OwnSvid;
+  readonly reveal: (event: Event) => Event | undefined;
+  readonly respond: (signal: Signal) => Promise<unknown>;
+  readonly record: Recorder;
+  readonly now: Clock;
+  readonly warn: (text: string) => void;
+}
+
+/** Signals that are served. */
+export type RunningSignals = Omit<Signals, 'routes'>;
+
+/** Opens signals, and serves them on a listener of their own. */
+export async function runSignals(options: RunSignalsOptions): Promise<RunningSignals> {
+  const { config, identity, log, now, warn, receivers } = options;
+  const closers = createClosers();
+  try {
+    const outbound = await openOutbounds(config, closers);
+    const transmitters = config.transmitters.map((each) => ({
+      config: each,
+      source: sourceOf(each, { ...options, outbound: outbound.get(`transmitter ${each.name}`) }),
+    }));
+    const signals = await openSignals({
+      ...options,
+      issuer: config.url,
+      source: {
+        shards: () =>
+          log.shards().map(({ origin, log: shard }) => ({
+            origin,
+            get size() {
+              return shard.size;
+            },
+            read: (index, bounds) => shard.read(index, bounds),
+          })),
+        onCommit: (listener) => log.onCommit(listener),
+      },
+      receivers,
+      authorize: ({ headers: { authorization }, raw }, scope) => {
+        const certificate = (raw.socket as TLSSocket).getPeerCertificate()?.raw;
+        return identity.bearer({ authorization, certificate }, { audience: config.url, scope });
+      },
+      post(stream, token, how) {
+        const to = outbound.get(`receiver ${stream.clientId}`);
+        const { delivery } = stream;
+        if (!to || !('url' in delivery)) throw new Error('found no receiver, expected one');
+        return to.post(delivery.url, token, how);
+      },
+      actions: signalActions(options),
+      pushSources: transmitters.flatMap(({ config: { pollUrl }, source }) =>
+        pollUrl === undefined ? [source] : [],
+      ),
+      pollSources: transmitters.flatMap(({ config: each, source }): PollSource[] => {
+        const { name, pollUrl, tokenFile } = each;
+        const to = outbound.get(`transmitter ${name}`);
+        if (pollUrl === undefined || tokenFile === undefined || !to) return [];
+        return [
+          { ...source, poll: (body, signal) => poll({ to, pollUrl, tokenFile }, body, signal) },
+        ];
+      }),
+    });
+    closers.add(() => signals.close());
+    closers.add(await listen(signals, options));
+    return { ...signals, close: closers.closeAll };
+  } catch (error) {
+    await closers.closeAll();
+    throw error;
+  }
+
+  async function listen(
+    signals: Signals,
+    { own }: Pick<RunSignalsOptions, 'own'>,
+  ): Promise<() => Promise<void>> {
+    const files = await certificateFiles(config);
+    const tls: ServerTls = {
+      svid: files?.current ?? own.current,
+      clientCertificates: 'request',
+    };
+    const app = Fastify({ https: serverTlsOptions(tls), forceCloseConnections: true });
+    const server = app.server as unknown as Server;
+    if (!files) own.keepFresh(server, tls);
+    const timer = setInterval(() => {
+      files?.reread().then(
+        (isNew) => isNew && renewServerTls(server, tls),
+        (error: Error) => warn(`cannot reread the certificate of signals: ${error.message}`),
+      );
+    }, CERTIFICATE_EVERY_MS);
+    timer.unref();
+    await app.register(signals.routes);
+    try {
+      await app.listen({ ...config.address });
+    } catch (cause) {
+      clearInterval(timer);
+      await app.close();
+      throw listenError('authority.signals', { address: config.address, cause });
+    }
+    return async () => {
+      clearInterval(timer);
+      await app.close();
+    };
+  }
+
+  function sourceOf(
+    each: SignalTransmitterConfig,
+    { outbound }: { readonly outbound: Outbound | undefined },
+  ): PushSource {
+    const { name, issuer, audience, may, authorizationHash, jwksUrl, subjects } = each;
+    if (!outbound) throw new Error(`broken invariant: ${name} has an outbound`);
+    return {
+      ...{ name, issuer, audience, may },
+      keys: transmitterKeys({ url: jwksUrl, getJson: outbound.getJson, now }),
+      ...(authorizationHash !== undefined && { authorizationHash }),
+      subjectOf(identifier) {
+        const id = namedSubject(identifier, subjects);
+        return id !== undefined && identity.subject(id) ? id : undefined;
+      },
+    };
+  }
+}
+
+async function openOutbounds(
+  { receivers, transmitters }: SignalsConfig,
+  closers: ReturnType<typeof createClosers>,
+): Promise<ReadonlyMap<string, Outbound>> {
+  const all = new Map<string, Outbound>();
+  for (const { name, caFile } of [
+    ...receivers.map(({ client, caFile }) => ({ name: `receiver ${client}`, caFile })),
+    ...transmitters.map(({ name, caFile }) => ({ name: `transmitter ${name}`, caFile })),
+  ]) {
+    const outbound = await openOutbound({ name, caFile });
+    closers.add(() => outbound.close());
+    all.set(name, outbound);
+  }
+  return all;
+}
+
+async function poll(
+  { to, pollUrl, tokenFile }: { to: Outbound; pollUrl: string; tokenFile: string },
+  body: object,
+  signal: AbortSignal,
+): Promise<unknown> {
+  const token = (await readFile(tokenFile, 'utf8')).trim();
+  const answer = await to.post(pollUrl, JSON.stringify(body), {
+    signal,
+    headers: {
+      ...{ 'content-type': 'application/json', accept: 'application/json' },
+      authorization: `Bearer ${token}`,
+    },
+  });
+  if (answer.status !== 200) throw new Error(`found HTTP ${answer.status}, expected 200`);
+  return JSON.parse(answer.body);
+}
+
+/** A certificate of the bank's own for the listener: receivers elsewhere know nothing of our authority. */
+async function certificateFiles({
+  certificateFile,
+  keyFile,
+}: SignalsConfig): Promise<
+  { readonly current: ServerTls['svid']; reread(): Promise<boolean> } | undefined
+> {
+  if (certificateFile === undefined || keyFile === undefined) return undefined;
+  const read = async () => {
+    try {
+      const [certPem, keyPem] = await Promise.all(
+        [certificateFile, keyFile].map((file) => readFile(file, 'utf8')),
+      );
+      return { certPem: certPem ?? '', keyPem: keyPem ?? '' };
+    } catch (cause) {
+      const { message } = cause as Error;
+      throw new CommandError(`cannot serve signals: ${message}`, { cause });
+    }
+  };
+  let held = await read();
+  return {
+    current: () => ({ chain: decodePem(held.certPem), keyPem: held.keyPem }),
+    async reread() {
+      const found = await read();
+      if (found.certPem === held.certPem && found.keyPem === held.keyPem) return false;
+      held = found;
+      return true;
+    },
+  };
+}

@@ -1,0 +1,52 @@
+import type { Clock } from '@countersign/model';
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
+
+/** Fetches a JSON document; rejects when it cannot be had. */
+export type GetJson = (url: string, signal: AbortSignal) => Promise<unknown>;
+
+const FRESH_MS = 10 * 60_000;
+/** A token with a key that is not known asks again, but not more often than this. */
+const AGAIN_MS = 30_000;
+const TIMEOUT_MS = 10_000;
+
+/** The keys of one transmitter, fetched when needed and kept for ten minutes; a new key is found within half a minute. */
+export function transmitterKeys(options: {
+  readonly url: string;
+  readonly getJson: GetJson;
+  readonly now: Clock;
+}): JWTVerifyGetKey {
+  const { url, getJson, now } = options;
+  let held: { readonly keys: JWTVerifyGetKey; readonly atMs: number } | undefined;
+  let fetching: Promise<JWTVerifyGetKey> | undefined;
+  let askedMs = Number.NEGATIVE_INFINITY;
+  const fetchKeys = async (): Promise<JWTVerifyGetKey> => {
+    askedMs = now();
+    const found = await getJson(url, AbortSignal.timeout(TIMEOUT_MS));
+    const keys = createLocalJWKSet(found as JSONWebKeySet);
+    held = { keys, atMs: now() };
+    return keys;
+  };
+  const fresh = (): Promise<JWTVerifyGetKey> => {
+    fetching ??= fetchKeys().finally(() => {
+      fetching = undefined;
+    });
+    return fetching;
+  };
+  return async (header, token) => {
+    let keys = held?.keys;
+    if (!held || now() - held.atMs > FRESH_MS) {
+      // What was good is used on when the transmitter cannot be asked: revocation must not wait for its keys.
+      keys = await fresh().catch((error: unknown) => {
+        if (keys) return keys;
+        throw error;
+      });
+    }
+    if (!keys) throw new errors.JWKSNoMatchingKey();
+    try {
+      return await keys(header, token);
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey) || now() - askedMs < AGAIN_MS) throw error;
+      return (await fresh())(header, token);
+    }
+  };
+}

@@ -1,0 +1,446 @@
+import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import {
+  EVENT_TYPES,
+  namedSubject,
+  type PushSource,
+  type SignalTransmitter,
+  transmitterKeys,
+} from '@countersign/identity';
+import type { Signal } from '@countersign/model';
+import { SignJWT } from 'jose';
+import { Agent, request } from 'undici';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import {
+  accounts,
+  id,
+  partner,
+  post,
+  registration,
+  startAuthority,
+  type TestAuthority,
+  trustDomain,
+} from './authority.ts';
+import { newReceiver, serveSignals, testLog } from './signal-authority.ts';
+
+const IDP = 'https://idp.example';
+const AUDIENCE = 'https://signals.bank.example';
+const ALICE = id('human/alice');
+const keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const jwk = (key: KeyObject, kid: string) => ({
+  ...{ ...key.export({ format: 'jwk' }), kid, alg: 'RS256', use: 'sig' },
+});
+
+let authority: TestAuthority;
+let closers: (() => Promise<unknown>)[] = [];
+beforeEach(async () => {
+  authority = await startAuthority();
+});
+afterEach(async () => {
+  for (const close of closers.reverse()) await close();
+  closers = [];
+  await authority.close();
+});
+
+function transmitter(more: Partial<PushSource> = {}): PushSource {
+  return {
+    ...{ name: 'idp', issuer: IDP, audience: AUDIENCE, may: ['end-sessions', 'disable'] },
+    keys: transmitterKeys({
+      url: `${IDP}/jwks`,
+      getJson: async () => ({ keys: [jwk(keys.publicKey, 'k1')] }),
+      now: authority.now,
+    }),
+    subjectOf(identifier) {
+      const names = {
+        trustDomain,
+        kind: 'human',
+        issuer: IDP,
+        emailDomain: 'bank.example',
+      } as const;
+      const found = namedSubject(identifier, names);
+      return found && authority.identity.subject(found) ? found : undefined;
+    },
+    ...more,
+  };
+}
+
+async function listening(sources: readonly PushSource[] = [transmitter()]) {
+  const responded: Signal[] = [];
+  const served = await serveSignals(authority, { pushSources: sources, responded });
+  closers.push(() => served.close());
+  const agent = new Agent({ connect: { ca: authority.authorityPem } });
+  closers.push(() => agent.destroy());
+  return {
+    responded,
+    async push(token: string, headers: Record<string, string> = {}, name = 'idp') {
+      const { statusCode, body } = await request(`${served.url}/signals/${name}`, {
+        ...{ dispatcher: agent, method: 'POST', body: token },
+        headers: { 'content-type': 'application/secevent+jwt', ...headers },
+      });
+      const text = await body.text();
+      return { status: statusCode, body: text === '' ? undefined : JSON.parse(text) };
+    },
+  };
+}
+
+let serial = 0;
+/** A token as the IdP makes it; `claims` and `header` replace parts, undefined takes one away. */
+async function set(
+  type: keyof typeof EVENT_TYPES | `https:${string}`,
+  {
+    event = {},
+    claims = {},
+    header = {},
+    key = keys.privateKey,
+  }: { event?: object; claims?: object; header?: object; key?: KeyObject | Uint8Array } = {},
+): Promise<string> {
+  serial += 1;
+  const uri = type in EVENT_TYPES ? EVENT_TYPES[type as keyof typeof EVENT_TYPES] : type;
+  const payload = {
+    ...{ iss: IDP, aud: AUDIENCE, jti: `jti-${serial}`, iat: Math.floor(authority.now() / 1000) },
+    sub_id: { format: 'iss_sub', iss: IDP, sub: 'alice' },
+    events: { [uri]: event },
+    ...claims,
+  };
+  return new SignJWT(JSON.parse(JSON.stringify(payload)))
+    .setProtectedHeader({ alg: 'RS256', kid: 'k1', typ: 'secevent+jwt', ...header })
+    .sign(key);
+}
+
+/** Alice works here; a client of hers has a session. */
+async function alice(): Promise<() => Promise<number>> {
+  const { tls, thumbprint } = await partner('ledgerly');
+  const human = registration('human/alice', {
+    certificates: [thumbprint],
+    client: { id: 'alice' },
+  });
+  await authority.identity.applyRegistrations([human], []);
+  const token = await post(authority, `${authority.issuerUrl}/token`, {
+    client: tls,
+    form: {
+      ...{ grant_type: 'client_credentials', client_id: 'alice', scope: 'accounts' },
+      resource: accounts,
+    },
+  });
+  expect(token.status).toBe(200);
+  return async () =>
+    (await authority.identity.sessions()).filter(({ revokedAtMs }) => revokedAtMs === undefined)
+      .length;
+}
+
+describe('a token is refused with the code of RFC 8935', () => {
+  const now = () => Math.floor(Date.now() / 1000);
+  const stranger = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const unsigned = () =>
+    `${Buffer.from(JSON.stringify({ alg: 'none', typ: 'secevent+jwt' })).toString('base64url')}.${Buffer.from(JSON.stringify({ iss: IDP, aud: AUDIENCE })).toString('base64url')}.`;
+  const cases: [string, string, () => Promise<string> | string][] = [
+    ['no JWS', 'invalid_request', () => 'not a token'],
+    ['sub', 'invalid_request', () => set('session-revoked', { claims: { sub: 'alice' } })],
+    ['exp', 'invalid_request', () => set('session-revoked', { claims: { exp: now() + 60 } })],
+    ['another typ', 'invalid_request', () => set('session-revoked', { header: { typ: 'JWT' } })],
+    ['no events', 'invalid_request', () => set('session-revoked', { claims: { events: {} } })],
+    ['no jti', 'invalid_request', () => set('session-revoked', { claims: { jti: undefined } })],
+    ['no iat', 'invalid_request', () => set('session-revoked', { claims: { iat: undefined } })],
+    [
+      'no subject',
+      'invalid_request',
+      () => set('session-revoked', { claims: { sub_id: undefined } }),
+    ],
+    [
+      'from tomorrow',
+      'invalid_request',
+      () => set('session-revoked', { claims: { iat: now() + 86_400 } }),
+    ],
+    [
+      'ten days old',
+      'invalid_request',
+      () => set('session-revoked', { claims: { iat: now() - 864_000 } }),
+    ],
+    [
+      'critical header fields',
+      'invalid_request',
+      () => set('session-revoked', { header: { crit: ['b64'], b64: true } }),
+    ],
+    [
+      'another issuer',
+      'invalid_issuer',
+      () => set('session-revoked', { claims: { iss: 'https://evil.example' } }),
+    ],
+    [
+      'another audience',
+      'invalid_audience',
+      () => set('session-revoked', { claims: { aud: 'https://other.example' } }),
+    ],
+    [
+      'an unknown key',
+      'invalid_key',
+      () => set('session-revoked', { header: { kid: 'k2' }, key: stranger.privateKey }),
+    ],
+    [
+      'a stranger’s signature',
+      'invalid_key',
+      () => set('session-revoked', { key: stranger.privateKey }),
+    ],
+    ['no signature', 'invalid_key', unsigned],
+    [
+      'the public key as a secret',
+      'invalid_key',
+      () =>
+        set('session-revoked', {
+          header: { alg: 'HS256' },
+          key: Buffer.from(keys.publicKey.export({ type: 'spki', format: 'pem' })),
+        }),
+    ],
+    [
+      'a key that the token brings',
+      'invalid_key',
+      () =>
+        set('session-revoked', {
+          header: { kid: 'k2', jwk: jwk(stranger.publicKey, 'k2') },
+          key: stranger.privateKey,
+        }),
+    ],
+    [
+      'a state that nobody asked for',
+      'invalid_state',
+      () =>
+        set('https://schemas.openid.net/secevent/ssf/event-type/verification', {
+          event: { state: 'x' },
+        }),
+    ],
+  ];
+  test.each(cases)('%s: %s', async (_, err, make) => {
+    const live = await alice();
+    const { push } = await listening();
+    const answer = await push(await make());
+    expect([answer.status, answer.body]).toEqual([400, { err, description: expect.any(String) }]);
+    expect(await live()).toBe(1);
+    expect(authority.events).toContainEqual(
+      expect.objectContaining({
+        ...{ kind: 'authentication', result: 'refused' },
+        reason: `signal-${err.replaceAll('_', '-')}`,
+      }),
+    );
+  });
+
+  test('without the secret that the transmitter was given: authentication_failed', async () => {
+    const authorizationHash = createHash('sha256').update('Bearer s3cret').digest('base64url');
+    const { push } = await listening([transmitter({ authorizationHash })]);
+    const token = await set('session-revoked');
+    expect((await push(token)).body).toMatchObject({ err: 'authentication_failed' });
+    const wrong = await push(token, { authorization: 'Bearer other' });
+    expect(wrong.body).toMatchObject({ err: 'authentication_failed' });
+    expect((await push(token, { authorization: 'Bearer s3cret' })).status).toBe(202);
+    expect((await push(token, {}, 'nobody')).status).toBe(404);
+  });
+
+  test('refusals of one kind are recorded once a minute, not each', async () => {
+    const { push } = await listening();
+    for (let count = 0; count < 20; count++) await push('not a token');
+    const refused = () => authority.events.filter(({ kind }) => kind === 'authentication').length;
+    expect(refused()).toBe(1);
+    authority.advance(61_000);
+    await push('not a token');
+    expect(refused()).toBe(2);
+  });
+});
+
+test('a session that the IdP revoked is over here, on the record, whoever is told twice', async () => {
+  const live = await alice();
+  const { push, responded } = await listening();
+  const token = await set('session-revoked', {
+    event: { initiating_entity: 'admin', reason_admin: { en: 'laptop stolen' } },
+  });
+  expect(await live()).toBe(1);
+  expect((await push(token)).status).toBe(202);
+  expect(await live()).toBe(0);
+  expect(responded).toMatchObject([
+    {
+      ...{ type: 'session-revoked', subject: ALICE, initiatingEntity: 'admin' },
+      reasonAdmin: 'idp: session-revoked: laptop stolen',
+    },
+  ]);
+  const received = () =>
+    authority.events.filter(
+      (event) => event.kind === 'administration' && event.action === 'signal-received',
+    );
+  expect(received()).toMatchObject([
+    { by: 'signals:idp', target: ALICE, detail: { outcome: 'ended 1 sessions' } },
+  ]);
+  expect((await push(token)).status).toBe(202);
+  expect([received().length, responded.length]).toEqual([1, 1]);
+});
+
+test('what could not be recorded is not acknowledged, and is done when it comes again', async () => {
+  const live = await alice();
+  const { push } = await listening();
+  const token = await set('session-revoked');
+  const { push: pushOf } = { push };
+  authority.failRecording(true);
+  // The session's revocation itself is recorded by the authority: it is what fails.
+  expect((await pushOf(token)).status).toBe(500);
+  authority.failRecording(false);
+  expect((await pushOf(token)).status).toBe(202);
+  expect(await live()).toBe(0);
+});
+
+test('an address names the person too, a complex subject its session, and one of another issuer or domain nobody', async () => {
+  const live = await alice();
+  const { push } = await listening();
+  const about = (sub_id: object) => set('session-revoked', { claims: { sub_id } });
+  for (const nobody of [
+    { format: 'iss_sub', iss: 'https://evil.example', sub: 'alice' },
+    { format: 'email', email: 'alice@evil.example' },
+    { format: 'email', email: 'alice@bank.example.evil.example' },
+    { format: 'iss_sub', iss: IDP, sub: '../workload/payments/api' },
+    { format: 'iss_sub', iss: IDP, sub: id('workload/payments/api') },
+    { format: 'opaque', id: 'alice' },
+    {
+      format: 'complex',
+      user: { format: 'iss_sub', iss: IDP, sub: 'alice' },
+      session: { format: 'opaque', id: 'another-session' },
+    },
+  ]) {
+    expect((await push(await about(nobody))).status).toBe(202);
+    expect([nobody, await live()]).toEqual([nobody, 1]);
+  }
+  await push(await about({ format: 'email', email: 'Alice@BANK.example' }));
+  expect(await live()).toBe(0);
+});
+
+test('an account that the IdP disabled is enabled by it, and by it alone only what it disabled', async () => {
+  await alice();
+  const { push } = await listening([
+    transmitter(),
+    transmitter({ name: 'watcher', may: ['end-sessions'] }),
+  ]);
+  const isRevoked = () => authority.identity.isRevoked('subject', ALICE);
+  await push(await set('account-disabled'), {}, 'watcher');
+  expect(isRevoked()).toBe(false);
+  await push(await set('account-disabled'));
+  expect(isRevoked()).toBe(true);
+  await push(await set('account-enabled'), {}, 'watcher');
+  expect(isRevoked()).toBe(true);
+  await push(await set('account-enabled'));
+  expect(isRevoked()).toBe(false);
+  await authority.identity.revoke({
+    ...{ target: 'subject', value: ALICE, reason: 'under investigation', by: 'local:uid=0' },
+  });
+  await push(await set('account-disabled'));
+  await push(await set('account-enabled'));
+  expect(isRevoked()).toBe(true);
+});
+
+test('risk is only raised from outside', async () => {
+  await alice();
+  const { push, responded } = await listening();
+  const risk = (level: string) =>
+    set('risk-level-change', { event: { principal: 'USER', current_level: level } });
+  await push(await risk('LOW'));
+  expect(responded).toEqual([]);
+  await push(await risk('MEDIUM'));
+  expect(responded).toMatchObject([{ type: 'risk-level-change', level: 'MEDIUM' }]);
+  await authority.factLog.append({
+    puts: [{ kind: 'risk', subject: ALICE, level: 'HIGH', score: 90, reasons: ['own'], atMs: 1 }],
+  });
+  await push(await risk('MEDIUM'));
+  expect(responded).toHaveLength(1);
+});
+
+test('event types and members that are not known are taken and ignored', async () => {
+  const live = await alice();
+  const { push } = await listening();
+  const unknown = await push(await set('https://example.com/event-type/new', { event: { a: 1 } }));
+  expect(unknown.status).toBe(202);
+  const extra = await set('session-revoked', {
+    event: { unheard: { of: 1 } },
+    claims: { sub_id: { format: 'iss_sub', iss: IDP, sub: 'alice', more: true }, other: 1 },
+  });
+  expect((await push(extra)).status).toBe(202);
+  expect(await live()).toBe(0);
+});
+
+test('a transmitter’s new key is found, but it is not asked for each token of an unknown one', async () => {
+  const next = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  let published = [jwk(keys.publicKey, 'k1')];
+  let asked = 0;
+  const { push } = await listening([
+    transmitter({
+      keys: transmitterKeys({
+        url: `${IDP}/jwks`,
+        async getJson() {
+          asked += 1;
+          return { keys: published };
+        },
+        now: authority.now,
+      }),
+    }),
+  ]);
+  await push(await set('account-purged', { claims: { sub_id: { format: 'opaque', id: 'x' } } }));
+  expect(asked).toBe(1);
+  const rotated = () => set('session-revoked', { header: { kid: 'k2' }, key: next.privateKey });
+  for (let count = 0; count < 5; count++) expect((await push(await rotated())).status).toBe(400);
+  expect(asked).toBe(1);
+  published = [jwk(next.publicKey, 'k2')];
+  authority.advance(31_000);
+  expect((await push(await rotated())).status).toBe(202);
+  expect(asked).toBe(2);
+});
+
+test('polled from our own transmitter: acted on once, acknowledged, and again after either side was away', async () => {
+  const elsewhere = await startAuthority();
+  closers.push(() => elsewhere.close());
+  const log = testLog();
+  const receivers: { client: string; audience: string; pushTo: string[] }[] = [];
+  let idp = await serveSignals(elsewhere, { log, receivers });
+  closers.push(() => idp.close());
+  const bank = await newReceiver(elsewhere, { name: 'bank', url: idp.url });
+  receivers.push({ client: bank.client, audience: AUDIENCE, pushTo: [] });
+  await elsewhere.identity.applyRegistrations([bank.entry], []);
+  const { body: stream } = await bank.call('POST', '/ssf/streams', {});
+
+  const live = await alice();
+  const responded: Signal[] = [];
+  const source: SignalTransmitter = transmitter({
+    issuer: idp.url,
+    keys: transmitterKeys({
+      url: `${idp.url}/ssf/jwks`,
+      getJson: async () => (await bank.call('GET', '/ssf/jwks')).body,
+      now: authority.now,
+    }),
+    subjectOf: (identifier) =>
+      namedSubject(identifier, { trustDomain, kind: 'human', issuer: idp.url }),
+  });
+  const poll = async (body: object) => {
+    const answer = await bank.call('POST', `/ssf/streams/${stream.stream_id}/poll`, {
+      ...{ ...body, returnImmediately: true },
+    });
+    if (answer.status !== 200) throw new Error(`HTTP ${answer.status}`);
+    return answer.body;
+  };
+  const listen = () =>
+    serveSignals(authority, { responded, pollSources: () => [{ ...source, poll }] });
+  let here = await listen();
+  const revoked = () =>
+    log.write({
+      ...{ kind: 'administration', action: 'session-revoked', by: 'system', target: 's' },
+      detail: { subject: ALICE, reason: 'gone' },
+    });
+  // Alice's session there is none of ours: all of hers here are meant when it names none.
+  log.write({ kind: 'administration', action: 'subject-revoked', by: 'system', target: ALICE });
+  await expect.poll(() => authority.identity.isRevoked('subject', ALICE)).toBe(true);
+  await here.close();
+  revoked();
+  await idp.close();
+  revoked();
+  here = await listen();
+  closers.push(() => here.close());
+  await expect
+    .poll(async () => (await here.signals.status()).sources[0]?.trouble?.attempts)
+    .toBeGreaterThan(0);
+  idp = await serveSignals(elsewhere, { log, receivers, port: idp.port });
+  await expect.poll(() => responded.length, { timeout: 10_000 }).toBe(2);
+  await expect
+    .poll(async () => (await idp.signals.status()).streams, { timeout: 5000 })
+    .toMatchObject([{ waiting: 0 }]);
+  expect(await live()).toBe(1);
+});
