@@ -117,7 +117,8 @@ const resume: Command = {
 /** `countersign people orphans` */
 const orphans: Command = {
   name: 'people orphans',
-  summary: 'list what nobody answers for: agents, services, partners, SCIM clients, people without a manager',
+  summary:
+    'list what nobody answers for: agents, services, partners, SCIM clients, people without a manager',
   description:
     'An owner is somebody of the directory, by user name, address of mail, human/<id> or SPIFFE ID, or a group of it in which somebody is enabled.\nWhat is owned by anything else is listed, from the first day. Exit code 1 when there are any.',
   options: { data, json },
