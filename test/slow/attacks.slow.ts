@@ -21,6 +21,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeFolder } from './support/data-folder.ts';
 import { environmentOf, prepareBank, startBank, tokenOf } from './support/prepared-bank.ts';
 import { logOf, readLog } from './support/read-log.ts';
+import { takenOver } from './support/taken-over.ts';
 import { until } from './support/until.ts';
 
 // Attacks on the bank that runs, by a caller outside, a workload that was taken over, and whoever
@@ -137,7 +138,8 @@ describe('from outside', () => {
 
 describe('a workload that was taken over', () => {
   test('may neither read the feed, nor push another’s log, nor renew for another', async () => {
-    const agent = agentOf(svidOf(join(data, 'services', 'payments', 'svid')));
+    const { chain, keyPem: key } = await takenOver(data, 'payments-api');
+    const agent = agentOf({ cert: encodePem(chain), key });
     const control = `https://127.0.0.1:${bank.ports.control}`;
     const call = async (method: 'GET' | 'POST', path: string, body?: string) => {
       const headers = { 'content-type': 'application/octet-stream' };

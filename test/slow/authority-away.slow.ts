@@ -29,6 +29,7 @@ import { verifyLogs } from './support/command-line.ts';
 import { makeFolder } from './support/data-folder.ts';
 import { environmentOf, prepareBank, startBank, tokenOf } from './support/prepared-bank.ts';
 import { logOf, readLog } from './support/read-log.ts';
+import { takenOver } from './support/taken-over.ts';
 import { until } from './support/until.ts';
 
 const POINTS = ['edge', 'payments', 'accounts', 'core'] as const;
@@ -163,16 +164,7 @@ describe('with the authority killed', () => {
     expect(foreign.received).toBe('');
 
     // One of the bank's own workloads, taken over: its certificate is good, and it is not the authority.
-    const stolen = JSON.parse(
-      readFileSync(join(data, 'services', 'payments', 'svid', 'svid.json'), 'utf8'),
-    );
-    const workload = await listenAs(
-      {
-        chain: stolen.chain.map((der: string) => Buffer.from(der, 'base64')),
-        keyPem: stolen.keyPem,
-      },
-      bank.ports.control,
-    );
+    const workload = await listenAs(await takenOver(data, 'payments-api'), bank.ports.control);
     await until(() => workload.failed >= POINTS.length, LIMIT_MS);
     await workload.close();
     expect(workload.received).toBe('');

@@ -24,6 +24,7 @@ const POINTS = ['edge', 'payments', 'accounts', 'core'] as const;
 const PARTS = [
   'authority',
   ...POINTS,
+  'node',
   'core-api',
   'accounts-api',
   'payments-api',

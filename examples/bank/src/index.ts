@@ -44,8 +44,11 @@ export { type Journal, openJournal } from './services/journal.ts';
 export { openPayments, type PaymentsOptions } from './services/payments.ts';
 export type { Service } from './services/serve.ts';
 export {
+  NODE,
   SERVICES,
   type ServiceDescription,
+  WORKLOAD_SOCKETS,
+  type WorkloadSocket,
 } from './services/services.ts';
 export { openStatements, type StatementsOptions } from './services/statements.ts';
 export { AMBIGUOUS_TARGETS } from './tour/ambiguous-paths.ts';

@@ -62,8 +62,9 @@ test('the prepared repository has no problem, and decides as its tests say', asy
 });
 
 function factsOf({ registrations, entities }: Repository): Fact[] {
-  const subjects = registrations.map(({ subject, client: _, ...rest }) =>
-    parseFact({ kind: 'subject', ...rest, id: subject.id }),
+  const subjects = registrations.map(
+    ({ subject: { id }, owner, enabled, attributes, parents, certificates }) =>
+      parseFact({ kind: 'subject', id, owner, enabled, attributes, parents, certificates }),
   );
   return [...subjects, ...entities.map((entity) => parseFact({ kind: 'entity', ...entity }))];
 }

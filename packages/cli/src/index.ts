@@ -23,6 +23,7 @@ export {
   UsageError,
 } from './command-line/command.ts';
 export { runCommandLine } from './command-line/run-command-line.ts';
+export type { CaStatus } from './commands/ca.ts';
 export { commands } from './commands/registry.ts';
 export { type DataFolder, dataFolder, type PointFolder } from './data-folder.ts';
 export { type Child, type ChildSpec, startChild } from './demo/child-process.ts';

@@ -110,12 +110,12 @@ test('a head above its limit is refused by 431 and the connection closed; one be
 });
 
 describe('a credential of one place is none in another', () => {
-  test('an SVID at the edge, though a token names its thumbprint', async () => {
+  test('an SVID at the edge, though a token of somebody else names its thumbprint', async () => {
     const svid = await bank.svid(PAYMENTS);
     const bound = bank.token({ cnf: { 'x5t#S256': svid.thumbprint } });
     const got = await bank.call({ as: svid, token: bound });
     const { decision } = await bank.record(got.problem.eventId);
-    expect([got.status, decision?.reason]).toEqual([401, 'certificate-invalid']);
+    expect([got.status, decision?.reason]).toEqual([401, 'token-subject']);
   });
 
   test('a partner’s certificate and access token at a mesh listener', async () => {

@@ -1,7 +1,22 @@
 import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { LIMITS } from '@countersign/enforcement';
+import {
+  certificateThumbprint,
+  createPrivateAuthority,
+  encodePem,
+  softwareSigner,
+} from '@countersign/spiffe';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { AUDIENCE, type Bank, HARVEST, jws, LEDGERLY, openBank, type Presented } from './bank.ts';
+import {
+  AUDIENCE,
+  type Bank,
+  HARVEST,
+  jws,
+  LEDGERLY,
+  openBank,
+  PAYMENTS,
+  type Presented,
+} from './bank.ts';
 
 let bank: Bank;
 let ledgerly: Presented;
@@ -236,10 +251,25 @@ test('a certificate that maps to somebody else does not carry this token', async
 });
 
 test('certificates of another authority, and expired ones, are refused with their cause', async () => {
-  const svid = await bank.svid(LEDGERLY.replace('partner', 'workload'));
-  const cnf = { 'x5t#S256': svid.thumbprint };
+  const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const ca = await createPrivateAuthority({
+    commonName: 'Fintech CA of somebody',
+    signer: softwareSigner(generateKeyPairSync('ec', { namedCurve: 'P-256' })),
+    now: bank.now,
+  });
+  const { chain } = await ca.issueClientCertificate({
+    commonName: 'ledgerly',
+    publicKey: keys.publicKey,
+    ttlSeconds: 60,
+  });
+  const stranger: Presented = {
+    certPem: encodePem(chain),
+    keyPem: keys.privateKey.export({ format: 'pem', type: 'pkcs8' }) as string,
+    thumbprint: certificateThumbprint(chain[0] as Uint8Array),
+  };
+  const cnf = { 'x5t#S256': stranger.thumbprint };
   await expectRefused(
-    await bank.call({ as: svid, token: bank.token({ cnf }) }),
+    await bank.call({ as: stranger, token: bank.token({ cnf }) }),
     401,
     'certificate-invalid',
   );
@@ -247,6 +277,41 @@ test('certificates of another authority, and expired ones, are refused with thei
     (event) => event.kind === 'authentication' && event.reason === 'certificate-invalid',
   );
   expect(handshake).toMatchObject({ result: 'refused', listener: 'partners', ip: '127.0.0.1' });
+});
+
+describe('a workload of ours at the edge', () => {
+  test('is served with a token bound to its SVID', async () => {
+    const svid = await bank.svid(PAYMENTS);
+    const token = bank.token({ sub: PAYMENTS, cnf: { 'x5t#S256': svid.thumbprint } });
+    const got = await bank.call({ as: svid, token });
+    const { authentication } = await bank.record(got.headers['countersign-event-id'] as string);
+    expect(authentication).toMatchObject({ result: 'accepted', subject: PAYMENTS });
+  });
+
+  test('needs another token after its SVID was rotated', async () => {
+    const before = await bank.svid(PAYMENTS);
+    const after = await bank.svid(PAYMENTS);
+    const token = bank.token({ sub: PAYMENTS, cnf: { 'x5t#S256': before.thumbprint } });
+    await expectRefused(await bank.call({ as: after, token }), 401, 'token-binding');
+  });
+
+  test('is not carried by an SVID alone, nor by the token of somebody else', async () => {
+    const svid = await bank.svid(PAYMENTS);
+    await expectRefused(await bank.call({ as: svid }), 401, 'token-missing');
+    const token = bank.token({ cnf: { 'x5t#S256': svid.thumbprint } });
+    await expectRefused(await bank.call({ as: svid, token }), 401, 'token-subject');
+  });
+
+  test('is refused once its SVID is revoked', async () => {
+    const svid = await bank.svid(PAYMENTS);
+    const token = bank.token({ sub: PAYMENTS, cnf: { 'x5t#S256': svid.thumbprint } });
+    const atMs = bank.now();
+    const revocation = { kind: 'revocation', target: 'certificate', reason: 'stolen' } as const;
+    const value = svid.thumbprint;
+    bank.change([{ ...revocation, value, atMs, untilMs: atMs + 60_000 }]);
+    await expectRefused(await bank.call({ as: svid, token }), 401, 'certificate-revoked');
+    bank.change([], [`revocation certificate ${svid.thumbprint}`]);
+  });
 });
 
 test('what a caller without credentials hears follows RFC 6750 and RFC 9449', async () => {

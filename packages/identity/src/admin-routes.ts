@@ -1,5 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { z } from 'zod';
+import { AUTHORITY_KINDS } from './authorities/slot.ts';
 import { JOIN_TOKEN_TTL_SECONDS_MAX } from './joining/join-tokens.ts';
 import type { Identity } from './open-identity.ts';
 import { answerProblems, problem } from './problem.ts';
@@ -24,12 +25,23 @@ const credentialShape = z.strictObject({
   subject: z.string().max(2048),
 });
 
+const caShape = z.strictObject({
+  kind: z.enum(AUTHORITY_KINDS),
+  step: z.enum(['prepare', 'activate', 'taint', 'revoke']),
+});
+const activationShape = z.strictObject({ id: z.string().max(256).optional() });
+const taintShape = z.strictObject({
+  id: z.string().min(1).max(256),
+  reason: z.string().min(1).max(1000),
+});
+
 /**
  * What the operator asks of the authority, for a unix socket that only the operator can open:
  * `POST /v1/join-tokens`, `GET /v1/sessions`, `GET /v1/subjects`, `GET /v1/points`, `GET /v1/registrations`,
  * `POST /v1/revocations`,
  * `DELETE /v1/revocations/<target>/<value>` (the value percent-encoded), `GET` and `POST /v1/credentials`,
- * `DELETE /v1/credentials/<id>`.
+ * `DELETE /v1/credentials/<id>`, `GET /v1/ca` (the X.509 and JWT authorities),
+ * `POST /v1/ca/<x509|jwt>/<prepare|activate|taint|revoke>`.
  *
  * @param options `by` names the operator in the record
  */
@@ -78,6 +90,29 @@ export function adminRoutes(options: {
       return result.isGranted ? reply.code(204).send() : refused(reply, result);
     });
 
+    app.get('/v1/ca', async () => identity.authorities.show());
+
+    app.post<{ Params: { kind: string; step: string } }>(
+      '/v1/ca/:kind/:step',
+      async (request, reply) => {
+        const { kind, step } = caShape.parse(request.params);
+        const { authorities } = identity;
+        const result = await (() => {
+          switch (step) {
+            case 'prepare':
+              return authorities.prepare(kind, { by });
+            case 'activate': {
+              const { id } = activationShape.parse(request.body ?? {});
+              return authorities.activate(kind, { by, ...(id !== undefined && { id }) });
+            }
+            default:
+              return authorities[step](kind, { ...taintShape.parse(request.body), by });
+          }
+        })();
+        return 'isGranted' in result ? refused(reply, result) : result;
+      },
+    );
+
     // A wildcard: a SPIFFE ID may be longer than what Fastify takes as a named parameter.
     app.delete<{ Params: { target: string; '*': string } }>(
       '/v1/revocations/:target/*',
@@ -94,6 +129,8 @@ export function adminRoutes(options: {
 const OPERATOR_ANSWERS: Partial<Record<Refusal['code'], { status: number; title: string }>> = {
   'subject-disabled': { status: 409, title: 'Conflict' },
   'credential-registered': { status: 409, title: 'Conflict' },
+  'authority-state': { status: 409, title: 'Conflict' },
+  'authority-unavailable': { status: 503, title: 'Service Unavailable' },
   'credential-malformed': { status: 422, title: 'Unprocessable Content' },
 };
 

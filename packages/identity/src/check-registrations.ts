@@ -9,6 +9,7 @@ const THUMBPRINT = /^[A-Za-z0-9_-]{43}$/;
 const POINT_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 /** RFC 6749 appendix A.1, without what would need care in a log or a path. */
 const CLIENT_ID = /^[A-Za-z0-9._~-]{1,128}$/;
+const SVID_AUTHENTICATIONS: ReadonlySet<string> = new Set(['spiffe_x509', 'spiffe_jwt']);
 /** RFC 6749 §3.3 */
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
@@ -46,7 +47,7 @@ export function checkRegistrations(
       throw refused(id, `client '${registration.client.id}' twice`, 'it once');
     }
     clients.add(registration.client.id);
-    checkClient(registration, registration.client);
+    checkClient(registration, registration.client, trustDomain);
   }
 }
 
@@ -69,11 +70,16 @@ export function checkPoints(points: readonly PointRegistration[]): void {
 function checkClient(
   { subject: { id }, certificates }: Registration,
   client: NonNullable<Registration['client']>,
+  trustDomain: string,
 ): void {
-  if (!CLIENT_ID.test(client.id)) throw refused(id, 'a client id', CLIENT_ID.source);
   const { authentication, binding, jwks = [], tokenTtlSeconds } = client;
-  if ((authentication === 'tls_client_auth' || binding === 'mtls') && certificates.length === 0) {
-    throw refused(id, 'a client that shows a certificate, and none registered', 'one or more');
+  if (SVID_AUTHENTICATIONS.has(authentication)) {
+    checkSvidClient(id, client, trustDomain);
+  } else {
+    if (!CLIENT_ID.test(client.id)) throw refused(id, 'a client id', CLIENT_ID.source);
+    if ((authentication === 'tls_client_auth' || binding === 'mtls') && certificates.length === 0) {
+      throw refused(id, 'a client that shows a certificate, and none registered', 'one or more');
+    }
   }
   if (authentication === 'private_key_jwt' && jwks.length === 0) {
     throw refused(id, 'a client of private_key_jwt without keys', 'one or more');
@@ -100,10 +106,35 @@ function checkClient(
   }
 }
 
+/** A client that shows SVIDs is known by their SPIFFE ID; one of ours may be nobody but its subject. */
+function checkSvidClient(
+  subject: string,
+  { id, authentication, binding }: NonNullable<Registration['client']>,
+  trustDomain: string,
+): void {
+  if (id !== subject) {
+    const { trustDomain: named, path } = parsedId(id);
+    if (named === trustDomain || path === '') {
+      const expected = `'${subject}', or one of another trust domain`;
+      throw refused(subject, `client id '${id}'`, expected);
+    }
+  }
+  if (authentication === 'spiffe_x509' && binding !== 'mtls') {
+    throw refused(subject, `spiffe_x509 with binding ${binding}`, 'mtls');
+  }
+}
+
 function inTrustDomain(id: string, trustDomain: string): { path: string } {
-  let parsed: ReturnType<typeof parseSpiffeId>;
+  const parsed = parsedId(id);
+  if (parsed.trustDomain !== trustDomain || parsed.path === '') {
+    throw refused(id, 'a foreign or empty name', `spiffe://${trustDomain}/<path>`);
+  }
+  return parsed;
+}
+
+function parsedId(id: string): ReturnType<typeof parseSpiffeId> {
   try {
-    parsed = parseSpiffeId(id);
+    return parseSpiffeId(id);
   } catch (cause) {
     throw new IdentityError(
       'ERR_IDENTITY_REGISTRATION',
@@ -111,10 +142,6 @@ function inTrustDomain(id: string, trustDomain: string): { path: string } {
       { cause },
     );
   }
-  if (parsed.trustDomain !== trustDomain || parsed.path === '') {
-    throw refused(id, 'a foreign or empty name', `spiffe://${trustDomain}/<path>`);
-  }
-  return parsed;
 }
 
 function refused(what: string, found: string, expected: string): IdentityError {

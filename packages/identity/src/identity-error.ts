@@ -10,6 +10,8 @@ export type IdentityErrorCode =
   | 'ERR_IDENTITY_REGISTRATION'
   /** A process cannot be told from others: it has ended, or the system gives no credentials of it. */
   | 'ERR_IDENTITY_ATTESTATION'
+  /** No X.509 or JWT authority can issue: the last one has ended and there was no other to be had, or a key does not open. */
+  | 'ERR_IDENTITY_AUTHORITY'
   /** An HR feed that cannot be read, or contradicts itself. */
   | 'ERR_IDENTITY_HR_FEED'
   /** Too many operations wait. */

@@ -1,15 +1,18 @@
 export { adminRoutes } from './admin-routes.ts';
+export type {
+  AuthorityOperations,
+  AuthorityStatus,
+} from './authorities/authority-operations.ts';
+export { bundleOf, type TrustBundleFact } from './authorities/own-bundle.ts';
+export type { RotationTrouble } from './authorities/rotation-watch.ts';
+export { nextStep, type RotationStep } from './authorities/schedule.ts';
 export {
-  loadPeerCredentials,
-  type PeerCredentials,
-  type ReadPeerCredentials,
-} from './attestation/peer-credentials.ts';
-export {
-  type AttestedProcess,
-  createProcessAttestor,
-  type ProcessAttestor,
-} from './attestation/process-attestor.ts';
-export { isEntitled, missingOf, type Selectors } from './attestation/selectors.ts';
+  AUTHORITY_KINDS,
+  type AuthorityKind,
+  type AuthoritySlot,
+  type AuthorityState,
+} from './authorities/slot.ts';
+export { BUNDLE_TYPE, bundleRoutes } from './bundle-routes.ts';
 export { controlRoutes } from './control-routes.ts';
 export type { CredentialResult } from './credentials.ts';
 export { IdentityError, type IdentityErrorCode } from './identity-error.ts';

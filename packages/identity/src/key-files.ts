@@ -4,32 +4,39 @@ import { dirname, join, resolve } from 'node:path';
 import { IdentityError } from './identity-error.ts';
 
 /** The authority's keys by name, and of which kind each is. The file is `<name>.pem`. */
-const KINDS = {
-  ca: 'ec',
+const MADE_KINDS = {
   'access-tokens': 'ec',
   facts: 'ed25519',
   policy: 'ed25519',
   log: 'ed25519',
-  'jwt-svids': 'ec',
   /** Nothing is agreed with it: its secret is what the record's keys are encrypted under. */
   record: 'x25519',
-  /** Security event tokens; made when signals are configured. */
-  signals: 'rsa',
+  /** The same for the keys of the X.509 and JWT authorities, which rotate and lie in the database. */
+  authorities: 'x25519',
 } as const;
-const NAMES = (Object.keys(KINDS) as (keyof typeof KINDS)[]).filter((name) => name !== 'signals');
+const NAMES = Object.keys(MADE_KINDS) as (keyof typeof MADE_KINDS)[];
+
+/** Security event tokens; made when signals are configured. */
+const WANTED_KINDS = { signals: 'rsa' } as const;
 const RSA_BITS = 3072;
+
+/** The one X.509 and the one JWT authority of a keyring that is older than their rotation. */
+const FIRST_KINDS = { ca: 'ec', 'jwt-svids': 'ec' } as const;
+
+const KINDS = { ...MADE_KINDS, ...WANTED_KINDS, ...FIRST_KINDS } as const;
 
 const PASSPHRASE_LENGTH_MIN = 16;
 
 /** Private keys, decrypted. */
 export interface AuthorityKeys {
-  readonly ca: KeyObject;
   readonly accessTokens: KeyObject;
   readonly facts: KeyObject;
   readonly policy: KeyObject;
   readonly log: KeyObject;
   readonly record: KeyObject;
-  readonly jwtSvids: KeyObject;
+  readonly authorities: KeyObject;
+  readonly firstX509?: KeyObject;
+  readonly firstJwt?: KeyObject;
 }
 
 /** Reads the keys of a folder, or makes the folder with all of them. */
@@ -49,15 +56,24 @@ export async function openKeyFiles({
   if (await isAbsentOrEmpty(folder)) await makeKeyFiles(folder, passphrase);
   // A key that is missing among others is never made anew: it would silently be another authority.
   const read = (name: keyof typeof KINDS) => readKeyFile(folder, name, passphrase);
+  const firstX509 = await readIfThere(folder, 'ca', passphrase);
+  const firstJwt = await readIfThere(folder, 'jwt-svids', passphrase);
   return {
-    ca: await read('ca'),
     accessTokens: await read('access-tokens'),
     facts: await read('facts'),
     policy: await read('policy'),
     log: await read('log'),
     record: await readOrMake(folder, 'record', passphrase),
-    jwtSvids: await readOrMake(folder, 'jwt-svids', passphrase),
+    authorities: await readOrMake(folder, 'authorities', passphrase),
+    ...(firstX509 && { firstX509 }),
+    ...(firstJwt && { firstJwt }),
   };
+}
+
+/** Removes the key of a first authority that is over. Idempotent. */
+export async function removeFirstKey(folder: string, kind: 'x509' | 'jwt'): Promise<void> {
+  await rm(join(folder, `${kind === 'x509' ? 'ca' : 'jwt-svids'}.pem`), { force: true });
+  await syncFolder(folder);
 }
 
 /**
@@ -146,19 +162,36 @@ async function syncFolder(path: string): Promise<void> {
  */
 async function readOrMake(
   folder: string,
-  name: 'record' | 'jwt-svids' | 'signals',
+  name: 'record' | 'authorities' | 'signals',
   passphrase: string,
 ): Promise<KeyObject> {
   const path = join(folder, `${name}.pem`);
-  try {
-    await stat(path);
-  } catch (error) {
-    if (!hasCode(error, 'ENOENT')) throw error;
+  if (!(await isThere(path))) {
     await makeKeyFile(`${path}.new`, KINDS[name], passphrase);
     await rename(`${path}.new`, path);
     await syncFolder(folder);
   }
   return readKeyFile(folder, name, passphrase);
+}
+
+async function readIfThere(
+  folder: string,
+  name: keyof typeof FIRST_KINDS,
+  passphrase: string,
+): Promise<KeyObject | undefined> {
+  return (await isThere(join(folder, `${name}.pem`)))
+    ? readKeyFile(folder, name, passphrase)
+    : undefined;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false;
+    throw error;
+  }
 }
 
 async function readKeyFile(

@@ -1,14 +1,11 @@
 import { createHash, createPublicKey, hkdfSync, type KeyObject, sign } from 'node:crypto';
-import { type CaSigner, softwareSigner } from '@countersign/spiffe';
 import { localSigner, type StatementSigner } from '@countersign/state';
-import { openKeyFiles } from './key-files.ts';
+import { openKeyFiles, removeFirstKey } from './key-files.ts';
 
 /** The authority's keys, apart from each other. What comes out signs; the keys themselves stay inside. */
 export interface Keyring {
-  /** P-256: X.509-SVIDs. */
-  readonly ca: CaSigner;
-  /** P-256: JWT-SVIDs. */
-  readonly jwtSvids: CaSigner;
+  /** 32 bytes: what the keys of the X.509 and JWT authorities, which rotate, are encrypted under. */
+  readonly authoritySecret: Uint8Array;
   /** Ed25519: facts. */
   readonly facts: StatementSigner;
   /** Ed25519: policy bundles. */
@@ -32,6 +29,16 @@ export interface Keyring {
 /** Private JWKs for the issuer, which `oidc-provider` takes in no other form. */
 const accessTokenKeys = new WeakMap<Keyring, KeyObject>();
 
+/** P-256 keys that lie in files of their own, until what they are of is over. */
+export interface FirstAuthorityKeys {
+  readonly x509?: KeyObject;
+  readonly jwt?: KeyObject;
+  /** Removes the file. */
+  remove(kind: 'x509' | 'jwt'): Promise<void>;
+}
+
+const firstAuthorityKeys = new WeakMap<Keyring, FirstAuthorityKeys>();
+
 /**
  * Opens the keys in a folder, and makes them there when the folder does not exist yet or is empty.
  *
@@ -48,28 +55,34 @@ export async function openKeyring(options: {
   readonly passphrase: string;
 }): Promise<Keyring> {
   const keys = await openKeyFiles(options);
-  const { ca, accessTokens } = keys;
+  const { accessTokens } = keys;
   const tokenJwk = publicJwkOf(accessTokens);
   const keyring: Keyring = Object.freeze({
-    ca: softwareSigner({ privateKey: ca, publicKey: createPublicKey(ca) }),
-    jwtSvids: softwareSigner({
-      privateKey: keys.jwtSvids,
-      publicKey: createPublicKey(keys.jwtSvids),
-    }),
+    authoritySecret: secretOf(keys.authorities, 'countersign authority keys v1'),
     facts: localSigner(keys.facts, publicJwkOf(keys.facts).kid),
     policy: localSigner(keys.policy, publicJwkOf(keys.policy).kid),
     log: Object.freeze({
       publicKey: Buffer.from(publicJwkOf(keys.log).x, 'base64url'),
       sign: (message: Uint8Array) => sign(null, message, keys.log),
     }),
-    recordSecret: recordSecretOf(keys.record),
+    recordSecret: secretOf(keys.record, 'countersign record keys v1'),
     accessTokens: Object.freeze({
       kid: tokenJwk.kid,
       publicJwk: Object.freeze({ ...tokenJwk, alg: 'ES256', use: 'sig' }),
     }),
   });
   accessTokenKeys.set(keyring, accessTokens);
+  firstAuthorityKeys.set(keyring, {
+    ...(keys.firstX509 && { x509: keys.firstX509 }),
+    ...(keys.firstJwt && { jwt: keys.firstJwt }),
+    remove: (kind) => removeFirstKey(options.folder, kind),
+  });
   return keyring;
+}
+
+/** The keys of the authorities of before they rotated, where the keyring has them; not exported from the room. */
+export function firstAuthorityKeysOf(keyring: Keyring): FirstAuthorityKeys {
+  return firstAuthorityKeys.get(keyring) ?? { remove: async () => undefined };
 }
 
 /** The private JWK that signs access tokens; not exported from the room. */
@@ -89,9 +102,9 @@ export function jwkThumbprint(jwk: Readonly<Record<string, unknown>>): string {
 }
 
 /** From the private scalar (RFC 7748 §5), so that the key itself is used for nothing else. */
-function recordSecretOf(key: KeyObject): Uint8Array {
+function secretOf(key: KeyObject, purpose: string): Uint8Array {
   const scalar = Buffer.from(String(key.export({ format: 'jwk' }).d), 'base64url');
-  return new Uint8Array(hkdfSync('sha256', scalar, '', 'countersign record keys v1', 32));
+  return new Uint8Array(hkdfSync('sha256', scalar, '', purpose, 32));
 }
 
 function publicJwkOf(key: KeyObject): Record<string, string> & { kid: string; x: string } {

@@ -1,13 +1,11 @@
 import type { KeyObject } from 'node:crypto';
 import type { Clock, Fact, Registration } from '@countersign/model';
 import type { RegisteredCredential } from '@countersign/sdk';
-import {
-  createJwtIssuer,
-  createX509Authority,
-  type X509Authority,
-  type X509Svid,
-} from '@countersign/spiffe';
+import type { UpstreamAuthority, X509Svid } from '@countersign/spiffe';
 import { type Database, type FactLog, migrate, type TrustAnchors } from '@countersign/state';
+import { Authorities } from './authorities/authorities.ts';
+import type { AuthorityOperations } from './authorities/authority-operations.ts';
+import { bundleText, type TrustBundleFact } from './authorities/own-bundle.ts';
 import { certificateChanges, certificatesOf } from './certificate-changes.ts';
 import { type CredentialResult, Credentials } from './credentials.ts';
 import { IdentityError } from './identity-error.ts';
@@ -21,7 +19,7 @@ import { Joining, type JoinRequest } from './joining/joining.ts';
 import type { KubernetesCluster } from './joining/token-review.ts';
 import type { Keyring } from './keyring.ts';
 import type { Recorder } from './new-event.ts';
-import { bundleText, Nodes } from './nodes/nodes.ts';
+import { JWT_SVID_SECONDS, Nodes } from './nodes/nodes.ts';
 import { type OrganisationReport, organisationsOf } from './partners/organisations.ts';
 import { issueProbeToken } from './partners/probe-token.ts';
 import { openPeople } from './people/open-people.ts';
@@ -53,8 +51,18 @@ import { type IdentityTables, migrations } from './tables.ts';
 export interface Identity {
   /** The SPIFFE ID of the authority itself. */
   readonly authorityId: string;
-  /** What points and workloads are given beforehand. */
+  /** What points and workloads are given beforehand, as it is now: the X.509 authorities rotate. */
   readonly trustAnchors: TrustAnchors;
+  /** The X.509 and JWT authorities, for the operator. */
+  readonly authorities: AuthorityOperations;
+  /** Does what is due of their rotation; to be called often. */
+  rotate(): Promise<void>;
+  /** Who vouches for the trust domain now. */
+  bundle(): TrustBundleFact;
+  /** DER of X.509 authorities that are in no bundle any more: an SVID of theirs is good for its own renewal only. */
+  taintedAuthorities(): readonly Uint8Array[];
+  /** SHA-256 (base64url) of tainted authorities that an upstream signed: its root is in the bundle still. */
+  refusedAuthorities(): readonly string[];
   readonly issuer: Issuer;
   /** What hosts ask for that attest workloads. */
   readonly nodes: Nodes;
@@ -99,6 +107,8 @@ export interface Identity {
     request: { readonly request: string },
     peer: ControlPeer | undefined,
   ): Promise<SvidGrant | Refusal>;
+  /** Whether an SVID of that thumbprint was issued to that subject, and is not over. */
+  wasIssued(svid: { readonly spiffeId: string; readonly thumbprint: string }): Promise<boolean>;
   /** An SVID for the authority's own listeners, for one hour whatever `svidTtlSeconds` says. */
   issueOwnSvid(publicKey: KeyObject, names?: HostNames): Promise<X509Svid>;
   /** Sessions that have not ended, the newest first, at most 10,000. */
@@ -133,6 +143,8 @@ export interface Identity {
     options: { readonly by: string },
   ): Promise<CredentialResult>;
   isRevoked(target: RevocationRequest['target'], value: string): boolean;
+  /** Stops to follow the upstream of the X.509 authorities. */
+  close(): void;
   /** Who calls a resource of the authority itself with an access token of ours. */
   bearer(
     call: BearerCall,
@@ -166,11 +178,19 @@ export interface IdentityOptions {
     readonly hostNamesOf?: (spiffeId: string) => HostNames;
     /** Clusters whose pods may join; read at each join. None if not said. */
     readonly clusters?: () => readonly KubernetesCluster[];
+    /** How long an X.509 authority issues: 10 s to 10 years, 24 h if not said. */
+    readonly caLifetimeSeconds?: number;
+    /** How long a key signs JWT-SVIDs: the same. */
+    readonly jwtKeyLifetimeSeconds?: number;
     /** How the directory is kept; by default nothing of a person spreads but whether it is enabled. */
     readonly people?: PeopleConfig;
     /** Clients that bring people by SCIM. */
     readonly scimClients?: readonly ScimClient[];
   };
+  /** Who signs our X.509 authorities; each is its own root if not said. Closed by whoever opened it. */
+  readonly upstream?: UpstreamAuthority;
+  /** Told when news of the upstream's roots could not be had, or not be taken. */
+  readonly onUpstreamError?: (error: unknown) => void;
   readonly now: Clock;
   /** Writes to the authority's log; everything issued or refused goes there before the answer leaves. */
   readonly record: Recorder;
@@ -178,24 +198,41 @@ export interface IdentityOptions {
   readonly random?: () => number;
 }
 
-/** Ten years; the certificate stands in every `trust.json`. */
-const AUTHORITY_SECONDS = 10 * 365 * 86_400;
+/** SPIRE's. */
+const AUTHORITY_SECONDS = 86_400;
+const AUTHORITY_SECONDS_MAX = 10 * 365 * 86_400;
 const ISSUER_KEY_MILLISECONDS = 400 * 86_400_000;
 
 /**
  * Opens the room: its tables, the X.509 authority, the issuer, and the facts about both.
  *
- * @throws {IdentityError} `ERR_IDENTITY_OPTIONS`
- * @throws {SpiffeError} when the kept authority certificate is expired or not of the keyring's key
+ * @throws {IdentityError} `ERR_IDENTITY_OPTIONS`, `ERR_IDENTITY_AUTHORITY` when a kept key does not open
  */
 export async function openIdentity(options: IdentityOptions): Promise<Identity> {
   const { database, factLog, keyring, now, record } = options;
   const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl, hostNamesOf, clusters } =
     options.options;
+  const { onUpstreamError = () => undefined } = options;
   checkOptions(options.options);
   await migrate(database, { room: 'identity', migrations });
-  const authority = await openAuthority(options);
-  await publishKeys(options, authority);
+  // What changes who is registered or revoked, and what is granted by it, runs one at a time.
+  const serial = new Serial();
+  const authorities = await Authorities.open({
+    ...{ database, factLog, keyring, record, serial, now },
+    lifetimeSeconds: {
+      x509: options.options.caLifetimeSeconds ?? AUTHORITY_SECONDS,
+      jwt: options.options.jwtKeyLifetimeSeconds ?? AUTHORITY_SECONDS,
+    },
+    jwtSvidSeconds: JWT_SVID_SECONDS,
+    upstream: options.upstream,
+  });
+  const unfollow = options.upstream?.followRoots?.({
+    onRoots: (x509Roots) => {
+      authorities.takeRoots(x509Roots).catch(onUpstreamError);
+    },
+    onError: onUpstreamError,
+  });
+  await publishKeys(options);
   const registry = new Registry(database, factLog);
   await registry.load();
   const tables = () => database.tables<IdentityTables>();
@@ -207,8 +244,6 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     tokenTtlSecondsMax: accessTokenTtlSeconds,
   });
   const credentials = new Credentials({ factLog, record });
-  // What changes who is registered or revoked, and what is granted by it, runs one at a time.
-  const serial = new Serial();
   const people = await openPeople({
     ...{ database, factLog, registry, serial, record, now },
     config: options.options.people ?? DEFAULT_PEOPLE,
@@ -220,7 +255,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     factLog,
     registry,
     revocations,
-    authority,
+    authorities,
     record,
     serial,
     now,
@@ -232,16 +267,12 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     ...{ registry, revocations, svids, now },
     clusters: clusters ?? (() => []),
   });
-  const jwt = createJwtIssuer({ trustDomain: factLog.trustDomain, signer: keyring.jwtSvids, now });
-  const bundle = bundleText({
-    trustDomain: factLog.trustDomain,
-    authority: authority.certificate,
-    jwt,
-  });
   const nodes = new Nodes({
-    ...{ factLog, registry, revocations, svids, jwt, record, now },
+    ...{ factLog, registry, revocations, svids, record, now },
+    jwt: () => authorities.jwt(),
     standing: (spiffeId) => svids.standing(spiffeId),
-    bundle: () => bundle,
+    bundle: () => bundleText(authorities.bundle()),
+    refusedAuthorities: () => authorities.refused(),
   });
   const changed = new Set<() => void>();
   factLog.subscribe(() => {
@@ -249,6 +280,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   });
   const issuer = createIssuer({
     database,
+    factLog,
     registry,
     revocations,
     keyring,
@@ -270,12 +302,20 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       .map(({ subject }) => subject.id);
   return {
     authorityId: registry.authorityId,
-    trustAnchors: {
-      trustDomain: factLog.trustDomain,
-      x509Authorities: [Buffer.from(authority.certificate).toString('base64')],
-      factKeys: [keyring.facts.publicJwk],
-      policyKeys: [keyring.policy.publicJwk],
+    get trustAnchors() {
+      return {
+        trustDomain: factLog.trustDomain,
+        x509Authorities: authorities.bundle().x509Authorities,
+        factKeys: [keyring.facts.publicJwk],
+        policyKeys: [keyring.policy.publicJwk],
+      };
     },
+    authorities,
+    close: () => unfollow?.(),
+    rotate: () => authorities.rotate(),
+    bundle: () => authorities.bundle(),
+    taintedAuthorities: () => authorities.taintedX509(),
+    refusedAuthorities: () => authorities.refused(),
     issuer,
     nodes,
     people,
@@ -336,6 +376,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       }),
     enrol: (request, chain = () => []) => joining.enrol(request, chain),
     renew: (request, peer) => svids.renew(request, peer),
+    wasIssued: (svid) => svids.wasIssued(svid),
     issueOwnSvid: (publicKey, names = {}) => serial.run(() => svids.issueOwn(publicKey, names)),
     sessions: () => liveSessions(database, now()),
     revoke: (request) => serial.run(() => revocations.revoke(request)),
@@ -417,6 +458,11 @@ function checkOptions(options: IdentityOptions['options']): void {
   if (!isWithin(accessTokenTtlSeconds, 1, 300)) {
     throw optionsError(`access tokens of ${accessTokenTtlSeconds} s`, '1 to 300');
   }
+  for (const seconds of [options.caLifetimeSeconds, options.jwtKeyLifetimeSeconds]) {
+    if (seconds !== undefined && !isWithin(seconds, 10, AUTHORITY_SECONDS_MAX)) {
+      throw optionsError(`an authority of ${seconds} s`, `10 to ${AUTHORITY_SECONDS_MAX}`);
+    }
+  }
   const url = URL.parse(issuerUrl);
   if (url?.protocol !== 'https:' || url.origin !== issuerUrl) {
     throw optionsError(`issuer '${issuerUrl}'`, 'an https origin without path');
@@ -434,43 +480,14 @@ function optionsError(found: string, expected: string): IdentityError {
   );
 }
 
-/** The certificate of the X.509 authority is made once and kept: points and workloads pin it. */
-async function openAuthority({
-  database,
-  factLog: { trustDomain },
-  keyring: { ca: signer },
+/** What enforcement points verify tokens with. */
+async function publishKeys({
+  factLog,
+  keyring,
+  options: { issuerUrl },
   now,
-}: IdentityOptions): Promise<X509Authority> {
-  const tables = database.tables<IdentityTables>();
-  const row = await tables.selectFrom('authority_certificate').select('der').executeTakeFirst();
-  if (row !== undefined) {
-    return createX509Authority({ trustDomain, signer, certificate: row.der, now });
-  }
-  const authority = await createX509Authority({
-    trustDomain,
-    signer,
-    validitySeconds: AUTHORITY_SECONDS,
-    now,
-  });
-  await tables
-    .insertInto('authority_certificate')
-    .values({ id: 1, der: authority.certificate })
-    .execute();
-  return authority;
-}
-
-/** What enforcement points verify SVIDs and tokens with. */
-async function publishKeys(
-  { factLog, keyring, options: { issuerUrl }, now }: IdentityOptions,
-  authority: X509Authority,
-): Promise<void> {
-  const { trustDomain } = factLog;
+}: IdentityOptions): Promise<void> {
   const { kid, publicJwk } = keyring.accessTokens;
-  const bundle: Fact = {
-    kind: 'trust-bundle',
-    trustDomain,
-    x509Authorities: [Buffer.from(authority.certificate).toString('base64')],
-  };
   const known = factLog.get(`issuer-key ${issuerUrl} ${kid}`);
   const isFresh =
     known?.kind === 'issuer-key' && known.notAfterMs > now() + ISSUER_KEY_MILLISECONDS / 2;
@@ -481,8 +498,6 @@ async function publishKeys(
     jwk: { ...publicJwk },
     notAfterMs: Math.min(now() + ISSUER_KEY_MILLISECONDS, FOREVER_MS),
   };
-  const isBundleKnown =
-    JSON.stringify(factLog.get(`trust-bundle ${trustDomain}`)) === JSON.stringify(bundle);
   const stale = factLog
     .all()
     .flatMap((fact) =>
@@ -490,6 +505,6 @@ async function publishKeys(
         ? [`issuer-key ${fact.issuer} ${fact.kid}`]
         : [],
     );
-  const puts = [...(isBundleKnown ? [] : [bundle]), ...(isFresh ? [] : [issuerKey])];
+  const puts = isFresh ? [] : [issuerKey];
   if (puts.length + stale.length > 0) await factLog.append({ puts, removes: stale });
 }

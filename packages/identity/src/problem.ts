@@ -28,6 +28,10 @@ export function answerProblems(app: FastifyInstance): void {
       const detail = 'too many requests wait; try again';
       return problem(reply, { status: 503, title: 'Service Unavailable', detail });
     }
+    if (error instanceof IdentityError && error.code === 'ERR_IDENTITY_AUTHORITY') {
+      const detail = 'there is no authority that can issue; try again';
+      return problem(reply, { status: 503, title: 'Service Unavailable', detail });
+    }
     const status = error.statusCode ?? 500;
     // Fastify's own refusals: no JSON, too large, another media type.
     if (status < 500) {

@@ -32,6 +32,9 @@ export type RefusalCode =
   | 'subject-expired'
   | 'node-unknown'
   | 'entry-missing'
+  | 'authority-tainted'
+  | 'authority-state'
+  | 'authority-unavailable'
   | 'log-key-changed'
   | 'credential-malformed'
   | 'credential-registered'
@@ -105,6 +108,22 @@ export const PUBLIC_ANSWERS: Readonly<
     'subject-expired': subject,
     'node-unknown': forbidden('this caller is no node'),
     'entry-missing': forbidden('this node attests no such workload'),
+    // No refusal of the caller: it renews, and comes again.
+    'authority-tainted': {
+      status: 503,
+      title: 'Service Unavailable',
+      detail: 'the authority of this SVID is taken back: renew it, and come again',
+    },
+    'authority-state': {
+      status: 409,
+      title: 'Conflict',
+      detail: 'the authority is in another state',
+    },
+    'authority-unavailable': {
+      status: 503,
+      title: 'Service Unavailable',
+      detail: 'the upstream authority gave no answer that could be used',
+    },
     'log-key-changed': forbidden('the log of this point is verified with another key'),
     'credential-malformed': badRequest('this is no authenticator of a person'),
     'credential-registered': { status: 409, title: 'Conflict', detail: 'it is registered already' },

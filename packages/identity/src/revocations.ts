@@ -1,4 +1,4 @@
-import { type Clock, factKey } from '@countersign/model';
+import { type Clock, type Fact, factKey } from '@countersign/model';
 import type { FactLog } from '@countersign/state';
 import type { Kysely } from 'kysely';
 import type { Recorder } from './new-event.ts';
@@ -62,8 +62,20 @@ export class Revocations {
     const untilMs = await this.#endOf(target, value);
     if (untilMs === undefined)
       return refusal('not-found', `found no ${target} '${value}' that could be used`);
+    const through = target === 'subject' ? await this.#issuedThrough(value) : [];
     await this.#factLog.append(
-      { puts: [{ kind: 'revocation', target, value, reason, atMs: nowMs, untilMs }] },
+      {
+        puts: [
+          { kind: 'revocation', target, value, reason, atMs: nowMs, untilMs },
+          ...through.map(
+            ({ thumbprint, endMs }): Fact => ({
+              ...{ kind: 'revocation', target: 'certificate', value: thumbprint, atMs: nowMs },
+              reason: `handed out by ${value}: ${reason}`.slice(0, 1000),
+              untilMs: endMs,
+            }),
+          ),
+        ],
+      },
       {
         also: async (transaction) => {
           if (target !== 'session') return;
@@ -78,7 +90,11 @@ export class Revocations {
     );
     // Whose it was: `reason` tells of a person, and only what names one is sealed.
     const subject = target === 'session' ? await this.#subjectOf(value) : undefined;
-    const detail = { reason, untilMs, ...(subject !== undefined && { subject }) };
+    const detail = {
+      ...{ reason, untilMs },
+      ...(subject !== undefined && { subject }),
+      ...(through.length > 0 && { handedOut: through.length }),
+    };
     await this.#record({
       kind: 'administration',
       action: `${target}-revoked`,
@@ -163,6 +179,22 @@ export class Revocations {
             : FOREVER_MS;
       return endMs <= nowMs ? [factKey(fact)] : [];
     });
+  }
+
+  /**
+   * SVIDs that a node got for its workloads and that are not over: whoever had the node had their keys. They stay revoked
+   * when the node is reinstated; the workloads get others.
+   */
+  async #issuedThrough(
+    node: string,
+  ): Promise<readonly { readonly thumbprint: string; readonly endMs: number }[]> {
+    const rows = await this.#tables()
+      .selectFrom('svid')
+      .select(['thumbprint', 'not_after_ms'])
+      .where('node', '=', node)
+      .where('not_after_ms', '>', this.#now())
+      .execute();
+    return rows.map(({ thumbprint, not_after_ms: endMs }) => ({ thumbprint, endMs }));
   }
 
   async #subjectOf(session: string): Promise<string | undefined> {

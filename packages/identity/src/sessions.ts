@@ -19,7 +19,10 @@ export interface ClientSession {
   /** SPIFFE ID. */
   readonly subject: string;
   readonly binding: 'mtls' | 'dpop';
-  /** The certificate's SHA-256 or the DPoP key's RFC 7638 thumbprint, base64url. */
+  /**
+   * The certificate's SHA-256 or the DPoP key's RFC 7638 thumbprint, base64url; of a client that shows X.509-SVIDs the
+   * SHA-256 of their SPIFFE ID, since its certificate is another after each rotation.
+   */
   readonly thumbprint: string;
   readonly startedAtMs: number;
   readonly endsAtMs: number;

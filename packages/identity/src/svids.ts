@@ -1,12 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Clock, Fact } from '@countersign/model';
-import {
-  certificateThumbprint,
-  parseSpiffeId,
-  type X509Authority,
-  type X509Svid,
-} from '@countersign/spiffe';
+import { certificateThumbprint, parseSpiffeId, type X509Svid } from '@countersign/spiffe';
 import type { Database, FactLog, Transaction } from '@countersign/state';
+import type { Authorities } from './authorities/authorities.ts';
 import type { Attested } from './joining/attestation.ts';
 import { behindOf, keyHash, noteJoin, refuseHeld } from './joining/held-credentials.ts';
 import { consumeToken, findToken } from './joining/join-tokens.ts';
@@ -31,6 +27,10 @@ export interface SvidGrant {
   readonly chain: readonly string[];
   /** DER in base64: the X.509 authorities of the trust domain. */
   readonly authorities: readonly string[];
+  /** Of the bundle that they are of. */
+  readonly bundleSequence: number;
+  /** SHA-256 (base64url) of authorities that are refused although the bundle leads to them. */
+  readonly refusedAuthorities: readonly string[];
   readonly notAfterMs: number;
   readonly renewAfterMs: number;
   /** By what the subject joined, in words for its people; absent of a renewal. */
@@ -42,6 +42,8 @@ export interface ControlPeer {
   readonly spiffeId: string;
   /** SHA-256 over the leaf's DER, base64url. */
   readonly thumbprint: string;
+  /** Its SVID is of an authority that is tainted: good for its own renewal, and nothing else. */
+  readonly isTainted?: boolean;
 }
 
 /** Names and addresses that an SVID carries beside its SPIFFE ID. */
@@ -55,7 +57,7 @@ interface SvidsOptions {
   readonly factLog: FactLog;
   readonly registry: Registry;
   readonly revocations: Revocations;
-  readonly authority: X509Authority;
+  readonly authorities: Authorities;
   readonly record: Recorder;
   readonly serial: Serial;
   readonly now: Clock;
@@ -68,6 +70,16 @@ const CLEANUP_ROWS = 100;
 const OWN_TTL_SECONDS = 3600;
 
 /** What a check found: a request that may be granted, for whom, and what granting it uses up. */
+/** What stands in the table beside an SVID that was issued. */
+interface Kept {
+  /** Which X.509 authority issued it. */
+  readonly authority: string;
+  /** The node that it is handed to for a workload of its. */
+  readonly node?: string | undefined;
+  /** What its holder joined with, and the SHA-256 of its key then. */
+  readonly behind?: { readonly credential: string; readonly keyHash: string };
+}
+
 interface Grantable {
   readonly request: SvidRequest;
   readonly spiffeId: string;
@@ -149,14 +161,37 @@ export class Svids {
     return this.#checkThenGrant(async () => {
       const { database, revocations } = this.#options;
       const { credential, revoked } = await behindOf(database, { thumbprint, revocations });
-      const request =
+      const refused =
         revoked === undefined
-          ? await this.#verify(asked.request, spiffeId)
+          ? peer.isTainted && (await this.#refuseForged(peer))
           : refusal('certificate-revoked', `found ${revoked}`);
+      const request = refused || (await this.#verify(asked.request, spiffeId));
       if (!request.isGranted) return { request, spiffeId };
       const consume = async () => {};
       return { request, spiffeId, via: 'renewal', consume, ...(credential && { credential }) };
     });
+  }
+
+  /** Whoever has the key of a tainted authority makes SVIDs that look like ours; which we made ourselves, we know. */
+  async #refuseForged(peer: ControlPeer): Promise<Refusal | undefined> {
+    if (await this.wasIssued(peer)) return undefined;
+    return refusal('certificate-revoked', `found ${peer.thumbprint}, which was never issued`);
+  }
+
+  /** A thumbprint is of one certificate: no key makes another with the same. */
+  async wasIssued({
+    spiffeId,
+    thumbprint,
+  }: Pick<ControlPeer, 'spiffeId' | 'thumbprint'>): Promise<boolean> {
+    const known = await this.#options.database
+      .tables<IdentityTables>()
+      .selectFrom('svid')
+      .select('thumbprint')
+      .where('thumbprint', '=', thumbprint)
+      .where('spiffe_id', '=', spiffeId)
+      .where('not_after_ms', '>', this.#options.now())
+      .executeTakeFirst();
+    return known !== undefined;
   }
 
   /** An SVID for a workload that a node has attested; `refuse` says why it may not. */
@@ -209,14 +244,17 @@ export class Svids {
 
   /** An SVID for the authority itself, which asks nobody; for an hour, however short those of others are. */
   async issueOwn(publicKey: SvidRequest['publicKey'], names: HostNames): Promise<X509Svid> {
-    const { registry, authority } = this.#options;
+    const { registry, authorities } = this.#options;
+    const { id, authority } = await authorities.x509();
     const svid = await authority.issueSvid({
       spiffeId: parseSpiffeId(registry.authorityId),
       publicKey,
       ttlSeconds: OWN_TTL_SECONDS,
       ...names,
     });
-    await this.#options.database.transaction((transaction) => this.#keep(transaction, svid));
+    await this.#options.database.transaction((transaction) =>
+      this.#keep(transaction, svid, { authority: id }),
+    );
     await this.#recordIssue(svid, { via: 'own' });
     return svid;
   }
@@ -266,7 +304,8 @@ export class Svids {
     credential,
     consume,
   }: Grantable): Promise<SvidGrant> {
-    const { authority, registry, factLog, database, svidTtlSeconds, now, random } = this.#options;
+    const { authorities, registry, factLog, database, svidTtlSeconds, now, random } = this.#options;
+    const { id, authority } = await authorities.x509();
     const svid = await authority.issueSvid({
       spiffeId: parseSpiffeId(spiffeId),
       publicKey: request.publicKey,
@@ -278,8 +317,11 @@ export class Svids {
     const rows = async (transaction: Transaction) => {
       await consume(transaction);
       await noteRequest(transaction, { spiffeId, request, nowMs });
-      const behind = credential && { credential, keyHash: keyHash(request.publicKey) };
-      await this.#keep(transaction, svid, behind || undefined);
+      await this.#keep(transaction, svid, {
+        authority: id,
+        ...(via === 'node' && { node: by }),
+        ...(credential && { behind: { credential, keyHash: keyHash(request.publicKey) } }),
+      });
       if (logVerifierKey === undefined) return;
       await transaction
         .tables<IdentityTables>()
@@ -304,7 +346,9 @@ export class Svids {
       isGranted: true,
       spiffeId,
       chain: svid.chain.map(base64Of),
-      authorities: [base64Of(authority.certificate)],
+      authorities: authorities.bundle().x509Authorities,
+      bundleSequence: authorities.bundle().sequence ?? 0,
+      refusedAuthorities: authorities.refused(),
       notAfterMs: svid.notAfterMs,
       renewAfterMs: Math.round(nowMs + halfMs),
       ...(via === 'join-token' && { joinedBy: 'join token' }),
@@ -328,7 +372,7 @@ export class Svids {
   async #keep(
     transaction: Transaction,
     svid: X509Svid,
-    behind?: { readonly credential: string; readonly keyHash: string },
+    { authority, node, behind }: Kept,
   ): Promise<void> {
     const tables = transaction.tables<IdentityTables>();
     await tables
@@ -348,6 +392,8 @@ export class Svids {
         spiffe_id: svid.spiffeId.uri,
         serial: svid.serialHex,
         not_after_ms: svid.notAfterMs,
+        authority,
+        node: node ?? null,
         credential: behind?.credential ?? null,
         key_hash: behind?.keyHash ?? null,
       })

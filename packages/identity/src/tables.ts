@@ -6,7 +6,7 @@ export interface IdentityTables {
   registration: { id: string; body: string };
   /** Enforcement points, and the key that each one's log is verified with, fixed at first enrolment. */
   point: { name: string; surfaces: string; log_verifier_key: string | null };
-  /** DER of the authority's own X.509 certificate. */
+  /** DER of the one X.509 authority of a database that is older than their rotation. */
   authority_certificate: { id: number; der: Uint8Array };
   /** One-time tokens by SHA-256; the token itself is nowhere. */
   join_token: { hash: string; spiffe_id: string; expires_ms: number; used_ms: number | null };
@@ -28,6 +28,29 @@ export interface IdentityTables {
     /** What its holder joined with, where that is no join token; and the SHA-256 of its key then. */
     credential: string | null;
     key_hash: string | null;
+    /** Which X.509 authority issued it; null where that was before they rotated. */
+    authority: string | null;
+    /** The node that it was handed to for a workload of its. */
+    node: string | null;
+  };
+  /** X.509 and JWT authorities, and their keys, encrypted. */
+  authority: {
+    kind: 'x509' | 'jwt';
+    id: string;
+    state: 'prepared' | 'active' | 'old' | 'tainted';
+    /** DER in base64 as a JSON list: the authority's own certificate, then what leads to the upstream's root. Empty for JWT. */
+    chain: string;
+    /** JSON list: roots of the upstream (DER in base64), or further JWKs that it shares. */
+    shared: string;
+    /** PKCS#8, sealed under the keyring's secret. */
+    sealed: Uint8Array;
+    upstream: string | null;
+    not_before_ms: number;
+    not_after_ms: number;
+    prepared_ms: number;
+    activated_ms: number | null;
+    retired_ms: number | null;
+    tainted_ms: number | null;
   };
   /** Sessions of OAuth clients. */
   session: {
@@ -111,6 +134,25 @@ export const migrations: readonly Migration[] = [
       'alter table svid add column credential text',
       'alter table svid add column key_hash text',
       'create index svid_credential on svid (credential) where credential is not null',
+    ],
+  },
+  {
+    name: '0004-authorities',
+    statements: [
+      `create table authority (
+         kind text not null check (kind in ('x509', 'jwt')), id text not null,
+         state text not null check (state in ('prepared', 'active', 'old', 'tainted')),
+         chain text not null, shared text not null, sealed blob not null, upstream text,
+         not_before_ms integer not null, not_after_ms integer not null, prepared_ms integer not null,
+         activated_ms integer, retired_ms integer, tainted_ms integer,
+         primary key (kind, id)
+       ) strict`,
+      // At most one issues, at most one waits: whatever a crash left, this holds.
+      `create unique index authority_single on authority (kind, state) where state in ('prepared', 'active')`,
+      'alter table svid add column authority text',
+      'alter table svid add column node text',
+      'create index svid_authority on svid (authority)',
+      'create index svid_node on svid (node) where node is not null',
     ],
   },
 ];

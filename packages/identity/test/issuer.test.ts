@@ -233,6 +233,7 @@ describe('the token endpoint', () => {
       target: ledgerly,
       detail: {
         client: 'ledgerly',
+        authentication: 'tls_client_auth',
         jtiHash: createHash('sha256').update(String(jti)).digest('base64url'),
         audience: accounts,
         scope: 'accounts',
@@ -632,7 +633,12 @@ describe('the issuer', () => {
       jwks_uri: `${authority.issuerUrl}/jwks`,
       grant_types_supported: ['client_credentials'],
       response_types_supported: [],
-      token_endpoint_auth_methods_supported: ['tls_client_auth', 'private_key_jwt'],
+      token_endpoint_auth_methods_supported: [
+        'tls_client_auth',
+        'private_key_jwt',
+        'spiffe_x509',
+        'spiffe_jwt',
+      ],
       token_endpoint_auth_signing_alg_values_supported: ['ES256', 'PS256'],
       tls_client_certificate_bound_access_tokens: true,
     });

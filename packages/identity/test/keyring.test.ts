@@ -20,16 +20,15 @@ const root = mkdtempSync(join(tmpdir(), 'keyring-'));
 afterAll(() => rmSync(root, { recursive: true }));
 const NAMES = [
   'access-tokens.pem',
-  'ca.pem',
+  'authorities.pem',
   'facts.pem',
-  'jwt-svids.pem',
   'log.pem',
   'policy.pem',
   'record.pem',
 ];
 
 describe('openKeyring', () => {
-  test('makes seven encrypted keys that only their owner may read, and opens them again', async () => {
+  test('makes six encrypted keys that only their owner may read, and opens them again', async () => {
     const folder = join(root, 'deep', 'keys');
     const made = await openKeyring({ folder, passphrase });
     expect(readdirSync(folder).sort()).toEqual(NAMES);
@@ -51,7 +50,8 @@ describe('openKeyring', () => {
       key: { kty: 'OKP', crv: 'Ed25519', x: Buffer.from(made.log.publicKey).toString('base64url') },
     });
     expect(verify(null, message, logKey, opened.log.sign(message))).toBe(true);
-    expect(verify('sha256', message, made.ca.publicKey, await opened.ca.sign(message))).toBe(true);
+    expect(opened.authoritySecret).toEqual(made.authoritySecret);
+    expect(opened.authoritySecret).not.toEqual(opened.recordSecret);
   });
 
   test('keeps the keys apart', async () => {
@@ -83,12 +83,12 @@ describe('openKeyring', () => {
   test('never makes a key anew that is missing among others', async () => {
     const folder = join(root, 'missing');
     await openKeyring({ folder, passphrase });
-    rmSync(join(folder, 'ca.pem'));
+    rmSync(join(folder, 'log.pem'));
     await expect(openKeyring({ folder, passphrase })).rejects.toMatchObject({
       code: 'ERR_IDENTITY_KEY',
-      message: expect.stringContaining('ca.pem'),
+      message: expect.stringContaining('log.pem'),
     });
-    expect(readdirSync(folder)).toHaveLength(6);
+    expect(readdirSync(folder)).toHaveLength(5);
   });
 
   test("makes the record's key for a keyring that is older than it, and keeps it", async () => {
@@ -134,6 +134,6 @@ describe('openKeyring', () => {
     const folder = join(root, 'empty');
     mkdirSync(folder);
     await openKeyring({ folder, passphrase });
-    expect(readdirSync(folder)).toHaveLength(7);
+    expect(readdirSync(folder)).toHaveLength(6);
   });
 });

@@ -39,6 +39,7 @@ export { ModelError, type ModelErrorCode } from './model-error.ts';
 export { DENIAL_REASONS, type DenialReason, REASONS, type Reason } from './reason.ts';
 export type {
   Attestation,
+  ClientAuthentication,
   ClientRegistration,
   Organisation,
   Playbook,

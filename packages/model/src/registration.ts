@@ -52,10 +52,22 @@ export interface Attestation {
   readonly selectors: readonly string[];
 }
 
+/**
+ * How a client authenticates at the token endpoint: with a registered certificate, a registered key, or an SVID.
+ *
+ * @see RFC 8705 §2.1, RFC 7523 §2.2, draft-ietf-oauth-spiffe-client-auth
+ */
+export type ClientAuthentication =
+  | 'tls_client_auth'
+  | 'private_key_jwt'
+  | 'spiffe_x509'
+  | 'spiffe_jwt';
+
 /** How a subject gets access tokens. Tokens are always bound: to its certificate or a DPoP key. */
 export interface ClientRegistration {
+  /** Of a client that shows SVIDs, their SPIFFE ID: the subject's own, or one of another trust domain. */
   readonly id: string;
-  readonly authentication: 'tls_client_auth' | 'private_key_jwt';
+  readonly authentication: ClientAuthentication;
   /** Public keys for `private_key_jwt`. */
   readonly jwks?: readonly Readonly<Record<string, unknown>>[];
   readonly binding: 'mtls' | 'dpop';

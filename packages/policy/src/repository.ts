@@ -18,6 +18,11 @@ export interface BankConfig {
     readonly issuer: HostPort;
     readonly issuerUrl: string;
     readonly svidTtlSeconds: number;
+    /** The authorities that issue SVIDs: how long one does. */
+    readonly ca: {
+      readonly lifetimeSeconds: number;
+      readonly jwtLifetimeSeconds: number;
+    };
     readonly accessTokenTtlSeconds: number;
     /** File that holds the passphrase of the keys at rest; absent: made in the data folder. */
     readonly passphraseFile?: string;

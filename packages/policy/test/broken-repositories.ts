@@ -29,6 +29,11 @@ const CLIENT = `  certificates: ['sha256:${PARTNER_THUMBPRINT}']
     scopes: [accounts]
     audiences: [https://api.bank.example/accounts]
 `;
+const SVID_CLIENT = `  client:
+    authentication: spiffe_x509
+    scopes: [accounts]
+    audiences: [https://api.bank.example/accounts]
+`;
 const SECOND_LISTENER = `      - name: second
         address: 127.0.0.1:8452
         routes: [{ surface: accounts }]
@@ -894,6 +899,37 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     ),
     says: [
       "identities/partners.yaml:20:12 error: a key of kty 'OKP' that does not parse; a public JWK: EC, RSA or OKP (RFC 7517); export the public key as JWK again",
+    ],
+  },
+  {
+    claim: 'a client without a name',
+    breaks: append(PARTNERS, CLIENT.replace(/^ {4}id: .*\n/m, '')),
+    says: [
+      "identities/partners.yaml:16:5 error: tls_client_auth without a client id; a name; a SPIFFE ID is for clients that show SVIDs; write 'id: <name>', or 'authentication: spiffe_x509'",
+    ],
+  },
+  {
+    claim: 'a client of a certificate that is named as one of SVIDs',
+    breaks: append(PARTNERS, CLIENT.replace('id: example', 'id: spiffe://bank.example/partner/x')),
+    says: [
+      "identities/partners.yaml:16:9 error: 'spiffe://bank.example/partner/x'; a name; a SPIFFE ID is for clients that show SVIDs; write 'id: <name>', or 'authentication: spiffe_x509'",
+    ],
+  },
+  {
+    claim: 'a client that shows the SVIDs of another workload of the bank',
+    breaks: append(
+      PARTNERS,
+      SVID_CLIENT.replace('client:', 'client:\n    id: spiffe://bank.example/workload/other'),
+    ),
+    says: [
+      "identities/partners.yaml:15:9 error: 'spiffe://bank.example/workload/other'; its own SPIFFE ID 'spiffe://bank.example/partner/example', or one of another trust domain; remove 'id': its own is the default",
+    ],
+  },
+  {
+    claim: 'a client that shows X.509-SVIDs and wants its tokens bound to another key',
+    breaks: append(PARTNERS, `${SVID_CLIENT}    binding: dpop\n`),
+    says: [
+      "identities/partners.yaml:18:14 error: spiffe_x509 with binding dpop; mtls: the SVID that it authenticates with is there on every connection; remove 'binding'",
     ],
   },
   {

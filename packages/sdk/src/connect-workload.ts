@@ -4,6 +4,7 @@ import { systemClock } from '@countersign/model';
 import { parseSpiffeId } from '@countersign/spiffe';
 import { readAttestation } from './attestation.ts';
 import { type ControlApi, fetchIdentity, generateSvidKeys, type SvidKeys } from './control-api.ts';
+import { followBundle } from './follow-bundle.ts';
 import type { IdentityDocument } from './identity-document.ts';
 import { readIdentity, writeIdentity } from './identity-folder.ts';
 import { RunningWorkload } from './running-workload.ts';
@@ -31,13 +32,17 @@ export async function connectWorkload(options: WorkloadOptions): Promise<Workloa
     authoritySpiffeId: checkAuthorityId(options.authoritySpiffeId, trustDomain),
     trustDomain,
     extra: options.extra,
+    factKeys: options.factKeys ?? [],
     now,
   };
   const stored = folder === undefined ? undefined : await readStored(folder, options, now);
   const attempt: JoinAttempt = {};
   const identity = stored ?? (await enrol(api, options, attempt));
   if (!stored && folder !== undefined) await writeIdentity(folder, identity);
-  return new RunningWorkload(identity, {
+  const onFailure = options.onFailure ?? (() => undefined);
+  let unfollow = (): void => undefined;
+  const workload = new RunningWorkload(identity, {
+    onClosed: () => unfollow(),
     renew: async (current) => {
       if (options.attestation === undefined || now() <= current.notAfterMs) {
         return fetchIdentity(api, { identity: current });
@@ -48,9 +53,15 @@ export async function connectWorkload(options: WorkloadOptions): Promise<Workloa
     keep: async (renewed) => {
       if (folder !== undefined) await writeIdentity(folder, renewed);
     },
-    onFailure: options.onFailure ?? (() => undefined),
+    onFailure,
     now,
   });
+  unfollow = followBundle(api, {
+    current: () => workload.document,
+    take: (bundle) => workload.trust(bundle),
+    onFailure,
+  });
+  return workload;
 }
 
 /** What is broken in the folder matters only to those who have no other way in. */

@@ -3,13 +3,16 @@ import { promisify } from 'node:util';
 import { clientTlsOptions } from '@countersign/spiffe';
 import { Client } from 'undici';
 import type { ShownAttestation } from './attestation.ts';
+import { recoverTrustBundle } from './fetch-bundle.ts';
 import {
   checkIdentity,
   type IdentityDocument,
   parseUncheckedIdentity,
 } from './identity-document.ts';
+import { isDistrust } from './is-distrust.ts';
 import { SdkError } from './sdk-error.ts';
 import { type SvidRequestExtra, svidRequest } from './svid-request.ts';
+import type { FactKey } from './trust-bundle.ts';
 
 /** The authority's control API, as far as a workload needs it. */
 export interface ControlApi {
@@ -17,6 +20,8 @@ export interface ControlApi {
   readonly authoritySpiffeId: string;
   readonly trustDomain: string;
   readonly extra: SvidRequestExtra | undefined;
+  /** Public Ed25519 JWKs with `kid` that bundles are signed with; none when they are not known. */
+  readonly factKeys: readonly FactKey[];
   readonly now: () => number;
 }
 
@@ -54,7 +59,14 @@ export async function fetchIdentity(
   const own = keys ?? (await generateSvidKeys());
   const { trustDomain, extra, now } = api;
   const request = svidRequest(own, { trustDomain, extra, nowMs: now() });
-  const text = await post(api, 'identity' in as ? '/v1/svid' : '/v1/enrol', callOf(as, request));
+  const path = 'identity' in as ? '/v1/svid' : '/v1/enrol';
+  const call = callOf(as, request);
+  const text = await post(api, path, call).catch(async (error) => {
+    // This host may have been off while the authorities rotated. The connection failed before anything was sent.
+    if (!isDistrust(error) || api.factKeys.length === 0) throw error;
+    const { authorities } = await recoverTrustBundle(api);
+    return post(api, path, { ...call, authorities });
+  });
   const code = 'ERR_SDK_ANSWER_INVALID';
   const fetched = checkIdentity(parseUncheckedIdentity(text, code), {
     keyPem: pkcs8Pem(own.privateKey),

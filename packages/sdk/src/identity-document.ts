@@ -10,6 +10,10 @@ export interface IdentityDocument {
   readonly chain: readonly Uint8Array[];
   readonly keyPem: string;
   readonly authorities: readonly Uint8Array[];
+  /** Of the bundle that the authorities are of, where that was told. */
+  readonly bundleSequence?: number;
+  /** SHA-256 (base64url) of authorities that are refused although the bundle leads to them. */
+  readonly refusedAuthorities?: readonly string[];
   readonly notAfterMs: number;
   readonly renewAfterMs: number;
   /** By what it joined, in the authority's words. */
@@ -22,6 +26,8 @@ export interface UncheckedIdentity {
   /** DER in base64. */
   readonly chain: readonly string[];
   readonly authorities: readonly string[];
+  readonly bundleSequence?: number;
+  readonly refusedAuthorities?: readonly string[];
   readonly renewAfterMs: number;
   readonly joinedBy?: string;
 }
@@ -41,6 +47,7 @@ export function parseUncheckedIdentity(text: string, code: SdkErrorCode): Unchec
     throw new SdkError(code, 'could not read svid: found no json, expected an object', { cause });
   }
   const { spiffeId, chain, authorities, renewAfterMs, joinedBy } = value ?? {};
+  const { bundleSequence, refusedAuthorities = [] } = value ?? {};
   if (
     typeof spiffeId === 'string' &&
     isListOfText(chain) &&
@@ -52,6 +59,8 @@ export function parseUncheckedIdentity(text: string, code: SdkErrorCode): Unchec
       ...{ spiffeId, chain, authorities, renewAfterMs },
       // For people only: an older authority says nothing.
       ...(typeof joinedBy === 'string' && { joinedBy: joinedBy.slice(0, JOINED_BY_MAX) }),
+      ...(Number.isSafeInteger(bundleSequence) && { bundleSequence: bundleSequence as number }),
+      ...(isListOfText(refusedAuthorities) && { refusedAuthorities }),
     };
   }
   throw new SdkError(
@@ -102,6 +111,8 @@ export function checkIdentity(
       chain,
       keyPem,
       authorities,
+      ...(unchecked.bundleSequence !== undefined && { bundleSequence: unchecked.bundleSequence }),
+      ...(unchecked.refusedAuthorities && { refusedAuthorities: unchecked.refusedAuthorities }),
       notAfterMs: peer.notAfterMs,
       renewAfterMs: Math.min(unchecked.renewAfterMs, peer.notAfterMs),
       ...(unchecked.joinedBy !== undefined && { joinedBy: unchecked.joinedBy }),

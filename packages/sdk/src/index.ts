@@ -1,3 +1,10 @@
+export {
+  type AccessToken,
+  type AccessTokens,
+  type AccessTokensOptions,
+  accessTokens,
+  type TokenWish,
+} from './access-tokens.ts';
 export { isCredentialKey } from './assertion/cose-key.ts';
 export {
   ASSERTION_FIELD,

@@ -1,9 +1,11 @@
 import type { Socket } from 'node:net';
-import { clientTlsOptions, type VerifiedPeer } from '@countersign/spiffe';
+import type { TLSSocket } from 'node:tls';
+import { clientTlsOptions, parseSpiffeId, peerChain, type VerifiedPeer } from '@countersign/spiffe';
 import { buildConnector, Dispatcher, Pool } from 'undici';
 import { atTime } from './deadline.ts';
 import type { IdentityDocument } from './identity-document.ts';
 import { SdkError } from './sdk-error.ts';
+import { isVouchedFor } from './trust-bundle.ts';
 
 /** Connections to one peer; each is good for one request at a time. */
 const CONNECTIONS_MAX = 128;
@@ -20,6 +22,8 @@ const RETIRE_AFTER = 0.8;
 export interface CallingIdentity {
   /** @throws {SdkError} `ERR_SDK_SVID_EXPIRED`, `ERR_SDK_CLOSED` */
   current(): IdentityDocument;
+  /** By whose word others are believed now, whatever our own SVID is. */
+  trusted(): Pick<IdentityDocument, 'authorities' | 'refusedAuthorities'>;
   readonly now: () => number;
 }
 
@@ -35,6 +39,8 @@ export class PeerDispatcher extends Dispatcher {
   /** Owned here; every pool that is not closed yet, the newest last. */
   readonly #pools = new Set<RunningPool>();
   #newest: RunningPool | undefined;
+  /** What the other side of each open connection showed. */
+  readonly #peers = new Map<Socket, readonly Uint8Array[]>();
   #isClosed = false;
 
   constructor(
@@ -65,6 +71,21 @@ export class PeerDispatcher extends Dispatcher {
     const isReady = running.pool.dispatch(options, handler);
     running.isBusy = !isReady;
     return isReady;
+  }
+
+  /**
+   * Looks at every connection again by the bundle of now: those end whose other side it does not vouch for.
+   */
+  recheck(): void {
+    for (const [socket, chain] of this.#peers) {
+      if (this.#isVouchedFor(chain)) continue;
+      socket.destroy(
+        new SdkError(
+          'ERR_SDK_NO_IDENTITY',
+          `could not go on with ${this.#peerSpiffeId}: found its authority taken back, expected it in the bundle`,
+        ),
+      );
+    }
   }
 
   /** Lets requests in flight finish on the connections they have; later ones get new connections. */
@@ -168,11 +189,13 @@ export class PeerDispatcher extends Dispatcher {
   ): void {
     let peer: VerifiedPeer | undefined;
     const { now } = this.#identity;
+    // The bundle of now: an authority that issued the peer's SVID may be newer than our own SVID.
+    const { authorities } = this.#identity.trusted();
     const connect = buildConnector({
       ...clientTlsOptions({
         svid: identity,
         expect: this.#peerSpiffeId,
-        authorities: identity.authorities,
+        authorities,
         now,
         onPeer: (verified) => {
           peer = verified;
@@ -183,6 +206,17 @@ export class PeerDispatcher extends Dispatcher {
     });
     connect(to, (error, socket) => {
       if (error) return callback(error, null);
+      const chain = peerChain(socket as TLSSocket);
+      if (!this.#isVouchedFor(chain)) {
+        const refused = new SdkError(
+          'ERR_SDK_NO_IDENTITY',
+          `could not call ${this.#peerSpiffeId}: found its authority taken back, expected it in the bundle`,
+        );
+        socket.destroy();
+        return callback(refused, null);
+      }
+      this.#peers.set(socket, chain);
+      socket.once('close', () => this.#peers.delete(socket));
       const endMs = Math.min(identity.notAfterMs, peer?.notAfterMs ?? 0);
       endAt(socket, endMs, now);
       running.cancelRetirement();
@@ -198,6 +232,16 @@ export class PeerDispatcher extends Dispatcher {
         now,
       );
       return callback(null, socket);
+    });
+  }
+
+  #isVouchedFor(chain: readonly Uint8Array[]): boolean {
+    const { now } = this.#identity;
+    const { authorities, refusedAuthorities = [] } = this.#identity.trusted();
+    const { trustDomain } = parseSpiffeId(this.#peerSpiffeId);
+    return isVouchedFor(chain, {
+      ...{ trustDomain, now },
+      bundle: { authorities, refused: refusedAuthorities },
     });
   }
 

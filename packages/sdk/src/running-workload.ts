@@ -4,6 +4,7 @@ import { atTime } from './deadline.ts';
 import type { IdentityDocument } from './identity-document.ts';
 import { PeerDispatcher } from './peer-dispatcher.ts';
 import { SdkError } from './sdk-error.ts';
+import { isVouchedFor, type TrustBundle } from './trust-bundle.ts';
 import type { Workload } from './workload.ts';
 
 /** Peers that one workload may call; a service has a handful. */
@@ -30,6 +31,7 @@ export class RunningWorkload implements Workload {
   readonly #listeners = new Set<() => void>();
   readonly #dispatchers = new Map<string, PeerDispatcher>();
   #identity: IdentityDocument;
+  #keeping: Promise<void> = Promise.resolve();
   #failures = 0;
   #lastFailure: Error | undefined;
   #isClosed = false;
@@ -67,6 +69,11 @@ export class RunningWorkload implements Workload {
     return this.#identity.authorities;
   }
 
+  /** All of it, as it is now. */
+  get document(): IdentityDocument {
+    return this.#identity;
+  }
+
   onRotate(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -84,7 +91,11 @@ export class RunningWorkload implements Workload {
       );
     }
     const dispatcher = new PeerDispatcher(checkOrigin(origin), peerSpiffeId, {
-      identity: { current: () => this.#current(), now: this.#ports.now },
+      identity: {
+        current: () => this.#current(),
+        trusted: () => this.#identity,
+        now: this.#ports.now,
+      },
       onClosed: () => this.#dispatchers.delete(key),
     });
     this.#dispatchers.set(key, dispatcher);
@@ -96,6 +107,25 @@ export class RunningWorkload implements Workload {
     if (this.#isClosed) return;
     this.#suspended = undefined;
     this.#rotate(renewed);
+  }
+
+  /**
+   * Takes a newer bundle. Connections end whose other side it does not vouch for; where it does not vouch for our own SVID, that
+   * is renewed at once.
+   */
+  trust(bundle: TrustBundle): void {
+    if (this.#isClosed || bundle.sequence <= (this.#identity.bundleSequence ?? -1)) return;
+    const identity: IdentityDocument = {
+      ...this.#identity,
+      authorities: bundle.authorities,
+      bundleSequence: bundle.sequence,
+      refusedAuthorities: bundle.refused,
+    };
+    this.#identity = identity;
+    this.#keep(identity).catch((error: Error) => this.#ports.onFailure(error));
+    for (const dispatcher of this.#dispatchers.values()) dispatcher.recheck();
+    this.#tell();
+    if (!this.#isVouchedFor(identity.chain)) this.#schedule(this.#ports.now());
   }
 
   /** The identity was taken away: connections end, and calls fail until another is accepted. */
@@ -135,7 +165,7 @@ export class RunningWorkload implements Workload {
     try {
       const renewed = await this.#ports.renew(this.#identity);
       // Kept before it is used: after a crash the folder holds an identity that peers have not seen replaced.
-      await this.#ports.keep(renewed);
+      await this.#keep(renewed);
       if (!this.#isClosed) this.#rotate(renewed);
     } catch (error) {
       if (!this.#isClosed) this.#failed(error instanceof Error ? error : new Error(String(error)));
@@ -144,13 +174,53 @@ export class RunningWorkload implements Workload {
     }
   }
 
+  /** One after the other: they are written to one place. */
+  #keep(identity: IdentityDocument): Promise<void> {
+    const kept = this.#keeping.then(() => this.#ports.keep(identity));
+    this.#keeping = kept.catch(() => undefined);
+    return kept;
+  }
+
   #rotate(renewed: IdentityDocument): void {
-    this.#identity = renewed;
+    const { chain: before } = this.#identity;
+    const { bundleSequence = 0, authorities, refusedAuthorities } = this.#identity;
+    // A bundle may have come while the renewal was under way.
+    const isOlder = (renewed.bundleSequence ?? Number.POSITIVE_INFINITY) < bundleSequence;
+    this.#identity = isOlder
+      ? {
+          ...renewed,
+          authorities,
+          bundleSequence,
+          ...(refusedAuthorities && { refusedAuthorities }),
+        }
+      : renewed;
     this.#failures = 0;
     this.#lastFailure = undefined;
-    this.#schedule(renewed.renewAfterMs);
+    this.#schedule(this.#isVouchedFor(renewed.chain) ? renewed.renewAfterMs : this.#ports.now());
     this.#watchExpiry();
-    for (const dispatcher of this.#dispatchers.values()) dispatcher.retire();
+    const wasVouchedFor = this.#isVouchedFor(before);
+    for (const dispatcher of this.#dispatchers.values()) {
+      // Where the bundle vouches for the old SVID no more, what was opened with it is over as well.
+      if (wasVouchedFor) dispatcher.retire();
+      else
+        dispatcher
+          .abort(taken(this.spiffeId))
+          .catch((error: Error) => this.#ports.onFailure(error));
+      dispatcher.recheck();
+    }
+    this.#tell();
+  }
+
+  #isVouchedFor(chain: readonly Uint8Array[]): boolean {
+    const { authorities, refusedAuthorities = [], spiffeId } = this.#identity;
+    return isVouchedFor(chain, {
+      bundle: { authorities, refused: refusedAuthorities },
+      trustDomain: parseSpiffeId(spiffeId).trustDomain,
+      now: this.#ports.now,
+    });
+  }
+
+  #tell(): void {
     for (const listener of this.#listeners) {
       try {
         listener();
@@ -234,6 +304,13 @@ export class RunningWorkload implements Workload {
       'could not call: found the workload closed, expected it open',
     );
   }
+}
+
+function taken(spiffeId: string): SdkError {
+  return new SdkError(
+    'ERR_SDK_NO_IDENTITY',
+    `could not go on as ${spiffeId}: found the authority of this connection's svid taken back, expected it in the bundle`,
+  );
 }
 
 function checkOrigin(text: string): string {

@@ -10,6 +10,8 @@ export type SdkErrorCode =
   | 'ERR_SDK_AUTHORITY_UNREACHABLE'
   /** The authority answered, and said no. */
   | 'ERR_SDK_AUTHORITY_REFUSED'
+  /** The issuer answered, and gave no access token; the message has its words. */
+  | 'ERR_SDK_TOKEN_REFUSED'
   /** The authority's answer is not what was asked for. */
   | 'ERR_SDK_ANSWER_INVALID'
   /** The SVID ran out and could not be renewed in time. */
@@ -27,7 +29,7 @@ export type SdkErrorCode =
 /** What this room throws; `code` is stable, the message is for people. */
 export class SdkError extends Error {
   readonly code: SdkErrorCode;
-  /** HTTP status, when the authority refused. */
+  /** HTTP status, when the authority or the issuer refused. */
   readonly status: number | undefined;
 
   constructor(

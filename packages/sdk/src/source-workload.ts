@@ -13,6 +13,8 @@ import type { Workload } from './workload.ts';
 
 /** How long a workload that starts waits for somebody to know it. */
 const FIRST_MS_MAX = 30_000;
+/** Services and their host's API start together: whoever is there first looks again soon, and less often later. */
+const BACK_OFF = { minMs: 200, maxMs: 30_000 } as const;
 /** The API brings the next SVID at half of the life; a part of it later somebody is told that none came. */
 const OVERDUE_AFTER = 0.9;
 
@@ -94,7 +96,7 @@ export async function workloadFromApi(options: SourceWorkloadOptions): Promise<W
 
 function clientFor(endpoint: string): WorkloadClient {
   try {
-    return createWorkloadClient({ endpoint, random: Math.random });
+    return createWorkloadClient({ endpoint, random: Math.random, backOff: BACK_OFF });
   } catch (cause) {
     if (!(cause instanceof SpiffeError)) throw cause;
     throw new SdkError('ERR_SDK_OPTIONS_INVALID', cause.message, { cause });

@@ -4,6 +4,7 @@ import type { Attestation } from './attestation.ts';
 import { connectWorkload } from './connect-workload.ts';
 import { SdkError } from './sdk-error.ts';
 import { workloadFromApi } from './source-workload.ts';
+import type { FactKey } from './trust-bundle.ts';
 import type { Workload, WorkloadOptions } from './workload.ts';
 
 /**
@@ -96,21 +97,24 @@ function required(environment: Readonly<Record<string, string | undefined>>, nam
 
 async function readTrust(
   path: string,
-): Promise<Pick<WorkloadOptions, 'trustDomain' | 'x509Authorities'>> {
-  let trust: { trustDomain?: unknown; x509Authorities?: unknown } | null;
+): Promise<Pick<WorkloadOptions, 'trustDomain' | 'x509Authorities' | 'factKeys'>> {
+  let trust: { trustDomain?: unknown; x509Authorities?: unknown; factKeys?: unknown } | null;
   try {
     trust = JSON.parse(await readFile(path, 'utf8')) as typeof trust;
   } catch (cause) {
     throw unusable(path, (cause as Error).message, 'json', cause);
   }
-  const { trustDomain, x509Authorities } = trust ?? {};
+  const { trustDomain, x509Authorities, factKeys } = trust ?? {};
   if (
     typeof trustDomain === 'string' &&
     Array.isArray(x509Authorities) &&
     x509Authorities.length > 0 &&
     x509Authorities.every((each) => typeof each === 'string')
   ) {
-    return { trustDomain, x509Authorities: x509Authorities as string[] };
+    return {
+      ...{ trustDomain, x509Authorities: x509Authorities as string[] },
+      ...(Array.isArray(factKeys) && { factKeys: factKeys as FactKey[] }),
+    };
   }
   throw unusable(path, 'no trustDomain or x509Authorities', 'both');
 }

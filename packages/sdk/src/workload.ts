@@ -17,7 +17,8 @@ export interface Workload {
   /** DER of the X.509 authorities of the own trust domain. */
   readonly authorities: readonly Uint8Array[];
   /**
-   * Called after each renewal, in the order of registration; a server renews its TLS context there.
+   * Called after each renewal and whenever {@link authorities} are others, in the order of registration; a server renews its
+   * TLS context there, and ends the connections of clients that are vouched for no more.
    *
    * @returns a function that takes the listener off
    */
@@ -44,6 +45,11 @@ export interface WorkloadOptions {
   /** DER in base64: the X.509 authorities known beforehand (trust anchors). */
   readonly x509Authorities: readonly string[];
   readonly trustDomain: string;
+  /**
+   * Public Ed25519 JWKs with `kid`: the `factKeys` of `trust.json`. With them a host that was off while the authorities rotated
+   * finds back, and bundles are taken with their signature only.
+   */
+  readonly factKeys?: readonly Readonly<Record<string, string>>[];
   /** One-time token for the first SVID; later starts use the SVID in `folder`. */
   readonly joinToken?: string;
   /** What else lets it join, without anybody's help also after its SVID ended. */

@@ -13,10 +13,18 @@ test('the README lists every error code', () => {
   expect(codes.filter((code) => !readme.includes(`\`${code}\``))).toEqual([]);
 });
 
-test.each(['./example.ts', './signing-example.ts'])(
+test.each(['./example.ts', './signing-example.ts', './token-example.ts'])(
   'the README shows the example that is type-checked beside this test: %s',
   (file) => {
     expect(readme).toContain(readFileSync(new URL(file, import.meta.url), 'utf8'));
+  },
+);
+
+test.each(['./calling-example.ts', './token-example.ts'])(
+  'the guide for services shows what is type-checked: %s',
+  (file) => {
+    const guide = readFileSync(new URL('../../../docs/start/services.md', import.meta.url), 'utf8');
+    expect(guide).toContain(readFileSync(new URL(file, import.meta.url), 'utf8'));
   },
 );
 

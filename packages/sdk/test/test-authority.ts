@@ -56,6 +56,8 @@ export class TestAuthority {
   refusal: Refusal | undefined;
   /** Whom the next SVIDs name, instead of who asked. */
   issueAs: string | undefined;
+  /** Answers `GET /v1/trust-bundle`; an authority of before it has none. */
+  onBundle: ((query: URLSearchParams) => Promise<string | undefined>) | undefined;
   /** Changes the answer before it is sent. */
   tamper: (answer: Record<string, unknown>) => unknown = (answer) => answer;
   readonly #server: Server;
@@ -83,6 +85,13 @@ export class TestAuthority {
       verify: (chain) => verifyX509Svid(chain, { bundles: this.bundles, now: Date.now }),
     });
     server.on('request', async (request, response) => {
+      const asked = new URL(request.url ?? '', this.url);
+      if (asked.pathname === '/v1/trust-bundle') {
+        const answer = await this.onBundle?.(asked.searchParams);
+        if (answer === undefined) response.writeHead(this.onBundle ? 204 : 404).end();
+        else response.end(JSON.stringify({ bundle: answer }));
+        return;
+      }
       let text = '';
       for await (const chunk of request.setEncoding('utf8')) text += chunk;
       this.#open += 1;

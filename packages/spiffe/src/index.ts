@@ -7,6 +7,12 @@ export {
   type PrivateAuthorityOptions,
   type ServerCertificateRequest,
 } from './authority/private-authority.ts';
+export type {
+  UpstreamAuthority,
+  UpstreamJwtAuthority,
+  UpstreamMinted,
+  UpstreamRequest,
+} from './authority/upstream-authority.ts';
 export {
   createX509Authority,
   type SvidRequest,

@@ -45,6 +45,10 @@ export type SpiffeErrorCode =
   | 'ERR_SPIFFE_WORKLOAD_ARGUMENT'
   /** The other side does not speak the Workload API as specified. */
   | 'ERR_SPIFFE_WORKLOAD_PROTOCOL'
+  /** An upstream authority that is not there or not ready: worth asking again. */
+  | 'ERR_SPIFFE_UPSTREAM_UNAVAILABLE'
+  /** An upstream authority that will not sign, or answered with what cannot be used. */
+  | 'ERR_SPIFFE_UPSTREAM_REFUSED'
   /** The authority will not or cannot issue what was asked for. */
   | 'ERR_SPIFFE_ISSUE_REFUSED';
 

@@ -1,12 +1,23 @@
 import { join } from 'node:path';
 
+/** The bank's host, as `identities/workloads.yaml` has it. */
+export const NODE = 'workload/nodes/local';
+
+/**
+ * Sockets of `countersign node`, each for one workload. They stand in `identities/workloads.yaml` (`socket:name:…`): services
+ * of one user and one program are told apart by nothing else.
+ */
+export const WORKLOAD_SOCKETS = ['accounts-api', 'payments-api', 'statement-checks'] as const;
+/** One of {@link WORKLOAD_SOCKETS}. */
+export type WorkloadSocket = (typeof WORKLOAD_SOCKETS)[number];
+
 /** How one of the bank's services is started. */
 export interface ServiceDescription {
   readonly name: 'core' | 'accounts' | 'payments' | 'statements';
   /** The module to start, absolute: `node --conditions=@countersign/source <entry> …`. */
   readonly entry: string;
-  /** The registered workload that it becomes, when it calls others. */
-  readonly identity?: string;
+  /** The socket at which the node knows it, when it calls others; whom it becomes there stands in the repository. */
+  readonly workloadSocket?: WorkloadSocket;
   /** The point that it calls, and the arguments that take its origin and its SPIFFE ID. */
   readonly calls?: {
     readonly point: 'core' | 'accounts';
@@ -26,13 +37,13 @@ export const SERVICES: readonly ServiceDescription[] = [
   {
     name: 'accounts',
     entry: entry('accounts'),
-    identity: 'workload/accounts/api',
+    workloadSocket: 'accounts-api',
     calls: { point: 'core', originArgument: '--core-origin', idArgument: '--core-id' },
   },
   {
     name: 'payments',
     entry: entry('payments'),
-    identity: 'workload/payments/api',
+    workloadSocket: 'payments-api',
     calls: { point: 'accounts', originArgument: '--accounts-origin', idArgument: '--accounts-id' },
   },
   { name: 'statements', entry: entry('statements') },

@@ -1,5 +1,6 @@
 import type { Event } from '@countersign/model';
 import type { BankEnvironment } from '../callers/environment.ts';
+import type { WorkloadSocket } from '../services/services.ts';
 
 /** What a tour needs beside what partners know: the operator's side, and the record. */
 export interface TourEnvironment extends BankEnvironment {
@@ -10,6 +11,8 @@ export interface TourEnvironment extends BankEnvironment {
   readonly servicesFolder: string;
   /** Where the points beside the services listen, `https://127.0.0.1:8452`. */
   readonly meshOrigins: Readonly<Record<'payments' | 'accounts' | 'core', string>>;
+  /** The Workload API of the bank's host, at the socket of one workload: `unix:///…/node/statement-checks.sock`. */
+  workloadEndpoint(socket: WorkloadSocket): string;
   /** The authority's control API. */
   readonly authorityUrl: string;
   /** DER in base64, as `trust.json` has them. */

@@ -3,6 +3,7 @@ import { bulkReader } from './bulk-reader.ts';
 import { forgedHeaders } from './forged-headers.ts';
 import { undeclaredHop, unregisteredService, wrapWithoutIdentity } from './inside-callers.ts';
 import { expiredToken, wrongAudience } from './misused-token.ts';
+import { ownWorkload } from './own-workload.ts';
 import { partnerPays, partnerPaysFromAnother, partnerPaysUnsigned } from './partner-pays.ts';
 import { dpopPartnerReads, partnerReads, partnerReadsAnother } from './partner-reads.ts';
 import type { Scene } from './scene.ts';
@@ -26,6 +27,7 @@ export const SCENES: readonly Scene[] = [
   unregisteredService,
   wrapWithoutIdentity,
   undeclaredHop,
+  ownWorkload,
   bulkReader,
   shadowReports,
   enforceStops,

@@ -1,5 +1,5 @@
 import type { Collector, ExporterStatus, Labels, Metrics, PublishStatus } from '@countersign/audit';
-import type { Identity } from '@countersign/identity';
+import type { AuthorityStatus, Identity } from '@countersign/identity';
 import { collectedSize } from './collected-logs.ts';
 import type { IndexLag } from './index-lags.ts';
 
@@ -7,7 +7,7 @@ import type { IndexLag } from './index-lags.ts';
 export function measureAuthority(
   metrics: Metrics,
   parts: {
-    readonly identity: Pick<Identity, 'points'>;
+    readonly identity: Pick<Identity, 'points' | 'authorities'>;
     readonly collector: Pick<Collector, 'size' | 'names'>;
     /** SPIFFE IDs that have the feed open now. */
     readonly connected: () => ReadonlySet<string>;
@@ -33,6 +33,36 @@ export function measureAuthority(
       });
       return (await Promise.all(sizes)).flat();
     },
+  );
+  const eachCa =
+    (value: (status: AuthorityStatus) => number | undefined) =>
+    (): readonly (readonly [Labels, number])[] =>
+      Object.entries(identity.authorities.show()).flatMap(([kind, status]) => {
+        const found = value(status);
+        return found === undefined ? [] : [[{ kind }, found]];
+      });
+  metrics.gauge(
+    'countersign_ca_active_until_seconds',
+    'When the X.509 or JWT authority that issues has to be replaced at the latest, Unix time.',
+    eachCa(({ activeUntilMs }) => activeUntilMs && activeUntilMs / 1000),
+  );
+  metrics.gauge(
+    'countersign_ca_overdue',
+    'Whether the next authority should be issuing by now.',
+    eachCa(({ isOverdue }) => (isOverdue ? 1 : 0)),
+  );
+  metrics.gauge(
+    'countersign_ca_rotation_failing',
+    'Whether the next step of the rotation could not be done.',
+    eachCa(({ trouble }) => (trouble ? 1 : 0)),
+  );
+  metrics.gauge('countersign_ca_authorities', 'X.509 and JWT authorities by their state.', () =>
+    Object.entries(identity.authorities.show()).flatMap(([kind, { authorities }]) =>
+      (['prepared', 'active', 'old', 'tainted'] as const).map((state) => [
+        { kind, state },
+        authorities.filter((each) => each.state === state).length,
+      ]),
+    ),
   );
   const each =
     (value: (status: ExporterStatus) => number) => (): readonly (readonly [Labels, number])[] =>

@@ -1,6 +1,12 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { peerChain, verifyX509Svid } from '@countersign/spiffe';
+import type { Identity } from '@countersign/identity';
+import {
+  certificateThumbprint,
+  peerChain,
+  type VerifiedPeer,
+  verifyX509Svid,
+} from '@countersign/spiffe';
 
 /** The verified SPIFFE ID at the other end of a connection, if it showed a good SVID. */
 export interface ControlPeer {
@@ -8,40 +14,94 @@ export interface ControlPeer {
   readonly thumbprint: string;
 }
 
-/**
- * Reads who is at the other end, once per connection: `peer(socket)` is constant for a socket's
- * life, except that an SVID past its end counts no longer.
- */
+/** Who is at the other end of connections. */
+export interface ControlPeers {
+  /** By an SVID that is good now; it is looked at again when the bundle is another. */
+  of(socket: Socket): ControlPeer | undefined;
+  /** Also by one whose authority is tainted: for its own renewal, and to hear of the bundle. */
+  renewing(socket: Socket): (ControlPeer & { readonly isTainted?: boolean }) | undefined;
+}
+
+interface Seen {
+  readonly peer: VerifiedPeer | undefined;
+  /** Verified by an authority that is in no bundle any more. */
+  readonly isTainted: boolean;
+  /** SHA-256 of what stands between it and the authority of the bundle. */
+  readonly issuers: readonly string[];
+}
+
+const NOBODY: Seen = { peer: undefined, isTainted: false, issuers: [] };
+
+/** Reads who is at the other end, once per connection and bundle. */
 export function controlPeers(options: {
   readonly trustDomain: string;
-  readonly authorities: () => readonly Uint8Array[];
+  readonly identity: Pick<Identity, 'bundle' | 'taintedAuthorities' | 'isRevoked'>;
   readonly now: () => number;
-}): (socket: Socket) => ControlPeer | undefined {
-  const known = new WeakMap<Socket, { peer: ControlPeer; notAfterMs: number } | 'none'>();
-  const look = (socket: Socket): { peer: ControlPeer; notAfterMs: number } | 'none' => {
+}): ControlPeers {
+  const { trustDomain, identity, now } = options;
+  let decoded: { readonly bundle: object; readonly authorities: readonly Uint8Array[] } | undefined;
+  let known = new WeakMap<Socket, Seen>();
+
+  /** The authorities of now; who was seen under others is looked at again. */
+  const authorities = (): readonly Uint8Array[] => {
+    const bundle = identity.bundle();
+    if (decoded?.bundle !== bundle) {
+      const ders = bundle.x509Authorities.map((text) => Buffer.from(text, 'base64'));
+      decoded = { bundle, authorities: ders };
+      known = new WeakMap();
+    }
+    return decoded.authorities;
+  };
+
+  const verified = (chain: readonly Uint8Array[], by: readonly Uint8Array[]) => {
     try {
-      const chain = peerChain(socket as TLSSocket);
-      if (chain.length === 0) return 'none';
-      const verified = verifyX509Svid(chain, {
-        bundles: {
-          get: (domain) => (domain === options.trustDomain ? options.authorities() : undefined),
-        },
-        now: options.now,
-      });
-      return {
-        peer: { spiffeId: verified.spiffeId.uri, thumbprint: verified.thumbprint },
-        notAfterMs: verified.notAfterMs,
-      };
+      return verifyX509Svid(chain, { bundles: new Map([[trustDomain, by]]), now });
     } catch {
-      return 'none';
+      return undefined;
     }
   };
-  return (socket) => {
-    let entry = known.get(socket);
-    if (entry === undefined) {
-      entry = look(socket);
-      known.set(socket, entry);
-    }
-    return entry !== 'none' && entry.notAfterMs > options.now() ? entry.peer : undefined;
+
+  const judge = (socket: Socket, by: readonly Uint8Array[]): Seen => {
+    const chain = chainOf(socket);
+    if (chain.length === 0) return NOBODY;
+    const issuers = chain.slice(1).map(certificateThumbprint);
+    const good = verified(chain, by);
+    if (good) return { peer: good, isTainted: false, issuers };
+    const tainted = identity.taintedAuthorities();
+    const peer = tainted.length > 0 ? verified(chain, tainted) : undefined;
+    return peer ? { peer, isTainted: true, issuers } : NOBODY;
   };
+
+  const look = (socket: Socket): Seen => {
+    const by = authorities();
+    const seen = known.get(socket) ?? judge(socket, by);
+    known.set(socket, seen);
+    return seen;
+  };
+
+  const renewing: ControlPeers['renewing'] = (socket) => {
+    const { peer, isTainted, issuers } = look(socket);
+    if (peer === undefined || peer.notAfterMs <= now()) return undefined;
+    const found = { spiffeId: peer.spiffeId.uri, thumbprint: peer.thumbprint };
+    // Under an upstream its root stays in the bundle, and the authority that is tainted is refused by name.
+    const isRefused =
+      isTainted || issuers.some((issuer) => identity.isRevoked('certificate', issuer));
+    return isRefused ? { ...found, isTainted: true } : found;
+  };
+
+  return {
+    renewing,
+    of(socket) {
+      const peer = renewing(socket);
+      return peer?.isTainted ? undefined : peer;
+    },
+  };
+}
+
+function chainOf(socket: Socket): readonly Uint8Array[] {
+  try {
+    return peerChain(socket as TLSSocket);
+  } catch {
+    return [];
+  }
 }

@@ -82,6 +82,7 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
         recordKeys: options.recordKeys.version,
         index: options.index(),
         published: options.published(),
+        ca: identity.authorities.show(),
       };
     });
 

@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import {
   createMetrics,
   createSealer,
@@ -23,7 +23,6 @@ import {
 import { renameVerifierKey, verifierKey } from '@countersign/ledger';
 import { type Clock, compactId } from '@countersign/model';
 import { type BankConfig, checkRepository, type Repository } from '@countersign/policy';
-import { encodePem } from '@countersign/spiffe';
 import { openBundleStore, openDatabase, openFactLog } from '@countersign/state';
 import { policyTestRunner } from '../check/policy-tests.ts';
 import { problemText } from '../check/problem-text.ts';
@@ -54,6 +53,7 @@ import { startRetention } from './retention.ts';
 import { revealed } from './revealed.ts';
 import { openRiskLoop, type RiskLoop } from './risk-loop.ts';
 import { type RunningExports, runExports } from './run-exports.ts';
+import { runRotation } from './run-rotation.ts';
 import { serveControl } from './serve-control.ts';
 import { serveIssuer } from './serve-issuer.ts';
 import { serveOperator } from './serve-operator.ts';
@@ -193,7 +193,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
 
     const factLog = await openFactLog(database, { trustDomain, now });
     const bundles = await openBundleStore(database);
-    const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl } = config.authority;
+    const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl, ca } = config.authority;
     const identity = await openIdentity({
       database,
       factLog,
@@ -204,6 +204,8 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         svidTtlSeconds,
         accessTokenTtlSeconds,
         issuerUrl,
+        caLifetimeSeconds: ca.lifetimeSeconds,
+        jwtKeyLifetimeSeconds: ca.jwtLifetimeSeconds,
         hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied.config),
         clusters: () => applied.config.authority.kubernetes ?? [],
         ...peopleOptions(config),
@@ -268,20 +270,18 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
 
     const { control, issuer, signals: signalsConfig } = config.authority;
     const controlUrl = `https://${control.host}:${control.port}`;
-    const trust = { ...identity.trustAnchors, controlUrl };
-    await writeFile(folder.trustFile, `${JSON.stringify(trust, undefined, 2)}\n`);
-    // The same authorities for curl, openssl and whoever else reads no JSON.
-    await writeFile(
-      folder.trustPemFile,
-      encodePem(trust.x509Authorities.map((text) => Buffer.from(text, 'base64'))),
-    );
+    const rotation = await runRotation({
+      files: { json: folder.trustFile, pem: folder.trustPemFile },
+      ...{ identity, factLog, controlUrl, warn },
+    });
+    closers.add(() => rotation.close());
     const own = await openOwnSvid(identity, {
       names: hostNames([
         ...[control.host, issuer.host],
         ...(signalsConfig ? [signalsConfig.address.host] : []),
         ...scimHosts(config),
       ]),
-      warn,
+      ...{ now, warn },
     });
     closers.add(() => own.close());
     const logVerifierKey = verifierKey(origin, keyring.log.publicKey);

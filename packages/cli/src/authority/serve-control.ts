@@ -5,7 +5,7 @@ import {
   type RecordKeyStore,
   recordKeyRoutes,
 } from '@countersign/audit';
-import { controlRoutes, type Identity, nodeRoutes } from '@countersign/identity';
+import { bundleRoutes, controlRoutes, type Identity, nodeRoutes } from '@countersign/identity';
 import type { Clock } from '@countersign/model';
 import type { HostPort, RecordReader } from '@countersign/policy';
 import { peerChain, type ServerTls, serverTlsOptions } from '@countersign/spiffe';
@@ -24,6 +24,7 @@ import type { OwnSvid } from './own-svid.ts';
 import { type ReaderRoutesOptions, readerRoutes } from './reader-routes.ts';
 import { recordAccess } from './record-access.ts';
 import type { RecordQuestions } from './record-questions.ts';
+import { endTainted, taintedReaders } from './tainted-connections.ts';
 
 /** A port scan must not fill the record. */
 const HANDSHAKES_EVERY_MS = 60_000;
@@ -65,12 +66,9 @@ export interface ControlListenerOptions
  */
 export async function serveControl(options: ControlListenerOptions): Promise<ControlListener> {
   const { address, own, identity, collector, factLog, bundles, factSigner, now } = options;
-  const peer = controlPeers({
-    trustDomain: identity.trustAnchors.trustDomain,
-    authorities: () =>
-      identity.trustAnchors.x509Authorities.map((text) => Buffer.from(text, 'base64')),
-    now,
-  });
+  const { trustDomain } = identity.trustAnchors;
+  const peers = controlPeers({ trustDomain, identity, now });
+  const peer = peers.of;
   const tls: ServerTls = { svid: own.current, clientCertificates: 'request' };
   const app = Fastify({ https: serverTlsOptions(tls), forceCloseConnections: true });
   own.keepFresh(app.server as unknown as TlsServer, tls);
@@ -91,18 +89,28 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
   await app.register(
     controlRoutes({
       identity,
-      peer: ({ raw }) => peer(raw.socket),
+      peer: ({ raw }) => peers.renewing(raw.socket),
       chain: ({ raw }) => peerChain(raw.socket as TLSSocket),
+    }),
+  );
+  await app.register(
+    bundleRoutes({
+      identity,
+      signer: factSigner,
+      isKnown: ({ raw }) => peers.renewing(raw.socket) !== undefined,
+      now,
     }),
   );
   await app.register(
     nodeRoutes({
       nodes: identity.nodes,
-      peer: ({ raw }) => peer(raw.socket),
+      // One whose authority is tainted is told so: it is no refusal, and takes nothing away from its workloads.
+      peer: ({ raw }) => peers.renewing(raw.socket),
       onChange: identity.onChange,
     }),
   );
   await app.register(collectorRoutes({ collector, peer: ({ raw }) => peer(raw.socket)?.spiffeId }));
+  const hearsOfTaint = taintedReaders({ peers, identity, now });
   const feedReader = (request: FastifyRequest): string | undefined => pointOf(request)?.spiffeId;
   await app.register(
     recordKeyRoutes({
@@ -124,7 +132,8 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
       factLog,
       bundles,
       factSigner,
-      authorize: (request) => feedReader(request) !== undefined,
+      authorize: async (request) =>
+        feedReader(request) !== undefined || (await hearsOfTaint(request.raw.socket)),
     }),
   );
   await app.register(
@@ -134,6 +143,8 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
       peer: ({ raw }) => peer(raw.socket),
     }),
   );
+  const ending = endTainted(app.server as unknown as TlsServer, { peers, identity });
+  app.addHook('onClose', async () => ending());
   try {
     await app.listen({ ...address });
   } catch (cause) {

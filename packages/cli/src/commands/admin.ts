@@ -12,6 +12,7 @@ import { nearest } from '../command-line/nearest.ts';
 import { wholeNumber } from '../command-line/words.ts';
 import { dataFolder } from '../data-folder.ts';
 import { printable } from '../record/printable.ts';
+import { type CaStatus, nextText, timeOf } from './ca.ts';
 import { dataOf, print, shared } from './options.ts';
 
 function authorityOf(args: Arguments, io: Io): AdminClient {
@@ -31,7 +32,7 @@ export const statusCommand: Command = {
   name: 'status',
   summary: 'tell how a running authority and its points are',
   description:
-    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export, the index of `find` and the published logs are. Exit code 1 when a point is away, its log is\nnot being collected, or one of these fails.',
+    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export, the index of `find` and the published logs are, which X.509 and JWT authority issues and what comes next.\nExit code 1 when a point is away, its log is not being collected, an authority could not be replaced, or one of these fails.',
   options: { data: shared.data, json: shared.json },
   async run(args, io) {
     const status = await authorityOf(args, io).call<AuthorityStatus>('GET', '/v1/status');
@@ -48,6 +49,7 @@ export const statusCommand: Command = {
         `policy          sequence ${status.bundleSequence}, version ${status.policyVersion}`,
         `facts           sequence ${status.factSequence}`,
         `own log         ${status.logSize} entries`,
+        ...caLines(status.ca),
         ...checkpointLines(status.checkpoints),
         ...behindLines('index', status.index),
         ...behindLines('published', status.published.map(publishedLag)),
@@ -61,9 +63,24 @@ export const statusCommand: Command = {
     const isAnyFailing = status.exports.some(({ trouble }) => trouble !== undefined);
     const isAnyRefused = status.points.some(({ refused }) => refused !== undefined);
     const isAnyBehind = [...status.index, ...status.published].some(({ trouble }) => trouble);
-    return isAnyAway || isAnyFailing || isAnyRefused || isAnyBehind ? EXIT.negative : EXIT.ok;
+    const isRotating = !Object.values(status.ca).some(
+      ({ trouble, isOverdue }) => trouble || isOverdue,
+    );
+    return !isRotating || isAnyAway || isAnyFailing || isAnyRefused || isAnyBehind
+      ? EXIT.negative
+      : EXIT.ok;
   },
 };
+
+function caLines(ca: CaStatus): string[] {
+  return Object.entries(ca).map(([kind, status]) => {
+    const { activeUntilMs, authorities, trouble, isOverdue } = status;
+    const active = authorities.find(({ state }) => state === 'active')?.id.slice(0, 16) ?? 'none';
+    const until = activeUntilMs === undefined ? '' : ` until ${timeOf(activeUntilMs)}`;
+    const state = trouble ? 'FAILING, ' : isOverdue ? 'OVERDUE, ' : '';
+    return `${`ca ${kind}`.padEnd(16)}${state}${printable(active)} issues${until}; next: ${nextText(status)}`;
+  });
+}
 
 function refusedText(refused: CollectorRefusal | undefined): string {
   if (refused === undefined) return '';
@@ -149,6 +166,8 @@ export interface AuthorityStatus {
   readonly index: readonly IndexLag[];
   /** Empty where logs are not published. */
   readonly published: readonly PublishStatus[];
+  /** The X.509 and JWT authorities, and what comes next of their rotation. */
+  readonly ca: CaStatus;
 }
 
 /** `countersign apply` */

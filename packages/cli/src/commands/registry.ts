@@ -9,6 +9,13 @@ import {
 } from './admin.ts';
 import { authorityCommand } from './authority.ts';
 import {
+  caActivateCommand,
+  caPrepareCommand,
+  caRevokeCommand,
+  caShowCommand,
+  caTaintCommand,
+} from './ca.ts';
+import {
   cedarAuthorizeCommand,
   cedarCheckCommand,
   cedarExplainCommand,
@@ -72,6 +79,11 @@ export const commands: readonly Command[] = [
   partnerListCommand,
   partnerCutCommand,
   partnerRestoreCommand,
+  caShowCommand,
+  caPrepareCommand,
+  caActivateCommand,
+  caTaintCommand,
+  caRevokeCommand,
   signalsListCommand,
   signalsSetCommand,
   signalsVerifyCommand,

@@ -108,11 +108,20 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
       logFile: logFile(name),
     }));
   }
+  const workloadSocket = (name: string): string => join(dataRoot, 'node', `${name}.sock`);
+  specs.set('node', async () => ({
+    name: 'node',
+    command: selfCommand([
+      'node',
+      '--data',
+      dataRoot,
+      ...bank.WORKLOAD_SOCKETS.flatMap((name) => ['--workload', `${name}=${workloadSocket(name)}`]),
+    ]),
+    env: await tokenWhenNeeded(folder.nodeSvid, () => joinToken(bank.NODE), now),
+    logFile: logFile('node'),
+  }));
   for (const service of bank.SERVICES) {
     const name = `${service.name}-api`;
-    const svid = join(dataRoot, 'services', service.name, 'svid');
-    const identityOf = (path: string | undefined): Promise<Record<string, string>> =>
-      path === undefined ? Promise.resolve({}) : tokenWhenNeeded(svid, () => joinToken(path), now);
     specs.set(name, async () => ({
       name,
       command: [
@@ -123,12 +132,10 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
         ...['--data', join(dataRoot, 'services', service.name)],
         ...callArguments(service, ports),
       ],
-      env: {
-        COUNTERSIGN_AUTHORITY_URL: `https://127.0.0.1:${ports.control}`,
-        COUNTERSIGN_TRUST: folder.trustFile,
-        COUNTERSIGN_SVID_FOLDER: svid,
-        ...(await identityOf(service.identity)),
-      },
+      // All that it knows of who it is: where to ask. Nothing that it holds or is given is secret.
+      env: service.workloadSocket
+        ? { SPIFFE_ENDPOINT_SOCKET: `unix://${workloadSocket(service.workloadSocket)}` }
+        : {},
       logFile: logFile(name),
     }));
   }
@@ -138,6 +145,7 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
     const groups = [
       bank.SERVICES.map((service) => `${service.name}-api`),
       points.map(([name]) => name),
+      ['node'],
       ['authority'],
     ];
     for (const name of children.keys()) stopping.add(name);
@@ -155,8 +163,18 @@ export async function startExampleBank(options: StartBankOptions): Promise<Runni
   try {
     await startNamed('authority');
     const others = [...specs.keys()].filter((name) => name !== 'authority');
+    // Services that ask the node who they are start when it is there, and find it at once, however slow the machine.
+    const asking = new Set(
+      bank.SERVICES.flatMap((each) => (each.workloadSocket ? [`${each.name}-api`] : [])),
+    );
+    const node = startNamed('node');
+    const startInTurn = (name: string): Promise<Child> =>
+      asking.has(name) ? node.then(() => startNamed(name)) : startNamed(name);
     // All settle before anything is stopped: a part that is still starting would be left behind.
-    const started = await Promise.allSettled(others.map(startNamed));
+    const started = await Promise.allSettled([
+      node,
+      ...others.filter((name) => name !== 'node').map(startInTurn),
+    ]);
     const failed = started.find((each) => each.status === 'rejected');
     if (failed) throw failed.reason;
   } catch (error) {

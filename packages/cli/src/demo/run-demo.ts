@@ -129,6 +129,7 @@ function whatRuns({ children, ports, dataRoot }: RunningBank): string {
     edge: `https://localhost:${ports.edge} (accounts, payments), https://localhost:${ports.statements} (statements, in shadow)`,
     payments: `sidecar https://127.0.0.1:${ports.payments}`,
     accounts: `sidecar https://127.0.0.1:${ports.accounts}`,
+    node: `SPIFFE Workload API, one socket for each workload in ${dataRoot}/node`,
     core: `wrap https://127.0.0.1:${ports.core}`,
   };
   return [...children.values()]

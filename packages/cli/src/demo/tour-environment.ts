@@ -27,6 +27,7 @@ export function tourEnvironment(
       accounts: mesh(ports.accounts),
       core: mesh(ports.core),
     },
+    workloadEndpoint: (socket) => `unix://${join(bank.dataRoot, 'node', `${socket}.sock`)}`,
     authorityUrl: trust.controlUrl,
     x509Authorities: trust.x509Authorities,
     admin: async (method, path, body) => {

@@ -1,7 +1,12 @@
 import { generateKeyPair } from 'node:crypto';
 import { promisify } from 'node:util';
 import { svidRequest } from '@countersign/sdk';
-import { parseSpiffeId, type WorkloadX509Svid } from '@countersign/spiffe';
+import {
+  certificateThumbprint,
+  parseSpiffeId,
+  verifyX509Svid,
+  type WorkloadX509Svid,
+} from '@countersign/spiffe';
 import { type NodeAuthority, NodeRefusal } from './node-authority.ts';
 
 const generateKeys = promisify(generateKeyPair);
@@ -17,6 +22,8 @@ interface Held {
 export class HeldSvids {
   readonly #options: HeldSvidsOptions;
   readonly #held = new Map<string, Held>();
+  /** Those that no bundle vouches for any more. */
+  readonly #distrusted = new Set<string>();
   readonly #asking = new Map<string, Promise<Held>>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
 
@@ -40,9 +47,38 @@ export class HeldSvids {
     for (const spiffeId of [...this.#held.keys(), ...this.#timers.keys()]) {
       if (spiffeIds.has(spiffeId)) continue;
       this.#held.delete(spiffeId);
+      this.#distrusted.delete(spiffeId);
       clearTimeout(this.#timers.get(spiffeId));
       this.#timers.delete(spiffeId);
     }
+  }
+
+  /**
+   * Asks anew for those that the bundle does not vouch for. They are handed out until there are others: a stream that ended
+   * for want of them would come back later than they do.
+   */
+  retainTrusted(authorities: readonly Uint8Array[], refused: readonly string[]): void {
+    const { trustDomain, now } = this.#options;
+    const bundles = new Map([[trustDomain, authorities]]);
+    const isTrusted = (chain: readonly Uint8Array[]): boolean => {
+      if (chain.slice(1).some((der) => refused.includes(certificateThumbprint(der)))) return false;
+      try {
+        verifyX509Svid(chain, { bundles, now });
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    for (const [spiffeId, { svid }] of this.#held) {
+      if (isTrusted(svid.chain)) continue;
+      this.#distrusted.add(spiffeId);
+      this.#schedule(spiffeId, 0, 0);
+    }
+  }
+
+  /** Asks again at once for those: the node's own SVID, with which they are asked for, is another. */
+  askForDistrusted(): void {
+    for (const spiffeId of this.#distrusted) this.#schedule(spiffeId, 0, 0);
   }
 
   close(): void {
@@ -73,6 +109,7 @@ export class HeldSvids {
     // Taken away while it was asked for.
     if (!isWanted(spiffeId)) throw new NodeRefusal(403, 'this workload was taken away');
     this.#held.set(spiffeId, held);
+    this.#distrusted.delete(spiffeId);
     this.#schedule(spiffeId, renewAfterMs - now(), 0);
     return held;
   }

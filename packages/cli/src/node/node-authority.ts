@@ -1,4 +1,4 @@
-import type { Entry } from '@countersign/identity';
+import type { Entry } from '@countersign/identity/attestation';
 import { type Dispatcher, request } from 'undici';
 
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
@@ -12,6 +12,8 @@ export interface ToldState {
   readonly entries: readonly Entry[];
   /** A SPIFFE JWK Set. */
   readonly bundle: string;
+  /** SHA-256 (base64url) of authorities that are refused although the bundle leads to them; absent of an older authority. */
+  readonly refusedAuthorities?: readonly string[];
 }
 
 /** An SVID as the authority grants it. */

@@ -3,7 +3,7 @@ import {
   type Entry,
   isEntitled,
   type Selectors,
-} from '@countersign/identity';
+} from '@countersign/identity/attestation';
 import {
   type Bundle,
   parseBundle,
@@ -94,9 +94,10 @@ export function createNodeSource(options: {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
-    take({ entries, bundle }) {
+    take({ entries, bundle, refusedAuthorities = [] }) {
       told = { entries, bundle: parseBundle(bundle, { trustDomain }) };
       held().retain(new Set(entries.map(({ spiffeId }) => spiffeId)));
+      held().retainTrusted(told.bundle.x509Authorities, refusedAuthorities);
       changed();
     },
     forget() {

@@ -9,7 +9,7 @@ import {
   loadPeerCredentials,
   type ReadPeerCredentials,
   type Selectors,
-} from '@countersign/identity';
+} from '@countersign/identity/attestation';
 import { type Attestation, connectWorkload } from '@countersign/sdk';
 import { createWorkloadServer } from '@countersign/spiffe';
 import { createClosers } from '../closers.ts';
@@ -81,6 +81,7 @@ export async function runNode(options: RunNodeOptions): Promise<RunningNode> {
       authorityUrl: controlUrl,
       authoritySpiffeId: authorityId,
       x509Authorities: trust.x509Authorities,
+      factKeys: trust.factKeys,
       trustDomain,
       folder: folder.nodeSvid,
       ...(options.joinToken !== undefined && { joinToken: options.joinToken }),
@@ -100,6 +101,7 @@ export async function runNode(options: RunNodeOptions): Promise<RunningNode> {
       onRenewed: source.changed,
     });
     closers.add(() => held.close());
+    closers.add(workload.onRotate(() => held.askForDistrusted()));
     const following = await followEntries(authority, { source, warn });
     closers.add(() => following.close());
     const expiry = watchExpiry(source, now);

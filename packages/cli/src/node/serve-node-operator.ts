@@ -1,6 +1,11 @@
 import { chmod, mkdir, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { IdentityError, isEntitled, missingOf, type ProcessAttestor } from '@countersign/identity';
+import {
+  IdentityError,
+  isEntitled,
+  missingOf,
+  type ProcessAttestor,
+} from '@countersign/identity/attestation';
 import Fastify from 'fastify';
 import type { NodeSource } from './node-source.ts';
 

@@ -48,8 +48,7 @@ export async function serveScim(options: ServeScimOptions): Promise<{ close(): P
   }
   const peers = controlPeers({
     trustDomain: identity.trustAnchors.trustDomain,
-    authorities: () =>
-      identity.trustAnchors.x509Authorities.map((text) => Buffer.from(text, 'base64')),
+    identity,
     now,
   });
   await app.register(
@@ -58,7 +57,7 @@ export async function serveScim(options: ServeScimOptions): Promise<{ close(): P
       groups: identity.people.groups,
       clients,
       peer({ raw }) {
-        const peer = peers(raw.socket);
+        const peer = peers.of(raw.socket);
         if (!peer || identity.subject(peer.spiffeId)?.enabled !== true) return undefined;
         const isRevoked =
           identity.isRevoked('subject', peer.spiffeId) ||

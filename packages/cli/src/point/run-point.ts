@@ -128,6 +128,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       authorityUrl: trust.controlUrl,
       authoritySpiffeId: authorityId,
       x509Authorities: trust.x509Authorities,
+      factKeys: trust.factKeys,
       trustDomain,
       folder: folder.svid,
       ...(options.joinToken !== undefined && { joinToken: options.joinToken }),

@@ -72,6 +72,7 @@ export async function connectReader(
       authorityUrl: url,
       authoritySpiffeId: authorityId,
       x509Authorities: trust.x509Authorities,
+      factKeys: trust.factKeys,
       trustDomain: trust.trustDomain,
       folder: path('svid') ?? join(root, 'svid'),
       ...(joinToken !== undefined && joinToken !== '' && { joinToken }),
@@ -110,7 +111,9 @@ async function renewed(
 ): Promise<void> {
   if (workload.renewAfterMs > now()) return;
   const rotated = Promise.withResolvers<void>();
-  const off = workload.onRotate(rotated.resolve);
+  const off = workload.onRotate(() => {
+    if (workload.renewAfterMs > now()) rotated.resolve();
+  });
   const timer = setTimeout(rotated.resolve, RENEW_MS_MAX);
   await Promise.race([rotated.promise, failed]);
   clearTimeout(timer);

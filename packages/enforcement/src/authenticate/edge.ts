@@ -88,7 +88,7 @@ function judge(
 ): Identity | AuthenticationRefusal | Promise<Identity | AuthenticationRefusal> {
   const nowMs = context.now();
   const { peer } = exchange.connection;
-  const certificate = peer.kind === 'partner' ? peer.thumbprint : undefined;
+  const certificate = thumbprintOf(peer);
   const stop = (fault: TokenRefusal) =>
     refuse(fault, presented.scheme, presented.digest, token.subject.id);
 
@@ -101,7 +101,7 @@ function judge(
   };
   const fault =
     timeFault(token, audience, nowMs) ??
-    bindingFault(token, presented.scheme, certificate, context) ??
+    bindingFault(token, presented.scheme, peer, context) ??
     checkStanding(credentials, context.facts(), nowMs);
   if (fault) return stop(fault);
   const keyProof: KeyProof = token.proofKey ? 'dpop' : 'mtls';
@@ -172,9 +172,10 @@ function timeFault(token: AccessToken, audience: string | undefined, nowMs: numb
 function bindingFault(
   token: AccessToken,
   scheme: 'Bearer' | 'DPoP',
-  certificate: string | undefined,
+  peer: Connection['peer'],
   context: AuthenticationContext,
 ): TokenRefusal | undefined {
+  const certificate = thumbprintOf(peer);
   if (!token.certificate && !token.proofKey)
     return refused('token-binding', 'the token is unbound');
   // RFC 9449 §7.2: a token with jkt presented as Bearer MUST be refused.
@@ -192,6 +193,11 @@ function bindingFault(
       return refused('token-binding', 'bound to another certificate');
     }
   }
+  // The issuer binds a token to an SVID of ours for nobody but its subject.
+  const isOurs = peer.kind === 'svid' && peer.id.startsWith(`spiffe://${context.trustDomain}/`);
+  if (token.certificate && isOurs && peer.id !== token.subject.id) {
+    return refused('token-subject', `the svid is of '${peer.id}'`);
+  }
   const mapped = certificate && context.facts().subjectOfCertificate(certificate);
   if (mapped && mapped !== token.subject.id) {
     return refused('token-subject', `the certificate is of '${mapped}'`);
@@ -204,7 +210,7 @@ function connectionFault(connection: Connection, nowMs: number): TokenRefusal | 
   const { peer } = connection;
   if (!connection.isSecure) return refused('certificate-missing', 'the listener has no TLS');
   if (peer.kind === 'invalid') return refused(peer.reason, peer.detail);
-  if (peer.kind === 'partner' && nowMs >= peer.notAfterMs) {
+  if (thumbprintOf(peer) && 'notAfterMs' in peer && nowMs >= peer.notAfterMs) {
     return refused('certificate-expired', 'the certificate has ended');
   }
   return undefined;
@@ -212,12 +218,16 @@ function connectionFault(connection: Connection, nowMs: number): TokenRefusal | 
 
 /** Without the address or the thumbprint: they stand in fields of their own, which an export may leave out. */
 function tooManyFrom({ peer }: Connection): string {
-  return `too many failures of this ${peer.kind === 'partner' ? 'certificate' : 'address'}`;
+  return `too many failures of this ${thumbprintOf(peer) ? 'certificate' : 'address'}`;
 }
 
-function throttleKey(connection: Connection): string {
-  const { peer } = connection;
-  return peer.kind === 'partner' ? peer.thumbprint : connection.ip;
+function throttleKey({ peer, ip }: Connection): string {
+  return thumbprintOf(peer) ?? ip;
+}
+
+/** Of the certificate that a token may be bound to: a partner's, or a workload's SVID. */
+function thumbprintOf(peer: Connection['peer']): string | undefined {
+  return peer.kind === 'partner' || peer.kind === 'svid' ? peer.thumbprint : undefined;
 }
 
 function refuse(

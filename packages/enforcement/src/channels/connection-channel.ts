@@ -20,6 +20,7 @@ export function openConnectionChannel(
   const known = peer.kind === 'svid' || peer.kind === 'partner' ? peer : undefined;
   const isObeying = () => context.routes(connection.listener).isEnforcing;
 
+  const isEdge = context.authentication.edgeListeners.has(connection.listener);
   let verifiedBy = peer.kind === 'svid' ? bundleOf(peer.id, context) : undefined;
 
   const channel: Channel = {
@@ -35,7 +36,10 @@ export function openConnectionChannel(
       }
       const subject =
         known.kind === 'svid' ? known.id : facts.subjectOfCertificate(known.thumbprint);
-      const fault = subject && checkSubject(subject, 'peer-unregistered', facts, nowMs);
+      // At the edge the token says who calls: an SVID that a client of another trust domain shows is no subject here.
+      const isNobody = isEdge && subject !== undefined && !facts.subject(subject);
+      const fault =
+        subject && !isNobody && checkSubject(subject, 'peer-unregistered', facts, nowMs);
       if (fault) return { cause: 'revoked', detail: fault.detail };
       if (known.kind !== 'svid') return undefined;
       // The authority that vouched for it may be withdrawn; looked at only when the bundle moved.

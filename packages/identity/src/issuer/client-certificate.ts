@@ -1,13 +1,25 @@
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '@countersign/model';
-import { certificateThumbprint } from '@countersign/spiffe';
+import {
+  type BundleSource,
+  certificateThumbprint,
+  peerChain,
+  SpiffeError,
+  verifyX509Svid,
+} from '@countersign/spiffe';
 import type { ClientOf } from '../registry.ts';
 import type { Revocations } from '../revocations.ts';
 
 /** The certificate that a client showed on this connection; the handshake proved that it holds the key. */
 export function certificateOf(socket: object): X509Certificate | undefined {
   return (socket as Partial<TLSSocket>).getPeerX509Certificate?.();
+}
+
+interface Judging {
+  readonly registered: ClientOf;
+  readonly revocations: Revocations;
+  readonly now: Clock;
 }
 
 /**
@@ -18,15 +30,7 @@ export function certificateOf(socket: object): X509Certificate | undefined {
  */
 export function certificateFault(
   certificate: X509Certificate,
-  {
-    registered,
-    revocations,
-    now,
-  }: {
-    readonly registered: ClientOf;
-    readonly revocations: Revocations;
-    readonly now: Clock;
-  },
+  { registered, revocations, now }: Judging,
 ): string | undefined {
   const thumbprint = certificateThumbprint(certificate.raw);
   if (!registered.registration.certificates.includes(thumbprint)) {
@@ -38,4 +42,33 @@ export function certificateFault(
   }
   if (revocations.covers('certificate', thumbprint)) return `certificate ${thumbprint} is revoked`;
   return undefined;
+}
+
+/**
+ * Why the certificate of a connection is not an SVID of the client; nothing when it is.
+ *
+ * By SPIFFE's rules, against the bundle of the SVID's own trust domain and no other: the certificate changes with every
+ * rotation, and who may have the name is decided by who attests.
+ *
+ * @see draft-ietf-oauth-spiffe-client-auth, "Client Authentication using X509-SVID"
+ */
+export function svidFault(
+  socket: object,
+  { registered, revocations, now, bundles }: Judging & { readonly bundles: BundleSource },
+): string | undefined {
+  try {
+    const chain = peerChain(socket as TLSSocket);
+    const { spiffeId, thumbprint } = verifyX509Svid(chain, { bundles, now });
+    if (spiffeId.uri !== registered.client.id) {
+      return `the svid is of '${spiffeId.uri}', expected '${registered.client.id}'`;
+    }
+    // Its authority's, too: one that an upstream signed leads to a root that stays in the bundle when it is tainted.
+    const revoked = [thumbprint, ...chain.slice(1).map((der) => certificateThumbprint(der))].find(
+      (each) => revocations.covers('certificate', each),
+    );
+    return revoked === undefined ? undefined : `certificate ${revoked} is revoked`;
+  } catch (error) {
+    if (!(error instanceof SpiffeError)) throw error;
+    return `${error.code} ${error.message}`;
+  }
 }

@@ -1,19 +1,40 @@
+import type { ClientAuthentication } from '@countersign/model';
 import type { AdapterPayload } from 'oidc-provider';
 import type { ClientOf } from '../registry.ts';
 
-/** How `oidc-provider` sees a registered client. */
-export function clientMetadata({ client, registration }: ClientOf): AdapterPayload {
+const PROVIDER_METHODS: Readonly<
+  Record<ClientAuthentication, 'tls_client_auth' | 'private_key_jwt'>
+> = {
+  tls_client_auth: 'tls_client_auth',
+  private_key_jwt: 'private_key_jwt',
+  // Over mTLS as well; which certificate is the client's, the issuer is asked.
+  spiffe_x509: 'tls_client_auth',
+  // As an assertion of RFC 7523 that the issuer made of it.
+  spiffe_jwt: 'private_key_jwt',
+};
+
+/**
+ * How `oidc-provider`, which knows no SVIDs, sees a registered client.
+ *
+ * @param svidAssertionJwk what the assertions are signed with that stand for verified JWT-SVIDs
+ */
+export function clientMetadata(
+  { client, registration }: ClientOf,
+  { svidAssertionJwk }: { readonly svidAssertionJwk: Readonly<Record<string, unknown>> },
+): AdapterPayload {
+  const method = PROVIDER_METHODS[client.authentication];
+  const jwks = client.authentication === 'spiffe_jwt' ? [svidAssertionJwk] : client.jwks;
   return {
     client_id: client.id,
-    token_endpoint_auth_method: client.authentication,
+    token_endpoint_auth_method: method,
     grant_types: ['client_credentials'],
     response_types: [],
     redirect_uris: [],
-    // RFC 8705 §2.1.2 wants a name to compare; what is compared is the registered certificate.
-    ...(client.authentication === 'tls_client_auth' && {
+    // RFC 8705 §2.1.2 wants a name to compare; what is compared is the registered certificate, or the SVID.
+    ...(method === 'tls_client_auth' && {
       tls_client_auth_san_uri: registration.subject.id,
     }),
-    ...(client.jwks && { jwks: { keys: client.jwks } }),
+    ...(jwks && { jwks: { keys: jwks } }),
     // Never an unbound token: RFC 8705 §3.4, RFC 9449 §5.2.
     tls_client_certificate_bound_access_tokens: client.binding === 'mtls',
     dpop_bound_access_tokens: client.binding === 'dpop',

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { IncomingMessage, type ServerResponse } from 'node:http';
 import type { Clock } from '@countersign/model';
-import type { Database } from '@countersign/state';
+import type { Database, FactLog } from '@countersign/state';
 import type { ClientCredentials, Configuration, KoaContextWithOIDC } from 'oidc-provider';
 import { errors, Provider } from 'oidc-provider';
 import { accessTokenPrivateJwk, type Keyring } from '../keyring.ts';
@@ -12,6 +12,8 @@ import type { Revocations } from '../revocations.ts';
 import { certificateOf } from './client-certificate.ts';
 import { clientMetadata } from './client-metadata.ts';
 import { issuerAdapter } from './issuer-adapter.ts';
+import { readForm, SvidAssertions } from './svid-assertion.ts';
+import { svidBundles } from './svid-bundles.ts';
 import { TokenRules } from './token-rules.ts';
 
 /** Issues access tokens to the bank's clients over HTTP. */
@@ -19,13 +21,14 @@ export interface Issuer {
   readonly url: string;
   /**
    * Handles a request of a TLS server with `requestCert: true, rejectUnauthorized: false`: `POST /token`,
-   * `GET /jwks`, `GET /.well-known/openid-configuration`; anything else is 404.
+   * `GET /jwks`, `GET /.well-known/openid-configuration` and `…/oauth-authorization-server`; anything else is 404.
    */
   handler(request: IncomingMessage, response: ServerResponse): void;
 }
 
 interface IssuerOptions {
   readonly database: Database;
+  readonly factLog: FactLog;
   readonly registry: Registry;
   readonly revocations: Revocations;
   readonly keyring: Keyring;
@@ -39,16 +42,27 @@ const ROUTES: ReadonlySet<string> = new Set([
   'POST /token',
   'GET /jwks',
   'GET /.well-known/openid-configuration',
+  'GET /.well-known/oauth-authorization-server',
 ]);
+/** Beside what the provider knows: draft-ietf-oauth-spiffe-client-auth, "Client Registration Metadata". */
+const SVID_METHODS = ['spiffe_x509', 'spiffe_jwt'] as const;
 /** How far ahead the `exp` of a client's assertion may be: as long its `jti` is remembered. */
 const ASSERTION_SECONDS_MAX = 300;
 
-/** The token endpoint: RFC 6749 §4.4 with RFC 8705, 9449, 8707 and 9068, and no other grant. */
+/**
+ * The token endpoint: RFC 6749 §4.4 with RFC 8705, 9449, 8707, 9068 and draft-ietf-oauth-spiffe-client-auth, and no other
+ * grant.
+ */
 export function createIssuer(options: IssuerOptions): Issuer {
-  const { issuerUrl, record } = options;
-  const rules = new TokenRules(options);
-  const provider = new Provider(issuerUrl, configurationOf(options, rules));
-  recordRefusals(provider, { record, rules });
+  const { issuerUrl, record, factLog, registry, now } = options;
+  const bundles = svidBundles(factLog);
+  const rules = new TokenRules({ ...options, svidBundles: bundles });
+  const secondsMax = ASSERTION_SECONDS_MAX;
+  const assertions = new SvidAssertions({ bundles, registry, issuerUrl, secondsMax, now });
+  const provider = new Provider(issuerUrl, configurationOf(options, { rules, assertions }));
+  const refused = new WeakMap<object, errors.OIDCProviderError>();
+  recordRefusals(provider, { record, rules, refused });
+  nameSvidMethods(provider);
   const callback = provider.callback();
   const { host } = new URL(issuerUrl);
   return {
@@ -64,19 +78,81 @@ export function createIssuer(options: IssuerOptions): Issuer {
       // The provider derives its own URLs, which it compares with the audience of assertions and the `htu` of
       // proofs, from the Host header; and that is the caller's. What was made for another server would pass here.
       request.headers.host = host;
-      callback(request, response);
+      if (path !== '/token') {
+        callback(request, response);
+        return;
+      }
+      withSvidTranslated(request, { assertions, refused }).then(
+        (next) => callback(next, response),
+        (error: Error) => {
+          response.destroy();
+          // A client that is gone before its request was here is no fault of ours.
+          if (request.errored) return;
+          const detail = error.message.slice(0, 1000);
+          record({ kind: 'alarm', alarm: 'issuer-failed', detail }).catch(() => undefined);
+        },
+      );
     },
   };
 }
 
-function configurationOf(options: IssuerOptions, rules: TokenRules): Configuration {
+/** The request as the provider can take it: read once, and with an assertion of RFC 7523 in place of a JWT-SVID. */
+async function withSvidTranslated(
+  request: IncomingMessage,
+  {
+    assertions,
+    refused,
+  }: {
+    readonly assertions: SvidAssertions;
+    readonly refused: WeakMap<object, errors.OIDCProviderError>;
+  },
+): Promise<IncomingMessage> {
+  const form = await readForm(request);
+  const next = new IncomingMessage(request.socket);
+  next.method = request.method ?? '';
+  next.url = request.url ?? '';
+  next.httpVersion = request.httpVersion;
+  next.headers = { ...request.headers };
+  // Whole already: else ending it would end the connection.
+  next.complete = true;
+  let body = form ?? '';
+  if (form === undefined) {
+    request.resume();
+    refused.set(next, new errors.InvalidRequest('the request is too long'));
+  } else if (/^application\/x-www-form-urlencoded\b/i.test(next.headers['content-type'] ?? '')) {
+    const translated = await assertions.translate(form);
+    if (translated.kind === 'form') body = translated.form;
+    else refused.set(next, new errors.InvalidClientAuth(translated.detail));
+  }
+  const bytes = Buffer.from(body);
+  delete next.headers['transfer-encoding'];
+  next.headers['content-length'] = String(bytes.length);
+  next.push(bytes);
+  next.push(null);
+  return next;
+}
+
+/** RFC 8414 §2: `token_endpoint_auth_methods_supported` names all of them. */
+function nameSvidMethods(provider: Provider): void {
+  provider.use(async (ctx, next) => {
+    await next();
+    if (!ctx.path.startsWith('/.well-known/')) return;
+    const metadata = ctx.body as { token_endpoint_auth_methods_supported?: string[] } | undefined;
+    metadata?.token_endpoint_auth_methods_supported?.push(...SVID_METHODS);
+  });
+}
+
+function configurationOf(
+  options: IssuerOptions,
+  { rules, assertions }: { readonly rules: TokenRules; readonly assertions: SvidAssertions },
+): Configuration {
   const { database, keyring, registry, now } = options;
   return {
     adapter: issuerAdapter(database, {
       now,
       clientMetadata(id) {
         const client = registry.client(id);
-        return client && clientMetadata(client);
+        return client && clientMetadata(client, { svidAssertionJwk: assertions.publicJwk });
       },
     }),
     jwks: { keys: [accessTokenPrivateJwk(keyring)] },
@@ -102,7 +178,7 @@ function configurationOf(options: IssuerOptions, rules: TokenRules): Configurati
       }
     },
     ttl: {
-      ClientCredentials: (_ctx, _token, client) => rules.ttlSeconds(client.clientId),
+      ClientCredentials: (ctx, _token, client) => rules.ttlSeconds(ctx, client.clientId),
     },
     extraTokenClaims: (ctx, token) => rules.admit(ctx, token as ClientCredentials),
     formats: {
@@ -115,7 +191,8 @@ function configurationOf(options: IssuerOptions, rules: TokenRules): Configurati
           // RFC 9068 §2.2: without a resource owner `sub` is the client; its name among us is the SPIFFE ID.
           payload['sub'] = subject;
           // INVARIANT: nothing leaves that is not in the log.
-          await options.record(issuedEvent(subject, payload));
+          const authentication = rules.authenticationOf(token.clientId ?? '') ?? '';
+          await options.record(issuedEvent(subject, { payload, authentication }));
         },
       },
     },
@@ -152,7 +229,13 @@ function configurationOf(options: IssuerOptions, rules: TokenRules): Configurati
   };
 }
 
-function issuedEvent(subject: string, payload: Record<string, unknown>): Parameters<Recorder>[0] {
+function issuedEvent(
+  subject: string,
+  {
+    payload,
+    authentication,
+  }: { readonly payload: Record<string, unknown>; readonly authentication: string },
+): Parameters<Recorder>[0] {
   const { jti, aud, scope, sid, client_id, exp, cnf } = payload;
   return {
     kind: 'administration',
@@ -161,6 +244,7 @@ function issuedEvent(subject: string, payload: Record<string, unknown>): Paramet
     target: subject,
     detail: {
       client: String(client_id),
+      authentication,
       jtiHash: createHash('sha256').update(String(jti)).digest('base64url'),
       audience: String(aud),
       scope: String(scope ?? ''),
@@ -174,14 +258,33 @@ function issuedEvent(subject: string, payload: Record<string, unknown>): Paramet
 /** Every refusal is recorded before its answer leaves; one that cannot be recorded is answered 500. */
 function recordRefusals(
   provider: Provider,
-  { record, rules }: { readonly record: Recorder; readonly rules: TokenRules },
+  {
+    record,
+    rules,
+    refused,
+  }: {
+    readonly record: Recorder;
+    readonly rules: TokenRules;
+    /** Requests that were refused before the provider saw them. */
+    readonly refused: WeakMap<object, errors.OIDCProviderError>;
+  },
 ): void {
-  const causes = new WeakMap<object, Error & { error?: string; error_detail?: string }>();
+  const causes = new WeakMap<
+    object,
+    Error & { error?: string | undefined; error_detail?: string | undefined }
+  >();
   const note = (ctx: KoaContextWithOIDC, error: Error) => void causes.set(ctx.req, error);
   provider.on('grant.error', note);
   provider.on('server_error', note);
   provider.use(async (ctx, next) => {
-    await next();
+    const early = refused.get(ctx.req);
+    if (early === undefined) {
+      await next();
+    } else {
+      causes.set(ctx.req, early);
+      ctx.status = early.statusCode;
+      ctx.body = { error: early.error, error_description: early.error_description };
+    }
     if (ctx.path !== '/token' || ctx.status < 400) return;
     const cause = causes.get(ctx.req);
     const client = (ctx as Partial<KoaContextWithOIDC>).oidc?.client;

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Clock } from '@countersign/model';
 import type { Database } from '@countersign/state';
 import type { ClientCredentials, KoaContextWithOIDC, ResourceServer } from 'oidc-provider';
@@ -6,7 +7,8 @@ import type { Recorder } from '../new-event.ts';
 import type { ClientOf, Registry } from '../registry.ts';
 import type { Revocations } from '../revocations.ts';
 import { resolveSession } from '../sessions.ts';
-import { certificateFault, certificateOf } from './client-certificate.ts';
+import { certificateFault, certificateOf, svidFault } from './client-certificate.ts';
+import type { SvidBundles } from './svid-bundles.ts';
 
 /** What decides whether a client gets a token, and which. */
 export interface TokenRulesOptions {
@@ -16,6 +18,7 @@ export interface TokenRulesOptions {
   readonly record: Recorder;
   readonly now: Clock;
   readonly accessTokenTtlSeconds: number;
+  readonly svidBundles: SvidBundles;
 }
 
 /** The bank's rules for tokens, in the order in which the provider asks for them. */
@@ -51,7 +54,7 @@ export class TokenRules {
       scope: client.scopes.join(' '),
       audience: indicator,
       accessTokenFormat: 'jwt',
-      accessTokenTTL: this.ttlSeconds(clientId),
+      accessTokenTTL: this.ttlSeconds(ctx, clientId),
       jwt: { sign: { alg: 'ES256' } },
     };
   }
@@ -65,9 +68,14 @@ export class TokenRules {
     return only;
   }
 
-  ttlSeconds(clientId: string): number {
+  /** As registered; a token that is bound to an SVID ends with it, when nobody could present it any more. */
+  ttlSeconds(ctx: KoaContextWithOIDC, clientId: string): number {
     const { client } = this.#registered(clientId);
-    return Math.min(client.tokenTtlSeconds, this.#options.accessTokenTtlSeconds);
+    const ttlSeconds = Math.min(client.tokenTtlSeconds, this.#options.accessTokenTtlSeconds);
+    const svid = client.binding === 'mtls' && showsSvids(client) && certificateOf(ctx.socket);
+    if (!svid) return ttlSeconds;
+    const leftSeconds = Math.floor((svid.validToDate.getTime() - this.#options.now()) / 1000);
+    return Math.max(1, Math.min(ttlSeconds, leftSeconds));
   }
 
   /**
@@ -92,10 +100,13 @@ export class TokenRules {
       throw new errors.InvalidRequest('the token would be bound to no key');
     }
     if (client.binding === 'mtls') this.#assertCertificate(ctx, registered);
+    // A revoked session must hold against the next SVID as well.
+    const sessionKey =
+      client.binding === 'mtls' && showsSvids(client) ? hashOf(client.id) : thumbprint;
     const resolved = await resolveSession(
       database,
-      { clientId: client.id, subject, binding: client.binding, thumbprint },
-      { ttlSeconds: this.ttlSeconds(client.id), now },
+      { clientId: client.id, subject, binding: client.binding, thumbprint: sessionKey },
+      { ttlSeconds: this.ttlSeconds(ctx, client.id), now },
     );
     switch (resolved.kind) {
       case 'revoked':
@@ -120,11 +131,15 @@ export class TokenRules {
   certificateFault(ctx: KoaContextWithOIDC, clientId: string): string | undefined {
     const certificate = certificateOf(ctx.socket);
     if (certificate === undefined) return 'no certificate was shown';
-    return certificateFault(certificate, {
-      registered: this.#registered(clientId),
-      revocations: this.#options.revocations,
-      now: this.#options.now,
-    });
+    const registered = this.#registered(clientId);
+    const { revocations, now, svidBundles } = this.#options;
+    return showsSvids(registered.client)
+      ? svidFault(ctx.socket, { registered, revocations, now, bundles: svidBundles.x509 })
+      : certificateFault(certificate, { registered, revocations, now });
+  }
+
+  authenticationOf(clientId: string): string | undefined {
+    return this.#options.registry.client(clientId)?.client.authentication;
   }
 
   subjectOf(clientId: string): string | undefined {
@@ -145,4 +160,12 @@ export class TokenRules {
     if (registered === undefined) throw new errors.InvalidClient('the client is not registered');
     return registered;
   }
+}
+
+function showsSvids({ authentication }: ClientOf['client']): boolean {
+  return authentication === 'spiffe_x509' || authentication === 'spiffe_jwt';
+}
+
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('base64url');
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '@countersign/model';
-import { encodeBundle, type JwtIssuer, parseSpiffeId } from '@countersign/spiffe';
+import { type JwtIssuer, parseSpiffeId } from '@countersign/spiffe';
 import type { FactLog } from '@countersign/state';
 import type { Recorder } from '../new-event.ts';
 import { type Refusal, refusal } from '../refusal.ts';
@@ -10,7 +10,7 @@ import type { ControlPeer, SvidGrant, Svids } from '../svids.ts';
 import { type Entry, entriesOf } from './entry.ts';
 
 /** SPIRE's: a token that cannot be taken back lives five minutes. */
-const JWT_SVID_SECONDS = 300;
+export const JWT_SVID_SECONDS = 300;
 
 /** What a node serves its workloads from. */
 export interface NodeState {
@@ -20,6 +20,8 @@ export interface NodeState {
   readonly entries: readonly Entry[];
   /** The trust domain's bundle, a SPIFFE JWK Set. */
   readonly bundle: string;
+  /** SHA-256 (base64url) of authorities that are refused although the bundle leads to them. */
+  readonly refusedAuthorities: readonly string[];
 }
 
 /** A JWT-SVID for a workload. */
@@ -45,10 +47,11 @@ export class Nodes {
       ({ spiffeId }) => this.#options.standing(spiffeId) === undefined,
     );
     const bundle = this.#options.bundle();
+    const refusedAuthorities = this.#options.refusedAuthorities();
     const version = createHash('sha256')
-      .update(JSON.stringify([entries, bundle]))
+      .update(JSON.stringify([entries, bundle, refusedAuthorities]))
       .digest('base64url');
-    return { isGranted: true, version, entries, bundle };
+    return { isGranted: true, version, entries, bundle, refusedAuthorities };
   }
 
   /** An X.509-SVID for a workload of the node, for the key that signed the request. */
@@ -81,7 +84,7 @@ export class Nodes {
       });
       return refused;
     }
-    const { token, expiresAtMs } = await jwt.issueSvid({
+    const { token, expiresAtMs } = await jwt().issueSvid({
       spiffeId: parseSpiffeId(spiffeId),
       audiences,
       ttlSeconds: JWT_SVID_SECONDS,
@@ -111,6 +114,7 @@ export class Nodes {
     const { registry, revocations, standing } = this.#options;
     if (peer === undefined) return refusal('peer-missing', 'found no SVID');
     const { spiffeId, thumbprint } = peer;
+    if (peer.isTainted) return refusal('authority-tainted', `found ${thumbprint}`);
     if (registry.registration(spiffeId)?.isNode !== true) {
       return refusal('node-unknown', `found ${spiffeId}`);
     }
@@ -126,26 +130,13 @@ interface NodesOptions {
   readonly registry: Registry;
   readonly revocations: Revocations;
   readonly svids: Svids;
-  readonly jwt: JwtIssuer;
+  /** Who signs now. */
+  readonly jwt: () => JwtIssuer;
   readonly record: Recorder;
   readonly now: Clock;
   /** Why a subject gets nothing now: unregistered, disabled, revoked, expired. */
   readonly standing: (spiffeId: string) => Refusal | undefined;
   /** The bundle as it is published. */
   readonly bundle: () => string;
-}
-
-/** The bundle of one X.509 authority and one JWT authority. */
-export function bundleText(options: {
-  readonly trustDomain: string;
-  readonly authority: Uint8Array;
-  readonly jwt: JwtIssuer;
-}): string {
-  return encodeBundle({
-    trustDomain: options.trustDomain,
-    x509Authorities: [options.authority],
-    jwtAuthorities: [options.jwt.authority],
-    sequence: 1,
-    refreshHintSeconds: 300,
-  });
+  readonly refusedAuthorities: () => readonly string[];
 }

@@ -17,6 +17,9 @@ export interface ClientVocabulary {
 
 type WrittenIdentity = z.output<typeof identityShape>;
 
+/** SPIFFE-ID §2, with a path. */
+const SPIFFE_ID = /^spiffe:\/\/[a-z0-9._-]{1,255}(?:\/[A-Za-z0-9._-]+)+$/;
+
 /** Checks an identity's OAuth client against its certificates, its keys and what the surfaces know. */
 export function checkClient(
   identity: Located<WrittenIdentity>,
@@ -24,6 +27,7 @@ export function checkClient(
     readonly context: CheckContext;
     readonly vocabulary: ClientVocabulary;
     readonly defaultTtlSeconds: number;
+    readonly trustDomain: string;
   },
 ): ClientRegistration | undefined {
   const client = identity.value.client;
@@ -31,8 +35,10 @@ export function checkClient(
   const { report } = options.context;
   const refuse = (path: readonly PropertyKey[], words: Words) =>
     report.error(identity.document.at([...identity.path, 'client', ...path]), words);
-  const byKey = client.authentication === 'private_key_jwt';
-  const binding = client.binding ?? (byKey ? 'dpop' : 'mtls');
+  const { authentication } = client;
+  const byKey = authentication === 'private_key_jwt';
+  const bySvid = authentication === 'spiffe_x509' || authentication === 'spiffe_jwt';
+  const binding = client.binding ?? (byKey || authentication === 'spiffe_jwt' ? 'dpop' : 'mtls');
 
   if (byKey && !client.jwks) {
     refuse(['authentication'], {
@@ -43,19 +49,27 @@ export function checkClient(
   }
   if (!byKey && client.jwks) {
     refuse(['jwks'], {
-      found: 'jwks with tls_client_auth',
+      found: `jwks with ${authentication}`,
       expected: 'keys for private_key_jwt only',
       mend: "remove 'jwks', or write 'authentication: private_key_jwt'",
     });
   }
   const needsCertificate = !byKey ? 'authentication' : binding === 'mtls' ? 'binding' : undefined;
-  if (needsCertificate && identity.value.certificates.length === 0) {
+  if (needsCertificate && !bySvid && identity.value.certificates.length === 0) {
     refuse([needsCertificate], {
       found: `${!byKey ? 'tls_client_auth' : 'binding mtls'} without a certificate`,
       expected: "a client certificate in 'certificates'",
       mend: "add 'certificates: [trust/<name>.pem]' to the identity",
     });
   }
+  if (authentication === 'spiffe_x509' && binding === 'dpop') {
+    refuse(['binding'], {
+      found: 'spiffe_x509 with binding dpop',
+      expected: 'mtls: the SVID that it authenticates with is there on every connection',
+      mend: "remove 'binding'",
+    });
+  }
+  const id = clientId();
   for (const [index, jwk] of (client.jwks ?? []).entries()) {
     const fault = faultOfKey(jwk);
     if (fault) refuse(['jwks', index], fault);
@@ -68,7 +82,7 @@ export function checkClient(
   });
 
   return {
-    id: client.id,
+    id,
     authentication: client.authentication,
     ...(client.jwks && { jwks: client.jwks }),
     binding,
@@ -76,6 +90,30 @@ export function checkClient(
     audiences: client.audiences,
     tokenTtlSeconds: client.tokenTtl ?? options.defaultTtlSeconds,
   };
+
+  /** RFC 6749 §2.2 leaves the name to us; a client that shows SVIDs is known by what stands in them. */
+  function clientId(): string {
+    const own = `spiffe://${options.trustDomain}/${identity.value.id}`;
+    const { id = own } = client as NonNullable<typeof client>;
+    if (!bySvid) {
+      if (client?.id !== undefined && !id.startsWith('spiffe://')) return id;
+      refuse(client?.id === undefined ? [] : ['id'], {
+        found: client?.id === undefined ? `${authentication} without a client id` : quote(id),
+        expected: 'a name; a SPIFFE ID is for clients that show SVIDs',
+        mend: "write 'id: <name>', or 'authentication: spiffe_x509'",
+      });
+      return id;
+    }
+    const isForeign = SPIFFE_ID.test(id) && !id.startsWith(`spiffe://${options.trustDomain}/`);
+    if (id !== own && !isForeign) {
+      refuse(['id'], {
+        found: quote(id),
+        expected: `its own SPIFFE ID ${quote(own)}, or one of another trust domain`,
+        mend: "remove 'id': its own is the default",
+      });
+    }
+    return id;
+  }
 
   function checkWords(
     words: readonly string[],

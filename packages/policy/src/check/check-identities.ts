@@ -50,7 +50,7 @@ export async function checkIdentities(
           mend: "name the point under 'points' in countersign.yaml",
         });
       }
-      if (value.client) clients.take(value.client.id, at('client', 'id'));
+      if (value.client?.id !== undefined) clients.take(value.client.id, at('client', 'id'));
       const organisation = organisationOf(value, at, options);
       const thumbprints: string[] = [];
       for (const [index, named] of value.certificates.entries()) {

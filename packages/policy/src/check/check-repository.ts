@@ -207,6 +207,10 @@ function bankConfig(
       issuer: authority.issuer,
       issuerUrl: authority.issuerUrl,
       svidTtlSeconds: authority.svidTtl,
+      ca: {
+        lifetimeSeconds: authority.ca.lifetime,
+        jwtLifetimeSeconds: authority.ca.jwtLifetime,
+      },
       accessTokenTtlSeconds: authority.accessTokenTtl,
       // Secrets and history live outside what is reviewed, so these two may be anywhere.
       ...(passphraseFile !== undefined && { passphraseFile: resolve(folder, passphraseFile) }),

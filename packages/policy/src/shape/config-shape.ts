@@ -82,6 +82,21 @@ const authority = z
       max: '24h',
       example: '1h',
     }).prefault('1h'),
+    ca: z
+      .strictObject({
+        lifetime: duration('how long one X.509 authority issues', {
+          min: '30s',
+          max: '8760h',
+          example: '24h',
+        }).prefault('24h'),
+        jwtLifetime: duration('how long one key signs JWT-SVIDs', {
+          min: '30s',
+          max: '8760h',
+          example: '24h',
+        }).prefault('24h'),
+      })
+      .prefault({})
+      .meta({ description: 'the authorities that issue SVIDs, and how they rotate' }),
     accessTokenTtl: duration('the life of an access token', {
       min: '1s',
       max: '5m',

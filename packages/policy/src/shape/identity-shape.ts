@@ -18,12 +18,19 @@ const client = z
   .strictObject({
     id: z
       .string()
-      .regex(/^[\x21-\x7E]{1,200}$/, 'a client id of visible ASCII characters')
-      .meta({ description: 'its OAuth client id', examples: ['ledgerly'] }),
-    authentication: z.enum(['tls_client_auth', 'private_key_jwt']).meta({
-      description: 'how it authenticates at the token endpoint',
-      examples: ['tls_client_auth'],
-    }),
+      .regex(/^[\x21-\x7E]{1,2048}$/, 'a client id of visible ASCII characters')
+      .optional()
+      .meta({
+        description:
+          'its OAuth client id; with spiffe_x509 and spiffe_jwt the SPIFFE ID that it shows, by default its own',
+        examples: ['ledgerly'],
+      }),
+    authentication: z
+      .enum(['tls_client_auth', 'private_key_jwt', 'spiffe_x509', 'spiffe_jwt'])
+      .meta({
+        description: 'how it authenticates at the token endpoint',
+        examples: ['tls_client_auth'],
+      }),
     jwks: z
       .array(z.record(z.string(), z.unknown()))
       .min(1, 'at least one public key')

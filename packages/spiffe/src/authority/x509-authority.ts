@@ -31,6 +31,8 @@ export interface X509Authority {
   /** DER of the authority's own certificate. */
   readonly certificate: Uint8Array;
   readonly notAfterMs: number;
+  /** Its subject key identifier in hexadecimal: the name of the authority in SPIRE's commands. */
+  readonly keyId: string;
   /**
    * Issues an SVID for a public key whose owner has proved to hold the private half.
    *
@@ -93,6 +95,7 @@ export async function createX509Authority(options: X509AuthorityOptions): Promis
     trustDomain,
     certificate,
     notAfterMs: issuer.notAfterMs,
+    keyId: Buffer.from(issuer.keyId).toString('hex'),
     issueSvid: (request: SvidRequest) => issueSvid(issuer, trustDomain, request),
     issueIntermediate: ({ publicKey, ttlSeconds }) => {
       const publicKeyInfo = p256PublicKeyInfo(publicKey);

@@ -78,7 +78,11 @@ export function createListener(options: ListenerOptions): Listener {
   const serverTls: ServerTls = {
     svid: () => workload,
     clientCertificates: 'request',
-    clientAuthorities: options.clientAuthorities,
+    // At the edge workloads come, too: a client that picks by these names must find those of its SVID.
+    get clientAuthorities() {
+      const { clientAuthorities } = options;
+      return clientAuthorities.length > 0 ? [...clientAuthorities, ...workload.authorities] : [];
+    },
     alpn: ['http/1.1'],
   };
   const server: Server | HttpsServer = isSecure

@@ -3,8 +3,10 @@ import type { FactView } from '@countersign/decision';
 import { factKey } from '@countersign/model';
 import {
   type BundleSource,
+  certificateThumbprint,
   peerChain,
   SpiffeError,
+  type SpiffeErrorCode,
   verifyClientCertificate,
   verifyX509Svid,
 } from '@countersign/spiffe';
@@ -22,8 +24,8 @@ export interface PeerVerifier {
 }
 
 /**
- * A verifier for one listener. With `clientAuthorities` a certificate is a partner's and never an
- * SVID, whatever it claims; without, it must be an SVID of a trust domain whose bundle we have.
+ * A verifier for one listener. With `clientAuthorities` a certificate of theirs is a partner's and never an
+ * SVID, whatever it claims; every other must be an SVID of a trust domain whose bundle we have.
  */
 export function createPeerVerifier(options: {
   readonly clientAuthorities: readonly Uint8Array[];
@@ -33,22 +35,46 @@ export function createPeerVerifier(options: {
   const { clientAuthorities, facts, now } = options;
   const bundles = bundlesOf(facts);
 
+  /** At the edge partners come, and workloads of ours with access tokens. */
+  function edgePeer(chain: readonly Uint8Array[], leaf: Uint8Array): ConnectionPeer {
+    try {
+      const { thumbprint, notAfterMs } = verifyClientCertificate(chain, {
+        authorities: clientAuthorities,
+        now,
+      });
+      return { kind: 'partner', thumbprint, notAfterMs, leaf };
+    } catch (error) {
+      if (codeOf(error) !== 'ERR_SPIFFE_UNTRUSTED') throw error;
+      try {
+        return svidPeer(chain, leaf);
+      } catch (svidError) {
+        // Of what is nobody's, that no partner's authority made it says enough.
+        throw codeOf(svidError) === 'ERR_SPIFFE_EXPIRED' ? svidError : error;
+      }
+    }
+  }
+
+  function svidPeer(chain: readonly Uint8Array[], leaf: Uint8Array): ConnectionPeer {
+    const { spiffeId, thumbprint, notAfterMs } = verifyX509Svid(chain, { bundles, now });
+    // An authority that an upstream signed and that is tainted: the upstream's root is in the bundle still.
+    const isRefused = chain
+      .slice(1)
+      .some((der) => facts().revocation('certificate', certificateThumbprint(der), now()));
+    if (isRefused) {
+      const detail = 'ERR_SPIFFE_UNTRUSTED the authority that issued it is taken back';
+      return { kind: 'invalid', reason: 'certificate-invalid', detail };
+    }
+    return { kind: 'svid', id: spiffeId.uri, thumbprint, notAfterMs, leaf };
+  }
+
   function peerOf(chain: readonly Uint8Array[]): ConnectionPeer {
     const [leaf] = chain;
     if (leaf === undefined) return { kind: 'none' };
     try {
-      if (clientAuthorities.length > 0) {
-        const { thumbprint, notAfterMs } = verifyClientCertificate(chain, {
-          authorities: clientAuthorities,
-          now,
-        });
-        return { kind: 'partner', thumbprint, notAfterMs, leaf };
-      }
-      const { spiffeId, thumbprint, notAfterMs } = verifyX509Svid(chain, { bundles, now });
-      return { kind: 'svid', id: spiffeId.uri, thumbprint, notAfterMs, leaf };
+      return clientAuthorities.length > 0 ? edgePeer(chain, leaf) : svidPeer(chain, leaf);
     } catch (error) {
       // What is no refusal of spiffe's is a fault of ours, and proves nobody's identity either.
-      const code = error instanceof SpiffeError ? error.code : 'ERR_SPIFFE_UNTRUSTED';
+      const code = codeOf(error) ?? 'ERR_SPIFFE_UNTRUSTED';
       const detail = error instanceof Error ? error.message : 'could not verify';
       return {
         kind: 'invalid',
@@ -65,6 +91,10 @@ export function createPeerVerifier(options: {
     },
     again: peerOf,
   };
+}
+
+function codeOf(error: unknown): SpiffeErrorCode | undefined {
+  return error instanceof SpiffeError ? error.code : undefined;
 }
 
 /** The bundles that the authority vouches for, decoded once per fact. */

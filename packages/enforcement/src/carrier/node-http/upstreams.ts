@@ -91,7 +91,7 @@ function createUpstream(target: ForwardTarget, workload: Workload, now: () => nu
         if (target.kind === 'point') {
           // A renewed SVID is for new connections; idle ones with the old SVID go with the old agent.
           unsubscribe ??= workload.onRotate(() => {
-            agent?.destroy();
+            if (agent) letFinish(agent);
             agent = undefined;
           });
         }
@@ -141,6 +141,14 @@ function createAgent(tls: ReturnType<typeof clientTlsOptions> | undefined): Http
     scheduling: 'lifo',
   } as const;
   return tls ? new HttpsAgent({ ...options, ...tls }) : new HttpAgent(options);
+}
+
+/** Ends what is idle, and what is in use as soon as it is not: a request under way is not cut short by a rotation. */
+function letFinish(agent: HttpAgent): void {
+  agent.maxFreeSockets = 0;
+  for (const sockets of Object.values(agent.freeSockets)) {
+    for (const socket of sockets ?? []) socket.destroy();
+  }
 }
 
 /** Where a dispatcher sends; a unix socket has no origin of its own. */

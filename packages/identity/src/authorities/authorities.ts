@@ -1,0 +1,431 @@
+import type { Clock, Fact } from '@countersign/model';
+import {
+  certificateThumbprint,
+  createJwtIssuer,
+  type JwtIssuer,
+  SpiffeError,
+  type UpstreamAuthority,
+  type X509Authority,
+} from '@countersign/spiffe';
+import type { Database, FactLog } from '@countersign/state';
+import { IdentityError } from '../identity-error.ts';
+import { firstAuthorityKeysOf, type Keyring } from '../keyring.ts';
+import type { Recorder } from '../new-event.ts';
+import { type Refusal, refusal } from '../refusal.ts';
+import { Serial } from '../serial.ts';
+import type { IdentityTables } from '../tables.ts';
+import type { AuthorityOperations, AuthorityStatus, TaintOptions } from './authority-operations.ts';
+import type { StoredAuthority } from './authority-rows.ts';
+import { firstAuthorities } from './first-authorities.ts';
+import { KeptAuthorities } from './kept-authorities.ts';
+import { isVouchedFor, makeAuthority, signerOf, x509AuthorityOf } from './make-authority.ts';
+import type { TrustBundleFact } from './own-bundle.ts';
+import { RotationWatch } from './rotation-watch.ts';
+import { endOf, nextStep, overdueAt, type RotationStep } from './schedule.ts';
+import { AUTHORITY_KINDS, type AuthorityKind, type AuthoritySlot } from './slot.ts';
+
+interface AuthoritiesOptions {
+  readonly database: Database;
+  readonly factLog: FactLog;
+  readonly keyring: Keyring;
+  readonly record: Recorder;
+  /** Shared with whatever issues, so that nothing is issued by what is just being tainted. */
+  readonly serial: Serial;
+  readonly now: Clock;
+  readonly lifetimeSeconds: Readonly<Record<AuthorityKind, number>>;
+  /** The longest life of what one issues that is kept nowhere. */
+  readonly jwtSvidSeconds: number;
+  readonly upstream: UpstreamAuthority | undefined;
+}
+
+/** Steps that can be due at once after a long absence: prune and prepare and activate, a few times. */
+const STEPS_MAX = 64;
+
+/** The X.509 and JWT authorities of the trust domain: who issues, and how one follows the other. */
+export class Authorities implements AuthorityOperations {
+  readonly #options: AuthoritiesOptions;
+  /** One rotation at a time; an upstream may take its time, and issuing does not wait for it. */
+  readonly #turns = new Serial();
+  readonly #x509 = new Map<string, X509Authority>();
+  readonly #jwt = new Map<string, JwtIssuer>();
+  readonly #kept: KeptAuthorities;
+  readonly #watch: RotationWatch;
+  /** When the last of what each X.509 authority issued ends; of those that issue no more. */
+  readonly #issuedUntilMs = new Map<string, number>();
+
+  private constructor(kept: KeptAuthorities, options: AuthoritiesOptions) {
+    this.#kept = kept;
+    this.#watch = new RotationWatch(options.record);
+    this.#options = options;
+  }
+
+  /**
+   * Reads what is kept, and makes the first ones.
+   *
+   * @throws {IdentityError} `ERR_IDENTITY_AUTHORITY` when a key does not open
+   */
+  static async open(options: AuthoritiesOptions): Promise<Authorities> {
+    const kept = await KeptAuthorities.open({
+      ...options,
+      secret: options.keyring.authoritySecret,
+    });
+    const authorities = new Authorities(kept, options);
+    if (kept.all.length === 0) {
+      const first = await firstAuthorities(options);
+      if (first.length > 0) await kept.replace(first);
+    }
+    await authorities.rotate();
+    // What is in force may have been made by an older version, or for another lifetime.
+    await options.serial.run(() => kept.replace(kept.all));
+    return authorities;
+  }
+
+  /** Who issues X.509-SVIDs now. @throws {IdentityError} `ERR_IDENTITY_AUTHORITY` */
+  async x509(): Promise<{ readonly id: string; readonly authority: X509Authority }> {
+    const active = this.#active('x509');
+    let authority = this.#x509.get(active.id);
+    if (authority === undefined) {
+      authority = await x509AuthorityOf(active, this.#domain());
+      this.#x509.set(active.id, authority);
+    }
+    return { id: active.id, authority };
+  }
+
+  /** Who signs JWT-SVIDs now. @throws {IdentityError} `ERR_IDENTITY_AUTHORITY` */
+  jwt(): JwtIssuer {
+    const active = this.#active('jwt');
+    const known = this.#jwt.get(active.id);
+    if (known) return known;
+    const signer = signerOf(active.privateKey);
+    const issuer = createJwtIssuer({ ...this.#domain(), signer, keyId: active.id });
+    this.#jwt.set(active.id, issuer);
+    return issuer;
+  }
+
+  /** The bundle in force. */
+  bundle(): TrustBundleFact {
+    return this.#kept.bundle();
+  }
+
+  /** SHA-256 (base64url) of tainted authorities that an upstream signed, whose root is in the bundle still. */
+  refused(): readonly string[] {
+    return this.#kept
+      .of('x509')
+      .filter(({ state, shared }) => state === 'tainted' && shared.length > 0)
+      .map(({ chain: [certificate = ''] }) =>
+        certificateThumbprint(Buffer.from(certificate, 'base64')),
+      );
+  }
+
+  /** DER of the certificates of X.509 authorities that are tainted: whose SVIDs are only good for renewal. */
+  taintedX509(): readonly Uint8Array[] {
+    return this.#kept.all
+      .filter(({ kind, state }) => kind === 'x509' && state === 'tainted')
+      .map(({ chain: [certificate = ''] }) => Buffer.from(certificate, 'base64'));
+  }
+
+  show(): Readonly<Record<AuthorityKind, AuthorityStatus>> {
+    return { x509: this.#status('x509'), jwt: this.#status('jwt') };
+  }
+
+  prepare(kind: AuthorityKind, { by }: { readonly by: string }): Promise<AuthoritySlot | Refusal> {
+    return this.#turns.run(async () => {
+      try {
+        return slotOf(await this.#prepare(kind, by));
+      } catch (error) {
+        if (!(error instanceof SpiffeError)) throw error;
+        return refusal('authority-unavailable', error.message);
+      }
+    });
+  }
+
+  activate(
+    kind: AuthorityKind,
+    { id, by }: { readonly id?: string; readonly by: string },
+  ): Promise<AuthoritySlot | Refusal> {
+    return this.#turns.run(async () => {
+      const prepared = this.#kept
+        .of(kind)
+        .find((each) => each.state === 'prepared' && (id === undefined || each.id === id));
+      if (prepared === undefined) {
+        const known =
+          id === undefined ? undefined : this.#kept.of(kind).find((each) => each.id === id);
+        return known
+          ? refusal('authority-state', `found ${kind} ${id} ${known.state}, expected it prepared`)
+          : refusal('not-found', `found no ${kind} authority ${id ?? 'that is prepared'}`);
+      }
+      return slotOf(await this.#activate(prepared, by));
+    });
+  }
+
+  taint(kind: AuthorityKind, { id, reason, by }: TaintOptions): Promise<AuthoritySlot | Refusal> {
+    return this.#turns.run(async () => {
+      const found = this.#kept.of(kind).find((each) => each.id === id);
+      if (found === undefined) return refusal('not-found', `found no ${kind} authority ${id}`);
+      if (found.state === 'tainted') return slotOf(found);
+      if (found.state === 'active') {
+        const how = `prepare and activate another first: ca prepare ${kind}, ca activate ${kind}`;
+        return refusal('authority-state', `found ${kind} ${id} active; ${how}`);
+      }
+      const taintedMs = this.#options.now();
+      const tainted: StoredAuthority = { ...found, state: 'tainted', taintedMs };
+      await this.#replace(found, tainted, {
+        revocation: revocationOf(tainted, { reason, taintedMs }),
+      });
+      await this.#record('ca-tainted', tainted, { by, reason });
+      return slotOf(tainted);
+    });
+  }
+
+  revoke(kind: AuthorityKind, { id, reason, by }: TaintOptions): Promise<AuthoritySlot | Refusal> {
+    return this.#turns.run(async () => {
+      const found = this.#kept.of(kind).find((each) => each.id === id);
+      if (found === undefined) return refusal('not-found', `found no ${kind} authority ${id}`);
+      if (found.state !== 'tainted') {
+        return refusal(
+          'authority-state',
+          `found ${kind} ${id} ${found.state}, expected it tainted`,
+        );
+      }
+      await this.#forget(found);
+      await this.#record('ca-revoked', found, { by, reason });
+      return slotOf(found);
+    });
+  }
+
+  /** Takes the roots that an upstream has now. Whoever is no longer vouched for by them is replaced at once. */
+  takeRoots(x509Roots: readonly Uint8Array[]): Promise<void> {
+    const shared = x509Roots.map((der) => Buffer.from(der).toString('base64'));
+    if (shared.length === 0) return Promise.resolve();
+    return this.#turns.run(async () => {
+      await this.#options.serial.run(() =>
+        this.#kept.replace(
+          this.#kept.all.map((each) =>
+            each.kind === 'x509' && each.upstream !== undefined && !isSame(each.shared, shared)
+              ? { ...each, shared }
+              : each,
+          ),
+        ),
+      );
+      const active = this.#kept.of('x509').find(({ state }) => state === 'active');
+      if (active === undefined || (await isVouchedFor(active, this.#domain()))) return;
+      try {
+        const known = this.#kept.of('x509').find(({ state }) => state === 'prepared');
+        // What it was signed by is gone as well.
+        if (known && !(await isVouchedFor(known, this.#domain()))) await this.#forget(known);
+        await this.#activate(await this.#prepare('x509', 'system'), 'system');
+      } catch (error) {
+        if (!(error instanceof SpiffeError)) throw error;
+        await this.#watch.failed('x509', error, this.#options.now());
+      }
+    });
+  }
+
+  /**
+   * Does what is due; to be called often. What fails is told by {@link show}, recorded as an alarm, and tried again later.
+   */
+  async rotate(): Promise<void> {
+    await this.#turns.run(async () => {
+      for (const kind of AUTHORITY_KINDS) await this.#rotateKind(kind);
+    });
+  }
+
+  async #rotateKind(kind: AuthorityKind): Promise<void> {
+    const { now } = this.#options;
+    for (let steps = 0; steps < STEPS_MAX; steps++) {
+      await this.#lookAtIssued();
+      const due = this.#next(kind);
+      if (due.atMs > now() || (due.step !== 'prune' && this.#watch.isWaiting(kind, now()))) break;
+      try {
+        await this.#do(kind, due);
+      } catch (error) {
+        if (!(error instanceof SpiffeError)) throw error;
+        await this.#watch.failed(kind, error, now());
+        break;
+      }
+    }
+    await this.#watchEnd(kind);
+  }
+
+  async #do(kind: AuthorityKind, due: RotationStep): Promise<void> {
+    if (due.step === 'prepare') {
+      await this.#prepare(kind, 'system');
+      return;
+    }
+    const of = this.#kept.of(kind).find(({ id }) => id === due.id);
+    if (of === undefined) throw new Error('broken invariant: a step is of an authority there is');
+    if (due.step === 'activate') {
+      await this.#activate(of, 'system');
+      return;
+    }
+    await this.#forget(of);
+    await this.#record('ca-pruned', of, { by: 'system' });
+  }
+
+  async #prepare(kind: AuthorityKind, by: string): Promise<StoredAuthority> {
+    const { now, upstream, lifetimeSeconds } = this.#options;
+    const known = this.#kept.of(kind).find(({ state }) => state === 'prepared');
+    if (known && known.notAfterMs > now()) return known;
+    const made = await makeAuthority(kind, {
+      ...{ ...this.#domain(), upstream },
+      lifetimeSeconds: lifetimeSeconds[kind],
+    });
+    await this.#options.serial.run(() =>
+      this.#kept.replace([...this.#kept.all.filter((each) => each !== known), made]),
+    );
+    this.#watch.succeeded(kind);
+    await this.#record('ca-prepared', made, { by });
+    return made;
+  }
+
+  async #activate(prepared: StoredAuthority, by: string): Promise<StoredAuthority> {
+    const { now, serial } = this.#options;
+    const activated = await serial.run(async () => {
+      const nowMs = now();
+      const active: StoredAuthority = { ...prepared, state: 'active', activatedMs: nowMs };
+      await this.#kept.replace(
+        this.#kept.all.map((each) => {
+          if (each === prepared) return active;
+          const isBefore = each.kind === prepared.kind && each.state === 'active';
+          return isBefore ? { ...each, state: 'old', retiredMs: nowMs } : each;
+        }),
+      );
+      return active;
+    });
+    await this.#record('ca-activated', activated, { by });
+    return activated;
+  }
+
+  async #replace(
+    before: StoredAuthority,
+    after: StoredAuthority,
+    { revocation }: { readonly revocation: Fact | undefined },
+  ): Promise<void> {
+    await this.#options.serial.run(() =>
+      this.#kept.replace(
+        this.#kept.all.map((each) => (each === before ? after : each)),
+        { revocation },
+      ),
+    );
+  }
+
+  async #forget(authority: StoredAuthority): Promise<void> {
+    const { keyring, serial } = this.#options;
+    await serial.run(() => this.#kept.replace(this.#kept.all.filter((each) => each !== authority)));
+    this.#x509.delete(authority.id);
+    this.#jwt.delete(authority.id);
+    this.#issuedUntilMs.delete(authority.id);
+    // Of before authorities rotated: its key lies in a file as well.
+    const first = firstAuthorityKeysOf(keyring);
+    if (first[authority.kind]?.equals(authority.privateKey)) await first.remove(authority.kind);
+  }
+
+  #active(kind: AuthorityKind): StoredAuthority {
+    const active = this.#kept.of(kind).find(({ state }) => state === 'active');
+    if (active && active.notAfterMs > this.#options.now()) return active;
+    const why = this.#watch.trouble(kind)?.detail;
+    throw new IdentityError(
+      'ERR_IDENTITY_AUTHORITY',
+      `could not issue: found no ${kind} authority that lives, expected one${why ? `; the next one could not be had: ${why}` : ''}`,
+    );
+  }
+
+  #domain() {
+    return { trustDomain: this.#options.factLog.trustDomain, now: this.#options.now };
+  }
+
+  #next(kind: AuthorityKind): RotationStep {
+    return nextStep(this.#kept.of(kind), {
+      nowMs: this.#options.now(),
+      lifetimeMs: this.#options.lifetimeSeconds[kind] * 1000,
+      issuedUntilMs: (slot) => this.#endOfIssued(kind, slot),
+    });
+  }
+
+  #endOfIssued(kind: AuthorityKind, { id, notAfterMs, retiredMs = 0 }: AuthoritySlot): number {
+    if (kind === 'x509') return this.#issuedUntilMs.get(id) ?? notAfterMs;
+    return retiredMs + this.#options.jwtSvidSeconds * 1000;
+  }
+
+  /** What those issued that issue no more; the rows of what has ended are cleaned away meanwhile. */
+  async #lookAtIssued(): Promise<void> {
+    for (const { id, state } of this.#kept.of('x509')) {
+      if (state === 'active' || state === 'prepared' || this.#issuedUntilMs.has(id)) continue;
+      const row = await this.#options.database
+        .tables<IdentityTables>()
+        .selectFrom('svid')
+        .select(({ fn }) => fn.max('not_after_ms').as('untilMs'))
+        .where('authority', '=', id)
+        .executeTakeFirst();
+      this.#issuedUntilMs.set(id, row?.untilMs ?? 0);
+    }
+  }
+
+  #status(kind: AuthorityKind): AuthorityStatus {
+    const { now, lifetimeSeconds } = this.#options;
+    const lifetimeMs = lifetimeSeconds[kind] * 1000;
+    const active = this.#kept.of(kind).find(({ state }) => state === 'active');
+    const trouble = this.#watch.trouble(kind);
+    return {
+      authorities: this.#kept.of(kind).map(slotOf),
+      lifetimeSeconds: lifetimeSeconds[kind],
+      next: this.#next(kind),
+      ...(active && { activeUntilMs: endOf(active, lifetimeMs) }),
+      isOverdue: active === undefined || overdueAt(active, lifetimeMs) < now(),
+      ...(trouble && { trouble }),
+    };
+  }
+
+  async #watchEnd(kind: AuthorityKind): Promise<void> {
+    const { isOverdue, activeUntilMs: untilMs, authorities } = this.#status(kind);
+    if (!isOverdue) return;
+    const id = authorities.find(({ state }) => state === 'active')?.id;
+    await this.#watch.overdue(kind, {
+      ...(id !== undefined && { id }),
+      ...(untilMs !== undefined && { untilMs }),
+    });
+  }
+
+  #record(
+    action: string,
+    { kind, id, notAfterMs, upstream }: StoredAuthority,
+    { by, reason }: { readonly by: string; readonly reason?: string },
+  ): Promise<unknown> {
+    return this.#options.record({
+      kind: 'administration',
+      ...{ action, by },
+      target: `${kind} ${id}`,
+      detail: {
+        notAfterMs,
+        ...(reason !== undefined && { reason }),
+        ...(upstream !== undefined && { upstream }),
+      },
+    });
+  }
+}
+
+/** Under an upstream the roots stay: enforcement points refuse the intermediate by name. */
+function revocationOf(
+  { kind, chain: [certificate = ''], shared, notAfterMs }: StoredAuthority,
+  { reason, taintedMs }: { readonly reason: string; readonly taintedMs: number },
+): Fact | undefined {
+  if (kind !== 'x509' || shared.length === 0) return undefined;
+  return {
+    kind: 'revocation',
+    target: 'certificate',
+    value: certificateThumbprint(Buffer.from(certificate, 'base64')),
+    reason,
+    atMs: taintedMs,
+    untilMs: notAfterMs,
+  };
+}
+
+/** What may be told of it: never the key. */
+function slotOf(authority: StoredAuthority): AuthoritySlot {
+  const { privateKey, kind, chain, shared, jwk, ...slot } = authority;
+  return slot;
+}
+
+function isSame(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

@@ -1,0 +1,115 @@
+import type { KeyObject } from 'node:crypto';
+import type { Database, Transaction } from '@countersign/state';
+import type { IdentityTables } from '../tables.ts';
+import { sealKey, unsealKey } from './sealed-key.ts';
+import type { AuthorityKind, AuthoritySlot } from './slot.ts';
+
+/** An authority as the database keeps it, its key in the clear: that never leaves this folder. */
+export interface StoredAuthority extends AuthoritySlot {
+  readonly kind: AuthorityKind;
+  readonly privateKey: KeyObject;
+  /** DER in base64: the authority's own certificate, then what leads to the upstream's root. Empty for JWT. */
+  readonly chain: readonly string[];
+  /** Roots of the upstream (DER in base64), or further public JWKs that it shares; none without upstream. */
+  readonly shared: readonly (string | Readonly<Record<string, string>>)[];
+  /** Of a JWT authority: the public JWK with `kid`, `alg` and `use`. */
+  readonly jwk?: Readonly<Record<string, string>>;
+}
+
+/** Reads every authority, and opens its key. */
+export async function readAuthorities(
+  database: Database,
+  { secret }: { readonly secret: Uint8Array },
+): Promise<readonly StoredAuthority[]> {
+  const rows = await database
+    .tables<IdentityTables>()
+    .selectFrom('authority')
+    .selectAll()
+    .orderBy('prepared_ms')
+    .orderBy('id')
+    .execute();
+  return rows.map((row): StoredAuthority => {
+    const { kind, id, state } = row;
+    const privateKey = unsealKey(row.sealed, { secret, name: `${kind} ${id}` });
+    return {
+      ...{ kind, id, state, privateKey },
+      chain: JSON.parse(row.chain) as string[],
+      shared: JSON.parse(row.shared) as StoredAuthority['shared'],
+      notBeforeMs: row.not_before_ms,
+      notAfterMs: row.not_after_ms,
+      preparedMs: row.prepared_ms,
+      ...(row.activated_ms !== null && { activatedMs: row.activated_ms }),
+      ...(row.retired_ms !== null && { retiredMs: row.retired_ms }),
+      ...(row.tainted_ms !== null && { taintedMs: row.tainted_ms }),
+      ...(row.upstream !== null && { upstream: row.upstream }),
+      ...(kind === 'jwt' && { jwk: jwtAuthorityJwk(privateKey, id) }),
+    };
+  });
+}
+
+/** Makes the rows these and no others. */
+export async function writeAuthorities(
+  transaction: Transaction,
+  {
+    before,
+    after,
+    secret,
+  }: {
+    readonly before: readonly StoredAuthority[];
+    readonly after: readonly StoredAuthority[];
+    readonly secret: Uint8Array;
+  },
+): Promise<void> {
+  const tables = transaction.tables<IdentityTables>();
+  const nameOf = ({ kind, id }: StoredAuthority): string => `${kind} ${id}`;
+  const left = new Map(after.map((each) => [nameOf(each), each]));
+  const known = new Map(before.map((each) => [nameOf(each), each]));
+  for (const [name, { kind, id }] of known) {
+    if (left.has(name)) continue;
+    await tables.deleteFrom('authority').where('kind', '=', kind).where('id', '=', id).execute();
+  }
+  // Who retires first: at no moment are there two that issue.
+  const changed = after.filter((each) => known.get(nameOf(each)) !== each);
+  const isIssuing = ({ state }: StoredAuthority): boolean => state === 'active';
+  const ordered = [...changed].sort((a, b) => Number(isIssuing(a)) - Number(isIssuing(b)));
+  for (const each of ordered) {
+    const row = rowOf(each);
+    const { kind, id } = each;
+    if (known.has(nameOf(each))) {
+      await tables
+        .updateTable('authority')
+        .set(row)
+        .where('kind', '=', kind)
+        .where('id', '=', id)
+        .execute();
+    } else {
+      const sealed = sealKey(each.privateKey, { secret, name: nameOf(each) });
+      await tables
+        .insertInto('authority')
+        .values({ ...row, sealed })
+        .execute();
+    }
+  }
+}
+
+function rowOf(authority: StoredAuthority): Omit<IdentityTables['authority'], 'sealed'> {
+  const { kind, id, state, chain, shared, upstream, notBeforeMs, notAfterMs } = authority;
+  return {
+    ...{ kind, id, state },
+    chain: JSON.stringify(chain),
+    shared: JSON.stringify(shared),
+    upstream: upstream ?? null,
+    not_before_ms: notBeforeMs,
+    not_after_ms: notAfterMs,
+    prepared_ms: authority.preparedMs,
+    activated_ms: authority.activatedMs ?? null,
+    retired_ms: authority.retiredMs ?? null,
+    tainted_ms: authority.taintedMs ?? null,
+  };
+}
+
+/** RFC 7517: what a bundle says of the key. */
+export function jwtAuthorityJwk(privateKey: KeyObject, kid: string): Record<string, string> {
+  const { kty, crv, x, y } = privateKey.export({ format: 'jwk' }) as Record<string, string>;
+  return { kty, crv, x, y, kid, alg: 'ES256', use: 'jwt-svid' } as Record<string, string>;
+}

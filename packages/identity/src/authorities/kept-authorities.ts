@@ -1,0 +1,97 @@
+import type { Clock, Fact } from '@countersign/model';
+import type { Database, FactLog } from '@countersign/state';
+import { readAuthorities, type StoredAuthority, writeAuthorities } from './authority-rows.ts';
+import { ownBundle, type TrustBundleFact } from './own-bundle.ts';
+import type { AuthorityKind } from './slot.ts';
+
+interface KeptAuthoritiesOptions {
+  readonly database: Database;
+  readonly factLog: FactLog;
+  /** What the keys are sealed under. */
+  readonly secret: Uint8Array;
+  readonly now: Clock;
+  readonly lifetimeSeconds: Readonly<Record<AuthorityKind, number>>;
+}
+
+/**
+ * The authorities in the database, and the bundle that is made of them.
+ *
+ * INVARIANT: rows and bundle change in one transaction, so whoever issues is in the bundle, and who leaves it issues nothing;
+ * a crash leaves the state before a step or the state after it.
+ */
+export class KeptAuthorities {
+  readonly #options: KeptAuthoritiesOptions;
+  #kept: readonly StoredAuthority[];
+  /** What is being kept, with the sequence of its bundle: whoever is told of that bundle finds its authorities here. */
+  #keeping:
+    | { readonly authorities: readonly StoredAuthority[]; readonly sequence: number }
+    | undefined;
+
+  private constructor(kept: readonly StoredAuthority[], options: KeptAuthoritiesOptions) {
+    this.#kept = kept;
+    this.#options = options;
+  }
+
+  /** @throws {IdentityError} `ERR_IDENTITY_AUTHORITY` when a key does not open */
+  static async open(options: KeptAuthoritiesOptions): Promise<KeptAuthorities> {
+    return new KeptAuthorities(await readAuthorities(options.database, options), options);
+  }
+
+  /** By the time of their making. */
+  get all(): readonly StoredAuthority[] {
+    const isKept = this.#keeping && this.#bundle()?.sequence === this.#keeping.sequence;
+    return isKept && this.#keeping ? this.#keeping.authorities : this.#kept;
+  }
+
+  of(kind: AuthorityKind): readonly StoredAuthority[] {
+    return this.all.filter((each) => each.kind === kind);
+  }
+
+  /** The bundle in force. */
+  bundle(): TrustBundleFact {
+    const bundle = this.#bundle();
+    if (bundle === undefined) throw new Error('broken invariant: a bundle is published');
+    return bundle;
+  }
+
+  /** Makes the authorities these and no others. */
+  async replace(
+    after: readonly StoredAuthority[],
+    { revocation }: { readonly revocation?: Fact | undefined } = {},
+  ): Promise<void> {
+    const { database, factLog, secret, lifetimeSeconds, now } = this.#options;
+    const before = this.#bundle();
+    const bundle = ownBundle(after, {
+      ...{ trustDomain: factLog.trustDomain, before, nowMs: now() },
+      // Whom it refuses is no part of it, but whoever has it must come and hear.
+      isAnother: revocation !== undefined,
+      lifetimeSecondsMin: Math.min(lifetimeSeconds.x509, lifetimeSeconds.jwt),
+    });
+    const puts = [...(bundle === before ? [] : [bundle]), ...(revocation ? [revocation] : [])];
+    const rows = { before: this.#kept, after, secret };
+    try {
+      if (puts.length > 0) {
+        this.#keeping = { authorities: after, sequence: bundle.sequence ?? 0 };
+        await factLog.append(
+          { puts },
+          { also: (transaction) => writeAuthorities(transaction, rows) },
+        );
+      } else if (after !== this.#kept) {
+        await database.transaction((transaction) => writeAuthorities(transaction, rows));
+      }
+      this.#kept = after;
+    } catch (error) {
+      // Whether it was kept, only the database knows.
+      this.#kept = await readAuthorities(database, { secret });
+      throw error;
+    } finally {
+      this.#keeping = undefined;
+    }
+  }
+
+  #bundle(): TrustBundleFact | undefined {
+    const { factLog } = this.#options;
+    const fact = factLog.get(`trust-bundle ${factLog.trustDomain}`);
+    return fact?.kind === 'trust-bundle' ? fact : undefined;
+  }
+}
