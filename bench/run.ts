@@ -1,16 +1,19 @@
 // npm run bench: the whole way of a request, beside what a bank would put there today. One run, ratios.
-// npm run bench -- --json | --profile; npm run bench -- --rooms for the benchmarks of the rooms.
+// npm run bench -- --json | --profile; npm run bench -- --rooms for the benchmarks of the rooms;
+// npm run bench -- --revocation for the time from a revocation to the last connection closed.
 // The whole way needs nginx, wrk, gcc and libssl (Debian: nginx-light wrk gcc libssl-dev); says so where they are missing.
 import { execFileSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { revocation } from './revocation/revocation.ts';
 import { runRooms } from './run-rooms.ts';
 import { wholePath } from './whole-path/whole-path.ts';
 
 const { values: flags } = parseArgs({
   options: {
     rooms: { type: 'boolean', default: false },
+    revocation: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     profile: { type: 'boolean', default: false },
   },
@@ -22,6 +25,8 @@ if (flags.rooms) {
     process.stderr.write(`failed: ${failed.join(', ')}\n`);
     process.exitCode = 1;
   }
+} else if (flags.revocation) {
+  await revocation({ tries: positive('BENCH_TRIES', 1000), isJson: flags.json });
 } else {
   const missing = missingParts();
   if (missing.length > 0) {

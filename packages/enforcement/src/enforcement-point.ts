@@ -186,6 +186,9 @@ export function createEnforcementPoint(options: EnforcementPointOptions): Enforc
       },
       upstreams,
       onExchange: (exchange) => void handle(exchange, context),
+      isEnforcing: () => routes(listener.name).isEnforcing,
+      now,
+      random: Math.random,
       onConnection: (open) => openConnectionChannel(open, verifier, context),
     });
   });

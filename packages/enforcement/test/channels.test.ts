@@ -308,6 +308,50 @@ describe('time ends what is open', () => {
   });
 });
 
+describe('well before its certificate ends, a connection takes its last request', () => {
+  const ask = 'GET /accounts-api/accounts/1 HTTP/1.1\r\nHost: a\r\n\r\n';
+
+  async function answers(bank: Bank) {
+    const socket = await bank.tls({ as: await bank.svid(PAYMENTS, 600), listener: 'mesh' });
+    let all = '';
+    socket.on('data', (chunk: Buffer) => {
+      all += chunk.toString();
+    });
+    return {
+      socket,
+      async next(): Promise<string> {
+        all = '';
+        socket.write(ask);
+        while (!/\r\n\r\n./.test(all)) await once(socket, 'data');
+        return all;
+      },
+    };
+  }
+
+  test('and says so in its answer, after a third of what is left at the earliest, two thirds at the latest', async () => {
+    const { bank } = await open();
+    const { socket, next } = await answers(bank);
+    expect(await next()).not.toMatch(/^connection: close/im);
+    bank.later(190_000);
+    expect(await next()).not.toMatch(/^connection: close/im);
+    bank.later(211_000);
+    const closed = once(socket, 'close');
+    const last = await next();
+    expect(last).toMatch(/^HTTP\/1.1 200/);
+    expect(last).toMatch(/^connection: close/im);
+    await closed;
+  });
+
+  test('but not in shadow, which changes no answer', async () => {
+    const { bank } = await open({ surface: { mode: 'shadow' } });
+    const { socket, next } = await answers(bank);
+    await next();
+    bank.later(590_000);
+    expect(await next()).not.toMatch(/^connection: close/im);
+    socket.destroy();
+  });
+});
+
 test('a renewed SVID is shown to new connections, and open ones go on', async () => {
   const { bank, as } = await open();
   const before = await bank.tls({ as });

@@ -10,6 +10,10 @@ export type IdentityErrorCode =
   | 'ERR_IDENTITY_REGISTRATION'
   /** A process cannot be told from others: it has ended, or the system gives no credentials of it. */
   | 'ERR_IDENTITY_ATTESTATION'
+  /** An HSM, its PIN or a key in it is not as configured; nothing of it is tried again by itself. */
+  | 'ERR_IDENTITY_HSM'
+  /** The token is away, or does not answer: worth asking again. */
+  | 'ERR_IDENTITY_HSM_UNAVAILABLE'
   /** No X.509 or JWT authority can issue: the last one has ended and there was no other to be had, or a key does not open. */
   | 'ERR_IDENTITY_AUTHORITY'
   /** An HR feed that cannot be read, or contradicts itself. */

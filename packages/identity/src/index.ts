@@ -1,4 +1,5 @@
 export { adminRoutes } from './admin-routes.ts';
+export type { OpenToken } from './authorities/authority-keys.ts';
 export type {
   AuthorityOperations,
   AuthorityStatus,
@@ -48,6 +49,14 @@ export { peopleRoutes } from './people/people-routes.ts';
 export type { Employment, Person } from './people/person.ts';
 export type { ScimClient, ScimPeer } from './people/scim/scim-clients.ts';
 export { type ScimRoutesOptions, scimRoutes } from './people/scim/scim-routes.ts';
+export {
+  openPkcs11Token,
+  type Pkcs11Key,
+  type Pkcs11Token,
+  type Pkcs11TokenOptions,
+} from './pkcs11/open-token.ts';
+export type { KeyChoice, TokenKeyKind } from './pkcs11/token-keys.ts';
+export type { TokenChoice } from './pkcs11/token-slot.ts';
 export type { Refusal, RefusalCode } from './refusal.ts';
 export type { Registered } from './registered.ts';
 export type { Applied, Point, PointRegistration, RegisteredEntity } from './registry.ts';

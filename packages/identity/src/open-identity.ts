@@ -4,6 +4,7 @@ import type { RegisteredCredential } from '@countersign/sdk';
 import type { UpstreamAuthority, X509Svid } from '@countersign/spiffe';
 import { type Database, type FactLog, migrate, type TrustAnchors } from '@countersign/state';
 import { Authorities } from './authorities/authorities.ts';
+import { authorityKeys, type OpenToken } from './authorities/authority-keys.ts';
 import type { AuthorityOperations } from './authorities/authority-operations.ts';
 import { bundleText, type TrustBundleFact } from './authorities/own-bundle.ts';
 import { certificateChanges, certificatesOf } from './certificate-changes.ts';
@@ -189,6 +190,8 @@ export interface IdentityOptions {
   };
   /** Who signs our X.509 authorities; each is its own root if not said. Closed by whoever opened it. */
   readonly upstream?: UpstreamAuthority;
+  /** The HSM in which the keys of the X.509 and JWT authorities are made; they lie in the database if not said. */
+  readonly openToken?: OpenToken;
   /** Told when news of the upstream's roots could not be had, or not be taken. */
   readonly onUpstreamError?: (error: unknown) => void;
   readonly now: Clock;
@@ -225,6 +228,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     },
     jwtSvidSeconds: JWT_SVID_SECONDS,
     upstream: options.upstream,
+    keys: authorityKeys({ trustDomain: factLog.trustDomain, openToken: options.openToken }),
   });
   const unfollow = options.upstream?.followRoots?.({
     onRoots: (x509Roots) => {

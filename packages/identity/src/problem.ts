@@ -17,6 +17,12 @@ export function problem(
     .send(JSON.stringify({ title, status, detail }));
 }
 
+const CANNOT_ISSUE: ReadonlySet<string> = new Set([
+  'ERR_IDENTITY_AUTHORITY',
+  'ERR_IDENTITY_HSM',
+  'ERR_IDENTITY_HSM_UNAVAILABLE',
+]);
+
 /** Makes problem documents of whatever the routes of `app` throw; nothing inside is shown. */
 export function answerProblems(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
@@ -28,7 +34,7 @@ export function answerProblems(app: FastifyInstance): void {
       const detail = 'too many requests wait; try again';
       return problem(reply, { status: 503, title: 'Service Unavailable', detail });
     }
-    if (error instanceof IdentityError && error.code === 'ERR_IDENTITY_AUTHORITY') {
+    if (error instanceof IdentityError && CANNOT_ISSUE.has(error.code)) {
       const detail = 'there is no authority that can issue; try again';
       return problem(reply, { status: 503, title: 'Service Unavailable', detail });
     }

@@ -5,13 +5,15 @@ export type { PolicyBundle } from './bundle.ts';
 export { type CheckOptions, checkRepository } from './check/check-repository.ts';
 export type { PolicyTestQuestion, RunPolicyTest } from './check/policy-tests.ts';
 export { initRepository } from './init/init-repository.ts';
+export type { PeopleSettings, ScimSettings } from './people-settings.ts';
 export type {
   BankConfig,
+  CaConfig,
   ClusterConfig,
   ExportConfig,
   HostPort,
   ListenerConfig,
-  PeopleSettings,
+  Pkcs11Config,
   PointConfig,
   Problem,
   RecordConfig,
@@ -19,11 +21,12 @@ export type {
   RecordRight,
   Repository,
   RouteConfig,
-  ScimSettings,
+  SecretConfig,
   ShardConfig,
   SignalReceiverConfig,
   SignalsConfig,
   SignalTransmitterConfig,
+  UpstreamConfig,
 } from './repository.ts';
 export { RepositoryError, type RepositoryErrorCode } from './repository-error.ts';
 export { generateSchema } from './schema/generate-schema.ts';

@@ -9,6 +9,7 @@ import type {
   RetentionClass,
   Surface,
 } from '@countersign/model';
+import type { PeopleSettings } from './people-settings.ts';
 
 /** `countersign.yaml`, parsed: every default filled in, every path absolute. */
 export interface BankConfig {
@@ -18,11 +19,7 @@ export interface BankConfig {
     readonly issuer: HostPort;
     readonly issuerUrl: string;
     readonly svidTtlSeconds: number;
-    /** The authorities that issue SVIDs: how long one does. */
-    readonly ca: {
-      readonly lifetimeSeconds: number;
-      readonly jwtLifetimeSeconds: number;
-    };
+    readonly ca: CaConfig;
     readonly accessTokenTtlSeconds: number;
     /** File that holds the passphrase of the keys at rest; absent: made in the data folder. */
     readonly passphraseFile?: string;
@@ -98,57 +95,70 @@ export interface SignalTransmitterConfig {
   readonly may: readonly ('end-sessions' | 'disable')[];
 }
 
-/** What of a person policies may be told, by the names of SCIM where it has one. */
-export type PersonAttribute =
-  | 'costCenter'
-  | 'department'
-  | 'division'
-  | 'employeeNumber'
-  | 'entitlements'
-  | 'manager'
-  | 'organization'
-  | 'roles'
-  | 'title'
-  | 'userName'
-  | 'userType';
-
-/** How the directory of people is kept; every default filled in. */
-export interface PeopleSettings {
-  readonly personId: 'opaque' | 'userName' | 'externalId' | 'employeeNumber';
-  /** Attributes of the Cedar entity by their names there. */
-  readonly attributes: Readonly<Record<string, PersonAttribute>>;
-  readonly groups: readonly {
-    readonly source: string;
-    readonly displayName: string;
-    readonly parent: EntityUid;
-  }[];
-  readonly ownedOnLeave: 'suspend' | 'manager';
-  readonly hr: {
-    readonly feed: string;
-    readonly createsPeople: boolean;
-    readonly absentLeaves: boolean;
-    readonly leaversMaxPercent: number;
-    readonly timeZone: string;
-  };
-  readonly scim?: ScimSettings;
+/** The authorities that issue SVIDs; every path absolute. */
+export interface CaConfig {
+  /** How long one X.509 authority issues. */
+  readonly lifetimeSeconds: number;
+  /** How long one key signs JWT-SVIDs. */
+  readonly jwtLifetimeSeconds: number;
+  /** Who signs the X.509 authorities; each is its own root when absent. */
+  readonly upstream?: UpstreamConfig;
+  /** Where their keys are made; encrypted in the database when absent. */
+  readonly pkcs11?: Pkcs11Config;
 }
 
-/** The SCIM server and who may bring people by it. */
-export interface ScimSettings {
-  readonly address: HostPort;
-  /** An https origin. */
-  readonly url: string;
-  /** Absolute paths; absent: the authority's own SVID is shown. */
-  readonly certificateFile?: string;
-  readonly keyFile?: string;
-  readonly clients: readonly {
-    readonly name: string;
-    readonly owner: string;
-    /** A subject's name, without the trust domain. */
-    readonly subject?: string;
-    readonly tokens: readonly { readonly sha256: string; readonly notAfterMs: number }[];
-    readonly requestsPerSecond: number;
-  }[];
+/** Where a secret is: exactly one of the two. */
+export interface SecretConfig {
+  readonly file?: string;
+  /** The name of an environment variable. */
+  readonly env?: string;
+}
+
+/** A CA above ours. */
+export type UpstreamConfig =
+  | {
+      readonly kind: 'disk';
+      readonly certificateFile: string;
+      readonly keyFile: string;
+      readonly rootsFile?: string;
+      readonly passphrase?: SecretConfig;
+    }
+  | {
+      readonly kind: 'vault';
+      readonly address: string;
+      readonly mount: string;
+      readonly namespace?: string;
+      readonly issuer?: string;
+      readonly caFile?: string;
+      readonly certificateFile?: string;
+      readonly keyFile?: string;
+      /** Exactly one of them. */
+      readonly auth: {
+        readonly token?: SecretConfig;
+        readonly appRole?: {
+          readonly mount?: string;
+          readonly roleId: string;
+          readonly secretId: SecretConfig;
+        };
+        readonly kubernetes?: {
+          readonly mount?: string;
+          readonly role: string;
+          readonly tokenFile: string;
+        };
+        readonly certificate?: { readonly mount?: string; readonly role?: string };
+      };
+    }
+  | { readonly kind: 'spire'; readonly server: HostPort; readonly workloadApi: string };
+
+/** A token of an HSM. */
+export interface Pkcs11Config {
+  readonly module: string;
+  /** One of the two at least. */
+  readonly tokenLabel?: string;
+  readonly tokenSerial?: string;
+  readonly pin?: SecretConfig;
+  readonly sessions: number;
+  readonly timeoutSeconds: number;
 }
 
 /** What points need to know of the record. */

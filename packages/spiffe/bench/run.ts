@@ -20,6 +20,7 @@ import { run } from '../test/slow/tools.ts';
 import { wire } from '../test/wire.ts';
 import { cpuSecondsOf, latencies, perCpuSecond, SECONDS, say } from './figures.ts';
 import { measureRevocation } from './measure-revocation.ts';
+import { issueByAgent } from './measure-spire.ts';
 
 // What issuing, verifying and handing out cost here, and beside it SPIRE, where `.ci/run` has built it.
 
@@ -78,7 +79,7 @@ console.log();
 await measureRevocation(Math.max(20, Math.round(500 * SECONDS)));
 
 if (existsSync(SPIRE_SERVER) && existsSync(SPIRE_AGENT)) await besideSpire();
-else console.log(`\nSPIRE is not measured: found no ${SPIRE_SERVER} (made by .ci/run)`);
+else console.log(`\nSPIRE is not measured: found no ${SPIRE_SERVER} (made by .ci/run --long)`);
 
 async function besideSpire(): Promise<void> {
   console.log('\nSPIRE 1.13.3, the same client:');
@@ -88,6 +89,7 @@ async function besideSpire(): Promise<void> {
     await expectIdentity(spire.endpoint);
     await firstSvid('SPIRE agent (attests; SVID from its cache)', spire.endpoint, spire.agentPid);
     await mint(spire);
+    await issueByAgent(spire, Math.max(50, Math.round(200 * SECONDS)));
   } finally {
     await spire.stop();
   }

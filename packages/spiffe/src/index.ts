@@ -88,6 +88,10 @@ export {
   type TlsIdentity,
 } from './tls/server-tls-options.ts';
 export { type Peers, type PeerVerification, verifyPeers } from './tls/verify-peers.ts';
+export { type DiskUpstreamOptions, openDiskUpstream } from './upstream/disk-upstream.ts';
+export { openSpireUpstream, type SpireUpstreamOptions } from './upstream/spire-upstream.ts';
+export type { VaultAuth } from './upstream/vault-session.ts';
+export { openVaultUpstream, type VaultUpstreamOptions } from './upstream/vault-upstream.ts';
 export {
   type CallOptions,
   createWorkloadClient,
@@ -108,6 +112,7 @@ export {
 } from './workload-api/workload-server.ts';
 export type {
   WorkloadBundles,
+  WorkloadChange,
   WorkloadJwtSvid,
   WorkloadSource,
   WorkloadX509Svid,

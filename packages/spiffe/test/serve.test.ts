@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createSecureServer, connect as http2Connect } from 'node:http2';
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect as connectTcp, createServer as createTcpServer } from 'node:net';
 import type { Server } from 'node:tls';
 import {
   connectWithSource,
@@ -15,7 +15,7 @@ import {
 import { request, Agent as UndiciAgent } from 'undici';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from './eventually.ts';
-import { API, LEDGER, TRUST_DOMAIN } from './support.ts';
+import { API, LEDGER, newAuthority, TRUST_DOMAIN } from './support.ts';
 import { newRegistry, type Registry, serveWorkloads } from './workload.ts';
 
 // Two workloads, each with the Workload API of its own entries, and one trust domain.
@@ -152,6 +152,72 @@ describe('a server and a client that live on the Workload API', () => {
     });
     await ended;
     expect([server.connections.size, client.connections.size]).toEqual([0, 0]);
+  });
+
+  test('look at nobody again for a rotation, only when an authority went', async () => {
+    const newcomer = await newAuthority();
+    const source = await newSource(ledger);
+    let asked = 0;
+    const trust = {
+      get: (trustDomain: string) => {
+        asked += 1;
+        return source.trust.get(trustDomain);
+      },
+    };
+    const server = await serve({ ...source, trust });
+    const { client } = connect(await newSource(api));
+    const socket = client.connect({ host: 'localhost', port: Number(new URL(server.url).port) });
+    socket.on('error', () => undefined).resume();
+    await eventually(() => server.connections.size).toBe(1);
+    expect(asked).toBe(1);
+    const changed = (edit: (state: typeof ledger.state) => void) => {
+      const heard = new Promise<void>((resolve) => source.onChange(resolve));
+      ledger.change(edit);
+      return heard;
+    };
+    await changed(() => undefined);
+    await changed((state) => {
+      state.own = {
+        ...state.own,
+        x509Authorities: [...state.own.x509Authorities, newcomer.certificate],
+      };
+    });
+    expect([asked, socket.destroyed]).toEqual([1, false]);
+    await changed((state) => {
+      state.own = { ...state.own, x509Authorities: [newcomer.certificate] };
+    });
+    expect(asked).toBe(2);
+    await once(socket, 'close');
+  });
+
+  test('end a connection whose handshake was under way when the authority of its other end went', async () => {
+    const newcomer = await newAuthority();
+    const server = await serve(await newSource(ledger));
+    const source = await newSource(api);
+    const { client } = connect(source);
+    const release = Promise.withResolvers<void>();
+    const slow = createTcpServer((socket) => {
+      void release.promise.then(() => {
+        const onward = connectTcp(Number(new URL(server.url).port), '127.0.0.1');
+        socket.on('error', () => undefined).pipe(onward);
+        onward.on('error', () => undefined).pipe(socket);
+      });
+    });
+    slow.listen(0, '127.0.0.1');
+    await once(slow, 'listening');
+    open.push(slow);
+    const { port } = slow.address() as AddressInfo;
+    const socket = client.connect({ host: '127.0.0.1', port });
+    socket.on('error', () => undefined).resume();
+    const heard = new Promise<void>((resolve) => source.onChange(resolve));
+    api.change((state) => {
+      state.own = { ...state.own, x509Authorities: [newcomer.certificate] };
+    });
+    await heard;
+    const closed = once(socket, 'close');
+    release.resolve();
+    await closed;
+    expect(client.connections.size).toBe(0);
   });
 
   test('stop both ways when their identity is taken away, and go on when it is given back', async () => {

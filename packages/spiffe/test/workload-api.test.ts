@@ -243,6 +243,30 @@ describe('a server', () => {
     await watching;
   });
 
+  test('pushes at once what was taken away, also when another push waits already', async () => {
+    const slow = await serveWorkloads(registry, { pushDelayMs: () => 3_600_000 });
+    open.push(slow);
+    const stop = new AbortController();
+    const codes: string[] = [];
+    let updates = 0;
+    const watching = newClient(slow.endpoint).watchX509Context({
+      signal: stop.signal,
+      onUpdate: () => {
+        updates += 1;
+      },
+      onError: ({ code }) => codes.push(code),
+    });
+    await eventually(() => updates).toBe(1);
+    registry.change(() => undefined);
+    await sleep(20);
+    expect(updates).toBe(1);
+    registry.state.entries = [];
+    for (const listener of registry.listeners) listener({ isUrgent: true });
+    await eventually(() => codes[0]).toBe('ERR_SPIFFE_WORKLOAD_DENIED');
+    stop.abort();
+    await watching;
+  });
+
   test('keeps 500 streams open and pushes to each', async () => {
     const stop = new AbortController();
     let updates = 0;

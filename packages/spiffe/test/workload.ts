@@ -11,6 +11,7 @@ import {
   type SpiffeId,
   softwareSigner,
   type WorkloadBundles,
+  type WorkloadChange,
   type WorkloadServerOptions,
   type WorkloadSource,
   type WorkloadX509Svid,
@@ -22,7 +23,7 @@ export async function newRegistry({ trustDomain = TRUST_DOMAIN, ttlSeconds = 360
   const signer = softwareSigner(p256());
   const authority = await newAuthority({ trustDomain, signer });
   const jwt = createJwtIssuer({ trustDomain, signer: softwareSigner(p256()), now: Date.now });
-  const listeners = new Set<() => void>();
+  const listeners = new Set<(change?: WorkloadChange) => void>();
   const state = {
     entries: [] as { spiffeId: SpiffeId; hint?: string }[],
     own: {

@@ -42,6 +42,8 @@ import { measureAuthority } from './authority-metrics.ts';
 import { collectLogs } from './collect-logs.ts';
 import { collectedLogs, shardsOf } from './collected-logs.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
+import { openHsm } from './open-hsm.ts';
+import { openUpstream, upstreamTrouble } from './open-upstream.ts';
 import { createRecorder, type Recorder } from './own-record.ts';
 import { openOwnSvid } from './own-svid.ts';
 import { hostNames, pointHostNames } from './point-registrations.ts';
@@ -194,12 +196,20 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const factLog = await openFactLog(database, { trustDomain, now });
     const bundles = await openBundleStore(database);
     const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl, ca } = config.authority;
+    const upstream =
+      ca.upstream && openUpstream(ca.upstream, { trustDomain, now, warn, env: options.env });
+    if (upstream) closers.add(() => upstream.close());
+    const hsm = ca.pkcs11 && (await openHsm(ca.pkcs11, { env: options.env }));
+    if (hsm) closers.add(() => hsm.close());
     const identity = await openIdentity({
       database,
       factLog,
       keyring,
       now,
       record: record as IdentityRecorder,
+      ...(upstream && { upstream }),
+      ...(hsm && { openToken: hsm.open }),
+      onUpstreamError: upstreamTrouble({ now, warn }),
       options: {
         svidTtlSeconds,
         accessTokenTtlSeconds,

@@ -31,6 +31,7 @@ import {
 } from './credential.ts';
 import { decideCommand } from './decide.ts';
 import { demoCommand } from './demo.ts';
+import { drillRotationCommand } from './drill.ts';
 import { exportOcsfCommand } from './export.ts';
 import { findCommand } from './find.ts';
 import { identityExplainCommand, identityListCommand, identityRevokeCommand } from './identity.ts';
@@ -110,5 +111,6 @@ export const commands: readonly Command[] = [
   cedarFilterCommand,
   cedarWhoCommand,
   cedarVectorsCommand,
+  drillRotationCommand,
   demoCommand,
 ];

@@ -9,6 +9,13 @@ export async function freePorts(wanted: readonly number[]): Promise<ReadonlyMap<
   return given;
 }
 
+/** So many loopback ports, all different, that nobody listens on at this moment and nobody has by habit. */
+export async function unusedPorts(count: number): Promise<readonly number[]> {
+  const ports = new Set<number>();
+  while (ports.size < count) ports.add(await anyFree(ports));
+  return [...ports];
+}
+
 function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();

@@ -9,6 +9,7 @@ import {
   parseBundle,
   parseSpiffeId,
   SpiffeError,
+  type WorkloadChange,
   type WorkloadSource,
   type WorkloadX509Svid,
 } from '@countersign/spiffe';
@@ -41,10 +42,16 @@ export function createNodeSource(options: {
   readonly now: () => number;
 }): NodeSource {
   const { authority, held, trustDomain, now } = options;
-  const listeners = new Set<() => void>();
+  const listeners = new Map<(change?: WorkloadChange) => void, NodeCaller>();
   let told: { readonly entries: readonly Entry[]; readonly bundle: Bundle } | undefined;
   const changed = (): void => {
-    for (const listener of listeners) listener();
+    for (const listener of listeners.keys()) listener();
+  };
+  /** As `changed`; whoever loses one of these identities is told without delay. */
+  const changedWithout = (removed: readonly Entry[]): void => {
+    for (const [listener, { selectors }] of listeners) {
+      listener({ isUrgent: removed.some((entry) => isEntitled(entry.selectors, selectors)) });
+    }
   };
 
   /** @throws {SpiffeError} `ERR_SPIFFE_WORKLOAD_UNAVAILABLE` before the authority told anything */
@@ -90,25 +97,40 @@ export function createNodeSource(options: {
       const entries = await entriesOf(caller);
       return entries.length === 0 || !told ? undefined : { own: told.bundle, federated: [] };
     },
-    onChange(_caller, listener) {
-      listeners.add(listener);
+    onChange(caller, listener) {
+      listeners.set(listener, caller);
       return () => void listeners.delete(listener);
     },
     take({ entries, bundle, refusedAuthorities = [] }) {
+      const before = told;
       told = { entries, bundle: parseBundle(bundle, { trustDomain }) };
-      held().retain(new Set(entries.map(({ spiffeId }) => spiffeId)));
+      const left = new Set(entries.map(({ spiffeId }) => spiffeId));
+      held().retain(left);
       held().retainTrusted(told.bundle.x509Authorities, refusedAuthorities);
-      changed();
+      // An authority that is trusted no more is taken away from everybody.
+      if (before && hasLost(before.bundle, told.bundle)) {
+        changedWithout(before.entries);
+        return;
+      }
+      changedWithout((before?.entries ?? []).filter(({ spiffeId }) => !left.has(spiffeId)));
     },
     forget() {
       if (!told) return;
+      const before = told.entries;
       told = { ...told, entries: [] };
       held().retain(new Set());
-      changed();
+      changedWithout(before);
     },
     changed,
     entries: () => told?.entries ?? [],
   };
+}
+
+/** Whether an authority of the bundle before is in the next one no more. */
+function hasLost(before: Bundle, next: Bundle): boolean {
+  return before.x509Authorities.some(
+    (known) => !next.x509Authorities.some((der) => Buffer.compare(known, der) === 0),
+  );
 }
 
 /** What the authority refuses, the workload does not have; what it does not answer may come yet. */

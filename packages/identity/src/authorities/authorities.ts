@@ -3,7 +3,6 @@ import {
   certificateThumbprint,
   createJwtIssuer,
   type JwtIssuer,
-  SpiffeError,
   type UpstreamAuthority,
   type X509Authority,
 } from '@countersign/spiffe';
@@ -14,13 +13,14 @@ import type { Recorder } from '../new-event.ts';
 import { type Refusal, refusal } from '../refusal.ts';
 import { Serial } from '../serial.ts';
 import type { IdentityTables } from '../tables.ts';
+import type { AuthorityKeys } from './authority-keys.ts';
 import type { AuthorityOperations, AuthorityStatus, TaintOptions } from './authority-operations.ts';
 import type { StoredAuthority } from './authority-rows.ts';
 import { firstAuthorities } from './first-authorities.ts';
 import { KeptAuthorities } from './kept-authorities.ts';
-import { isVouchedFor, makeAuthority, signerOf, x509AuthorityOf } from './make-authority.ts';
+import { isVouchedFor, makeAuthority, x509AuthorityOf } from './make-authority.ts';
 import type { TrustBundleFact } from './own-bundle.ts';
-import { RotationWatch } from './rotation-watch.ts';
+import { isTrouble, RotationWatch } from './rotation-watch.ts';
 import { endOf, nextStep, overdueAt, type RotationStep } from './schedule.ts';
 import { AUTHORITY_KINDS, type AuthorityKind, type AuthoritySlot } from './slot.ts';
 
@@ -36,6 +36,8 @@ interface AuthoritiesOptions {
   /** The longest life of what one issues that is kept nowhere. */
   readonly jwtSvidSeconds: number;
   readonly upstream: UpstreamAuthority | undefined;
+  /** Where their keys are made and used. */
+  readonly keys: AuthorityKeys;
 }
 
 /** Steps that can be due at once after a long absence: prune and prepare and activate, a few times. */
@@ -96,7 +98,7 @@ export class Authorities implements AuthorityOperations {
     const active = this.#active('jwt');
     const known = this.#jwt.get(active.id);
     if (known) return known;
-    const signer = signerOf(active.privateKey);
+    const signer = active.key;
     const issuer = createJwtIssuer({ ...this.#domain(), signer, keyId: active.id });
     this.#jwt.set(active.id, issuer);
     return issuer;
@@ -133,7 +135,7 @@ export class Authorities implements AuthorityOperations {
       try {
         return slotOf(await this.#prepare(kind, by));
       } catch (error) {
-        if (!(error instanceof SpiffeError)) throw error;
+        if (!isTrouble(error)) throw error;
         return refusal('authority-unavailable', error.message);
       }
     });
@@ -215,7 +217,7 @@ export class Authorities implements AuthorityOperations {
         if (known && !(await isVouchedFor(known, this.#domain()))) await this.#forget(known);
         await this.#activate(await this.#prepare('x509', 'system'), 'system');
       } catch (error) {
-        if (!(error instanceof SpiffeError)) throw error;
+        if (!isTrouble(error)) throw error;
         await this.#watch.failed('x509', error, this.#options.now());
       }
     });
@@ -239,7 +241,7 @@ export class Authorities implements AuthorityOperations {
       try {
         await this.#do(kind, due);
       } catch (error) {
-        if (!(error instanceof SpiffeError)) throw error;
+        if (!isTrouble(error)) throw error;
         await this.#watch.failed(kind, error, now());
         break;
       }
@@ -263,11 +265,11 @@ export class Authorities implements AuthorityOperations {
   }
 
   async #prepare(kind: AuthorityKind, by: string): Promise<StoredAuthority> {
-    const { now, upstream, lifetimeSeconds } = this.#options;
+    const { now, upstream, keys, lifetimeSeconds } = this.#options;
     const known = this.#kept.of(kind).find(({ state }) => state === 'prepared');
     if (known && known.notAfterMs > now()) return known;
     const made = await makeAuthority(kind, {
-      ...{ ...this.#domain(), upstream },
+      ...{ ...this.#domain(), upstream, keys },
       lifetimeSeconds: lifetimeSeconds[kind],
     });
     await this.#options.serial.run(() =>
@@ -310,14 +312,21 @@ export class Authorities implements AuthorityOperations {
   }
 
   async #forget(authority: StoredAuthority): Promise<void> {
-    const { keyring, serial } = this.#options;
+    const { keyring, keys, serial } = this.#options;
     await serial.run(() => this.#kept.replace(this.#kept.all.filter((each) => each !== authority)));
     this.#x509.delete(authority.id);
     this.#jwt.delete(authority.id);
     this.#issuedUntilMs.delete(authority.id);
     // Of before authorities rotated: its key lies in a file as well.
     const first = firstAuthorityKeysOf(keyring);
-    if (first[authority.kind]?.equals(authority.privateKey)) await first.remove(authority.kind);
+    const { privateKey } = authority.key;
+    if (privateKey && first[authority.kind]?.equals(privateKey)) {
+      await first.remove(authority.kind);
+    }
+    // Last: nothing of ours hangs on it. A token that is away keeps a key that nobody asks for.
+    await keys
+      .destroy(authority.key)
+      .catch((error: Error) => this.#watch.keyStays(authority, error));
   }
 
   #active(kind: AuthorityKind): StoredAuthority {
@@ -422,7 +431,7 @@ function revocationOf(
 
 /** What may be told of it: never the key. */
 function slotOf(authority: StoredAuthority): AuthoritySlot {
-  const { privateKey, kind, chain, shared, jwk, ...slot } = authority;
+  const { key, kind, chain, shared, jwk, ...slot } = authority;
   return slot;
 }
 

@@ -1,13 +1,14 @@
 import type { KeyObject } from 'node:crypto';
 import type { Database, Transaction } from '@countersign/state';
 import type { IdentityTables } from '../tables.ts';
+import type { AuthorityKey, AuthorityKeys } from './authority-keys.ts';
 import { sealKey, unsealKey } from './sealed-key.ts';
 import type { AuthorityKind, AuthoritySlot } from './slot.ts';
 
 /** An authority as the database keeps it, its key in the clear: that never leaves this folder. */
 export interface StoredAuthority extends AuthoritySlot {
   readonly kind: AuthorityKind;
-  readonly privateKey: KeyObject;
+  readonly key: AuthorityKey;
   /** DER in base64: the authority's own certificate, then what leads to the upstream's root. Empty for JWT. */
   readonly chain: readonly string[];
   /** Roots of the upstream (DER in base64), or further public JWKs that it shares; none without upstream. */
@@ -19,7 +20,7 @@ export interface StoredAuthority extends AuthoritySlot {
 /** Reads every authority, and opens its key. */
 export async function readAuthorities(
   database: Database,
-  { secret }: { readonly secret: Uint8Array },
+  { secret, keys }: { readonly secret: Uint8Array; readonly keys: AuthorityKeys },
 ): Promise<readonly StoredAuthority[]> {
   const rows = await database
     .tables<IdentityTables>()
@@ -30,9 +31,9 @@ export async function readAuthorities(
     .execute();
   return rows.map((row): StoredAuthority => {
     const { kind, id, state } = row;
-    const privateKey = unsealKey(row.sealed, { secret, name: `${kind} ${id}` });
+    const key = keys.open(unsealKey(row.sealed, { secret, name: `${kind} ${id}` }));
     return {
-      ...{ kind, id, state, privateKey },
+      ...{ kind, id, state, key },
       chain: JSON.parse(row.chain) as string[],
       shared: JSON.parse(row.shared) as StoredAuthority['shared'],
       notBeforeMs: row.not_before_ms,
@@ -42,7 +43,7 @@ export async function readAuthorities(
       ...(row.retired_ms !== null && { retiredMs: row.retired_ms }),
       ...(row.tainted_ms !== null && { taintedMs: row.tainted_ms }),
       ...(row.upstream !== null && { upstream: row.upstream }),
-      ...(kind === 'jwt' && { jwk: jwtAuthorityJwk(privateKey, id) }),
+      ...(kind === 'jwt' && { jwk: jwtAuthorityJwk(key.publicKey, id) }),
     };
   });
 }
@@ -83,7 +84,7 @@ export async function writeAuthorities(
         .where('id', '=', id)
         .execute();
     } else {
-      const sealed = sealKey(each.privateKey, { secret, name: nameOf(each) });
+      const sealed = sealKey(each.key.kept, { secret, name: nameOf(each) });
       await tables
         .insertInto('authority')
         .values({ ...row, sealed })
@@ -109,7 +110,7 @@ function rowOf(authority: StoredAuthority): Omit<IdentityTables['authority'], 's
 }
 
 /** RFC 7517: what a bundle says of the key. */
-export function jwtAuthorityJwk(privateKey: KeyObject, kid: string): Record<string, string> {
-  const { kty, crv, x, y } = privateKey.export({ format: 'jwk' }) as Record<string, string>;
+export function jwtAuthorityJwk(publicKey: KeyObject, kid: string): Record<string, string> {
+  const { kty, crv, x, y } = publicKey.export({ format: 'jwk' }) as Record<string, string>;
   return { kty, crv, x, y, kid, alg: 'ES256', use: 'jwt-svid' } as Record<string, string>;
 }

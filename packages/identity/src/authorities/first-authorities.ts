@@ -3,8 +3,9 @@ import { createJwtIssuer, SpiffeError } from '@countersign/spiffe';
 import type { Database, FactLog } from '@countersign/state';
 import { firstAuthorityKeysOf, type Keyring } from '../keyring.ts';
 import type { IdentityTables } from '../tables.ts';
+import { localKey } from './authority-keys.ts';
 import { jwtAuthorityJwk, type StoredAuthority } from './authority-rows.ts';
-import { signerOf, x509AuthorityOf } from './make-authority.ts';
+import { x509AuthorityOf } from './make-authority.ts';
 
 /** The one JWT key of before had no end. */
 const FOREVER_MS = 8_640_000_000_000_000;
@@ -42,13 +43,13 @@ export async function firstAuthorities(options: {
   if (x509) {
     const chain = [Buffer.from(row.der).toString('base64')];
     const authority = await unlessExpired(
-      x509AuthorityOf({ chain, privateKey: x509 }, { trustDomain, now }),
+      x509AuthorityOf({ chain, key: localKey(x509) }, { trustDomain, now }),
     );
     if (authority) await mark(authority.keyId);
     if (authority)
       first.push({
         ...common,
-        ...{ kind: 'x509', id: authority.keyId, privateKey: x509, chain },
+        ...{ kind: 'x509', id: authority.keyId, key: localKey(x509), chain },
         notBeforeMs: activatedMs,
         notAfterMs: authority.notAfterMs,
       });
@@ -70,16 +71,13 @@ function firstJwt(
   privateKey: KeyObject,
   { trustDomain, now }: { readonly trustDomain: string; readonly now: () => number },
 ) {
-  const { keyId: id } = createJwtIssuer({
-    trustDomain,
-    signer: signerOf(privateKey),
-    now,
-  }).authority;
+  const key = localKey(privateKey);
+  const { keyId: id } = createJwtIssuer({ trustDomain, signer: key, now }).authority;
   return {
     kind: 'jwt' as const,
-    ...{ id, privateKey, chain: [] },
+    ...{ id, key, chain: [] },
     notBeforeMs: now(),
     notAfterMs: FOREVER_MS,
-    jwk: jwtAuthorityJwk(privateKey, id),
+    jwk: jwtAuthorityJwk(key.publicKey, id),
   };
 }

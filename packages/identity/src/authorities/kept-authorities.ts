@@ -1,5 +1,6 @@
 import type { Clock, Fact } from '@countersign/model';
 import type { Database, FactLog } from '@countersign/state';
+import type { AuthorityKeys } from './authority-keys.ts';
 import { readAuthorities, type StoredAuthority, writeAuthorities } from './authority-rows.ts';
 import { ownBundle, type TrustBundleFact } from './own-bundle.ts';
 import type { AuthorityKind } from './slot.ts';
@@ -9,6 +10,8 @@ interface KeptAuthoritiesOptions {
   readonly factLog: FactLog;
   /** What the keys are sealed under. */
   readonly secret: Uint8Array;
+  /** Where they are made and used. */
+  readonly keys: AuthorityKeys;
   readonly now: Clock;
   readonly lifetimeSeconds: Readonly<Record<AuthorityKind, number>>;
 }
@@ -82,7 +85,7 @@ export class KeptAuthorities {
       this.#kept = after;
     } catch (error) {
       // Whether it was kept, only the database knows.
-      this.#kept = await readAuthorities(database, { secret });
+      this.#kept = await readAuthorities(database, this.#options);
       throw error;
     } finally {
       this.#keeping = undefined;

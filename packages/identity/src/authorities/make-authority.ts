@@ -1,14 +1,14 @@
-import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { generateKeyPairSync } from 'node:crypto';
 import {
   createJwtIssuer,
   createX509Authority,
   parseSpiffeId,
   SpiffeError,
-  softwareSigner,
   type UpstreamAuthority,
   verifyX509Svid,
   type X509Authority,
 } from '@countersign/spiffe';
+import type { AuthorityKey, AuthorityKeys } from './authority-keys.ts';
 import { jwtAuthorityJwk, type StoredAuthority } from './authority-rows.ts';
 import type { AuthorityKind } from './slot.ts';
 
@@ -16,6 +16,8 @@ import type { AuthorityKind } from './slot.ts';
 export interface AuthorityOptions {
   readonly trustDomain: string;
   readonly lifetimeSeconds: number;
+  /** Where its key is made. */
+  readonly keys: AuthorityKeys;
   /** Who signs it; it is its own root without one. */
   readonly upstream: UpstreamAuthority | undefined;
   readonly now: () => number;
@@ -29,24 +31,30 @@ const UPSTREAM_MS_MAX = 30_000;
  *
  * @throws {SpiffeError} what the upstream throws, or `ERR_SPIFFE_UPSTREAM_REFUSED` when what it signed cannot be used
  */
-export function makeAuthority(
+export async function makeAuthority(
   kind: AuthorityKind,
   options: AuthorityOptions,
 ): Promise<StoredAuthority> {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  return kind === 'x509' ? makeX509(privateKey, options) : makeJwt(privateKey, options);
+  const key = await options.keys.make(kind);
+  try {
+    return await (kind === 'x509' ? makeX509(key, options) : makeJwt(key, options));
+  } catch (error) {
+    // A key that nothing was signed for is of no use; where it cannot be destroyed now, it stays in the HSM.
+    await options.keys.destroy(key).catch(() => undefined);
+    throw error;
+  }
 }
 
 /** The issuer of a kept X.509 authority. */
 export function x509AuthorityOf(
-  { chain, privateKey }: Pick<StoredAuthority, 'chain' | 'privateKey'>,
+  { chain, key: signer }: Pick<StoredAuthority, 'chain' | 'key'>,
   { trustDomain, now }: Pick<AuthorityOptions, 'trustDomain' | 'now'>,
 ): Promise<X509Authority> {
   const [certificate, ...intermediates] = chain.map((der) => Buffer.from(der, 'base64'));
   if (!certificate) throw new Error('broken invariant: an x.509 authority has a certificate');
   return createX509Authority({
     trustDomain,
-    signer: signerOf(privateKey),
+    signer,
     certificate,
     intermediates,
     now,
@@ -54,17 +62,16 @@ export function x509AuthorityOf(
 }
 
 async function makeX509(
-  privateKey: KeyObject,
+  signer: AuthorityKey,
   { trustDomain, lifetimeSeconds, upstream, now }: AuthorityOptions,
 ): Promise<StoredAuthority> {
-  const signer = signerOf(privateKey);
   if (upstream === undefined) {
     const authority = await createX509Authority({
       ...{ trustDomain, signer, now },
       validitySeconds: lifetimeSeconds,
     });
     return x509Slot(authority, {
-      privateKey,
+      key: signer,
       chain: [base64(authority.certificate)],
       nowMs: now(),
     });
@@ -73,7 +80,7 @@ async function makeX509(
     ...{ trustDomain, signer, ttlSeconds: lifetimeSeconds },
     signal: AbortSignal.timeout(UPSTREAM_MS_MAX),
   });
-  const stored = { privateKey, chain: chain.map(base64) };
+  const stored = { key: signer, chain: chain.map(base64) };
   let authority: X509Authority;
   try {
     authority = await x509AuthorityOf(stored, { trustDomain, now });
@@ -133,10 +140,10 @@ export async function isVouchedFor(
 }
 
 async function makeJwt(
-  privateKey: KeyObject,
+  signer: AuthorityKey,
   { trustDomain, lifetimeSeconds, upstream, now }: AuthorityOptions,
 ): Promise<StoredAuthority> {
-  const { authority } = createJwtIssuer({ trustDomain, signer: signerOf(privateKey), now });
+  const { authority } = createJwtIssuer({ trustDomain, signer, now });
   const { keyId: id, publicKey } = authority;
   const nowMs = now();
   const notAfterMs = nowMs + lifetimeSeconds * 1000;
@@ -144,7 +151,7 @@ async function makeJwt(
   return {
     kind: 'jwt',
     state: 'prepared',
-    ...{ id, privateKey, notAfterMs },
+    ...{ id, key: signer, notAfterMs },
     chain: [],
     shared: (shared ?? [])
       .filter(({ keyId }) => keyId !== id)
@@ -155,7 +162,7 @@ async function makeJwt(
       })),
     notBeforeMs: nowMs,
     preparedMs: nowMs,
-    jwk: jwtAuthorityJwk(privateKey, id),
+    jwk: jwtAuthorityJwk(signer.publicKey, id),
     ...(shared && upstream && { upstream: upstream.name }),
   };
 }
@@ -165,7 +172,7 @@ function x509Slot(
   {
     nowMs,
     ...rest
-  }: Pick<StoredAuthority, 'privateKey' | 'chain'> & {
+  }: Pick<StoredAuthority, 'key' | 'chain'> & {
     readonly nowMs: number;
   },
 ): StoredAuthority {
@@ -179,11 +186,6 @@ function x509Slot(
     notAfterMs: authority.notAfterMs,
     preparedMs: nowMs,
   };
-}
-
-/** A signer whose key is in this process. */
-export function signerOf(privateKey: KeyObject) {
-  return softwareSigner({ privateKey, publicKey: createPublicKey(privateKey) });
 }
 
 function base64(der: Uint8Array): string {

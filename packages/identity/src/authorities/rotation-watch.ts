@@ -1,4 +1,5 @@
-import type { SpiffeError } from '@countersign/spiffe';
+import { SpiffeError } from '@countersign/spiffe';
+import { IdentityError } from '../identity-error.ts';
 import type { Recorder } from '../new-event.ts';
 import type { AuthorityKind } from './slot.ts';
 
@@ -14,6 +15,18 @@ const RETRY_MS = { first: 1000, max: 5 * 60_000 } as const;
 /** After one that will not pass by itself. */
 const REFUSED_RETRY_MS = 15 * 60_000;
 const TROUBLE_LENGTH_MAX = 500;
+
+/** What an upstream or an HSM could not do. */
+type Trouble = SpiffeError | IdentityError;
+
+/** Whether an error is of the upstream or the HSM, which a later try may find in order. */
+export function isTrouble(error: unknown): error is Trouble {
+  if (error instanceof SpiffeError) return true;
+  return (
+    error instanceof IdentityError &&
+    (error.code.startsWith('ERR_IDENTITY_HSM') || error.code === 'ERR_IDENTITY_BUSY')
+  );
+}
 
 /** What goes wrong with the rotation: how often, when to try again, and who was told. */
 export class RotationWatch {
@@ -43,10 +56,10 @@ export class RotationWatch {
   }
 
   /** The first failure of a row is an alarm. */
-  async failed(kind: AuthorityKind, error: SpiffeError, nowMs: number): Promise<void> {
+  async failed(kind: AuthorityKind, error: Trouble, nowMs: number): Promise<void> {
     const { sinceMs = nowMs, attempts = 0 } = this.#trouble.get(kind) ?? {};
     const waitMs =
-      error.code === 'ERR_SPIFFE_UPSTREAM_REFUSED'
+      error.code === 'ERR_SPIFFE_UPSTREAM_REFUSED' || error.code === 'ERR_IDENTITY_HSM'
         ? REFUSED_RETRY_MS
         : Math.min(RETRY_MS.first * 2 ** Math.min(attempts, 20), RETRY_MS.max);
     const detail = error.message.slice(0, TROUBLE_LENGTH_MAX);
@@ -56,6 +69,19 @@ export class RotationWatch {
       kind: 'alarm',
       alarm: 'ca-rotation-failed',
       detail: `${kind}: ${detail}`,
+    });
+  }
+
+  /** The key of an authority that is gone could not be destroyed. */
+  async keyStays(
+    { kind, id }: { readonly kind: AuthorityKind; readonly id: string },
+    error: Error,
+  ): Promise<void> {
+    const detail = `${kind} ${id}: its key stays in the HSM: ${error.message}`;
+    await this.#record({
+      kind: 'alarm',
+      alarm: 'ca-rotation-failed',
+      detail: detail.slice(0, TROUBLE_LENGTH_MAX),
     });
   }
 

@@ -3,7 +3,7 @@ import type { Registration, Surface } from '@countersign/model';
 import type { z } from 'zod';
 import { listOf, quote } from '../document/describe.ts';
 import { didYouMean } from '../document/suggest.ts';
-import type { PeopleSettings } from '../repository.ts';
+import type { PeopleSettings } from '../people-settings.ts';
 import { attributeTypes } from '../schema/attribute-types.ts';
 import { entityVocabulary } from '../schema/entity-vocabulary.ts';
 import type { peopleShape } from '../shape/people-shape.ts';

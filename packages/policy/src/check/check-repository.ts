@@ -4,11 +4,12 @@ import type { Clock, Surface } from '@countersign/model';
 import { readText } from '../document/read-text.ts';
 import { createReport } from '../document/report.ts';
 import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
+import type { PeopleSettings } from '../people-settings.ts';
 import type {
   BankConfig,
+  CaConfig,
   ClusterConfig,
   ExportConfig,
-  PeopleSettings,
   Problem,
   Repository,
   SignalsConfig,
@@ -17,6 +18,7 @@ import { attributeTypes } from '../schema/attribute-types.ts';
 import { entityVocabulary } from '../schema/entity-vocabulary.ts';
 import { composeSchema } from '../schema/generate-schema.ts';
 import { checkAttributes } from './check-attributes.ts';
+import { checkCa } from './check-ca.ts';
 import { checkEntities } from './check-entities.ts';
 import { checkEntityTypes } from './check-entity-types.ts';
 import { checkExports } from './check-exports.ts';
@@ -76,6 +78,7 @@ export async function checkRepository(
   checkUpstreams(surfaces, report);
   const points = await checkPoints(config, { surfaces, ...known }, context);
   const exports = checkExports(config, known.names, context);
+  const ca = checkCa(config, context);
   checkMetrics(config, context);
   checkRetention(config, surfaces, report);
   // By name, so that the schema and with it the bundle's version do not depend on file names.
@@ -142,7 +145,11 @@ export async function checkRepository(
   checkWitnesses(config, context);
   const bank = report.hasErrors
     ? undefined
-    : bankConfig(config, { points, exports, record, clusters, signals, people }, context.folder);
+    : bankConfig(
+        config,
+        { points, exports, record, clusters, signals, ca, people },
+        context.folder,
+      );
   if (!bank) return { problems: report.problems() };
   const repository: Repository = {
     folder: context.folder,
@@ -188,17 +195,19 @@ function bankConfig(
     record,
     clusters,
     signals,
+    ca,
     people,
   }: Pick<BankConfig, 'points' | 'record'> & {
     readonly exports: readonly ExportConfig[];
     readonly clusters: readonly ClusterConfig[];
     readonly signals: SignalsConfig | undefined;
+    readonly ca: CaConfig | undefined;
     readonly people: PeopleSettings | undefined;
   },
   folder: string,
 ): BankConfig | undefined {
   const { authority, trustDomain } = config;
-  if (!authority) return undefined;
+  if (!authority || !ca) return undefined;
   const { passphraseFile, historyFile, metrics } = authority;
   return {
     trustDomain,
@@ -207,10 +216,7 @@ function bankConfig(
       issuer: authority.issuer,
       issuerUrl: authority.issuerUrl,
       svidTtlSeconds: authority.svidTtl,
-      ca: {
-        lifetimeSeconds: authority.ca.lifetime,
-        jwtLifetimeSeconds: authority.ca.jwtLifetime,
-      },
+      ca,
       accessTokenTtlSeconds: authority.accessTokenTtl,
       // Secrets and history live outside what is reviewed, so these two may be anywhere.
       ...(passphraseFile !== undefined && { passphraseFile: resolve(folder, passphraseFile) }),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { caKeysShape, upstreamShape } from './ca-shape.ts';
 import { exportShape } from './export-shape.ts';
 import { clusterShape, joinsShape } from './join-shape.ts';
 import { peopleShape } from './people-shape.ts';
@@ -94,6 +95,8 @@ const authority = z
           max: '8760h',
           example: '24h',
         }).prefault('24h'),
+        upstream: upstreamShape.optional(),
+        keys: caKeysShape.optional(),
       })
       .prefault({})
       .meta({ description: 'the authorities that issue SVIDs, and how they rotate' }),

@@ -76,6 +76,8 @@ export interface CertificateFields {
   readonly notAfterMs: number;
   readonly publicKeyInfo: Uint8Array;
   readonly authorityKeyId: Uint8Array;
+  /** DER of the AlgorithmIdentifier; ECDSA with SHA-256 when absent. */
+  readonly signatureAlgorithm?: Uint8Array;
   /** DER of one extension of {@link EXTENDED_KEY_USAGES}; absent for authorities. */
   readonly extendedKeyUsage?: Uint8Array;
   readonly alternativeNames?: AlternativeNames;
@@ -88,7 +90,7 @@ export function toBeSigned(fields: CertificateFields): Uint8Array {
   return derSequence(
     VERSION_3,
     derInteger(fields.serial),
-    ECDSA_WITH_SHA256,
+    fields.signatureAlgorithm ?? ECDSA_WITH_SHA256,
     fields.issuer,
     derSequence(derTime(fields.notBeforeMs), derTime(fields.notAfterMs)),
     fields.subject,
@@ -123,6 +125,26 @@ export function serialFrom(random: Uint8Array): Uint8Array {
   if (serial.length !== 16) throw new RangeError('broken invariant: a serial has 16 bytes');
   serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40;
   return serial;
+}
+
+/**
+ * What a certification request asks for: to be an authority of this trust domain (RFC 2986 §4.1, RFC 2985 §5.4.2).
+ */
+export function authorityRequestToBeSigned(fields: {
+  readonly subject: Uint8Array;
+  readonly publicKeyInfo: Uint8Array;
+  readonly uri: string;
+}): Uint8Array {
+  const extensions = derSequence(
+    TEMPLATES.intermediate,
+    extension(OID.subjectAltName, alternativeNames({ uri: fields.uri })),
+  );
+  const attribute = derSequence(
+    derObjectId(OID.extensionRequest),
+    derElement(DER_TAG.set, extensions),
+  );
+  const version1 = derInteger(Uint8Array.of(0));
+  return derSequence(version1, fields.subject, fields.publicKeyInfo, derExplicit(0, attribute));
 }
 
 /** A Name of one attribute a component, in the order given. */

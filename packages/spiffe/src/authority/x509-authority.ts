@@ -141,7 +141,7 @@ function selfSignedFor(trustDomain: string, options: X509AuthorityOptions): Prom
 }
 
 /** The key identifier makes names of successive authorities differ, so that a path is found without trying keys. */
-function authorityName(publicKeyInfo: Uint8Array): Uint8Array {
+export function authorityName(publicKeyInfo: Uint8Array): Uint8Array {
   return distinguishedName([
     [OID.organization, 'SPIFFE'],
     [OID.serialNumber, Buffer.from(keyIdOf(publicKeyInfo)).toString('hex')],

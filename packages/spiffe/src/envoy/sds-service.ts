@@ -3,7 +3,9 @@ import type { GrpcService } from '../grpc/grpc-server.ts';
 import { GRPC_STATUS, GrpcError } from '../grpc/grpc-status.ts';
 import type { MessageOf } from '../protobuf/message.ts';
 import { SpiffeError } from '../spiffe-error.ts';
+import { createChanges } from '../workload-api/state-stream.ts';
 import type { WorkloadServing } from '../workload-api/workload-service.ts';
+import type { WorkloadChange } from '../workload-api/workload-source.ts';
 import { discoveryRequest, discoveryResponse, SECRET_TYPE, secretMessage } from './sds-messages.ts';
 import { secretsOf } from './secrets.ts';
 
@@ -92,12 +94,13 @@ export function sdsService<Caller>({
 /** Requests and changes in one line; many changes are one, and requests are bounded. */
 function inboxOf(requests: AsyncIterable<Request>) {
   const waiting: Request[] = [];
-  let hasChanged = false;
+  const changes = createChanges();
   let hasEnded = false;
   let failure: unknown;
   let wake: () => void = () => undefined;
   const end = (): void => {
     hasEnded = true;
+    changes.end();
     wake();
   };
   (async () => {
@@ -114,8 +117,8 @@ function inboxOf(requests: AsyncIterable<Request>) {
     end();
   });
   return {
-    change: (): void => {
-      hasChanged = true;
+    change: (change?: WorkloadChange): void => {
+      changes.tell(change);
       wake();
     },
     end,
@@ -126,10 +129,9 @@ function inboxOf(requests: AsyncIterable<Request>) {
         else if (hasEnded) {
           if (failure !== undefined) throw failure;
           return;
-        } else if (hasChanged) {
-          const ms = delayMs();
-          if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms).unref());
-          hasChanged = false;
+        } else if (changes.isWaiting) {
+          await changes.delay(delayMs());
+          changes.take();
           yield 'change';
         } else {
           await new Promise<void>((resolve) => {

@@ -6,6 +6,7 @@ import {
   type IncomingHttpHeaders,
 } from 'node:http2';
 import { type NetConnectOpts, connect as netConnect } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { AnyMessageType } from '../protobuf/message.ts';
 import { encodeGrpcFrame, grpcMessages } from './grpc-frame.ts';
 import { decodeGrpcMessage, GRPC_STATUS, GrpcError } from './grpc-status.ts';
@@ -35,13 +36,20 @@ export interface GrpcChannel {
 /** 64 SVIDs and bundles of 64 authorities fit. */
 const RESPONSE_BYTES_MAX = 8_388_608;
 
-/** Makes a channel without TLS, as the Workload API has it. */
-export function createGrpcChannel(to: NetConnectOpts): GrpcChannel {
+/** Where a channel leads: without TLS, as the Workload API has it, or over connections that somebody else opens. */
+export type GrpcTarget =
+  | NetConnectOpts
+  | { readonly origin: string; readonly createConnection: (authority: URL) => Duplex };
+
+/** Makes a channel; nothing is connected before the first call. */
+export function createGrpcChannel(to: GrpcTarget): GrpcChannel {
+  const { origin, createConnection } =
+    'origin' in to ? to : { origin: 'http://localhost', createConnection: () => netConnect(to) };
   let session: ClientHttp2Session | undefined;
   let callCount = 0;
   const open = (): ClientHttp2Session => {
     if (session && !session.closed && !session.destroyed) return session;
-    const opened = connect('http://localhost', { createConnection: () => netConnect(to) });
+    const opened = connect(origin, { createConnection });
     // Each call hears of it by its own stream.
     opened.on('error', () => undefined);
     opened.once('close', () => {

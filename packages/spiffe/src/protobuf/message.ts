@@ -3,6 +3,7 @@ import { broken, type WireField, WireWriter, wireFields, wireText } from './wire
 
 /** What a field is, also for descriptors: numbers are those of FieldDescriptorProto.Type. */
 export const FIELD_TYPE = Object.freeze({
+  int64: 3,
   int32: 5,
   bool: 8,
   string: 9,
@@ -121,6 +122,22 @@ export const field = {
       if (value !== 0) writer.varint(number, value);
     },
     read: (wire) => Number(BigInt.asIntN(32, varintOf(wire))),
+  }),
+  /** Of what a number holds exactly; more is broken. */
+  int64: (number: number, name: string): Field<number> => ({
+    number,
+    name,
+    type: 'int64',
+    label: 'single',
+    empty: () => 0,
+    write: (writer, value) => {
+      if (value !== 0) writer.varint(number, value);
+    },
+    read: (wire) => {
+      const value = Number(BigInt.asIntN(64, varintOf(wire)));
+      if (!Number.isSafeInteger(value)) throw broken(`the number ${value}`);
+      return value;
+    },
   }),
   /** A member of a oneof: written also when it is empty. */
   optionalString: (number: number, name: string): Field<string | undefined> => ({

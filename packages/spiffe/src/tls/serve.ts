@@ -1,7 +1,9 @@
 import type { Server, TLSSocket, TlsOptions } from 'node:tls';
+import { certificateThumbprint } from '../certificate/thumbprint.ts';
 import { SpiffeError } from '../spiffe-error.ts';
 import type { SpiffeId } from '../spiffe-id.ts';
 import { type VerifiedPeer, verifyX509Svid } from '../svid/verify-x509-svid.ts';
+import type { X509Bundles } from '../workload-api/x509-context.ts';
 import type { X509Source } from '../workload-api/x509-source.ts';
 import { type Connections, createConnections } from './connections.ts';
 import { createConnector, type SpiffeConnector } from './connector.ts';
@@ -73,9 +75,10 @@ export function serveWithSource<S extends Server>(
     ...(onRefused ? { onRefused } : {}),
   });
   const retire = retireHttp(server, peers);
+  const isDistrusted = distrustOf(source);
   const stop = source.onChange(() => {
     if (hasIdentity(source)) renewServerTls(server, tls);
-    endUntrusted(connections, source, now);
+    if (isDistrusted()) endUntrusted(connections, source, now);
   });
   return {
     server,
@@ -115,15 +118,23 @@ export function connectWithSource(
   const connections = createConnections<VerifiedPeer>({ now });
   const connector = createConnector({
     connections,
-    tls: () => ({
-      svid: source.identity(),
-      bundles: source.bundles(),
-      expect,
-      now,
-      ...(alpn ? { alpn } : {}),
-    }),
+    tls: () => {
+      const bundles = source.bundles();
+      return {
+        ...{ svid: source.identity(), bundles, expect, now },
+        ...(alpn ? { alpn } : {}),
+        // An authority that went while this handshake was under way had not gone when it began; it is held by then.
+        onPeer: () => {
+          if (!isLess(bundles, source.bundles())) return;
+          setImmediate(() => endUntrusted(connections, source, now));
+        },
+      };
+    },
   });
-  const stop = source.onChange(() => endUntrusted(connections, source, now));
+  const isDistrusted = distrustOf(source);
+  const stop = source.onChange(() => {
+    if (isDistrusted()) endUntrusted(connections, source, now);
+  });
   return {
     ...connector,
     connections,
@@ -132,6 +143,34 @@ export function connectWithSource(
       connections.closeAll();
     },
   };
+}
+
+/**
+ * Tells at each change whether somebody who was believed until then may be no more. A rotation of SVIDs takes no authority
+ * away: to verify a thousand peers anew for each would hold up everybody for a fifth of a second.
+ */
+function distrustOf(source: X509Source): () => boolean {
+  let believed = source.bundles();
+  return () => {
+    const before = believed;
+    believed = source.bundles();
+    return isLess(before, believed);
+  };
+}
+
+/** Whether an authority is missing that was there before. */
+function isLess(before: X509Bundles, after: X509Bundles): boolean {
+  if (before === after) return false;
+  const left = authoritiesOf(after);
+  return [...authoritiesOf(before)].some((authority) => !left.has(authority));
+}
+
+function authoritiesOf(bundles: X509Bundles): ReadonlySet<string> {
+  return new Set(
+    [...bundles].flatMap(([trustDomain, authorities]) =>
+      authorities.map((der) => `${trustDomain} ${certificateThumbprint(der)}`),
+    ),
+  );
 }
 
 /** A bundle that lost an authority, or all of them: whoever stands on it is not believed any more. */

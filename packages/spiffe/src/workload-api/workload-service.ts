@@ -23,7 +23,12 @@ import {
   x509BundlesResponse,
   x509SvidResponse,
 } from './workload-messages.ts';
-import type { WorkloadBundles, WorkloadSource, WorkloadX509Svid } from './workload-source.ts';
+import type {
+  WorkloadBundles,
+  WorkloadChange,
+  WorkloadSource,
+  WorkloadX509Svid,
+} from './workload-source.ts';
 
 /** How the services of one socket know their callers, and what they have for them. */
 export interface WorkloadServing<Caller> {
@@ -54,7 +59,8 @@ export function workloadService<Caller>(serving: WorkloadServing<Caller>): GrpcS
       const caller = await callerOf(call);
       const changing = {
         read: () => read(caller),
-        onChange: (listener: () => void) => source.onChange(caller, listener),
+        onChange: (listener: (change?: WorkloadChange) => void) =>
+          source.onChange(caller, listener),
       };
       yield* stateStream(changing, { signal: call.signal, delayMs });
     },

@@ -25,6 +25,12 @@ export interface WorkloadBundles {
   readonly federated: readonly Bundle[];
 }
 
+/** What is told of a change. */
+export interface WorkloadChange {
+  /** Something was taken away from this caller: told at once, however long pushes are delayed otherwise. */
+  readonly isUrgent: boolean;
+}
+
 /**
  * Who gets what. A server asks anew for each answer, and again after each change, so a source decides on every push
  * whether the caller still is who it was.
@@ -51,5 +57,5 @@ export interface WorkloadSource<Caller> {
    *
    * @returns how to end it
    */
-  onChange(caller: Caller, listener: () => void): () => void;
+  onChange(caller: Caller, listener: (change?: WorkloadChange) => void): () => void;
 }

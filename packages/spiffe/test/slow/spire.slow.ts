@@ -25,13 +25,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newIdentity } from '../support.ts';
 import { newRegistry } from '../workload.ts';
 import { SPIRE_AGENT, SPIRE_SERVER, startSpire } from './spire.ts';
-import { missing } from './tools.ts';
+import { missingOfLong } from './tools.ts';
 
 // Our client before a real SPIRE.
 
 const API = 'spiffe://spire.example/workload/api';
 
-describe.skipIf(missing('SPIRE', SPIRE_SERVER, SPIRE_AGENT))('with a SPIRE agent', () => {
+describe.skipIf(missingOfLong('SPIRE', SPIRE_SERVER, SPIRE_AGENT))('with a SPIRE agent', () => {
   let spire: Awaited<ReturnType<typeof startSpire>>;
   let client: WorkloadClient;
   let entry: string;

@@ -103,6 +103,8 @@ export async function startSpire(trustDomain: string) {
   await eventually(() => run(SPIRE_AGENT, ['healthcheck', '-socketPath', agentSocket]), log);
   return {
     endpoint: `unix://${agentSocket}`,
+    /** The server's API on 127.0.0.1. */
+    apiPort: port,
     /** For files that a command of SPIRE reads. */
     folder,
     serverSocket,

@@ -21,6 +21,15 @@ export function missing(what: string, ...files: readonly string[]): boolean {
   return true;
 }
 
+/** As {@link missing}, for what `.ci/run --long` alone makes. */
+export function missingOfLong(what: string, ...files: readonly string[]): boolean {
+  if (process.env['CI_LONG'] === '1') return missing(what, ...files);
+  const absent = files.filter((file) => !existsSync(file));
+  if (absent.length === 0) return false;
+  console.warn(`${what} is skipped: found no ${absent.join(', ')} (made by .ci/run --long)`);
+  return true;
+}
+
 /** Why the Go programs cannot be built here; as {@link missing}. */
 export async function missingGo(what: string): Promise<boolean> {
   const version = await run('go', ['env', 'GOVERSION']).then(

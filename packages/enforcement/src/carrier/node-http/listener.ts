@@ -19,6 +19,7 @@ import { LIMITS } from '../../limits.ts';
 import type { ConnectionPeer } from '../../peer.ts';
 import type { HandshakeEvents } from './handshake-events.ts';
 import type { PeerVerifier } from './peer-verifier.ts';
+import { retirementOf } from './retirement.ts';
 import { requestExchange, socketExchange } from './server-exchange.ts';
 import type { Upstreams } from './upstreams.ts';
 
@@ -31,6 +32,11 @@ export interface ListenerOptions {
   readonly handshakes: HandshakeEvents;
   readonly upstreams: Upstreams;
   readonly onExchange: (exchange: Exchange) => void;
+  /** False where every surface is in shadow: there nothing is ended, and no answer changed. */
+  readonly isEnforcing: () => boolean;
+  readonly now: () => number;
+  /** From 0 to below 1: spreads the retirement of connections. */
+  readonly random: () => number;
   /** A connection stands; `close` resets it. The returned function is called when it is gone. */
   readonly onConnection: (connection: OpenConnection) => () => void;
 }
@@ -74,6 +80,7 @@ const HTTP_OPTIONS: ServerOptions = {
 export function createListener(options: ListenerOptions): Listener {
   const { config, workload, upstreams, onExchange } = options;
   const connections = new WeakMap<Duplex, Connection>();
+  const retirements = new WeakMap<Duplex, number>();
   const isSecure = config.tls === 'required';
   const serverTls: ServerTls = {
     svid: () => workload,
@@ -108,6 +115,10 @@ export function createListener(options: ListenerOptions): Listener {
       : { peer: { kind: 'none' }, chain: [] };
     const connection = connectionOf(socket, found.peer, config, isSecure, ownNames);
     connections.set(socket, connection);
+    if (isSecure) {
+      const [nowMs, random] = [options.now(), options.random()];
+      retirements.set(socket, retirementOf(found.peer, { workload, nowMs, random }));
+    }
     if (found.peer.kind === 'invalid') {
       const { reason, detail } = found.peer;
       options.handshakes.refused({ listener: config.name, ip: connection.ip, reason, detail });
@@ -140,6 +151,8 @@ export function createListener(options: ListenerOptions): Listener {
       return;
     }
     unanswered.set(socket, count);
+    const retiresAtMs = retirements.get(socket) ?? Number.POSITIVE_INFINITY;
+    if (options.now() >= retiresAtMs && options.isEnforcing()) response.shouldKeepAlive = false;
     response.once('close', () => unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1));
     onExchange(requestExchange(request, response, connection, upstreams));
   };

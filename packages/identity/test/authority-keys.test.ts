@@ -1,0 +1,61 @@
+import { rmSync } from 'node:fs';
+import { openIdentity, openPkcs11Token, type Pkcs11Token } from '@countersign/identity';
+import { type Database, openDatabase, openFactLog } from '@countersign/state';
+import { missingSoftHsm, newSoftHsm, PIN } from '@countersign/test-support/softhsm';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { keyring, trustDomain } from './authority.ts';
+
+describe.skipIf(missingSoftHsm())('the keys of authorities', () => {
+  let hsm: ReturnType<typeof newSoftHsm>;
+  let token: Pkcs11Token;
+  const database: Database = openDatabase({ file: ':memory:' });
+  const open = async (isInHsm: boolean) =>
+    openIdentity({
+      database,
+      factLog: await openFactLog(database, { trustDomain, now: Date.now }),
+      keyring: await keyring,
+      now: Date.now,
+      record: async () => undefined,
+      ...(isInHsm && { openToken: async () => token }),
+      options: {
+        svidTtlSeconds: 3600,
+        accessTokenTtlSeconds: 300,
+        issuerUrl: 'https://localhost:7402',
+      },
+    });
+
+  beforeAll(async () => {
+    hsm = newSoftHsm();
+    hsm.initToken('keys');
+    token = await openPkcs11Token({
+      module: hsm.module,
+      token: { label: 'keys' },
+      pin: async () => PIN,
+    });
+  });
+
+  afterAll(async () => {
+    await token?.close();
+    await database.close();
+    rmSync(hsm.folder, { recursive: true });
+  });
+
+  test('that are in the database go on when an HSM is named, and the next one is made there', async () => {
+    const [before] = (await open(false)).authorities.show().x509.authorities;
+    const identity = await open(true);
+    expect(identity.authorities.show().x509.authorities).toEqual([before]);
+    await identity.authorities.prepare('x509', { by: 'a test' });
+    await identity.authorities.activate('x509', { by: 'a test' });
+    const states = identity.authorities.show().x509.authorities.map(({ state }) => state);
+    expect(states).toEqual(['old', 'active']);
+  });
+
+  test('that are in an HSM do not open without it', async () => {
+    await expect(open(false)).rejects.toMatchObject({
+      code: 'ERR_IDENTITY_AUTHORITY',
+      message: expect.stringMatching(
+        /found it in an HSM \('countersign bank\.example x509 [0-9a-f]{16}'\), expected authority\.ca\.keys to say which$/,
+      ),
+    });
+  });
+});
