@@ -10,7 +10,15 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type ServerResponse } from 'node:http';
 import { type RequestOptions, request } from 'node:https';
 import { join } from 'node:path';
-import { createPrivateAuthority, encodePem, softwareSigner } from '@countersign/spiffe';
+import { connect } from 'node:tls';
+import { connectWorkload } from '@countersign/sdk';
+import {
+  createPrivateAuthority,
+  createX509Authority,
+  encodePem,
+  parseSpiffeId,
+  softwareSigner,
+} from '@countersign/spiffe';
 import { calculateJwkThumbprint, exportJWK, SignJWT } from 'jose';
 import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
@@ -35,7 +43,7 @@ export interface OpenStream {
  * An authority with a SCIM server and the gateway `edge` in this process, before an API that answers with a stream; clerks may list accounts.
  * People cannot log in here yet, so their tokens are signed with the issuer's own key, as the issuer would.
  */
-export async function startPeopleBank() {
+export async function startPeopleBank({ hasCertificate = false } = {}) {
   const folder = await temporaryFolder();
   const bank = join(folder.path, 'bank');
   const data = join(folder.path, 'data');
@@ -61,6 +69,22 @@ export async function startPeopleBank() {
     now: Date.now,
   });
   await writeFile(join(bank, 'trust/partner-ca.pem'), encodePem([partners.certificate]));
+  // What a cloud would trust: of an authority that is none of ours.
+  const scimKey = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const webAuthority = await createX509Authority({
+    ...{ trustDomain: 'web.example', now: Date.now },
+    signer: softwareSigner(generateKeyPairSync('ec', { namedCurve: 'P-256' })),
+  });
+  const web = await webAuthority.issueSvid({
+    spiffeId: parseSpiffeId('spiffe://web.example/scim'),
+    ...{ publicKey: scimKey.publicKey, ttlSeconds: 3600, dnsNames: ['localhost'] },
+  });
+  const webCa = encodePem([webAuthority.certificate]);
+  if (hasCertificate) {
+    await writeFile(join(folder.path, 'scim.pem'), encodePem(web.chain));
+    const pem = scimKey.privateKey.export({ type: 'pkcs8', format: 'pem' });
+    await writeFile(join(folder.path, 'scim.key'), pem, { mode: 0o600 });
+  }
   const edit = async (file: string, pairs: readonly [string | RegExp, string][]) => {
     let text = await readFile(join(bank, file), 'utf8');
     for (const [from, to] of pairs) text = text.replace(from, to);
@@ -83,9 +107,10 @@ export async function startPeopleBank() {
     hr: { createsPeople: true }
     scim:
       address: 127.0.0.1:${scim}
-      url: https://localhost:${scim}
+${hasCertificate ? '      certificateFile: ../scim.pem\n      keyFile: ../scim.key\n' : ''}      url: https://localhost:${scim}
       clients:
         - { name: entra, owner: iam@bank.example, tokens: [{ sha256: ${sha256}, ends: ${inAYear} }] }
+        - { name: midpoint, owner: iam@bank.example, subject: workload/iam/midpoint }
 `,
     ],
   ]);
@@ -105,7 +130,7 @@ export async function startPeopleBank() {
   await edit('identities/workloads.yaml', [
     [
       /$/,
-      '\n- { id: agent/reconciler, owner: alice@bank.example }\n- { id: workload/orphan, owner: nobody@bank.example }\n',
+      '\n- { id: agent/reconciler, owner: alice@bank.example }\n- { id: workload/orphan, owner: nobody@bank.example }\n- { id: workload/iam/midpoint, owner: iam@bank.example }\n- { id: workload/iam/other, owner: iam@bank.example }\n',
     ],
   ]);
 
@@ -185,7 +210,7 @@ export async function startPeopleBank() {
       ask(
         {
           method,
-          port: scim,
+          ...{ port: scim, ...(hasCertificate && { ca: webCa }) },
           path: `/scim/v2${path}`,
           headers: {
             authorization: `Bearer ${token}`,
@@ -194,6 +219,44 @@ export async function startPeopleBank() {
         },
         body,
       ),
+    /** Becomes a workload; gives how it asks the SCIM server with its SVID, and no token. */
+    async scimAs(subject: string) {
+      const { out: joinToken } = await countersign(['join-token', subject, '-d', data]);
+      const trust = JSON.parse(await readFile(join(data, 'trust.json'), 'utf8'));
+      const workload = await connectWorkload({
+        authorityUrl: trust.controlUrl,
+        authoritySpiffeId: 'spiffe://bank.example/workload/countersign/authority',
+        x509Authorities: trust.x509Authorities,
+        factKeys: trust.factKeys,
+        trustDomain: 'bank.example',
+        joinToken: joinToken.trim(),
+      });
+      return {
+        ask: (method: string, path: string, body?: unknown) =>
+          ask(
+            {
+              ...{ method, port: scim, path: `/scim/v2${path}` },
+              ...{ cert: encodePem(workload.chain), key: workload.keyPem },
+              headers: body === undefined ? {} : { 'content-type': 'application/scim+json' },
+            },
+            body,
+          ),
+        close: () => workload.close(),
+      };
+    },
+    /** Which version of TLS the SCIM listener speaks with a client that has none newer than this. */
+    async scimTls(maxVersion: 'TLSv1.2' | 'TLSv1.3'): Promise<string> {
+      const socket = connect({
+        ...{ host: 'localhost', family: 4, port: scim, servername: 'localhost', maxVersion },
+        ca: hasCertificate ? webCa : ca,
+      });
+      try {
+        await once(socket, 'secureConnect');
+        return `${socket.getProtocol()} ${socket.getCipher().name}`;
+      } finally {
+        socket.destroy();
+      }
+    },
     tokenFor,
     /** Opens the stream; what is refused is an error with its status. */
     async stream(token: string): Promise<OpenStream> {

@@ -115,7 +115,37 @@ test('only a registered client is served, over TLS that shows the authority’s 
   ).toBe(401);
   const { body } = await bank.scim('GET', '/ServiceProviderConfig');
   expect(body.patch.supported).toBe(true);
+  expect(await bank.scimTls('TLSv1.3')).toMatch(/^TLSv1.3 /);
+  await expect(bank.scimTls('TLSv1.2')).rejects.toThrow(/version/);
 });
+
+test('a client with an SVID needs no token, has people of its own, and is out when it is revoked', async () => {
+  const { id } = await clerk('erin');
+  const midpoint = await bank.scimAs('workload/iam/midpoint');
+  const other = await bank.scimAs('workload/iam/other');
+  try {
+    const made = await midpoint.ask('POST', '/Users', { userName: 'frank', externalId: 'f' });
+    expect(made.status, JSON.stringify(made.body)).toBe(201);
+    expect((await midpoint.ask('GET', `/Users/${made.body.id}`)).status).toBe(200);
+    expect((await midpoint.ask('GET', `/Users/${id}`)).status).toBe(404);
+    expect((await bank.scim('GET', `/Users/${made.body.id}`)).status).toBe(404);
+    // Registered, and no SCIM client.
+    expect((await other.ask('GET', '/Users')).status).toBe(401);
+    const subject = 'workload/iam/midpoint';
+    await bank.onData('revoke', 'subject', `spiffe://bank.example/${subject}`, '--reason', 'test');
+    expect((await midpoint.ask('GET', '/Users')).status).toBe(401);
+  } finally {
+    await midpoint.close();
+    await other.close();
+  }
+}, 60_000);
+
+test('with a certificate of the bank it speaks TLS 1.2 too, by suites with forward secrecy only', async () => {
+  await using outside = await startPeopleBank({ hasCertificate: true });
+  expect(await outside.scimTls('TLSv1.2')).toMatch(/^TLSv1.2 ECDHE-ECDSA-AES/);
+  expect(await outside.scimTls('TLSv1.3')).toMatch(/^TLSv1.3 /);
+  expect((await outside.scim('GET', '/Users')).status).toBe(200);
+}, 60_000);
 
 describe('commands', () => {
   test('list, show, disable, enable, orphans', async () => {

@@ -64,6 +64,7 @@ export type { Revocable, RevocationRequest, RevocationResult } from './revocatio
 export type { ClientSession } from './sessions.ts';
 export type { Bearer, BearerCall, SignalScope } from './signals/bearer.ts';
 export { EVENT_TYPES, type EventTypeName } from './signals/event-types.ts';
+export { namedPerson, type PersonNames } from './signals/named-person.ts';
 export { namedSubject, type SubjectNames } from './signals/named-subject.ts';
 export {
   openSignals,

@@ -91,6 +91,8 @@ export interface SignalTransmitterConfig {
     readonly kind: 'human' | 'customer';
     readonly issuer: string;
     readonly emailDomain?: string;
+    /** The SCIM client whose people they are, by its names for them. */
+    readonly scimClient?: string;
   };
   readonly may: readonly ('end-sessions' | 'disable')[];
 }

@@ -55,6 +55,22 @@ export async function personByUserName(
   return row && personOf(row);
 }
 
+/** Whoever a source calls so. */
+export async function personByExternalId(
+  tables: Tables,
+  source: string,
+  externalId: string,
+): Promise<Person | undefined> {
+  const row = await tables
+    .selectFrom('person')
+    .selectAll()
+    .where('source', '=', source)
+    .where('external_id', '=', externalId)
+    .where('deleted_ms', 'is', null)
+    .executeTakeFirst();
+  return row && personOf(row);
+}
+
 /** Whoever has one of these addresses of mail, deleted ones excepted. */
 export async function personsByEmail(tables: Tables, email: string): Promise<Person[]> {
   const rows = await tables

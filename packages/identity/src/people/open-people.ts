@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Clock, Registration } from '@countersign/model';
 import { type Database, type FactLog, migrate } from '@countersign/state';
 import { IdentityError } from '../identity-error.ts';
@@ -10,14 +9,16 @@ import { liveSessionsOf } from '../sessions.ts';
 import {
   employmentsOf,
   groupsOf,
+  personByExternalId,
   personById,
   personBySpiffeId,
   personByUserName,
+  personsByEmail,
   type Tables,
   tablesOf,
 } from './directory.ts';
 import { type HrImport, type HrImported, importFeed } from './hr/import-feed.ts';
-import { LEAVER_FACT_MS, Lifecycle, writePerson } from './lifecycle.ts';
+import { Lifecycle, writePerson } from './lifecycle.ts';
 import { findOrphans, type Orphan } from './orphans.ts';
 import {
   afterOwnerLeft,
@@ -33,6 +34,7 @@ import { reservePersonIds } from './person-id.ts';
 import type { ScimClient } from './scim/scim-clients.ts';
 import { ScimGroups } from './scim/scim-groups.ts';
 import { ScimUsers } from './scim/scim-users.ts';
+import { Upkeep } from './upkeep.ts';
 
 /** What it is opened with. */
 export interface PeopleOptions {
@@ -47,9 +49,6 @@ export interface PeopleOptions {
 }
 
 const LIST_MAX = 10_000;
-/** People whose facts are made again in one transaction. */
-const CHUNK = 500;
-const FORGET_EVERY_MS = 3_600_000;
 
 /** The directory, with what the room itself needs of it. */
 export class Directory implements People {
@@ -60,7 +59,7 @@ export class Directory implements People {
   /** SPIFFE IDs of all persons, deleted ones too. */
   readonly #ids: Set<string>;
   #owned: ReadonlyMap<string, OwnedRegistration>;
-  #forgottenAtMs = Number.NEGATIVE_INFINITY;
+  readonly #upkeep: Upkeep;
 
   constructor(
     options: PeopleOptions,
@@ -75,6 +74,7 @@ export class Directory implements People {
         this.#owned = new Map([...this.#owned, ...rows.map((row) => [row.subject, row] as const)]);
       },
     });
+    this.#upkeep = new Upkeep(options, this.#lifecycle);
     const store = { ...options, ...this.#ids_(), lifecycle: this.#lifecycle };
     this.users = new ScimUsers(store);
     this.groups = new ScimGroups(store);
@@ -173,6 +173,20 @@ export class Directory implements People {
     };
   }
 
+  async named(name: Parameters<People['named']>[0], client: string): Promise<readonly string[]> {
+    const source = `scim:${client}`;
+    const text = 'email' in name ? name.email : name.externalId;
+    const isItsOwn = (person: Person | undefined) => person?.source === source;
+    const external =
+      'email' in name ? undefined : await personByExternalId(this.#tables(), source, text);
+    const certain = external ?? (await personByUserName(this.#tables(), text));
+    if (certain) return isItsOwn(certain) ? [certain.spiffeId] : [];
+    if (!('email' in name)) return [];
+    return (await personsByEmail(this.#tables(), text))
+      .filter(isItsOwn)
+      .map(({ spiffeId }) => spiffeId);
+  }
+
   disable(
     name: string,
     { reason, by }: { readonly reason: string; readonly by: string },
@@ -248,91 +262,14 @@ export class Directory implements People {
     return importFeed(feed, { ...this.#options, ...this.#ids_(), lifecycle: this.#lifecycle });
   }
 
-  /** Makes facts of all people again when the configuration says otherwise what they are made of. */
-  async reconcile(): Promise<void> {
-    const { config } = this.#options;
-    const mapping = createHash('sha256').update(JSON.stringify(config)).digest('base64url');
-    if ((await this.#state('mapping')) === mapping) return;
-    for (let after = 0; ; ) {
-      const rows = await this.#tables()
-        .selectFrom('person')
-        .select(['id', 'position'])
-        .where('deleted_ms', 'is', null)
-        .where('position', '>', after)
-        .orderBy('position')
-        .limit(CHUNK)
-        .execute();
-      await this.#recompute(
-        rows.map(({ id }) => id),
-        'the configuration of people changed',
-      );
-      after = rows.at(-1)?.position ?? 0;
-      if (rows.length < CHUNK) break;
-    }
-    await this.#setState('mapping', mapping);
+  /** See {@link Upkeep.reconcile}. */
+  reconcile(): Promise<void> {
+    return this.#upkeep.reconcile();
   }
 
-  /**
-   * Acts on effective dates that have come, records what could not be recorded, and forgets facts of those who left long ago; to be
-   * called about once a minute, by callers that run it alone.
-   */
-  async sweep(): Promise<void> {
-    await this.#lifecycle.recordLeftovers();
-    await this.#settle();
-    await this.#forget();
-  }
-
-  async #settle(): Promise<void> {
-    const nowMs = this.#options.now();
-    const settled = Number((await this.#state('settled')) ?? nowMs);
-    const rows = await this.#tables()
-      .selectFrom('employment')
-      .select('person_id')
-      .distinct()
-      .where(({ or, and, eb }) =>
-        or([
-          and([eb('starts_ms', '>', settled), eb('starts_ms', '<=', nowMs)]),
-          and([eb('ends_ms', '>', settled), eb('ends_ms', '<=', nowMs)]),
-        ]),
-      )
-      .execute();
-    await this.#recompute(
-      rows.map(({ person_id }) => person_id),
-      'an effective date of an employment',
-    );
-    // After what it stands for: a crash in between does it again, which changes nothing.
-    if (nowMs > settled || (await this.#state('settled')) === undefined) {
-      await this.#setState('settled', String(nowMs));
-    }
-  }
-
-  async #recompute(ids: readonly string[], reason: string): Promise<void> {
-    for (let at = 0; at < ids.length; at += CHUNK) {
-      const concerned = ids.slice(at, at + CHUNK);
-      await this.#lifecycle.commit({
-        by: 'system',
-        reason,
-        write: async () => ({ concerned }),
-      });
-    }
-  }
-
-  /** A fact for each who ever left would fill what enforcement points can hold. */
-  async #forget(): Promise<void> {
-    const { factLog, now } = this.#options;
-    const nowMs = now();
-    if (nowMs < this.#forgottenAtMs + FORGET_EVERY_MS) return;
-    this.#forgottenAtMs = nowMs;
-    const rows = await this.#tables()
-      .selectFrom('person')
-      .select('spiffe_id')
-      .where('enabled', '=', 0)
-      .where('disabled_ms', '<=', nowMs - LEAVER_FACT_MS)
-      .execute();
-    const removes = rows
-      .map(({ spiffe_id }) => `subject ${spiffe_id}`)
-      .filter((key) => factLog.get(key) !== undefined);
-    if (removes.length > 0) await factLog.append({ removes });
+  /** See {@link Upkeep.sweep}. */
+  sweep(): Promise<void> {
+    return this.#upkeep.sweep();
   }
 
   async #hold(
@@ -385,23 +322,6 @@ export class Directory implements People {
 
   get #trustDomain(): string {
     return this.#options.factLog.trustDomain;
-  }
-
-  async #state(name: string): Promise<string | undefined> {
-    const row = await this.#tables()
-      .selectFrom('people_state')
-      .select('value')
-      .where('name', '=', name)
-      .executeTakeFirst();
-    return row?.value;
-  }
-
-  async #setState(name: string, value: string): Promise<void> {
-    await this.#tables()
-      .insertInto('people_state')
-      .values({ name, value })
-      .onConflict((conflict) => conflict.column('name').doUpdateSet({ value }))
-      .execute();
   }
 
   #tables(): Tables {

@@ -50,6 +50,14 @@ export interface People {
   }): Promise<{ readonly people: readonly PersonSummary[]; readonly next?: number }>;
   /** By SPIFFE ID, `human/<id>`, user name or SCIM id. */
   show(name: string): Promise<PersonDetail | undefined>;
+  /**
+   * SPIFFE IDs of the people of a SCIM client that a name of theirs outside names: by `externalId`, or else by user name; by an address
+   * that is the user name, or else one of mail. Several when several have the address.
+   */
+  named(
+    name: { readonly externalId: string } | { readonly email: string },
+    client: string,
+  ): Promise<readonly string[]>;
   /** Keeps a person out, whatever its source says; all that leaving takes is taken. */
   disable(
     name: string,

@@ -1,4 +1,4 @@
-import { DEFAULT_PEOPLE } from '@countersign/identity';
+import { DEFAULT_PEOPLE, namedPerson } from '@countersign/identity';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { softwareAuthenticator } from '../../../sdk/test/software-authenticator.ts';
 import { resolveSession } from '../../src/sessions.ts';
@@ -570,4 +570,59 @@ test('somebody leaves when there is no room for facts any more, with the agents'
     undefined,
     true,
   ]);
+});
+
+describe('whom a transmitter of signals names', () => {
+  const issuer = 'https://idp.example';
+  type Identifier = Parameters<typeof namedPerson>[0];
+  const named = (identifier: Identifier, emailDomain?: string) =>
+    namedPerson(identifier, {
+      ...{ people: directory.identity.people, client: 'entra', issuer },
+      ...(emailDomain !== undefined && { emailDomain }),
+    });
+  const sub = (text: string, iss = issuer) => ({ format: 'iss_sub', iss, sub: text }) as const;
+  const email = (text: string) => ({ format: 'email', email: text }) as const;
+
+  test('is a person of its client, by externalId, user name or address', async () => {
+    const mail = { emails: [{ value: 'Alice.Smith@bank.example' }] };
+    const alice = await directory.spiffeIdOf(await directory.user('alice@bank.example', mail));
+    const identifiers: readonly Identifier[] = [
+      sub('ext-alice@bank.example'),
+      sub('ALICE@bank.example'),
+      email('alice@bank.example'),
+      email('alice.smith@BANK.example'),
+      { format: 'complex', user: sub('alice@bank.example') },
+      { format: 'aliases', identifiers: [sub('nobody'), email('alice@bank.example')] },
+    ];
+    for (const identifier of identifiers) {
+      expect(await named(identifier), JSON.stringify(identifier)).toBe(alice);
+    }
+    expect(await named(email('alice@bank.example'), 'bank.example')).toBe(alice);
+  });
+
+  test('is nobody of another client, issuer or domain, no address that two have, and nobody deleted', async () => {
+    const mail = { emails: [{ value: 'team@bank.example' }] };
+    const first = await directory.user('alice', mail);
+    await directory.user('bob', mail);
+    await directory.user('carol', { emails: [{ value: 'carol@bank.example' }] }, 'okta');
+    const identifiers: readonly Identifier[] = [
+      sub('alice', 'https://other.example'),
+      sub('carol'),
+      sub('ext-carol'),
+      email('carol@bank.example'),
+      email('team@bank.example'),
+      { format: 'opaque', id: 'alice' },
+      { format: 'complex', session: { format: 'opaque', id: 'alice' } },
+      { format: 'aliases', identifiers: [sub('alice'), sub('bob')] },
+    ];
+    for (const identifier of identifiers) {
+      expect(await named(identifier), JSON.stringify(identifier)).toBeUndefined();
+    }
+    await directory.user('dora@bank.example');
+    expect(await named(email('dora@bank.example'), 'other.example')).toBeUndefined();
+    await directory.call('DELETE', `/Users/${first}`);
+    expect(await named(sub('ext-alice'))).toBeUndefined();
+    // The address is one person's now.
+    expect(await named(email('team@bank.example'))).toBeDefined();
+  });
 });
