@@ -1,14 +1,24 @@
-/** SCIM operations per second of CPU, database and log in memory, without TLS. Run from the root: see the README. */
+/**
+ * SCIM operations per second of CPU and of time, one after another, without TLS, the log in memory. The database is in memory, or in the
+ * file that is named, with each change on disk before its answer. Run from the root: see the README.
+ */
+import { openDatabase } from '@countersign/state';
 import { openDirectory, patch } from '../test/people/directory.ts';
 
 const PEOPLE = 5000;
-const directory = await openDirectory();
+const [, , file] = process.argv;
+const directory = await openDirectory(
+  file === undefined ? {} : { database: openDatabase({ file }) },
+);
 
 async function perSecond(name: string, count: number, run: (index: number) => Promise<unknown>) {
   const start = process.cpuUsage();
+  const startedMs = performance.now();
   for (let index = 0; index < count; index += 1) await run(index);
   const { user, system } = process.cpuUsage(start);
-  console.log(`${name}: ${Math.round(count / ((user + system) / 1e6))} per second of CPU`);
+  const seconds = (performance.now() - startedMs) / 1000;
+  const perCpu = Math.round(count / ((user + system) / 1e6));
+  console.log(`${name}: ${perCpu} per second of CPU, ${Math.round(count / seconds)} per second`);
 }
 
 /** One request that must be answered so. */

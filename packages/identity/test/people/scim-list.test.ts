@@ -133,8 +133,14 @@ test('discovery says what there is, and nothing that is not', async () => {
   const one = await directory.call('GET', `/Schemas/${ENTERPRISE}`);
   expect(one.body.attributes.map((each: { name: string }) => each.name)).toContain('department');
   expect((await directory.call('GET', '/Schemas?filter=id%20pr')).status).toBe(403);
-  for (const path of ['/Bulk', '/Me', '/Users/x/y', '/Nothing']) {
+  const answers = [
+    ...[['/Bulk', 501] as const, ['/Me', 501] as const, ['/Me?attributes=userName', 501] as const],
+    ...[['/Users/x/y', 404] as const, ['/Users/Me', 404] as const, ['/Nothing', 404] as const],
+  ];
+  for (const [path, expected] of answers) {
     const { status, body } = await directory.call('GET', path);
-    expect([status, body.schemas]).toEqual([404, ['urn:ietf:params:scim:api:messages:2.0:Error']]);
+    expect([path, status, body.schemas]).toEqual([
+      ...[path, expected, ['urn:ietf:params:scim:api:messages:2.0:Error']],
+    ]);
   }
 });

@@ -106,7 +106,9 @@ export function scimRoutes(options: ScimRoutesOptions): FastifyPluginAsync {
       },
     );
     app.addHook('onRequest', async (request) => admit(request));
-    app.setNotFoundHandler(() => {
+    app.setNotFoundHandler(({ url }) => {
+      // RFC 7644 §3.11: so says who has no `/Me`; and of `/Bulk` the same.
+      if (/\/(Me|Bulk)(\/|\?|$)/.test(url)) throw new ScimFault(501, 'not supported');
       throw new ScimFault(404, 'no such endpoint');
     });
 
