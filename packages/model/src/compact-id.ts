@@ -6,7 +6,8 @@ const pool = Buffer.allocUnsafe(POOL_BYTES);
 let used = POOL_BYTES;
 
 /**
- * A fresh identifier: 128 random bits as 22 characters of base64url, for events and transactions.
+ * A fresh identifier: 127 random bits as 22 characters of base64url, for events and transactions. The first is a letter: an
+ * identifier that begins with `-` would be an option on a command line.
  * Random bytes are drawn in pools, because one system call per request is most of the cost.
  */
 export function compactId(): string {
@@ -14,6 +15,7 @@ export function compactId(): string {
     randomFillSync(pool);
     used = 0;
   }
+  pool[used] = (pool[used] ?? 0) & 0x7f;
   const id = pool.toString('base64url', used, used + ID_BYTES);
   used += ID_BYTES;
   return id;
