@@ -1,4 +1,5 @@
 import { DEFAULT_PEOPLE, namedPerson } from '@countersign/identity';
+import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { softwareAuthenticator } from '../../../sdk/test/software-authenticator.ts';
 import { resolveSession } from '../../src/sessions.ts';
@@ -263,6 +264,55 @@ describe('a leaver', () => {
       },
     });
   });
+
+  test.each([
+    ['person', 'update'],
+    ['session', 'update'],
+    ['issuer_row', 'delete'],
+    ['owned_registration', 'insert'],
+    ['fact_history', 'insert'],
+    ['unrecorded_event', 'insert'],
+  ])(
+    'keeps everything when the %s cannot be written, and loses everything the next time',
+    async (table, deed) => {
+      const id = await directory.user('alice');
+      const spiffeId = await directory.spiffeIdOf(id);
+      await directory.identity.applyRegistrations(
+        [registration('agent/reconciler', { owner: 'alice' })],
+        [],
+      );
+      const live = await session(spiffeId);
+      const key = await authenticator(spiffeId);
+      await grant(spiffeId);
+      const state = async () => ({
+        person: await directory.identity.people.show(id),
+        facts: directory.factLog.all(),
+        sequence: directory.factLog.sequence,
+        sessions: await directory.identity.sessions(),
+        grants: await grants(),
+        events: [...directory.events],
+      });
+      const before = await state();
+      const onDatabase = (text: string) =>
+        sql.raw(text).execute(directory.database.tables<Record<string, never>>());
+      await onDatabase(
+        `create trigger fault before ${deed} on ${table} begin select raise(abort, 'disk'); end`,
+      );
+      expect((await directory.call('PATCH', `/Users/${id}`, inactive)).status).toBe(500);
+      expect(await state()).toEqual(before);
+      expect(before).toMatchObject({
+        ...{ person: { enabled: true, sessions: [live], credentials: [key] }, grants: 2 },
+      });
+
+      await onDatabase('drop trigger fault');
+      expect((await directory.call('PATCH', `/Users/${id}`, inactive)).status).toBe(200);
+      expect(await state()).toMatchObject({
+        ...{ person: { enabled: false, sessions: [], credentials: [] }, grants: 0 },
+        sequence: before.sequence + 1,
+      });
+      expect(fact('spiffe://bank.example/agent/reconciler')).toMatchObject({ enabled: false });
+    },
+  );
 
   test('leaves although the log is gone, and the event is recorded when it is back', async () => {
     const id = await directory.user('alice');
