@@ -11,6 +11,8 @@ export interface FactView {
   subject(id: string): Extract<Fact, { kind: 'subject' }> | undefined;
   /** The subject that an edge listener's client certificate maps to. */
   subjectOfCertificate(thumbprint: string): string | undefined;
+  /** The subject that a SPIFFE ID of a federated trust domain is registered for. */
+  subjectOfSpiffeId(spiffeId: string): string | undefined;
   risk(subject: string): RiskLevel | 'unknown';
   /** The revocation that covers the target now, if any. */
   revocation(

@@ -31,9 +31,9 @@ export function createFactStore(): FactStore {
     const ofKind = kinds.get(fact.kind) ?? new Map();
     kinds.set(fact.kind, ofKind.set(key, fact));
     if (fact.kind !== 'subject') return;
-    for (const thumbprint of fact.certificates) {
-      const ids = subjects.get(thumbprint) ?? new Set();
-      subjects.set(thumbprint, ids.add(fact.id));
+    for (const credential of credentialsOf(fact)) {
+      const ids = subjects.get(credential) ?? new Set();
+      subjects.set(credential, ids.add(fact.id));
     }
   }
 
@@ -43,11 +43,18 @@ export function createFactStore(): FactStore {
     facts.delete(key);
     kinds.get(fact.kind)?.delete(key);
     if (fact.kind !== 'subject') return;
-    for (const thumbprint of fact.certificates) {
-      const ids = subjects.get(thumbprint);
+    for (const credential of credentialsOf(fact)) {
+      const ids = subjects.get(credential);
       ids?.delete(fact.id);
-      if (ids?.size === 0) subjects.delete(thumbprint);
+      if (ids?.size === 0) subjects.delete(credential);
     }
+  }
+
+  function subjectOf(credential: string): string | undefined {
+    const ids = subjects.get(credential);
+    // Two subjects that claim one certificate or SPIFFE ID: neither is it.
+    if (ids?.size !== 1) return undefined;
+    return ids.values().next().value;
   }
 
   const get = (key: string) => facts.get(key);
@@ -65,12 +72,8 @@ export function createFactStore(): FactStore {
     },
     get,
     subject: (id) => find('subject', `subject ${id}`),
-    subjectOfCertificate(thumbprint) {
-      const ids = subjects.get(thumbprint);
-      // Two subjects that claim one certificate: neither is it.
-      if (ids?.size !== 1) return undefined;
-      return ids.values().next().value;
-    },
+    subjectOfCertificate: subjectOf,
+    subjectOfSpiffeId: subjectOf,
     risk: (subject) => find('risk', `risk ${subject}`)?.level ?? 'unknown',
     revocation(target, value, nowMs) {
       const fact = find('revocation', `revocation ${target} ${value}`);
@@ -103,4 +106,9 @@ export function createFactStore(): FactStore {
       asOfMs = at;
     },
   };
+}
+
+/** What maps to a subject; a thumbprint is base64url, so that it is never a SPIFFE ID. */
+function credentialsOf(fact: Extract<Fact, { kind: 'subject' }>): readonly string[] {
+  return fact.spiffeIds ? [...fact.certificates, ...fact.spiffeIds] : fact.certificates;
 }

@@ -16,6 +16,12 @@ export {
 export { BUNDLE_TYPE, bundleRoutes } from './bundle-routes.ts';
 export { controlRoutes } from './control-routes.ts';
 export type { CredentialResult } from './credentials.ts';
+export { Federation, type FederationOptions } from './federation/federation.ts';
+export type {
+  PartnerStanding,
+  PartnerStatus,
+  PartnerTrouble,
+} from './federation/partner-standing.ts';
 export { IdentityError, type IdentityErrorCode } from './identity-error.ts';
 export type { Issuer } from './issuer/issuer.ts';
 export { issuerAdapter } from './issuer/issuer-adapter.ts';

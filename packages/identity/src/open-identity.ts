@@ -65,6 +65,8 @@ export interface Identity {
   /** SHA-256 (base64url) of tainted authorities that an upstream signed: its root is in the bundle still. */
   refusedAuthorities(): readonly string[];
   readonly issuer: Issuer;
+  /** The trust domain's bundle as it is published: a SPIFFE JWK Set. */
+  publishedBundle(): string;
   /** What hosts ask for that attest workloads. */
   readonly nodes: Nodes;
   /** The bank's people: joiners, movers, leavers. */
@@ -321,6 +323,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     taintedAuthorities: () => authorities.taintedX509(),
     refusedAuthorities: () => authorities.refused(),
     issuer,
+    publishedBundle: () => bundleText(authorities.bundle()),
     nodes,
     people,
     registration: (spiffeId) => registry.registration(spiffeId),
@@ -341,8 +344,8 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
         for (const listener of changed) listener();
         // One event each: evidence of a request shows with it whose key signed.
         for (const change of certificateChanges(before, certificatesOf(factLog.all()))) {
-          const { action, subject: target, thumbprint } = change;
-          await record({ kind: 'administration', action, by, target, detail: { thumbprint } });
+          const { action, subject: target, detail } = change;
+          await record({ kind: 'administration', action, by, target, detail });
         }
         await record({
           kind: 'administration',

@@ -279,7 +279,7 @@ function ownRegistration(id: string): Registration {
 }
 
 function subjectFactOf(registration: Registration): Fact {
-  const { subject, enabled, owner, attributes, parents, certificates } = registration;
+  const { subject, enabled, owner, attributes, parents, certificates, spiffeIds } = registration;
   return plain({
     kind: 'subject',
     id: subject.id,
@@ -288,6 +288,7 @@ function subjectFactOf(registration: Registration): Fact {
     attributes,
     parents,
     certificates,
+    spiffeIds,
   });
 }
 

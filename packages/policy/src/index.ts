@@ -8,6 +8,7 @@ export { initRepository } from './init/init-repository.ts';
 export type { PeopleSettings, ScimSettings } from './people-settings.ts';
 export type {
   BankConfig,
+  BundleEndpointConfig,
   CaConfig,
   ClusterConfig,
   ExportConfig,

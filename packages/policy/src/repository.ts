@@ -2,6 +2,7 @@ import type {
   DecisionEvent,
   EntityUid,
   EventKind,
+  FederationPartner,
   JoinRule,
   Keep,
   Playbook,
@@ -31,6 +32,8 @@ export interface BankConfig {
     readonly witnessQuorum: number;
     /** Where events are exported to; absent when there is nowhere. */
     readonly exports?: readonly ExportConfig[];
+    /** Where the trust domain's bundle is served to partners; absent when nowhere. */
+    readonly bundleEndpoints?: readonly BundleEndpointConfig[];
     /** Signals in and out; absent when there are none. */
     readonly signals?: SignalsConfig;
     /** Where the authority's metrics are served; loopback. */
@@ -226,6 +229,19 @@ export interface ExportConfig {
   readonly omit: readonly string[];
 }
 
+/** One listener that serves the trust domain's bundle. */
+export type BundleEndpointConfig = {
+  readonly address: HostPort;
+  readonly path: string;
+} & (
+  | { readonly profile: 'https_spiffe' }
+  | {
+      readonly profile: 'https_web';
+      readonly certificateFile: string;
+      readonly keyFile: string;
+    }
+);
+
 /** An address to listen on. */
 export interface HostPort {
   readonly host: string;
@@ -281,6 +297,8 @@ export interface Repository {
     readonly parents: readonly EntityUid[];
   }[];
   readonly playbooks: readonly Playbook[];
+  /** The trust domains that it federates with. */
+  readonly federation: readonly FederationPartner[];
   /** By what points may join without a join token, by name; no matter of the bundle, which every point reads. */
   readonly pointJoins: ReadonlyMap<string, readonly JoinRule[]>;
 }

@@ -35,6 +35,7 @@ const request = {
   subject: spiffeId,
   actors: fc.array(spiffeId, { maxLength: 3 }),
   caller: spiffeId,
+  peer: spiffeId,
   session: text(30),
   txn: text(30),
   ip,

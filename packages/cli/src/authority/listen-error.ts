@@ -4,6 +4,7 @@ import { CommandError } from '../command-line/command.ts';
 /** Says which address of the configuration could not be listened on, and what to do. */
 export function listenError(
   key:
+    | 'authority.bundleEndpoints'
     | 'authority.control'
     | 'authority.issuer'
     | 'authority.people.scim.address'

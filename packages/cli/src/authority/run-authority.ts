@@ -29,6 +29,9 @@ import { problemText } from '../check/problem-text.ts';
 import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
 import { type DataFolder, dataFolder } from '../data-folder.ts';
+import { federationStatus } from '../federation/federation-routes.ts';
+import { measureFederation } from '../federation/measure-federation.ts';
+import { openFederation, serveBundleEndpoints } from '../federation/open-federation.ts';
 import { readPassphrase } from '../passphrase.ts';
 import { peopleOptions, scimHosts } from '../people/people-options.ts';
 import { serveScim } from '../people/serve-scim.ts';
@@ -85,6 +88,8 @@ export interface RunningAuthority {
     readonly control: string;
     readonly issuer: string;
     readonly admin: string;
+    /** Where our bundle is served to partners. */
+    readonly bundles: readonly string[];
   };
   createJoinToken(spiffeId: string): Promise<string>;
   close(): Promise<void>;
@@ -222,6 +227,9 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       },
     });
 
+    const federation = await openFederation({ database, factLog, record, now, warn });
+    closers.add(() => federation.close());
+
     const { playbooks } = repository;
     const snapshotFile = folder.riskSnapshot;
     const risk = await openRiskLoop({
@@ -259,7 +267,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         return checked;
       },
       setPlaybooks: (next) => risk.setPlaybooks(next),
-      ...{ identity, bundles, keyring, record, now },
+      ...{ identity, federation, bundles, keyring, record, now },
     });
     await publisher.publish(repository, 'system');
     if (options.historyFile !== undefined && risk.isNew) {
@@ -375,6 +383,9 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       const served = await serveMetrics(metrics, config.authority.metrics);
       closers.add(() => served.close());
     }
+    const endpoints = await serveBundleEndpoints(config, { identity, own, record, now, warn });
+    for (const endpoint of endpoints) closers.add(() => endpoint.close());
+    measureFederation(metrics, { federation, endpoints, now });
     const by = `local:uid=${process.getuid?.() ?? 0}`;
     const retention = startRetention({
       shards: retainedShards({ folder, log, logVerifierKey, collector, identity }),
@@ -404,6 +415,8 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       surfaces: () => applied.surfaces,
       now,
       ...privacy,
+      ...{ federation, endpoints },
+      federationStatus: () => federationStatus({ federation, identity, endpoints }),
     });
     closers.add(() => operator.close());
 
@@ -423,7 +436,13 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
 
     return {
       repository,
-      addresses: { control: controlUrl, issuer: issuerUrl, admin: folder.adminSocket },
+      addresses: {
+        ...{ control: controlUrl, issuer: issuerUrl, admin: folder.adminSocket },
+        bundles: endpoints.map(
+          ({ profile, address: { host, port }, path }) =>
+            `https://${host}:${port}${path} ${profile}`,
+        ),
+      },
       async createJoinToken(spiffeId) {
         const made = await identity.createJoinToken({ spiffeId, by: 'system' });
         if (made.isGranted) return made.joinToken;

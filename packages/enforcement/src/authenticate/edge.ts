@@ -12,6 +12,7 @@ import {
   refused,
   type TokenRefusal,
 } from './identity.ts';
+import { subjectOfPeer } from './peer-subject.ts';
 import { type Credentials, checkStanding } from './standing.ts';
 import { tokenDigest } from './token-digest.ts';
 
@@ -193,10 +194,11 @@ function bindingFault(
       return refused('token-binding', 'bound to another certificate');
     }
   }
-  // The issuer binds a token to an SVID of ours for nobody but its subject.
-  const isOurs = peer.kind === 'svid' && peer.id.startsWith(`spiffe://${context.trustDomain}/`);
-  if (token.certificate && isOurs && peer.id !== token.subject.id) {
-    return refused('token-subject', `the svid is of '${peer.id}'`);
+  // The issuer binds a token to an SVID of ours for nobody but its subject; a foreign one may be registered for another since.
+  const shown =
+    peer.kind === 'svid' && subjectOfPeer(peer.id, context.trustDomain, context.facts());
+  if (token.certificate && shown && shown !== token.subject.id) {
+    return refused('token-subject', `the svid is of '${shown}'`);
   }
   const mapped = certificate && context.facts().subjectOfCertificate(certificate);
   if (mapped && mapped !== token.subject.id) {

@@ -13,6 +13,8 @@ export interface Identity {
   readonly subject: Subject;
   readonly actors: readonly Subject[];
   readonly caller?: Subject;
+  /** The SPIFFE ID of a federated trust domain that is registered for the subject, when that is who is connected. */
+  readonly peer?: string;
   readonly session?: Session;
   readonly keyProof: KeyProof;
   readonly scopes: readonly string[];

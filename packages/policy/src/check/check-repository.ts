@@ -18,10 +18,13 @@ import { attributeTypes } from '../schema/attribute-types.ts';
 import { entityVocabulary } from '../schema/entity-vocabulary.ts';
 import { composeSchema } from '../schema/generate-schema.ts';
 import { checkAttributes } from './check-attributes.ts';
+import { bundleEndpointConfigs, checkBundleEndpoints } from './check-bundle-endpoints.ts';
 import { checkCa } from './check-ca.ts';
 import { checkEntities } from './check-entities.ts';
 import { checkEntityTypes } from './check-entity-types.ts';
 import { checkExports } from './check-exports.ts';
+import { checkFederatedIds } from './check-federated-ids.ts';
+import { checkFederation } from './check-federation.ts';
 import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
 import { checkClusters, checkPointJoins, createJoinChecker } from './check-joins.ts';
@@ -108,6 +111,15 @@ export async function checkRepository(
     organisations: await checkPartners(files.partners, context),
     joins,
   });
+  const errorsBefore = report.errorCount;
+  const { trustDomain } = config;
+  const federation = await checkFederation(files.federation, { context, trustDomain });
+  const isFederationWhole = report.errorCount === errorsBefore;
+  checkFederatedIds(identities, {
+    ...{ trustDomain, report },
+    partners: isFederationWhole ? federation : undefined,
+  });
+  checkBundleEndpoints(config, context);
   // With identities missing, every reader that is one of them would be blamed for it.
   const isWhole = !report.hasErrors;
   const registrations = isWhole ? identities.map(({ value }) => value) : undefined;
@@ -160,6 +172,7 @@ export async function checkRepository(
     registrations: identities.map(({ value }) => value),
     entities: entities.map(({ value }) => value),
     playbooks,
+    federation,
     pointJoins,
   };
   if (runTest) await runPolicyTests(tests, { repository, runTest, context });
@@ -225,6 +238,7 @@ function bankConfig(
       ...(exports.length > 0 && { exports }),
       ...(signals && { signals }),
       ...(metrics !== undefined && { metrics }),
+      ...bundleEndpointConfigs(authority, folder),
       ...(clusters.length > 0 && { kubernetes: clusters }),
       ...(people && { people }),
     },

@@ -66,6 +66,27 @@ const witness = z
   })
   .meta({ description: 'a witness of checkpoints, run by somebody else' });
 
+const bundleEndpoint = z
+  .strictObject({
+    profile: z.enum(['https_spiffe', 'https_web']).meta({
+      description:
+        "how it proves itself: https_spiffe by the authority's SVID, https_web by a certificate of the web",
+      examples: ['https_spiffe'],
+    }),
+    address: hostPort('the address to listen on', '0.0.0.0:8445'),
+    path: z
+      .string()
+      .regex(/^\/[A-Za-z0-9._~/-]{0,200}$/, "a path that begins with '/'")
+      .default('/')
+      .meta({ description: 'where the bundle is', examples: ['/bundle.json'] }),
+    certificateFile: filePath(
+      'https_web: the certificate and its intermediates, PEM; read again when it changes',
+      '/run/secrets/federation.pem',
+    ).optional(),
+    keyFile: filePath('https_web: its key, PEM', '/run/secrets/federation.key').optional(),
+  })
+  .meta({ description: "where other trust domains fetch this one's bundle; anybody may" });
+
 const authority = z
   .strictObject({
     control: hostPort('where points and workloads reach the authority', '127.0.0.1:7401'),
@@ -129,6 +150,9 @@ const authority = z
       .max(20, 'at most 20 exports')
       .default([])
       .meta({ description: 'where events are exported to' }),
+    bundleEndpoints: z.array(bundleEndpoint).max(4, 'at most 4 bundle endpoints').default([]).meta({
+      description: "where the trust domain's bundle is served to partners (SPIFFE Federation)",
+    }),
     kubernetes: z
       .array(clusterShape)
       .max(50, 'at most 50 clusters')
