@@ -9,9 +9,7 @@ import { missingSoftHsm, newSoftHsm, PIN } from '@countersign/test-support/softh
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rotatingBank, until } from './rotating-bank.ts';
 
-const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
-
-describe.skipIf(missingSoftHsm() || !hasOpenssl)(
+describe.skipIf(missingSoftHsm('openssl', 'pkcs11-tool'))(
   'an authority below a CA on disk, with its keys in an HSM',
   () => {
     const folder = mkdtempSync(join(tmpdir(), 'bank-ca-'));

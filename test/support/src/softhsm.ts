@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,10 +11,13 @@ const MODULE = [
 ].find((file) => existsSync(file));
 
 /** Why these tests cannot run, printed; in CI they must. */
-export function missingSoftHsm(): boolean {
-  const compiler = ['/usr/bin/cc', '/usr/local/bin/cc'].some((file) => existsSync(file));
-  if (MODULE !== undefined && compiler) return false;
-  const message = `tests of PKCS#11 are skipped: found no ${MODULE ? 'C compiler' : 'SoftHSM (Debian: softhsm2)'}`;
+export function missingSoftHsm(...tools: readonly string[]): boolean {
+  const absent = [
+    ...(MODULE === undefined ? ['SoftHSM (Debian: softhsm2)'] : []),
+    ...['cc', ...tools].filter((tool) => spawnSync(tool, ['--version']).error !== undefined),
+  ];
+  if (absent.length === 0) return false;
+  const message = `tests of PKCS#11 are skipped: found no ${absent.join(', ')}`;
   console.warn(message);
   if (process.env['CI']) throw new Error(message);
   return true;

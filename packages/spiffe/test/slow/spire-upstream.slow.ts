@@ -13,13 +13,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { p256 } from '../support.ts';
 import { mintAndUse } from '../upstream.ts';
 import { SPIRE_AGENT, SPIRE_SERVER, startSpire } from './spire.ts';
-import { missing } from './tools.ts';
+import { missingOfLong } from './tools.ts';
 
 // Our authority below a real SPIRE.
 
 const TRUST_DOMAIN = 'spire.example';
 
-describe.skipIf(missing('SPIRE', SPIRE_SERVER, SPIRE_AGENT))('below a SPIRE server', () => {
+describe.skipIf(missingOfLong('SPIRE', SPIRE_SERVER, SPIRE_AGENT))('below a SPIRE server', () => {
   let spire: Awaited<ReturnType<typeof startSpire>>;
   let upstream: UpstreamAuthority;
   const open = (options: object = {}) =>
