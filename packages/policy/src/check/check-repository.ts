@@ -4,6 +4,7 @@ import type { Clock, Surface } from '@countersign/model';
 import { readText } from '../document/read-text.ts';
 import { createReport } from '../document/report.ts';
 import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
+import type { PeopleSettings } from '../people-settings.ts';
 import type {
   BankConfig,
   CaConfig,
@@ -28,6 +29,7 @@ import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
 import { checkClusters, checkPointJoins, createJoinChecker } from './check-joins.ts';
 import { checkPartners } from './check-partners.ts';
+import { checkPeople } from './check-people.ts';
 import { checkPlaybooks } from './check-playbooks.ts';
 import { checkPoints } from './check-points.ts';
 import { readPolicies, SCHEMA_FILE, validatePolicies } from './check-policies.ts';
@@ -143,10 +145,23 @@ export async function checkRepository(
     checkPolicyTests(tests, { surfaces: plain, ...(read.isWhole && { policies }) }, context);
   }
 
+  const people = checkPeople(
+    config,
+    {
+      surfaces: plain,
+      handWritten,
+      registrations: isWhole ? identities.map(({ value }) => value) : undefined,
+    },
+    context,
+  );
   checkWitnesses(config, context);
   const bank = report.hasErrors
     ? undefined
-    : bankConfig(config, { points, exports, record, clusters, signals, ca }, context.folder);
+    : bankConfig(
+        config,
+        { points, exports, record, clusters, signals, ca, people },
+        context.folder,
+      );
   if (!bank) return { problems: report.problems() };
   const repository: Repository = {
     folder: context.folder,
@@ -194,11 +209,13 @@ function bankConfig(
     clusters,
     signals,
     ca,
+    people,
   }: Pick<BankConfig, 'points' | 'record'> & {
     readonly exports: readonly ExportConfig[];
     readonly clusters: readonly ClusterConfig[];
     readonly signals: SignalsConfig | undefined;
     readonly ca: CaConfig | undefined;
+    readonly people: PeopleSettings | undefined;
   },
   folder: string,
 ): BankConfig | undefined {
@@ -223,6 +240,7 @@ function bankConfig(
       ...(metrics !== undefined && { metrics }),
       ...bundleEndpointConfigs(authority, folder),
       ...(clusters.length > 0 && { kubernetes: clusters }),
+      ...(people && { people }),
     },
     points,
     record,
