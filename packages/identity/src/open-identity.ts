@@ -31,6 +31,10 @@ import { Ceremonies } from './passkeys/ceremonies.ts';
 import { type Invite, Invites } from './passkeys/invites.ts';
 import { allPasskeys, type Passkey } from './passkeys/passkey-rows.ts';
 import { Passkeys } from './passkeys/passkeys.ts';
+import { openPeople } from './people/open-people.ts';
+import type { People } from './people/people.ts';
+import { DEFAULT_PEOPLE, type PeopleConfig } from './people/people-config.ts';
+import type { ScimClient } from './people/scim/scim-clients.ts';
 import { type Refusal, refusal } from './refusal.ts';
 import { type Registered, registeredSubjects } from './registered.ts';
 import {
@@ -73,6 +77,8 @@ export interface Identity {
   publishedBundle(): string;
   /** What hosts ask for that attest workloads. */
   readonly nodes: Nodes;
+  /** The bank's people: joiners, movers, leavers. */
+  readonly people: People;
   /** What the bank registered of a subject; nothing of points and of the authority itself. */
   registration(spiffeId: string): Registration | undefined;
   /** All that the bank registered, each with what it holds now. */
@@ -209,6 +215,10 @@ export interface IdentityOptions {
     readonly caLifetimeSeconds?: number;
     /** How long a key signs JWT-SVIDs: the same. */
     readonly jwtKeyLifetimeSeconds?: number;
+    /** How the directory is kept; by default nothing of a person spreads but whether it is enabled. */
+    readonly people?: PeopleConfig;
+    /** Clients that bring people by SCIM. */
+    readonly scimClients?: readonly ScimClient[];
   };
   /** Who signs our X.509 authorities; each is its own root if not said. Closed by whoever opened it. */
   readonly upstream?: UpstreamAuthority;
@@ -270,6 +280,12 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     tokenTtlSecondsMax: accessTokenTtlSeconds,
   });
   const credentials = new Credentials({ factLog, record });
+  const people = await openPeople({
+    ...{ database, factLog, registry, serial, record, now },
+    config: options.options.people ?? DEFAULT_PEOPLE,
+    clients: options.options.scimClients ?? [],
+  });
+  registry.leaveTo((spiffeId) => people.has(spiffeId));
   const svids = new Svids({
     database,
     factLog,
@@ -343,6 +359,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     issuer,
     publishedBundle: () => bundleText(authorities.bundle()),
     nodes,
+    people,
     registration: (spiffeId) => registry.registration(spiffeId),
     registrations: registered,
     onChange(listener) {
@@ -352,8 +369,9 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     applyRegistrations: (registrations, entities, { by = 'system' } = {}) =>
       serial.run(async () => {
         const before = certificatesOf(factLog.all());
+        const owned = await people.inForce(registrations);
         const applied = await registry.apply(
-          registrations.map((each) => inForce(each, now())),
+          owned.map((each) => inForce(each, now())),
           entities,
         );
         // Who may attest whom is in no fact.
@@ -458,6 +476,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       checkBearer(call, { ...asked, issuerUrl, keyring, registry, revocations, now }),
     sweep: () =>
       serial.run(async () => {
+        await people.sweep();
         const removes = revocations.expired();
         const puts = registry.expired(now());
         if (removes.length + puts.length > 0) await factLog.append({ puts, removes });

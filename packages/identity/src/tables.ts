@@ -53,6 +53,8 @@ export interface IdentityTables {
     retired_ms: number | null;
     tainted_ms: number | null;
   };
+  /** SHA-256 (base64url) of X.509 authorities that were tainted below an upstream and are forgotten; until their certificates end. */
+  refused_authority: { thumbprint: string; until_ms: number };
   /** Sessions of OAuth clients. */
   session: {
     id: string;
@@ -227,7 +229,13 @@ export const migrations: readonly Migration[] = [
     ],
   },
   {
-    name: '0005-login',
+    name: '0005-refused-authorities',
+    statements: [
+      'create table refused_authority (thumbprint text primary key, until_ms integer not null) strict',
+    ],
+  },
+  {
+    name: '0006-login',
     statements: [
       `create table passkey (
          credential_id text primary key, subject text not null,

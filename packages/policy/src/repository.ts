@@ -10,6 +10,7 @@ import type {
   RetentionClass,
   Surface,
 } from '@countersign/model';
+import type { PeopleSettings } from './people-settings.ts';
 
 /** `countersign.yaml`, parsed: every default filled in, every path absolute. */
 export interface BankConfig {
@@ -41,6 +42,8 @@ export interface BankConfig {
     readonly login?: LoginConfig;
     /** Clusters whose pods may join; absent when there are none. */
     readonly kubernetes?: readonly ClusterConfig[];
+    /** The bank's people; absent: nobody brings any. */
+    readonly people?: PeopleSettings;
   };
   readonly points: readonly PointConfig[];
   readonly record: RecordConfig;
@@ -116,6 +119,8 @@ export interface SignalTransmitterConfig {
     readonly kind: 'human' | 'customer';
     readonly issuer: string;
     readonly emailDomain?: string;
+    /** The SCIM client whose people they are, by its names for them. */
+    readonly scimClient?: string;
   };
   readonly may: readonly ('end-sessions' | 'disable')[];
 }

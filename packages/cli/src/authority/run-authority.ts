@@ -33,6 +33,8 @@ import { federationStatus } from '../federation/federation-routes.ts';
 import { measureFederation } from '../federation/measure-federation.ts';
 import { openFederation, serveBundleEndpoints } from '../federation/open-federation.ts';
 import { readPassphrase } from '../passphrase.ts';
+import { peopleOptions, scimHosts } from '../people/people-options.ts';
+import { serveScim } from '../people/serve-scim.ts';
 import { personalKinds, personalTypes } from '../point/personal-types.ts';
 import { throttleRepeats } from '../point/throttle-repeats.ts';
 import { runSignals } from '../signals/run-signals.ts';
@@ -224,6 +226,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied.config),
         ...(login && { login }),
         clusters: () => applied.config.authority.kubernetes ?? [],
+        ...peopleOptions(config),
       },
     });
 
@@ -297,6 +300,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       names: hostNames([
         ...[control.host, issuer.host],
         ...(signalsConfig ? [signalsConfig.address.host] : []),
+        ...scimHosts(config),
       ]),
       ...{ now, warn },
     });
@@ -362,6 +366,15 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         ...{ database, factLog, identity, log, own, record, now, warn },
       }));
     if (signals) closers.add(() => signals.close());
+    const settings = config.authority.people?.scim;
+    if (settings) {
+      const { scimClients: clients = [] } = peopleOptions(config);
+      const scim = await serveScim({
+        ...{ settings, clients, identity, own, now },
+        record: record as IdentityRecorder,
+      });
+      closers.add(() => scim.close());
+    }
     measureAuthority(metrics, {
       ...{ identity, collector },
       connected: () => controlListener.connected(),

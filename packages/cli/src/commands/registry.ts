@@ -1,4 +1,5 @@
 import type { Command } from '../command-line/command.ts';
+import { peopleCommands } from '../people/commands.ts';
 import {
   applyCommand,
   joinTokenCommand,
@@ -102,6 +103,7 @@ export const commands: readonly Command[] = [
   signalsListCommand,
   signalsSetCommand,
   signalsVerifyCommand,
+  ...peopleCommands,
   eventsCommand,
   findCommand,
   recordPseudonymCommand,

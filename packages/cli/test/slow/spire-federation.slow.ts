@@ -9,7 +9,7 @@ import {
 } from '@countersign/spiffe';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SPIRE_AGENT, SPIRE_SERVER, startSpire } from '../../../spiffe/test/slow/spire.ts';
-import { missing } from '../../../spiffe/test/slow/tools.ts';
+import { missingOfLong } from '../../../spiffe/test/slow/tools.ts';
 import { type FederatedBank, federatedBank } from '../federated-banks.ts';
 
 // A bank of ours and a partner that runs SPIRE: each fetches the other's bundle from its endpoint by https_spiffe.
@@ -17,7 +17,7 @@ import { type FederatedBank, federatedBank } from '../federated-banks.ts';
 const API = 'spiffe://spire.example/ns/payments/sa/api';
 const AUDIENCE = 'https://api.bank.example';
 
-describe.skipIf(missing('federation with SPIRE', SPIRE_SERVER, SPIRE_AGENT))(
+describe.skipIf(missingOfLong('federation with SPIRE', SPIRE_SERVER, SPIRE_AGENT))(
   'a partner with SPIRE',
   () => {
     let bank: FederatedBank;

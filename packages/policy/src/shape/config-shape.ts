@@ -3,6 +3,7 @@ import { caKeysShape, upstreamShape } from './ca-shape.ts';
 import { exportShape } from './export-shape.ts';
 import { clusterShape, joinsShape } from './join-shape.ts';
 import { loginShape } from './login-shape.ts';
+import { peopleShape } from './people-shape.ts';
 import { recordShape } from './record-shape.ts';
 import { duration, filePath, hostPort, kebab, trustDomain } from './scalars.ts';
 import { signalsShape } from './signals-shape.ts';
@@ -164,6 +165,7 @@ const authority = z
       'where metrics are served, on loopback: GET /metrics',
       '127.0.0.1:9464',
     ).optional(),
+    people: peopleShape.optional(),
   })
   .meta({ description: 'the authority: identities, tokens, policy' });
 
