@@ -38,7 +38,9 @@ export interface LoginBank {
   close(): Promise<void>;
 }
 
-export async function startLoginBank(): Promise<LoginBank> {
+export async function startLoginBank(
+  options: Parameters<typeof startAuthority>[0] = {},
+): Promise<LoginBank> {
   const maker = await createMaker();
   let settings: LoginSettings = {
     rpId: 'localhost',
@@ -51,7 +53,7 @@ export async function startLoginBank(): Promise<LoginBank> {
     hardwareKeys: { roots: [maker.root], aaguids: [MODEL] },
     exceptions: [],
   };
-  const authority = await startAuthority({ login: () => settings });
+  const authority = await startAuthority({ ...options, login: () => settings });
   const agent = new Agent({ connect: { ca: authority.authorityPem } });
   const fetchIt = ((url: string | URL, init: object) =>
     undiciFetch(url, { ...init, dispatcher: agent } as never)) as unknown as typeof fetch;
