@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
+import { until } from './until.ts';
 
 export const CHROMIUM = '/usr/bin/chromium';
 
@@ -10,6 +11,9 @@ export function isBrowserThere(what: string): boolean {
   if (!isThere) console.log(`skipped ${what}: found no ${CHROMIUM}`);
   return isThere;
 }
+
+/** A page that was left for another while it came is never loaded. */
+const LOAD_MS = 30_000;
 
 type Parameters = Readonly<Record<string, unknown>>;
 
@@ -83,19 +87,12 @@ export async function openBrowserPage(
     },
     async open(url) {
       const loaded = new Set<unknown>();
-      let noteLoaded = () => {};
       connection.onEvent((method, { name, loaderId }) => {
-        if (method !== 'Page.lifecycleEvent' || name !== 'load') return;
-        loaded.add(loaderId);
-        noteLoaded();
+        if (method === 'Page.lifecycleEvent' && name === 'load') loaded.add(loaderId);
       });
       const { loaderId } = await call('Page.navigate', { url });
       // Of this document: the one before may be loaded only now.
-      while (!loaded.has(loaderId)) {
-        await new Promise<void>((done) => {
-          noteLoaded = done;
-        });
-      }
+      await until(() => loaded.has(loaderId), LOAD_MS);
     },
     async choose(selector, files) {
       const { root } = await call<{ root: { nodeId: number } }>('DOM.getDocument');
