@@ -271,9 +271,12 @@ ${hasCertificate ? '      certificateFile: ../scim.pem\n      keyFile: ../scim.k
             if (answer.statusCode !== 200) {
               answer.resume();
               reject(
-                Object.assign(new Error(`found ${answer.statusCode}`), {
-                  status: answer.statusCode,
-                }),
+                Object.assign(
+                  new Error(`found ${answer.statusCode} ${answer.headers['www-authenticate']}`),
+                  {
+                    status: answer.statusCode,
+                  },
+                ),
               );
               return;
             }

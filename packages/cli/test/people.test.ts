@@ -43,7 +43,7 @@ async function opened(token: string) {
     try {
       return await bank.stream(token);
     } catch (error) {
-      if (attempt === 50) throw error;
+      if (attempt === 300) throw error;
       await sleep(100);
     }
   }
