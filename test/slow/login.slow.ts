@@ -81,6 +81,14 @@ describe.skipIf(!isBrowserThere('the login pages in a browser'))('in Chromium', 
         return undefined;
       }
     }, 20_000);
+  /** What the page says, when it is whole: before, its buttons do nothing yet. */
+  const shows = (isMeant: (text: string) => boolean) =>
+    settled(async () => {
+      const text = await browser.evaluate<string>(
+        `document.readyState === 'complete' ? document.body.innerText : ''`,
+      );
+      return isMeant(text);
+    });
   const addCredential = (authenticatorId: string, credential: Readonly<Record<string, unknown>>) =>
     browser.call('WebAuthn.addCredential', {
       authenticatorId,
@@ -137,9 +145,7 @@ describe.skipIf(!isBrowserThere('the login pages in a browser'))('in Chromium', 
 
     await browser.open(`${bank.authority.issuerUrl}/account`);
     await click('#sign-in');
-    await settled(async () =>
-      (await browser.evaluate<string>('document.body.innerText')).includes('Sessions'),
-    );
+    await shows((text) => text.includes('Sessions'));
     const sid = String(claims['sid']);
     await click(`button[data-id="${sid}"]`);
     await settled(() => bank.authority.identity.isRevoked('session', sid));
@@ -280,16 +286,11 @@ describe.skipIf(!isBrowserThere('the login pages in a browser'))('in Chromium', 
     const code = await invite(bank.authority, alice);
     await browser.open(`${bank.authority.issuerUrl}/account`);
     await click('#sign-in');
-    await settled(async () =>
-      (await browser.evaluate<string>('document.body.innerText')).includes('Recoveries'),
-    );
+    await shows((text) => text.includes('Recoveries'));
     await click('button[data-action="approve-recovery"]');
     await settled(async () => (await bank.authority.identity.login?.recoveries())?.length === 0);
     // The page goes to itself then, which would put an end to going elsewhere.
-    await settled(async () => {
-      const text = await browser.evaluate<string>('document.body.innerText');
-      return text.includes('Sessions') && !text.includes('Recoveries');
-    });
+    await shows((text) => text.includes('Sessions') && !text.includes('Recoveries'));
 
     await browser.call('WebAuthn.removeVirtualAuthenticator', { authenticatorId: again });
     await addAuthenticator();
