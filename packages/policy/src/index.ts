@@ -14,6 +14,7 @@ export type {
   ExportConfig,
   HostPort,
   ListenerConfig,
+  LoginConfig,
   Pkcs11Config,
   PointConfig,
   Problem,

@@ -10,6 +10,7 @@ import type {
   CaConfig,
   ClusterConfig,
   ExportConfig,
+  LoginConfig,
   Problem,
   Repository,
   SignalsConfig,
@@ -28,6 +29,7 @@ import { checkFederation } from './check-federation.ts';
 import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
 import { checkClusters, checkPointJoins, createJoinChecker } from './check-joins.ts';
+import { checkLogin } from './check-login.ts';
 import { checkPartners } from './check-partners.ts';
 import { checkPeople } from './check-people.ts';
 import { checkPlaybooks } from './check-playbooks.ts';
@@ -125,6 +127,7 @@ export async function checkRepository(
   const registrations = isWhole ? identities.map(({ value }) => value) : undefined;
   const record = checkRecord(config, registrations, context);
   const signals = checkSignals(config, registrations, context);
+  const login = await checkLogin(config, identities, context);
   const entities = await checkEntities(files.entities, context);
   checkHierarchy({ registrations: identities, entities }, report);
   const playbooks = await checkPlaybooks(files.playbooks, context);
@@ -159,7 +162,7 @@ export async function checkRepository(
     ? undefined
     : bankConfig(
         config,
-        { points, exports, record, clusters, signals, ca, people },
+        { points, exports, record, clusters, signals, login, ca, people },
         context.folder,
       );
   if (!bank) return { problems: report.problems() };
@@ -208,12 +211,14 @@ function bankConfig(
     record,
     clusters,
     signals,
+    login,
     ca,
     people,
   }: Pick<BankConfig, 'points' | 'record'> & {
     readonly exports: readonly ExportConfig[];
     readonly clusters: readonly ClusterConfig[];
     readonly signals: SignalsConfig | undefined;
+    readonly login: LoginConfig | undefined;
     readonly ca: CaConfig | undefined;
     readonly people: PeopleSettings | undefined;
   },
@@ -240,6 +245,7 @@ function bankConfig(
       ...(metrics !== undefined && { metrics }),
       ...bundleEndpointConfigs(authority, folder),
       ...(clusters.length > 0 && { kubernetes: clusters }),
+      ...(login && { login }),
       ...(people && { people }),
     },
     points,
