@@ -9,6 +9,7 @@ export type {
   BankConfig,
   BundleEndpointConfig,
   CaConfig,
+  CertificateFiles,
   ClusterConfig,
   ExportConfig,
   HostPort,

@@ -76,6 +76,7 @@ export {
   type HeldPeer,
 } from './tls/connections.ts';
 export { createConnector, type SpiffeConnector } from './tls/connector.ts';
+export { ownCertificate } from './tls/own-certificate.ts';
 export { peerChain } from './tls/peer-chain.ts';
 export { retireHttp } from './tls/retire-http.ts';
 export {

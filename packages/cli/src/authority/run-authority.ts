@@ -32,6 +32,7 @@ import { type DataFolder, dataFolder } from '../data-folder.ts';
 import { federationStatus } from '../federation/federation-routes.ts';
 import { measureFederation } from '../federation/measure-federation.ts';
 import { openFederation, serveBundleEndpoints } from '../federation/open-federation.ts';
+import { listenerCertificates } from '../listener-certificate/listener-certificates.ts';
 import { readPassphrase } from '../passphrase.ts';
 import { personalKinds, personalTypes } from '../point/personal-types.ts';
 import { throttleRepeats } from '../point/throttle-repeats.ts';
@@ -283,7 +284,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     exports = running;
     closers.add(() => running.close());
 
-    const { control, issuer, signals: signalsConfig } = config.authority;
+    const { control, issuer, issuerCertificate, signals: signalsConfig } = config.authority;
     const controlUrl = `https://${control.host}:${control.port}`;
     const rotation = await runRotation({
       files: { json: folder.trustFile, pem: folder.trustPemFile },
@@ -298,6 +299,21 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       ...{ now, warn },
     });
     closers.add(() => own.close());
+    const certificates = listenerCertificates({
+      ...{ metrics, now },
+      alarm(alarm, detail) {
+        warn(`alarm ${alarm}: ${detail}`);
+        record({ kind: 'alarm', alarm, detail: detail.slice(0, 1000) }).catch((error: Error) =>
+          warn(`the alarm was not recorded: ${error.message}`),
+        );
+      },
+      record(action, shown) {
+        record({ kind: 'administration', action, by: 'system', ...shown }).catch((error: Error) =>
+          warn(`that ${shown.target} shows its certificate was not recorded: ${error.message}`),
+        );
+      },
+    });
+    closers.add(() => certificates.close());
     const logVerifierKey = verifierKey(origin, keyring.log.publicKey);
     const retentionStore = await openRetentionStore(database);
     const questions = openRecordQuestions({
@@ -343,7 +359,11 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       ...{ collector, record, now, warn },
     });
     closers.add(() => lateLogs.close());
-    const issuerListener = await serveIssuer(identity.issuer, { address: issuer, own });
+    const issuerListener = await serveIssuer(identity.issuer, {
+      ...{ address: issuer, own },
+      certificate:
+        issuerCertificate && (await certificates.open('authority.issuer', issuerCertificate)),
+    });
     closers.add(() => issuerListener.close());
     const signals =
       signalsConfig &&
@@ -356,7 +376,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         }),
         reveal: (event) => revealed(event, recordKeys.open),
         respond: risk.respond,
-        ...{ database, factLog, identity, log, own, record, now, warn },
+        ...{ database, factLog, identity, log, own, certificates, record, now, warn },
       }));
     if (signals) closers.add(() => signals.close());
     measureAuthority(metrics, {
@@ -370,7 +390,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       const served = await serveMetrics(metrics, config.authority.metrics);
       closers.add(() => served.close());
     }
-    const endpoints = await serveBundleEndpoints(config, { identity, own, record, now, warn });
+    const endpoints = await serveBundleEndpoints(config, { identity, own, certificates });
     for (const endpoint of endpoints) closers.add(() => endpoint.close());
     measureFederation(metrics, { federation, endpoints, now });
     const by = `local:uid=${process.getuid?.() ?? 0}`;

@@ -39,7 +39,7 @@ export function checkListenerCertificate(
     report.error(at(first), {
       found: `'${first}' of a listener without 'clientAuthorities'`,
       expected:
-        "none: services and points call it, and take it for who it is by the SPIFFE ID in its SVID, which no other certificate has",
+        'none: services and points call it, and take it for who it is by the SPIFFE ID in its SVID, which no other certificate has',
       mend: 'remove it; partners and clients who verify by host name need an edge listener (clientAuthorities)',
     });
   }
@@ -48,7 +48,8 @@ export function checkListenerCertificate(
     if (file === undefined || isAbsolute(file)) continue;
     report.error(at(key), {
       found: `${quote(file)}, a relative path`,
-      expected: 'an absolute path on the host that runs the point: it has no copy of this repository',
+      expected:
+        'an absolute path on the host that runs the point: it has no copy of this repository',
       mend: `write /run/secrets/${file.split('/').at(-1)}, or wherever that host has it`,
     });
   }

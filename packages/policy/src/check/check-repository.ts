@@ -27,10 +27,7 @@ import { checkFederation } from './check-federation.ts';
 import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
 import { checkClusters, checkPointJoins, createJoinChecker } from './check-joins.ts';
-import {
-  checkIssuerCertificate,
-  checkPartnersTrust,
-} from './check-listener-certificates.ts';
+import { checkIssuerCertificate, checkPartnersTrust } from './check-listener-certificates.ts';
 import { checkPartners } from './check-partners.ts';
 import { checkPlaybooks } from './check-playbooks.ts';
 import { checkPoints } from './check-points.ts';
