@@ -33,6 +33,7 @@ import { federationStatus } from '../federation/federation-routes.ts';
 import { measureFederation } from '../federation/measure-federation.ts';
 import { openFederation, serveBundleEndpoints } from '../federation/open-federation.ts';
 import { listenerCertificates } from '../listener-certificate/listener-certificates.ts';
+import { shownCertificate } from '../listener-certificate/shown-certificate.ts';
 import { readPassphrase } from '../passphrase.ts';
 import { personalKinds, personalTypes } from '../point/personal-types.ts';
 import { throttleRepeats } from '../point/throttle-repeats.ts';
@@ -420,6 +421,8 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       signals,
       config: () => applied.config,
       surfaces: () => applied.surfaces,
+      shownCertificate: (listener) => shownCertificate(listener, { questions }),
+      certificates: () => certificates.status(),
       now,
       ...privacy,
       ...{ federation, endpoints },
