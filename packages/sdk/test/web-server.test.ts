@@ -72,7 +72,9 @@ async function serve(dnsNames: readonly string[], ttlSeconds = 3600): Promise<st
 const trusting = (...of: PrivateAuthority[]) => ({
   authorities: of.map(({ certificate }) => certificate),
 });
-const dump = async ({ body }: Dispatcher.ResponseData) => void (await body.dump());
+const dump = async ({ body }: Dispatcher.ResponseData): Promise<void> => {
+  await body.dump();
+};
 const own = () => certificateThumbprint(workload.chain[0] as Uint8Array);
 
 test('it is called as this workload, and known by its host name', async () => {
@@ -126,9 +128,10 @@ test('no connection outlives the certificate that it was shown', async () => {
   // Retired before its end, so that no request is cut short.
   await closed;
   await expect
-    .poll(() => request(origin, { dispatcher }).then(dump, (error) => error.code), { timeout: 5000 })
+    .poll(() => request(origin, { dispatcher }).then(dump, (error) => error.code), {
+      timeout: 5000,
+    })
     .toBe('CERT_HAS_EXPIRED');
-});
 });
 
 test('tokens are got of an issuer with a certificate of its own', async () => {

@@ -67,7 +67,7 @@ export function createProber(
     if (!place.hasCertificate) {
       const url = urlOf(place.host);
       const tls = clientTlsOptions({ expect: place.spiffeId, authorities: authorities(), now });
-      return send(url, { ...tls, headers: headersFor(url) });
+      return send(url, { ...tls, agent: false, headers: headersFor(url) });
     }
     const sha256 = await shownCertificate();
     if (sha256 === undefined) {
@@ -75,6 +75,7 @@ export function createProber(
     }
     const { socket, certificate } = await connectPinned(place, { sha256, timeoutMs: TIMEOUT_MS });
     const url = urlOf(hostNameOf(certificate) ?? place.host);
+    // Only without an agent is it asked for a connection.
     return send(url, { createConnection: () => socket, headers: headersFor(url) });
   };
   return {
@@ -95,7 +96,7 @@ function send(
   options: Parameters<typeof request>[1],
 ): Promise<{ readonly answer: ProbeAnswer; readonly headers: Record<string, unknown> }> {
   return new Promise((resolve, reject) => {
-    const sent = request(url, { ...options, method: 'GET', agent: false, timeout: TIMEOUT_MS });
+    const sent = request(url, { ...options, method: 'GET', timeout: TIMEOUT_MS });
     sent.on('timeout', () => sent.destroy(new Error(`found no answer within ${TIMEOUT_MS} ms`)));
     sent.on('error', reject);
     sent.on('response', (response) => {
