@@ -10,6 +10,7 @@ import type {
   RetentionClass,
   Surface,
 } from '@countersign/model';
+import type { PeopleSettings } from './people-settings.ts';
 
 /** `countersign.yaml`, parsed: every default filled in, every path absolute. */
 export interface BankConfig {
@@ -39,8 +40,12 @@ export interface BankConfig {
     readonly signals?: SignalsConfig;
     /** Where the authority's metrics are served; loopback. */
     readonly metrics?: HostPort;
+    /** How people sign in; absent: they do not. */
+    readonly login?: LoginConfig;
     /** Clusters whose pods may join; absent when there are none. */
     readonly kubernetes?: readonly ClusterConfig[];
+    /** The bank's people; absent: nobody brings any. */
+    readonly people?: PeopleSettings;
   };
   readonly points: readonly PointConfig[];
   readonly record: RecordConfig;
@@ -50,6 +55,29 @@ export interface BankConfig {
 export interface CertificateFiles {
   readonly certificateFile: string;
   readonly keyFile: string;
+}
+
+/** How people sign in, every default filled in; persons by their SPIFFE IDs. */
+export interface LoginConfig {
+  readonly rpId: string;
+  readonly name: string;
+  readonly approvalOrigins: readonly string[];
+  readonly sessionTtlSeconds: number;
+  readonly sessionIdleSeconds: number;
+  readonly administrators: readonly string[];
+  readonly recoveryApprovers: readonly string[];
+  readonly hardwareKeys: {
+    /** PEM, one certificate each. */
+    readonly rootsPem: readonly string[];
+    readonly aaguids: readonly string[];
+  };
+  readonly exceptions: readonly {
+    readonly person: string;
+    readonly allows: 'single-key' | 'unattested-key';
+    readonly reason: string;
+    readonly owner: string;
+    readonly expiresMs: number;
+  }[];
 }
 
 /** A Kubernetes cluster whose pods may join. */
@@ -99,6 +127,8 @@ export interface SignalTransmitterConfig {
     readonly kind: 'human' | 'customer';
     readonly issuer: string;
     readonly emailDomain?: string;
+    /** The SCIM client whose people they are, by its names for them. */
+    readonly scimClient?: string;
   };
   readonly may: readonly ('end-sessions' | 'disable')[];
 }

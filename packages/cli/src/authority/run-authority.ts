@@ -35,6 +35,8 @@ import { openFederation, serveBundleEndpoints } from '../federation/open-federat
 import { listenerCertificates } from '../listener-certificate/listener-certificates.ts';
 import { shownCertificate } from '../listener-certificate/shown-certificate.ts';
 import { readPassphrase } from '../passphrase.ts';
+import { peopleOptions, scimHosts } from '../people/people-options.ts';
+import { serveScim } from '../people/serve-scim.ts';
 import { personalKinds, personalTypes } from '../point/personal-types.ts';
 import { throttleRepeats } from '../point/throttle-repeats.ts';
 import { runSignals } from '../signals/run-signals.ts';
@@ -45,6 +47,7 @@ import { measureAuthority } from './authority-metrics.ts';
 import { collectLogs } from './collect-logs.ts';
 import { collectedLogs, shardsOf } from './collected-logs.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
+import { loginSettings } from './login-settings.ts';
 import { openHsm } from './open-hsm.ts';
 import { openUpstream, upstreamTrouble } from './open-upstream.ts';
 import { createRecorder, type Recorder } from './own-record.ts';
@@ -206,6 +209,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     if (upstream) closers.add(() => upstream.close());
     const hsm = ca.pkcs11 && (await openHsm(ca.pkcs11, { env: options.env }));
     if (hsm) closers.add(() => hsm.close());
+    const login = loginSettings(config, () => applied.config);
     const identity = await openIdentity({
       database,
       factLog,
@@ -222,7 +226,9 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         caLifetimeSeconds: ca.lifetimeSeconds,
         jwtKeyLifetimeSeconds: ca.jwtLifetimeSeconds,
         hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied.config),
+        ...(login && { login }),
         clusters: () => applied.config.authority.kubernetes ?? [],
+        ...peopleOptions(config),
       },
     });
 
@@ -296,6 +302,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       names: hostNames([
         ...[control.host, issuer.host],
         ...(signalsConfig ? [signalsConfig.address.host] : []),
+        ...scimHosts(config),
       ]),
       ...{ now, warn },
     });
@@ -380,6 +387,15 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         ...{ database, factLog, identity, log, own, certificates, record, now, warn },
       }));
     if (signals) closers.add(() => signals.close());
+    const settings = config.authority.people?.scim;
+    if (settings) {
+      const { scimClients: clients = [] } = peopleOptions(config);
+      const scim = await serveScim({
+        ...{ settings, clients, identity, own, certificates, now },
+        record: record as IdentityRecorder,
+      });
+      closers.add(() => scim.close());
+    }
     measureAuthority(metrics, {
       ...{ identity, collector },
       connected: () => controlListener.connected(),
