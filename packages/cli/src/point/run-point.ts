@@ -29,17 +29,14 @@ import { request } from 'undici';
 import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
-import {
-  type ListenerCertificates,
-  listenerCertificates,
-} from '../listener-certificate/listener-certificates.ts';
-import type { ListenerCertificate } from '../listener-certificate/watch-certificate.ts';
+import { listenerCertificates } from '../listener-certificate/listener-certificates.ts';
 import { readTrustFile } from '../trust-file.ts';
 import { serveMetrics } from '../watch/serve-metrics.ts';
 import { watchQueue } from '../watch/watch-queue.ts';
 import { followAuthority } from './follow-authority.ts';
 import { followRecordKeys } from './follow-record-keys.ts';
 import { personalTypes } from './personal-types.ts';
+import { pointCertificates } from './point-certificates.ts';
 import { openPointKeys, publicBytes, publicJwk } from './point-keys.ts';
 import { removeLocalShards } from './remove-local-shards.ts';
 import { throttleRepeats } from './throttle-repeats.ts';
@@ -259,7 +256,6 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
         appendAdministration(log, { action, ...shown, at: now() }, { what: 'a certificate', warn }),
     });
     closers.add(() => certificates.close());
-    const shown = await openCertificates(config, certificates);
     seal = createSealer({
       holder: name,
       keys: recordKeys.current,
@@ -274,7 +270,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       log,
       seal,
       workload,
-      certificates: shown,
+      certificates: await pointCertificates(config, certificates),
       transactionSigner: {
         kid: transactionJwk.kid,
         jwk: transactionJwk,
@@ -370,19 +366,6 @@ function appendAlarm(
   } catch (error) {
     warn(`the alarm was not recorded: ${(error as Error).message}`);
   }
-}
-
-/** The certificates that the configuration names, by listener. */
-async function openCertificates(
-  { name, listeners }: PointConfig,
-  certificates: ListenerCertificates,
-): Promise<ReadonlyMap<string, ListenerCertificate>> {
-  const opened = new Map<string, ListenerCertificate>();
-  for (const { name: listener, certificate } of listeners) {
-    if (!certificate) continue;
-    opened.set(listener, await certificates.open(`${name}/${listener}`, certificate));
-  }
-  return opened;
 }
 
 /** What the point did by itself is an event. */
