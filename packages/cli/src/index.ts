@@ -39,6 +39,7 @@ export {
   type RunningBundleEndpoint,
   serveBundleEndpoint,
 } from './federation/serve-bundle-endpoint.ts';
+export { endWithCertificate } from './listener-certificate/end-with-certificate.ts';
 export {
   type CertificateShown,
   type ListenerCertificateStatus,

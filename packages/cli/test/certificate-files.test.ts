@@ -1,9 +1,14 @@
 import { createPrivateKey } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { Agent, createServer, request } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createMetrics } from '@countersign/audit';
-import { listenerCertificates } from '@countersign/cli';
+import { endWithCertificate, listenerCertificates } from '@countersign/cli';
+import { renewServerTls, serverTlsOptions } from '@countersign/spiffe';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { hasOpenssl, replaceFile, webCa } from './web-ca.ts';
 
@@ -152,6 +157,44 @@ describe.skipIf(!hasOpenssl())("a listener's certificate and key", () => {
       expect.stringMatching(/^edge\/partners \S{43}$/),
       `edge/partners ${held.thumbprint()}`,
     ]);
+  });
+
+  test('at the issuer, signals and SCIM a connection takes its last request when the certificate that it began with is over', async () => {
+    const held = await open();
+    const tls = { svid: held.current, clientCertificates: 'request' as const };
+    const server = createServer(serverTlsOptions(tls), (_, answer) => answer.end('here'));
+    endWithCertificate(server, { now: () => nowMs });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const { port } = server.address() as AddressInfo;
+    const agent = new Agent({ keepAlive: true, maxSockets: 1, rejectUnauthorized: false });
+    const ask = async (): Promise<readonly [IncomingMessage, number | undefined]> => {
+      const asked = request({ host: '127.0.0.1', port, agent }).end();
+      const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+      const { localPort } = answer.socket;
+      await once(answer.resume(), 'end');
+      return [answer, localPort];
+    };
+    try {
+      const endMs = held.notAfterMs();
+      const [, began] = await ask();
+      const next = web.issue(['a.example'], 90);
+      replaceFile(files.certificateFile, next.chainPem);
+      replaceFile(files.keyFile, next.keyPem);
+      await expect.poll(() => held.notAfterMs()).toBeGreaterThan(endMs);
+      renewServerTls(server, tls);
+      nowMs = endMs;
+      const [kept, keptPort] = await ask();
+      expect([kept.headers.connection, keptPort]).toEqual(['keep-alive', began]);
+      nowMs = endMs + 1;
+      const [last, lastPort] = await ask();
+      expect([last.statusCode, last.headers.connection, lastPort]).toEqual([200, 'close', began]);
+      const [young, youngPort] = await ask();
+      expect(young.headers.connection).toBe('keep-alive');
+      expect(youngPort).not.toBe(began);
+    } finally {
+      agent.destroy();
+      server.close();
+    }
   });
 
   test('one with more than a week left is no trouble', async () => {

@@ -368,7 +368,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     });
     closers.add(() => lateLogs.close());
     const issuerListener = await serveIssuer(identity.issuer, {
-      ...{ address: issuer, own },
+      ...{ address: issuer, own, now },
       certificate:
         issuerCertificate && (await certificates.open('authority.issuer', issuerCertificate)),
     });

@@ -2,6 +2,7 @@ import { createServer } from 'node:https';
 import type { Issuer } from '@countersign/identity';
 import type { HostPort } from '@countersign/policy';
 import { renewServerTls, type ServerTls, serverTlsOptions } from '@countersign/spiffe';
+import { endWithCertificate } from '../listener-certificate/end-with-certificate.ts';
 import type { ListenerCertificate } from '../listener-certificate/watch-certificate.ts';
 import { listenError } from './listen-error.ts';
 import type { OwnSvid } from './own-svid.ts';
@@ -13,11 +14,13 @@ export async function serveIssuer(
     address,
     own,
     certificate,
+    now,
   }: {
     readonly address: HostPort;
     readonly own: OwnSvid;
     /** Shown in place of the SVID. */
     readonly certificate?: ListenerCertificate | undefined;
+    readonly now: () => number;
   },
 ): Promise<{ close(): Promise<void> }> {
   const shown = certificate ?? own;
@@ -26,6 +29,7 @@ export async function serveIssuer(
     issuer.handler(request, response),
   );
   shown.onRenewed(() => renewServerTls(server, tls));
+  if (certificate) endWithCertificate(server, { now });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => reject(listenError('authority.issuer', { address, cause })));
     server.listen({ ...address }, resolve);

@@ -1,4 +1,5 @@
-import type { TlsOptions, Server as TlsServer } from 'node:tls';
+import type { Server } from 'node:https';
+import type { TlsOptions } from 'node:tls';
 import { type Identity, type Recorder, type ScimClient, scimRoutes } from '@countersign/identity';
 import type { Clock } from '@countersign/model';
 import type { ScimSettings } from '@countersign/policy';
@@ -7,6 +8,7 @@ import Fastify from 'fastify';
 import { controlPeers } from '../authority/control-peer.ts';
 import { listenError } from '../authority/listen-error.ts';
 import type { OwnSvid } from '../authority/own-svid.ts';
+import { endWithCertificate } from '../listener-certificate/end-with-certificate.ts';
 import type { ListenerCertificates } from '../listener-certificate/listener-certificates.ts';
 
 /** RFC 9325 §4.2: what of TLS 1.2 is still good. Entra offers nothing newer, by its own documentation. */
@@ -51,8 +53,9 @@ export async function serveScim(options: ServeScimOptions): Promise<{ close(): P
     requestTimeout: REQUEST_TIMEOUT_MS,
     routerOptions: { maxParamLength: 256 },
   });
-  const server = app.server as unknown as TlsServer;
+  const server = app.server as unknown as Server;
   shown.onRenewed(() => server.setSecureContext(tlsOptions()));
+  if (certificate) endWithCertificate(server, { now });
   const peers = controlPeers({
     trustDomain: identity.trustAnchors.trustDomain,
     identity,

@@ -23,6 +23,7 @@ import { listenError } from '../authority/listen-error.ts';
 import type { Recorder } from '../authority/own-record.ts';
 import type { OwnSvid } from '../authority/own-svid.ts';
 import { createClosers } from '../closers.ts';
+import { endWithCertificate } from '../listener-certificate/end-with-certificate.ts';
 import type { ListenerCertificates } from '../listener-certificate/listener-certificates.ts';
 import { type Outbound, openOutbound } from './outbound.ts';
 
@@ -117,7 +118,9 @@ export async function runSignals(options: RunSignalsOptions): Promise<RunningSig
     const shown = certificate ?? own;
     const tls: ServerTls = { svid: shown.current, clientCertificates: 'request' };
     const app = Fastify({ https: serverTlsOptions(tls), forceCloseConnections: true });
-    shown.onRenewed(() => renewServerTls(app.server as unknown as Server, tls));
+    const server = app.server as unknown as Server;
+    shown.onRenewed(() => renewServerTls(server, tls));
+    if (certificate) endWithCertificate(server, { now });
     await app.register(signals.routes);
     try {
       await app.listen({ ...address });
