@@ -20,7 +20,7 @@ import { decodeEvent } from '@countersign/model';
 import { expect, onTestFinished, test } from 'vitest';
 import { fixedKey, temporaryFolder } from '../support/points.ts';
 
-const KILLS = Number(process.env['KILLS'] ?? 40);
+const KILLS = Number(process.env['SHARD_KILLS'] ?? 40);
 const ORIGIN = 'bank.example/edge';
 
 /** Runs the child until it is killed; gives what it acknowledged. */
