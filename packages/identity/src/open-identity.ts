@@ -139,7 +139,8 @@ export interface Identity {
     credentialId: string,
     options: { readonly by: string },
   ): Promise<CredentialResult>;
-  isRevoked(target: RevocationRequest['target'], value: string): boolean;
+  /** Whether it is revoked now; a certificate by any of the hashes that it may be listed under. */
+  readonly isRevoked: Revocations['covers'];
   /** Stops to follow the upstream of the X.509 authorities. */
   close(): void;
   /** Who calls a resource of the authority itself with an access token of ours. */
@@ -407,7 +408,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       serial.run(() => credentials.register(credential, by)),
     withdrawCredential: (credentialId, { by }) =>
       serial.run(() => credentials.withdraw(credentialId, by)),
-    isRevoked: (target, value) => revocations.covers(target, value),
+    isRevoked: revocations.covers.bind(revocations) as Revocations['covers'],
     bearer: (call, asked) =>
       checkBearer(call, { ...asked, issuerUrl, keyring, registry, revocations, now }),
     sweep: () =>

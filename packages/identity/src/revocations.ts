@@ -1,4 +1,5 @@
 import { type Clock, type Fact, factKey } from '@countersign/model';
+import type { CertificateNames } from '@countersign/spiffe';
 import type { FactLog } from '@countersign/state';
 import type { Kysely } from 'kysely';
 import type { Recorder } from './new-event.ts';
@@ -51,10 +52,14 @@ export class Revocations {
     this.#tokenTtlSecondsMax = options.tokenTtlSecondsMax;
   }
 
-  /** Whether it is revoked now. */
-  covers(target: Revocable, value: string): boolean {
-    const fact = this.#factLog.get(`revocation ${target} ${value}`);
-    return fact?.kind === 'revocation' && fact.untilMs > this.#now();
+  /** Whether it is revoked now; a certificate by any of its names. */
+  covers(target: Exclude<Revocable, 'certificate'>, value: string): boolean;
+  covers(target: 'certificate', names: CertificateNames): boolean;
+  covers(target: Revocable, value: string | CertificateNames): boolean {
+    return (typeof value === 'string' ? [value] : value).some((each) => {
+      const fact = this.#factLog.get(`revocation ${target} ${each}`);
+      return fact?.kind === 'revocation' && fact.untilMs > this.#now();
+    });
   }
 
   async revoke({ target, value, reason, by }: RevocationRequest): Promise<RevocationResult> {

@@ -1,10 +1,17 @@
 import { createHash } from 'node:crypto';
 import type { Clock, Fact } from '@countersign/model';
-import { certificateThumbprint, parseSpiffeId, type X509Svid } from '@countersign/spiffe';
+import {
+  type CertificateNames,
+  certificateThumbprint,
+  parseSpiffeId,
+  type X509Svid,
+} from '@countersign/spiffe';
 import type { Database, FactLog, Transaction } from '@countersign/state';
+import { AlarmThrottle } from './alarm-throttle.ts';
 import type { Authorities } from './authorities/authorities.ts';
+import { issuedSvid } from './issued-svid.ts';
 import type { Attested } from './joining/attestation.ts';
-import { behindOf, keyHash, noteJoin, refuseHeld } from './joining/held-credentials.ts';
+import { keyHash, noteJoin, refuseHeld } from './joining/held-credentials.ts';
 import { consumeToken, findToken } from './joining/join-tokens.ts';
 import type { Recorder } from './new-event.ts';
 import { ALARMS, type Refusal, refusal } from './refusal.ts';
@@ -42,8 +49,12 @@ export interface ControlPeer {
   readonly spiffeId: string;
   /** SHA-256 over the leaf's DER, base64url. */
   readonly thumbprint: string;
+  /** What revocations are asked for: `thumbprint`, and that of the certificate with its other signature. */
+  readonly names: CertificateNames;
   /** Its SVID is of an authority that is tainted: good for its own renewal, and nothing else. */
   readonly isTainted?: boolean;
+  /** And that authority was revoked: what it issued is known no more. */
+  readonly isForgotten?: boolean;
 }
 
 /** Names and addresses that an SVID carries beside its SPIFFE ID. */
@@ -69,7 +80,6 @@ interface SvidsOptions {
 const CLEANUP_ROWS = 100;
 const OWN_TTL_SECONDS = 3600;
 
-/** What a check found: a request that may be granted, for whom, and what granting it uses up. */
 /** What stands in the table beside an SVID that was issued. */
 interface Kept {
   /** Which X.509 authority issued it. */
@@ -80,12 +90,15 @@ interface Kept {
   readonly behind?: { readonly credential: string; readonly keyHash: string };
 }
 
+/** What a check found: a request that may be granted, for whom, and what granting it uses up. */
 interface Grantable {
   readonly request: SvidRequest;
   readonly spiffeId: string;
   readonly via: 'join-token' | 'renewal' | 'node' | Attested['kind'];
   /** What it joined with, for the record. */
   readonly joined?: Attested;
+  /** SHA-256 of the SVID that it renews, for the record. */
+  readonly renewed?: string;
   /** The node that asked; else whom it is for. */
   readonly by?: string;
   /** What stands behind it, and behind what is renewed of it. */
@@ -108,6 +121,7 @@ function isGrantable(checked: Checked): checked is Grantable {
 /** Grants SVIDs against join tokens and older SVIDs. */
 export class Svids {
   readonly #options: SvidsOptions;
+  readonly #forged = new AlarmThrottle();
 
   constructor(options: SvidsOptions) {
     this.#options = options;
@@ -140,13 +154,13 @@ export class Svids {
       if (!request.isGranted) return { request, spiffeId };
       const { publicKey } = request;
       const refused = await refuseHeld(database, {
-        ...{ credential, spiffeId, publicKey, nowMs: now() },
-        isRevoked: (thumbprint) => revocations.covers('certificate', thumbprint),
+        ...{ attested, spiffeId, publicKey, nowMs: now() },
+        isRevoked: (names) => revocations.covers('certificate', names),
         isRegistered: (id) => registry.subject(id) !== undefined,
       });
       if (refused) return { request: refused, spiffeId };
       const consume = (transaction: Transaction) =>
-        noteJoin(transaction, { credential, spiffeId, nowMs: now() });
+        noteJoin(transaction, { attested, spiffeId, nowMs: now() });
       return { request, spiffeId, via: kind, joined: attested, credential, consume };
     });
   }
@@ -156,26 +170,44 @@ export class Svids {
     asked: { request: string },
     peer: ControlPeer | undefined,
   ): Promise<SvidGrant | Refusal> {
-    if (peer === undefined) return this.#refuse(refusal('peer-missing', 'found no SVID'));
+    if (peer === undefined) return this.refuse(refusal('peer-missing', 'found no SVID'));
     const { spiffeId, thumbprint } = peer;
     return this.#checkThenGrant(async () => {
-      const { database, revocations } = this.#options;
-      const { credential, revoked } = await behindOf(database, { thumbprint, revocations });
+      // INVARIANT: only what we issued is renewed, so that every SVID goes back to somebody who joined. A forged one, made with
+      // the key of an authority, would be exchanged for a genuine one otherwise, which is good when that authority is tainted.
+      const known = await this.#issued(peer);
+      if (!('isIssued' in known)) return { request: known, spiffeId };
+      const { credential, node } = known.svid;
+      // The node asks for its next, and asks no more when it is revoked, or does not attest it any more.
       const refused =
-        revoked === undefined
-          ? peer.isTainted && (await this.#refuseForged(peer))
-          : refusal('certificate-revoked', `found ${revoked}`);
+        node !== undefined && refusal('svid-of-node', `found ${thumbprint}, handed out by ${node}`);
       const request = refused || (await this.#verify(asked.request, spiffeId));
       if (!request.isGranted) return { request, spiffeId };
-      const consume = async () => {};
-      return { request, spiffeId, via: 'renewal', consume, ...(credential && { credential }) };
+      return {
+        ...{ request, spiffeId, via: 'renewal', renewed: thumbprint },
+        ...(credential && { credential }),
+        consume: async () => {},
+      };
     });
   }
 
-  /** Whoever has the key of a tainted authority makes SVIDs that look like ours; which we made ourselves, we know. */
-  async #refuseForged(peer: ControlPeer): Promise<Refusal | undefined> {
-    if (await this.wasIssued(peer)) return undefined;
-    return refusal('certificate-revoked', `found ${peer.thumbprint}, which was never issued`);
+  /** Why the SVID of a node is none with which it may ask for those of its workloads. */
+  async refuseNode(peer: ControlPeer): Promise<Refusal | undefined> {
+    const known = await this.#issued(peer);
+    if (!('isIssued' in known)) {
+      const { code, detail } = known;
+      return code === 'svid-unknown' ? refusal('node-svid-unknown', detail) : known;
+    }
+    const { node } = known.svid;
+    // What a node hands out ends with it: not so what that would hand out in its turn.
+    return node === undefined
+      ? undefined
+      : refusal('svid-of-node', `found ${peer.thumbprint}, handed out by ${node}`);
+  }
+
+  #issued(peer: ControlPeer): ReturnType<typeof issuedSvid> {
+    const { database, revocations, now } = this.#options;
+    return issuedSvid(database, { peer, revocations, nowMs: now() });
   }
 
   /** A thumbprint is of one certificate: no key makes another with the same. */
@@ -197,11 +229,14 @@ export class Svids {
   /** An SVID for a workload that a node has attested; `refuse` says why it may not. */
   async issueForNode(
     asked: { readonly spiffeId: string; readonly request: string },
-    { node, refuse }: { readonly node: string; readonly refuse: () => Refusal | undefined },
+    {
+      node,
+      refuse,
+    }: { readonly node: string; readonly refuse: () => Promise<Refusal | undefined> },
   ): Promise<SvidGrant | Refusal> {
     const { spiffeId } = asked;
     return this.#checkThenGrant(async () => {
-      const refused = refuse();
+      const refused = await refuse();
       if (refused) return { request: refused, ...(node !== '' && { spiffeId: node }) };
       const request = await this.#verify(asked.request, spiffeId);
       if (!request.isGranted) return { request, spiffeId };
@@ -234,10 +269,10 @@ export class Svids {
    */
   async #checkThenGrant(check: () => Promise<Checked>): Promise<SvidGrant | Refusal> {
     const early = await check();
-    if (!isGrantable(early)) return this.#refuse(early.request, early.spiffeId);
+    if (!isGrantable(early)) return this.refuse(early.request, early.spiffeId);
     return this.#options.serial.run(async () => {
       const checked = await check();
-      if (!isGrantable(checked)) return this.#refuse(checked.request, checked.spiffeId);
+      if (!isGrantable(checked)) return this.refuse(checked.request, checked.spiffeId);
       return this.#grant(checked);
     });
   }
@@ -301,6 +336,7 @@ export class Svids {
     via,
     by,
     joined,
+    renewed,
     credential,
     consume,
   }: Grantable): Promise<SvidGrant> {
@@ -338,7 +374,7 @@ export class Svids {
     await this.#recordIssue(svid, {
       via,
       ...(by !== undefined && { by }),
-      ...(joined && { joined: joined.detail }),
+      ...((joined || renewed) && { more: joined?.detail ?? { renewed: renewed ?? '' } }),
     });
     // SPIRE's rule: at half of the life, a tenth of it earlier or later.
     const halfMs = ((svid.notAfterMs - nowMs) / 2) * (0.9 + random() * 0.2);
@@ -405,8 +441,8 @@ export class Svids {
     {
       via,
       by = svid.spiffeId.uri,
-      joined = {},
-    }: { readonly via: string; readonly by?: string; readonly joined?: Attested['detail'] },
+      more = {},
+    }: { readonly via: string; readonly by?: string; readonly more?: Attested['detail'] },
   ): Promise<void> {
     await this.#options.record({
       kind: 'administration',
@@ -418,12 +454,13 @@ export class Svids {
         serial: svid.serialHex,
         thumbprint: thumbprintOf(svid),
         notAfterMs: svid.notAfterMs,
-        ...joined,
+        ...more,
       },
     });
   }
 
-  async #refuse(refused: Refusal, subject?: string): Promise<Refusal> {
+  /** Records a refusal, with its alarm where it has one. */
+  async refuse(refused: Refusal, subject?: string): Promise<Refusal> {
     const { code, detail } = refused;
     await this.#options.record({
       kind: 'authentication',
@@ -434,10 +471,14 @@ export class Svids {
       ...(subject !== undefined && { subject }),
     });
     const alarm = ALARMS.get(code);
-    if (alarm !== undefined) {
-      const told = `${subject}: ${detail}`.slice(0, 1000);
-      await this.#options.record({ kind: 'alarm', alarm, detail: told });
-    }
+    if (alarm === undefined) return refused;
+    // Whoever has a stolen key asks as often, and as whom, it likes.
+    const isThrottled = alarm === 'svid-forged';
+    const leftOut = isThrottled ? this.#forged.take(subject ?? '', this.#options.now()) : 0;
+    if (leftOut === undefined) return refused;
+    const more = leftOut > 0 ? ` (${leftOut} more were not told)` : '';
+    const told = `${subject}: ${detail}`.slice(0, 900);
+    await this.#options.record({ kind: 'alarm', alarm, detail: `${told}${more}` });
     return refused;
   }
 }

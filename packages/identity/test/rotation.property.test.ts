@@ -18,7 +18,7 @@ import {
 import { type Database, type FactLog, openDatabase, openFactLog } from '@countersign/state';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { id, keyring, newKey, registration, trustDomain } from './authority.ts';
+import { id, joinedPeer, keyring, newKey, registration, trustDomain } from './authority.ts';
 
 const HOUR_MS = 3_600_000;
 const node = id('workload/node');
@@ -237,7 +237,7 @@ class World {
       this.svids.push({ chain: svid.chain, by: x509 ?? '', endMs: svid.notAfterMs });
       const grant = await this.identity.nodes.issueJwt(
         { spiffeId: workload, audiences: ['core'] },
-        { spiffeId: node, thumbprint: 'A'.repeat(43) },
+        await joinedPeer(this.identity, node, this.nowMs),
       );
       if (!grant.isGranted) throw new Error(grant.detail);
       this.tokens.push({ token: grant.token, by: jwt ?? '', endMs: this.nowMs + 300_000 });

@@ -1,14 +1,15 @@
 import type { CertificateJoin, Clock } from '@countersign/model';
 import {
+  type CertificateNames,
   decodePem,
   type EnrolmentCertificate,
   readEnrolmentCertificate,
   SpiffeError,
   verifyEnrolmentCertificate,
 } from '@countersign/spiffe';
+import { certificateCredential, certificateCredentials } from '../issued-svid.ts';
 import { type Refusal, refusal } from '../refusal.ts';
 import { type Attested, type JoinCandidate, oneSubject } from './attestation.ts';
-import { certificateCredential } from './held-credentials.ts';
 
 /**
  * Who a host is by the certificate that it authenticated a TLS handshake with: whom its names fit, and then only if one
@@ -20,7 +21,7 @@ export function attestCertificate(
   chain: readonly Uint8Array[],
   options: {
     readonly candidates: Iterable<JoinCandidate<CertificateJoin>>;
-    readonly isRevoked: (thumbprint: string) => boolean;
+    readonly isRevoked: (names: CertificateNames) => boolean;
     readonly now: Clock;
   },
 ): Attested | Refusal {
@@ -61,15 +62,17 @@ export function attestCertificate(
   }
   const found = oneSubject(trusted, described(shown));
   if ('isGranted' in found) return found;
-  const { thumbprint, subject, issuer, serialHex } = shown;
-  if (isRevoked(thumbprint)) {
+  const { thumbprint, names, subject, issuer, serialHex } = shown;
+  if (isRevoked(names)) {
     return refusal('join-certificate-revoked', `found ${described(shown)}`);
   }
   return {
     isGranted: true,
     kind: 'certificate',
     spiffeId: found.spiffeId,
-    credential: certificateCredential(thumbprint),
+    credential: certificateCredential(names),
+    aliases: certificateCredentials(names),
+    shown: `certificate ${thumbprint}`,
     words: `certificate ${thumbprint} (${cut(subject)})`,
     detail: {
       certificate: thumbprint,

@@ -48,7 +48,7 @@ export class Joining {
       return svids.enrolAttested(request, () =>
         attestCertificate(shown, {
           candidates: this.#candidates(isCertificateJoin),
-          isRevoked: (thumbprint) => revocations.covers('certificate', thumbprint),
+          isRevoked: (names) => revocations.covers('certificate', names),
           now,
         }),
       );

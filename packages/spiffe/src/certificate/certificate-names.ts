@@ -10,7 +10,7 @@ import { certificateThumbprint } from './thumbprint.ts';
  *
  * A list that refuses is asked for all of them. A list that permits, and a binding (`x5t#S256`), for the first alone.
  */
-export type CertificateNames = readonly [thumbprint: string, other?: string];
+export type CertificateNames = readonly [thumbprint: string, ...others: string[]];
 
 /**
  * By which hashes a certificate may be in a list of revoked, held or issued ones.
