@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -458,6 +458,10 @@ describe('under an upstream', () => {
         nowMs += ms;
       },
       rootOf: () => base64(signing.certificate),
+      issueBySelf: (spiffeId: string) =>
+        signing.issueSvid({
+          ...{ spiffeId: parseSpiffeId(spiffeId), publicKey: newKey().publicKey, ttlSeconds: 600 },
+        }),
       async changeRoot() {
         signing = await makeRoot();
         tell?.([signing.certificate]);
@@ -533,7 +537,7 @@ describe('under an upstream', () => {
   });
 
   test('a tainted authority that was forgotten is refused by name on, and nothing of it renews', async () => {
-    const { identity, advance, reopened } = await upstreamed();
+    const { identity, advance, now, reopened } = await upstreamed();
     await identity.applyRegistrations([registration('workload/api')], []);
     const made = await identity.createJoinToken({ spiffeId: id('workload/api'), by });
     if (!made.isGranted) throw new Error(made.code);
@@ -552,8 +556,26 @@ describe('under an upstream', () => {
       ...{ isGranted: false, code: 'certificate-revoked' },
     });
     expect((await reopened()).refusedAuthorities()).toEqual([refused]);
-    advance(25 * HOUR_MS);
+    const endMs = new X509Certificate(Buffer.from(grant.chain[1] ?? '', 'base64')).validToDate;
+    // A minute longer, for clocks that are behind.
+    advance(endMs.getTime() + 60_000 - now());
+    expect(identity.refusedAuthorities()).toEqual([refused]);
+    advance(1);
     expect(identity.refusedAuthorities()).toEqual([]);
+  });
+
+  test('what the upstream itself issued is none of ours, and is not renewed into one', async () => {
+    const { identity, events, issueBySelf } = await upstreamed();
+    await identity.applyRegistrations([registration('workload/api')], []);
+    // As an upstream SPIRE issues to its own workloads: the name is of our trust domain, the root in our bundle.
+    const { chain } = await issueBySelf(id('workload/api'));
+    const bundles = new Map([[trustDomain, bundleOf(identity.bundle()).x509Authorities]]);
+    const { names, thumbprint } = verifyX509Svid(chain, { bundles, now: Date.now });
+    const peer = { spiffeId: id('workload/api'), thumbprint, names };
+    expect(await identity.renew({ request: await svidRequest() }, peer)).toMatchObject({
+      ...{ isGranted: false, code: 'svid-unknown' },
+    });
+    expect(events.at(-1)).toMatchObject({ kind: 'alarm', alarm: 'svid-forged' });
   });
 
   test('one that is pruned when what it issued is over is refused by name on', async () => {
