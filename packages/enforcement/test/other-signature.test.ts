@@ -38,6 +38,10 @@ function revocation(value: string): Fact {
   return { kind: 'revocation', target: 'certificate', value, reason: 'test', atMs, untilMs };
 }
 
+const openOf = ({ thumbprint }: Presented): number =>
+  bank.point.channels
+    .list()
+    .filter(({ kind, certificate }) => kind === 'connection' && certificate === thumbprint).length;
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const reasonOf = async (got: Awaited<ReturnType<Bank['call']>>) =>
   (await bank.record(got.problem.eventId)).decision?.reason;
@@ -88,8 +92,10 @@ describe.each(['its own', 'the other'] as const)(
         const socket = await bank.tls({ listener: 'mesh', as });
         socket.on('error', () => {}).resume();
         const closed = once(socket, 'close');
-        while (bank.point.channels.counts().connection === 0) await turn();
+        while (openOf(as) === 0) await turn();
         revoke(svid);
+        // At once: what nobody uses is closed after a while anyway.
+        expect(openOf(as)).toBe(0);
         await closed;
       }
     });
@@ -156,8 +162,9 @@ describe('an authority below an upstream that is taken back', () => {
       [plain, flipped].map((as) => bank.tls({ listener: 'mesh', as })),
     );
     const closed = sockets.map((socket) => once(socket.on('error', () => {}).resume(), 'close'));
-    while (bank.point.channels.counts().connection < 2) await turn();
+    while (openOf(plain) < 2) await turn();
     bank.change([revocation(issuer)]);
+    expect(openOf(plain)).toBe(0);
     await Promise.all(closed);
   });
 });
