@@ -2,6 +2,7 @@ import {
   certificateNames,
   certificateThumbprint,
   createX509Authority,
+  decodePem,
   encodePem,
   parseSpiffeId,
   softwareSigner,
@@ -33,7 +34,7 @@ beforeEach(async () => {
   authority = await startAuthority();
   const client = {
     ...({ id: api, authentication: 'spiffe_x509', binding: 'mtls' } as const),
-    ...{ scopes: ['accounts'], audiences: [accounts] },
+    ...{ scopes: ['accounts', 'ssf.read'], audiences: [accounts] },
   };
   const attestations = [{ nodes: [node], selectors: ['unix:uid:1'] }];
   await authority.identity.applyRegistrations(
@@ -148,12 +149,12 @@ describe('an SVID whose signature was changed into the other', () => {
       client,
       json: { request: await svidRequest() },
     });
-  const tokenAs = ({ client }: Shown) =>
+  const tokenAs = ({ client }: Shown, scope = 'accounts') =>
     post(authority, `${authority.issuerUrl}/token`, {
       client,
       form: {
         ...{ grant_type: 'client_credentials', client_id: api },
-        ...{ scope: 'accounts', resource: accounts },
+        ...{ scope, resource: accounts },
       },
     });
 
@@ -171,6 +172,15 @@ describe('an SVID whose signature was changed into the other', () => {
   test.each([0, 1])('is revoked with it, by either hash (%i): no SVID, no token', async (which) => {
     const both = await enrolled();
     for (const each of both) expect((await tokenAs(each)).status).toBe(200);
+    const { body } = await tokenAs(both[0], 'ssf.read');
+    const [certificate] = decodePem(both[0].client.certPem);
+    const authorization = `Bearer ${body.access_token}`;
+    const bearer = () =>
+      authority.identity.bearer(
+        { authorization, certificate },
+        { audience: accounts, scope: 'ssf.read' },
+      );
+    expect(await bearer()).toMatchObject({ isGood: true, clientId: api });
     const { thumbprint: value } = both[which] ?? both[0];
     await authority.identity.revoke({ target: 'certificate', value, reason: 'stolen', by });
     for (const each of both) {
@@ -178,6 +188,8 @@ describe('an SVID whose signature was changed into the other', () => {
       expect((await renewAs(each)).status).toBe(403);
       expect(last(authority, 'authentication')).toMatchObject({ reason: 'certificate-revoked' });
     }
+    // Nor is a token that was bound to it good at the authority's own resources.
+    expect(await bearer()).toMatchObject({ isGood: false, error: 'invalid_token' });
   });
 });
 
