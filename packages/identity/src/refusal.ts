@@ -41,6 +41,7 @@ export type RefusalCode =
   | 'log-key-changed'
   | 'credential-malformed'
   | 'credential-registered'
+  | 'approver-unfit'
   | 'not-found';
 
 /** A request that was not carried out: an answer, not an error. */
@@ -140,6 +141,7 @@ export const PUBLIC_ANSWERS: Readonly<
     'log-key-changed': forbidden('the log of this point is verified with another key'),
     'credential-malformed': badRequest('this is no authenticator of a person'),
     'credential-registered': { status: 409, title: 'Conflict', detail: 'it is registered already' },
+    'approver-unfit': forbidden('another person must approve this'),
     'not-found': { status: 404, title: 'Not Found', detail: 'there is no such thing' },
   };
 })();

@@ -1,29 +1,19 @@
-import { createHash } from 'node:crypto';
 import type { Clock, Fact } from '@countersign/model';
-import {
-  type CertificateNames,
-  certificateThumbprint,
-  parseSpiffeId,
-  type X509Svid,
-} from '@countersign/spiffe';
+import { type CertificateNames, parseSpiffeId, type X509Svid } from '@countersign/spiffe';
 import type { Database, FactLog, Transaction } from '@countersign/state';
-import { AlarmThrottle } from './alarm-throttle.ts';
 import type { Authorities } from './authorities/authorities.ts';
 import { issuedSvid } from './issued-svid.ts';
 import type { Attested } from './joining/attestation.ts';
 import { keyHash, noteJoin, refuseHeld } from './joining/held-credentials.ts';
 import { consumeToken, findToken } from './joining/join-tokens.ts';
 import type { Recorder } from './new-event.ts';
-import { ALARMS, type Refusal, refusal } from './refusal.ts';
+import { type Refusal, refusal } from './refusal.ts';
 import type { Registry } from './registry.ts';
 import type { Revocations } from './revocations.ts';
 import type { Serial } from './serial.ts';
-import {
-  type PointKeys,
-  REQUEST_AGE_SECONDS_MAX,
-  type SvidRequest,
-  verifySvidRequest,
-} from './svid-request.ts';
+import { SvidRecord } from './svid-record.ts';
+import { type PointKeys, type SvidRequest, verifySvidRequest } from './svid-request.ts';
+import { keepSvid, noteRequest, requestHash } from './svid-rows.ts';
 import type { IdentityTables } from './tables.ts';
 
 /** An SVID, and when to come for the next one. */
@@ -77,18 +67,7 @@ interface SvidsOptions {
   readonly random: () => number;
 }
 
-const CLEANUP_ROWS = 100;
 const OWN_TTL_SECONDS = 3600;
-
-/** What stands in the table beside an SVID that was issued. */
-interface Kept {
-  /** Which X.509 authority issued it. */
-  readonly authority: string;
-  /** The node that it is handed to for a workload of its. */
-  readonly node?: string | undefined;
-  /** What its holder joined with, and the SHA-256 of its key then. */
-  readonly behind?: { readonly credential: string; readonly keyHash: string };
-}
 
 /** What a check found: a request that may be granted, for whom, and what granting it uses up. */
 interface Grantable {
@@ -121,10 +100,11 @@ function isGrantable(checked: Checked): checked is Grantable {
 /** Grants SVIDs against join tokens and older SVIDs. */
 export class Svids {
   readonly #options: SvidsOptions;
-  readonly #forged = new AlarmThrottle();
+  readonly #record: SvidRecord;
 
   constructor(options: SvidsOptions) {
     this.#options = options;
+    this.#record = new SvidRecord(options);
   }
 
   /** The first SVID, against a join token. */
@@ -170,7 +150,7 @@ export class Svids {
     asked: { request: string },
     peer: ControlPeer | undefined,
   ): Promise<SvidGrant | Refusal> {
-    if (peer === undefined) return this.refuse(refusal('peer-missing', 'found no SVID'));
+    if (peer === undefined) return this.#record.refused(refusal('peer-missing', 'found no SVID'));
     const { spiffeId, thumbprint } = peer;
     return this.#checkThenGrant(async () => {
       // INVARIANT: only what we issued is renewed, so that every SVID goes back to somebody who joined. A forged one, made with
@@ -203,6 +183,11 @@ export class Svids {
     return node === undefined
       ? undefined
       : refusal('svid-of-node', `found ${peer.thumbprint}, handed out by ${node}`);
+  }
+
+  /** Records a refusal, with its alarm where it has one. */
+  refuse(refused: Refusal, subject?: string): Promise<Refusal> {
+    return this.#record.refused(refused, subject);
   }
 
   #issued(peer: ControlPeer): ReturnType<typeof issuedSvid> {
@@ -269,10 +254,10 @@ export class Svids {
    */
   async #checkThenGrant(check: () => Promise<Checked>): Promise<SvidGrant | Refusal> {
     const early = await check();
-    if (!isGrantable(early)) return this.refuse(early.request, early.spiffeId);
+    if (!isGrantable(early)) return this.#record.refused(early.request, early.spiffeId);
     return this.#options.serial.run(async () => {
       const checked = await check();
-      if (!isGrantable(checked)) return this.refuse(checked.request, checked.spiffeId);
+      if (!isGrantable(checked)) return this.#record.refused(checked.request, checked.spiffeId);
       return this.#grant(checked);
     });
   }
@@ -288,9 +273,12 @@ export class Svids {
       ...names,
     });
     await this.#options.database.transaction((transaction) =>
-      this.#keep(transaction, svid, { authority: id }),
+      keepSvid(transaction, svid, {
+        nowMs: this.#options.now(),
+        authority: id,
+      }),
     );
-    await this.#recordIssue(svid, { via: 'own' });
+    await this.#record.issued(svid, { via: 'own' });
     return svid;
   }
 
@@ -308,7 +296,7 @@ export class Svids {
       .tables<IdentityTables>()
       .selectFrom('svid_request')
       .select('hash')
-      .where('hash', '=', hashOf(spiffeId, request.id))
+      .where('hash', '=', requestHash(spiffeId, request.id))
       .executeTakeFirst();
     if (seen !== undefined) return refusal('request-replayed', `found jti '${request.id}'`);
     return (request.extra && this.#refuseExtra(spiffeId, request.extra)) ?? request;
@@ -353,7 +341,8 @@ export class Svids {
     const rows = async (transaction: Transaction) => {
       await consume(transaction);
       await noteRequest(transaction, { spiffeId, request, nowMs });
-      await this.#keep(transaction, svid, {
+      await keepSvid(transaction, svid, {
+        nowMs: this.#options.now(),
         authority: id,
         ...(via === 'node' && { node: by }),
         ...(credential && { behind: { credential, keyHash: keyHash(request.publicKey) } }),
@@ -371,7 +360,7 @@ export class Svids {
     else await factLog.append({ puts: [key] }, { also: rows });
     if (logVerifierKey !== undefined) registry.noteLogVerifierKey(spiffeId, logVerifierKey);
     // INVARIANT: nothing leaves that is not in the log.
-    await this.#recordIssue(svid, {
+    await this.#record.issued(svid, {
       via,
       ...(by !== undefined && { by }),
       ...((joined || renewed) && { more: joined?.detail ?? { renewed: renewed ?? '' } }),
@@ -404,119 +393,6 @@ export class Svids {
     const surfaces = [...point.surfaces];
     return { kind: 'transaction-key', kid, jwk, holder: spiffeId, surfaces, notAfterMs };
   }
-
-  async #keep(
-    transaction: Transaction,
-    svid: X509Svid,
-    { authority, node, behind }: Kept,
-  ): Promise<void> {
-    const tables = transaction.tables<IdentityTables>();
-    await tables
-      .deleteFrom('svid')
-      .where('thumbprint', 'in', (ended) =>
-        ended
-          .selectFrom('svid')
-          .select('thumbprint')
-          .where('not_after_ms', '<=', this.#options.now())
-          .limit(CLEANUP_ROWS),
-      )
-      .execute();
-    await tables
-      .insertInto('svid')
-      .values({
-        thumbprint: thumbprintOf(svid),
-        spiffe_id: svid.spiffeId.uri,
-        serial: svid.serialHex,
-        not_after_ms: svid.notAfterMs,
-        authority,
-        node: node ?? null,
-        credential: behind?.credential ?? null,
-        key_hash: behind?.keyHash ?? null,
-      })
-      .execute();
-  }
-
-  async #recordIssue(
-    svid: X509Svid,
-    {
-      via,
-      by = svid.spiffeId.uri,
-      more = {},
-    }: { readonly via: string; readonly by?: string; readonly more?: Attested['detail'] },
-  ): Promise<void> {
-    await this.#options.record({
-      kind: 'administration',
-      action: 'svid-issued',
-      by: via === 'own' ? 'system' : by,
-      target: svid.spiffeId.uri,
-      detail: {
-        via,
-        serial: svid.serialHex,
-        thumbprint: thumbprintOf(svid),
-        notAfterMs: svid.notAfterMs,
-        ...more,
-      },
-    });
-  }
-
-  /** Records a refusal, with its alarm where it has one. */
-  async refuse(refused: Refusal, subject?: string): Promise<Refusal> {
-    const { code, detail } = refused;
-    await this.#options.record({
-      kind: 'authentication',
-      result: 'refused',
-      reason: code,
-      detail: detail.slice(0, 1000),
-      listener: 'control',
-      ...(subject !== undefined && { subject }),
-    });
-    const alarm = ALARMS.get(code);
-    if (alarm === undefined) return refused;
-    // Whoever has a stolen key asks as often, and as whom, it likes.
-    const isThrottled = alarm === 'svid-forged';
-    const leftOut = isThrottled ? this.#forged.take(subject ?? '', this.#options.now()) : 0;
-    if (leftOut === undefined) return refused;
-    const more = leftOut > 0 ? ` (${leftOut} more were not told)` : '';
-    const told = `${subject}: ${detail}`.slice(0, 900);
-    await this.#options.record({ kind: 'alarm', alarm, detail: `${told}${more}` });
-    return refused;
-  }
-}
-
-/** A request is good for a minute either way; so long its id is kept. */
-async function noteRequest(
-  transaction: Transaction,
-  options: { readonly spiffeId: string; readonly request: SvidRequest; readonly nowMs: number },
-): Promise<void> {
-  const { spiffeId, request, nowMs } = options;
-  const tables = transaction.tables<IdentityTables>();
-  await tables
-    .deleteFrom('svid_request')
-    .where('hash', 'in', (old) =>
-      old
-        .selectFrom('svid_request')
-        .select('hash')
-        .where('expires_ms', '<', nowMs)
-        .limit(CLEANUP_ROWS),
-    )
-    .execute();
-  await tables
-    .insertInto('svid_request')
-    .values({
-      hash: hashOf(spiffeId, request.id),
-      expires_ms: request.madeAtMs + (REQUEST_AGE_SECONDS_MAX + 1) * 1000,
-    })
-    .execute();
-}
-
-function hashOf(spiffeId: string, id: string): string {
-  return createHash('sha256').update(`${spiffeId}\n${id}`).digest('base64url');
-}
-
-function thumbprintOf({ chain }: X509Svid): string {
-  const [leaf] = chain;
-  if (leaf === undefined) throw new Error('broken invariant: an issued chain has a leaf');
-  return certificateThumbprint(leaf);
 }
 
 function base64Of(der: Uint8Array): string {
