@@ -5,6 +5,8 @@ import type { Recorder } from './new-event.ts';
 import { ALARMS, type Refusal } from './refusal.ts';
 import { thumbprintOf } from './svid-rows.ts';
 
+const SUBJECT_SHOWN_MAX = 300;
+
 /** What the record says of SVIDs: who got one and by what, who got none and why. */
 export class SvidRecord {
   readonly #record: Recorder;
@@ -61,7 +63,8 @@ export class SvidRecord {
     const leftOut = isThrottled ? this.#forged.take(subject ?? '', this.#now()) : 0;
     if (leftOut === undefined) return refused;
     const more = leftOut > 0 ? ` (${leftOut} more were not told)` : '';
-    const told = `${subject}: ${detail}`.slice(0, 900);
+    // A SPIFFE ID that somebody made up is not to push out the certificate that it stands in.
+    const told = `${(subject ?? '').slice(0, SUBJECT_SHOWN_MAX)}: ${detail}`.slice(0, 900);
     await this.#record({ kind: 'alarm', alarm, detail: `${told}${more}` });
     return refused;
   }
