@@ -303,6 +303,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   const joining = new Joining({
     ...{ registry, revocations, svids, now },
     clusters: clusters ?? (() => []),
+    trustDomain: factLog.trustDomain,
   });
   const nodes = new Nodes({
     ...{ factLog, registry, revocations, svids, record, now },

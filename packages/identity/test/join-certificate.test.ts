@@ -23,6 +23,7 @@ import {
   svidRequest,
   type TestAuthority,
   type TlsClient,
+  trustDomain,
 } from './authority.ts';
 
 const HOST_A = id('workload/nodes/host-a');
@@ -187,6 +188,30 @@ describe('a certificate of the host', () => {
     expect(await refused(tlsOf(grow(), ...path), 'join-certificate-invalid')).toContain(
       '5 intermediates',
     );
+  });
+
+  test('by an authority of our own below the same root is none of a host', async () => {
+    const issuing = (uri: string) =>
+      craft({ issuer: root, extensions: [x.ca, x.certSign, x.uris([uri], false)] });
+    const ours = issuing(`spiffe://${trustDomain}`);
+    const detail = await refused(tlsOf(host({ issuer: ours }), ours), 'join-certificate-invalid');
+    expect(detail).toContain('by an authority of bank.example, which vouches for no hosts');
+    // Of another trust domain: whoever registers it so means it.
+    const other = issuing('spiffe://hosts.example');
+    expect((await join(tlsOf(host({ issuer: other }), other))).status).toBe(200);
+  });
+
+  test('by an authority whose certificate is revoked is refused, with either signature of that', async () => {
+    const between = craft({ issuer: root, extensions: [x.ca, x.certSign] });
+    const leaf = host({ issuer: between });
+    const value = certificateThumbprint(between.der);
+    await authority.identity.revoke({
+      ...{ target: 'certificate', value, reason: 'stolen', by: 'test' },
+    });
+    const twin = { ...between, der: twinOf(between.der) };
+    for (const issuer of [between, twin]) {
+      await refused(tlsOf(leaf, issuer), 'join-certificate-revoked');
+    }
   });
 
   test('is nothing without the handshake that proves its key', async () => {
