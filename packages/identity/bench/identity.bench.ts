@@ -1,5 +1,12 @@
 /** SVIDs and access tokens per second of CPU, the client's share included. Run from the root: see the README. */
-import { partner, post, registration, startAuthority, svidRequest } from '../test/authority.ts';
+import {
+  joinedPeer,
+  partner,
+  post,
+  registration,
+  startAuthority,
+  svidRequest,
+} from '../test/authority.ts';
 import { alice, startLoginBank } from '../test/login/login-bank.ts';
 
 const authority = await startAuthority();
@@ -22,7 +29,7 @@ async function perSecond(name: string, count: number, run: () => Promise<unknown
   console.log(`${name}: ${Math.round(count / ((user + system) / 1e6))} per second of CPU`);
 }
 
-const peer = { spiffeId: 'spiffe://bank.example/workload/a', thumbprint: 'A'.repeat(43) };
+const peer = await joinedPeer(authority.identity, 'spiffe://bank.example/workload/a');
 await perSecond('SVIDs renewed (key generation and request included)', 1000, async () => {
   const granted = await authority.identity.renew({ request: await svidRequest() }, peer);
   if (!granted.isGranted) throw new Error(granted.code);

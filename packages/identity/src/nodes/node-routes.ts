@@ -55,6 +55,8 @@ export function nodeRoutes(options: {
     request: FastifyRequest,
   ): Promise<NodeState | Refusal> {
     const now = (): NodeState | Refusal => nodes.state(peer(request));
+    const unknown = await nodes.refuseUnknown(peer(request));
+    if (unknown) return unknown;
     const first = now();
     if (!first.isGranted || first.version !== version) return first;
     const { promise, resolve } = Promise.withResolvers<void>();
