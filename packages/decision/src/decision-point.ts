@@ -12,6 +12,9 @@ export interface FactView {
   /** The subject that an edge listener's client certificate maps to. */
   subjectOfCertificate(thumbprint: string): string | undefined;
   risk(subject: string): RiskLevel | 'unknown';
+  device(id: string): Extract<Fact, { kind: 'device' }> | undefined;
+  /** The device that a key is bound to. @param thumbprint RFC 7638 */
+  deviceOfKey(thumbprint: string): string | undefined;
   /** The revocation that covers the target now, if any. */
   revocation(
     target: 'session' | 'token' | 'subject' | 'certificate',

@@ -12,6 +12,7 @@ import {
   refused,
   type TokenRefusal,
 } from './identity.ts';
+import { isDevice, ownerFault, requestDevice } from './request-device.ts';
 import { type Credentials, checkStanding } from './standing.ts';
 import { tokenDigest } from './token-digest.ts';
 
@@ -92,7 +93,12 @@ function judge(
   const stop = (fault: TokenRefusal) =>
     refuse(fault, presented.scheme, presented.digest, token.subject.id);
 
+  const device = requestDevice(peer, token.proofKey, {
+    trustDomain: context.trustDomain,
+    facts: context.facts(),
+  });
   const credentials: Credentials = {
+    ...(device && { device: device.subject.id }),
     subject: token.subject.id,
     actors: token.actors,
     tokenId: token.id,
@@ -102,6 +108,7 @@ function judge(
   const fault =
     timeFault(token, audience, nowMs) ??
     bindingFault(token, presented.scheme, peer, context) ??
+    ownerFault(device, token.subject, context.facts()) ??
     checkStanding(credentials, context.facts(), nowMs);
   if (fault) return stop(fault);
   const keyProof: KeyProof = token.proofKey ? 'dpop' : 'mtls';
@@ -109,6 +116,7 @@ function judge(
     kind: 'identity',
     subject: token.subject,
     actors: token.actors,
+    ...(device && { device }),
     ...(token.session && { session: token.session }),
     keyProof,
     scopes: token.scopes,
@@ -193,9 +201,10 @@ function bindingFault(
       return refused('token-binding', 'bound to another certificate');
     }
   }
-  // The issuer binds a token to an SVID of ours for nobody but its subject.
+  // The issuer binds a token to an SVID of ours for nobody but its subject, or for who uses that device.
   const isOurs = peer.kind === 'svid' && peer.id.startsWith(`spiffe://${context.trustDomain}/`);
-  if (token.certificate && isOurs && peer.id !== token.subject.id) {
+  const isOther = isOurs && peer.id !== token.subject.id;
+  if (token.certificate && isOther && !isDevice(peer.id, context.trustDomain)) {
     return refused('token-subject', `the svid is of '${peer.id}'`);
   }
   const mapped = certificate && context.facts().subjectOfCertificate(certificate);

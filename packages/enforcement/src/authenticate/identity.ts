@@ -2,6 +2,7 @@ import type {
   DenialReason,
   EvidenceLevel,
   KeyProof,
+  RequestDevice,
   Session,
   Subject,
   Transaction,
@@ -13,6 +14,8 @@ export interface Identity {
   readonly subject: Subject;
   readonly actors: readonly Subject[];
   readonly caller?: Subject;
+  /** The enrolled device that the request comes from. */
+  readonly device?: RequestDevice;
   readonly session?: Session;
   readonly keyProof: KeyProof;
   readonly scopes: readonly string[];
