@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { Clock, Fact, Registration } from '@countersign/model';
+import type { Clock, Fact, Registration, Signal } from '@countersign/model';
 import type { RegisteredCredential } from '@countersign/sdk';
 import type { UpstreamAuthority, X509Svid } from '@countersign/spiffe';
 import { type Database, type FactLog, migrate, type TrustAnchors } from '@countersign/state';
@@ -9,6 +9,9 @@ import type { AuthorityOperations } from './authorities/authority-operations.ts'
 import { bundleText, type TrustBundleFact } from './authorities/own-bundle.ts';
 import { certificateChanges, certificatesOf } from './certificate-changes.ts';
 import { type CredentialResult, Credentials } from './credentials.ts';
+import { DeviceRegister } from './devices/device-register.ts';
+import { DEFAULT_DEVICES, type DeviceSettings } from './devices/device-settings.ts';
+import { Devices } from './devices/devices.ts';
 import { IdentityError } from './identity-error.ts';
 import { createIssuer, type Issuer } from './issuer/issuer.ts';
 import {
@@ -63,6 +66,8 @@ export interface Identity {
   readonly issuer: Issuer;
   /** What hosts ask for that attest workloads. */
   readonly nodes: Nodes;
+  /** The bank's devices: enrolment, certificates, posture. */
+  readonly devices: Devices;
   /** What the bank registered of a subject; nothing of points and of the authority itself. */
   registration(spiffeId: string): Registration | undefined;
   /** All that the bank registered, each with what it holds now. */
@@ -177,11 +182,15 @@ export interface IdentityOptions {
     readonly caLifetimeSeconds?: number;
     /** How long a key signs JWT-SVIDs: the same. */
     readonly jwtKeyLifetimeSeconds?: number;
+    /** How devices are kept, read at each use; as by an empty configuration if not said. */
+    readonly devices?: () => DeviceSettings;
   };
   /** Who signs our X.509 authorities; each is its own root if not said. Closed by whoever opened it. */
   readonly upstream?: UpstreamAuthority;
   /** The HSM in which the keys of the X.509 and JWT authorities are made; they lie in the database if not said. */
   readonly openToken?: OpenToken;
+  /** Told when a device became, or is no more, compliant: a signal to record and to answer. */
+  readonly onCompliance?: (signal: Signal) => Promise<unknown>;
   /** Told when news of the upstream's roots could not be had, or not be taken. */
   readonly onUpstreamError?: (error: unknown) => void;
   readonly now: Clock;
@@ -238,7 +247,10 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     tokenTtlSecondsMax: accessTokenTtlSeconds,
   });
   const credentials = new Credentials({ factLog, record });
+  const register = new DeviceRegister(database, factLog);
+  registry.leaveDevices((spiffeId) => register.has(spiffeId));
   const svids = new Svids({
+    keyOfDevice: (spiffeId) => register.get(spiffeId)?.keyThumbprint,
     database,
     factLog,
     registry,
@@ -250,6 +262,11 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     svidTtlSeconds,
     hostNamesOf: hostNamesOf ?? (() => ({})),
     random: options.random ?? Math.random,
+  });
+  const devices = await Devices.open({
+    ...{ database, factLog, register, registry, revocations, svids, serial, record, now },
+    settings: options.options.devices ?? (() => DEFAULT_DEVICES),
+    onCompliance: options.onCompliance ?? (async () => undefined),
   });
   const joining = new Joining({
     ...{ registry, revocations, svids, now },
@@ -306,6 +323,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     refusedAuthorities: () => authorities.refused(),
     issuer,
     nodes,
+    devices,
     registration: (spiffeId) => registry.registration(spiffeId),
     registrations: registered,
     onChange(listener) {
@@ -407,8 +425,9 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     isRevoked: (target, value) => revocations.covers(target, value),
     bearer: (call, asked) =>
       checkBearer(call, { ...asked, issuerUrl, keyring, registry, revocations, now }),
-    sweep: () =>
-      serial.run(async () => {
+    sweep: async () => {
+      await devices.sweep();
+      await serial.run(async () => {
         const removes = revocations.expired();
         const puts = registry.expired(now());
         if (removes.length + puts.length > 0) await factLog.append({ puts, removes });
@@ -420,7 +439,8 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
             target: id,
           });
         }
-      }),
+      });
+    },
   };
 }
 

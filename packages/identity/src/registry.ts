@@ -48,6 +48,8 @@ export class Registry {
   readonly #database: Database;
   readonly #factLog: FactLog;
   readonly #trustDomain: string;
+  /** Whose facts the devices' part makes. */
+  #isDevice: (id: string) => boolean = () => false;
   #registrations: ReadonlyMap<string, Registration> = new Map();
   #clients: ReadonlyMap<string, ClientOf> = new Map();
   #points: ReadonlyMap<string, Point> = new Map();
@@ -56,6 +58,11 @@ export class Registry {
     this.#database = database;
     this.#factLog = factLog;
     this.#trustDomain = factLog.trustDomain;
+  }
+
+  /** Leaves facts of these subjects alone: they are enrolled, and stand in no file. */
+  leaveDevices(isDevice: (id: string) => boolean): void {
+    this.#isDevice = isDevice;
   }
 
   /** Reads what was applied before, and registers the authority's own subject. */
@@ -129,10 +136,12 @@ export class Registry {
     registrations: readonly Registration[],
     entities: readonly RegisteredEntity[],
   ): Promise<Applied> {
-    checkRegistrations(registrations, this.#trustDomain);
+    checkRegistrations(registrations, this.#trustDomain, this.#isDevice);
     const edit = this.#difference(
       [...registrations.map(subjectFactOf), ...entities.map(entityFactOf)],
-      (fact) => fact.kind === 'entity' || (fact.kind === 'subject' && !this.#isOwn(fact.id)),
+      (fact) =>
+        fact.kind === 'entity' ||
+        (fact.kind === 'subject' && !this.#isOwn(fact.id) && !this.#isDevice(fact.id)),
     );
     const rows = registrations.map((registration) => ({
       id: registration.subject.id,

@@ -28,6 +28,7 @@ export {
   parseJwtBundle,
 } from './bundle/bundle.ts';
 export { type BundleSet, createBundleSet } from './bundle/bundle-set.ts';
+export { certificateRequest, readCertificateRequest } from './certificate/certificate-request.ts';
 export { decodePem, encodePem } from './certificate/pem.ts';
 export { certificateThumbprint } from './certificate/thumbprint.ts';
 export { bundleEndpoint, bundleEndpointTlsOptions } from './federation/bundle-endpoint.ts';
