@@ -97,6 +97,7 @@ export const FIELD_USE: { readonly [K in EventKind]: FieldUse<K> } = {
     session: 'attribute',
     reason: 'attribute',
     level: 'attribute',
+    compliance: 'unmapped',
     feature: 'attribute',
     score: 'attribute',
     because: 'unmapped',

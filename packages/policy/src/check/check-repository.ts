@@ -8,6 +8,7 @@ import type {
   BankConfig,
   CaConfig,
   ClusterConfig,
+  DevicesConfig,
   ExportConfig,
   Problem,
   Repository,
@@ -18,6 +19,7 @@ import { entityVocabulary } from '../schema/entity-vocabulary.ts';
 import { composeSchema } from '../schema/generate-schema.ts';
 import { checkAttributes } from './check-attributes.ts';
 import { checkCa } from './check-ca.ts';
+import { checkDevices } from './check-devices.ts';
 import { checkEntities } from './check-entities.ts';
 import { checkEntityTypes } from './check-entity-types.ts';
 import { checkExports } from './check-exports.ts';
@@ -77,6 +79,7 @@ export async function checkRepository(
   const points = await checkPoints(config, { surfaces, ...known }, context);
   const exports = checkExports(config, known.names, context);
   const ca = checkCa(config, context);
+  const devices = checkDevices(config, context);
   checkMetrics(config, context);
   checkRetention(config, surfaces, report);
   // By name, so that the schema and with it the bundle's version do not depend on file names.
@@ -134,7 +137,11 @@ export async function checkRepository(
   checkWitnesses(config, context);
   const bank = report.hasErrors
     ? undefined
-    : bankConfig(config, { points, exports, record, clusters, signals, ca }, context.folder);
+    : bankConfig(
+        config,
+        { points, exports, record, clusters, signals, ca, devices },
+        context.folder,
+      );
   if (!bank) return { problems: report.problems() };
   const repository: Repository = {
     folder: context.folder,
@@ -181,11 +188,13 @@ function bankConfig(
     clusters,
     signals,
     ca,
+    devices,
   }: Pick<BankConfig, 'points' | 'record'> & {
     readonly exports: readonly ExportConfig[];
     readonly clusters: readonly ClusterConfig[];
     readonly signals: SignalsConfig | undefined;
     readonly ca: CaConfig | undefined;
+    readonly devices: DevicesConfig | undefined;
   },
   folder: string,
 ): BankConfig | undefined {
@@ -207,6 +216,7 @@ function bankConfig(
       ...witnessConfigs(authority),
       ...(exports.length > 0 && { exports }),
       ...(signals && { signals }),
+      ...(devices && { devices }),
       ...(metrics !== undefined && { metrics }),
       ...(clusters.length > 0 && { kubernetes: clusters }),
     },

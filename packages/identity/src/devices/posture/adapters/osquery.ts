@@ -6,7 +6,7 @@ import { identifiersOf, vendorText } from '../read-value.ts';
 const result = z.looseObject({
   name: vendorText,
   hostIdentifier: vendorText,
-  unixTime: z.union([z.number(), z.string().regex(/^\d{1,12}$/)]),
+  unixTime: z.union([z.number().nonnegative(), z.string().regex(/^\d{1,12}$/)]),
   action: z.literal('snapshot'),
   snapshot: z
     .array(z.looseObject({ pass: z.union([z.string(), z.number()]).optional() }))
