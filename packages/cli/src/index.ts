@@ -34,6 +34,11 @@ export { tourEnvironment } from './demo/tour-environment.ts';
 export { drillId, POINT_ID as DRILL_POINT_ID } from './drill/drill-repository.ts';
 export { descriptorLimit } from './drill/file-descriptors.ts';
 export { type DrillBank, startDrillBank } from './drill/start-drill-bank.ts';
+export {
+  type BundleEndpointOptions,
+  type RunningBundleEndpoint,
+  serveBundleEndpoint,
+} from './federation/serve-bundle-endpoint.ts';
 export { type ReadPassphraseOptions, readPassphrase } from './passphrase.ts';
 export { followAuthority } from './point/follow-authority.ts';
 export { throttleRepeats } from './point/throttle-repeats.ts';

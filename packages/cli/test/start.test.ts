@@ -237,7 +237,7 @@ test('events are followed until it is enough, kept ones first when asked', async
 describe('apply', () => {
   test('publishes nothing when nothing changed, unless asked to', async () => {
     expect((await onData('apply')).out).toMatch(
-      /^policy unchanged: sequence 1, version \S+\nidentities, readers and retention are in force/,
+      /^policy unchanged: sequence 1, version \S+\nidentities, partners, readers and retention are in force/,
     );
     expect((await onData('apply', '--again')).out).toMatch(
       /^published: sequence 2, version \S+\n$/,

@@ -11,6 +11,8 @@ export interface FactView {
   subject(id: string): Extract<Fact, { kind: 'subject' }> | undefined;
   /** The subject that an edge listener's client certificate maps to. */
   subjectOfCertificate(thumbprint: string): string | undefined;
+  /** The subject that a SPIFFE ID of a federated trust domain is registered for. */
+  subjectOfSpiffeId(spiffeId: string): string | undefined;
   risk(subject: string): RiskLevel | 'unknown';
   device(id: string): Extract<Fact, { kind: 'device' }> | undefined;
   /** The device that a key is bound to. @param thumbprint RFC 7638 */

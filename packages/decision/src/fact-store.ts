@@ -51,9 +51,13 @@ export function createFactStore(): FactStore {
 
   /** What a fact says is its subject's or its device's alone. */
   function claimsOf(fact: Fact): readonly (readonly [Map<string, Set<string>>, string])[] {
-    if (fact.kind === 'subject') return fact.certificates.map((each) => [subjects, each]);
+    if (fact.kind === 'subject') return credentialsOf(fact).map((each) => [subjects, each]);
     if (fact.kind !== 'device' || fact.keyThumbprint === undefined) return [];
     return [[devices, fact.keyThumbprint]];
+  }
+
+  function subjectOf(credential: string): string | undefined {
+    return theOnly(subjects.get(credential));
   }
 
   const get = (key: string) => facts.get(key);
@@ -71,9 +75,8 @@ export function createFactStore(): FactStore {
     },
     get,
     subject: (id) => find('subject', `subject ${id}`),
-    subjectOfCertificate(thumbprint) {
-      return theOnly(subjects.get(thumbprint));
-    },
+    subjectOfCertificate: subjectOf,
+    subjectOfSpiffeId: subjectOf,
     device: (id) => find('device', `device ${id}`),
     deviceOfKey: (thumbprint) => theOnly(devices.get(thumbprint)),
     risk: (subject) => find('risk', `risk ${subject}`)?.level ?? 'unknown',
@@ -111,7 +114,12 @@ export function createFactStore(): FactStore {
   };
 }
 
-/** Two that claim one certificate or one key: neither is it. */
+/** Two that claim one certificate, SPIFFE ID or key: neither is it. */
 function theOnly(ids: ReadonlySet<string> | undefined): string | undefined {
   return ids?.size === 1 ? ids.values().next().value : undefined;
+}
+
+/** What maps to a subject; a thumbprint is base64url, so that it is never a SPIFFE ID. */
+function credentialsOf(fact: Extract<Fact, { kind: 'subject' }>): readonly string[] {
+  return fact.spiffeIds ? [...fact.certificates, ...fact.spiffeIds] : fact.certificates;
 }

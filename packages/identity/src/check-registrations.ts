@@ -26,6 +26,7 @@ export function checkRegistrations(
   const subjects = new Set<string>();
   const clients = new Set<string>();
   const certificates = new Map<string, string>();
+  const foreign = new Map<string, string>();
   for (const registration of registrations) {
     const { id } = registration.subject;
     const { path } = inTrustDomain(id, trustDomain);
@@ -44,12 +45,24 @@ export function checkRegistrations(
       if (other !== undefined) throw refused(id, `a certificate of '${other}'`, 'one of its own');
       certificates.set(thumbprint, id);
     }
+    for (const spiffeId of registration.spiffeIds ?? []) {
+      checkForeign(registration, spiffeId, trustDomain);
+      const other = foreign.get(spiffeId);
+      if (other !== undefined) throw refused(id, `a SPIFFE ID of '${other}'`, 'ones of its own');
+      foreign.set(spiffeId, id);
+    }
     if (registration.client === undefined) continue;
     if (clients.has(registration.client.id)) {
       throw refused(id, `client '${registration.client.id}' twice`, 'it once');
     }
     clients.add(registration.client.id);
     checkClient(registration, registration.client, trustDomain);
+    // As a client and as a caller it is the same subject.
+    const other = foreign.get(registration.client.id);
+    if (other !== undefined && other !== id) {
+      throw refused(id, `client '${registration.client.id}' of '${other}'`, 'one of its own');
+    }
+    foreign.set(registration.client.id, id);
   }
 }
 
@@ -105,6 +118,21 @@ function checkClient(
   const isWhole = Number.isInteger(tokenTtlSeconds);
   if (!isWhole || tokenTtlSeconds < 1 || tokenTtlSeconds > TOKEN_TTL_SECONDS_MAX) {
     throw refused(id, `tokens of ${tokenTtlSeconds} s`, `1 to ${TOKEN_TTL_SECONDS_MAX}`);
+  }
+}
+
+/** What another trust domain says of its workloads counts for a partner or workload, and never names one of ours. */
+function checkForeign({ subject }: Registration, spiffeId: string, trustDomain: string): void {
+  if (subject.kind !== 'partner' && subject.kind !== 'workload') {
+    throw refused(subject.id, `SPIFFE IDs of a ${subject.kind}`, 'them of a partner or workload');
+  }
+  const parsed = parsedId(spiffeId);
+  if (parsed.trustDomain === trustDomain || parsed.path === '') {
+    throw refused(
+      subject.id,
+      `'${spiffeId.slice(0, 200)}' as a foreign SPIFFE ID`,
+      'one of another trust domain, with a path',
+    );
   }
 }
 

@@ -8,6 +8,8 @@ export type IdentityErrorCode =
   | 'ERR_IDENTITY_OPTIONS'
   /** Registrations or points that contradict each other or name foreign subjects. */
   | 'ERR_IDENTITY_REGISTRATION'
+  /** A federation that contradicts itself: with our own trust domain, with one twice, or with one that is not declared. */
+  | 'ERR_IDENTITY_FEDERATION'
   /** A process cannot be told from others: it has ended, or the system gives no credentials of it. */
   | 'ERR_IDENTITY_ATTESTATION'
   /** An HSM, its PIN or a key in it is not as configured; nothing of it is tried again by itself. */
@@ -16,6 +18,8 @@ export type IdentityErrorCode =
   | 'ERR_IDENTITY_HSM_UNAVAILABLE'
   /** No X.509 or JWT authority can issue: the last one has ended and there was no other to be had, or a key does not open. */
   | 'ERR_IDENTITY_AUTHORITY'
+  /** An HR feed that cannot be read, or contradicts itself. */
+  | 'ERR_IDENTITY_HR_FEED'
   /** Too many operations wait. */
   | 'ERR_IDENTITY_BUSY';
 

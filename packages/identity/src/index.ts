@@ -50,6 +50,12 @@ export {
   type PostureWebhookOptions,
   postureWebhookRoutes,
 } from './devices/posture/webhook-routes.ts';
+export { Federation, type FederationOptions } from './federation/federation.ts';
+export type {
+  PartnerStanding,
+  PartnerStatus,
+  PartnerTrouble,
+} from './federation/partner-standing.ts';
 export { IdentityError, type IdentityErrorCode } from './identity-error.ts';
 export type { Issuer } from './issuer/issuer.ts';
 export { issuerAdapter } from './issuer/issuer-adapter.ts';
@@ -67,6 +73,22 @@ export {
   openIdentity,
 } from './open-identity.ts';
 export type { OrganisationReport, OrganisationState } from './partners/organisations.ts';
+export { type HrRow, readHrFeed } from './people/hr/hr-feed.ts';
+export type { HrImport, HrImported } from './people/hr/import-feed.ts';
+export type { FeedPlan, PlannedPerson } from './people/hr/plan-feed.ts';
+export type { Orphan } from './people/orphans.ts';
+export type { People, PersonDetail, PersonResult, PersonSummary } from './people/people.ts';
+export {
+  DEFAULT_PEOPLE,
+  DIRECTORY_ATTRIBUTES,
+  type DirectoryAttribute,
+  type HrConfig,
+  type PeopleConfig,
+} from './people/people-config.ts';
+export { peopleRoutes } from './people/people-routes.ts';
+export type { Employment, Person } from './people/person.ts';
+export type { ScimClient, ScimPeer } from './people/scim/scim-clients.ts';
+export { type ScimRoutesOptions, scimRoutes } from './people/scim/scim-routes.ts';
 export {
   openPkcs11Token,
   type Pkcs11Key,
@@ -82,6 +104,7 @@ export type { Revocable, RevocationRequest, RevocationResult } from './revocatio
 export type { ClientSession } from './sessions.ts';
 export type { Bearer, BearerCall, SignalScope } from './signals/bearer.ts';
 export { EVENT_TYPES, type EventTypeName } from './signals/event-types.ts';
+export { namedPerson, type PersonNames } from './signals/named-person.ts';
 export { namedSubject, type SubjectNames } from './signals/named-subject.ts';
 export {
   openSignals,

@@ -26,6 +26,10 @@ import type { Recorder } from './new-event.ts';
 import { JWT_SVID_SECONDS, Nodes } from './nodes/nodes.ts';
 import { type OrganisationReport, organisationsOf } from './partners/organisations.ts';
 import { issueProbeToken } from './partners/probe-token.ts';
+import { openPeople } from './people/open-people.ts';
+import type { People } from './people/people.ts';
+import { DEFAULT_PEOPLE, type PeopleConfig } from './people/people-config.ts';
+import type { ScimClient } from './people/scim/scim-clients.ts';
 import { type Refusal, refusal } from './refusal.ts';
 import { type Registered, registeredSubjects } from './registered.ts';
 import {
@@ -64,10 +68,14 @@ export interface Identity {
   /** SHA-256 (base64url) of tainted authorities that an upstream signed: its root is in the bundle still. */
   refusedAuthorities(): readonly string[];
   readonly issuer: Issuer;
+  /** The trust domain's bundle as it is published: a SPIFFE JWK Set. */
+  publishedBundle(): string;
   /** What hosts ask for that attest workloads. */
   readonly nodes: Nodes;
   /** The bank's devices: enrolment, certificates, posture. */
   readonly devices: Devices;
+  /** The bank's people: joiners, movers, leavers. */
+  readonly people: People;
   /** What the bank registered of a subject; nothing of points and of the authority itself. */
   registration(spiffeId: string): Registration | undefined;
   /** All that the bank registered, each with what it holds now. */
@@ -184,6 +192,10 @@ export interface IdentityOptions {
     readonly jwtKeyLifetimeSeconds?: number;
     /** How devices are kept, read at each use; as by an empty configuration if not said. */
     readonly devices?: () => DeviceSettings;
+    /** How the directory is kept; by default nothing of a person spreads but whether it is enabled. */
+    readonly people?: PeopleConfig;
+    /** Clients that bring people by SCIM. */
+    readonly scimClients?: readonly ScimClient[];
   };
   /** Who signs our X.509 authorities; each is its own root if not said. Closed by whoever opened it. */
   readonly upstream?: UpstreamAuthority;
@@ -249,6 +261,12 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   const credentials = new Credentials({ factLog, record });
   const register = new DeviceRegister(database, factLog);
   registry.leaveDevices((spiffeId) => register.has(spiffeId));
+  const people = await openPeople({
+    ...{ database, factLog, registry, serial, record, now },
+    config: options.options.people ?? DEFAULT_PEOPLE,
+    clients: options.options.scimClients ?? [],
+  });
+  registry.leaveTo((spiffeId) => people.has(spiffeId));
   const svids = new Svids({
     keyOfDevice: (spiffeId) => register.get(spiffeId)?.keyThumbprint,
     database,
@@ -322,8 +340,10 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     taintedAuthorities: () => authorities.taintedX509(),
     refusedAuthorities: () => authorities.refused(),
     issuer,
+    publishedBundle: () => bundleText(authorities.bundle()),
     nodes,
     devices,
+    people,
     registration: (spiffeId) => registry.registration(spiffeId),
     registrations: registered,
     onChange(listener) {
@@ -333,16 +353,17 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     applyRegistrations: (registrations, entities, { by = 'system' } = {}) =>
       serial.run(async () => {
         const before = certificatesOf(factLog.all());
+        const owned = await people.inForce(registrations);
         const applied = await registry.apply(
-          registrations.map((each) => inForce(each, now())),
+          owned.map((each) => inForce(each, now())),
           entities,
         );
         // Who may attest whom is in no fact.
         for (const listener of changed) listener();
         // One event each: evidence of a request shows with it whose key signed.
         for (const change of certificateChanges(before, certificatesOf(factLog.all()))) {
-          const { action, subject: target, thumbprint } = change;
-          await record({ kind: 'administration', action, by, target, detail: { thumbprint } });
+          const { action, subject: target, detail } = change;
+          await record({ kind: 'administration', action, by, target, detail });
         }
         await record({
           kind: 'administration',
@@ -428,6 +449,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     sweep: async () => {
       await devices.sweep();
       await serial.run(async () => {
+        await people.sweep();
         const removes = revocations.expired();
         const puts = registry.expired(now());
         if (removes.length + puts.length > 0) await factLog.append({ puts, removes });

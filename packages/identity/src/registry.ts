@@ -50,6 +50,8 @@ export class Registry {
   readonly #trustDomain: string;
   /** Whose facts the devices' part makes. */
   #isDevice: (id: string) => boolean = () => false;
+  /** Whose facts the directory makes. */
+  #isPerson: (id: string) => boolean = () => false;
   #registrations: ReadonlyMap<string, Registration> = new Map();
   #clients: ReadonlyMap<string, ClientOf> = new Map();
   #points: ReadonlyMap<string, Point> = new Map();
@@ -63,6 +65,11 @@ export class Registry {
   /** Leaves facts of these subjects alone: they are enrolled, and stand in no file. */
   leaveDevices(isDevice: (id: string) => boolean): void {
     this.#isDevice = isDevice;
+  }
+
+  /** Leaves facts of these subjects alone: they are the directory's. */
+  leaveTo(isPerson: (id: string) => boolean): void {
+    this.#isPerson = isPerson;
   }
 
   /** Reads what was applied before, and registers the authority's own subject. */
@@ -141,7 +148,10 @@ export class Registry {
       [...registrations.map(subjectFactOf), ...entities.map(entityFactOf)],
       (fact) =>
         fact.kind === 'entity' ||
-        (fact.kind === 'subject' && !this.#isOwn(fact.id) && !this.#isDevice(fact.id)),
+        (fact.kind === 'subject' &&
+          !this.#isOwn(fact.id) &&
+          !this.#isPerson(fact.id) &&
+          !this.#isDevice(fact.id)),
     );
     const rows = registrations.map((registration) => ({
       id: registration.subject.id,
@@ -279,7 +289,7 @@ function ownRegistration(id: string): Registration {
 }
 
 function subjectFactOf(registration: Registration): Fact {
-  const { subject, enabled, owner, attributes, parents, certificates } = registration;
+  const { subject, enabled, owner, attributes, parents, certificates, spiffeIds } = registration;
   return plain({
     kind: 'subject',
     id: subject.id,
@@ -288,6 +298,7 @@ function subjectFactOf(registration: Registration): Fact {
     attributes,
     parents,
     certificates,
+    spiffeIds,
   });
 }
 

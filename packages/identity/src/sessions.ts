@@ -155,6 +155,24 @@ export async function liveSessions(
   return rows.map(sessionOf);
 }
 
+/** Ids of a subject's sessions that have neither ended nor been revoked. */
+export async function liveSessionsOf(
+  database: Database,
+  subject: string,
+  nowMs: number,
+): Promise<readonly string[]> {
+  const rows = await database
+    .tables<IdentityTables>()
+    .selectFrom('session')
+    .select('id')
+    .where('subject', '=', subject)
+    .where('ends_ms', '>', nowMs)
+    .where('revoked_ms', 'is', null)
+    .orderBy('started_ms')
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
 function sessionOf(row: IdentityTables['session']): ClientSession {
   return {
     id: row.id,

@@ -52,6 +52,8 @@ export interface IdentityTables {
     retired_ms: number | null;
     tainted_ms: number | null;
   };
+  /** SHA-256 (base64url) of X.509 authorities that were tainted below an upstream and are forgotten; until their certificates end. */
+  refused_authority: { thumbprint: string; until_ms: number };
   /** Sessions of OAuth clients. */
   session: {
     id: string;
@@ -153,6 +155,12 @@ export const migrations: readonly Migration[] = [
       'alter table svid add column node text',
       'create index svid_authority on svid (authority)',
       'create index svid_node on svid (node) where node is not null',
+    ],
+  },
+  {
+    name: '0005-refused-authorities',
+    statements: [
+      'create table refused_authority (thumbprint text primary key, until_ms integer not null) strict',
     ],
   },
 ];

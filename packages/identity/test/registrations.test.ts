@@ -1,5 +1,5 @@
 import { openIdentity } from '@countersign/identity';
-import type { Fact } from '@countersign/model';
+import type { ClientRegistration, Fact, Registration } from '@countersign/model';
 import { openDatabase, openFactLog } from '@countersign/state';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
@@ -53,6 +53,71 @@ describe('applyRegistrations', () => {
       detail: { puts: 2, removes: 0 },
     });
   });
+
+  test('makes foreign SPIFFE IDs of a partner a fact, and tells of each that came or went', async () => {
+    const spiffeIds = ['spiffe://fintech.example/ns/payments/sa/api'];
+    const partner = registration('partner/fintech', { spiffeIds });
+    await authority.identity.applyRegistrations([partner], []);
+    expect(authority.factLog.get(`subject ${id('partner/fintech')}`)).toMatchObject({ spiffeIds });
+    await authority.identity.applyRegistrations([registration('partner/fintech')], []);
+    const told = authority.events.flatMap((event) =>
+      event.kind === 'administration' && event.action.startsWith('spiffe-id-')
+        ? [[event.action, event.target, event.detail]]
+        : [],
+    );
+    const [target, detail] = [id('partner/fintech'), { spiffeId: spiffeIds[0] }];
+    expect(told).toEqual([
+      ['spiffe-id-registered', target, detail],
+      ['spiffe-id-withdrawn', target, detail],
+    ]);
+  });
+
+  test.each([
+    ['of our own trust domain', 'partner/a', ['spiffe://bank.example/workload/api']],
+    ['without a path', 'partner/a', ['spiffe://fintech.example']],
+    ['that is none', 'partner/a', ['https://fintech.example/api']],
+    ['of an agent', 'agent/a', ['spiffe://fintech.example/api']],
+    ['of a person', 'human/a', ['spiffe://fintech.example/api']],
+  ])('refuses a foreign SPIFFE ID %s', async (_claim, name, spiffeIds) => {
+    const before = authority.factLog.sequence;
+    await expect(
+      authority.identity.applyRegistrations([registration(name, { spiffeIds })], []),
+    ).rejects.toMatchObject({ code: 'ERR_IDENTITY_REGISTRATION' });
+    expect(authority.factLog.sequence).toBe(before);
+  });
+
+  test('refuses a foreign SPIFFE ID of two subjects', async () => {
+    const spiffeIds = ['spiffe://fintech.example/api'];
+    const both = ['partner/a', 'partner/b'].map((name) => registration(name, { spiffeIds }));
+    await expect(authority.identity.applyRegistrations(both, [])).rejects.toThrow(
+      "a SPIFFE ID of 'spiffe://bank.example/partner/a'",
+    );
+  });
+
+  test.each([
+    ['after', (caller: Registration, client: Registration) => [caller, client]],
+    ['before', (caller: Registration, client: Registration) => [client, caller]],
+  ])(
+    'refuses a client %s a subject that calls by its SPIFFE ID; one subject may do both',
+    async (_, order) => {
+      const spiffeIds = ['spiffe://fintech.example/api'];
+      const client: Partial<ClientRegistration> = {
+        ...{ id: 'spiffe://fintech.example/api', authentication: 'spiffe_x509' as const },
+        ...{ scopes: ['accounts'], audiences: [accounts] },
+      };
+      const apply = (registrations: readonly Registration[]) =>
+        authority.identity.applyRegistrations(registrations, []);
+      const [caller, other] = [
+        registration('partner/a', { spiffeIds }),
+        registration('partner/b', { client }),
+      ];
+      await expect(apply(order(caller, other))).rejects.toMatchObject({
+        code: 'ERR_IDENTITY_REGISTRATION',
+      });
+      const both = registration('partner/a', { spiffeIds, client });
+      await expect(apply([both])).resolves.toMatchObject({ puts: 1 });
+    },
+  );
 
   test('tells of each certificate that became or ceased to be a subject’s', async () => {
     const told = () =>

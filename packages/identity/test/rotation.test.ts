@@ -221,6 +221,36 @@ describe('an authority with authorities that rotate', () => {
     await authority.close();
   });
 
+  test('what a tainted authority issued is forgotten with it: nobody holds it any more', async () => {
+    const authority = await startAuthority();
+    const { identity } = authority;
+    const { authorities, authorityId: spiffeId } = identity;
+    const first = authorities.show().x509.authorities[0]?.id ?? '';
+    const { chain } = await identity.issueOwnSvid(newKey().publicKey);
+    const thumbprint = certificateThumbprint(chain[0] ?? new Uint8Array());
+    await authorities.prepare('x509', { by });
+    await authorities.activate('x509', { by });
+    await authorities.taint('x509', { id: first, reason: 'drill', by });
+    expect(await identity.wasIssued({ spiffeId, thumbprint })).toBe(true);
+    await authorities.revoke('x509', { id: first, reason: 'drill', by });
+    expect(await identity.wasIssued({ spiffeId, thumbprint })).toBe(false);
+    await authority.close();
+  });
+
+  test('no more are prepared by hand than every verifier takes', async () => {
+    const authority = await startAuthority();
+    const { authorities } = authority.identity;
+    let made = 0;
+    for (; made < 64; made += 1) {
+      const prepared = await authorities.prepare('jwt', { by });
+      if ('isGranted' in prepared) break;
+      await authorities.activate('jwt', { by });
+    }
+    expect(authorities.show().jwt.authorities).toHaveLength(32);
+    expect(await authorities.prepare('jwt', { by })).toMatchObject({ code: 'authority-state' });
+    await authority.close();
+  });
+
   test('revoking a node revokes what was handed out through it', async () => {
     const authority = await startAuthority();
     const { identity, factLog, events } = authority;
@@ -407,18 +437,20 @@ describe('under an upstream', () => {
     const database = openDatabase({ file: ':memory:' });
     const factLog = await openFactLog(database, { trustDomain, now });
     const events: NewEvent[] = [];
-    const identity = await openIdentity({
-      ...{ database, factLog, now, upstream },
-      record: async (event) => events.push(event),
-      keyring: await openKeyring({ folder: join(root, 'upstream'), passphrase }),
-      options: {
-        svidTtlSeconds: 3600,
-        accessTokenTtlSeconds: 300,
-        issuerUrl: 'https://localhost:7402',
-      },
-    });
+    const reopened = async () =>
+      openIdentity({
+        ...{ database, factLog, now, upstream },
+        record: async (event) => events.push(event),
+        keyring: await openKeyring({ folder: join(root, 'upstream'), passphrase }),
+        options: {
+          svidTtlSeconds: 3600,
+          accessTokenTtlSeconds: 300,
+          issuerUrl: 'https://localhost:7402',
+        },
+      });
+    const identity = await reopened();
     return {
-      ...{ identity, state, now, events, factLog },
+      ...{ identity, state, now, events, factLog, reopened },
       advance: (ms: number) => {
         nowMs += ms;
       },
@@ -495,6 +527,48 @@ describe('under an upstream', () => {
     expect(factLog.get(`revocation certificate ${refused}`)).toMatchObject({ reason: 'drill' });
     // Another sequence, so that whoever follows the bundle comes and hears.
     expect(identity.bundle().sequence).toBeGreaterThan(sequence);
+  });
+
+  test('a tainted authority that was forgotten is refused by name on, and nothing of it renews', async () => {
+    const { identity, advance, reopened } = await upstreamed();
+    await identity.applyRegistrations([registration('workload/api')], []);
+    const made = await identity.createJoinToken({ spiffeId: id('workload/api'), by });
+    if (!made.isGranted) throw new Error(made.code);
+    const grant = await identity.enrol({ joinToken: made.joinToken, request: await svidRequest() });
+    if (!grant.isGranted) throw new Error(grant.code);
+    const first = identity.authorities.show().x509.authorities[0]?.id ?? '';
+    await identity.authorities.prepare('x509', { by });
+    await identity.authorities.activate('x509', { by });
+    await identity.authorities.taint('x509', { id: first, reason: 'drill', by });
+    const refused = certificateThumbprint(Buffer.from(grant.chain[1] ?? '', 'base64'));
+    await identity.authorities.revoke('x509', { id: first, reason: 'drill', by });
+    // The root still vouches for it, and its key may be anywhere.
+    expect(identity.refusedAuthorities()).toEqual([refused]);
+    const leaf = certificateThumbprint(Buffer.from(grant.chain[0] ?? '', 'base64'));
+    const peer = { spiffeId: id('workload/api'), thumbprint: leaf, isTainted: true };
+    expect(await identity.renew({ request: await svidRequest() }, peer)).toMatchObject({
+      ...{ isGranted: false, code: 'certificate-revoked' },
+    });
+    expect((await reopened()).refusedAuthorities()).toEqual([refused]);
+    advance(25 * HOUR_MS);
+    expect(identity.refusedAuthorities()).toEqual([]);
+  });
+
+  test('one that is pruned when what it issued is over is refused by name on', async () => {
+    const { identity, advance } = await upstreamed();
+    const first = identity.authorities.show().x509.authorities[0]?.id ?? '';
+    const { chain } = await identity.issueOwnSvid(newKey().publicKey);
+    await identity.authorities.prepare('x509', { by });
+    await identity.authorities.activate('x509', { by });
+    await identity.authorities.taint('x509', { id: first, reason: 'drill', by });
+    advance(2 * HOUR_MS);
+    await identity.rotate();
+    expect(identity.authorities.show().x509.authorities.map((slot) => slot.id)).not.toContain(
+      first,
+    );
+    expect(identity.refusedAuthorities()).toEqual([
+      certificateThumbprint(chain[1] ?? new Uint8Array()),
+    ]);
   });
 
   test('an authority whose root is gone is replaced at once', async () => {

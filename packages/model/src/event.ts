@@ -51,6 +51,8 @@ const request = {
   subject: spiffeId.optional(),
   actors: z.array(spiffeId).optional(),
   caller: spiffeId.optional(),
+  /** The SPIFFE ID of a federated trust domain at the other end, which is registered for the subject. */
+  peer: spiffeId.optional(),
   session: z.string().max(128).optional(),
   /** Transaction id: the same at every hop. */
   txn: z.string().max(128).optional(),

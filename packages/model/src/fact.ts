@@ -31,6 +31,8 @@ const schema = z.discriminatedUnion('kind', [
     parents: z.array(entityUid),
     /** SHA-256 (base64url, over DER) of the client certificates that map to it at an edge listener. */
     certificates: z.array(z.string()),
+    /** SPIFFE IDs of federated trust domains that are this subject. */
+    spiffeIds: z.array(z.string()).optional(),
   }),
   /** Any other entity that policies talk about (an account and its holder). */
   z.strictObject({

@@ -48,6 +48,7 @@ export {
   parseFact,
   type RiskLevel,
 } from './fact.ts';
+export type { FederationPartner, PartnerBundleEndpoint } from './federation.ts';
 export { assertNever, invariant } from './invariant.ts';
 export type { CertificateJoin, JoinRule, KubernetesJoin } from './join-rule.ts';
 export { ModelError, type ModelErrorCode } from './model-error.ts';

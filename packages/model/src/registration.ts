@@ -14,6 +14,10 @@ export interface Registration {
   readonly parents: readonly EntityUid[];
   /** SHA-256 (base64url, over DER) of client certificates that map to it at an edge listener. */
   readonly certificates: readonly string[];
+  /** SPIFFE IDs of federated trust domains that are this subject; of a partner or workload only. */
+  readonly spiffeIds?: readonly string[];
+  /** Federated trust domains whose bundles nodes hand out with its SVID. */
+  readonly federatesWith?: readonly string[];
   /** Whose subject it is; absent for the bank's own. */
   readonly organisation?: Organisation;
   readonly client?: ClientRegistration;

@@ -42,6 +42,7 @@ const request = {
   route: true,
   actors: true,
   caller: true,
+  peer: true,
   ip: true,
   tokenHash: true,
   evidence: true,

@@ -5,8 +5,10 @@ export type { PolicyBundle } from './bundle.ts';
 export { type CheckOptions, checkRepository } from './check/check-repository.ts';
 export type { AssumedDevice, PolicyTestQuestion, RunPolicyTest } from './check/policy-tests.ts';
 export { initRepository } from './init/init-repository.ts';
+export type { PeopleSettings, ScimSettings } from './people-settings.ts';
 export type {
   BankConfig,
+  BundleEndpointConfig,
   CaConfig,
   ClusterConfig,
   DevicesConfig,

@@ -3,6 +3,7 @@ import type {
   DecisionEvent,
   EntityUid,
   EventKind,
+  FederationPartner,
   JoinRule,
   Keep,
   Playbook,
@@ -11,6 +12,7 @@ import type {
   RetentionClass,
   Surface,
 } from '@countersign/model';
+import type { PeopleSettings } from './people-settings.ts';
 
 /** `countersign.yaml`, parsed: every default filled in, every path absolute. */
 export interface BankConfig {
@@ -32,6 +34,8 @@ export interface BankConfig {
     readonly witnessQuorum: number;
     /** Where events are exported to; absent when there is nowhere. */
     readonly exports?: readonly ExportConfig[];
+    /** Where the trust domain's bundle is served to partners; absent when nowhere. */
+    readonly bundleEndpoints?: readonly BundleEndpointConfig[];
     /** Signals in and out; absent when there are none. */
     readonly signals?: SignalsConfig;
     /** Devices; absent where nothing is said of them. */
@@ -40,6 +44,8 @@ export interface BankConfig {
     readonly metrics?: HostPort;
     /** Clusters whose pods may join; absent when there are none. */
     readonly kubernetes?: readonly ClusterConfig[];
+    /** The bank's people; absent: nobody brings any. */
+    readonly people?: PeopleSettings;
   };
   readonly points: readonly PointConfig[];
   readonly record: RecordConfig;
@@ -92,6 +98,8 @@ export interface SignalTransmitterConfig {
     readonly kind: 'human' | 'customer';
     readonly issuer: string;
     readonly emailDomain?: string;
+    /** The SCIM client whose people they are, by its names for them. */
+    readonly scimClient?: string;
   };
   readonly may: readonly ('end-sessions' | 'disable' | 'device-posture')[];
 }
@@ -257,6 +265,19 @@ export interface ExportConfig {
   readonly omit: readonly string[];
 }
 
+/** One listener that serves the trust domain's bundle. */
+export type BundleEndpointConfig = {
+  readonly address: HostPort;
+  readonly path: string;
+} & (
+  | { readonly profile: 'https_spiffe' }
+  | {
+      readonly profile: 'https_web';
+      readonly certificateFile: string;
+      readonly keyFile: string;
+    }
+);
+
 /** An address to listen on. */
 export interface HostPort {
   readonly host: string;
@@ -312,6 +333,8 @@ export interface Repository {
     readonly parents: readonly EntityUid[];
   }[];
   readonly playbooks: readonly Playbook[];
+  /** The trust domains that it federates with. */
+  readonly federation: readonly FederationPartner[];
   /** By what points may join without a join token, by name; no matter of the bundle, which every point reads. */
   readonly pointJoins: ReadonlyMap<string, readonly JoinRule[]>;
 }

@@ -37,6 +37,7 @@ export function bundleConnection(api: ControlApi, identity: IdentityDocument): B
       const text = await get(api, `/v1/trust-bundle?after=${sequence}`, {
         ...{ agent, signal },
         timeoutMs: WAIT_MS_MAX,
+        isBackground: true,
       });
       if (text === undefined) return undefined;
       return readTrustBundle(statementOf(text), { keys: factKeys, trustDomain });
@@ -49,9 +50,13 @@ export function bundleConnection(api: ControlApi, identity: IdentityDocument): B
  * Asks for the bundle of now without knowing who answers: a host that was off while the authorities rotated knows nobody who
  * vouches for the authority's listener. What comes counts only when it is signed by a key of `trust.json`, for this question.
  *
+ * @param options `isBackground` the process may end meanwhile: nobody waits for the answer
  * @throws {SdkError} `ERR_SDK_ANSWER_INVALID`, `ERR_SDK_AUTHORITY_UNREACHABLE`; `ERR_SDK_OPTIONS_INVALID` without such a key
  */
-export async function recoverTrustBundle(api: ControlApi): Promise<TrustBundle> {
+export async function recoverTrustBundle(
+  api: ControlApi,
+  { isBackground = false }: { readonly isBackground?: boolean } = {},
+): Promise<TrustBundle> {
   const { trustDomain, factKeys } = api;
   if (factKeys.length === 0) {
     throw new SdkError(
@@ -68,7 +73,7 @@ export async function recoverTrustBundle(api: ControlApi): Promise<TrustBundle> 
   });
   try {
     const text = await get(api, `/v1/trust-bundle?nonce=${nonce}`, {
-      agent,
+      ...{ agent, isBackground },
       timeoutMs: ASK_MS_MAX,
     });
     return readTrustBundle(statementOf(text ?? '{}'), { keys: factKeys, trustDomain, nonce });
@@ -80,9 +85,14 @@ export async function recoverTrustBundle(api: ControlApi): Promise<TrustBundle> 
 function get(
   { authorityUrl }: ControlApi,
   path: string,
-  options: { readonly agent: Agent; readonly timeoutMs: number; readonly signal?: AbortSignal },
+  options: {
+    readonly agent: Agent;
+    readonly timeoutMs: number;
+    readonly isBackground: boolean;
+    readonly signal?: AbortSignal;
+  },
 ): Promise<string | undefined> {
-  const { agent, timeoutMs, signal } = options;
+  const { agent, timeoutMs, isBackground, signal } = options;
   const unreachable = (cause: unknown): SdkError =>
     new SdkError(
       'ERR_SDK_AUTHORITY_UNREACHABLE',
@@ -92,9 +102,11 @@ function get(
   return new Promise((resolve, reject) => {
     const outgoing = httpsRequest(`${authorityUrl}${path}`, { agent, ...(signal && { signal }) });
     const timer = setTimeout(() => outgoing.destroy(new Error('no answer in time')), timeoutMs);
-    timer.unref();
-    // Somebody who only waits for news must not keep a process that has done its work.
-    outgoing.on('socket', (socket) => socket.unref());
+    if (isBackground) {
+      timer.unref();
+      // Somebody who only waits for news must not keep a process that has done its work.
+      outgoing.on('socket', (socket) => socket.unref());
+    }
     outgoing.on('error', (error) => {
       clearTimeout(timer);
       reject(unreachable(error));

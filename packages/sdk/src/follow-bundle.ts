@@ -61,7 +61,7 @@ export function followBundle(api: ControlApi, following: BundleFollowing): () =>
     if (error.code === 'ERR_SDK_ANSWER_INVALID') following.onFailure(error);
     if (error.status === 404) return UNKNOWN_RETRY_MS;
     if (isDistrust(error) && api.factKeys.length > 0) {
-      const bundle = await recoverTrustBundle(api);
+      const bundle = await recoverTrustBundle(api, { isBackground: true });
       if (bundle.sequence > (following.current().bundleSequence ?? -1)) following.take(bundle);
     }
     return waitMs;

@@ -10,6 +10,8 @@ export interface IdentityDocument {
   readonly chain: readonly Uint8Array[];
   readonly keyPem: string;
   readonly authorities: readonly Uint8Array[];
+  /** By trust domain: the X.509 authorities of others that it federates with; each vouches for its own and nobody else. */
+  readonly federated?: ReadonlyMap<string, readonly Uint8Array[]>;
   /** Of the bundle that the authorities are of, where that was told. */
   readonly bundleSequence?: number;
   /** SHA-256 (base64url) of authorities that are refused although the bundle leads to them. */

@@ -4,6 +4,7 @@ import { clientTlsOptions, parseSpiffeId, peerChain, type VerifiedPeer } from '@
 import { buildConnector, Dispatcher, Pool } from 'undici';
 import { atTime } from './deadline.ts';
 import type { IdentityDocument } from './identity-document.ts';
+import { peerAuthorities } from './peer-authorities.ts';
 import { SdkError } from './sdk-error.ts';
 import { isVouchedFor } from './trust-bundle.ts';
 
@@ -23,7 +24,10 @@ export interface CallingIdentity {
   /** @throws {SdkError} `ERR_SDK_SVID_EXPIRED`, `ERR_SDK_CLOSED` */
   current(): IdentityDocument;
   /** By whose word others are believed now, whatever our own SVID is. */
-  trusted(): Pick<IdentityDocument, 'authorities' | 'refusedAuthorities'>;
+  trusted(): Pick<
+    IdentityDocument,
+    'spiffeId' | 'authorities' | 'refusedAuthorities' | 'federated'
+  >;
   readonly now: () => number;
 }
 
@@ -190,7 +194,11 @@ export class PeerDispatcher extends Dispatcher {
     let peer: VerifiedPeer | undefined;
     const { now } = this.#identity;
     // The bundle of now: an authority that issued the peer's SVID may be newer than our own SVID.
-    const { authorities } = this.#identity.trusted();
+    const authorities = peerAuthorities(this.#identity.trusted(), this.#peerSpiffeId);
+    if (authorities === undefined) {
+      callback(this.#unknownTrustDomain(), null);
+      return;
+    }
     const connect = buildConnector({
       ...clientTlsOptions({
         svid: identity,
@@ -237,12 +245,22 @@ export class PeerDispatcher extends Dispatcher {
 
   #isVouchedFor(chain: readonly Uint8Array[]): boolean {
     const { now } = this.#identity;
-    const { authorities, refusedAuthorities = [] } = this.#identity.trusted();
+    const trusted = this.#identity.trusted();
+    // Of a trust domain whose bundle was taken away nobody is vouched for.
+    const authorities = peerAuthorities(trusted, this.#peerSpiffeId) ?? [];
     const { trustDomain } = parseSpiffeId(this.#peerSpiffeId);
     return isVouchedFor(chain, {
       ...{ trustDomain, now },
-      bundle: { authorities, refused: refusedAuthorities },
+      bundle: { authorities, refused: trusted.refusedAuthorities ?? [] },
     });
+  }
+
+  #unknownTrustDomain(): SdkError {
+    const { trustDomain } = parseSpiffeId(this.#peerSpiffeId);
+    return new SdkError(
+      'ERR_SDK_OPTIONS_INVALID',
+      `could not call ${this.#peerSpiffeId}: found no bundle of '${trustDomain}', expected one from the Workload API (federatesWith of ${this.#identity.trusted().spiffeId})`,
+    );
   }
 
   async #drain(running: RunningPool): Promise<void> {

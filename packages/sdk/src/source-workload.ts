@@ -106,15 +106,20 @@ function clientFor(endpoint: string): WorkloadClient {
 /** @throws {SpiffeError} when the identity was taken away, {@link SdkError} without a bundle of its trust domain */
 function documentOf(source: X509Source, now: () => number): IdentityDocument {
   const { spiffeId, chain, keyPem, notAfterMs } = source.identity();
-  const authorities = source.bundles().get(spiffeId.trustDomain);
+  const federated = new Map(source.bundles());
+  const authorities = federated.get(spiffeId.trustDomain);
   if (authorities === undefined) {
     throw new SdkError(
       'ERR_SDK_NO_IDENTITY',
       `could not be ${spiffeId.uri}: found no bundle of '${spiffeId.trustDomain}', expected one`,
     );
   }
+  federated.delete(spiffeId.trustDomain);
   const renewAfterMs = Math.round(now() + (notAfterMs - now()) * OVERDUE_AFTER);
-  return { spiffeId: spiffeId.uri, chain, keyPem, authorities, notAfterMs, renewAfterMs };
+  return {
+    ...{ spiffeId: spiffeId.uri, chain, keyPem, authorities, federated },
+    ...{ notAfterMs, renewAfterMs },
+  };
 }
 
 function noIdentity(endpoint: string, found: string, cause: unknown): SdkError {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SdkError, workloadFromApi, workloadFromEnvironment } from '@countersign/sdk';
 import {
+  type Bundle,
   createWorkloadServer,
   createX509Authority,
   parseSpiffeId,
@@ -13,6 +14,7 @@ import {
   softwareSigner,
   verifyPeers,
   verifyX509Svid,
+  type X509Authority,
 } from '@countersign/spiffe';
 import { request } from 'undici';
 import { afterEach, expect, test, vi } from 'vitest';
@@ -79,6 +81,40 @@ test('taken away, it calls nobody and its connections end; given back, it calls 
   }, 10_000);
 });
 
+test('a peer of another trust domain is believed by that one’s bundle of the moment, and by nothing else', async () => {
+  const { endpoint, peer, federate } = await aHost(['payments/api']);
+  const workload = await workloadFromApi({ endpoint });
+  closers.push(() => workload.close());
+  const [old, next] = [await newAuthority('acme.example'), await newAuthority('acme.example')];
+  const { url, id, open } = await peer('spiffe://acme.example/ledger', old);
+  const dispatcher = workload.dispatcherFor(url, id);
+  const call = async () => (await request(url, { dispatcher })).body.text();
+  const changed = async (...authorities: readonly X509Authority[]): Promise<void> => {
+    const told = new Promise<void>((resolve) => {
+      const off = workload.onRotate(() => {
+        off();
+        resolve();
+      });
+    });
+    federate('acme.example', ...authorities);
+    await told;
+  };
+  await expect(call()).rejects.toThrow(/found no bundle of 'acme.example'/);
+  await changed(old);
+  expect(await call()).toBe(`${ID}/payments/api`);
+  // Prepared, nothing ends; taken away, what stands on it does.
+  await changed(old, next);
+  expect(await call()).toBe(`${ID}/payments/api`);
+  await changed(next);
+  await vi.waitFor(() => expect(open()).toBe(0), 5000);
+  await expect(call()).rejects.toThrow();
+  await changed(old, next);
+  expect(await call()).toBe(`${ID}/payments/api`);
+  await changed();
+  await vi.waitFor(() => expect(open()).toBe(0), 5000);
+  await expect(call()).rejects.toMatchObject({ code: 'ERR_SDK_OPTIONS_INVALID' });
+});
+
 test('without an API, or with an endpoint that is none, it says so', async () => {
   await expect(
     workloadFromApi({ endpoint: 'unix:///none.sock', signal: AbortSignal.timeout(200) }),
@@ -88,19 +124,23 @@ test('without an API, or with an endpoint that is none, it says so', async () =>
   });
 });
 
+const newKey = () => generateKeyPairSync('ec', { namedCurve: 'P-256' });
+
+function newAuthority(trustDomain: string): Promise<X509Authority> {
+  return createX509Authority({ trustDomain, signer: softwareSigner(newKey()), now: Date.now });
+}
+
 /** A Workload API that gives every caller these identities. */
 async function aHost(names: readonly string[]) {
-  const key = () => generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const authority = await createX509Authority({
-    ...{ trustDomain: 'bank.example', signer: softwareSigner(key()), now: Date.now },
-  });
-  const issue = async (name: string) => {
-    const { publicKey, privateKey } = key();
-    const spiffeId = parseSpiffeId(`${ID}/${name}`);
-    const { chain } = await authority.issueSvid({ spiffeId, publicKey, ttlSeconds: 3600 });
+  const authority = await newAuthority('bank.example');
+  const issue = async (id: string, by = authority) => {
+    const { publicKey, privateKey } = newKey();
+    const spiffeId = parseSpiffeId(id);
+    const { chain } = await by.issueSvid({ spiffeId, publicKey, ttlSeconds: 3600 });
     return { spiffeId, chain, privateKey };
   };
   let given = names;
+  let federated: readonly Bundle[] = [];
   const listeners = new Set<() => void>();
   const own = {
     ...{ trustDomain: 'bank.example', x509Authorities: [authority.certificate] },
@@ -112,12 +152,12 @@ async function aHost(names: readonly string[]) {
       x509Svids: () =>
         Promise.all(
           given.map(async (name) => {
-            const { privateKey, ...svid } = await issue(name);
+            const { privateKey, ...svid } = await issue(`${ID}/${name}`);
             return { ...svid, privateKey: privateKey.export({ format: 'der', type: 'pkcs8' }) };
           }),
         ),
       jwtSvids: async () => [],
-      bundles: async () => ({ own, federated: [] }),
+      bundles: async () => ({ own, federated }),
       onChange(_caller, listener) {
         listeners.add(listener);
         return () => void listeners.delete(listener);
@@ -142,9 +182,15 @@ async function aHost(names: readonly string[]) {
       given = next;
       for (const listener of listeners) listener();
     },
-    /** A server of the same trust domain, which answers with who called. */
-    async peer() {
-      const { chain, privateKey } = await issue('ledger/api');
+    /** The bundle of another trust domain, from now on; with no authority, none. */
+    federate(trustDomain: string, ...authorities: readonly X509Authority[]): void {
+      const x509Authorities = authorities.map(({ certificate }) => certificate);
+      federated = authorities.length > 0 ? [{ ...own, trustDomain, x509Authorities }] : [];
+      for (const listener of listeners) listener();
+    },
+    /** A server, of the same trust domain if not said, which answers with who called. */
+    async peer(id = `${ID}/ledger/api`, by = authority) {
+      const { chain, privateKey } = await issue(id, by);
       const keyPem = String(privateKey.export({ format: 'pem', type: 'pkcs8' }));
       const tls = { svid: () => ({ chain, keyPem }), clientCertificates: 'require' } as const;
       const server = createServer(serverTlsOptions(tls), (incoming, answer) => {
@@ -170,7 +216,7 @@ async function aHost(names: readonly string[]) {
         server.close();
       });
       const { port } = server.address() as { port: number };
-      return { url: `https://127.0.0.1:${port}`, id: `${ID}/ledger/api`, open: () => sockets.size };
+      return { url: `https://127.0.0.1:${port}`, id, open: () => sockets.size };
     },
   };
 }

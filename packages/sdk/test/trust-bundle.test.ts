@@ -1,8 +1,10 @@
 import { Buffer } from 'node:buffer';
+import { execFile } from 'node:child_process';
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { connectWorkload, type Workload, type WorkloadOptions } from '@countersign/sdk';
 import { createX509Authority, softwareSigner } from '@countersign/spiffe';
 import { request } from 'undici';
@@ -13,6 +15,7 @@ import {
   TestAuthority,
   type TestPeer,
   TRUST_DOMAIN,
+  WORKLOAD_ID,
 } from './test-authority.ts';
 
 const facts = generateKeyPairSync('ed25519');
@@ -197,6 +200,28 @@ describe('a host that knows nobody who vouches for the authority', () => {
     expect(workload.authorities.map(base64)).toEqual(authority.anchors);
     expect(asked).toHaveLength(1);
     expect(authority.requests.map(({ path }) => path)).toEqual(['/v1/enrol']);
+  });
+
+  test('finds back in a process that has nothing else to do', async () => {
+    recovering();
+    const script = `
+      import { connectWorkload } from '@countersign/sdk';
+      const workload = await connectWorkload(JSON.parse(process.argv[1]));
+      console.log(workload.spiffeId);
+      await workload.close();`;
+    const options = {
+      authorityUrl: authority.url,
+      authoritySpiffeId: AUTHORITY_ID,
+      x509Authorities: [await stranger()],
+      factKeys: [factKey],
+      trustDomain: TRUST_DOMAIN,
+      joinToken: authority.join('token'),
+    };
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      ...['--conditions=@countersign/source', '--input-type=module', '--eval', script],
+      JSON.stringify(options),
+    ]);
+    expect(stdout).toBe(`${WORKLOAD_ID}\n`);
   });
 
   test.each<[string, Forgery]>([

@@ -28,12 +28,17 @@ export {
   parseJwtBundle,
 } from './bundle/bundle.ts';
 export { type BundleSet, createBundleSet } from './bundle/bundle-set.ts';
+export { foreignAuthority } from './bundle/foreign-authority.ts';
 export { certificateRequest, readCertificateRequest } from './certificate/certificate-request.ts';
 export { decodePem, encodePem } from './certificate/pem.ts';
 export { certificateThumbprint } from './certificate/thumbprint.ts';
 export { bundleEndpoint, bundleEndpointTlsOptions } from './federation/bundle-endpoint.ts';
 export { type BundleEndpoint, type BundleFetch, fetchBundle } from './federation/fetch-bundle.ts';
-export { type BundleFollowing, followBundle } from './federation/follow-bundle.ts';
+export {
+  type BundleFollowing,
+  followBundle,
+  refreshIntervalSeconds,
+} from './federation/follow-bundle.ts';
 export {
   createJwtIssuer,
   type JwtIssuer,

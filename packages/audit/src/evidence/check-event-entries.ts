@@ -350,7 +350,8 @@ function checkCredential(event: Event, subject: Event): Check {
   if (!thumbprint || registered !== thumbprint) {
     return check('credential', 'bad', 'it is of another certificate');
   }
-  const holder = subject.kind === 'decision' ? (subject.caller ?? subject.subject) : undefined;
+  const holder =
+    subject.kind === 'decision' ? (subject.peer ?? subject.caller ?? subject.subject) : undefined;
   if (event.target !== holder) return check('credential', 'bad', `it is of '${event.target}'`);
   const isInForce = event.at <= subject.at && Number(notAfterMs) >= subject.at;
   return isInForce

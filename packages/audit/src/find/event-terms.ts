@@ -111,6 +111,7 @@ interface Request {
   readonly subject?: string | undefined;
   readonly actors?: readonly string[] | undefined;
   readonly caller?: string | undefined;
+  readonly peer?: string | undefined;
   readonly session?: string | undefined;
   readonly txn?: string | undefined;
 }
@@ -121,6 +122,8 @@ function tellRequest(event: Request, tell: (field: Field, value: string) => void
   if (event.subject !== undefined) tell('subject', event.subject);
   for (const actor of event.actors ?? []) tell('actor', actor);
   if (event.caller !== undefined) tell('caller', event.caller);
+  // Asked for by one name, whether it was let in as a subject or refused.
+  if (event.peer !== undefined) tell('caller', event.peer);
   if (event.session !== undefined) tell('session', event.session);
   if (event.txn !== undefined) tell('txn', event.txn);
 }

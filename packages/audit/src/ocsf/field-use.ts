@@ -24,6 +24,7 @@ const REQUEST = {
   subject: 'attribute',
   actors: 'unmapped',
   caller: 'attribute',
+  peer: 'unmapped',
   session: 'attribute',
   txn: 'unmapped',
   ip: 'attribute',

@@ -20,6 +20,8 @@ const REQUEST = {
   subject: 'name',
   actors: 'name',
   caller: 'name',
+  // Of another trust domain, and never a person.
+  peer: 'clear',
   // Random, and gone with the session: what belongs together must be seen to.
   session: 'clear',
   txn: 'clear',

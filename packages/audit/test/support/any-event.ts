@@ -35,6 +35,7 @@ const request = {
   subject: spiffeId,
   actors: fc.array(spiffeId, { maxLength: 3 }),
   caller: spiffeId,
+  peer: spiffeId,
   session: text(30),
   txn: text(30),
   ip,
@@ -124,6 +125,7 @@ const fields: Readonly<
         fc.constantFrom(
           ...['authority-started', 'authority-stopped', 'session-started', 'token-issued'],
           ...['subject-revoked', 'subject-reinstated', 'bundle-published', 'svid-issued'],
+          ...['person-created', 'person-disabled', 'person-enabled', 'person-deleted'],
           ...['session-revoked', 'baseline-replayed', '-', 'toString', '__proto__', 'x-created'],
         ),
         text(64),

@@ -12,6 +12,7 @@ import type { Problem } from '@countersign/policy';
 import type { RiskEngine } from '@countersign/risk';
 import type { BundleStore, FactLog } from '@countersign/state';
 import type { FastifyPluginAsync } from 'fastify';
+import type { FederationStatus } from '../federation/federation-routes.ts';
 import { collectedSize, refusalOf } from './collected-logs.ts';
 import type { EventStream } from './event-stream.ts';
 import type { IndexLag } from './index-lags.ts';
@@ -42,6 +43,7 @@ export interface OperatorRoutesOptions {
   readonly exports: () => readonly ExporterStatus[];
   readonly index: () => readonly IndexLag[];
   readonly published: () => readonly PublishStatus[];
+  readonly federationStatus: () => FederationStatus;
   readonly metrics: Metrics;
   readonly recordKeys: RecordKeyStore;
   /** By point: the version of the record's keys that it holds. */
@@ -82,6 +84,7 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
         recordKeys: options.recordKeys.version,
         index: options.index(),
         published: options.published(),
+        federation: options.federationStatus(),
         ca: identity.authorities.show(),
       };
     });

@@ -16,6 +16,8 @@ export interface OwnSvid {
   current(): TlsIdentity;
   /** Puts each renewed SVID before the server's new connections. */
   keepFresh(server: Server, tls: ServerTls): void;
+  /** Calls back after each renewal. */
+  onRenewed(renew: () => void): void;
   close(): void;
 }
 
@@ -66,6 +68,7 @@ export async function openOwnSvid(
   return {
     current: () => current,
     keepFresh: (server, tls) => void renewals.push(() => renewServerTls(server, tls)),
+    onRenewed: (renew) => void renewals.push(renew),
     close() {
       off();
       clearInterval(timer);

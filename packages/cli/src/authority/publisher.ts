@@ -1,4 +1,4 @@
-import type { Identity, Keyring } from '@countersign/identity';
+import type { Federation, Identity, Keyring } from '@countersign/identity';
 import type { Clock, Playbook } from '@countersign/model';
 import type { BankConfig, Problem, Repository } from '@countersign/policy';
 import type { BundleStore } from '@countersign/state';
@@ -29,6 +29,7 @@ export interface PublisherOptions {
     readonly problems: readonly Problem[];
   }>;
   readonly identity: Identity;
+  readonly federation: Federation;
   readonly bundles: BundleStore;
   readonly keyring: Keyring;
   readonly record: Recorder;
@@ -38,13 +39,15 @@ export interface PublisherOptions {
 
 /** Makes a publisher; one publication at a time. */
 export function createPublisher(options: PublisherOptions): Publisher {
-  const { check, identity, bundles, keyring, record, now } = options;
+  const { check, identity, federation, bundles, keyring, record, now } = options;
   const publish = async (
     repository: Repository,
     by: string,
     again = false,
   ): Promise<Publication> => {
     await identity.registerPoints(pointRegistrations(repository));
+    // Those who are gone go before anybody else comes.
+    await federation.apply(repository.federation, { by });
     await identity.applyRegistrations(repository.registrations, repository.entities, { by });
     const signer = keyring.policy;
     const publication = await publishBundle(repository, { bundles, signer, now, again });

@@ -29,7 +29,12 @@ import { problemText } from '../check/problem-text.ts';
 import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
 import { type DataFolder, dataFolder } from '../data-folder.ts';
+import { federationStatus } from '../federation/federation-routes.ts';
+import { measureFederation } from '../federation/measure-federation.ts';
+import { openFederation, serveBundleEndpoints } from '../federation/open-federation.ts';
 import { readPassphrase } from '../passphrase.ts';
+import { peopleOptions, scimHosts } from '../people/people-options.ts';
+import { serveScim } from '../people/serve-scim.ts';
 import { personalKinds, personalTypes } from '../point/personal-types.ts';
 import { throttleRepeats } from '../point/throttle-repeats.ts';
 import { runSignals } from '../signals/run-signals.ts';
@@ -83,6 +88,8 @@ export interface RunningAuthority {
     readonly control: string;
     readonly issuer: string;
     readonly admin: string;
+    /** Where our bundle is served to partners. */
+    readonly bundles: readonly string[];
   };
   createJoinToken(spiffeId: string): Promise<string>;
   close(): Promise<void>;
@@ -216,8 +223,12 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         jwtKeyLifetimeSeconds: ca.jwtLifetimeSeconds,
         hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied.config),
         clusters: () => applied.config.authority.kubernetes ?? [],
+        ...peopleOptions(config),
       },
     });
+
+    const federation = await openFederation({ database, factLog, record, now, warn });
+    closers.add(() => federation.close());
 
     const { playbooks } = repository;
     const snapshotFile = folder.riskSnapshot;
@@ -256,7 +267,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         return checked;
       },
       setPlaybooks: (next) => risk.setPlaybooks(next),
-      ...{ identity, bundles, keyring, record, now },
+      ...{ identity, federation, bundles, keyring, record, now },
     });
     await publisher.publish(repository, 'system');
     if (options.historyFile !== undefined && risk.isNew) {
@@ -286,6 +297,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       names: hostNames([
         ...[control.host, issuer.host],
         ...(signalsConfig ? [signalsConfig.address.host] : []),
+        ...scimHosts(config),
       ]),
       ...{ now, warn },
     });
@@ -351,6 +363,15 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         ...{ database, factLog, identity, log, own, record, now, warn },
       }));
     if (signals) closers.add(() => signals.close());
+    const settings = config.authority.people?.scim;
+    if (settings) {
+      const { scimClients: clients = [] } = peopleOptions(config);
+      const scim = await serveScim({
+        ...{ settings, clients, identity, own, now },
+        record: record as IdentityRecorder,
+      });
+      closers.add(() => scim.close());
+    }
     measureAuthority(metrics, {
       ...{ identity, collector },
       connected: () => controlListener.connected(),
@@ -362,6 +383,9 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       const served = await serveMetrics(metrics, config.authority.metrics);
       closers.add(() => served.close());
     }
+    const endpoints = await serveBundleEndpoints(config, { identity, own, record, now, warn });
+    for (const endpoint of endpoints) closers.add(() => endpoint.close());
+    measureFederation(metrics, { federation, endpoints, now });
     const by = `local:uid=${process.getuid?.() ?? 0}`;
     const retention = startRetention({
       shards: retainedShards({ folder, log, logVerifierKey, collector, identity }),
@@ -391,6 +415,8 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       surfaces: () => applied.surfaces,
       now,
       ...privacy,
+      ...{ federation, endpoints },
+      federationStatus: () => federationStatus({ federation, identity, endpoints }),
     });
     closers.add(() => operator.close());
 
@@ -410,7 +436,13 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
 
     return {
       repository,
-      addresses: { control: controlUrl, issuer: issuerUrl, admin: folder.adminSocket },
+      addresses: {
+        ...{ control: controlUrl, issuer: issuerUrl, admin: folder.adminSocket },
+        bundles: endpoints.map(
+          ({ profile, address: { host, port }, path }) =>
+            `https://${host}:${port}${path} ${profile}`,
+        ),
+      },
       async createJoinToken(spiffeId) {
         const made = await identity.createJoinToken({ spiffeId, by: 'system' });
         if (made.isGranted) return made.joinToken;

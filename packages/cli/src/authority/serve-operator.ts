@@ -1,7 +1,8 @@
 import { chmod, rm } from 'node:fs/promises';
 import { tileRoutes } from '@countersign/audit';
-import { adminRoutes } from '@countersign/identity';
+import { adminRoutes, peopleRoutes, type Recorder } from '@countersign/identity';
 import Fastify from 'fastify';
+import { federationRoutes } from '../federation/federation-routes.ts';
 import type { CutOptions } from '../partner/cut-partner.ts';
 import { partnerRoutes } from '../partner/partner-routes.ts';
 import type { RunningSignals } from '../signals/run-signals.ts';
@@ -26,10 +27,14 @@ export async function serveOperator(
       readonly retention: Retention;
       /** Absent where none are configured. */
       readonly signals: RunningSignals | undefined;
-    } & Pick<CutOptions, 'config' | 'surfaces' | 'now'>,
+    } & Omit<Parameters<typeof federationRoutes>[0], 'identity' | 'by'> &
+    Pick<CutOptions, 'config' | 'surfaces' | 'now'>,
 ): Promise<{ close(): Promise<void> }> {
   const app = Fastify({ forceCloseConnections: true });
   await app.register(adminRoutes({ identity: options.identity, by: options.by }));
+  const { by } = options;
+  const record = options.record as Recorder;
+  await app.register(peopleRoutes({ people: options.identity.people, by, record }));
   await app.register(operatorRoutes(options));
   await app.register(
     privacyRoutes({
@@ -46,6 +51,7 @@ export async function serveOperator(
   const operator = { by: options.by, mayStill: async () => true, mayResolve: async () => true };
   await app.register(recordRoutes({ ...options, reader: () => operator }));
   await app.register(retentionRoutes(options));
+  await app.register(federationRoutes(options));
   await app.register(signalOperatorRoutes(options));
   await app.register(partnerRoutes(options));
   await rm(path, { force: true });

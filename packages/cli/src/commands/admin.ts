@@ -11,6 +11,8 @@ import { CommandError, EXIT, UsageError } from '../command-line/command.ts';
 import { nearest } from '../command-line/nearest.ts';
 import { wholeNumber } from '../command-line/words.ts';
 import { dataFolder } from '../data-folder.ts';
+import type { FederationStatus } from '../federation/federation-routes.ts';
+import { federationLines, isFederationWell } from '../federation/federation-text.ts';
 import { printable } from '../record/printable.ts';
 import { type CaStatus, nextText, timeOf } from './ca.ts';
 import { dataOf, print, shared } from './options.ts';
@@ -32,7 +34,7 @@ export const statusCommand: Command = {
   name: 'status',
   summary: 'tell how a running authority and its points are',
   description:
-    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export, the index of `find` and the published logs are, which X.509 and JWT authority issues and what comes next.\nExit code 1 when a point is away, its log is not being collected, an authority could not be replaced, or one of these fails.',
+    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export, the index of `find` and the published logs are, which X.509 and JWT authority issues and what comes next,\nand how the bundle of each federated trust domain stands. Exit code 1 when a point is away, its log is not being collected,\nan authority could not be replaced, one of these fails, or a bundle is not fresh.',
   options: { data: shared.data, json: shared.json },
   async run(args, io) {
     const status = await authorityOf(args, io).call<AuthorityStatus>('GET', '/v1/status');
@@ -57,6 +59,7 @@ export const statusCommand: Command = {
         ...points,
         ...(status.exports.length > 0 ? ['exports'] : []),
         ...status.exports.map(exportLine),
+        ...federationLines(status.federation),
       ].join('\n'),
     );
     const isAnyAway = status.points.some(({ connected }) => !connected);
@@ -66,9 +69,8 @@ export const statusCommand: Command = {
     const isRotating = !Object.values(status.ca).some(
       ({ trouble, isOverdue }) => trouble || isOverdue,
     );
-    return !isRotating || isAnyAway || isAnyFailing || isAnyRefused || isAnyBehind
-      ? EXIT.negative
-      : EXIT.ok;
+    const isBad = isAnyAway || isAnyFailing || isAnyRefused || isAnyBehind || !isRotating;
+    return isBad || !isFederationWell(status.federation) ? EXIT.negative : EXIT.ok;
   },
 };
 
@@ -166,6 +168,7 @@ export interface AuthorityStatus {
   readonly index: readonly IndexLag[];
   /** Empty where logs are not published. */
   readonly published: readonly PublishStatus[];
+  readonly federation: FederationStatus;
   /** The X.509 and JWT authorities, and what comes next of their rotation. */
   readonly ca: CaStatus;
 }
@@ -209,7 +212,9 @@ export const applyCommand: Command = {
         // A new subject or reader changes no bundle: without a word on it, nothing seems to have been done.
         ...(result.published
           ? []
-          : ['identities, readers and retention are in force as the repository has them']),
+          : [
+              'identities, partners, readers and retention are in force as the repository has them',
+            ]),
         ...(result.restart.length > 0
           ? [
               `restart ${result.restart.join(', ')}: listeners, routes and the authority's settings are read at the start`,

@@ -43,10 +43,12 @@ export function authorityLines({
   control,
   issuer,
   admin,
+  bundles,
 }: RunningAuthority['addresses']): string[] {
   return [
     `${'control'.padEnd(18)}  ${control}`,
     `${'issuer'.padEnd(18)}  ${issuer}`,
     `${'operator'.padEnd(18)}  ${admin}`,
+    ...bundles.map((bundle) => `${'bundle'.padEnd(18)}  ${bundle}`),
   ];
 }

@@ -62,7 +62,7 @@ export const caActivateCommand: Command = {
   operands: '<x509|jwt> [ID]',
   operandsMax: 2,
   description:
-    'What the one before issued stays good until it ends. Without ID it is the one that is prepared.',
+    'What the one before issued stays good until it ends. Without ID it is the one that is prepared. Partners that federate must have heard\nof it: let the refresh hint of the bundle (5 minutes or less) pass three times after it was prepared, as the schedule does.',
   options: { data: shared.data, json: shared.json },
   examples: ['countersign ca activate x509'],
   run: (args, io) => {

@@ -40,6 +40,8 @@ function linesOf(registered: Registered): string[] {
     isNode,
     attestations = [],
     expiresMs,
+    spiffeIds = [],
+    federatesWith = [],
   } = registered;
   const held =
     notAfterMs === undefined
@@ -50,10 +52,12 @@ function linesOf(registered: Registered): string[] {
     ...(isNode ? ['node'] : []),
     held,
     ...(expiresMs === undefined ? [] : [`registered until ${new Date(expiresMs).toISOString()}`]),
+    ...(federatesWith.length > 0 ? [`federates with ${federatesWith.join(' ')}`] : []),
     ...(refusal ? [`gets nothing: ${refusal}`] : []),
   ];
   return [
     `${shortName(subject.id).padEnd(32)}  ${printable(facts.join(', '))}`,
+    ...spiffeIds.map((id) => `  ${printable(id)}`),
     ...attestations.map(
       ({ nodes, selectors }) =>
         `  ${printable(selectors.join(' + '))} on ${nodes.map(shortName).join(', ')}`,

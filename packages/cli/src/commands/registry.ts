@@ -1,4 +1,5 @@
 import type { Command } from '../command-line/command.ts';
+import { peopleCommands } from '../people/commands.ts';
 import {
   applyCommand,
   joinTokenCommand,
@@ -32,6 +33,12 @@ import { decideCommand } from './decide.ts';
 import { demoCommand } from './demo.ts';
 import { drillRotationCommand } from './drill.ts';
 import { exportOcsfCommand } from './export.ts';
+import {
+  federationBundleCommand,
+  federationListCommand,
+  federationRefreshCommand,
+  federationShowCommand,
+} from './federation.ts';
 import { findCommand } from './find.ts';
 import { identityExplainCommand, identityListCommand, identityRevokeCommand } from './identity.ts';
 import { initCommand } from './init.ts';
@@ -76,6 +83,10 @@ export const commands: readonly Command[] = [
   identityListCommand,
   identityExplainCommand,
   identityRevokeCommand,
+  federationListCommand,
+  federationShowCommand,
+  federationRefreshCommand,
+  federationBundleCommand,
   partnerListCommand,
   partnerCutCommand,
   partnerRestoreCommand,
@@ -87,6 +98,7 @@ export const commands: readonly Command[] = [
   signalsListCommand,
   signalsSetCommand,
   signalsVerifyCommand,
+  ...peopleCommands,
   eventsCommand,
   findCommand,
   recordPseudonymCommand,

@@ -5,16 +5,18 @@ import type { Repository } from '@countersign/policy';
 export function repositoryFacts(repository: Repository): readonly Fact[] {
   const { registrations, entities } = repository;
   return [
-    ...registrations.map(({ subject, owner, enabled, attributes, parents, certificates }) =>
-      parseFact({
-        kind: 'subject',
-        id: subject.id,
-        owner,
-        enabled,
-        attributes,
-        parents,
-        certificates,
-      }),
+    ...registrations.map(
+      ({ subject, owner, enabled, attributes, parents, certificates, spiffeIds }) =>
+        parseFact({
+          kind: 'subject',
+          id: subject.id,
+          owner,
+          enabled,
+          attributes,
+          parents,
+          certificates,
+          ...(spiffeIds && { spiffeIds }),
+        }),
     ),
     ...entities.map(({ uid, attributes, parents }) =>
       parseFact({ kind: 'entity', uid, attributes, parents }),

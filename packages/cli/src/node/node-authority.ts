@@ -12,6 +12,8 @@ export interface ToldState {
   readonly entries: readonly Entry[];
   /** A SPIFFE JWK Set. */
   readonly bundle: string;
+  /** By trust domain: those that workloads of the node federate with; absent from an authority that knows none. */
+  readonly federated?: Readonly<Record<string, string>>;
   /** SHA-256 (base64url) of authorities that are refused although the bundle leads to them; absent of an older authority. */
   readonly refusedAuthorities?: readonly string[];
 }

@@ -43,7 +43,13 @@ export function createNodeSource(options: {
 }): NodeSource {
   const { authority, held, trustDomain, now } = options;
   const listeners = new Map<(change?: WorkloadChange) => void, NodeCaller>();
-  let told: { readonly entries: readonly Entry[]; readonly bundle: Bundle } | undefined;
+  let told:
+    | {
+        readonly entries: readonly Entry[];
+        readonly bundle: Bundle;
+        readonly federated: ReadonlyMap<string, Bundle>;
+      }
+    | undefined;
   const changed = (): void => {
     for (const listener of listeners.keys()) listener();
   };
@@ -95,15 +101,25 @@ export function createNodeSource(options: {
     },
     async bundles(caller) {
       const entries = await entriesOf(caller);
-      return entries.length === 0 || !told ? undefined : { own: told.bundle, federated: [] };
+      if (entries.length === 0 || !told) return undefined;
+      const wanted = new Set(entries.flatMap(({ federatesWith = [] }) => federatesWith));
+      const { federated } = told;
+      return {
+        own: told.bundle,
+        federated: [...wanted].sort().flatMap((name) => federated.get(name) ?? []),
+      };
     },
     onChange(caller, listener) {
       listeners.set(listener, caller);
       return () => void listeners.delete(listener);
     },
-    take({ entries, bundle, refusedAuthorities = [] }) {
+    take({ entries, bundle, federated = {}, refusedAuthorities = [] }) {
       const before = told;
-      told = { entries, bundle: parseBundle(bundle, { trustDomain }) };
+      told = {
+        entries,
+        bundle: parseBundle(bundle, { trustDomain }),
+        federated: bundlesByName(federated, trustDomain),
+      };
       const left = new Set(entries.map(({ spiffeId }) => spiffeId));
       held().retain(left);
       held().retainTrusted(told.bundle.x509Authorities, refusedAuthorities);
@@ -124,6 +140,18 @@ export function createNodeSource(options: {
     changed,
     entries: () => told?.entries ?? [],
   };
+}
+
+/** Each apart, under the name that the authority gives it; none of them is ever ours. */
+function bundlesByName(
+  federated: Readonly<Record<string, string>>,
+  own: string,
+): ReadonlyMap<string, Bundle> {
+  return new Map(
+    Object.entries(federated)
+      .filter(([name]) => name !== own)
+      .map(([name, text]) => [name, parseBundle(text, { trustDomain: name })]),
+  );
 }
 
 /** Whether an authority of the bundle before is in the next one no more. */

@@ -12,6 +12,7 @@ import {
   refused,
   type TokenRefusal,
 } from './identity.ts';
+import { subjectOfPeer } from './peer-subject.ts';
 import { isDevice, ownerFault, requestDevice } from './request-device.ts';
 import { type Credentials, checkStanding } from './standing.ts';
 import { tokenDigest } from './token-digest.ts';
@@ -201,11 +202,13 @@ function bindingFault(
       return refused('token-binding', 'bound to another certificate');
     }
   }
-  // The issuer binds a token to an SVID of ours for nobody but its subject, or for who uses that device.
-  const isOurs = peer.kind === 'svid' && peer.id.startsWith(`spiffe://${context.trustDomain}/`);
-  const isOther = isOurs && peer.id !== token.subject.id;
-  if (token.certificate && isOther && !isDevice(peer.id, context.trustDomain)) {
-    return refused('token-subject', `the svid is of '${peer.id}'`);
+  // The issuer binds a token to an SVID of ours for nobody but its subject, or for who uses that device; a foreign one may be
+  // registered for another since.
+  const shown =
+    peer.kind === 'svid' && subjectOfPeer(peer.id, context.trustDomain, context.facts());
+  const isOther = shown && shown !== token.subject.id && !isDevice(shown, context.trustDomain);
+  if (token.certificate && isOther) {
+    return refused('token-subject', `the svid is of '${shown}'`);
   }
   const mapped = certificate && context.facts().subjectOfCertificate(certificate);
   if (mapped && mapped !== token.subject.id) {

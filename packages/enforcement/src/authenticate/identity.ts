@@ -16,6 +16,8 @@ export interface Identity {
   readonly caller?: Subject;
   /** The enrolled device that the request comes from. */
   readonly device?: RequestDevice;
+  /** The SPIFFE ID of a federated trust domain that is registered for the subject, when that is who is connected. */
+  readonly peer?: string;
   readonly session?: Session;
   readonly keyProof: KeyProof;
   readonly scopes: readonly string[];

@@ -9,6 +9,7 @@ import {
   refused,
   type TokenRefusal,
 } from './identity.ts';
+import { isOfTrustDomain, subjectOfPeer } from './peer-subject.ts';
 import { checkStanding, checkSubject } from './standing.ts';
 import { tokenDigest } from './token-digest.ts';
 import { type TransactionToken, verifyTransactionToken } from './transaction-token.ts';
@@ -30,6 +31,7 @@ export function authenticateMesh(
   const fault = peerFault(exchange.connection, nowMs, context);
   if (fault) return refuse(fault, peer.kind === 'svid' ? { caller: peer.id } : {});
   const svid = peer as Svid;
+  if (!isOfTrustDomain(svid.id, context.trustDomain)) return asPartner(svid, fields, context);
   if (fields.txnToken === undefined) return asItself(svid);
   const digest = tokenDigest(fields.txnToken);
   const known = context.transactionTokens.get(digest, context.facts());
@@ -55,10 +57,14 @@ function peerFault(
       if (context.facts().revocation('certificate', peer.thumbprint, nowMs)) {
         return refused('certificate-revoked', 'the SVID is revoked');
       }
-      if (!WORKLOAD.test(peer.id)) {
+      const subject = subjectOfPeer(peer.id, context.trustDomain, context.facts());
+      if (subject === undefined) {
+        return refused('peer-unregistered', `'${peer.id}' is registered for no subject`);
+      }
+      if (subject === peer.id && !WORKLOAD.test(peer.id)) {
         return refused('peer-unregistered', `'${peer.id}' is no workload`);
       }
-      return checkSubject(peer.id, 'peer-unregistered', context.facts(), nowMs);
+      return checkSubject(subject, 'peer-unregistered', context.facts(), nowMs);
     }
   }
 }
@@ -73,6 +79,35 @@ function asItself(svid: Svid): Identity | AuthenticationRefusal {
   return {
     kind: 'identity',
     subject: subjectFromId(svid.id),
+    actors: [],
+    keyProof: 'mtls',
+    scopes: [],
+    hasToken: false,
+    expiresAtMs: svid.notAfterMs,
+    evidence: 'E1',
+    isFresh: false,
+  };
+}
+
+/** A workload of a federated trust domain is the subject that it is registered for, and speaks for nobody else. */
+function asPartner(
+  svid: Svid,
+  fields: HeaderFields,
+  context: AuthenticationContext,
+): Identity | AuthenticationRefusal {
+  const subject = subjectOfPeer(svid.id, context.trustDomain, context.facts());
+  if (fields.txnToken !== undefined || subject === undefined) {
+    // A transaction goes on among workloads of one trust domain: in a stranger's hands its token is a stolen one.
+    const fault = refused(
+      'transaction-token-invalid',
+      'a workload of another trust domain came with one',
+    );
+    return refuse(fault, { caller: svid.id });
+  }
+  return {
+    kind: 'identity',
+    subject: subjectFromId(subject),
+    peer: svid.id,
     actors: [],
     keyProof: 'mtls',
     scopes: [],

@@ -1,4 +1,6 @@
+import type { FactView } from '@countersign/decision';
 import { type Fact, factKey } from '@countersign/model';
+import { subjectOfPeer } from '../authenticate/peer-subject.ts';
 import { checkSubject } from '../authenticate/standing.ts';
 import type { OpenConnection } from '../carrier/node-http/listener.ts';
 import type { PeerVerifier } from '../carrier/node-http/peer-verifier.ts';
@@ -21,6 +23,11 @@ export function openConnectionChannel(
   const isObeying = () => context.routes(connection.listener).isEnforcing;
 
   const isEdge = context.authentication.edgeListeners.has(connection.listener);
+  const subjectNow = (facts: FactView) =>
+    peer.kind === 'svid'
+      ? subjectOfPeer(peer.id, context.authentication.trustDomain, facts)
+      : known && facts.subjectOfCertificate(known.thumbprint);
+  const openedFor = subjectNow(context.point().facts);
   let verifiedBy = peer.kind === 'svid' ? bundleOf(peer.id, context) : undefined;
 
   const channel: Channel = {
@@ -34,12 +41,14 @@ export function openConnectionChannel(
       if (facts.revocation('certificate', known.thumbprint, nowMs)) {
         return { cause: 'revoked', detail: 'the certificate is revoked' };
       }
-      const subject =
-        known.kind === 'svid' ? known.id : facts.subjectOfCertificate(known.thumbprint);
-      // At the edge the token says who calls: an SVID that a client of another trust domain shows is no subject here.
-      const isNobody = isEdge && subject !== undefined && !facts.subject(subject);
-      const fault =
-        subject && !isNobody && checkSubject(subject, 'peer-unregistered', facts, nowMs);
+      const subject = subjectNow(facts);
+      // At the edge the token says who calls: an SVID that a client of another trust domain shows may be nobody's here.
+      const isNobody = subject === undefined && !isEdge;
+      // Registered for nobody, or for somebody else than before, it has nothing to be connected for.
+      if (known.kind === 'svid' && (isNobody || subject !== openedFor)) {
+        return { cause: 'revoked', detail: `'${known.id}' is not registered for its subject` };
+      }
+      const fault = subject && checkSubject(subject, 'peer-unregistered', facts, nowMs);
       if (fault) return { cause: 'revoked', detail: fault.detail };
       if (known.kind !== 'svid') return undefined;
       // The authority that vouched for it may be withdrawn; looked at only when the bundle moved.

@@ -174,6 +174,7 @@ function who(verdict: Verdict) {
     ...(template !== undefined && { route: template.slice(0, 1024) }),
     ...(known && known.actors.length > 0 && { actors: known.actors.map(({ id }) => id) }),
     ...(caller && { caller }),
+    ...(known?.peer && { peer: known.peer }),
     ip: exchange.connection.ip.slice(0, 64),
     ...(identity.tokenHash && { tokenHash: identity.tokenHash }),
     ...(known && { evidence: known.evidence }),

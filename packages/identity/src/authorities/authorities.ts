@@ -1,12 +1,11 @@
 import type { Clock, Fact } from '@countersign/model';
 import {
-  certificateThumbprint,
   createJwtIssuer,
   type JwtIssuer,
   type UpstreamAuthority,
   type X509Authority,
 } from '@countersign/spiffe';
-import type { Database, FactLog } from '@countersign/state';
+import type { Database, FactLog, Transaction } from '@countersign/state';
 import { IdentityError } from '../identity-error.ts';
 import { firstAuthorityKeysOf, type Keyring } from '../keyring.ts';
 import type { Recorder } from '../new-event.ts';
@@ -20,6 +19,7 @@ import { firstAuthorities } from './first-authorities.ts';
 import { KeptAuthorities } from './kept-authorities.ts';
 import { isVouchedFor, makeAuthority, x509AuthorityOf } from './make-authority.ts';
 import type { TrustBundleFact } from './own-bundle.ts';
+import { RefusedAuthorities, revocationOf } from './refused-authorities.ts';
 import { isTrouble, RotationWatch } from './rotation-watch.ts';
 import { endOf, nextStep, overdueAt, type RotationStep } from './schedule.ts';
 import { AUTHORITY_KINDS, type AuthorityKind, type AuthoritySlot } from './slot.ts';
@@ -40,6 +40,8 @@ interface AuthoritiesOptions {
   readonly keys: AuthorityKeys;
 }
 
+/** In the bundle at once, of a kind: half of what verifiers take (`@countersign/spiffe`: 64). */
+const TRUSTED_MAX = 32;
 /** Steps that can be due at once after a long absence: prune and prepare and activate, a few times. */
 const STEPS_MAX = 64;
 
@@ -51,12 +53,18 @@ export class Authorities implements AuthorityOperations {
   readonly #x509 = new Map<string, X509Authority>();
   readonly #jwt = new Map<string, JwtIssuer>();
   readonly #kept: KeptAuthorities;
+  readonly #refused: RefusedAuthorities;
   readonly #watch: RotationWatch;
   /** When the last of what each X.509 authority issued ends; of those that issue no more. */
   readonly #issuedUntilMs = new Map<string, number>();
 
-  private constructor(kept: KeptAuthorities, options: AuthoritiesOptions) {
+  private constructor(
+    kept: KeptAuthorities,
+    refused: RefusedAuthorities,
+    options: AuthoritiesOptions,
+  ) {
     this.#kept = kept;
+    this.#refused = refused;
     this.#watch = new RotationWatch(options.record);
     this.#options = options;
   }
@@ -71,7 +79,8 @@ export class Authorities implements AuthorityOperations {
       ...options,
       secret: options.keyring.authoritySecret,
     });
-    const authorities = new Authorities(kept, options);
+    const refused = await RefusedAuthorities.open(options.database);
+    const authorities = new Authorities(kept, refused, options);
     if (kept.all.length === 0) {
       const first = await firstAuthorities(options);
       if (first.length > 0) await kept.replace(first);
@@ -111,12 +120,7 @@ export class Authorities implements AuthorityOperations {
 
   /** SHA-256 (base64url) of tainted authorities that an upstream signed, whose root is in the bundle still. */
   refused(): readonly string[] {
-    return this.#kept
-      .of('x509')
-      .filter(({ state, shared }) => state === 'tainted' && shared.length > 0)
-      .map(({ chain: [certificate = ''] }) =>
-        certificateThumbprint(Buffer.from(certificate, 'base64')),
-      );
+    return this.#refused.list(this.#kept.all, this.#options.now());
   }
 
   /** DER of the certificates of X.509 authorities that are tainted: whose SVIDs are only good for renewal. */
@@ -132,6 +136,13 @@ export class Authorities implements AuthorityOperations {
 
   prepare(kind: AuthorityKind, { by }: { readonly by: string }): Promise<AuthoritySlot | Refusal> {
     return this.#turns.run(async () => {
+      const trusted = this.#kept.of(kind).filter(({ state }) => state !== 'tainted');
+      if (trusted.length >= TRUSTED_MAX && !trusted.some(({ state }) => state === 'prepared')) {
+        return refusal(
+          'authority-state',
+          `found ${trusted.length} ${kind} authorities in the bundle, expected fewer than ${TRUSTED_MAX}: wait until what older ones issued is over`,
+        );
+      }
       try {
         return slotOf(await this.#prepare(kind, by));
       } catch (error) {
@@ -313,7 +324,12 @@ export class Authorities implements AuthorityOperations {
 
   async #forget(authority: StoredAuthority): Promise<void> {
     const { keyring, keys, serial } = this.#options;
-    await serial.run(() => this.#kept.replace(this.#kept.all.filter((each) => each !== authority)));
+    await serial.run(() =>
+      this.#kept.replace(
+        this.#kept.all.filter((each) => each !== authority),
+        { also: (transaction) => this.#forgetIssued(transaction, authority) },
+      ),
+    );
     this.#x509.delete(authority.id);
     this.#jwt.delete(authority.id);
     this.#issuedUntilMs.delete(authority.id);
@@ -327,6 +343,18 @@ export class Authorities implements AuthorityOperations {
     await keys
       .destroy(authority.key)
       .catch((error: Error) => this.#watch.keyStays(authority, error));
+  }
+
+  /** What a tainted one issued is no reason to renew any more, and nobody holds it: a host may join again by what it joined with. */
+  async #forgetIssued(transaction: Transaction, authority: StoredAuthority): Promise<void> {
+    const { id, kind, state } = authority;
+    if (kind !== 'x509' || state !== 'tainted') return;
+    await this.#refused.note(transaction, authority, this.#options.now());
+    await transaction
+      .tables<IdentityTables>()
+      .deleteFrom('svid')
+      .where('authority', '=', id)
+      .execute();
   }
 
   #active(kind: AuthorityKind): StoredAuthority {
@@ -411,22 +439,6 @@ export class Authorities implements AuthorityOperations {
       },
     });
   }
-}
-
-/** Under an upstream the roots stay: enforcement points refuse the intermediate by name. */
-function revocationOf(
-  { kind, chain: [certificate = ''], shared, notAfterMs }: StoredAuthority,
-  { reason, taintedMs }: { readonly reason: string; readonly taintedMs: number },
-): Fact | undefined {
-  if (kind !== 'x509' || shared.length === 0) return undefined;
-  return {
-    kind: 'revocation',
-    target: 'certificate',
-    value: certificateThumbprint(Buffer.from(certificate, 'base64')),
-    reason,
-    atMs: taintedMs,
-    untilMs: notAfterMs,
-  };
 }
 
 /** What may be told of it: never the key. */

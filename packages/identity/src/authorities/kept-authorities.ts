@@ -1,5 +1,5 @@
 import type { Clock, Fact } from '@countersign/model';
-import type { Database, FactLog } from '@countersign/state';
+import type { Database, FactLog, Transaction } from '@countersign/state';
 import type { AuthorityKeys } from './authority-keys.ts';
 import { readAuthorities, type StoredAuthority, writeAuthorities } from './authority-rows.ts';
 import { ownBundle, type TrustBundleFact } from './own-bundle.ts';
@@ -57,10 +57,16 @@ export class KeptAuthorities {
     return bundle;
   }
 
-  /** Makes the authorities these and no others. */
+  /** Makes the authorities these and no others; `also` is written in the same transaction. */
   async replace(
     after: readonly StoredAuthority[],
-    { revocation }: { readonly revocation?: Fact | undefined } = {},
+    {
+      revocation,
+      also = async () => {},
+    }: {
+      readonly revocation?: Fact | undefined;
+      readonly also?: (transaction: Transaction) => Promise<void>;
+    } = {},
   ): Promise<void> {
     const { database, factLog, secret, lifetimeSeconds, now } = this.#options;
     const before = this.#bundle();
@@ -72,15 +78,16 @@ export class KeptAuthorities {
     });
     const puts = [...(bundle === before ? [] : [bundle]), ...(revocation ? [revocation] : [])];
     const rows = { before: this.#kept, after, secret };
+    const write = async (transaction: Transaction): Promise<void> => {
+      await writeAuthorities(transaction, rows);
+      await also(transaction);
+    };
     try {
       if (puts.length > 0) {
         this.#keeping = { authorities: after, sequence: bundle.sequence ?? 0 };
-        await factLog.append(
-          { puts },
-          { also: (transaction) => writeAuthorities(transaction, rows) },
-        );
+        await factLog.append({ puts }, { also: write });
       } else if (after !== this.#kept) {
-        await database.transaction((transaction) => writeAuthorities(transaction, rows));
+        await database.transaction(write);
       }
       this.#kept = after;
     } catch (error) {

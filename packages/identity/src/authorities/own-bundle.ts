@@ -5,8 +5,11 @@ import type { StoredAuthority } from './authority-rows.ts';
 /** The fact that says which authorities vouch for the trust domain. */
 export type TrustBundleFact = Extract<Fact, { kind: 'trust-bundle' }>;
 
-/** SPIRE's: a tenth of the shortest life of an authority, a minute at the least. */
-const REFRESH_HINT = { part: 1 / 10, secondsMin: 60 } as const;
+/**
+ * SPIRE's: a tenth of the shortest life of an authority, a minute at the least; five minutes at the most, as its bundle endpoints
+ * say: for so long an authority that is tainted is believed by partners, whom nobody can tell (SPIFFE Federation §5.3).
+ */
+const REFRESH_HINT = { part: 1 / 10, secondsMin: 60, secondsMax: 300 } as const;
 
 /**
  * The bundle of the trust domain: whatever is prepared, active or old, and nothing that is tainted.
@@ -38,9 +41,9 @@ export function ownBundle(
       ...jwt.map(({ jwk }) => jwk),
       ...jwt.flatMap(({ shared }) => shared as Record<string, string>[]),
     ]),
-    refreshHintSeconds: Math.max(
-      REFRESH_HINT.secondsMin,
-      Math.floor(lifetimeSecondsMin * REFRESH_HINT.part),
+    refreshHintSeconds: Math.min(
+      REFRESH_HINT.secondsMax,
+      Math.max(REFRESH_HINT.secondsMin, Math.floor(lifetimeSecondsMin * REFRESH_HINT.part)),
     ),
   };
   const { sequence = 0, ...known } = before ?? {};

@@ -6,6 +6,8 @@ export interface Entry {
   /** Alternatives; of one, all must hold of a process. */
   readonly selectors: readonly (readonly string[])[];
   readonly hint?: string;
+  /** Trust domains whose bundles it gets beside ours. */
+  readonly federatesWith?: readonly string[];
   /** When the registration itself ends; ms since the epoch. */
   readonly expiresMs?: number;
 }
@@ -13,7 +15,7 @@ export interface Entry {
 /** The entries of a node, by SPIFFE ID. */
 export function entriesOf(node: string, registrations: readonly Registration[]): readonly Entry[] {
   return registrations
-    .flatMap(({ subject, attestations = [], hint, expiresMs }): Entry[] => {
+    .flatMap(({ subject, attestations = [], hint, expiresMs, federatesWith }): Entry[] => {
       const selectors = attestations
         .filter(({ nodes }) => nodes.includes(node))
         .map((attestation) => attestation.selectors);
@@ -23,6 +25,7 @@ export function entriesOf(node: string, registrations: readonly Registration[]):
           spiffeId: subject.id,
           selectors,
           ...(hint !== undefined && { hint }),
+          ...(federatesWith && { federatesWith }),
           ...(expiresMs !== undefined && { expiresMs }),
         },
       ];

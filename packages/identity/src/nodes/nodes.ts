@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '@countersign/model';
 import { type JwtIssuer, parseSpiffeId } from '@countersign/spiffe';
 import type { FactLog } from '@countersign/state';
+import { federatedBundles } from '../federation/bundle-fact.ts';
 import type { Recorder } from '../new-event.ts';
 import { type Refusal, refusal } from '../refusal.ts';
 import type { Registry } from '../registry.ts';
@@ -20,6 +21,8 @@ export interface NodeState {
   readonly entries: readonly Entry[];
   /** The trust domain's bundle, a SPIFFE JWK Set. */
   readonly bundle: string;
+  /** By trust domain: bundles in force of those that its workloads federate with. */
+  readonly federated: Readonly<Record<string, string>>;
   /** SHA-256 (base64url) of authorities that are refused although the bundle leads to them. */
   readonly refusedAuthorities: readonly string[];
 }
@@ -48,10 +51,14 @@ export class Nodes {
     );
     const bundle = this.#options.bundle();
     const refusedAuthorities = this.#options.refusedAuthorities();
+    const federated = federatedBundles(
+      entries.flatMap(({ federatesWith = [] }) => federatesWith),
+      this.#options.factLog,
+    );
     const version = createHash('sha256')
-      .update(JSON.stringify([entries, bundle, refusedAuthorities]))
+      .update(JSON.stringify([entries, bundle, refusedAuthorities, federated]))
       .digest('base64url');
-    return { isGranted: true, version, entries, bundle, refusedAuthorities };
+    return { isGranted: true, version, entries, bundle, refusedAuthorities, federated };
   }
 
   /** An X.509-SVID for a workload of the node, for the key that signed the request. */

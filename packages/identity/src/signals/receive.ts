@@ -21,7 +21,7 @@ export interface SignalTransmitter {
   readonly keys: JWTVerifyGetKey;
   readonly may: readonly SignalRight[];
   /** The subject of ours that it names; nothing when there is none, or it is none that this transmitter speaks for. */
-  subjectOf(identifier: SubjectIdentifier): string | undefined;
+  subjectOf(identifier: SubjectIdentifier): Promise<string | undefined> | string | undefined;
 }
 
 /** What is done about a signal. */
@@ -155,7 +155,7 @@ async function act(
     const noted = await noteCompliance({ claims, set, identifier }, transmitter, options);
     if (noted !== undefined) return noted;
   }
-  const subject = transmitter.subjectOf(identifier);
+  const subject = await transmitter.subjectOf(identifier);
   if (subject === undefined) return { text: 'no such subject here' };
   return {
     subject,

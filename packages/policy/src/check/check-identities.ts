@@ -128,6 +128,7 @@ function registrationOf(
   },
 ): Registration {
   const { owner, enabled, attributes, parents, expires, isNode, attest, svidTtl, hint } = written;
+  const { spiffeIds, federatesWith } = written;
   const { organisation } = resolved;
   const endsMs = earlier(expires, organisation?.untilMs);
   const [domain = ''] = /^spiffe:\/\/[^/]+\//.exec(resolved.id) ?? [];
@@ -138,6 +139,8 @@ function registrationOf(
     attributes,
     parents,
     certificates: resolved.certificates,
+    ...(spiffeIds.length > 0 && { spiffeIds }),
+    ...(federatesWith.length > 0 && { federatesWith: [...new Set(federatesWith)] }),
     ...(resolved.client && { client: resolved.client }),
     ...(organisation && { organisation }),
     ...(endsMs !== undefined && { expiresMs: endsMs }),

@@ -4,6 +4,7 @@ import type { Clock, Surface } from '@countersign/model';
 import { readText } from '../document/read-text.ts';
 import { createReport } from '../document/report.ts';
 import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
+import type { PeopleSettings } from '../people-settings.ts';
 import type {
   BankConfig,
   CaConfig,
@@ -18,15 +19,19 @@ import { attributeTypes } from '../schema/attribute-types.ts';
 import { entityVocabulary } from '../schema/entity-vocabulary.ts';
 import { composeSchema } from '../schema/generate-schema.ts';
 import { checkAttributes } from './check-attributes.ts';
+import { bundleEndpointConfigs, checkBundleEndpoints } from './check-bundle-endpoints.ts';
 import { checkCa } from './check-ca.ts';
 import { checkDevices } from './check-devices.ts';
 import { checkEntities } from './check-entities.ts';
 import { checkEntityTypes } from './check-entity-types.ts';
 import { checkExports } from './check-exports.ts';
+import { checkFederatedIds } from './check-federated-ids.ts';
+import { checkFederation } from './check-federation.ts';
 import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
 import { checkClusters, checkPointJoins, createJoinChecker } from './check-joins.ts';
 import { checkPartners } from './check-partners.ts';
+import { checkPeople } from './check-people.ts';
 import { checkPlaybooks } from './check-playbooks.ts';
 import { checkPoints } from './check-points.ts';
 import { readPolicies, SCHEMA_FILE, validatePolicies } from './check-policies.ts';
@@ -109,6 +114,15 @@ export async function checkRepository(
     organisations: await checkPartners(files.partners, context),
     joins,
   });
+  const errorsBefore = report.errorCount;
+  const { trustDomain } = config;
+  const federation = await checkFederation(files.federation, { context, trustDomain });
+  const isFederationWhole = report.errorCount === errorsBefore;
+  checkFederatedIds(identities, {
+    ...{ trustDomain, report },
+    partners: isFederationWhole ? federation : undefined,
+  });
+  checkBundleEndpoints(config, context);
   // With identities missing, every reader that is one of them would be blamed for it.
   const isWhole = !report.hasErrors;
   const registrations = isWhole ? identities.map(({ value }) => value) : undefined;
@@ -134,12 +148,21 @@ export async function checkRepository(
     checkPolicyTests(tests, { surfaces: plain, ...(read.isWhole && { policies }) }, context);
   }
 
+  const people = checkPeople(
+    config,
+    {
+      surfaces: plain,
+      handWritten,
+      registrations: isWhole ? identities.map(({ value }) => value) : undefined,
+    },
+    context,
+  );
   checkWitnesses(config, context);
   const bank = report.hasErrors
     ? undefined
     : bankConfig(
         config,
-        { points, exports, record, clusters, signals, ca, devices },
+        { points, exports, record, clusters, signals, ca, devices, people },
         context.folder,
       );
   if (!bank) return { problems: report.problems() };
@@ -152,6 +175,7 @@ export async function checkRepository(
     registrations: identities.map(({ value }) => value),
     entities: entities.map(({ value }) => value),
     playbooks,
+    federation,
     pointJoins,
   };
   if (runTest) await runPolicyTests(tests, { repository, runTest, context });
@@ -189,12 +213,14 @@ function bankConfig(
     signals,
     ca,
     devices,
+    people,
   }: Pick<BankConfig, 'points' | 'record'> & {
     readonly exports: readonly ExportConfig[];
     readonly clusters: readonly ClusterConfig[];
     readonly signals: SignalsConfig | undefined;
     readonly ca: CaConfig | undefined;
     readonly devices: DevicesConfig | undefined;
+    readonly people: PeopleSettings | undefined;
   },
   folder: string,
 ): BankConfig | undefined {
@@ -218,7 +244,9 @@ function bankConfig(
       ...(signals && { signals }),
       ...(devices && { devices }),
       ...(metrics !== undefined && { metrics }),
+      ...bundleEndpointConfigs(authority, folder),
       ...(clusters.length > 0 && { kubernetes: clusters }),
+      ...(people && { people }),
     },
     points,
     record,

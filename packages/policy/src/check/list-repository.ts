@@ -13,6 +13,7 @@ export interface RepositoryFiles {
   readonly policies: readonly string[];
   readonly tests: readonly string[];
   readonly identities: readonly string[];
+  readonly federation: readonly string[];
   readonly entities: readonly string[];
   readonly partners: readonly string[];
   readonly playbooks: readonly string[];
@@ -59,6 +60,7 @@ export async function listRepository(folder: string, report: Report): Promise<Re
     policies,
     tests: await list('policies/tests', yaml, besides, '.yaml'),
     identities: await list('identities', yaml, besides, '.yaml'),
+    federation: await list('federation', yaml, besides, '.yaml'),
     entities: await list('entities', yaml, besides, '.yaml'),
     partners: await list('partners', yaml, besides, '.yaml'),
     playbooks: await list('playbooks', yaml, besides, '.yaml'),

@@ -3,6 +3,7 @@ import { caKeysShape, upstreamShape } from './ca-shape.ts';
 import { devicesShape } from './devices-shape.ts';
 import { exportShape } from './export-shape.ts';
 import { clusterShape, joinsShape } from './join-shape.ts';
+import { peopleShape } from './people-shape.ts';
 import { recordShape } from './record-shape.ts';
 import { duration, filePath, hostPort, kebab, trustDomain } from './scalars.ts';
 import { signalsShape } from './signals-shape.ts';
@@ -65,6 +66,27 @@ const witness = z
     }),
   })
   .meta({ description: 'a witness of checkpoints, run by somebody else' });
+
+const bundleEndpoint = z
+  .strictObject({
+    profile: z.enum(['https_spiffe', 'https_web']).meta({
+      description:
+        "how it proves itself: https_spiffe by the authority's SVID, https_web by a certificate of the web",
+      examples: ['https_spiffe'],
+    }),
+    address: hostPort('the address to listen on', '0.0.0.0:8445'),
+    path: z
+      .string()
+      .regex(/^\/[A-Za-z0-9._~/-]{0,200}$/, "a path that begins with '/'")
+      .default('/')
+      .meta({ description: 'where the bundle is', examples: ['/bundle.json'] }),
+    certificateFile: filePath(
+      'https_web: the certificate and its intermediates, PEM; read again when it changes',
+      '/run/secrets/federation.pem',
+    ).optional(),
+    keyFile: filePath('https_web: its key, PEM', '/run/secrets/federation.key').optional(),
+  })
+  .meta({ description: "where other trust domains fetch this one's bundle; anybody may" });
 
 const authority = z
   .strictObject({
@@ -129,6 +151,9 @@ const authority = z
       .max(20, 'at most 20 exports')
       .default([])
       .meta({ description: 'where events are exported to' }),
+    bundleEndpoints: z.array(bundleEndpoint).max(4, 'at most 4 bundle endpoints').default([]).meta({
+      description: "where the trust domain's bundle is served to partners (SPIFFE Federation)",
+    }),
     kubernetes: z
       .array(clusterShape)
       .max(50, 'at most 50 clusters')
@@ -140,6 +165,7 @@ const authority = z
       'where metrics are served, on loopback: GET /metrics',
       '127.0.0.1:9464',
     ).optional(),
+    people: peopleShape.optional(),
   })
   .meta({ description: 'the authority: identities, tokens, policy' });
 

@@ -10,7 +10,9 @@ import {
   kebab,
   scope,
   selector,
+  spiffeId,
   subjectName,
+  trustDomain,
   words,
 } from './scalars.ts';
 
@@ -99,6 +101,15 @@ export const identityShape = z
       .max(20)
       .default([])
       .meta({ description: 'client certificates that map to it at an edge listener' }),
+    spiffeIds: z
+      .array(spiffeId)
+      .max(100)
+      .default([])
+      .meta({
+        description:
+          'SPIFFE IDs of federated trust domains that are this partner or workload; nobody else of these trust domains is known',
+        examples: [['spiffe://fintech.example/ns/payments/sa/api']],
+      }),
     attributes: attributes.default({}),
     parents: z
       .array(entityUid)
@@ -116,6 +127,15 @@ export const identityShape = z
       .max(50)
       .default([])
       .meta({ description: 'which processes on which nodes get its SVID; each entry is one way' }),
+    federatesWith: z
+      .array(trustDomain)
+      .max(50)
+      .default([])
+      .meta({
+        description:
+          'federated trust domains whose bundles nodes hand out to it, by federation/*.yaml',
+        examples: [['fintech.example']],
+      }),
     join: joinsShape,
     svidTtl: duration('the life of the SVIDs that nodes hand out', {
       min: '10s',

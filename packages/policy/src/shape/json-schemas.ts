@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { configShape } from './config-shape.ts';
 import { entitiesShape } from './entity-shape.ts';
+import { federationShape } from './federation-shape.ts';
 import { identitiesShape } from './identity-shape.ts';
 import { partnersShape } from './partner-shape.ts';
 import { playbookShape } from './playbook-shape.ts';
@@ -11,6 +12,7 @@ const SHAPES = {
   countersign: configShape,
   surface: surfaceShape,
   identities: identitiesShape,
+  federation: federationShape,
   entities: entitiesShape,
   partners: partnersShape,
   playbook: playbookShape,

@@ -1,4 +1,5 @@
 import { subjectFromId } from '@countersign/model';
+import { parseSpiffeId } from '@countersign/spiffe';
 import { z } from 'zod';
 import type { HostPort } from '../repository.ts';
 
@@ -78,6 +79,23 @@ function isSubjectName(name: string): boolean {
   try {
     subjectFromId(`spiffe://x/${name}`);
     return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A whole SPIFFE ID, with a path. */
+export const spiffeId = z
+  .string()
+  .refine(isSpiffeId, 'a SPIFFE ID with a path: spiffe://fintech.example/ns/payments/sa/api')
+  .meta({
+    description: 'a SPIFFE ID',
+    examples: ['spiffe://fintech.example/ns/payments/sa/api'],
+  });
+
+function isSpiffeId(text: string): boolean {
+  try {
+    return parseSpiffeId(text).path !== '';
   } catch {
     return false;
   }

@@ -45,7 +45,7 @@ export async function followBundle(
       if (!(error instanceof SpiffeError) || PERMANENT.has(error.code)) throw error;
       onError?.(error);
     }
-    await wait(intervalSeconds(bundles.get(endpoint.trustDomain)) * 1000, signal);
+    await wait(refreshIntervalSeconds(bundles.get(endpoint.trustDomain)) * 1000, signal);
   }
 }
 
@@ -55,7 +55,14 @@ const PERMANENT: ReadonlySet<string> = new Set([
   'ERR_SPIFFE_ID_INVALID',
 ]);
 
-function intervalSeconds(bundle: Bundle | undefined): number {
+/**
+ * How long to wait between two fetches: what the bundle's refresh hint says, within 10 seconds and a day, or five minutes.
+ *
+ * @see SPIFFE Federation §5.3, Trust Domain and Bundle §4.1.2
+ */
+export function refreshIntervalSeconds(
+  bundle: Pick<Bundle, 'refreshHintSeconds'> | undefined,
+): number {
   const hint = bundle?.refreshHintSeconds || REFRESH_SECONDS.default;
   return Math.min(REFRESH_SECONDS.max, Math.max(REFRESH_SECONDS.min, hint));
 }
