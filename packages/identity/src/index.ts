@@ -28,6 +28,7 @@ export type {
 export { deviceControlRoutes } from './devices/device-control-routes.ts';
 export { deviceRoutes } from './devices/device-routes.ts';
 export {
+  DEFAULT_DEVICES,
   type DeviceSettings,
   POSTURE_FORMATS,
   type PostureFormat,

@@ -6,9 +6,7 @@ import type { BankConfig } from '@countersign/policy';
  */
 export function needsRestart(started: BankConfig, next: BankConfig): readonly string[] {
   const changed: string[] = [];
-  const { kubernetes: _before, ...authority } = started.authority;
-  const { kubernetes: _now, ...nextAuthority } = next.authority;
-  if (!isSame(authority, nextAuthority)) changed.push('authority');
+  if (!isSame(readAtStart(started), readAtStart(next))) changed.push('authority');
   for (const point of started.points) {
     if (
       !isSame(
@@ -19,6 +17,13 @@ export function needsRestart(started: BankConfig, next: BankConfig): readonly st
       changed.push(point.name);
   }
   return changed;
+}
+
+/** Without what is read again: clusters, and of devices all but where webhooks come in. */
+function readAtStart({
+  authority: { kubernetes: _kubernetes, devices, ...rest },
+}: BankConfig): object {
+  return { ...rest, webhooks: devices?.webhooks };
 }
 
 /** Both were made by the same parser: equal values have their keys in one order. */

@@ -16,14 +16,14 @@ import {
 } from '@countersign/identity';
 import type { Clock, Event, Signal } from '@countersign/model';
 import type { SignalsConfig, SignalTransmitterConfig } from '@countersign/policy';
-import { decodePem, renewServerTls, type ServerTls, serverTlsOptions } from '@countersign/spiffe';
+import { renewServerTls, type ServerTls, serverTlsOptions } from '@countersign/spiffe';
 import type { Database, FactLog } from '@countersign/state';
 import Fastify from 'fastify';
 import { listenError } from '../authority/listen-error.ts';
 import type { Recorder } from '../authority/own-record.ts';
 import type { OwnSvid } from '../authority/own-svid.ts';
 import { createClosers } from '../closers.ts';
-import { CommandError } from '../command-line/command.ts';
+import { certificateFiles } from '../tls/certificate-files.ts';
 import { type Outbound, openOutbound } from './outbound.ts';
 
 /** A certificate that a bank renews by putting another in its place is found within this. */
@@ -110,7 +110,7 @@ export async function runSignals(options: RunSignalsOptions): Promise<RunningSig
     signals: Signals,
     { own }: Pick<RunSignalsOptions, 'own'>,
   ): Promise<() => Promise<void>> {
-    const files = await certificateFiles(config);
+    const files = await certificateFiles(config, 'signals');
     const tls: ServerTls = {
       svid: files?.current ?? own.current,
       clientCertificates: 'request',
@@ -192,35 +192,4 @@ async function poll(
   });
   if (answer.status !== 200) throw new Error(`found HTTP ${answer.status}, expected 200`);
   return JSON.parse(answer.body);
-}
-
-/** A certificate of the bank's own for the listener: receivers elsewhere know nothing of our authority. */
-async function certificateFiles({
-  certificateFile,
-  keyFile,
-}: SignalsConfig): Promise<
-  { readonly current: ServerTls['svid']; reread(): Promise<boolean> } | undefined
-> {
-  if (certificateFile === undefined || keyFile === undefined) return undefined;
-  const read = async () => {
-    try {
-      const [certPem, keyPem] = await Promise.all(
-        [certificateFile, keyFile].map((file) => readFile(file, 'utf8')),
-      );
-      return { certPem: certPem ?? '', keyPem: keyPem ?? '' };
-    } catch (cause) {
-      const { message } = cause as Error;
-      throw new CommandError(`cannot serve signals: ${message}`, { cause });
-    }
-  };
-  let held = await read();
-  return {
-    current: () => ({ chain: decodePem(held.certPem), keyPem: held.keyPem }),
-    async reread() {
-      const found = await read();
-      if (found.certPem === held.certPem && found.keyPem === held.keyPem) return false;
-      held = found;
-      return true;
-    },
-  };
 }
