@@ -316,7 +316,9 @@ export class Svids {
 
   /** The key is the device: whoever has its certificate, and another key, does not become it. */
   #refuseKey(spiffeId: string, { publicKey }: SvidRequest): Refusal | undefined {
-    if (subjectFromId(spiffeId).kind !== 'device') return undefined;
+    // What stands in identities/ joins as everybody there; what is enrolled is its key.
+    const isWritten = this.#options.registry.registration(spiffeId) !== undefined;
+    if (subjectFromId(spiffeId).kind !== 'device' || isWritten) return undefined;
     const key = this.#options.keyOfDevice(spiffeId);
     if (key !== undefined && key === jwkThumbprint(publicKey.export({ format: 'jwk' }))) {
       return undefined;
