@@ -1,4 +1,5 @@
-import { createHmac, randomUUID } from 'node:crypto';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHmac, createPrivateKey, randomUUID, X509Certificate } from 'node:crypto';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -6,6 +7,9 @@ import { startDeviceBank, WEBHOOK_SECRET } from './device-bank.ts';
 import { countersign } from './test-io.ts';
 
 type Bank = Awaited<ReturnType<typeof startDeviceBank>>;
+
+const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
+if (!hasOpenssl) console.log('skipping enrolment with openssl: it is not installed');
 
 /** The laptop of Alice, enrolled by the commands of both sides. */
 async function enrolled(bank: Bank): Promise<void> {
@@ -133,6 +137,36 @@ test('a laptop that is revoked is out with all that it has open, and renews agai
   await eventually(bank, 'alice', 401);
   expect((await bank.onData('device', 'list')).out).toBe('no devices\n');
 });
+
+test.skipIf(!hasOpenssl)(
+  'a device enrols with openssl and one call, with no program of ours; who it is, its request does not say',
+  async () => {
+    await using bank = await startDeviceBank();
+    const { out: code } = await bank.onData('device', 'enrol', 'teller-3');
+    const key = join(bank.folder, 'teller.key');
+    const openssl = (...args: string[]) => execFileSync('openssl', args, { encoding: 'utf8' });
+    openssl(...['genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', key]);
+    const request = openssl(
+      ...['req', '-new', '-key', key, '-subj', '/CN=somebody else'],
+      ...['-addext', 'subjectAltName=URI:spiffe://bank.example/workload/countersign/edge'],
+    );
+    const answer = await bank.ask(
+      {
+        ...{ method: 'POST', host: '127.0.0.1', port: bank.ports.control },
+        ...{ path: '/v1/devices/enrol', headers: { 'content-type': 'application/json' } },
+      },
+      JSON.stringify({ code: code.trim(), request }),
+    );
+    const { spiffeId, chain } = JSON.parse(answer.body) as { spiffeId: string; chain: string[] };
+    const leaf = new X509Certificate(Buffer.from(chain[0] ?? '', 'base64'));
+    expect([answer.status, spiffeId, leaf.subjectAltName]).toEqual([
+      200,
+      'spiffe://bank.example/device/teller-3',
+      'URI:spiffe://bank.example/device/teller-3',
+    ]);
+    expect(leaf.checkPrivateKey(createPrivateKey(await readFile(key, 'utf8')))).toBe(true);
+  },
+);
 
 test('what is wrong is told: no code, no reason, no source, no such device', async () => {
   await using bank = await startDeviceBank();

@@ -447,7 +447,6 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     bearer: (call, asked) =>
       checkBearer(call, { ...asked, issuerUrl, keyring, registry, revocations, now }),
     sweep: async () => {
-      await devices.sweep();
       await serial.run(async () => {
         await people.sweep();
         const removes = revocations.expired();
@@ -462,6 +461,8 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
           });
         }
       });
+      // Last: what ended makes room for it.
+      await devices.sweep();
     },
   };
 }
