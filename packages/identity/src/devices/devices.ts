@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { Clock, Fact, Signal } from '@countersign/model';
-import { ModelError, POSTURE_SIGNALS, postureAt, subjectFromId } from '@countersign/model';
+import { ModelError, subjectFromId } from '@countersign/model';
 import { readCertificateRequest, SpiffeError } from '@countersign/spiffe';
 import { type Database, type FactLog, migrate } from '@countersign/state';
 import {
@@ -22,9 +22,7 @@ import type {
   DeviceDetails,
   DeviceEnrolment,
   DeviceReport,
-  DeviceState,
   EnrolmentCode,
-  ReportedSignal,
 } from './device.ts';
 import {
   type DeviceRegister,
@@ -34,9 +32,9 @@ import {
   removeDevice,
   writeDevice,
 } from './device-register.ts';
+import { reportOf, withObservations } from './device-report.ts';
 import type { DeviceSettings } from './device-settings.ts';
 import { deviceMigrations } from './device-tables.ts';
-import { mergePosture } from './posture/merge-posture.ts';
 import { observationsOf } from './posture/observation-rows.ts';
 import {
   PostureIntake,
@@ -297,10 +295,10 @@ export class Devices {
       const device = register.get(id);
       if (device === undefined) throw new Error('broken invariant: a known device is there');
       await factLog.append(
-        // Another device may get the name; it is not to be had with a certificate of this one.
+        // Another device may get the name; it is not to be had with a certificate of this one, nor refused for it.
         {
           puts: await svids.revocationsOf(id, 'the device was removed'),
-          removes: keysOfDevice(device),
+          removes: [...keysOfDevice(device), `revocation subject ${id}`],
         },
         { also: (transaction) => removeDevice(transaction, id) },
       );
@@ -337,37 +335,16 @@ export class Devices {
     const { register, database, settings, now } = this.#options;
     const device = register.get(this.idOf(name));
     if (device === undefined) return undefined;
-    const observations = await observationsOf(database, [device.id]);
-    const kept = observations.get(device.id) ?? { signals: [], scores: [] };
-    const merged = mergePosture(kept.signals, { settings: settings().posture, nowMs: now() });
-    const report = this.#report(device);
-    const posture = Object.fromEntries(
-      POSTURE_SIGNALS.map((signal) => [
-        signal,
-        { ...report.posture[signal], isDisputed: merged.get(signal)?.isDisputed ?? false },
-      ]),
-    ) as DeviceDetails['posture'];
-    return { ...report, posture, observations: kept.signals };
+    const { signals } = (await observationsOf(database, [device.id])).get(device.id) ?? {};
+    return withObservations(this.#report(device), signals ?? [], {
+      ...{ settings: settings().posture, nowMs: now() },
+    });
   }
 
   #report(device: Device): DeviceReport {
     const { register, revocations, now } = this.#options;
-    const nowMs = now();
-    const fact = register.fact(device.id);
-    const values = postureAt(fact?.posture ?? {}, nowMs);
-    const posture = Object.fromEntries(
-      POSTURE_SIGNALS.map((signal): [string, ReportedSignal] => {
-        const { value: _value, ...evidence } = fact?.posture[signal] ?? {};
-        return [signal, { ...evidence, value: values[signal] }];
-      }),
-    ) as DeviceReport['posture'];
-    const { score } = fact ?? {};
-    return {
-      ...device,
-      state: stateOf(device, { isRevoked: revocations.covers('subject', device.id), nowMs }),
-      posture,
-      ...(score && nowMs < score.untilMs && { score: score.value }),
-    };
+    const isRevoked = revocations.covers('subject', device.id);
+    return reportOf(device, { fact: register.fact(device.id), isRevoked, nowMs: now() });
   }
 
   /** Takes what a source says of devices: JSON in the source's own shape. */
@@ -391,15 +368,6 @@ export class Devices {
 
 function issued(device: Device, nowMs: number, certificateEndsAtMs: number): Device {
   return { ...device, renewedAtMs: nowMs, certificateEndsAtMs };
-}
-
-function stateOf(
-  { keyThumbprint, certificateEndsAtMs = 0 }: Device,
-  { isRevoked, nowMs }: { readonly isRevoked: boolean; readonly nowMs: number },
-): DeviceState {
-  if (isRevoked) return 'revoked';
-  if (keyThumbprint === undefined) return 'awaited';
-  return nowMs < certificateEndsAtMs ? 'enrolled' : 'absent';
 }
 
 function readRequest(

@@ -210,6 +210,17 @@ describe('a device that is', () => {
     });
   });
 
+  test('removed after it was revoked leaves a name that another may have', async () => {
+    const { keys } = await enrolled();
+    const { devices } = bank.identity;
+    await devices.revoke('alice-laptop', { reason: 'lost', by: BY });
+    await devices.remove('alice-laptop', { by: BY });
+    const next = newKey();
+    expect((await bank.enrol(await bank.code('alice-laptop'), next)).status).toBe(200);
+    expect((await bank.renew(keys)).status).toBe(403);
+    expect((await bank.renew(next)).status).toBe(200);
+  });
+
   test('enrolled stands in no file: applying the repository leaves it, and no file may claim its name', async () => {
     const { keys } = await enrolled();
     await bank.identity.applyRegistrations([registration('human/alice')], []);
