@@ -63,6 +63,8 @@ export { issuerAdapter } from './issuer/issuer-adapter.ts';
 export type { JoinRequest } from './joining/joining.ts';
 export type { KubernetesCluster } from './joining/token-review.ts';
 export { type Keyring, openKeyring } from './keyring.ts';
+export type { HardwareKeys, LoginSettings, TierException } from './login/login-settings.ts';
+export type { PersonSession } from './login/person-sessions.ts';
 export type { NewEvent, Recorder } from './new-event.ts';
 export type { Entry } from './nodes/entry.ts';
 export { nodeRoutes } from './nodes/node-routes.ts';
@@ -72,8 +74,11 @@ export {
   type IdentityOptions,
   type JoinToken,
   openIdentity,
+  type PeopleLogin,
 } from './open-identity.ts';
 export type { OrganisationReport, OrganisationState } from './partners/organisations.ts';
+export type { Invite } from './passkeys/invites.ts';
+export type { Passkey } from './passkeys/passkey-rows.ts';
 export { type HrRow, readHrFeed } from './people/hr/hr-feed.ts';
 export type { HrImport, HrImported } from './people/hr/import-feed.ts';
 export type { FeedPlan, PlannedPerson } from './people/hr/plan-feed.ts';

@@ -22,10 +22,18 @@ import {
 import { Joining, type JoinRequest } from './joining/joining.ts';
 import type { KubernetesCluster } from './joining/token-review.ts';
 import type { Keyring } from './keyring.ts';
+import { LoginFailures } from './login/failures.ts';
+import { idleSeconds, type LoginSettings } from './login/login-settings.ts';
+import { Logins } from './login/logins.ts';
+import { type PersonSession, PersonSessions } from './login/person-sessions.ts';
 import type { Recorder } from './new-event.ts';
 import { JWT_SVID_SECONDS, Nodes } from './nodes/nodes.ts';
 import { type OrganisationReport, organisationsOf } from './partners/organisations.ts';
 import { issueProbeToken } from './partners/probe-token.ts';
+import { Ceremonies } from './passkeys/ceremonies.ts';
+import { type Invite, Invites } from './passkeys/invites.ts';
+import { allPasskeys, type Passkey } from './passkeys/passkey-rows.ts';
+import { Passkeys } from './passkeys/passkeys.ts';
 import { openPeople } from './people/open-people.ts';
 import type { People } from './people/people.ts';
 import { DEFAULT_PEOPLE, type PeopleConfig } from './people/people-config.ts';
@@ -150,6 +158,8 @@ export interface Identity {
     credentialId: string,
     options: { readonly by: string },
   ): Promise<CredentialResult>;
+  /** How people sign in; absent where they do not. */
+  readonly login?: PeopleLogin;
   isRevoked(target: RevocationRequest['target'], value: string): boolean;
   /** Stops to follow the upstream of the X.509 authorities. */
   close(): void;
@@ -170,6 +180,24 @@ export interface JoinToken {
   readonly expiresAtMs: number;
 }
 
+/** What an operator does about people's logins. */
+export interface PeopleLogin {
+  /** A one-time code for registering a passkey, shown once; `ttlSeconds` 60 to 86,400, an hour if not said. */
+  invite(request: {
+    readonly subject: string;
+    readonly ttlSeconds?: number;
+    readonly by: string;
+  }): Promise<
+    { readonly isGranted: true; readonly code: string; readonly invite: Invite } | Refusal
+  >;
+  /** Recoveries that wait for a second person. */
+  recoveries(): Promise<readonly Invite[]>;
+  /** Everybody's passkeys, those included that sign nobody in any more. */
+  passkeys(): Promise<readonly Passkey[]>;
+  /** People's sessions that are not over, the newest first, at most 10,000. */
+  sessions(): Promise<readonly PersonSession[]>;
+}
+
 /** What the room needs of the outside. */
 export interface IdentityOptions {
   readonly database: Database;
@@ -184,6 +212,8 @@ export interface IdentityOptions {
     readonly issuerUrl: string;
     /** Host names and addresses for the SVIDs of some subjects; none if not said. */
     readonly hostNamesOf?: (spiffeId: string) => HostNames;
+    /** How people sign in, as the bank has it at the moment; absent: they do not sign in here. */
+    readonly login?: () => LoginSettings;
     /** Clusters whose pods may join; read at each join. None if not said. */
     readonly clusters?: () => readonly KubernetesCluster[];
     /** How long an X.509 authority issues: 10 s to 10 years, 24 h if not said. */
@@ -301,7 +331,11 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   factLog.subscribe(() => {
     for (const listener of changed) listener();
   });
+  const settings = options.options.login;
+  const logins =
+    settings && openLogins(options, { settings, registry, revocations, credentials, serial });
   const issuer = createIssuer({
+    ...(logins && { logins }),
     database,
     factLog,
     registry,
@@ -442,7 +476,19 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     registerCredential: (credential, { by }) =>
       serial.run(() => credentials.register(credential, by)),
     withdrawCredential: (credentialId, { by }) =>
-      serial.run(() => credentials.withdraw(credentialId, by)),
+      serial.run(() =>
+        logins
+          ? logins.withdrawn(credentialId, { by, reason: 'withdrawn' })
+          : credentials.withdraw(credentialId, by),
+      ),
+    ...(logins && {
+      login: {
+        invite: (request) => logins.invite(request),
+        recoveries: () => logins.waitingRecoveries(),
+        passkeys: () => allPasskeys(database),
+        sessions: () => logins.sessions.all(),
+      },
+    }),
     isRevoked: (target, value) => revocations.covers(target, value),
     bearer: (call, asked) =>
       checkBearer(call, { ...asked, issuerUrl, keyring, registry, revocations, now }),
@@ -465,6 +511,35 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       await devices.sweep();
     },
   };
+}
+
+/** People's logins, over what is there: one store of authenticators, one of revocations. */
+function openLogins(
+  { database, now, record, options: { issuerUrl } }: IdentityOptions,
+  shared: {
+    readonly settings: () => LoginSettings;
+    readonly registry: Registry;
+    readonly revocations: Revocations;
+    readonly credentials: Credentials;
+    readonly serial: Serial;
+  },
+): Logins {
+  const { settings, credentials } = shared;
+  const ceremonies = new Ceremonies({ database, now });
+  const logins: Logins = new Logins({
+    ...{ ...shared, record, now },
+    passkeys: new Passkeys({
+      ...{ database, credentials, ceremonies, settings, now, origin: issuerUrl },
+      refusalOf: (subject) => logins.refusalOf(subject),
+    }),
+    invites: new Invites({ database, now }),
+    sessions: new PersonSessions({
+      ...{ database, now },
+      idleSeconds: (acr) => idleSeconds(settings(), acr),
+    }),
+    failures: new LoginFailures({ database, now }),
+  });
+  return logins;
 }
 
 /** How a revocation says that it came with its organisation's. */

@@ -43,6 +43,7 @@ export type RefusalCode =
   | 'device-unknown'
   | 'device-key'
   | 'device-absent'
+  | 'approver-unfit'
   | 'not-found';
 
 /** A request that was not carried out: an answer, not an error. */
@@ -138,6 +139,7 @@ export const PUBLIC_ANSWERS: Readonly<
     'device-unknown': forbidden('no device gets a certificate by this request'),
     'device-key': forbidden('no device gets a certificate by this request'),
     'device-absent': forbidden('no device gets a certificate by this request'),
+    'approver-unfit': forbidden('another person must approve this'),
     'not-found': { status: 404, title: 'Not Found', detail: 'there is no such thing' },
   };
 })();

@@ -161,16 +161,17 @@ export async function liveSessionsOf(
   subject: string,
   nowMs: number,
 ): Promise<readonly string[]> {
-  const rows = await database
-    .tables<IdentityTables>()
-    .selectFrom('session')
-    .select('id')
-    .where('subject', '=', subject)
-    .where('ends_ms', '>', nowMs)
-    .where('revoked_ms', 'is', null)
-    .orderBy('started_ms')
-    .execute();
-  return rows.map(({ id }) => id);
+  const live = (table: 'session' | 'person_session') =>
+    database
+      .tables<IdentityTables>()
+      .selectFrom(table)
+      .select(['id', 'started_ms'])
+      .where('subject', '=', subject)
+      .where(table === 'session' ? 'ends_ms' : 'idle_ends_ms', '>', nowMs)
+      .where('revoked_ms', 'is', null)
+      .execute();
+  const rows = [...(await live('session')), ...(await live('person_session'))];
+  return rows.toSorted((a, b) => a.started_ms - b.started_ms).map(({ id }) => id);
 }
 
 function sessionOf(row: IdentityTables['session']): ClientSession {

@@ -15,6 +15,7 @@ export type {
   ExportConfig,
   HostPort,
   ListenerConfig,
+  LoginConfig,
   Pkcs11Config,
   PointConfig,
   PostureSourceConfig,

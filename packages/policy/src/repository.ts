@@ -42,6 +42,8 @@ export interface BankConfig {
     readonly devices?: DevicesConfig;
     /** Where the authority's metrics are served; loopback. */
     readonly metrics?: HostPort;
+    /** How people sign in; absent: they do not. */
+    readonly login?: LoginConfig;
     /** Clusters whose pods may join; absent when there are none. */
     readonly kubernetes?: readonly ClusterConfig[];
     /** The bank's people; absent: nobody brings any. */
@@ -49,6 +51,29 @@ export interface BankConfig {
   };
   readonly points: readonly PointConfig[];
   readonly record: RecordConfig;
+}
+
+/** How people sign in, every default filled in; persons by their SPIFFE IDs. */
+export interface LoginConfig {
+  readonly rpId: string;
+  readonly name: string;
+  readonly approvalOrigins: readonly string[];
+  readonly sessionTtlSeconds: number;
+  readonly sessionIdleSeconds: number;
+  readonly administrators: readonly string[];
+  readonly recoveryApprovers: readonly string[];
+  readonly hardwareKeys: {
+    /** PEM, one certificate each. */
+    readonly rootsPem: readonly string[];
+    readonly aaguids: readonly string[];
+  };
+  readonly exceptions: readonly {
+    readonly person: string;
+    readonly allows: 'single-key' | 'unattested-key';
+    readonly reason: string;
+    readonly owner: string;
+    readonly expiresMs: number;
+  }[];
 }
 
 /** A Kubernetes cluster whose pods may join. */

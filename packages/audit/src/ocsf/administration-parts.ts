@@ -77,6 +77,7 @@ const ACTIONS: ReadonlyMap<string, (event: AdministrationEvent) => Parts> = new 
 const ENDINGS: ReadonlyMap<string, string> = new Map(
   Object.entries({
     created: 'Create',
+    invited: 'Create',
     issued: 'Create',
     started: 'Create',
     applied: 'Update',

@@ -47,6 +47,7 @@ import { measureAuthority } from './authority-metrics.ts';
 import { collectLogs } from './collect-logs.ts';
 import { collectedLogs, shardsOf } from './collected-logs.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
+import { loginSettings } from './login-settings.ts';
 import { openHsm } from './open-hsm.ts';
 import { openUpstream, upstreamTrouble } from './open-upstream.ts';
 import { createRecorder, type Recorder } from './own-record.ts';
@@ -208,6 +209,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     if (upstream) closers.add(() => upstream.close());
     const hsm = ca.pkcs11 && (await openHsm(ca.pkcs11, { env: options.env }));
     if (hsm) closers.add(() => hsm.close());
+    const login = loginSettings(config, () => applied.config);
     const identity = await openIdentity({
       database,
       factLog,
@@ -226,6 +228,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         caLifetimeSeconds: ca.lifetimeSeconds,
         jwtKeyLifetimeSeconds: ca.jwtLifetimeSeconds,
         hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied.config),
+        ...(login && { login }),
         clusters: () => applied.config.authority.kubernetes ?? [],
         ...peopleOptions(config),
         devices: () => deviceSettings(applied.config),

@@ -5,6 +5,7 @@ import {
   applyCommand,
   joinTokenCommand,
   revokeCommand,
+  sessionEndCommand,
   sessionListCommand,
   statusCommand,
 } from './admin.ts';
@@ -49,6 +50,7 @@ import { ledgerPublishCommand } from './ledger-publish.ts';
 import { ledgerVerifyCommand } from './ledger-verify.ts';
 import { nodeCommand } from './node.ts';
 import { partnerCutCommand, partnerListCommand, partnerRestoreCommand } from './partner.ts';
+import { passkeyInviteCommand, passkeyListCommand } from './passkey.ts';
 import { gatewayCommand, sidecarCommand, wrapCommand } from './point.ts';
 import { recordEraseCommand, recordPseudonymCommand } from './privacy.ts';
 import { eventsCommand, shadowReportCommand } from './record.ts';
@@ -77,10 +79,13 @@ export const commands: readonly Command[] = [
   applyCommand,
   statusCommand,
   sessionListCommand,
+  sessionEndCommand,
   revokeCommand,
   credentialRegisterCommand,
   credentialWithdrawCommand,
   credentialListCommand,
+  passkeyInviteCommand,
+  passkeyListCommand,
   identityListCommand,
   identityExplainCommand,
   identityRevokeCommand,

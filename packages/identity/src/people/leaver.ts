@@ -10,8 +10,11 @@ import type { Person } from './person.ts';
 /** Of the revocation that a leaver gets; one with another reason is an operator's, and outlives a return. */
 export const LEFT_REASON = 'the person was disabled';
 
-/** Longer than an SVID (a day) and a session (8 hours) live: whatever stood on the person has ended then, and the fact can go. */
+/** Longer than an SVID (a day) and a session (12 hours) live: whatever stood on the person has ended then, and the fact can go. */
 const REVOKED_MS = 25 * 3_600_000;
+
+/** Of clients, and of people who signed in. */
+const SESSION_TABLES = ['session', 'person_session'] as const;
 
 /** What a person's leaving takes with it. */
 export interface Departure {
@@ -44,6 +47,7 @@ export async function departureOf(
   const { factLog, nowMs, transaction } = context;
   const sessions = await endSessions(person, context);
   const grants = await removeGrants(person, context);
+  await endPasskeys(person, context);
   const credentials = factLog
     .all()
     .filter((fact) => fact.kind === 'credential')
@@ -88,14 +92,18 @@ export async function returnOf(
   person: Person,
   { factLog, transaction, nowMs }: Context,
 ): Promise<{ readonly puts: readonly Fact[]; readonly removes: readonly string[] }> {
-  const sessions = await transaction
-    .tables<IdentityTables>()
-    .selectFrom('session')
-    .select(['id', 'ends_ms'])
-    .where('subject', '=', person.spiffeId)
-    .where('ends_ms', '>', nowMs)
-    .where('revoked_ms', 'is not', null)
-    .execute();
+  const sessions = [];
+  for (const table of SESSION_TABLES) {
+    const rows = await transaction
+      .tables<IdentityTables>()
+      .selectFrom(table)
+      .select(['id', 'ends_ms'])
+      .where('subject', '=', person.spiffeId)
+      .where('ends_ms', '>', nowMs)
+      .where('revoked_ms', 'is not', null)
+      .execute();
+    sessions.push(...rows);
+  }
   const key = `revocation subject ${person.spiffeId}`;
   const known = factLog.get(key);
   const isOurs = known?.kind === 'revocation' && known.reason === LEFT_REASON;
@@ -126,16 +134,38 @@ async function endSessions(
   person: Person,
   { transaction, nowMs }: Context,
 ): Promise<readonly { readonly id: string; readonly endsMs: number }[]> {
-  const rows = await transaction
-    .tables<IdentityTables>()
-    .updateTable('session')
-    .set({ revoked_ms: nowMs, revoked_reason: LEFT_REASON })
+  const ended = [];
+  for (const table of SESSION_TABLES) {
+    const rows = await transaction
+      .tables<IdentityTables>()
+      .updateTable(table)
+      .set({ revoked_ms: nowMs, revoked_reason: LEFT_REASON })
+      .where('subject', '=', person.spiffeId)
+      .where('ends_ms', '>', nowMs)
+      .where('revoked_ms', 'is', null)
+      .returning(['id', 'ends_ms'])
+      .execute();
+    ended.push(...rows.map(({ id, ends_ms }) => ({ id, endsMs: ends_ms })));
+  }
+  return ended;
+}
+
+/** Whoever returns comes in as after a loss: by a code that a second person approves. */
+async function endPasskeys(person: Person, { transaction, nowMs }: Context): Promise<void> {
+  const tables = transaction.tables<IdentityTables>();
+  await tables
+    .updateTable('passkey')
+    .set({ disabled_ms: nowMs, disabled_reason: LEFT_REASON })
     .where('subject', '=', person.spiffeId)
-    .where('ends_ms', '>', nowMs)
-    .where('revoked_ms', 'is', null)
-    .returning(['id', 'ends_ms'])
+    .where('disabled_ms', 'is', null)
     .execute();
-  return rows.map(({ id, ends_ms }) => ({ id, endsMs: ends_ms }));
+  await tables
+    .updateTable('passkey_invite')
+    .set({ expires_ms: nowMs })
+    .where('subject', '=', person.spiffeId)
+    .where('used_ms', 'is', null)
+    .where('expires_ms', '>', nowMs)
+    .execute();
 }
 
 /** Codes, tokens and grants that the issuer keeps for the person: with them a client would get more in the person's name. */

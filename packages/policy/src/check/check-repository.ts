@@ -11,6 +11,7 @@ import type {
   ClusterConfig,
   DevicesConfig,
   ExportConfig,
+  LoginConfig,
   Problem,
   Repository,
   SignalsConfig,
@@ -30,6 +31,7 @@ import { checkFederation } from './check-federation.ts';
 import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
 import { checkClusters, checkPointJoins, createJoinChecker } from './check-joins.ts';
+import { checkLogin } from './check-login.ts';
 import { checkPartners } from './check-partners.ts';
 import { checkPeople } from './check-people.ts';
 import { checkPlaybooks } from './check-playbooks.ts';
@@ -128,6 +130,7 @@ export async function checkRepository(
   const registrations = isWhole ? identities.map(({ value }) => value) : undefined;
   const record = checkRecord(config, registrations, context);
   const signals = checkSignals(config, registrations, context);
+  const login = await checkLogin(config, identities, context);
   const entities = await checkEntities(files.entities, context);
   checkHierarchy({ registrations: identities, entities }, report);
   const playbooks = await checkPlaybooks(files.playbooks, context);
@@ -162,7 +165,7 @@ export async function checkRepository(
     ? undefined
     : bankConfig(
         config,
-        { points, exports, record, clusters, signals, ca, devices, people },
+        { points, exports, record, clusters, signals, login, ca, devices, people },
         context.folder,
       );
   if (!bank) return { problems: report.problems() };
@@ -211,6 +214,7 @@ function bankConfig(
     record,
     clusters,
     signals,
+    login,
     ca,
     devices,
     people,
@@ -218,6 +222,7 @@ function bankConfig(
     readonly exports: readonly ExportConfig[];
     readonly clusters: readonly ClusterConfig[];
     readonly signals: SignalsConfig | undefined;
+    readonly login: LoginConfig | undefined;
     readonly ca: CaConfig | undefined;
     readonly devices: DevicesConfig | undefined;
     readonly people: PeopleSettings | undefined;
@@ -246,6 +251,7 @@ function bankConfig(
       ...(metrics !== undefined && { metrics }),
       ...bundleEndpointConfigs(authority, folder),
       ...(clusters.length > 0 && { kubernetes: clusters }),
+      ...(login && { login }),
       ...(people && { people }),
     },
     points,

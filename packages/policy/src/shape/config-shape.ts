@@ -3,6 +3,7 @@ import { caKeysShape, upstreamShape } from './ca-shape.ts';
 import { devicesShape } from './devices-shape.ts';
 import { exportShape } from './export-shape.ts';
 import { clusterShape, joinsShape } from './join-shape.ts';
+import { loginShape } from './login-shape.ts';
 import { peopleShape } from './people-shape.ts';
 import { recordShape } from './record-shape.ts';
 import { duration, filePath, hostPort, kebab, trustDomain } from './scalars.ts';
@@ -151,6 +152,7 @@ const authority = z
       .max(20, 'at most 20 exports')
       .default([])
       .meta({ description: 'where events are exported to' }),
+    login: loginShape.optional(),
     bundleEndpoints: z.array(bundleEndpoint).max(4, 'at most 4 bundle endpoints').default([]).meta({
       description: "where the trust domain's bundle is served to partners (SPIFFE Federation)",
     }),
