@@ -153,7 +153,7 @@ describe('a request from a device', () => {
     const { crv, kty, x, y } = keys.publicKey.export({ format: 'jwk' });
     const jkt = createHash('sha256').update(JSON.stringify({ crv, kty, x, y })).digest('base64url');
     const { bank } = await open((bank) => laptop({ keyThumbprint: jkt, posture: encrypted(bank) }));
-    const ask = async (nonce?: string): ReturnType<Bank['call']> => {
+    const ask = async (as?: Presented, nonce?: string): ReturnType<Bank['call']> => {
       const token = bank.token({ sub: ALICE, cnf: { jkt } });
       const ath = createHash('sha256').update(token).digest('base64url');
       const htu = `https://127.0.0.1:${bank.ports.partners}/accounts-api/accounts/22289`;
@@ -167,17 +167,26 @@ describe('a request from a device', () => {
       );
       const host = `127.0.0.1:${bank.ports.partners}`;
       const got = await bank.call({
-        token,
-        scheme: 'DPoP',
+        ...{ token, scheme: 'DPoP', as },
         headers: ['Host', host, 'DPoP', proof],
       });
       const asked = got.headers['dpop-nonce'] as string | undefined;
-      return asked !== undefined && nonce === undefined ? ask(asked) : got;
+      return asked !== undefined && nonce === undefined ? ask(as, asked) : got;
     };
     const got = await ask();
     expect(got.status).toBe(200);
     const decision = (await bank.events()).findLast((event) => event.kind === 'decision');
     expect(decision).toMatchObject({ context: { device: { proof: 'dpop' } } });
+    // Over the certificate of the same device, and of another one, from which this key never can come.
+    const own = await ask(await bank.svid(LAPTOP));
+    const last = (await bank.events()).findLast((event) => event.kind === 'decision');
+    expect([own.status, last]).toMatchObject([200, { context: { device: { proof: 'mtls' } } }]);
+    bank.change([
+      subject(`${LAPTOP}-2`),
+      { ...laptop({ posture: encrypted(bank) }), id: `${LAPTOP}-2` },
+    ]);
+    const carried = await ask(await bank.svid(`${LAPTOP}-2`));
+    expect((await decisionOf(bank, carried)) as object).toMatchObject({ reason: 'token-binding' });
     const twin = `${LAPTOP}-twin`;
     bank.change([
       subject(twin),

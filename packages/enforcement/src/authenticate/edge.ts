@@ -13,7 +13,7 @@ import {
   type TokenRefusal,
 } from './identity.ts';
 import { subjectOfPeer } from './peer-subject.ts';
-import { isDevice, ownerFault, requestDevice } from './request-device.ts';
+import { deviceFault, isDevice, requestDevice } from './request-device.ts';
 import { type Credentials, checkStanding } from './standing.ts';
 import { tokenDigest } from './token-digest.ts';
 
@@ -109,7 +109,7 @@ function judge(
   const fault =
     timeFault(token, audience, nowMs) ??
     bindingFault(token, presented.scheme, peer, context) ??
-    ownerFault(device, token.subject, context.facts()) ??
+    deviceFault(device, token, context.facts()) ??
     checkStanding(credentials, context.facts(), nowMs);
   if (fault) return stop(fault);
   const keyProof: KeyProof = token.proofKey ? 'dpop' : 'mtls';

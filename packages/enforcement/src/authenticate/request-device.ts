@@ -29,15 +29,26 @@ export function requestDevice(
   return id === undefined ? undefined : { subject: subjectFromId(id), proof: 'dpop' };
 }
 
-/** A device that has an owner speaks for nobody else: whoever else uses it has the token, or the device, of another. */
-export function ownerFault(
+/**
+ * Why a device does not go with the token. One that has an owner speaks for nobody else: whoever else uses it has the token, or
+ * the device, of another. A key that is bound to one device and comes from another was carried there.
+ */
+export function deviceFault(
   device: RequestDevice | undefined,
-  subject: Subject,
+  token: { readonly subject: Subject; readonly proofKey?: string },
   facts: FactView,
 ): TokenRefusal | undefined {
-  const owner = device && facts.device(device.subject.id)?.owner;
-  if (owner === undefined || subject.kind !== 'human' || subject.id === owner) return undefined;
-  return refused('token-subject', `device '${device?.subject.id}' is of '${owner}'`);
+  if (device === undefined) return undefined;
+  const { id } = device.subject;
+  const holder = token.proofKey === undefined ? undefined : facts.deviceOfKey(token.proofKey);
+  if (holder !== undefined && holder !== id) {
+    return refused('token-binding', `bound to the key of '${holder}', and comes from '${id}'`);
+  }
+  const owner = facts.device(id)?.owner;
+  if (owner === undefined || token.subject.kind !== 'human' || token.subject.id === owner) {
+    return undefined;
+  }
+  return refused('token-subject', `device '${id}' is of '${owner}'`);
 }
 
 /** The device that a transaction token names, as its point saw it. */
