@@ -118,3 +118,14 @@ test('an assurance that no source has is warned of: the signal stays unknown', a
   );
   expect(devices).toBeDefined();
 });
+
+test('a policy that asks for a signal that is none is told by name', async () => {
+  await using folder = await repositoryFolder();
+  await folder.write(
+    'policies/devices.cedar',
+    `@id("devices") forbid (principal, action, resource)
+unless { context has device && context.device.posture.diskEncripted == "true" };\n`,
+  );
+  const { problems } = await folder.check();
+  expect(problems.map(says).join('\n')).toMatch(/^policies\/devices\.cedar:2.+diskEncripted/m);
+});

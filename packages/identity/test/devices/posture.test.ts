@@ -230,6 +230,29 @@ describe('what sources say of a device', () => {
   });
 });
 
+test('a source of which nothing is heard for as long as its word counts is an alarm, once for each silence', async () => {
+  await open();
+  const alarms = () =>
+    bank.events.flatMap((event) =>
+      event.kind === 'alarm' ? [/'(\w+)'/.exec(event.detail)?.[1]] : [],
+    );
+  bank.advance(3_500_000);
+  await tell('mdm', { diskEncrypted: true });
+  await bank.identity.sweep();
+  expect(alarms()).toEqual([]);
+  bank.advance(200_000);
+  await bank.identity.sweep();
+  await bank.identity.sweep();
+  expect(alarms()).toEqual(['osquery', 'tpm']);
+  bank.advance(3_500_000);
+  await bank.identity.sweep();
+  expect(alarms()).toEqual(['osquery', 'tpm', 'mdm']);
+  await tell('mdm', { diskEncrypted: true });
+  bank.advance(3_600_000);
+  await bank.identity.sweep();
+  expect(alarms()).toEqual(['osquery', 'tpm', 'mdm', 'mdm']);
+});
+
 describe('that a device became, or is no more, compliant', () => {
   test('is a signal, once', async () => {
     await open();

@@ -24,6 +24,7 @@ import {
   type NewObservation,
   observationsOf,
 } from './observation-rows.ts';
+import { SilentSources } from './silent-sources.ts';
 
 /** What became of a report. */
 export interface PostureTaken {
@@ -75,11 +76,13 @@ const DEVICES_A_CHANGE = 500;
 /** Takes what sources say, keeps the last word of each, and tells points what it comes to. */
 export class PostureIntake {
   readonly #options: IntakeOptions;
+  readonly #silent: SilentSources;
   /** What facts were made by; when it changes, all of them are made again. */
   #settingsSeen: string | undefined;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
+    this.#silent = new SilentSources(options);
   }
 
   async take(
@@ -96,6 +99,7 @@ export class PostureIntake {
     if ('fault' in report) {
       return { isTaken: false, code: 'report-malformed', detail: report.fault };
     }
+    this.#silent.heard(name);
     const unread = report.unread.map(({ index, why }) => `device ${index}: ${why}`);
     const told = new Map<string, NewObservation[]>();
     let unknown = 0;
@@ -227,6 +231,7 @@ export class PostureIntake {
   }
 
   async sweep(): Promise<void> {
+    await this.#silent.tell();
     const { register, settings, now } = this.#options;
     const seen = JSON.stringify(settings().posture);
     const isOther = this.#settingsSeen !== undefined && this.#settingsSeen !== seen;
