@@ -70,7 +70,7 @@ test('a laptop enrols, is let in while its posture permits it, and is out at onc
   await enrolled(bank);
   expect((await stat(join(bank.device, 'key.pem'))).mode & 0o777).toBe(0o600);
   // Nothing is known of it: refused.
-  expect((await bank.call('alice')).status).toBe(403);
+  await eventually(bank, 'alice', 403);
 
   const imported = await importFleet(bank, true);
   expect([imported.code, JSON.parse(imported.out)]).toMatchObject([
