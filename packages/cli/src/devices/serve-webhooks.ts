@@ -13,10 +13,9 @@ import type { Database } from '@countersign/state';
 import Fastify from 'fastify';
 import { listenError } from '../authority/listen-error.ts';
 import type { OwnSvid } from '../authority/own-svid.ts';
-import { certificateFiles } from '../tls/certificate-files.ts';
+import { endWithCertificate } from '../listener-certificate/end-with-certificate.ts';
+import type { ListenerCertificates } from '../listener-certificate/listener-certificates.ts';
 
-/** A certificate that a bank renews by putting another in its place is found within this. */
-const CERTIFICATE_EVERY_MS = 60_000;
 /** A report comes within seconds; nobody may hold a connection with half of one. */
 const REQUEST_TIMEOUT_MS = 60_000;
 
@@ -27,45 +26,37 @@ export async function servePostureWebhooks(options: {
   readonly identity: Identity;
   readonly database: Database;
   readonly own: OwnSvid;
+  readonly certificates: Pick<ListenerCertificates, 'open'>;
   readonly record: Recorder;
   readonly now: Clock;
-  readonly warn: (text: string) => void;
 }): Promise<{ close(): Promise<void> }> {
-  const { config, settings, identity, database, own, record, now, warn } = options;
-  const files = await certificateFiles(config, 'posture webhooks');
-  const tls: ServerTls = { svid: files?.current ?? own.current, clientCertificates: 'request' };
+  const { config, settings, identity, database, own, certificates, record, now } = options;
+  const { address, certificateFile, keyFile } = config;
+  const certificate =
+    certificateFile !== undefined && keyFile !== undefined
+      ? await certificates.open('authority.devices.webhooks', { certificateFile, keyFile })
+      : undefined;
+  const shown = certificate ?? own;
+  const tls: ServerTls = { svid: shown.current, clientCertificates: 'request' };
   const app = Fastify({
     https: serverTlsOptions(tls),
     forceCloseConnections: true,
     requestTimeout: REQUEST_TIMEOUT_MS,
   });
   const server = app.server as unknown as Server;
-  if (!files) own.keepFresh(server, tls);
-  const timer = setInterval(() => {
-    files?.reread().then(
-      (isNew) => isNew && renewServerTls(server, tls),
-      (error: Error) => warn(`cannot reread the certificate of webhooks: ${error.message}`),
-    );
-  }, CERTIFICATE_EVERY_MS);
-  timer.unref();
+  shown.onRenewed(() => renewServerTls(server, tls));
+  if (certificate) endWithCertificate(server, { now });
   await app.register(
     postureWebhookRoutes({
       ...{ devices: identity.devices, database, settings, record, now },
       readSecret: (file) => readFile(file, 'utf8'),
     }),
   );
-  const { address } = config;
   try {
     await app.listen({ ...address });
   } catch (cause) {
-    clearInterval(timer);
     await app.close();
     throw listenError('authority.devices.webhooks', { address, cause });
   }
-  return {
-    async close() {
-      clearInterval(timer);
-      await app.close();
-    },
-  };
+  return { close: () => app.close() };
 }

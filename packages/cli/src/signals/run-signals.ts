@@ -23,11 +23,9 @@ import { listenError } from '../authority/listen-error.ts';
 import type { Recorder } from '../authority/own-record.ts';
 import type { OwnSvid } from '../authority/own-svid.ts';
 import { createClosers } from '../closers.ts';
-import { certificateFiles } from '../tls/certificate-files.ts';
+import { endWithCertificate } from '../listener-certificate/end-with-certificate.ts';
+import type { ListenerCertificates } from '../listener-certificate/listener-certificates.ts';
 import { type Outbound, openOutbound } from './outbound.ts';
-
-/** A certificate that a bank renews by putting another in its place is found within this. */
-const CERTIFICATE_EVERY_MS = 60_000;
 
 /** What signals need of the authority. */
 export interface RunSignalsOptions {
@@ -40,6 +38,7 @@ export interface RunSignalsOptions {
   readonly identity: Identity;
   readonly log: RollingLog;
   readonly own: OwnSvid;
+  readonly certificates: Pick<ListenerCertificates, 'open'>;
   readonly reveal: (event: Event) => Event | undefined;
   readonly respond: (signal: Signal) => Promise<unknown>;
   readonly record: Recorder;
@@ -52,7 +51,7 @@ export type RunningSignals = Omit<Signals, 'routes'>;
 
 /** Opens signals, and serves them on a listener of their own. */
 export async function runSignals(options: RunSignalsOptions): Promise<RunningSignals> {
-  const { config, identity, log, now, warn, receivers } = options;
+  const { config, identity, log, now, receivers } = options;
   const closers = createClosers();
   try {
     const outbound = await openOutbounds(config, closers);
@@ -108,35 +107,28 @@ export async function runSignals(options: RunSignalsOptions): Promise<RunningSig
 
   async function listen(
     signals: Signals,
-    { own }: Pick<RunSignalsOptions, 'own'>,
+    { own, certificates }: Pick<RunSignalsOptions, 'own' | 'certificates'>,
   ): Promise<() => Promise<void>> {
-    const files = await certificateFiles(config, 'signals');
-    const tls: ServerTls = {
-      svid: files?.current ?? own.current,
-      clientCertificates: 'request',
-    };
+    const { address, certificateFile, keyFile } = config;
+    // Receivers elsewhere know nothing of our authority.
+    const certificate =
+      certificateFile !== undefined && keyFile !== undefined
+        ? await certificates.open('authority.signals', { certificateFile, keyFile })
+        : undefined;
+    const shown = certificate ?? own;
+    const tls: ServerTls = { svid: shown.current, clientCertificates: 'request' };
     const app = Fastify({ https: serverTlsOptions(tls), forceCloseConnections: true });
     const server = app.server as unknown as Server;
-    if (!files) own.keepFresh(server, tls);
-    const timer = setInterval(() => {
-      files?.reread().then(
-        (isNew) => isNew && renewServerTls(server, tls),
-        (error: Error) => warn(`cannot reread the certificate of signals: ${error.message}`),
-      );
-    }, CERTIFICATE_EVERY_MS);
-    timer.unref();
+    shown.onRenewed(() => renewServerTls(server, tls));
+    if (certificate) endWithCertificate(server, { now });
     await app.register(signals.routes);
     try {
-      await app.listen({ ...config.address });
+      await app.listen({ ...address });
     } catch (cause) {
-      clearInterval(timer);
       await app.close();
-      throw listenError('authority.signals', { address: config.address, cause });
+      throw listenError('authority.signals', { address, cause });
     }
-    return async () => {
-      clearInterval(timer);
-      await app.close();
-    };
+    return () => app.close();
   }
 
   function sourceOf(
