@@ -1,6 +1,8 @@
 import type { CedarJson, CedarUid } from '@countersign/cedar';
 import {
   type AccessRequest,
+  type Fact,
+  postureAt,
   type RiskLevel,
   type Subject,
   subjectTypeName,
@@ -10,11 +12,13 @@ import {
  * The Cedar context of a request, as the generated schema's `RequestContext` declares it.
  *
  * @param risk of the subject, from the facts
+ * @param device what is known of the request's device; what is too old at the time of the request is unknown
  * @throws {RangeError} for a time that no calendar has
  */
 export function cedarContext(
   request: AccessRequest,
   risk: RiskLevel | 'unknown',
+  device?: DeviceFact,
 ): { readonly [name: string]: CedarJson } {
   const { session, transaction } = request;
   return {
@@ -23,6 +27,9 @@ export function cedarContext(
     time: datetime(request.timeMs),
     ip: { __extn: { fn: 'ip', arg: plainAddress(request.ip) } },
     risk,
+    ...(request.device !== undefined && {
+      device: deviceOf(request.device, device, request.timeMs),
+    }),
     ...(session?.acr !== undefined && { acr: session.acr }),
     ...(session?.amr !== undefined && { amr: session.amr }),
     ...(session?.authTimeMs !== undefined && { authTime: datetime(session.authTimeMs) }),
@@ -36,6 +43,24 @@ export function cedarContext(
         requestingWorkload: entity({ type: 'Workload', id: transaction.requestingWorkload }),
       },
     }),
+  };
+}
+
+type DeviceFact = Extract<Fact, { kind: 'device' }>;
+
+function deviceOf(
+  { subject, proof }: NonNullable<AccessRequest['device']>,
+  fact: DeviceFact | undefined,
+  nowMs: number,
+): CedarJson {
+  const { ownership = 'unknown', owner, score, posture = {} } = fact ?? {};
+  return {
+    id: entity(subjectUid(subject)),
+    proof,
+    ownership,
+    ...(owner !== undefined && { owner: entity({ type: 'Human', id: owner }) }),
+    posture: postureAt(posture, nowMs),
+    ...(score !== undefined && nowMs < score.untilMs && { score: score.value }),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { CedarEngine } from '@countersign/cedar';
-import type { AccessRequest } from '@countersign/model';
+import type { AccessRequest, Fact } from '@countersign/model';
 import type { PolicyBundle } from '@countersign/policy';
 import { cedarContext } from './cedar-context.ts';
 import type { DecisionPoint } from './decision-point.ts';
@@ -39,7 +39,9 @@ export function createDecisionPoint({
   let loaded: LoadedBundle | undefined;
   let isReleased = false;
   // The record keeps the context that was decided on; it asks right after, with the same request.
-  let lastContext: { request: AccessRequest; risk: string; context: CedarContext } | undefined;
+  let lastContext:
+    | { request: AccessRequest; risk: string; device: Fact | undefined; context: CedarContext }
+    | undefined;
   let last: Promise<unknown> = Promise.resolve();
 
   async function swap(bundle: PolicyBundle): Promise<void> {
@@ -49,10 +51,14 @@ export function createDecisionPoint({
 
   function contextOf(request: AccessRequest): CedarContext {
     const risk = facts.risk(request.subject.id);
-    if (lastContext?.request !== request || lastContext.risk !== risk) {
-      lastContext = { request, risk, context: cedarContext(request, risk) };
+    const device = request.device && facts.device(request.device.subject.id);
+    const known = lastContext;
+    if (known?.request === request && known.risk === risk && known.device === device) {
+      return known.context;
     }
-    return lastContext.context;
+    const context = cedarContext(request, risk, device);
+    lastContext = { request, risk, device, context };
+    return context;
   }
 
   return {

@@ -14,6 +14,9 @@ export interface FactView {
   /** The subject that a SPIFFE ID of a federated trust domain is registered for. */
   subjectOfSpiffeId(spiffeId: string): string | undefined;
   risk(subject: string): RiskLevel | 'unknown';
+  device(id: string): Extract<Fact, { kind: 'device' }> | undefined;
+  /** The device that a key is bound to. @param thumbprint RFC 7638 */
+  deviceOfKey(thumbprint: string): string | undefined;
   /** The revocation that covers the target now, if any. */
   revocation(
     target: 'session' | 'token' | 'subject',

@@ -21,6 +21,7 @@ export function createFactStore(): FactStore {
   let facts = new Map<string, Fact>();
   let kinds = new Map<Fact['kind'], Map<string, Fact>>();
   let subjects = new Map<string, Set<string>>();
+  let devices = new Map<string, Set<string>>();
   let sequence = 0;
   let asOfMs = 0;
 
@@ -30,10 +31,9 @@ export function createFactStore(): FactStore {
     facts.set(key, fact);
     const ofKind = kinds.get(fact.kind) ?? new Map();
     kinds.set(fact.kind, ofKind.set(key, fact));
-    if (fact.kind !== 'subject') return;
-    for (const credential of credentialsOf(fact)) {
-      const ids = subjects.get(credential) ?? new Set();
-      subjects.set(credential, ids.add(fact.id));
+    for (const [index, thumbprint] of claimsOf(fact)) {
+      const ids = index.get(thumbprint) ?? new Set();
+      index.set(thumbprint, ids.add((fact as { id: string }).id));
     }
   }
 
@@ -42,19 +42,22 @@ export function createFactStore(): FactStore {
     if (!fact) return;
     facts.delete(key);
     kinds.get(fact.kind)?.delete(key);
-    if (fact.kind !== 'subject') return;
-    for (const credential of credentialsOf(fact)) {
-      const ids = subjects.get(credential);
-      ids?.delete(fact.id);
-      if (ids?.size === 0) subjects.delete(credential);
+    for (const [index, thumbprint] of claimsOf(fact)) {
+      const ids = index.get(thumbprint);
+      ids?.delete((fact as { id: string }).id);
+      if (ids?.size === 0) index.delete(thumbprint);
     }
   }
 
+  /** What a fact says is its subject's or its device's alone. */
+  function claimsOf(fact: Fact): readonly (readonly [Map<string, Set<string>>, string])[] {
+    if (fact.kind === 'subject') return credentialsOf(fact).map((each) => [subjects, each]);
+    if (fact.kind !== 'device' || fact.keyThumbprint === undefined) return [];
+    return [[devices, fact.keyThumbprint]];
+  }
+
   function subjectOf(credential: string): string | undefined {
-    const ids = subjects.get(credential);
-    // Two subjects that claim one certificate or SPIFFE ID: neither is it.
-    if (ids?.size !== 1) return undefined;
-    return ids.values().next().value;
+    return theOnly(subjects.get(credential));
   }
 
   const get = (key: string) => facts.get(key);
@@ -74,6 +77,8 @@ export function createFactStore(): FactStore {
     subject: (id) => find('subject', `subject ${id}`),
     subjectOfCertificate: subjectOf,
     subjectOfSpiffeId: subjectOf,
+    device: (id) => find('device', `device ${id}`),
+    deviceOfKey: (thumbprint) => theOnly(devices.get(thumbprint)),
     risk: (subject) => find('risk', `risk ${subject}`)?.level ?? 'unknown',
     revocation(target: string, values: string | readonly string[], nowMs: number) {
       for (const value of typeof values === 'string' ? [values] : values) {
@@ -101,6 +106,7 @@ export function createFactStore(): FactStore {
       facts = new Map();
       kinds = new Map();
       subjects = new Map();
+      devices = new Map();
       for (const fact of all) put(fact);
       sequence = at.sequence;
       asOfMs = at.asOfMs;
@@ -109,6 +115,11 @@ export function createFactStore(): FactStore {
       asOfMs = at;
     },
   };
+}
+
+/** Two that claim one certificate, SPIFFE ID or key: neither is it. */
+function theOnly(ids: ReadonlySet<string> | undefined): string | undefined {
+  return ids?.size === 1 ? ids.values().next().value : undefined;
 }
 
 /** What maps to a subject; a thumbprint is base64url, so that it is never a SPIFFE ID. */

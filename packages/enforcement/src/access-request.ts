@@ -11,11 +11,12 @@ export function accessRequest(
   surface: Surface,
   nowMs: number,
 ): AccessRequest {
-  const { caller, session, transaction } = identity;
+  const { caller, device, session, transaction } = identity;
   return {
     subject: identity.subject,
     actors: identity.actors,
     ...(caller && { caller }),
+    ...(device && { device }),
     ...(session && { session }),
     keyProof: identity.keyProof,
     surface: surface.name,

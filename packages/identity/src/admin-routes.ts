@@ -159,10 +159,12 @@ const OPERATOR_ANSWERS: Partial<Record<Refusal['code'], { status: number; title:
   'authority-state': { status: 409, title: 'Conflict' },
   'authority-unavailable': { status: 503, title: 'Service Unavailable' },
   'credential-malformed': { status: 422, title: 'Unprocessable Content' },
+  'device-malformed': { status: 422, title: 'Unprocessable Content' },
+  'device-registered': { status: 409, title: 'Conflict' },
 };
 
 /** The operator is told why. */
-function refused(
+export function refused(
   reply: Parameters<typeof problem>[0],
   { code, detail }: Refusal,
 ): ReturnType<typeof problem> {

@@ -21,6 +21,7 @@ const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 export function checkRegistrations(
   registrations: readonly Registration[],
   trustDomain: string,
+  isDevice: (id: string) => boolean = () => false,
 ): void {
   const subjects = new Set<string>();
   const clients = new Set<string>();
@@ -32,6 +33,7 @@ export function checkRegistrations(
     if (path.startsWith('/workload/countersign/')) {
       throw refused(id, 'a name that is reserved for Countersign itself', 'another');
     }
+    if (isDevice(id)) throw refused(id, 'a device that is enrolled', 'another name');
     if (subjects.has(id)) throw refused(id, 'it twice', 'it once');
     subjects.add(id);
     for (const thumbprint of registration.certificates) {

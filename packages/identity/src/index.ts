@@ -16,6 +16,41 @@ export {
 export { BUNDLE_TYPE, bundleRoutes } from './bundle-routes.ts';
 export { controlRoutes } from './control-routes.ts';
 export type { CredentialResult } from './credentials.ts';
+export type {
+  Device,
+  DeviceDetails,
+  DeviceEnrolment,
+  DeviceReport,
+  DeviceState,
+  EnrolmentCode,
+  ReportedSignal,
+} from './devices/device.ts';
+export { deviceControlRoutes } from './devices/device-control-routes.ts';
+export { deviceRoutes } from './devices/device-routes.ts';
+export {
+  DEFAULT_DEVICES,
+  type DeviceSettings,
+  POSTURE_FORMATS,
+  type PostureFormat,
+  type PostureSource,
+} from './devices/device-settings.ts';
+export type { Devices } from './devices/devices.ts';
+export { readPostureReport, type UnreadableReport } from './devices/posture/formats.ts';
+export {
+  type KeptObservation,
+  type MergedSignal,
+  mergePosture,
+} from './devices/posture/merge-posture.ts';
+export type {
+  DeviceObservation,
+  PostureReport,
+  SignalObservation,
+} from './devices/posture/observation.ts';
+export type { PostureTaken, UnreadablePosture } from './devices/posture/posture-intake.ts';
+export {
+  type PostureWebhookOptions,
+  postureWebhookRoutes,
+} from './devices/posture/webhook-routes.ts';
 export { Federation, type FederationOptions } from './federation/federation.ts';
 export type {
   PartnerStanding,

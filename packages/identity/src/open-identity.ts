@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { Clock, Fact, Registration } from '@countersign/model';
+import type { Clock, Fact, Registration, Signal } from '@countersign/model';
 import type { RegisteredCredential } from '@countersign/sdk';
 import type { UpstreamAuthority, X509Svid } from '@countersign/spiffe';
 import { type Database, type FactLog, migrate, type TrustAnchors } from '@countersign/state';
@@ -9,6 +9,9 @@ import type { AuthorityOperations } from './authorities/authority-operations.ts'
 import { bundleText, type TrustBundleFact } from './authorities/own-bundle.ts';
 import { certificateChanges, certificatesOf } from './certificate-changes.ts';
 import { type CredentialResult, Credentials } from './credentials.ts';
+import { DeviceRegister } from './devices/device-register.ts';
+import { DEFAULT_DEVICES, type DeviceSettings } from './devices/device-settings.ts';
+import { Devices } from './devices/devices.ts';
 import { IdentityError } from './identity-error.ts';
 import { createIssuer, type Issuer } from './issuer/issuer.ts';
 import {
@@ -77,6 +80,8 @@ export interface Identity {
   publishedBundle(): string;
   /** What hosts ask for that attest workloads. */
   readonly nodes: Nodes;
+  /** The bank's devices: enrolment, certificates, posture. */
+  readonly devices: Devices;
   /** The bank's people: joiners, movers, leavers. */
   readonly people: People;
   /** What the bank registered of a subject; nothing of points and of the authority itself. */
@@ -216,6 +221,8 @@ export interface IdentityOptions {
     readonly caLifetimeSeconds?: number;
     /** How long a key signs JWT-SVIDs: the same. */
     readonly jwtKeyLifetimeSeconds?: number;
+    /** How devices are kept, read at each use; as by an empty configuration if not said. */
+    readonly devices?: () => DeviceSettings;
     /** How the directory is kept; by default nothing of a person spreads but whether it is enabled. */
     readonly people?: PeopleConfig;
     /** Clients that bring people by SCIM. */
@@ -225,6 +232,8 @@ export interface IdentityOptions {
   readonly upstream?: UpstreamAuthority;
   /** The HSM in which the keys of the X.509 and JWT authorities are made; they lie in the database if not said. */
   readonly openToken?: OpenToken;
+  /** Told when a device became, or is no more, compliant: a signal to record and to answer. */
+  readonly onCompliance?: (signal: Signal) => Promise<unknown>;
   /** Told when news of the upstream's roots could not be had, or not be taken. */
   readonly onUpstreamError?: (error: unknown) => void;
   readonly now: Clock;
@@ -281,6 +290,8 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     tokenTtlSecondsMax: accessTokenTtlSeconds,
   });
   const credentials = new Credentials({ factLog, record });
+  const register = new DeviceRegister(database, factLog);
+  registry.leaveDevices((spiffeId) => register.has(spiffeId));
   const people = await openPeople({
     ...{ database, factLog, registry, serial, record, now },
     config: options.options.people ?? DEFAULT_PEOPLE,
@@ -288,6 +299,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   });
   registry.leaveTo((spiffeId) => people.has(spiffeId));
   const svids = new Svids({
+    keyOfDevice: (spiffeId) => register.get(spiffeId)?.keyThumbprint,
     database,
     factLog,
     registry,
@@ -299,6 +311,11 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     svidTtlSeconds,
     hostNamesOf: hostNamesOf ?? (() => ({})),
     random: options.random ?? Math.random,
+  });
+  const devices = await Devices.open({
+    ...{ database, factLog, register, registry, revocations, svids, serial, record, now },
+    settings: options.options.devices ?? (() => DEFAULT_DEVICES),
+    onCompliance: options.onCompliance ?? (async () => undefined),
   });
   const joining = new Joining({
     ...{ registry, revocations, svids, now },
@@ -361,6 +378,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     issuer,
     publishedBundle: () => bundleText(authorities.bundle()),
     nodes,
+    devices,
     people,
     registration: (spiffeId) => registry.registration(spiffeId),
     registrations: registered,
@@ -476,8 +494,8 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     isRevoked: revocations.covers.bind(revocations) as Revocations['covers'],
     bearer: (call, asked) =>
       checkBearer(call, { ...asked, issuerUrl, keyring, registry, revocations, now }),
-    sweep: () =>
-      serial.run(async () => {
+    sweep: async () => {
+      await serial.run(async () => {
         await people.sweep();
         const removes = revocations.expired();
         const puts = registry.expired(now());
@@ -490,7 +508,10 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
             target: id,
           });
         }
-      }),
+      });
+      // Last: what ended makes room for it.
+      await devices.sweep();
+    },
   };
 }
 

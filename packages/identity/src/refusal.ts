@@ -41,6 +41,11 @@ export type RefusalCode =
   | 'log-key-changed'
   | 'credential-malformed'
   | 'credential-registered'
+  | 'device-malformed'
+  | 'device-registered'
+  | 'device-unknown'
+  | 'device-key'
+  | 'device-absent'
   | 'approver-unfit'
   | 'not-found';
 
@@ -141,6 +146,12 @@ export const PUBLIC_ANSWERS: Readonly<
     'log-key-changed': forbidden('the log of this point is verified with another key'),
     'credential-malformed': badRequest('this is no authenticator of a person'),
     'credential-registered': { status: 409, title: 'Conflict', detail: 'it is registered already' },
+    'device-malformed': badRequest('this is no device as it is registered'),
+    'device-registered': { status: 409, title: 'Conflict', detail: 'it is registered already' },
+    // One answer for all: which devices there are is told to nobody who is none of them.
+    'device-unknown': forbidden('no device gets a certificate by this request'),
+    'device-key': forbidden('no device gets a certificate by this request'),
+    'device-absent': forbidden('no device gets a certificate by this request'),
     'approver-unfit': forbidden('another person must approve this'),
     'not-found': { status: 404, title: 'Not Found', detail: 'there is no such thing' },
   };

@@ -48,6 +48,8 @@ export class Registry {
   readonly #database: Database;
   readonly #factLog: FactLog;
   readonly #trustDomain: string;
+  /** Whose facts the devices' part makes. */
+  #isDevice: (id: string) => boolean = () => false;
   /** Whose facts the directory makes. */
   #isPerson: (id: string) => boolean = () => false;
   #registrations: ReadonlyMap<string, Registration> = new Map();
@@ -58,6 +60,11 @@ export class Registry {
     this.#database = database;
     this.#factLog = factLog;
     this.#trustDomain = factLog.trustDomain;
+  }
+
+  /** Leaves facts of these subjects alone: they are enrolled, and stand in no file. */
+  leaveDevices(isDevice: (id: string) => boolean): void {
+    this.#isDevice = isDevice;
   }
 
   /** Leaves facts of these subjects alone: they are the directory's. */
@@ -136,12 +143,15 @@ export class Registry {
     registrations: readonly Registration[],
     entities: readonly RegisteredEntity[],
   ): Promise<Applied> {
-    checkRegistrations(registrations, this.#trustDomain);
+    checkRegistrations(registrations, this.#trustDomain, this.#isDevice);
     const edit = this.#difference(
       [...registrations.map(subjectFactOf), ...entities.map(entityFactOf)],
       (fact) =>
         fact.kind === 'entity' ||
-        (fact.kind === 'subject' && !this.#isOwn(fact.id) && !this.#isPerson(fact.id)),
+        (fact.kind === 'subject' &&
+          !this.#isOwn(fact.id) &&
+          !this.#isPerson(fact.id) &&
+          !this.#isDevice(fact.id)),
     );
     const rows = registrations.map((registration) => ({
       id: registration.subject.id,

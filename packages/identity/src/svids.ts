@@ -1,4 +1,4 @@
-import type { Clock, Fact } from '@countersign/model';
+import { type Clock, type Fact, subjectFromId } from '@countersign/model';
 import { type CertificateNames, parseSpiffeId, type X509Svid } from '@countersign/spiffe';
 import type { Database, FactLog, Transaction } from '@countersign/state';
 import type { Authorities } from './authorities/authorities.ts';
@@ -6,6 +6,7 @@ import { issuedSvid } from './issued-svid.ts';
 import type { Attested } from './joining/attestation.ts';
 import { keyHash, noteJoin, refuseHeld } from './joining/held-credentials.ts';
 import { consumeToken, findToken } from './joining/join-tokens.ts';
+import { jwkThumbprint } from './keyring.ts';
 import type { Recorder } from './new-event.ts';
 import { type Refusal, refusal } from './refusal.ts';
 import type { Registry } from './registry.ts';
@@ -65,6 +66,8 @@ interface SvidsOptions {
   readonly svidTtlSeconds: number;
   readonly hostNamesOf: (spiffeId: string) => HostNames;
   readonly random: () => number;
+  /** RFC 7638 thumbprint of the key that a device enrolled with: it gets certificates for no other. */
+  readonly keyOfDevice: (spiffeId: string) => string | undefined;
 }
 
 const OWN_TTL_SECONDS = 3600;
@@ -73,7 +76,7 @@ const OWN_TTL_SECONDS = 3600;
 interface Grantable {
   readonly request: SvidRequest;
   readonly spiffeId: string;
-  readonly via: 'join-token' | 'renewal' | 'node' | Attested['kind'];
+  readonly via: 'join-token' | 'renewal' | 'node' | 'device-code' | 'device-key' | Attested['kind'];
   /** What it joined with, for the record. */
   readonly joined?: Attested;
   /** SHA-256 of the SVID that it renews, for the record. */
@@ -82,7 +85,13 @@ interface Grantable {
   readonly by?: string;
   /** What stands behind it, and behind what is renewed of it. */
   readonly credential?: string;
-  readonly consume: (transaction: Transaction) => Promise<void>;
+  readonly consume: (transaction: Transaction, svid: Pick<X509Svid, 'notAfterMs'>) => Promise<void>;
+  /** What no registration says: the life of a device's certificate. */
+  readonly ttlSeconds?: number;
+  /** What is true by the same change. */
+  readonly facts?: readonly Fact[];
+  /** Called when all of it is kept. */
+  readonly granted?: (svid: Pick<X509Svid, 'notAfterMs'>) => void;
 }
 
 /** Or why not, and to whom, if that is proved. */
@@ -117,7 +126,7 @@ export class Svids {
       const token = await findToken(database, { joinToken, nowMs: now() });
       if (!token.isGranted) return { request: token };
       const { spiffeId } = token;
-      const request = await this.#verify(asked.request, spiffeId);
+      const request = await this.verify(asked.request, spiffeId);
       if (!request.isGranted) return { request, spiffeId };
       return { request, spiffeId, via: 'join-token', consume };
     });
@@ -130,7 +139,7 @@ export class Svids {
       const attested = attest();
       if (!attested.isGranted) return { request: attested };
       const { spiffeId, credential, kind } = attested;
-      const request = await this.#verify(jws, spiffeId);
+      const request = await this.verify(jws, spiffeId);
       if (!request.isGranted) return { request, spiffeId };
       const { publicKey } = request;
       const refused = await refuseHeld(database, {
@@ -161,7 +170,7 @@ export class Svids {
       // The node asks for its next, and asks no more when it is revoked, or does not attest it any more.
       const refused =
         node !== undefined && refusal('svid-of-node', `found ${thumbprint}, handed out by ${node}`);
-      const request = refused || (await this.#verify(asked.request, spiffeId));
+      const request = refused || (await this.verify(asked.request, spiffeId));
       if (!request.isGranted) return { request, spiffeId };
       return {
         ...{ request, spiffeId, via: 'renewal', renewed: thumbprint },
@@ -223,7 +232,7 @@ export class Svids {
     return this.#checkThenGrant(async () => {
       const refused = await refuse();
       if (refused) return { request: refused, ...(node !== '' && { spiffeId: node }) };
-      const request = await this.#verify(asked.request, spiffeId);
+      const request = await this.verify(asked.request, spiffeId);
       if (!request.isGranted) return { request, spiffeId };
       // A request that does not say for whom could be taken for another of the node's workloads.
       if (request.subject !== spiffeId) {
@@ -231,6 +240,27 @@ export class Svids {
       }
       return { request, spiffeId, via: 'node', by: node, consume: async () => {} };
     });
+  }
+
+  /** An SVID for a device; `check` is called again when it is the caller's turn. */
+  issueForDevice(check: () => Promise<Checked>): Promise<SvidGrant | Refusal> {
+    return this.#checkThenGrant(check);
+  }
+
+  /** Facts that revoke what a subject holds now. */
+  async revocationsOf(spiffeId: string, reason: string): Promise<readonly Fact[]> {
+    const nowMs = this.#options.now();
+    const rows = await this.#options.database
+      .tables<IdentityTables>()
+      .selectFrom('svid')
+      .select(['thumbprint', 'not_after_ms'])
+      .where('spiffe_id', '=', spiffeId)
+      .where('not_after_ms', '>', nowMs)
+      .execute();
+    return rows.map(({ thumbprint, not_after_ms: untilMs }) => ({
+      ...{ kind: 'revocation', target: 'certificate', value: thumbprint, reason },
+      ...{ atMs: nowMs, untilMs },
+    }));
   }
 
   /** Why a subject gets no credential now. */
@@ -282,7 +312,8 @@ export class Svids {
     return svid;
   }
 
-  async #verify(jws: string, spiffeId: string): Promise<SvidRequest | Refusal> {
+  /** Verifies a request for an SVID of a subject: who asks holds its key, asks for the first time, and may have one. */
+  async verify(jws: string, spiffeId: string): Promise<SvidRequest | Refusal> {
     const { factLog, database, now } = this.#options;
     const { trustDomain } = factLog;
     const refused = this.standing(spiffeId);
@@ -299,7 +330,23 @@ export class Svids {
       .where('hash', '=', requestHash(spiffeId, request.id))
       .executeTakeFirst();
     if (seen !== undefined) return refusal('request-replayed', `found jti '${request.id}'`);
-    return (request.extra && this.#refuseExtra(spiffeId, request.extra)) ?? request;
+    return (
+      this.#refuseKey(spiffeId, request) ??
+      (request.extra && this.#refuseExtra(spiffeId, request.extra)) ??
+      request
+    );
+  }
+
+  /** The key is the device: whoever has its certificate, and another key, does not become it. */
+  #refuseKey(spiffeId: string, { publicKey }: SvidRequest): Refusal | undefined {
+    // What stands in identities/ joins as everybody there; what is enrolled is its key.
+    const isWritten = this.#options.registry.registration(spiffeId) !== undefined;
+    if (subjectFromId(spiffeId).kind !== 'device' || isWritten) return undefined;
+    const key = this.#options.keyOfDevice(spiffeId);
+    if (key !== undefined && key === jwkThumbprint(publicKey.export({ format: 'jwk' }))) {
+      return undefined;
+    }
+    return refusal('device-key', `found another key than ${spiffeId} enrolled with`);
   }
 
   #refuseExtra(spiffeId: string, extra: PointKeys): Refusal | undefined {
@@ -327,19 +374,22 @@ export class Svids {
     renewed,
     credential,
     consume,
+    ttlSeconds,
+    facts = [],
+    granted,
   }: Grantable): Promise<SvidGrant> {
     const { authorities, registry, factLog, database, svidTtlSeconds, now, random } = this.#options;
     const { id, authority } = await authorities.x509();
     const svid = await authority.issueSvid({
       spiffeId: parseSpiffeId(spiffeId),
       publicKey: request.publicKey,
-      ttlSeconds: registry.registration(spiffeId)?.svidTtlSeconds ?? svidTtlSeconds,
+      ttlSeconds: ttlSeconds ?? registry.registration(spiffeId)?.svidTtlSeconds ?? svidTtlSeconds,
       ...this.#options.hostNamesOf(spiffeId),
     });
     const nowMs = now();
     const logVerifierKey = request.extra?.logVerifierKey;
     const rows = async (transaction: Transaction) => {
-      await consume(transaction);
+      await consume(transaction, svid);
       await noteRequest(transaction, { spiffeId, request, nowMs });
       await keepSvid(transaction, svid, {
         nowMs: this.#options.now(),
@@ -356,8 +406,10 @@ export class Svids {
         .execute();
     };
     const key = this.#transactionKeyFact(spiffeId, request.extra, svid.notAfterMs);
-    if (key === undefined) await database.transaction(rows);
-    else await factLog.append({ puts: [key] }, { also: rows });
+    const puts = [...facts, ...(key === undefined ? [] : [key])];
+    if (puts.length === 0) await database.transaction(rows);
+    else await factLog.append({ puts }, { also: rows });
+    granted?.(svid);
     if (logVerifierKey !== undefined) registry.noteLogVerifierKey(spiffeId, logVerifierKey);
     // INVARIANT: nothing leaves that is not in the log.
     await this.#record.issued(svid, {

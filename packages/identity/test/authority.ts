@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import {
   controlRoutes,
+  deviceControlRoutes,
   type Identity,
   type Keyring,
   type NewEvent,
@@ -63,6 +64,7 @@ export interface TestAuthority {
 
 export async function startAuthority(
   options: Partial<Parameters<typeof openIdentity>[0]['options']> = {},
+  outside: Pick<Parameters<typeof openIdentity>[0], 'onCompliance'> = {},
 ): Promise<TestAuthority> {
   const database = openDatabase({ file: ':memory:' });
   let offset = 0;
@@ -81,6 +83,7 @@ export async function startAuthority(
     keyring: await keyring,
     options: { svidTtlSeconds: 120, accessTokenTtlSeconds: 300, issuerUrl, ...options },
     now,
+    ...outside,
     async record(event) {
       if (isFailing) throw new Error('the log is gone');
       events.push(event);
@@ -125,6 +128,7 @@ export async function startAuthority(
       },
     }),
   );
+  await app.register(deviceControlRoutes({ devices: identity.devices }));
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;
   return {

@@ -157,6 +157,31 @@ test('a polled stream gets what the record says, in tokens of CAEP, and again un
   expect(await poll(bank, stream.stream_id)).toEqual({ sets: {} });
 });
 
+test('a device that became, or is no more, compliant is told of as a device', async () => {
+  const bank = await setUp();
+  const { stream_id: streamId, aud } = await newStream(bank);
+  const device = id('device/alice-laptop');
+  const written = bank.log.write({
+    ...{ kind: 'signal', type: 'device-compliance-change', subject: device },
+    ...{ compliance: 'not-compliant', reason: 'intune: compliant is false, was true' },
+  });
+  // One of a person, from a transmitter: whose device it is, nobody here knows.
+  bank.log.write({
+    ...{ kind: 'signal', type: 'device-compliance-change', subject: ALICE, reason: 'told' },
+  });
+  const { sets } = await poll(bank, streamId, { returnImmediately: false });
+  expect(Object.keys(sets)).toEqual([written.id]);
+  expect(await readSet(sets[written.id] ?? '', bank, aud)).toMatchObject({
+    sub_id: { format: 'complex', device: { format: 'iss_sub', iss: bank.url, sub: device } },
+    events: {
+      [EVENT_TYPES['device-compliance-change']]: {
+        ...{ previous_status: 'compliant', current_status: 'not-compliant' },
+        reason_admin: { en: 'intune: compliant is false, was true' },
+      },
+    },
+  });
+});
+
 test('joiners, movers and leavers of the directory are told of, and what becomes of their agents', async () => {
   const bank = await setUp();
   const { stream_id: streamId } = await newStream(bank);

@@ -1,3 +1,4 @@
+import type { RequestDevice } from './device.ts';
 import type { Subject } from './subject.ts';
 
 /** The name of a Cedar entity. `type` may be namespaced (`Accounts::Account`). */
@@ -43,6 +44,8 @@ export interface AccessRequest {
   readonly actors: readonly Subject[];
   /** The workload at the other end of the connection, when it is not the subject itself. */
   readonly caller?: Subject;
+  /** The enrolled device that it comes from; absent when none proved to be it. */
+  readonly device?: RequestDevice;
   readonly session?: Session;
   readonly keyProof: KeyProof;
   readonly surface: string;

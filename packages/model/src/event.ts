@@ -209,6 +209,8 @@ const signal = z.object({
   session: z.string().optional(),
   reason: z.string().max(1000),
   level: z.string().optional(),
+  /** Of a device-compliance-change: `compliant` or `not-compliant`. */
+  compliance: z.string().max(20).optional(),
   feature: z.string().optional(),
   score: z.number().optional(),
   /** The events that raised it, by id. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ASSURANCES, DEVICE_OWNERSHIPS, POSTURE_SIGNALS } from './device.ts';
 import { assertNever } from './invariant.ts';
 import { ModelError } from './model-error.ts';
 
@@ -6,6 +7,15 @@ const entityUid = z.strictObject({ type: z.string().min(1), id: z.string() });
 const level = z.enum(['LOW', 'MEDIUM', 'HIGH']);
 /** The words of CAEP risk-level-change. A subject without a risk fact is `unknown`, never LOW. */
 export type RiskLevel = z.infer<typeof level>;
+
+const assurance = z.enum(ASSURANCES);
+const evidence = z.strictObject({
+  value: z.enum(['true', 'false']),
+  source: z.string(),
+  observedAtMs: z.number().int(),
+  untilMs: z.number().int(),
+  assurance,
+});
 
 const schema = z.discriminatedUnion('kind', [
   /** A registered subject. A peer or a token subject that has none of these is unregistered. */
@@ -81,6 +91,21 @@ const schema = z.discriminatedUnion('kind', [
     rpId: z.string(),
     origins: z.array(z.string()),
   }),
+  /** A device: its key, and how it is kept. Whether it is enabled and revoked is said of its subject. */
+  z.strictObject({
+    kind: z.literal('device'),
+    /** SPIFFE ID. */
+    id: z.string().regex(/^\S+$/),
+    ownership: z.enum(DEVICE_OWNERSHIPS),
+    /** SPIFFE ID of the one person whose device it is; a device that several share has none. */
+    owner: z.string().optional(),
+    /** RFC 7638 thumbprint of the key that is bound to it; none before it enrolled. */
+    keyThumbprint: z.string().optional(),
+    /** Signals that are known; others, and those whose time is over, are unknown. */
+    posture: z.partialRecord(z.enum(POSTURE_SIGNALS), evidence),
+    /** 0 (worst) to 100, as an endpoint protection rates it. */
+    score: evidence.extend({ value: z.number().int().min(0).max(100) }).optional(),
+  }),
   /** The authorities of a trust domain: ours, or one that we federate with (SPIFFE Trust Domain and Bundle §4). */
   z.strictObject({
     kind: z.literal('trust-bundle'),
@@ -126,6 +151,8 @@ export function factKey(fact: Fact): string {
       return `transaction-key ${fact.kid}`;
     case 'credential':
       return `credential ${fact.id}`;
+    case 'device':
+      return `device ${fact.id}`;
     case 'trust-bundle':
       return `trust-bundle ${fact.trustDomain}`;
     default:

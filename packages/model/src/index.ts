@@ -10,6 +10,21 @@ export { type Clock, type RandomBytes, systemClock } from './clock.ts';
 export { compactId } from './compact-id.ts';
 export type { Challenge, Decision, Obligation, PolicyError } from './decision.ts';
 export {
+  ASSURANCES,
+  type Assurance,
+  DEVICE_IDENTIFIERS,
+  DEVICE_OWNERSHIPS,
+  type DeviceIdentifier,
+  type DeviceOwnership,
+  POSTURE_SIGNALS,
+  type PostureSignal,
+  postureAt,
+  postureChangesAt,
+  type RequestDevice,
+  type SignalEvidence,
+  type TriState,
+} from './device.ts';
+export {
   type AdministrationEvent,
   type AlarmEvent,
   type AuthenticationEvent,

@@ -25,6 +25,8 @@ const schema = z.strictObject({
   reasonAdmin: z.string().max(1000),
   level: z.enum(['LOW', 'MEDIUM', 'HIGH']).optional(),
   previousLevel: z.enum(['LOW', 'MEDIUM', 'HIGH']).optional(),
+  /** CAEP `current_status` of a device-compliance-change. */
+  compliance: z.enum(['compliant', 'not-compliant']).optional(),
   /** Which risk feature raised it, such as `bulk-reading`. */
   feature: z.string().max(64).optional(),
   /** 0 to 100. */

@@ -77,7 +77,7 @@ const FIELDS: Fields = {
   administration: { ...common, action: true, by: true, target: true, detail: true },
   signal: {
     ...{ ...common, type: true, subject: true, session: true, reason: true, level: true },
-    ...{ feature: true, score: true, because: true },
+    ...{ compliance: true, feature: true, score: true, because: true },
   },
   alarm: { ...common, alarm: true, detail: true, surface: true },
 };

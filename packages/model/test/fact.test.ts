@@ -17,6 +17,7 @@ const identities = [
   fc.record({ kind: fc.constant('issuer-key'), issuer: word, kid: name }),
   fc.record({ kind: fc.constant('transaction-key'), kid: name }),
   fc.record({ kind: fc.constant('credential'), id: word }),
+  fc.record({ kind: fc.constant('device'), id: word }),
   fc.record({ kind: fc.constant('trust-bundle'), trustDomain: name }),
 ] as fc.Arbitrary<Record<string, string>>[];
 /** Two of any kinds, or, more telling, two of the same. */
@@ -47,6 +48,8 @@ function factOf(id: Record<string, string>, salt: number): Fact {
       return parseFact({ ...id, ...key, holder: 'h', surfaces: [] });
     case 'credential':
       return parseFact({ ...id, subject: 's', publicKey: `${salt}`, rpId: 'r', origins: [] });
+    case 'device':
+      return parseFact({ ...id, ownership: 'corporate', keyThumbprint: `${salt}`, posture: {} });
     default:
       return parseFact({ ...id, x509Authorities: [`${salt}`] });
   }

@@ -3,7 +3,7 @@ export { parseBundle } from './bundle/parse-bundle.ts';
 export { BUNDLE_TYPE, signBundle } from './bundle/sign-bundle.ts';
 export type { PolicyBundle } from './bundle.ts';
 export { type CheckOptions, checkRepository } from './check/check-repository.ts';
-export type { PolicyTestQuestion, RunPolicyTest } from './check/policy-tests.ts';
+export type { AssumedDevice, PolicyTestQuestion, RunPolicyTest } from './check/policy-tests.ts';
 export { initRepository } from './init/init-repository.ts';
 export type { PeopleSettings, ScimSettings } from './people-settings.ts';
 export type {
@@ -12,12 +12,14 @@ export type {
   CaConfig,
   CertificateFiles,
   ClusterConfig,
+  DevicesConfig,
   ExportConfig,
   HostPort,
   ListenerConfig,
   LoginConfig,
   Pkcs11Config,
   PointConfig,
+  PostureSourceConfig,
   Problem,
   RecordConfig,
   RecordReader,

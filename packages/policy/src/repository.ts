@@ -1,4 +1,5 @@
 import type {
+  Assurance,
   DecisionEvent,
   EntityUid,
   EventKind,
@@ -6,6 +7,7 @@ import type {
   JoinRule,
   Keep,
   Playbook,
+  PostureSignal,
   Registration,
   RetentionClass,
   Surface,
@@ -38,6 +40,8 @@ export interface BankConfig {
     readonly bundleEndpoints?: readonly BundleEndpointConfig[];
     /** Signals in and out; absent when there are none. */
     readonly signals?: SignalsConfig;
+    /** Devices; absent where nothing is said of them. */
+    readonly devices?: DevicesConfig;
     /** Where the authority's metrics are served; loopback. */
     readonly metrics?: HostPort;
     /** How people sign in; absent: they do not. */
@@ -130,7 +134,39 @@ export interface SignalTransmitterConfig {
     /** The SCIM client whose people they are, by its names for them. */
     readonly scimClient?: string;
   };
-  readonly may: readonly ('end-sessions' | 'disable')[];
+  readonly may: readonly ('end-sessions' | 'disable' | 'device-posture')[];
+}
+
+/** How devices get certificates, and who tells how they are kept. */
+export interface DevicesConfig {
+  readonly certificateTtlSeconds: number;
+  /** So long after its certificate ended a device may still renew with its key. */
+  readonly absenceSeconds: number;
+  readonly posture: {
+    readonly maxAgeSeconds: number;
+    readonly signals: {
+      readonly [S in PostureSignal]?: {
+        readonly maxAgeSeconds?: number;
+        readonly assurance?: Assurance;
+      };
+    };
+    readonly sources: readonly PostureSourceConfig[];
+  };
+  readonly webhooks?: {
+    readonly address: HostPort;
+    readonly certificateFile?: string;
+    readonly keyFile?: string;
+  };
+}
+
+/** Who tells how devices are kept. */
+export interface PostureSourceConfig {
+  readonly name: string;
+  readonly format: 'countersign' | 'crowdstrike' | 'fleet' | 'intune' | 'jamf' | 'osquery';
+  readonly assurance: Assurance;
+  readonly checks?: Readonly<Record<string, PostureSignal>>;
+  /** Of its webhooks. */
+  readonly secretFile?: string;
 }
 
 /** The authorities that issue SVIDs; every path absolute. */

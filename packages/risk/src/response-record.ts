@@ -40,6 +40,7 @@ export class ResponseRecord {
   signal(): Promise<boolean> {
     const { id, type, subject, session, reasonAdmin, level, feature, score, because, atMs } =
       this.#options.signal;
+    const { compliance } = this.#options.signal;
     return this.#write({
       id,
       at: atMs,
@@ -49,6 +50,7 @@ export class ResponseRecord {
       ...(session !== undefined && { session }),
       reason: reasonAdmin,
       ...(level !== undefined && { level }),
+      ...(compliance !== undefined && { compliance }),
       ...(feature !== undefined && { feature }),
       ...(score !== undefined && { score }),
       ...(because !== undefined && { because: [...because] }),

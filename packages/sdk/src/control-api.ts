@@ -61,12 +61,7 @@ export async function fetchIdentity(
   const request = svidRequest(own, { trustDomain, extra, nowMs: now() });
   const path = 'identity' in as ? '/v1/svid' : '/v1/enrol';
   const call = callOf(as, request);
-  const text = await post(api, path, call).catch(async (error) => {
-    // This host may have been off while the authorities rotated. The connection failed before anything was sent.
-    if (!isDistrust(error) || api.factKeys.length === 0) throw error;
-    const { authorities } = await recoverTrustBundle(api);
-    return post(api, path, { ...call, authorities });
-  });
+  const text = await postAsKnown(api, path, call);
   const code = 'ERR_SDK_ANSWER_INVALID';
   const fetched = checkIdentity(parseUncheckedIdentity(text, code), {
     keyPem: pkcs8Pem(own.privateKey),
@@ -85,6 +80,19 @@ export async function fetchIdentity(
   return joinedBy === undefined ? fetched : { ...fetched, joinedBy };
 }
 
+/**
+ * Posts to the authority; where its listener is vouched for by nobody known, with the authorities of a bundle that is signed with
+ * a key that is: this host may have been off while they rotated.
+ */
+export async function postAsKnown(api: ControlApi, path: string, call: Call): Promise<string> {
+  return post(api, path, call).catch(async (error) => {
+    // The connection failed before anything was sent.
+    if (!isDistrust(error) || api.factKeys.length === 0) throw error;
+    const { authorities } = await recoverTrustBundle(api);
+    return post(api, path, { ...call, authorities });
+  });
+}
+
 function callOf(as: Parameters<typeof fetchIdentity>[1], request: string): Call {
   if ('identity' in as) {
     const { authorities } = as.identity;
@@ -96,7 +104,8 @@ function callOf(as: Parameters<typeof fetchIdentity>[1], request: string): Call 
   return { body: { attestation, request }, authorities, ...(tls && { svid: tls }) };
 }
 
-interface Call {
+/** What is posted, and whom the answer must come from. */
+export interface Call {
   readonly body: unknown;
   readonly authorities: readonly Uint8Array[];
   /** What the connection is authenticated with. */

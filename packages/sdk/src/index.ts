@@ -26,6 +26,14 @@ export {
 } from './assertion/verify-assertion.ts';
 export type { Attestation } from './attestation.ts';
 export { connectWorkload } from './connect-workload.ts';
+export {
+  type DeviceCertificate,
+  type DeviceEnrolmentOptions,
+  type DeviceKeys,
+  type DeviceRenewalOptions,
+  enrolDevice,
+  renewDevice,
+} from './device-certificate.ts';
 export { SdkError, type SdkErrorCode } from './sdk-error.ts';
 export { acceptSignature } from './signature/accept-signature.ts';
 export type { StructuredType } from './signature/component-value.ts';

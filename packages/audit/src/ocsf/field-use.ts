@@ -98,6 +98,7 @@ export const FIELD_USE: { readonly [K in EventKind]: FieldUse<K> } = {
     session: 'attribute',
     reason: 'attribute',
     level: 'attribute',
+    compliance: 'unmapped',
     feature: 'attribute',
     score: 'attribute',
     because: 'unmapped',

@@ -92,6 +92,7 @@ export const PERSONAL_FIELDS: {
     session: 'clear',
     reason: 'request',
     level: 'clear',
+    compliance: 'clear',
     feature: 'clear',
     score: 'clear',
     because: 'clear',

@@ -145,6 +145,7 @@ const fields: Readonly<
     {
       session: text(20),
       level: fc.oneof(fc.constantFrom('LOW', 'MEDIUM', 'HIGH', 'constructor'), text(10)),
+      compliance: fc.constantFrom('compliant', 'not-compliant'),
       feature: text(20),
       score: fc.double({ min: 0, max: 100, noNaN: true }),
       because: fc.array(text(22), { maxLength: 3 }),

@@ -6,6 +6,7 @@ export function listenError(
   key:
     | 'authority.bundleEndpoints'
     | 'authority.control'
+    | 'authority.devices.webhooks'
     | 'authority.issuer'
     | 'authority.people.scim.address'
     | 'authority.signals',

@@ -19,10 +19,10 @@ export function needsRestart(started: BankConfig, next: BankConfig): readonly st
   return changed;
 }
 
-/** Clusters follow the repository, and how people sign in; whether they do does not. */
+/** Clusters follow the repository, how people sign in, and of devices all but where webhooks come in; whether people sign in does not. */
 function readAtStart({ authority }: BankConfig): unknown {
-  const { kubernetes: _, ...more } = authority;
-  return { ...more, login: authority.login !== undefined };
+  const { kubernetes: _, devices, ...more } = authority;
+  return { ...more, login: authority.login !== undefined, webhooks: devices?.webhooks };
 }
 
 /** Both were made by the same parser: equal values have their keys in one order. */

@@ -29,6 +29,8 @@ import { problemText } from '../check/problem-text.ts';
 import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
 import { type DataFolder, dataFolder } from '../data-folder.ts';
+import { deviceSettings, webhookHosts } from '../devices/device-settings.ts';
+import { servePostureWebhooks } from '../devices/serve-webhooks.ts';
 import { federationStatus } from '../federation/federation-routes.ts';
 import { measureFederation } from '../federation/measure-federation.ts';
 import { openFederation, serveBundleEndpoints } from '../federation/open-federation.ts';
@@ -219,6 +221,8 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       ...(upstream && { upstream }),
       ...(hsm && { openToken: hsm.open }),
       onUpstreamError: upstreamTrouble({ now, warn }),
+      // Nothing is told before the listeners are there, and the risk loop is by then.
+      onCompliance: (signal) => risk.respond(signal),
       options: {
         svidTtlSeconds,
         accessTokenTtlSeconds,
@@ -229,6 +233,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         ...(login && { login }),
         clusters: () => applied.config.authority.kubernetes ?? [],
         ...peopleOptions(config),
+        devices: () => deviceSettings(applied.config),
       },
     });
 
@@ -303,6 +308,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         ...[control.host, issuer.host],
         ...(signalsConfig ? [signalsConfig.address.host] : []),
         ...scimHosts(config),
+        ...webhookHosts(config),
       ]),
       ...{ now, warn },
     });
@@ -395,6 +401,15 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         record: record as IdentityRecorder,
       });
       closers.add(() => scim.close());
+    }
+    const webhooks = config.authority.devices?.webhooks;
+    if (webhooks) {
+      const served = await servePostureWebhooks({
+        ...{ config: webhooks, identity, database, own, certificates, now },
+        settings: () => deviceSettings(applied.config),
+        record: record as IdentityRecorder,
+      });
+      closers.add(() => served.close());
     }
     measureAuthority(metrics, {
       ...{ identity, collector },

@@ -5,7 +5,13 @@ import {
   type RecordKeyStore,
   recordKeyRoutes,
 } from '@countersign/audit';
-import { bundleRoutes, controlRoutes, type Identity, nodeRoutes } from '@countersign/identity';
+import {
+  bundleRoutes,
+  controlRoutes,
+  deviceControlRoutes,
+  type Identity,
+  nodeRoutes,
+} from '@countersign/identity';
 import type { Clock } from '@countersign/model';
 import type { HostPort, RecordReader } from '@countersign/policy';
 import { peerChain, type ServerTls, serverTlsOptions } from '@countersign/spiffe';
@@ -93,6 +99,7 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
       chain: ({ raw }) => peerChain(raw.socket as TLSSocket),
     }),
   );
+  await app.register(deviceControlRoutes({ devices: identity.devices }));
   await app.register(
     bundleRoutes({
       identity,

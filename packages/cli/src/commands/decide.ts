@@ -37,6 +37,13 @@ export const decideCommand: Command = {
     },
     acr: { type: 'string', value: 'ACR', help: 'authentication context class of the session' },
     ip: { type: 'string', value: 'ADDRESS', help: "the peer's address (default 127.0.0.1)" },
+    device: { type: 'string', value: 'NAME', help: 'the enrolled device that it comes from' },
+    posture: {
+      type: 'string',
+      multiple: true,
+      value: 'SIGNAL=BOOL',
+      help: 'what is known of that device: diskEncrypted=true; the rest is unknown',
+    },
     risk: { type: 'string', value: 'LEVEL', help: 'assume LOW, MEDIUM or HIGH (default: unknown)' },
     event: { type: 'string', value: 'EVENT-ID', help: 'make this recorded decision again' },
     data: shared.data,

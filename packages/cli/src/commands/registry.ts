@@ -1,4 +1,5 @@
 import type { Command } from '../command-line/command.ts';
+import { deviceCommands } from '../devices/commands.ts';
 import { peopleCommands } from '../people/commands.ts';
 import {
   applyCommand,
@@ -104,6 +105,7 @@ export const commands: readonly Command[] = [
   signalsSetCommand,
   signalsVerifyCommand,
   ...peopleCommands,
+  ...deviceCommands,
   eventsCommand,
   findCommand,
   recordPseudonymCommand,

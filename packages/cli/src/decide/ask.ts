@@ -24,6 +24,8 @@ export interface TypedQuestion {
   readonly transaction?: string;
   readonly ip?: string;
   readonly acr?: string;
+  /** `device/alice-laptop`, or only the name. */
+  readonly device?: string;
 }
 
 /**
@@ -48,6 +50,12 @@ export function requestOf(
     subject: subjectFromId(uri(question.subject)),
     actors: [],
     ...(question.caller !== undefined && { caller: subjectFromId(uri(question.caller)) }),
+    ...(question.device !== undefined && {
+      device: {
+        subject: subjectFromId(uri(question.device.replace(/^(?!spiffe:|device\/)/, 'device/'))),
+        proof: 'mtls' as const,
+      },
+    }),
     ...(question.acr !== undefined && { session: { id: 'asked', acr: question.acr } }),
     keyProof: question.keyProof as KeyProof,
     surface: surface.name,

@@ -11,10 +11,12 @@ export async function repositoryDecisionPoint(
     readonly engine: CedarEngine;
     readonly now: Clock;
     /** Risk facts to add: subject and level. */
+    /** Further facts to add. */
+    readonly facts?: readonly Fact[];
     readonly risks?: readonly { readonly subject: string; readonly level: RiskLevel }[];
   },
 ): Promise<LocalDecisionPoint> {
-  const { engine, now, risks = [] } = options;
+  const { engine, now, risks = [], facts = [] } = options;
   const point = createDecisionPoint({ engine });
   await point.install(
     buildBundle(repository, { trustDomain: repository.config.trustDomain, sequence: 1, now }),
@@ -29,7 +31,7 @@ export async function repositoryDecisionPoint(
       atMs: now(),
     }),
   );
-  point.facts.replace([...repositoryFacts(repository), ...riskFacts], {
+  point.facts.replace([...repositoryFacts(repository), ...riskFacts, ...facts], {
     sequence: 1,
     asOfMs: now(),
   });

@@ -1,6 +1,7 @@
 import { createCedarEngine } from '@countersign/cedar';
 import { startNodeThread } from '@countersign/cedar/node';
-import { checkRepository } from '@countersign/policy';
+import { POSTURE_SIGNALS } from '@countersign/model';
+import { type AssumedDevice, checkRepository } from '@countersign/policy';
 import { problemText } from '../check/problem-text.ts';
 import {
   type Arguments,
@@ -9,8 +10,10 @@ import {
   type Io,
   UsageError,
 } from '../command-line/command.ts';
+import { oneOf } from '../command-line/words.ts';
 import { dataOf, print, repositoryOf } from '../commands/options.ts';
 import { requestOf, type TypedQuestion } from './ask.ts';
+import { assumedDevice } from './assumed-device.ts';
 import { decideRecorded } from './decide-recorded.ts';
 import { explain } from './explain.ts';
 import { repositoryDecisionPoint } from './repository-decision-point.ts';
@@ -42,7 +45,11 @@ async function decideTyped(args: Arguments, io: Io): Promise<number> {
     ...optional('transaction'),
     ...optional('ip'),
     ...optional('acr'),
+    ...optional('device'),
   };
+  if (args.texts('posture').length > 0 && question.device === undefined) {
+    throw new UsageError('found --posture without --device, expected both');
+  }
   const level = args.text('risk');
   if (level !== undefined && level !== 'LOW' && level !== 'MEDIUM' && level !== 'HIGH') {
     throw new UsageError(`found risk '${level}', expected LOW, MEDIUM or HIGH`);
@@ -61,6 +68,9 @@ async function decideTyped(args: Arguments, io: Io): Promise<number> {
     const point = await repositoryDecisionPoint(repository, {
       engine,
       now: io.now,
+      facts: request.device
+        ? [assumedDevice(request.device.subject.id, deviceOf(args), request.timeMs)]
+        : [],
       risks: level ? [{ subject: request.subject.id, level }] : [],
     });
     const operation = repository.surfaces
@@ -91,6 +101,18 @@ async function decideTyped(args: Arguments, io: Io): Promise<number> {
   } finally {
     await engine.close();
   }
+}
+
+/** What is assumed of the device: `--posture diskEncrypted=true`; what is not said is unknown. */
+function deviceOf(args: Arguments): AssumedDevice {
+  const posture = args.texts('posture').map((text) => {
+    const [, name = '', value] = /^([A-Za-z]+)=(true|false)$/.exec(text) ?? [];
+    if (value === undefined) {
+      throw new UsageError(`found --posture '${text}', expected SIGNAL=true or SIGNAL=false`);
+    }
+    return [oneOf('signal', name, POSTURE_SIGNALS), value === 'true'] as const;
+  });
+  return { ownership: 'corporate', posture: Object.fromEntries(posture) };
 }
 
 async function decideEvent(id: string, args: Arguments, io: Io): Promise<number> {

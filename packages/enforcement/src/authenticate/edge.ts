@@ -13,6 +13,7 @@ import {
   type TokenRefusal,
 } from './identity.ts';
 import { subjectOfPeer } from './peer-subject.ts';
+import { deviceFault, isDevice, requestDevice } from './request-device.ts';
 import { type Credentials, checkStanding } from './standing.ts';
 import { tokenDigest } from './token-digest.ts';
 
@@ -92,7 +93,12 @@ function judge(
   const stop = (fault: TokenRefusal) =>
     refuse(fault, presented.scheme, presented.digest, token.subject.id);
 
+  const device = requestDevice(peer, token.proofKey, {
+    trustDomain: context.trustDomain,
+    facts: context.facts(),
+  });
   const credentials: Credentials = {
+    ...(device && { device: device.subject.id }),
     subject: token.subject.id,
     actors: token.actors,
     tokenId: token.id,
@@ -102,6 +108,7 @@ function judge(
   const fault =
     timeFault(token, audience, nowMs) ??
     bindingFault(token, presented.scheme, peer, context) ??
+    deviceFault(device, token, context.facts()) ??
     checkStanding(credentials, context.facts(), nowMs);
   if (fault) return stop(fault);
   const keyProof: KeyProof = token.proofKey ? 'dpop' : 'mtls';
@@ -109,6 +116,7 @@ function judge(
     kind: 'identity',
     subject: token.subject,
     actors: token.actors,
+    ...(device && { device }),
     ...(token.session && { session: token.session }),
     keyProof,
     scopes: token.scopes,
@@ -193,10 +201,12 @@ function bindingFault(
       return refused('token-binding', 'bound to another certificate');
     }
   }
-  // The issuer binds a token to an SVID of ours for nobody but its subject; a foreign one may be registered for another since.
+  // The issuer binds a token to an SVID of ours for nobody but its subject, or for who uses that device; a foreign one may be
+  // registered for another since.
   const shown =
     peer.kind === 'svid' && subjectOfPeer(peer.id, context.trustDomain, context.facts());
-  if (token.certificate && shown && shown !== token.subject.id) {
+  const isOther = shown && shown !== token.subject.id && !isDevice(shown, context.trustDomain);
+  if (token.certificate && isOther) {
     return refused('token-subject', `the svid is of '${shown}'`);
   }
   const mapped = certificate && context.facts().subjectOfCertificate(certificate);

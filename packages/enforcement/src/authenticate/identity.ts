@@ -2,6 +2,7 @@ import type {
   DenialReason,
   EvidenceLevel,
   KeyProof,
+  RequestDevice,
   Session,
   Subject,
   Transaction,
@@ -13,6 +14,8 @@ export interface Identity {
   readonly subject: Subject;
   readonly actors: readonly Subject[];
   readonly caller?: Subject;
+  /** The enrolled device that the request comes from. */
+  readonly device?: RequestDevice;
   /** The SPIFFE ID of a federated trust domain that is registered for the subject, when that is who is connected. */
   readonly peer?: string;
   readonly session?: Session;

@@ -8,6 +8,8 @@ export interface Credentials {
   readonly subject: string;
   readonly actors: readonly Subject[];
   readonly caller?: string;
+  /** SPIFFE ID of the device that it comes from. */
+  readonly device?: string;
   readonly session?: string;
   readonly tokenId?: string;
   /** Of the connection. */
@@ -25,7 +27,7 @@ export function checkStanding(
   facts: FactView,
   nowMs: number,
 ): TokenRefusal | undefined {
-  const { certificate, tokenId, session, caller } = credentials;
+  const { certificate, tokenId, session, caller, device } = credentials;
   if (certificate && facts.revocation('certificate', certificate, nowMs)) {
     return refused('certificate-revoked', 'the certificate is revoked');
   }
@@ -41,6 +43,8 @@ export function checkStanding(
     const actorFault = checkSubject(actor.id, 'token-subject', facts, nowMs);
     if (actorFault) return actorFault;
   }
+  const deviceFault = device && checkSubject(device, 'peer-unregistered', facts, nowMs);
+  if (deviceFault) return deviceFault;
   return caller ? checkSubject(caller, 'peer-unregistered', facts, nowMs) : undefined;
 }
 

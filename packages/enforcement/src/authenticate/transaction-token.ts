@@ -3,6 +3,7 @@ import {
   EVIDENCE_LEVELS,
   type EvidenceLevel,
   factKey,
+  type RequestDevice,
   type Session,
   type Subject,
   subjectFromId,
@@ -19,6 +20,7 @@ import {
   timeClaimMs,
 } from './claims.ts';
 import { refused, type TokenRefusal } from './identity.ts';
+import { vouchedDevice } from './request-device.ts';
 import { type KeyFact, verificationKey } from './verification-key.ts';
 import { decodeJws, hasSignatureOf } from './verify-jws.ts';
 
@@ -33,6 +35,8 @@ export interface TransactionToken {
   readonly actors: readonly Subject[];
   readonly session?: Session;
   readonly scopes: readonly string[];
+  /** The device that it began at, as the point there saw it. */
+  readonly device?: RequestDevice;
   /** The surface where the transaction came in. */
   readonly surface: string;
   /** How well the request that began it bound its actor there; absent: not better than E1. */
@@ -103,7 +107,9 @@ function readClaims(
   const subject = readSubject(stringClaim(claims, 'sub') ?? '');
   const actors = actorChain(claims);
   if (!subject || !actors) return invalid('sub or act is no subject');
-  const session = readSession(objectClaim(claims, 'rctx') ?? {});
+  const requester = objectClaim(claims, 'rctx') ?? {};
+  const session = readSession(requester);
+  const device = vouchedDevice(stringClaim(requester, 'device'));
   return {
     kind: 'transaction-token',
     keyFact,
@@ -117,6 +123,7 @@ function readClaims(
     issuedAtMs,
     expiresAtMs,
     ...(session && { session }),
+    ...(device && { device }),
     ...(evidence && { evidence }),
   };
 }

@@ -1,3 +1,4 @@
+import { postureChangesAt } from '@countersign/model';
 import { type Credentials, checkStanding } from '../authenticate/standing.ts';
 import { staleness } from '../decide/decide.ts';
 import type { SurfaceRoute } from '../describe/surface-routes.ts';
@@ -33,8 +34,12 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
     ...(identity.session && { session: identity.session.id }),
     ...(identity.caller && { caller: identity.caller.id }),
     ...(known && { certificate: known.names }),
+    ...(identity.device && { device: identity.device.subject.id }),
   };
+  const device = identity.device?.subject.id;
   let isStreaming = false;
+  // What is known of a device gets too old without any news.
+  let postureUntilMs = postureEnd(request.timeMs);
 
   const channel: ExchangeChannel = {
     kind: exchange.isUpgrade ? 'upgrade' : 'exchange',
@@ -68,16 +73,27 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
       if (!isStreaming) return undefined;
       if (nowMs >= identity.expiresAtMs) return { cause: 'expired', detail: 'its token has ended' };
       const stale = staleness(route.surface, context.point(), nowMs);
-      return stale ? { cause: 'expired', detail: stale } : undefined;
+      if (stale) return { cause: 'expired', detail: stale };
+      return nowMs >= postureUntilMs ? decideAgain(nowMs) : undefined;
     },
     close: (cause, detail) => exchange.cut(cause, detail),
   };
   function isReached({ decisions }: Reach): boolean {
-    return decisions === 'all' || decisions.has(subject.id);
+    return (
+      decisions === 'all' ||
+      decisions.has(subject.id) ||
+      (device !== undefined && decisions.has(device))
+    );
+  }
+
+  function postureEnd(nowMs: number): number {
+    const fact = device === undefined ? undefined : context.point().facts.device(device);
+    return (fact && postureChangesAt(fact, nowMs)) ?? Number.POSITIVE_INFINITY;
   }
 
   function decideAgain(nowMs: number): ChannelFault | undefined {
     const decision = context.point().decide({ ...asked, timeMs: nowMs });
+    postureUntilMs = postureEnd(nowMs);
     if (decision.effect === 'permit') return undefined;
     const policies = decision.policies.join(' ');
     return { cause: 'policy-changed', detail: `${decision.reason} ${policies}`.trim() };

@@ -6,7 +6,7 @@ import type { ReplicaChange } from '@countersign/decision';
  * the answer can have changed.
  */
 export interface Reach {
-  /** Whose open requests must be decided again: everybody's, or these subjects'. */
+  /** Whose open requests must be decided again: everybody's, or those of these subjects and devices. */
   readonly decisions: 'all' | ReadonlySet<string>;
 }
 
@@ -22,11 +22,13 @@ export function reachOfChange(change: ReplicaChange): Reach {
     if (fact.kind === 'subject' || fact.kind === 'entity') return REACHES_ALL;
     // A risk is asked for in the context of its own subject's requests, and nowhere else.
     if (fact.kind === 'risk') subjects.add(fact.subject);
+    // So is a posture, in that of requests from its device.
+    if (fact.kind === 'device') subjects.add(fact.id);
   }
   for (const key of change.change.removes) {
     const [kind, subject = ''] = key.split(' ');
     if (kind === 'subject' || kind === 'entity') return REACHES_ALL;
-    if (kind === 'risk') subjects.add(subject);
+    if (kind === 'risk' || kind === 'device') subjects.add(subject);
   }
   return { decisions: subjects };
 }

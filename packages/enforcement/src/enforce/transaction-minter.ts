@@ -54,7 +54,7 @@ function claims(
   { trustDomain, spiffeId }: { readonly trustDomain: string; readonly spiffeId: string },
 ) {
   const iat = Math.floor(nowMs / 1000);
-  const { session, actors, subject } = identity;
+  const { session, actors, subject, device } = identity;
   const act = actClaim(actors);
   return {
     iat,
@@ -76,6 +76,7 @@ function claims(
     rctx: {
       req_ip: ip,
       authn: identity.keyProof,
+      ...(device && { device: device.subject.id }),
       ...(session && {
         sid: session.id,
         ...(session.acr && { acr: session.acr }),

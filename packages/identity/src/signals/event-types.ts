@@ -34,6 +34,7 @@ export const TRANSMITTED: readonly EventTypeName[] = [
   'session-established',
   'token-claims-change',
   'credential-change',
+  'device-compliance-change',
   'risk-level-change',
   'account-disabled',
   'account-enabled',

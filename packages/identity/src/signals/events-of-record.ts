@@ -28,7 +28,9 @@ function securityEventOf(
     jti: index === 0 ? event.id : `${event.id}.${index}`,
     atMs: event.at,
     txn: event.id,
-    subject: subjectOf({ issuer, subject, session }),
+    subject: told.isDevice
+      ? deviceOf({ issuer, subject })
+      : subjectOf({ issuer, subject, session }),
     type: EVENT_TYPES[type],
     claims: {
       event_timestamp: Math.floor(event.at / 1000),
@@ -42,6 +44,8 @@ function securityEventOf(
 interface Told {
   readonly type: EventTypeName;
   readonly subject: string | undefined;
+  /** The subject is a device. */
+  readonly isDevice?: true;
   readonly session?: string | undefined;
   readonly reason?: string | undefined;
   readonly claims: Readonly<Record<string, unknown>>;
@@ -68,6 +72,7 @@ function allSessionsOf(told: Told): Told {
 }
 
 function ofSignal(event: Extract<Event, { kind: 'signal' }>): Told | undefined {
+  if (event.type === 'device-compliance-change') return ofCompliance(event);
   // A session is revoked by the deed, which is an event of its own.
   if (event.type !== 'risk-level-change' || event.level === undefined) return undefined;
   return {
@@ -78,6 +83,19 @@ function ofSignal(event: Extract<Event, { kind: 'signal' }>): Told | undefined {
     claims: {
       ...{ principal: 'USER', current_level: event.level, initiating_entity: 'policy' },
       ...(event.feature !== undefined && { risk_reason: event.feature }),
+    },
+  };
+}
+
+/** CAEP 1.0 §3.5. What no source here said is told to nobody: a signal of another that is passed on has no status of ours. */
+function ofCompliance(event: Extract<Event, { kind: 'signal' }>): Told | undefined {
+  const { compliance, subject, reason } = event;
+  if (compliance === undefined) return undefined;
+  const previous = compliance === 'compliant' ? 'not-compliant' : 'compliant';
+  return {
+    ...{ type: 'device-compliance-change', subject, isDevice: true, reason },
+    claims: {
+      ...{ previous_status: previous, current_status: compliance, initiating_entity: 'system' },
     },
   };
 }
@@ -167,6 +185,17 @@ function subjectOf({
     ...(user && { user }),
     ...(session !== undefined && { session: { format: 'opaque', id: session } as const }),
   };
+}
+
+/** OpenID Shared Signals Framework 1.0 §3.3: a device stands in a complex subject. */
+function deviceOf({
+  issuer,
+  subject = '',
+}: {
+  readonly issuer: string;
+  readonly subject: string | undefined;
+}): SubjectIdentifier {
+  return { format: 'complex', device: { format: 'iss_sub', iss: issuer, sub: subject } };
 }
 
 function textOf(value: unknown): string | undefined {

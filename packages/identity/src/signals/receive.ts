@@ -2,13 +2,14 @@ import type { Clock, Signal } from '@countersign/model';
 import type { Database } from '@countersign/state';
 import type { JWTVerifyGetKey } from 'jose';
 import type { Recorder } from '../new-event.ts';
+import { deviceNames } from './device-names.ts';
 import { type EventTypeName, eventTypeName, STREAM_UPDATED, VERIFICATION } from './event-types.ts';
 import type { SignalTables } from './signal-tables.ts';
 import { type SubjectIdentifier, subjectIdentifierShape } from './subject-identifier.ts';
 import { type ReceivedSet, type SetError, type VerifiedSet, verifySet } from './verify-set.ts';
 
 /** What a transmitter may bring about here. */
-export type SignalRight = 'end-sessions' | 'disable';
+export type SignalRight = 'end-sessions' | 'disable' | 'device-posture';
 
 /** A transmitter that the bank listens to. */
 export interface SignalTransmitter {
@@ -38,6 +39,13 @@ export interface SignalActions {
   ): Promise<boolean>;
   /** Only what `by` disabled. */
   enable(subject: string, options: { readonly by: string }): Promise<boolean>;
+  /** Takes what is said of a device; false when the names lead to none, or to two. */
+  noteCompliance?(about: {
+    readonly source: string;
+    readonly names: readonly string[];
+    readonly isCompliant: boolean;
+    readonly observedAtMs: number;
+  }): Promise<boolean>;
   /** Facts of it, and playbooks. */
   respond(signal: Signal): Promise<void>;
   /** The risk that is known of a subject now. */
@@ -143,12 +151,47 @@ async function act(
   // RISC §2 of older transmitters: the subject stands in the event.
   const inEvent = subjectIdentifierShape.safeParse(claims['subject']);
   const identifier = inEvent.success ? inEvent.data : set.subject;
+  if (name === 'device-compliance-change') {
+    const noted = await noteCompliance({ claims, set, identifier }, transmitter, options);
+    if (noted !== undefined) return noted;
+  }
   const subject = await transmitter.subjectOf(identifier);
   if (subject === undefined) return { text: 'no such subject here' };
   return {
     subject,
     text: await answer(name, { claims, set, subject, identifier }, transmitter, options),
   };
+}
+
+/** CAEP 1.0 §3.5: what is said of a device of ours; nothing when it is about none, and playbooks may answer for its person. */
+async function noteCompliance(
+  {
+    claims,
+    set,
+    identifier,
+  }: {
+    readonly claims: Readonly<Record<string, unknown>>;
+    readonly set: ReceivedSet;
+    readonly identifier: SubjectIdentifier;
+  },
+  { may, name }: SignalTransmitter,
+  { actions, by, now }: ReceiveOptions & { readonly by: string },
+): Promise<Outcome | undefined> {
+  const status = claims['current_status'];
+  const names = deviceNames(identifier);
+  if (names.length === 0 || actions.noteCompliance === undefined) return undefined;
+  if (status !== 'compliant' && status !== 'not-compliant') {
+    return { text: 'no status that is known' };
+  }
+  if (!may.includes('device-posture')) return undefined;
+  const seconds = claims['event_timestamp'];
+  const saidMs = typeof seconds === 'number' && seconds > 0 ? seconds * 1000 : set.issuedAtMs;
+  const isNoted = await actions.noteCompliance({
+    ...{ source: by, names, isCompliant: status === 'compliant' },
+    // Not later than it was said: its age is what it is good for.
+    observedAtMs: Math.floor(Math.min(saidMs, set.issuedAtMs, now())),
+  });
+  return isNoted ? { text: `${name}: ${status}` } : undefined;
 }
 
 async function answer(

@@ -8,7 +8,7 @@ import type { SignalTables } from './signal-tables.ts';
 export function signalActions(options: {
   readonly database: Database;
   readonly factLog: FactLog;
-  readonly identity: Pick<Identity, 'sessions' | 'revoke' | 'reinstate' | 'isRevoked'>;
+  readonly identity: Pick<Identity, 'sessions' | 'revoke' | 'reinstate' | 'isRevoked' | 'devices'>;
   readonly respond: (signal: Signal) => Promise<unknown>;
 }): SignalActions {
   const { database, factLog, identity, respond } = options;
@@ -55,6 +55,7 @@ export function signalActions(options: {
       const result = await identity.reinstate({ target: 'subject', value: subject, by });
       return result.isGranted;
     },
+    noteCompliance: (about) => identity.devices.takeCompliance(about),
     respond: async (signal) => void (await respond(signal)),
     riskOf(subject) {
       const fact = factLog.get(`risk ${subject}`);

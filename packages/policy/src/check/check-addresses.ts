@@ -23,6 +23,10 @@ export function checkAddresses(config: WrittenConfig, { report }: CheckContext):
     take(authority.control, 'the authority (control)', document.at(['authority', 'control']));
     take(authority.issuer, 'the authority (issuer)', document.at(['authority', 'issuer']));
   }
+  if (document && authority?.devices?.webhooks) {
+    const place = document.at(['authority', 'devices', 'webhooks', 'address']);
+    take(authority.devices.webhooks.address, 'the authority (posture webhooks)', place);
+  }
   for (const point of config.points) {
     for (const [index, { name, address }] of point.value.listeners.entries()) {
       take(

@@ -9,6 +9,7 @@ import type {
   BankConfig,
   CaConfig,
   ClusterConfig,
+  DevicesConfig,
   ExportConfig,
   LoginConfig,
   Problem,
@@ -21,6 +22,7 @@ import { composeSchema } from '../schema/generate-schema.ts';
 import { checkAttributes } from './check-attributes.ts';
 import { bundleEndpointConfigs, checkBundleEndpoints } from './check-bundle-endpoints.ts';
 import { checkCa } from './check-ca.ts';
+import { checkDevices } from './check-devices.ts';
 import { checkEntities } from './check-entities.ts';
 import { checkEntityTypes } from './check-entity-types.ts';
 import { checkExports } from './check-exports.ts';
@@ -85,6 +87,7 @@ export async function checkRepository(
   const points = await checkPoints(config, { surfaces, ...known }, context);
   const exports = checkExports(config, known.names, context);
   const ca = checkCa(config, context);
+  const devices = checkDevices(config, context);
   checkMetrics(config, context);
   checkRetention(config, surfaces, report);
   // By name, so that the schema and with it the bundle's version do not depend on file names.
@@ -165,7 +168,7 @@ export async function checkRepository(
     ? undefined
     : bankConfig(
         config,
-        { points, exports, record, clusters, signals, login, ca, people },
+        { points, exports, record, clusters, signals, login, ca, devices, people },
         context.folder,
       );
   if (!bank) return { problems: report.problems() };
@@ -216,6 +219,7 @@ function bankConfig(
     signals,
     login,
     ca,
+    devices,
     people,
   }: Pick<BankConfig, 'points' | 'record'> & {
     readonly exports: readonly ExportConfig[];
@@ -223,6 +227,7 @@ function bankConfig(
     readonly signals: SignalsConfig | undefined;
     readonly login: LoginConfig | undefined;
     readonly ca: CaConfig | undefined;
+    readonly devices: DevicesConfig | undefined;
     readonly people: PeopleSettings | undefined;
   },
   folder: string,
@@ -252,6 +257,7 @@ function bankConfig(
       ...witnessConfigs(authority),
       ...(exports.length > 0 && { exports }),
       ...(signals && { signals }),
+      ...(devices && { devices }),
       ...(metrics !== undefined && { metrics }),
       ...bundleEndpointConfigs(authority, folder),
       ...(clusters.length > 0 && { kubernetes: clusters }),

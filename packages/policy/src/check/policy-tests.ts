@@ -1,7 +1,9 @@
 import {
   type AccessRequest,
   type Decision,
+  type DeviceOwnership,
   type EntityUid,
+  type PostureSignal,
   type RiskLevel,
   subjectFromId,
 } from '@countersign/model';
@@ -23,6 +25,18 @@ export interface PolicyTestQuestion {
   readonly request: AccessRequest;
   /** What the risk fact of the subject says; `unknown` is no fact. */
   readonly risk: RiskLevel | 'unknown';
+  /** What is known of the request's device; nothing where it has none. */
+  readonly device?: AssumedDevice;
+}
+
+/** What a test says of the request's device. */
+export interface AssumedDevice {
+  readonly ownership: DeviceOwnership;
+  /** SPIFFE ID. */
+  readonly owner?: string;
+  /** Signals that are known. */
+  readonly posture: { readonly [S in PostureSignal]?: boolean };
+  readonly score?: number;
 }
 
 /**
@@ -113,7 +127,11 @@ export async function runPolicyTests(
   const { repository, runTest, context } = options;
   for (const { value, document, path } of tests) {
     const { effect, policies, reason } = await runTest(
-      { request: requestOf(value, repository, context.now), risk: value.request.risk },
+      {
+        request: requestOf(value, repository, context.now),
+        risk: value.request.risk,
+        ...deviceOf(value, repository),
+      },
       repository,
     );
     const by = `${reason}, policies ${listOf(policies)}`;
@@ -133,6 +151,23 @@ export async function runPolicyTests(
   }
 }
 
+function deviceOf(
+  { request: { device } }: PolicyTest,
+  { config }: Repository,
+): { readonly device?: AssumedDevice } {
+  if (!device) return {};
+  const { ownership, owner, posture, score } = device;
+  const known = Object.entries(posture).filter(([, value]) => value !== undefined);
+  return {
+    device: {
+      ownership,
+      ...(owner !== undefined && { owner: `spiffe://${config.trustDomain}/${owner}` }),
+      posture: Object.fromEntries(known),
+      ...(score !== undefined && { score }),
+    },
+  };
+}
+
 function requestOf(
   { request }: PolicyTest,
   repository: Repository,
@@ -147,12 +182,13 @@ function requestOf(
     type: type.includes('::') || type === 'Surface' ? type : `${namespace}::${type}`,
     id,
   });
-  const { acr, amr, authTime, session, resource, transaction } = request;
+  const { acr, amr, authTime, session, resource, transaction, device } = request;
   const hasSession = [acr, amr, authTime, session].some((part) => part !== undefined);
   return {
     subject: subject(request.subject),
     actors: request.actors.map(subject),
     ...(request.caller !== undefined && { caller: subject(request.caller) }),
+    ...(device && { device: { subject: subject(device.name), proof: device.proof } }),
     ...(hasSession && {
       session: {
         id: session ?? 'test',

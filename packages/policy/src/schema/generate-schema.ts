@@ -1,4 +1,10 @@
-import { type Operation, SUBJECT_KINDS, type Surface, subjectTypeName } from '@countersign/model';
+import {
+  type Operation,
+  POSTURE_SIGNALS,
+  SUBJECT_KINDS,
+  type Surface,
+  subjectTypeName,
+} from '@countersign/model';
 import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
 import { type Declaration, splitDeclarations } from './declarations.ts';
 import { type ComposedSchema, composePieces, type SchemaPiece } from './schema-text.ts';
@@ -22,6 +28,14 @@ const REQUEST_CONTEXT = `type RequestContext = {
   session?: String,
   purpose?: String,
   caller?: Workload,
+  device?: {
+    id: Device,
+    proof: String,
+    ownership: String,
+    owner?: Human,
+    posture: { ${POSTURE_SIGNALS.map((signal) => `${signal}: String`).join(', ')} },
+    score?: Long
+  },
   actors: Set<Agent>,
   transaction?: { id: String, requestingWorkload: Workload },
 };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { caKeysShape, upstreamShape } from './ca-shape.ts';
+import { devicesShape } from './devices-shape.ts';
 import { exportShape } from './export-shape.ts';
 import { clusterShape, joinsShape } from './join-shape.ts';
 import { loginShape } from './login-shape.ts';
@@ -174,6 +175,7 @@ const authority = z
       .default([])
       .meta({ description: 'clusters whose pods may join with their service account token' }),
     signals: signalsShape.optional(),
+    devices: devicesShape.optional(),
     metrics: hostPort(
       'where metrics are served, on loopback: GET /metrics',
       '127.0.0.1:9464',

@@ -1,3 +1,4 @@
+import { DEVICE_OWNERSHIPS, POSTURE_SIGNALS } from '@countersign/model';
 import { z } from 'zod';
 import { kebab, scope, subjectName, typeName, words } from './scalars.ts';
 
@@ -15,6 +16,26 @@ const token = z
   .string()
   .regex(/^[\x21-\x7E]{1,200}$/, 'visible ASCII characters')
   .meta({ description: 'a word of visible ASCII characters' });
+
+const device = z
+  .strictObject({
+    name: subjectName
+      .refine((name) => name.startsWith('device/'), 'a device: device/<name>')
+      .default('device/test')
+      .meta({ description: 'the device, as a subject', examples: ['device/alice-laptop'] }),
+    proof: z
+      .enum(['mtls', 'dpop', 'transaction'])
+      .default('mtls')
+      .meta({ description: 'how it proved to be that device' }),
+    ownership: z.enum(DEVICE_OWNERSHIPS).default('corporate').meta({ description: 'whose it is' }),
+    owner: subjectName.optional().meta({ description: 'the one person whose it is' }),
+    posture: z
+      .partialRecord(z.enum(POSTURE_SIGNALS, { error: 'a signal of a posture' }), z.boolean())
+      .default({})
+      .meta({ description: 'signals that are known; all others are unknown' }),
+    score: z.int().min(0).max(100).optional().meta({ description: 'its rating, 0 to 100' }),
+  })
+  .meta({ description: 'the enrolled device that the request comes from' });
 
 const request = z
   .strictObject({
@@ -58,6 +79,7 @@ const request = z
     acr: token.optional().meta({ description: 'how well the person authenticated' }),
     amr: z.array(token).max(20).optional().meta({ description: 'with which methods' }),
     authTime: instant.optional(),
+    device: device.optional(),
     purpose: words('what for', 'fraud-investigation').optional(),
     transaction: z
       .strictObject({ id: token, requestingWorkload: subjectName })

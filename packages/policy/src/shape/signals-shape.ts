@@ -98,11 +98,12 @@ const transmitter = z
       })
       .meta({ description: 'how its subjects are called here', examples: [{ kind: 'human' }] }),
     may: z
-      .array(z.enum(['end-sessions', 'disable']))
+      .array(z.enum(['end-sessions', 'disable', 'device-posture']))
       .min(1, 'at least one')
       .default(['end-sessions'])
       .meta({
-        description: 'what it may bring about; risk and other signals go to the playbooks anyway',
+        description:
+          'what it may bring about; device-posture: what it says of compliance is taken; risk and other signals go to the playbooks anyway',
         examples: [['end-sessions', 'disable']],
       }),
   })

@@ -33,11 +33,14 @@ const CURVES = new Set(['prime256v1', 'secp384r1', 'secp521r1']);
 const RSA_BITS = { min: 2048, max: 8192 } as const;
 
 /**
- * Whether `issuerKey` made the signature of `certificate`.
+ * Whether `issuerKey` made the signature of `certificate`, or of whatever else is signed as certificates are.
  *
  * @throws {SpiffeError} `ERR_SPIFFE_ALGORITHM` when the algorithm is weak or unknown
  */
-export function isSignedBy(certificate: Certificate, issuerKey: KeyObject): boolean {
+export function isSignedBy(
+  certificate: Pick<Certificate, 'signatureAlgorithmHex' | 'tbs' | 'signature'>,
+  issuerKey: KeyObject,
+): boolean {
   const algorithm = ALGORITHMS.get(certificate.signatureAlgorithmHex);
   if (!algorithm) {
     throw new SpiffeError(

@@ -1,0 +1,37 @@
+import type { FastifyPluginAsync, FastifyReply } from 'fastify';
+import { z } from 'zod';
+import { answerProblems, problem } from '../problem.ts';
+import { PUBLIC_ANSWERS, type Refusal } from '../refusal.ts';
+import type { SvidGrant } from '../svids.ts';
+import type { Devices } from './devices.ts';
+
+const BODY_BYTES_MAX = 32 * 1024;
+
+const enrolShape = z.strictObject({ code: z.string().max(200), request: z.string() });
+const renewShape = z.strictObject({ spiffeId: z.string().max(2048), request: z.string() });
+
+/**
+ * What devices ask of the authority: `POST /v1/devices/enrol` (a code and a PKCS#10 request) and `POST /v1/devices/renew` (a
+ * request signed with the key that they enrolled with). Neither needs a client certificate: the code, or the key, is what proves.
+ */
+export function deviceControlRoutes({
+  devices,
+}: {
+  readonly devices: Devices;
+}): FastifyPluginAsync {
+  return async (app) => {
+    answerProblems(app);
+    app.post('/v1/devices/enrol', { bodyLimit: BODY_BYTES_MAX }, async (request, reply) =>
+      answer(reply, await devices.enrol(enrolShape.parse(request.body))),
+    );
+    app.post('/v1/devices/renew', { bodyLimit: BODY_BYTES_MAX }, async (request, reply) =>
+      answer(reply, await devices.renew(renewShape.parse(request.body))),
+    );
+  };
+}
+
+function answer(reply: FastifyReply, result: SvidGrant | Refusal): FastifyReply {
+  if (!result.isGranted) return problem(reply, PUBLIC_ANSWERS[result.code]);
+  const { isGranted, ...granted } = result;
+  return reply.header('cache-control', 'no-store').send(granted);
+}
