@@ -412,6 +412,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       checkBearer(call, { ...asked, issuerUrl, keyring, registry, revocations, now }),
     sweep: () =>
       serial.run(async () => {
+        await revocations.complete();
         const removes = revocations.expired();
         const puts = registry.expired(now());
         if (removes.length + puts.length > 0) await factLog.append({ puts, removes });
