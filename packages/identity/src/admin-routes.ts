@@ -130,6 +130,7 @@ const OPERATOR_ANSWERS: Partial<Record<Refusal['code'], { status: number; title:
   'subject-disabled': { status: 409, title: 'Conflict' },
   'credential-registered': { status: 409, title: 'Conflict' },
   'authority-state': { status: 409, title: 'Conflict' },
+  'organisation-cut-off': { status: 409, title: 'Conflict' },
   'authority-unavailable': { status: 503, title: 'Service Unavailable' },
   'credential-malformed': { status: 422, title: 'Unprocessable Content' },
 };

@@ -38,6 +38,7 @@ export type RefusalCode =
   | 'log-key-changed'
   | 'credential-malformed'
   | 'credential-registered'
+  | 'organisation-cut-off'
   | 'not-found';
 
 /** A request that was not carried out: an answer, not an error. */
@@ -127,6 +128,11 @@ export const PUBLIC_ANSWERS: Readonly<
     'log-key-changed': forbidden('the log of this point is verified with another key'),
     'credential-malformed': badRequest('this is no authenticator of a person'),
     'credential-registered': { status: 409, title: 'Conflict', detail: 'it is registered already' },
+    'organisation-cut-off': {
+      status: 409,
+      title: 'Conflict',
+      detail: 'its organisation is cut off: restore that',
+    },
     'not-found': { status: 404, title: 'Not Found', detail: 'there is no such thing' },
   };
 })();

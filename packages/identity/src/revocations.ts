@@ -101,34 +101,6 @@ export class Revocations {
     return { isGranted: true, untilMs };
   }
 
-  /**
-   * Revokes subjects together: in one change of facts, so that no point sees some of them without the others.
-   *
-   * @returns those that were not revoked before
-   */
-  async revokeSubjects(
-    subjects: readonly string[],
-    { reason, by }: { readonly reason: string; readonly by: string },
-  ): Promise<readonly string[]> {
-    const nowMs = this.#now();
-    const fresh = subjects.filter((subject) => !this.covers('subject', subject));
-    if (fresh.length > 0) {
-      await this.#factLog.append({
-        puts: fresh.map((value) => ({
-          ...{ kind: 'revocation', target: 'subject', value, reason, atMs: nowMs },
-          untilMs: FOREVER_MS,
-        })),
-      });
-    }
-    for (const subject of fresh) {
-      await this.#record({
-        ...{ kind: 'administration', action: 'subject-revoked', by, target: subject },
-        detail: { reason, untilMs: FOREVER_MS },
-      });
-    }
-    return fresh;
-  }
-
   async reinstate({
     target,
     value,
