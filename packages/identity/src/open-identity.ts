@@ -21,6 +21,7 @@ import type { KubernetesCluster } from './joining/token-review.ts';
 import type { Keyring } from './keyring.ts';
 import type { Recorder } from './new-event.ts';
 import { JWT_SVID_SECONDS, Nodes } from './nodes/nodes.ts';
+import { renewalPace, svidPace } from './nodes/paces.ts';
 import { CutOffs, type ReinstateRequest } from './partners/cut-offs.ts';
 import { type OrganisationReport, organisationsOf } from './partners/organisations.ts';
 import { issueProbeToken } from './partners/probe-token.ts';
@@ -33,6 +34,7 @@ import {
   type RegisteredEntity,
   Registry,
 } from './registry.ts';
+import { RequestPace } from './request-pace.ts';
 import {
   FOREVER_MS,
   type RevocationRequest,
@@ -264,16 +266,32 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     ...{ registry, revocations, svids, now },
     clusters: clusters ?? (() => []),
   });
+  const pace = new RequestPace({ record, now });
+  const refuseRenewal = async (peer: ControlPeer | undefined) => {
+    if (peer === undefined) return undefined;
+    const { spiffeId, thumbprint } = peer;
+    const ttlSeconds = registry.registration(spiffeId)?.svidTtlSeconds ?? svidTtlSeconds;
+    // By the SVID first: who has a stolen one that is revoked must not use up what its subject has.
+    const paces = [
+      [`renewal ${thumbprint}`, svidPace(ttlSeconds)],
+      [`renewal ${spiffeId}`, renewalPace(ttlSeconds)],
+    ] as const;
+    return pace.refuse(spiffeId, new Map(paces));
+  };
+  let changes = 0;
+  const changed = new Set<() => void>();
+  const tellChange = (): void => {
+    changes += 1;
+    for (const listener of changed) listener();
+  };
+  factLog.subscribe(tellChange);
   const nodes = new Nodes({
-    ...{ factLog, registry, revocations, svids, record, now },
+    ...{ factLog, registry, revocations, svids, svidTtlSeconds, pace, record, now },
     jwt: () => authorities.jwt(),
+    changes: () => changes,
     standing: (spiffeId) => svids.standing(spiffeId),
     bundle: () => bundleText(authorities.bundle()),
     refusedAuthorities: () => authorities.refused(),
-  });
-  const changed = new Set<() => void>();
-  factLog.subscribe(() => {
-    for (const listener of changed) listener();
   });
   const issuer = createIssuer({
     database,
@@ -339,7 +357,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
           await record({ kind: 'administration', action: 'subject-revoked', by, target, detail });
         }
         // Who may attest whom is in no fact.
-        for (const listener of changed) listener();
+        tellChange();
         // One event each: evidence of a request shows with it whose key signed.
         for (const change of certificateChanges(before, certificatesOf(factLog.all()))) {
           const { action, subject: target, detail } = change;
@@ -380,7 +398,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
         return { isGranted: true, spiffeId, ...made };
       }),
     enrol: (request, chain = () => []) => joining.enrol(request, chain),
-    renew: (request, peer) => svids.renew(request, peer),
+    renew: async (request, peer) => (await refuseRenewal(peer)) ?? svids.renew(request, peer),
     wasIssued: (svid) => svids.wasIssued(svid),
     issueOwnSvid: (publicKey, names = {}) => serial.run(() => svids.issueOwn(publicKey, names)),
     sessions: () => liveSessions(database, now()),

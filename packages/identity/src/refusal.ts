@@ -39,6 +39,7 @@ export type RefusalCode =
   | 'credential-malformed'
   | 'credential-registered'
   | 'organisation-cut-off'
+  | 'request-rate'
   | 'not-found';
 
 /** A request that was not carried out: an answer, not an error. */
@@ -47,6 +48,8 @@ export interface Refusal {
   readonly code: RefusalCode;
   /** For the bank's people and its log; not for the caller. */
   readonly detail: string;
+  /** When to come again, of `request-rate`. */
+  readonly retryAfterSeconds?: number;
 }
 
 /** Makes a {@link Refusal}. */
@@ -132,6 +135,11 @@ export const PUBLIC_ANSWERS: Readonly<
       status: 409,
       title: 'Conflict',
       detail: 'its organisation is cut off: restore that',
+    },
+    'request-rate': {
+      status: 429,
+      title: 'Too Many Requests',
+      detail: 'this caller asks too often: come again later',
     },
     'not-found': { status: 404, title: 'Not Found', detail: 'there is no such thing' },
   };

@@ -16,6 +16,7 @@ import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
 import { readTrustFile } from '../trust-file.ts';
+import { HeldJwtSvids } from './held-jwt-svids.ts';
 import { HeldSvids } from './held-svids.ts';
 import { type NodeAuthority, NodeRefusal, nodeAuthority } from './node-authority.ts';
 import { createNodeSource, type NodeCaller, type NodeSource } from './node-source.ts';
@@ -93,13 +94,16 @@ export async function runNode(options: RunNodeOptions): Promise<RunningNode> {
     const authority = nodeAuthority({
       origin: controlUrl,
       dispatcher: () => workload.dispatcherFor(controlUrl, authorityId),
+      now,
     });
-    const source: NodeSource = createNodeSource({ authority, held: () => held, trustDomain, now });
-    const held = new HeldSvids({
-      ...{ authority, trustDomain, now, warn },
-      isWanted: (spiffeId) => source.entries().some((entry) => entry.spiffeId === spiffeId),
-      onRenewed: source.changed,
+    const source: NodeSource = createNodeSource({
+      ...{ held: () => held, heldJwts: () => heldJwts, trustDomain, now },
     });
+    const isWanted = (spiffeId: string): boolean =>
+      source.entries().some((entry) => entry.spiffeId === spiffeId);
+    const onRenewed = source.changed;
+    const held = new HeldSvids({ authority, trustDomain, now, warn, isWanted, onRenewed });
+    const heldJwts = new HeldJwtSvids({ authority, now, isWanted });
     closers.add(() => held.close());
     closers.add(workload.onRotate(() => held.askForDistrusted()));
     const following = await followEntries(authority, { source, warn });

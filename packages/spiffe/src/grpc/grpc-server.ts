@@ -221,6 +221,8 @@ function statusOf(error: unknown): GrpcError {
         return new GrpcError(GRPC_STATUS.permissionDenied, error.message);
       case 'ERR_SPIFFE_WORKLOAD_UNAVAILABLE':
         return new GrpcError(GRPC_STATUS.unavailable, error.message);
+      case 'ERR_SPIFFE_WORKLOAD_EXHAUSTED':
+        return new GrpcError(GRPC_STATUS.resourceExhausted, error.message);
       case 'ERR_SPIFFE_WORKLOAD_ARGUMENT':
       case 'ERR_SPIFFE_WORKLOAD_PROTOCOL':
         return new GrpcError(GRPC_STATUS.invalidArgument, error.message);
