@@ -64,7 +64,7 @@ export function createNodeSource(options: {
   /** @throws {SpiffeError} `ERR_SPIFFE_WORKLOAD_UNAVAILABLE` before the authority told anything */
   async function entriesOf(caller: NodeCaller): Promise<readonly Entry[]> {
     if (!told) throw unavailable('the authority told nothing yet');
-    if (caller.process && !(await caller.process.isAlive())) return [];
+    if (caller.process && !(await isAlive(caller.process))) return [];
     return told.entries.filter(
       ({ selectors, expiresMs = Number.POSITIVE_INFINITY }) =>
         expiresMs > now() && isEntitled(selectors, caller.selectors),
@@ -145,6 +145,16 @@ export function createNodeSource(options: {
     entries: () => told?.entries ?? [],
   };
 }
+
+/** Looks once for all who ask at the same time: after a change that is each stream of the process. */
+function isAlive(process: AttestedProcess): Promise<boolean> {
+  const known = looking.get(process);
+  if (known) return known;
+  const look = process.isAlive().finally(() => looking.delete(process));
+  looking.set(process, look);
+  return look;
+}
+const looking = new WeakMap<AttestedProcess, Promise<boolean>>();
 
 /** Each apart, under the name that the authority gives it; none of them is ever ours. */
 function bundlesByName(

@@ -26,6 +26,11 @@ import { serveNodeOperator } from './serve-node-operator.ts';
 const SOCKET_PATH_BYTES_MAX = 107;
 /** Of all processes of one user; each has a connection or two. */
 const CONNECTIONS_OF_ONE_USER_MAX = 1000;
+/**
+ * Of all processes of one user: an open stream for each kind of thing that a process follows. A host of containers may have a
+ * hundred of one user; each stream is answered at each change, before others are.
+ */
+const CALLS_OF_ONE_USER_MAX = 500;
 const RETRY_MS = { first: 500, max: 10_000 } as const;
 /** Entries end by the clock. */
 const LOOK_EVERY_MS = 1000;
@@ -142,6 +147,10 @@ export async function runNode(options: RunNodeOptions): Promise<RunningNode> {
         now,
         onError: (error, what) => warn(`${what}: ${(error as Error).message}`),
         pushDelayMs: () => Math.random() * PUSH_SPLAY_MS,
+        calls: {
+          of: ({ process }) => (process ? `uid ${process.uid}` : 'socket'),
+          max: CALLS_OF_ONE_USER_MAX,
+        },
       });
       await listenAt(api.server, path, socket);
       closers.add(() => api.close());
