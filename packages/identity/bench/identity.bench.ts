@@ -1,5 +1,6 @@
 /** SVIDs and access tokens per second of CPU, the client's share included. Run from the root: see the README. */
 import { partner, post, registration, startAuthority, svidRequest } from '../test/authority.ts';
+import { alice, startLoginBank } from '../test/login/login-bank.ts';
 
 const authority = await startAuthority();
 const someone = await partner('ledgerly');
@@ -45,3 +46,12 @@ await perSecond('tokens by mTLS, each on a new connection', 200, async () => {
   if (status !== 200) throw new Error(`found ${status}`);
 });
 await authority.close();
+
+const bank = await startLoginBank();
+const key = await bank.enrol(alice);
+const teller = await bank.teller();
+await perSecond('people signed in (browser, passkey and application included)', 200, async () => {
+  const pending = await teller.begin();
+  await teller.finish(await bank.browser().signIn(pending.url, key), pending);
+});
+await bank.close();

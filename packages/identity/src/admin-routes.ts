@@ -17,6 +17,11 @@ const revocationShape = z.strictObject({
   reason: z.string().min(1).max(1000),
 });
 
+const inviteShape = z.strictObject({
+  subject: z.string().max(2048),
+  ttlSeconds: z.number().int().min(60).max(86_400).optional(),
+});
+
 const credentialShape = z.strictObject({
   credentialId: z.string().max(1364),
   publicKey: z.string().max(1024),
@@ -40,8 +45,9 @@ const taintShape = z.strictObject({
  * `POST /v1/join-tokens`, `GET /v1/sessions`, `GET /v1/subjects`, `GET /v1/points`, `GET /v1/registrations`,
  * `POST /v1/revocations`,
  * `DELETE /v1/revocations/<target>/<value>` (the value percent-encoded), `GET` and `POST /v1/credentials`,
- * `DELETE /v1/credentials/<id>`, `GET /v1/ca` (the X.509 and JWT authorities),
- * `POST /v1/ca/<x509|jwt>/<prepare|activate|taint|revoke>`.
+ * `DELETE /v1/credentials/<id>`; where people sign in `POST /v1/passkey-invites`, `GET /v1/passkeys`,
+ * `GET /v1/passkey-recoveries`, and `GET /v1/person-sessions` (empty lists where they do not);
+ * `GET /v1/ca` (the X.509 and JWT authorities), `POST /v1/ca/<x509|jwt>/<prepare|activate|taint|revoke>`.
  *
  * @param options `by` names the operator in the record
  */
@@ -90,6 +96,26 @@ export function adminRoutes(options: {
       return result.isGranted ? reply.code(204).send() : refused(reply, result);
     });
 
+    app.get('/v1/person-sessions', async () => (await identity.login?.sessions()) ?? []);
+    app.get('/v1/passkeys', async () => (await identity.login?.passkeys()) ?? []);
+    app.get('/v1/passkey-recoveries', async () => (await identity.login?.recoveries()) ?? []);
+
+    app.post('/v1/passkey-invites', async (request, reply) => {
+      const { subject, ttlSeconds } = inviteShape.parse(request.body);
+      if (!identity.login) {
+        const detail = "people do not sign in here: countersign.yaml has no 'authority.login'";
+        return problem(reply, { status: 404, title: 'Not Found', detail });
+      }
+      const made = await identity.login.invite({
+        ...{ subject, by },
+        ...(ttlSeconds !== undefined && { ttlSeconds }),
+      });
+      if (!made.isGranted) return refused(reply, made);
+      const { code, invite } = made;
+      const enrolUrl = `${identity.issuer.url}/enrol`;
+      return reply.code(201).send({ code, invite, enrolUrl });
+    });
+
     app.get('/v1/ca', async () => identity.authorities.show());
 
     app.post<{ Params: { kind: string; step: string } }>(
@@ -129,6 +155,7 @@ export function adminRoutes(options: {
 const OPERATOR_ANSWERS: Partial<Record<Refusal['code'], { status: number; title: string }>> = {
   'subject-disabled': { status: 409, title: 'Conflict' },
   'credential-registered': { status: 409, title: 'Conflict' },
+  'subject-revoked': { status: 409, title: 'Conflict' },
   'authority-state': { status: 409, title: 'Conflict' },
   'organisation-cut-off': { status: 409, title: 'Conflict' },
   'authority-unavailable': { status: 503, title: 'Service Unavailable' },

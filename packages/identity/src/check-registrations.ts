@@ -113,6 +113,16 @@ function checkClient(
   for (const scope of client.scopes) {
     if (!SCOPE.test(scope)) throw refused(id, 'a scope with a forbidden character', 'none');
   }
+  for (const uri of client.people?.redirectUris ?? []) {
+    // RFC 9700 §2.1, §4.1: whole, in one form, over TLS.
+    if (URL.parse(uri)?.href !== uri || !uri.startsWith('https://') || /[#@*]/.test(uri)) {
+      throw refused(id, `redirect URI '${uri}'`, 'an https URL in its normal form');
+    }
+  }
+  if (client.people && (client.people.redirectUris.length === 0 || client.scopes.length === 0)) {
+    throw refused(id, 'an application for people without redirect URIs or scopes', 'one or more');
+  }
+  if (client.scopes.includes('openid')) throw refused(id, "scope 'openid'", 'one of its own');
   const isWhole = Number.isInteger(tokenTtlSeconds);
   if (!isWhole || tokenTtlSeconds < 1 || tokenTtlSeconds > TOKEN_TTL_SECONDS_MAX) {
     throw refused(id, `tokens of ${tokenTtlSeconds} s`, `1 to ${TOKEN_TTL_SECONDS_MAX}`);

@@ -1,6 +1,6 @@
 import { type Fact, subjectFromId } from '@countersign/model';
 import { isCredentialKey, type RegisteredCredential } from '@countersign/sdk';
-import type { FactLog } from '@countersign/state';
+import type { FactLog, Transaction } from '@countersign/state';
 import type { Recorder } from './new-event.ts';
 import { type Refusal, refusal } from './refusal.ts';
 
@@ -21,6 +21,14 @@ export class Credentials {
     this.#record = options.record;
   }
 
+  /** One of them. */
+  get(credentialId: string): RegisteredCredential | undefined {
+    const fact = this.#factLog.get(`credential ${credentialId}`);
+    if (fact?.kind !== 'credential') return undefined;
+    const { publicKey, rpId, origins, subject } = fact;
+    return { credentialId, publicKey, rpId, origins, subject };
+  }
+
   /** All that are registered, in the order of their IDs. */
   all(): readonly RegisteredCredential[] {
     return this.#factLog
@@ -32,7 +40,17 @@ export class Credentials {
       .toSorted((a, b) => (a.credentialId < b.credentialId ? -1 : 1));
   }
 
-  async register(credential: RegisteredCredential, by: string): Promise<CredentialResult> {
+  /**
+   * @param more what to record of it beside, and what to write in the transaction that gives it out
+   */
+  async register(
+    credential: RegisteredCredential,
+    by: string,
+    more: {
+      readonly detail?: Readonly<Record<string, string | number | boolean>>;
+      readonly also?: (transaction: Transaction) => Promise<void>;
+    } = {},
+  ): Promise<CredentialResult> {
     const { credentialId: id, publicKey, rpId, origins, subject } = credential;
     const fault = faultOf(credential);
     if (fault !== undefined) return refusal('credential-malformed', fault);
@@ -47,7 +65,7 @@ export class Credentials {
     if (this.#factLog.get(`credential ${id}`)) {
       return refusal('credential-registered', `found credential '${id}': withdraw it first`);
     }
-    const detail = { credentialId: id, publicKey, rpId, origins: [...origins] };
+    const detail = { credentialId: id, publicKey, rpId, origins: [...origins], ...more.detail };
     // Before: trust that cannot be recorded is not given.
     await this.#record({
       kind: 'administration',
@@ -57,17 +75,22 @@ export class Credentials {
       detail,
     });
     const fact: Fact = { kind: 'credential', id, publicKey, rpId, origins: [...origins], subject };
-    await this.#factLog.append({ puts: [fact] });
+    await this.#factLog.append({ puts: [fact] }, more.also && { also: more.also });
     return { isGranted: true };
   }
 
-  async withdraw(credentialId: string, by: string): Promise<CredentialResult> {
+  /** @param also what to write in the transaction that takes it out */
+  async withdraw(
+    credentialId: string,
+    by: string,
+    also?: (transaction: Transaction) => Promise<void>,
+  ): Promise<CredentialResult> {
     const key = `credential ${credentialId}`;
     const fact = this.#factLog.get(key);
     if (fact?.kind !== 'credential') {
       return refusal('not-found', `found no credential '${credentialId}'`);
     }
-    await this.#factLog.append({ removes: [key] });
+    await this.#factLog.append({ removes: [key] }, also && { also });
     await this.#record({
       kind: 'administration',
       action: 'credential-withdrawn',

@@ -28,6 +28,8 @@ export { issuerAdapter } from './issuer/issuer-adapter.ts';
 export type { JoinRequest } from './joining/joining.ts';
 export type { KubernetesCluster } from './joining/token-review.ts';
 export { type Keyring, openKeyring } from './keyring.ts';
+export type { HardwareKeys, LoginSettings, TierException } from './login/login-settings.ts';
+export type { PersonSession } from './login/person-sessions.ts';
 export type { NewEvent, Recorder } from './new-event.ts';
 export type { Entry } from './nodes/entry.ts';
 export { nodeRoutes } from './nodes/node-routes.ts';
@@ -37,8 +39,27 @@ export {
   type IdentityOptions,
   type JoinToken,
   openIdentity,
+  type PeopleLogin,
 } from './open-identity.ts';
 export type { OrganisationReport, OrganisationState } from './partners/organisations.ts';
+export type { Invite } from './passkeys/invites.ts';
+export type { Passkey } from './passkeys/passkey-rows.ts';
+export { type HrRow, readHrFeed } from './people/hr/hr-feed.ts';
+export type { HrImport, HrImported } from './people/hr/import-feed.ts';
+export type { FeedPlan, PlannedPerson } from './people/hr/plan-feed.ts';
+export type { Orphan } from './people/orphans.ts';
+export type { People, PersonDetail, PersonResult, PersonSummary } from './people/people.ts';
+export {
+  DEFAULT_PEOPLE,
+  DIRECTORY_ATTRIBUTES,
+  type DirectoryAttribute,
+  type HrConfig,
+  type PeopleConfig,
+} from './people/people-config.ts';
+export { peopleRoutes } from './people/people-routes.ts';
+export type { Employment, Person } from './people/person.ts';
+export type { ScimClient, ScimPeer } from './people/scim/scim-clients.ts';
+export { type ScimRoutesOptions, scimRoutes } from './people/scim/scim-routes.ts';
 export {
   openPkcs11Token,
   type Pkcs11Key,
@@ -54,6 +75,7 @@ export type { Revocable, RevocationRequest, RevocationResult } from './revocatio
 export type { ClientSession } from './sessions.ts';
 export type { Bearer, BearerCall, SignalScope } from './signals/bearer.ts';
 export { EVENT_TYPES, type EventTypeName } from './signals/event-types.ts';
+export { namedPerson, type PersonNames } from './signals/named-person.ts';
 export { namedSubject, type SubjectNames } from './signals/named-subject.ts';
 export {
   openSignals,

@@ -19,12 +19,24 @@ import {
 import { Joining, type JoinRequest } from './joining/joining.ts';
 import type { KubernetesCluster } from './joining/token-review.ts';
 import type { Keyring } from './keyring.ts';
+import { LoginFailures } from './login/failures.ts';
+import { idleSeconds, type LoginSettings } from './login/login-settings.ts';
+import { Logins } from './login/logins.ts';
+import { type PersonSession, PersonSessions } from './login/person-sessions.ts';
 import type { Recorder } from './new-event.ts';
 import { JWT_SVID_SECONDS, Nodes } from './nodes/nodes.ts';
 import { renewalPace, svidPace } from './nodes/paces.ts';
 import { CutOffs, type ReinstateRequest } from './partners/cut-offs.ts';
 import { type OrganisationReport, organisationsOf } from './partners/organisations.ts';
 import { issueProbeToken } from './partners/probe-token.ts';
+import { Ceremonies } from './passkeys/ceremonies.ts';
+import { type Invite, Invites } from './passkeys/invites.ts';
+import { allPasskeys, type Passkey } from './passkeys/passkey-rows.ts';
+import { Passkeys } from './passkeys/passkeys.ts';
+import { openPeople } from './people/open-people.ts';
+import type { People } from './people/people.ts';
+import { DEFAULT_PEOPLE, type PeopleConfig } from './people/people-config.ts';
+import type { ScimClient } from './people/scim/scim-clients.ts';
 import { type Refusal, refusal } from './refusal.ts';
 import { type Registered, registeredSubjects } from './registered.ts';
 import {
@@ -68,6 +80,8 @@ export interface Identity {
   publishedBundle(): string;
   /** What hosts ask for that attest workloads. */
   readonly nodes: Nodes;
+  /** The bank's people: joiners, movers, leavers. */
+  readonly people: People;
   /** What the bank registered of a subject; nothing of points and of the authority itself. */
   registration(spiffeId: string): Registration | undefined;
   /** All that the bank registered, each with what it holds now. */
@@ -148,6 +162,8 @@ export interface Identity {
     credentialId: string,
     options: { readonly by: string },
   ): Promise<CredentialResult>;
+  /** How people sign in; absent where they do not. */
+  readonly login?: PeopleLogin;
   isRevoked(target: RevocationRequest['target'], value: string): boolean;
   /** Stops to follow the upstream of the X.509 authorities. */
   close(): void;
@@ -168,6 +184,24 @@ export interface JoinToken {
   readonly expiresAtMs: number;
 }
 
+/** What an operator does about people's logins. */
+export interface PeopleLogin {
+  /** A one-time code for registering a passkey, shown once; `ttlSeconds` 60 to 86,400, an hour if not said. */
+  invite(request: {
+    readonly subject: string;
+    readonly ttlSeconds?: number;
+    readonly by: string;
+  }): Promise<
+    { readonly isGranted: true; readonly code: string; readonly invite: Invite } | Refusal
+  >;
+  /** Recoveries that wait for a second person. */
+  recoveries(): Promise<readonly Invite[]>;
+  /** Everybody's passkeys, those included that sign nobody in any more. */
+  passkeys(): Promise<readonly Passkey[]>;
+  /** People's sessions that are not over, the newest first, at most 10,000. */
+  sessions(): Promise<readonly PersonSession[]>;
+}
+
 /** What the room needs of the outside. */
 export interface IdentityOptions {
   readonly database: Database;
@@ -182,12 +216,18 @@ export interface IdentityOptions {
     readonly issuerUrl: string;
     /** Host names and addresses for the SVIDs of some subjects; none if not said. */
     readonly hostNamesOf?: (spiffeId: string) => HostNames;
+    /** How people sign in, as the bank has it at the moment; absent: they do not sign in here. */
+    readonly login?: () => LoginSettings;
     /** Clusters whose pods may join; read at each join. None if not said. */
     readonly clusters?: () => readonly KubernetesCluster[];
     /** How long an X.509 authority issues: 10 s to 10 years, 24 h if not said. */
     readonly caLifetimeSeconds?: number;
     /** How long a key signs JWT-SVIDs: the same. */
     readonly jwtKeyLifetimeSeconds?: number;
+    /** How the directory is kept; by default nothing of a person spreads but whether it is enabled. */
+    readonly people?: PeopleConfig;
+    /** Clients that bring people by SCIM. */
+    readonly scimClients?: readonly ScimClient[];
   };
   /** Who signs our X.509 authorities; each is its own root if not said. Closed by whoever opened it. */
   readonly upstream?: UpstreamAuthority;
@@ -249,6 +289,12 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     tokenTtlSecondsMax: accessTokenTtlSeconds,
   });
   const credentials = new Credentials({ factLog, record });
+  const people = await openPeople({
+    ...{ database, factLog, registry, serial, record, now },
+    config: options.options.people ?? DEFAULT_PEOPLE,
+    clients: options.options.scimClients ?? [],
+  });
+  registry.leaveTo((spiffeId) => people.has(spiffeId));
   const svids = new Svids({
     database,
     factLog,
@@ -293,7 +339,11 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     bundle: () => bundleText(authorities.bundle()),
     refusedAuthorities: () => authorities.refused(),
   });
+  const settings = options.options.login;
+  const logins =
+    settings && openLogins(options, { settings, registry, revocations, credentials, serial });
   const issuer = createIssuer({
+    ...(logins && { logins }),
     database,
     factLog,
     registry,
@@ -337,6 +387,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     issuer,
     publishedBundle: () => bundleText(authorities.bundle()),
     nodes,
+    people,
     registration: (spiffeId) => registry.registration(spiffeId),
     registrations: registered,
     onChange(listener) {
@@ -346,9 +397,10 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     applyRegistrations: (registrations, entities, { by = 'system' } = {}) =>
       serial.run(async () => {
         const before = certificatesOf(factLog.all());
+        const owned = await people.inForce(registrations);
         const newcomers = await cutOffs.newcomers(registrations);
         const applied = await registry.apply(
-          registrations.map((each) => inForce(each, now())),
+          owned.map((each) => inForce(each, now())),
           entities,
           newcomers,
         );
@@ -414,13 +466,26 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     registerCredential: (credential, { by }) =>
       serial.run(() => credentials.register(credential, by)),
     withdrawCredential: (credentialId, { by }) =>
-      serial.run(() => credentials.withdraw(credentialId, by)),
+      serial.run(() =>
+        logins
+          ? logins.withdrawn(credentialId, { by, reason: 'withdrawn' })
+          : credentials.withdraw(credentialId, by),
+      ),
+    ...(logins && {
+      login: {
+        invite: (request) => logins.invite(request),
+        recoveries: () => logins.waitingRecoveries(),
+        passkeys: () => allPasskeys(database),
+        sessions: () => logins.sessions.all(),
+      },
+    }),
     isRevoked: (target, value) => revocations.covers(target, value),
     bearer: (call, asked) =>
       checkBearer(call, { ...asked, issuerUrl, keyring, registry, revocations, now }),
     sweep: () =>
       serial.run(async () => {
         await revocations.complete();
+        await people.sweep();
         const removes = revocations.expired();
         const puts = registry.expired(now());
         if (removes.length + puts.length > 0) await factLog.append({ puts, removes });
@@ -434,6 +499,35 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
         }
       }),
   };
+}
+
+/** People's logins, over what is there: one store of authenticators, one of revocations. */
+function openLogins(
+  { database, now, record, options: { issuerUrl } }: IdentityOptions,
+  shared: {
+    readonly settings: () => LoginSettings;
+    readonly registry: Registry;
+    readonly revocations: Revocations;
+    readonly credentials: Credentials;
+    readonly serial: Serial;
+  },
+): Logins {
+  const { settings, credentials } = shared;
+  const ceremonies = new Ceremonies({ database, now });
+  const logins: Logins = new Logins({
+    ...{ ...shared, record, now },
+    passkeys: new Passkeys({
+      ...{ database, credentials, ceremonies, settings, now, origin: issuerUrl },
+      refusalOf: (subject) => logins.refusalOf(subject),
+    }),
+    invites: new Invites({ database, now }),
+    sessions: new PersonSessions({
+      ...{ database, now },
+      idleSeconds: (acr) => idleSeconds(settings(), acr),
+    }),
+    failures: new LoginFailures({ database, now }),
+  });
+  return logins;
 }
 
 /** A registration that has ended is one that is disabled. */

@@ -38,6 +38,7 @@ export type RefusalCode =
   | 'log-key-changed'
   | 'credential-malformed'
   | 'credential-registered'
+  | 'approver-unfit'
   | 'organisation-cut-off'
   | 'request-rate'
   | 'not-found';
@@ -131,6 +132,7 @@ export const PUBLIC_ANSWERS: Readonly<
     'log-key-changed': forbidden('the log of this point is verified with another key'),
     'credential-malformed': badRequest('this is no authenticator of a person'),
     'credential-registered': { status: 409, title: 'Conflict', detail: 'it is registered already' },
+    'approver-unfit': forbidden('another person must approve this'),
     'organisation-cut-off': {
       status: 409,
       title: 'Conflict',

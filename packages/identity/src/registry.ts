@@ -48,6 +48,8 @@ export class Registry {
   readonly #database: Database;
   readonly #factLog: FactLog;
   readonly #trustDomain: string;
+  /** Whose facts the directory makes. */
+  #isPerson: (id: string) => boolean = () => false;
   #registrations: ReadonlyMap<string, Registration> = new Map();
   #clients: ReadonlyMap<string, ClientOf> = new Map();
   #points: ReadonlyMap<string, Point> = new Map();
@@ -56,6 +58,11 @@ export class Registry {
     this.#database = database;
     this.#factLog = factLog;
     this.#trustDomain = factLog.trustDomain;
+  }
+
+  /** Leaves facts of these subjects alone: they are the directory's. */
+  leaveTo(isPerson: (id: string) => boolean): void {
+    this.#isPerson = isPerson;
   }
 
   /** Reads what was applied before, and registers the authority's own subject. */
@@ -133,7 +140,9 @@ export class Registry {
     checkRegistrations(registrations, this.#trustDomain);
     const edit = this.#difference(
       [...registrations.map(subjectFactOf), ...entities.map(entityFactOf)],
-      (fact) => fact.kind === 'entity' || (fact.kind === 'subject' && !this.#isOwn(fact.id)),
+      (fact) =>
+        fact.kind === 'entity' ||
+        (fact.kind === 'subject' && !this.#isOwn(fact.id) && !this.#isPerson(fact.id)),
     );
     const rows = registrations.map((registration) => ({
       id: registration.subject.id,

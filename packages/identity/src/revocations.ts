@@ -1,5 +1,5 @@
 import { type Clock, factKey } from '@countersign/model';
-import type { FactLog } from '@countersign/state';
+import type { FactLog, Transaction } from '@countersign/state';
 import type { Kysely } from 'kysely';
 import type { Recorder } from './new-event.ts';
 import { HandedOut } from './nodes/handed-out.ts';
@@ -74,12 +74,9 @@ export class Revocations {
       {
         also: async (transaction) => {
           if (target !== 'session') return;
-          await transaction
-            .tables<IdentityTables>()
-            .updateTable('session')
-            .set({ revoked_ms: nowMs, revoked_reason: reason })
-            .where('id', '=', value)
-            .execute();
+          const revoked = { revoked_ms: nowMs, revoked_reason: reason };
+          await setRevoked(transaction, value, revoked);
+          await forgetGrants(transaction, value);
         },
       },
     );
@@ -123,12 +120,7 @@ export class Revocations {
       {
         also: async (transaction) => {
           if (target !== 'session') return;
-          await transaction
-            .tables<IdentityTables>()
-            .updateTable('session')
-            .set({ revoked_ms: null, revoked_reason: null })
-            .where('id', '=', value)
-            .execute();
+          await setRevoked(transaction, value, { revoked_ms: null, revoked_reason: null });
         },
       },
     );
@@ -155,11 +147,13 @@ export class Revocations {
   }
 
   async #subjectOf(session: string): Promise<string | undefined> {
-    const row = await this.#tables()
-      .selectFrom('session')
-      .select('subject')
-      .where('id', '=', session)
-      .executeTakeFirst();
+    const of = (table: 'session' | 'person_session') =>
+      this.#tables()
+        .selectFrom(table)
+        .select('subject')
+        .where('id', '=', session)
+        .executeTakeFirst();
+    const row = (await of('session')) ?? (await of('person_session'));
     return row?.subject;
   }
 
@@ -168,12 +162,14 @@ export class Revocations {
     const nowMs = this.#now();
     switch (target) {
       case 'session': {
-        const row = await this.#tables()
-          .selectFrom('session')
-          .select('ends_ms')
-          .where('id', '=', value)
-          .where('ends_ms', '>', nowMs)
-          .executeTakeFirst();
+        const of = (table: 'session' | 'person_session') =>
+          this.#tables()
+            .selectFrom(table)
+            .select('ends_ms')
+            .where('id', '=', value)
+            .where('ends_ms', '>', nowMs)
+            .executeTakeFirst();
+        const row = (await of('session')) ?? (await of('person_session'));
         return row?.ends_ms;
       }
       case 'token':
@@ -193,4 +189,38 @@ export class Revocations {
       }
     }
   }
+}
+
+/** A client's session, or a person's: their ids do not meet. */
+async function setRevoked(
+  transaction: Transaction,
+  session: string,
+  revoked: Pick<IdentityTables['person_session'], 'revoked_ms' | 'revoked_reason'>,
+): Promise<void> {
+  const tables = transaction.tables<IdentityTables>();
+  await tables.updateTable('session').set(revoked).where('id', '=', session).execute();
+  await tables.updateTable('person_session').set(revoked).where('id', '=', session).execute();
+}
+
+/** A person's codes, refresh tokens and browser go with the session: signing in again is a new one. */
+async function forgetGrants(transaction: Transaction, session: string): Promise<void> {
+  const tables = transaction.tables<IdentityTables>();
+  await tables
+    .deleteFrom('issuer_row')
+    .where('grant_id', 'in', (of) =>
+      of.selectFrom('person_grant').select('grant_id').where('session_id', '=', session),
+    )
+    .execute();
+  await tables
+    .deleteFrom('issuer_row')
+    .where('model', '=', 'Session')
+    .where('uid', 'in', (of) =>
+      of
+        .selectFrom('person_session')
+        .select('provider_uid')
+        .where('id', '=', session)
+        .where('provider_uid', 'is not', null)
+        .$castTo<{ provider_uid: string }>(),
+    )
+    .execute();
 }

@@ -155,6 +155,25 @@ export async function liveSessions(
   return rows.map(sessionOf);
 }
 
+/** Ids of a subject's sessions that have neither ended nor been revoked. */
+export async function liveSessionsOf(
+  database: Database,
+  subject: string,
+  nowMs: number,
+): Promise<readonly string[]> {
+  const live = (table: 'session' | 'person_session') =>
+    database
+      .tables<IdentityTables>()
+      .selectFrom(table)
+      .select(['id', 'started_ms'])
+      .where('subject', '=', subject)
+      .where(table === 'session' ? 'ends_ms' : 'idle_ends_ms', '>', nowMs)
+      .where('revoked_ms', 'is', null)
+      .execute();
+  const rows = [...(await live('session')), ...(await live('person_session'))];
+  return rows.toSorted((a, b) => a.started_ms - b.started_ms).map(({ id }) => id);
+}
+
 function sessionOf(row: IdentityTables['session']): ClientSession {
   return {
     id: row.id,

@@ -1,3 +1,4 @@
+import type { Acr } from '@countersign/model';
 import type { Migration } from '@countersign/state';
 
 /** The rows of this room. Times are milliseconds since the epoch. */
@@ -83,6 +84,76 @@ export interface IdentityTables {
     user_code: string | null;
     expires_ms: number;
   };
+  /** Passkeys that people sign in with; whose they are, and their keys, are facts of kind `credential`. */
+  passkey: {
+    credential_id: string;
+    subject: string;
+    /** What it reaches: `phrh` was attested by hardware that the bank listed. */
+    acr: Acr;
+    /** The highest signature counter seen. */
+    sign_count: number;
+    aaguid: string;
+    is_synced: number;
+    /** JSON: how browsers reach it. */
+    transports: string;
+    label: string;
+    created_ms: number;
+    last_used_ms: number | null;
+    /** When, and why, it stopped counting for signing in. */
+    disabled_ms: number | null;
+    disabled_reason: string | null;
+  };
+  /** What authenticators know a person by: random, so that it tells nothing. */
+  person_handle: { subject: string; handle: string };
+  /** One-time codes by which a person registers a passkey; `hash` is over the secret half. */
+  passkey_invite: {
+    id: string;
+    hash: string;
+    subject: string;
+    purpose: 'bootstrap' | 'recovery';
+    made_by: string;
+    created_ms: number;
+    expires_ms: number;
+    tries: number;
+    approved_by: string | null;
+    used_ms: number | null;
+  };
+  /** Challenges that authenticators are asked to sign, each once, for what it was made for. */
+  ceremony: { challenge: string; purpose: string; bound_to: string; expires_ms: number };
+  /** Sessions of people. */
+  person_session: {
+    id: string;
+    subject: string;
+    acr: Acr;
+    /** JSON. */
+    amr: string;
+    auth_time_ms: number;
+    credential_id: string;
+    /** Where they signed in: an application, or their own page at the issuer. */
+    place: 'application' | 'account';
+    ip: string;
+    device: string | null;
+    started_ms: number;
+    ends_ms: number;
+    /** When it ends if nothing is asked under it; never after `ends_ms`. */
+    idle_ends_ms: number;
+    /** The provider's session, that the browser's cookie names. */
+    provider_uid: string | null;
+    /** SHA-256 of the cookie of the own page. */
+    cookie_hash: string | null;
+    revoked_ms: number | null;
+    revoked_reason: string | null;
+  };
+  /** What an application was granted under a session; `thumbprint` is of its first token's key. */
+  person_grant: {
+    grant_id: string;
+    session_id: string;
+    client_id: string;
+    thumbprint: string | null;
+    created_ms: number;
+  };
+  /** Failed attempts from an address within a window. */
+  login_failure: { address: string; count: number; expires_ms: number };
 }
 
 /** The schema of this room. */
@@ -168,7 +239,53 @@ export const migrations: readonly Migration[] = [
     ],
   },
   {
-    name: '0006-cut-organisations',
+    name: '0006-login',
+    statements: [
+      `create table passkey (
+         credential_id text primary key, subject text not null,
+         acr text not null check (acr in ('phr', 'phrh')), sign_count integer not null,
+         aaguid text not null, is_synced integer not null, transports text not null, label text not null,
+         created_ms integer not null, last_used_ms integer, disabled_ms integer, disabled_reason text
+       ) strict`,
+      'create index passkey_subject on passkey (subject)',
+      'create table person_handle (subject text primary key, handle text not null unique) strict',
+      `create table passkey_invite (
+         id text primary key, hash text not null, subject text not null,
+         purpose text not null check (purpose in ('bootstrap', 'recovery')), made_by text not null,
+         created_ms integer not null, expires_ms integer not null, tries integer not null,
+         approved_by text, used_ms integer
+       ) strict`,
+      'create index passkey_invite_expires on passkey_invite (expires_ms)',
+      `create table ceremony (
+         challenge text primary key, purpose text not null, bound_to text not null, expires_ms integer not null
+       ) strict`,
+      'create index ceremony_bound_to on ceremony (purpose, bound_to)',
+      'create index ceremony_expires on ceremony (expires_ms)',
+      `create table person_session (
+         id text primary key, subject text not null,
+         acr text not null check (acr in ('phr', 'phrh')), amr text not null, auth_time_ms integer not null,
+         credential_id text not null, place text not null check (place in ('application', 'account')),
+         ip text not null, device text, started_ms integer not null, ends_ms integer not null,
+         idle_ends_ms integer not null, provider_uid text, cookie_hash text, revoked_ms integer, revoked_reason text
+       ) strict`,
+      'create index person_session_subject on person_session (subject, ends_ms)',
+      'create index person_session_ends on person_session (ends_ms)',
+      'create index person_session_provider on person_session (provider_uid) where provider_uid is not null',
+      'create unique index person_session_cookie on person_session (cookie_hash) where cookie_hash is not null',
+      'create index person_session_credential on person_session (credential_id)',
+      `create table person_grant (
+         grant_id text primary key, session_id text not null, client_id text not null,
+         thumbprint text, created_ms integer not null
+       ) strict`,
+      'create index person_grant_session on person_grant (session_id)',
+      `create table login_failure (
+         address text primary key, count integer not null, expires_ms integer not null
+       ) strict`,
+      'create index login_failure_expires on login_failure (expires_ms)',
+    ],
+  },
+  {
+    name: '0007-cut-organisations',
     statements: [
       'create index svid_node_workload on svid (node, spiffe_id) where node is not null',
       'create table cut_organisation (name text primary key, reason text not null, cut_ms integer not null) strict',

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, randomUUID, X509Certificate } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer as createHttpsServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -50,6 +50,8 @@ export interface TestAuthority {
   readonly controlUrl: string;
   readonly issuerUrl: string;
   readonly authorityPem: string;
+  /** What the issuer's listener shows. */
+  readonly issuerCertificate: X509Certificate;
   /** Moves the clock of everything but `oidc-provider`, which has none. */
   advance(milliseconds: number): void;
   now(): number;
@@ -132,6 +134,7 @@ export async function startAuthority(
     controlUrl: `https://localhost:${port}`,
     issuerUrl,
     authorityPem: encodePem(authorities),
+    issuerCertificate: new X509Certificate(svid.chain[0] as Uint8Array),
     advance: (milliseconds) => {
       offset += milliseconds;
     },

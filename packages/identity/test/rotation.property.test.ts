@@ -17,6 +17,7 @@ import {
 } from '@countersign/spiffe';
 import { type Database, type FactLog, openDatabase, openFactLog } from '@countersign/state';
 import fc from 'fast-check';
+import { decodeJwt } from 'jose';
 import { expect, test } from 'vitest';
 import { id, keyring, newKey, registration, trustDomain } from './authority.ts';
 
@@ -240,7 +241,11 @@ class World {
         { spiffeId: node, thumbprint: 'A'.repeat(43) },
       );
       if (!grant.isGranted) throw new Error(grant.detail);
-      this.tokens.push({ token: grant.token, by: jwt ?? '', endMs: this.nowMs + 300_000 });
+      this.tokens.push({
+        token: grant.token,
+        by: jwt ?? '',
+        endMs: (decodeJwt(grant.token).exp ?? 0) * 1000,
+      });
     } catch (error) {
       // Only where nobody can issue: fail closed.
       if (!(error instanceof IdentityError) || error.code !== 'ERR_IDENTITY_AUTHORITY') throw error;

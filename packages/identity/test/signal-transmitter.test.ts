@@ -2,10 +2,11 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { EVENT_TYPES, type SignalReceiver } from '@countersign/identity';
-import { createRemoteJWKSet, customFetch, decodeProtectedHeader, jwtVerify } from 'jose';
+import { createRemoteJWKSet, customFetch, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
 import { Agent, fetch, request } from 'undici';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { id, partner, startAuthority, type TestAuthority } from './authority.ts';
+import { id, partner, registration, startAuthority, type TestAuthority } from './authority.ts';
+import { ENTERPRISE, openDirectory, patch } from './people/directory.ts';
 import { freePort, newReceiver, serveSignals, testLog } from './signal-authority.ts';
 
 const ALICE = id('human/alice');
@@ -154,6 +155,62 @@ test('a polled stream gets what the record says, in tokens of CAEP, and again un
   expect(Object.keys((await poll(bank, stream.stream_id)).sets)).toEqual([written.id]);
   expect(await poll(bank, stream.stream_id, { ack: [written.id] })).toEqual({ sets: {} });
   expect(await poll(bank, stream.stream_id)).toEqual({ sets: {} });
+});
+
+test('joiners, movers and leavers of the directory are told of, and what becomes of their agents', async () => {
+  const bank = await setUp();
+  const { stream_id: streamId } = await newStream(bank);
+  const directory = await openDirectory();
+  closers.push(() => directory.close());
+  const agent = id('agent/reconciler');
+  await directory.identity.applyRegistrations(
+    [registration('agent/reconciler', { owner: 'alice' })],
+    [],
+  );
+  const person = await directory.user('alice', { [ENTERPRISE]: { department: 'Payments' } });
+  const alice = await directory.spiffeIdOf(person);
+  await directory.group('Clerks', [person]);
+  const moved = { op: 'replace', path: `${ENTERPRISE}:department`, value: 'Risk' };
+  const active = (value: boolean) => patch({ op: 'replace', path: 'active', value });
+  for (const change of [patch(moved), active(false), active(true)]) {
+    expect((await directory.call('PATCH', `/Users/${person}`, change)).status).toBe(200);
+  }
+  await directory.identity.people.disable('alice', { reason: 'incident 7', by: 'local:uid=0' });
+  expect((await directory.call('DELETE', `/Users/${person}`)).status).toBe(204);
+
+  const written = directory.events.map((event) => bank.log.write({ ...event }));
+  const claims = async () =>
+    Object.values((await poll(bank, streamId)).sets).map((token) => decodeJwt(token));
+  await expect.poll(async () => (await claims()).length).toBe(10);
+  const told = (await claims()).map(({ sub_id: subject, events }) => {
+    const [[type, body]] = Object.entries(events as object) as [[string, object]];
+    const { event_timestamp: _, ...rest } = body as { event_timestamp: number };
+    return [(subject as { sub: string }).sub, type.slice(type.lastIndexOf('/') + 1), rest];
+  });
+  const by = (who: string, reason: string) => ({
+    initiating_entity: who,
+    reason_admin: { en: reason },
+  });
+  const left = by('system', 'active set to false by SCIM client entra');
+  const held = by('admin', 'disabled by an operator: incident 7');
+  expect(told).toEqual([
+    [alice, 'token-claims-change', expect.objectContaining({ claims: { groups: ['clerks'] } })],
+    [alice, 'token-claims-change', expect.objectContaining({ claims: { department: 'Risk' } })],
+    [alice, 'account-disabled', left],
+    [alice, 'session-revoked', left],
+    [agent, 'account-disabled', left],
+    [alice, 'account-enabled', by('system', 'active set to true by SCIM client entra')],
+    [alice, 'account-disabled', held],
+    [alice, 'session-revoked', held],
+    [agent, 'account-disabled', held],
+    [alice, 'account-purged', by('system', 'deleted by SCIM client entra')],
+  ]);
+  // What came of one entry says so, and has a name of its own that stays.
+  const leaving = written.find(
+    (event) => event.kind === 'administration' && event.action === 'person-disabled',
+  );
+  const ofLeaving = (await claims()).filter(({ txn }) => txn === leaving?.id);
+  expect(ofLeaving.map(({ jti }) => jti)).toEqual([leaving?.id, `${leaving?.id}.1`]);
 });
 
 test('nothing is lost or comes twice when the authority starts again, and nobody is told of what was before', async () => {

@@ -38,14 +38,17 @@ export { assertNever, invariant } from './invariant.ts';
 export type { CertificateJoin, JoinRule, KubernetesJoin } from './join-rule.ts';
 export { ModelError, type ModelErrorCode } from './model-error.ts';
 export { DENIAL_REASONS, type DenialReason, REASONS, type Reason } from './reason.ts';
-export type {
-  Attestation,
-  ClientAuthentication,
-  ClientRegistration,
-  Organisation,
-  Playbook,
-  PlaybookAction,
-  Registration,
+export {
+  ACR_VALUES,
+  type Acr,
+  type Attestation,
+  type ClientAuthentication,
+  type ClientRegistration,
+  type Organisation,
+  type PeopleClient,
+  type Playbook,
+  type PlaybookAction,
+  type Registration,
 } from './registration.ts';
 export {
   DEFAULT_RETENTION,

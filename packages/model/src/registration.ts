@@ -80,7 +80,24 @@ export interface ClientRegistration {
   readonly audiences: readonly string[];
   /** 1 to 300. */
   readonly tokenTtlSeconds: number;
+  /** Makes it an application that people sign in to: its tokens are theirs, and it gets none of its own. */
+  readonly people?: PeopleClient;
 }
+
+/** What an application for people may do at the issuer's authorization endpoint. */
+export interface PeopleClient {
+  /** Compared character by character (RFC 9700 §2.1). */
+  readonly redirectUris: readonly string[];
+  /** How people must have signed in, at least: OpenID EAP ACR Values 1.0. */
+  readonly acr: Acr;
+  /** Whether it gets refresh tokens; they end with the person's session. */
+  readonly refresh: boolean;
+}
+
+/** `phr`: phishing-resistant. `phrh`: phishing-resistant, by a key that hardware protects; contains `phr`. */
+export const ACR_VALUES = ['phr', 'phrh'] as const;
+/** One of {@link ACR_VALUES}. */
+export type Acr = (typeof ACR_VALUES)[number];
 
 /** What to do on which signal, from `playbooks/*.yaml`. */
 export interface Playbook {

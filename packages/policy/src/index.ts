@@ -5,6 +5,7 @@ export type { PolicyBundle } from './bundle.ts';
 export { type CheckOptions, checkRepository } from './check/check-repository.ts';
 export type { PolicyTestQuestion, RunPolicyTest } from './check/policy-tests.ts';
 export { initRepository } from './init/init-repository.ts';
+export type { PeopleSettings, ScimSettings } from './people-settings.ts';
 export type {
   BankConfig,
   BundleEndpointConfig,
@@ -13,6 +14,7 @@ export type {
   ExportConfig,
   HostPort,
   ListenerConfig,
+  LoginConfig,
   Pkcs11Config,
   PointConfig,
   Problem,

@@ -10,6 +10,7 @@ import type {
   RetentionClass,
   Surface,
 } from '@countersign/model';
+import type { PeopleSettings } from './people-settings.ts';
 
 /** `countersign.yaml`, parsed: every default filled in, every path absolute. */
 export interface BankConfig {
@@ -37,11 +38,38 @@ export interface BankConfig {
     readonly signals?: SignalsConfig;
     /** Where the authority's metrics are served; loopback. */
     readonly metrics?: HostPort;
+    /** How people sign in; absent: they do not. */
+    readonly login?: LoginConfig;
     /** Clusters whose pods may join; absent when there are none. */
     readonly kubernetes?: readonly ClusterConfig[];
+    /** The bank's people; absent: nobody brings any. */
+    readonly people?: PeopleSettings;
   };
   readonly points: readonly PointConfig[];
   readonly record: RecordConfig;
+}
+
+/** How people sign in, every default filled in; persons by their SPIFFE IDs. */
+export interface LoginConfig {
+  readonly rpId: string;
+  readonly name: string;
+  readonly approvalOrigins: readonly string[];
+  readonly sessionTtlSeconds: number;
+  readonly sessionIdleSeconds: number;
+  readonly administrators: readonly string[];
+  readonly recoveryApprovers: readonly string[];
+  readonly hardwareKeys: {
+    /** PEM, one certificate each. */
+    readonly rootsPem: readonly string[];
+    readonly aaguids: readonly string[];
+  };
+  readonly exceptions: readonly {
+    readonly person: string;
+    readonly allows: 'single-key' | 'unattested-key';
+    readonly reason: string;
+    readonly owner: string;
+    readonly expiresMs: number;
+  }[];
 }
 
 /** A Kubernetes cluster whose pods may join. */
@@ -91,6 +119,8 @@ export interface SignalTransmitterConfig {
     readonly kind: 'human' | 'customer';
     readonly issuer: string;
     readonly emailDomain?: string;
+    /** The SCIM client whose people they are, by its names for them. */
+    readonly scimClient?: string;
   };
   readonly may: readonly ('end-sessions' | 'disable')[];
 }

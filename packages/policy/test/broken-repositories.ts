@@ -29,6 +29,19 @@ const CLIENT = `  certificates: ['sha256:${PARTNER_THUMBPRINT}']
     scopes: [accounts]
     audiences: [https://api.bank.example/accounts]
 `;
+const APPLICATION = `${CLIENT}    people: { redirectUris: [https://teller.bank.example/callback], refresh: true }
+`;
+/** People sign in, with more of `authority.login`, and an application for them where it is given. */
+const people =
+  (more: string, application = '') =>
+  async (repository: RepositoryFolder): Promise<void> => {
+    await repository.edit(
+      CONFIG,
+      /issuerUrl:.*\n/,
+      `issuerUrl: https://login.bank.example\n  login:\n    name: Bank\n${more}`,
+    );
+    await repository.write(PARTNERS, `${await repository.read(PARTNERS)}${application}`);
+  };
 const SVID_CLIENT = `  client:
     authentication: spiffe_x509
     scopes: [accounts]
@@ -899,6 +912,81 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     ),
     says: [
       "identities/partners.yaml:20:12 error: a key of kty 'OKP' that does not parse; a public JWK: EC, RSA or OKP (RFC 7517); export the public key as JWK again",
+    ],
+  },
+  {
+    claim: 'an application for people where nobody signs in',
+    breaks: append(PARTNERS, APPLICATION),
+    says: [
+      "identities/partners.yaml:20:13 error: an application for people, and nobody who signs in; 'authority.login' in countersign.yaml; add 'login: { name: … }' under 'authority'",
+    ],
+  },
+  {
+    claim: 'an application that asks for hardware keys where there are none',
+    breaks: people('', APPLICATION.replace('refresh: true', 'acr: phrh')),
+    says: [
+      "identities/partners.yaml:20:74 error: phrh, and no hardware keys; 'authority.login.hardwareKeys', or nobody reaches it; add 'hardwareKeys', or ask for phr",
+    ],
+  },
+  {
+    claim: 'redirect URIs that a browser would read otherwise',
+    breaks: people('', APPLICATION.replace('/callback', '/a/../callback')),
+    says: [
+      "identities/partners.yaml:20:30 error: 'https://teller.bank.example/a/../callback'; an https URL in its normal form, without fragment, user or wildcard; correct it",
+    ],
+  },
+  {
+    claim: 'passkeys for a domain that the issuer is not in',
+    breaks: people('    rpId: other.example\n'),
+    says: [
+      "countersign.yaml:9:11 error: passkeys for 'other.example' at 'https://login.bank.example'; the domain of authority.issuerUrl or one above it, and no address: browsers refuse others; remove 'rpId', or give the issuer a name below it",
+    ],
+  },
+  {
+    claim: 'approvals at an origin of another domain',
+    breaks: people('    approvalOrigins: [https://pay.evil.example]\n'),
+    says: [
+      "countersign.yaml:9:23 error: 'https://pay.evil.example'; an https origin at 'login.bank.example' or below it, without a path; write scheme and host only; passkeys of another domain are other passkeys",
+    ],
+  },
+  {
+    claim: 'administrators who could register nothing, and one who approves alone',
+    breaks: people('    administrators: [human/alice]\n    recoveryApprovers: [human/bob]\n'),
+    says: [
+      "countersign.yaml:9:21 error: administrators, and no hardwareKeys; the models and roots of their keys: they register nothing else; add 'hardwareKeys' with 'roots' and 'aaguids'",
+      'countersign.yaml:10:24 warning: one person who approves recoveries; two or more: nobody approves their own; name another person',
+    ],
+  },
+  {
+    claim: 'administrators who are no people',
+    breaks: people('    administrators: [workload/robot]\n'),
+    says: [
+      "countersign.yaml:9:22 error: 'workload/robot'; a person: human/<name> or customer/<name>; write for example human/alice",
+    ],
+  },
+  {
+    claim: "attestation roots that are a caller's certificate",
+    breaks: async (r) => {
+      await r.write('trust/maker.pem', PARTNER_PEM);
+      await people(
+        '    hardwareKeys: { roots: [trust/maker.pem], aaguids: [2fc0579f-8113-47ea-b116-bb5a8db9202a] }\n',
+      )(r);
+    },
+    says: [
+      "countersign.yaml:9:29 error: 'O=Ledgerly, CN=ledgerly.example' in 'trust/maker.pem', which is no authority; certificates with basicConstraints CA:TRUE; list a caller's own certificate under 'certificates' of its identity",
+    ],
+  },
+  {
+    claim: 'exceptions that do not end soon enough, or have ended',
+    breaks: people(
+      `    exceptions:
+      - { person: human/alice, allows: single-key, reason: CHG-1, owner: ciso, expires: 2099-01-01 }
+      - { person: human/alice, allows: single-key, reason: CHG-2, owner: ciso, expires: 2020-01-01 }
+`,
+    ),
+    says: [
+      'countersign.yaml:10:89 error: an exception for more than a year; a day within a year; name an earlier day, and renew it when it is still needed',
+      'countersign.yaml:11:89 warning: an exception that is over; one that is in force; remove it; the history of the repository keeps it',
     ],
   },
   {

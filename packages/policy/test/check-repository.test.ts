@@ -198,3 +198,44 @@ test('follows files as they change, and keeps no state between checks', async ()
   await folder.edit('surfaces/accounts.yaml', 'mode: both', 'mode: shadow');
   expect((await folder.check()).repository?.surfaces[0]?.mode).toBe('shadow');
 });
+
+test('how people sign in is read with its defaults, names as SPIFFE IDs, roots as certificates', async () => {
+  await using folder = await repositoryFolder();
+  await folder.write('trust/maker.pem', AUTHORITY_PEM);
+  await folder.edit(
+    'countersign.yaml',
+    /issuerUrl:.*\n/,
+    `issuerUrl: https://login.bank.example
+  login:
+    name: Example Bank
+    rpId: bank.example
+    approvalOrigins: [https://pay.bank.example]
+    administrators: [human/alice]
+    recoveryApprovers: [human/bob, human/carol]
+    hardwareKeys: { roots: [trust/maker.pem], aaguids: [2fc0579f-8113-47ea-b116-bb5a8db9202a] }
+    exceptions:
+      - { person: human/alice, allows: single-key, reason: CHG-1, owner: ciso, expires: 2027-01-01 }
+`,
+  );
+  const { repository, problems } = await folder.check({ now: () => Date.UTC(2026, 11, 1) });
+  expect(problems).toEqual([]);
+  expect(repository?.config.authority.login).toEqual({
+    name: 'Example Bank',
+    rpId: 'bank.example',
+    approvalOrigins: ['https://pay.bank.example'],
+    sessionTtlSeconds: 28_800,
+    sessionIdleSeconds: 3600,
+    administrators: ['spiffe://bank.example/human/alice'],
+    recoveryApprovers: ['spiffe://bank.example/human/bob', 'spiffe://bank.example/human/carol'],
+    hardwareKeys: {
+      rootsPem: [AUTHORITY_PEM],
+      aaguids: ['2fc0579f-8113-47ea-b116-bb5a8db9202a'],
+    },
+    exceptions: [
+      {
+        ...{ person: 'spiffe://bank.example/human/alice', allows: 'single-key', reason: 'CHG-1' },
+        ...{ owner: 'ciso', expiresMs: Date.UTC(2027, 0, 2) },
+      },
+    ],
+  });
+});

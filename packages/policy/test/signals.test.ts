@@ -83,6 +83,11 @@ const WRONG: readonly [string, string, string][] = [
     `${HEAD}    transmitters:\n${IDP}        pollUrl: https://idp.example/poll\n        tokenFile: t\n        authorizationHash: ${'a'.repeat(43)}\n`,
     "'pollUrl' and 'authorizationHash'",
   ],
+  [
+    'a transmitter that speaks for people of a client that there is not',
+    `${HEAD}    transmitters:\n${IDP.replace('kind: human', 'kind: human, scimClient: entra')}`,
+    "client 'entra'; a client of authority.people.scim",
+  ],
 ];
 
 test.each(WRONG)('%s is refused, with its place', async (_, yaml, says) => {

@@ -50,6 +50,15 @@ export interface FactLog {
     edit: FactEdit,
     options?: { readonly also?: (transaction: Transaction) => Promise<void> },
   ): Promise<FactChange>;
+  /**
+   * The same with a change that is worked out in the transaction, after the rows that `work` writes; an empty one is no change.
+   * `work` must not append. When it throws, nothing is kept.
+   *
+   * @throws {StateError} as {@link FactLog.append}
+   */
+  appendWith(
+    work: (transaction: Transaction) => Promise<FactEdit>,
+  ): Promise<FactChange | undefined>;
   get(key: string): Fact | undefined;
   all(): readonly Fact[];
   /**

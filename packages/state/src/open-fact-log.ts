@@ -1,4 +1,11 @@
-import { type Clock, type Fact, type FactChange, factKey, parseFact } from '@countersign/model';
+import {
+  type Clock,
+  type Fact,
+  type FactChange,
+  factKey,
+  invariant,
+  parseFact,
+} from '@countersign/model';
 import type { Database, Transaction } from './database.ts';
 import type { FactEdit, FactLog } from './fact-log.ts';
 import { changesBetween, factsUpTo, type HistoryTables, type KeptFact } from './fact-rows.ts';
@@ -122,6 +129,28 @@ class SqlFactLog implements FactLog {
     { also }: { readonly also?: (transaction: Transaction) => Promise<void> } = {},
   ): Promise<FactChange> {
     const rows = rowsOf(edit);
+    if (rows.length === 0) {
+      throw new StateError('ERR_STATE_CHANGE_INVALID', 'could not append: found an empty change');
+    }
+    // Before it waits, as after: a change that is too large is refused before it writes anything.
+    const change = await this.#queue(async (transaction) => {
+      this.#bytesAfter(rows);
+      await also?.(transaction);
+      return rows;
+    });
+    invariant(change !== undefined, 'a change that is not empty is made');
+    return change;
+  }
+
+  appendWith(
+    work: (transaction: Transaction) => Promise<FactEdit>,
+  ): Promise<FactChange | undefined> {
+    return this.#queue(async (transaction) => rowsOf(await work(transaction)));
+  }
+
+  async #queue(
+    work: (transaction: Transaction) => Promise<readonly EditRow[]>,
+  ): Promise<FactChange | undefined> {
     if (this.#waiting >= APPENDS_MAX) {
       throw new StateError(
         'ERR_STATE_BUSY',
@@ -129,7 +158,7 @@ class SqlFactLog implements FactLog {
       );
     }
     this.#waiting += 1;
-    const done = this.#tail.then(() => this.#commit(rows, also));
+    const done = this.#tail.then(() => this.#commit(work));
     this.#tail = done.catch(() => undefined);
     try {
       return await done;
@@ -155,15 +184,17 @@ class SqlFactLog implements FactLog {
   }
 
   async #commit(
-    rows: readonly EditRow[],
-    also: ((transaction: Transaction) => Promise<void>) | undefined,
-  ): Promise<FactChange> {
-    const bytes = this.#bytesAfter(rows);
+    work: (transaction: Transaction) => Promise<readonly EditRow[]>,
+  ): Promise<FactChange | undefined> {
     const sequence = this.#sequence + 1;
+    let rows: readonly EditRow[] = [];
+    let bytes = this.#bytes;
     let atMs = 0;
     try {
       await this.#database.transaction(async (transaction) => {
-        await also?.(transaction);
+        rows = await work(transaction);
+        if (rows.length === 0) return;
+        bytes = this.#bytesAfter(rows);
         atMs = this.timestamp();
         this.#isCommitting = true;
         // The primary key refuses the sequence when another process has written to the file.
@@ -176,6 +207,7 @@ class SqlFactLog implements FactLog {
     } finally {
       this.#isCommitting = false;
     }
+    if (rows.length === 0) return undefined;
     // INVARIANT: memory follows the disk; what is read here has been committed.
     this.#sequence = sequence;
     for (const row of rows) {
@@ -248,9 +280,6 @@ function rowsOf({ puts = [], removes = [] }: FactEdit): readonly EditRow[] {
     });
   }
   for (const key of removes) rows.push({ key, body: null });
-  if (rows.length === 0) {
-    throw new StateError('ERR_STATE_CHANGE_INVALID', 'could not append: found an empty change');
-  }
   const keys = new Set(rows.map(({ key }) => key));
   if (keys.size < rows.length) {
     throw new StateError('ERR_STATE_CHANGE_INVALID', 'could not append: found a key twice');

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
+import { until } from './until.ts';
 
 export const CHROMIUM = '/usr/bin/chromium';
 
@@ -10,6 +11,9 @@ export function isBrowserThere(what: string): boolean {
   if (!isThere) console.log(`skipped ${what}: found no ${CHROMIUM}`);
   return isThere;
 }
+
+/** A page that was left for another while it came is never loaded. */
+const LOAD_MS = 30_000;
 
 type Parameters = Readonly<Record<string, unknown>>;
 
@@ -29,7 +33,10 @@ export interface BrowserPage {
 }
 
 /** Starts a browser that finds no name on any network, spoken to over pipes. */
-export async function openBrowserPage(profile: string): Promise<BrowserPage> {
+export async function openBrowserPage(
+  profile: string,
+  more: readonly string[] = [],
+): Promise<BrowserPage> {
   const child = spawn(
     CHROMIUM,
     [
@@ -46,6 +53,7 @@ export async function openBrowserPage(profile: string): Promise<BrowserPage> {
       '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost',
       `--user-data-dir=${profile}`,
       '--remote-debugging-pipe',
+      ...more,
       'about:blank',
     ],
     { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'], detached: true },
@@ -62,6 +70,7 @@ export async function openBrowserPage(profile: string): Promise<BrowserPage> {
   const call: BrowserPage['call'] = (method, parameters) =>
     connection.call(method, parameters, sessionId);
   await call('Page.enable');
+  await call('Page.setLifecycleEventsEnabled', { enabled: true });
   await call('DOM.enable');
   return {
     call,
@@ -77,11 +86,13 @@ export async function openBrowserPage(profile: string): Promise<BrowserPage> {
       return result.value;
     },
     async open(url) {
-      const loaded = new Promise<void>((done) =>
-        connection.onEvent((method) => method === 'Page.loadEventFired' && done()),
-      );
-      await call('Page.navigate', { url });
-      await loaded;
+      const loaded = new Set<unknown>();
+      connection.onEvent((method, { name, loaderId }) => {
+        if (method === 'Page.lifecycleEvent' && name === 'load') loaded.add(loaderId);
+      });
+      const { loaderId } = await call('Page.navigate', { url });
+      // Of this document: the one before may be loaded only now.
+      await until(() => loaded.has(loaderId), LOAD_MS);
     },
     async choose(selector, files) {
       const { root } = await call<{ root: { nodeId: number } }>('DOM.getDocument');

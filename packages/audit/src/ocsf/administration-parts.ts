@@ -49,7 +49,12 @@ const ACTIONS: ReadonlyMap<string, (event: AdministrationEvent) => Parts> = new 
     // OCSF 1.9 replaces Account Change by User Management; in 1.8 it is what there is.
     'subject-revoked': ({ target, by }) => account('Disable', target ?? by),
     'subject-reinstated': ({ target, by }) => account('Enable', target ?? by),
+    'person-created': ({ target, by }) => account('Create', target ?? by),
+    'person-disabled': ({ target, by }) => account('Disable', target ?? by),
+    'person-enabled': ({ target, by }) => account('Enable', target ?? by),
+    'person-deleted': ({ target, by }) => account('Delete', target ?? by),
     'record-read': ({ target }) => reading(target),
+    'people-read': ({ target }) => reading(target),
     'record-read-refused': (event) => {
       const refused = reading(event.target);
       const status = { status_id: 2, status: 'Failure' };
@@ -72,6 +77,7 @@ const ACTIONS: ReadonlyMap<string, (event: AdministrationEvent) => Parts> = new 
 const ENDINGS: ReadonlyMap<string, string> = new Map(
   Object.entries({
     created: 'Create',
+    invited: 'Create',
     issued: 'Create',
     started: 'Create',
     applied: 'Update',

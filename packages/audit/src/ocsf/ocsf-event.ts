@@ -49,7 +49,7 @@ const CLASSES = {
     uid: 3001,
     name: 'Account Change',
     category: 'Identity & Access Management',
-    activities: { Enable: 2, Disable: 5 },
+    activities: { Create: 1, Enable: 2, Disable: 5, Delete: 6 },
   },
   authentication: {
     uid: 3002,

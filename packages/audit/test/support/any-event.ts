@@ -125,6 +125,7 @@ const fields: Readonly<
         fc.constantFrom(
           ...['authority-started', 'authority-stopped', 'session-started', 'token-issued'],
           ...['subject-revoked', 'subject-reinstated', 'bundle-published', 'svid-issued'],
+          ...['person-created', 'person-disabled', 'person-enabled', 'person-deleted'],
           ...['session-revoked', 'baseline-replayed', '-', 'toString', '__proto__', 'x-created'],
         ),
         text(64),

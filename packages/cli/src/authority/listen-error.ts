@@ -3,7 +3,12 @@ import { CommandError } from '../command-line/command.ts';
 
 /** Says which address of the configuration could not be listened on, and what to do. */
 export function listenError(
-  key: 'authority.control' | 'authority.issuer' | 'authority.signals' | 'authority.bundleEndpoints',
+  key:
+    | 'authority.bundleEndpoints'
+    | 'authority.control'
+    | 'authority.issuer'
+    | 'authority.people.scim.address'
+    | 'authority.signals',
   { address, cause }: { readonly address: HostPort; readonly cause: unknown },
 ): CommandError {
   const { code, message } = cause as NodeJS.ErrnoException;

@@ -6,9 +6,7 @@ import type { BankConfig } from '@countersign/policy';
  */
 export function needsRestart(started: BankConfig, next: BankConfig): readonly string[] {
   const changed: string[] = [];
-  const { kubernetes: _before, ...authority } = started.authority;
-  const { kubernetes: _now, ...nextAuthority } = next.authority;
-  if (!isSame(authority, nextAuthority)) changed.push('authority');
+  if (!isSame(readAtStart(started), readAtStart(next))) changed.push('authority');
   for (const point of started.points) {
     if (
       !isSame(
@@ -19,6 +17,12 @@ export function needsRestart(started: BankConfig, next: BankConfig): readonly st
       changed.push(point.name);
   }
   return changed;
+}
+
+/** Clusters follow the repository, and how people sign in; whether they do does not. */
+function readAtStart({ authority }: BankConfig): unknown {
+  const { kubernetes: _, ...more } = authority;
+  return { ...more, login: authority.login !== undefined };
 }
 
 /** Both were made by the same parser: equal values have their keys in one order. */

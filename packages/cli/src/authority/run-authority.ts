@@ -33,6 +33,8 @@ import { federationStatus } from '../federation/federation-routes.ts';
 import { measureFederation } from '../federation/measure-federation.ts';
 import { openFederation, serveBundleEndpoints } from '../federation/open-federation.ts';
 import { readPassphrase } from '../passphrase.ts';
+import { peopleOptions, scimHosts } from '../people/people-options.ts';
+import { serveScim } from '../people/serve-scim.ts';
 import { personalKinds, personalTypes } from '../point/personal-types.ts';
 import { throttleRepeats } from '../point/throttle-repeats.ts';
 import { runSignals } from '../signals/run-signals.ts';
@@ -43,6 +45,7 @@ import { measureAuthority } from './authority-metrics.ts';
 import { collectLogs } from './collect-logs.ts';
 import { collectedLogs, shardsOf } from './collected-logs.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
+import { loginSettings } from './login-settings.ts';
 import { openHsm } from './open-hsm.ts';
 import { openUpstream, upstreamTrouble } from './open-upstream.ts';
 import { createRecorder, type Recorder } from './own-record.ts';
@@ -204,6 +207,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     if (upstream) closers.add(() => upstream.close());
     const hsm = ca.pkcs11 && (await openHsm(ca.pkcs11, { env: options.env }));
     if (hsm) closers.add(() => hsm.close());
+    const login = loginSettings(config, () => applied.config);
     const identity = await openIdentity({
       database,
       factLog,
@@ -220,7 +224,9 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         caLifetimeSeconds: ca.lifetimeSeconds,
         jwtKeyLifetimeSeconds: ca.jwtLifetimeSeconds,
         hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied.config),
+        ...(login && { login }),
         clusters: () => applied.config.authority.kubernetes ?? [],
+        ...peopleOptions(config),
       },
     });
 
@@ -294,6 +300,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       names: hostNames([
         ...[control.host, issuer.host],
         ...(signalsConfig ? [signalsConfig.address.host] : []),
+        ...scimHosts(config),
       ]),
       ...{ now, warn },
     });
@@ -359,6 +366,15 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         ...{ database, factLog, identity, log, own, record, now, warn },
       }));
     if (signals) closers.add(() => signals.close());
+    const settings = config.authority.people?.scim;
+    if (settings) {
+      const { scimClients: clients = [] } = peopleOptions(config);
+      const scim = await serveScim({
+        ...{ settings, clients, identity, own, now },
+        record: record as IdentityRecorder,
+      });
+      closers.add(() => scim.close());
+    }
     measureAuthority(metrics, {
       ...{ identity, collector },
       connected: () => controlListener.connected(),

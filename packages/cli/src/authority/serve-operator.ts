@@ -1,6 +1,6 @@
 import { chmod, rm } from 'node:fs/promises';
 import { tileRoutes } from '@countersign/audit';
-import { adminRoutes } from '@countersign/identity';
+import { adminRoutes, peopleRoutes, type Recorder } from '@countersign/identity';
 import Fastify from 'fastify';
 import { federationRoutes } from '../federation/federation-routes.ts';
 import type { CutOptions } from '../partner/cut-partner.ts';
@@ -32,6 +32,9 @@ export async function serveOperator(
 ): Promise<{ close(): Promise<void> }> {
   const app = Fastify({ forceCloseConnections: true });
   await app.register(adminRoutes({ identity: options.identity, by: options.by }));
+  const { by } = options;
+  const record = options.record as Recorder;
+  await app.register(peopleRoutes({ people: options.identity.people, by, record }));
   await app.register(operatorRoutes(options));
   await app.register(
     privacyRoutes({

@@ -1,8 +1,10 @@
 import type { Command } from '../command-line/command.ts';
+import { peopleCommands } from '../people/commands.ts';
 import {
   applyCommand,
   joinTokenCommand,
   revokeCommand,
+  sessionEndCommand,
   sessionListCommand,
   statusCommand,
 } from './admin.ts';
@@ -47,6 +49,7 @@ import { ledgerPublishCommand } from './ledger-publish.ts';
 import { ledgerVerifyCommand } from './ledger-verify.ts';
 import { nodeCommand } from './node.ts';
 import { partnerCutCommand, partnerListCommand, partnerRestoreCommand } from './partner.ts';
+import { passkeyInviteCommand, passkeyListCommand } from './passkey.ts';
 import { gatewayCommand, sidecarCommand, wrapCommand } from './point.ts';
 import { recordEraseCommand, recordPseudonymCommand } from './privacy.ts';
 import { eventsCommand, shadowReportCommand } from './record.ts';
@@ -75,10 +78,13 @@ export const commands: readonly Command[] = [
   applyCommand,
   statusCommand,
   sessionListCommand,
+  sessionEndCommand,
   revokeCommand,
   credentialRegisterCommand,
   credentialWithdrawCommand,
   credentialListCommand,
+  passkeyInviteCommand,
+  passkeyListCommand,
   identityListCommand,
   identityExplainCommand,
   identityRevokeCommand,
@@ -97,6 +103,7 @@ export const commands: readonly Command[] = [
   signalsListCommand,
   signalsSetCommand,
   signalsVerifyCommand,
+  ...peopleCommands,
   eventsCommand,
   findCommand,
   recordPseudonymCommand,

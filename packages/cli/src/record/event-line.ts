@@ -35,8 +35,9 @@ export function eventLine(
       return `${head}  ${paint(tone, word.padEnd(13))}  ${`${who}${via}`.padEnd(34)}  ${`${event.surface ?? ''} ${what}${which}`.padEnd(44)}  ${why}`;
     }
     case 'authentication':
-      if (event.result === 'accepted') return undefined;
-      return `${head}  ${paint(event.result === 'refused' ? 'bad' : 'warn', event.result.padEnd(13))}  ${shortName(event.subject ?? event.caller ?? event.ip ?? '').padEnd(34)}  ${(event.listener ?? event.surface ?? '').padEnd(44)}  ${event.reason}${event.detail ? `: ${event.detail}` : ''}`;
+      // Of tokens that points accept the decisions tell; that a person signed in nothing else does.
+      if (event.result === 'accepted' && event.listener !== 'issuer') return undefined;
+      return `${head}  ${paint(AUTHENTICATION_TONES[event.result], event.result.padEnd(13))}  ${shortName(event.subject ?? event.caller ?? event.ip ?? '').padEnd(34)}  ${(event.listener ?? event.surface ?? '').padEnd(44)}  ${event.reason}${event.detail ? `: ${event.detail}` : ''}`;
     case 'signal':
       return `${head}  ${paint('warn', 'signal'.padEnd(13))}  ${shortName(event.subject).padEnd(34)}  ${event.type.padEnd(44)}  ${event.reason}`;
     case 'administration':
@@ -52,6 +53,8 @@ export function eventLine(
       return undefined;
   }
 }
+
+const AUTHENTICATION_TONES = { accepted: 'good', refused: 'bad', 'would-refuse': 'warn' } as const;
 
 /** Events hold what callers sent as they sent it, which a terminal would obey. */
 function printableEvent(event: Event): Event {

@@ -4,6 +4,7 @@ import type { TLSSocket } from 'node:tls';
 import type { RollingLog } from '@countersign/audit';
 import {
   type Identity,
+  namedPerson,
   namedSubject,
   openSignals,
   type PollSource,
@@ -148,8 +149,12 @@ export async function runSignals(options: RunSignalsOptions): Promise<RunningSig
       ...{ name, issuer, audience, may },
       keys: transmitterKeys({ url: jwksUrl, getJson: outbound.getJson, now }),
       ...(authorizationHash !== undefined && { authorizationHash }),
-      subjectOf(identifier) {
-        const id = namedSubject(identifier, subjects);
+      async subjectOf(identifier) {
+        const { scimClient: client, ...names } = subjects;
+        const id =
+          client === undefined
+            ? namedSubject(identifier, names)
+            : await namedPerson(identifier, { ...names, client, people: identity.people });
         return id !== undefined && identity.subject(id) ? id : undefined;
       },
     };

@@ -1,6 +1,7 @@
 import type { ClientAuthentication } from '@countersign/model';
 import type { AdapterPayload } from 'oidc-provider';
 import type { ClientOf } from '../registry.ts';
+import { peopleClientMetadata } from './code-flow/people-client-metadata.ts';
 
 const PROVIDER_METHODS: Readonly<
   Record<ClientAuthentication, 'tls_client_auth' | 'private_key_jwt'>
@@ -30,6 +31,7 @@ export function clientMetadata(
     grant_types: ['client_credentials'],
     response_types: [],
     redirect_uris: [],
+    ...peopleClientMetadata(client),
     // RFC 8705 §2.1.2 wants a name to compare; what is compared is the registered certificate, or the SVID.
     ...(method === 'tls_client_auth' && {
       tls_client_auth_san_uri: registration.subject.id,

@@ -97,7 +97,12 @@ export function issuerAdapter(
           .where('id', '=', id)
           .executeTakeFirst();
         if (row === undefined) return;
-        const payload = { ...JSON.parse(row.payload), consumed: Math.floor(now() / 1000) };
+        const known = JSON.parse(row.payload) as AdapterPayload;
+        // The provider looks first and consumes then; of two that looked at once only one may go on.
+        if (known.consumed !== undefined) {
+          throw new errors.InvalidGrant('it was used before');
+        }
+        const payload = { ...known, consumed: Math.floor(now() / 1000) };
         await rows
           .updateTable('issuer_row')
           .set({ payload: JSON.stringify(payload) })

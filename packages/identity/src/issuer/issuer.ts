@@ -6,11 +6,15 @@ import type { Database, FactLog } from '@countersign/state';
 import type { ClientCredentials, Configuration, KoaContextWithOIDC } from 'oidc-provider';
 import { errors, Provider } from 'oidc-provider';
 import { accessTokenPrivateJwk, type Keyring } from '../keyring.ts';
+import { createLoginSite } from '../login/login-site.ts';
+import type { Logins } from '../login/logins.ts';
 import type { Recorder } from '../new-event.ts';
 import type { Registry } from '../registry.ts';
 import type { Revocations } from '../revocations.ts';
 import { certificateOf } from './client-certificate.ts';
 import { clientMetadata } from './client-metadata.ts';
+import { CODE_FLOW_ROUTES, endReplayedSessions, withCodeFlow } from './code-flow/code-flow.ts';
+import { PeopleTokenRules } from './code-flow/people-token-rules.ts';
 import { issuerAdapter } from './issuer-adapter.ts';
 import { readForm, SvidAssertions } from './svid-assertion.ts';
 import { svidBundles } from './svid-bundles.ts';
@@ -21,7 +25,8 @@ export interface Issuer {
   readonly url: string;
   /**
    * Handles a request of a TLS server with `requestCert: true, rejectUnauthorized: false`: `POST /token`,
-   * `GET /jwks`, `GET /.well-known/openid-configuration` and `…/oauth-authorization-server`; anything else is 404.
+   * `GET /jwks`, `GET /.well-known/openid-configuration` and `…/oauth-authorization-server`; where people sign in
+   * `POST /request`, `GET /auth` and the pages for people, too; anything else is 404.
    */
   handler(request: IncomingMessage, response: ServerResponse): void;
 }
@@ -36,6 +41,8 @@ interface IssuerOptions {
   readonly now: Clock;
   readonly issuerUrl: string;
   readonly accessTokenTtlSeconds: number;
+  /** Where people sign in; absent: they do not. */
+  readonly logins?: Logins;
 }
 
 const ROUTES: ReadonlySet<string> = new Set([
@@ -44,41 +51,60 @@ const ROUTES: ReadonlySet<string> = new Set([
   'GET /.well-known/openid-configuration',
   'GET /.well-known/oauth-authorization-server',
 ]);
+/** Where clients authenticate. */
+const AUTHENTICATED_PATHS: ReadonlySet<string> = new Set(['/token', '/request']);
 /** Beside what the provider knows: draft-ietf-oauth-spiffe-client-auth, "Client Registration Metadata". */
 const SVID_METHODS = ['spiffe_x509', 'spiffe_jwt'] as const;
 /** How far ahead the `exp` of a client's assertion may be: as long its `jti` is remembered. */
 const ASSERTION_SECONDS_MAX = 300;
 
 /**
- * The token endpoint: RFC 6749 §4.4 with RFC 8705, 9449, 8707, 9068 and draft-ietf-oauth-spiffe-client-auth, and no other
- * grant.
+ * The token endpoint: RFC 6749 §4.4 with RFC 8705, 9449, 8707, 9068 and draft-ietf-oauth-spiffe-client-auth; where people
+ * sign in the code flow, too; and no other grant.
  */
 export function createIssuer(options: IssuerOptions): Issuer {
-  const { issuerUrl, record, factLog, registry, now } = options;
+  const { issuerUrl, record, factLog, registry, now, logins } = options;
   const bundles = svidBundles(factLog);
   const rules = new TokenRules({ ...options, svidBundles: bundles });
   const secondsMax = ASSERTION_SECONDS_MAX;
   const assertions = new SvidAssertions({ bundles, registry, issuerUrl, secondsMax, now });
-  const provider = new Provider(issuerUrl, configurationOf(options, { rules, assertions }));
+  const forPeople = logins && new PeopleTokenRules({ logins, registry, rules, now });
+  const configuration = configurationOf(options, { rules, assertions });
+  const provider = new Provider(
+    issuerUrl,
+    logins && forPeople ? withCodeFlow(configuration, { logins, rules: forPeople }) : configuration,
+  );
+  if (logins) endReplayedSessions(provider, logins);
   const refused = new WeakMap<object, errors.OIDCProviderError>();
   recordRefusals(provider, { record, rules, refused });
   nameSvidMethods(provider);
   const callback = provider.callback();
+  const site =
+    logins &&
+    forPeople &&
+    createLoginSite({
+      ...{ provider, logins, record, origin: issuerUrl },
+      clientOf: (clientId) => forPeople.clientOf(clientId),
+    });
+  const isRoute = (route: string) =>
+    ROUTES.has(route) ||
+    (logins !== undefined && CODE_FLOW_ROUTES.some((each) => each.test(route)));
   const { host } = new URL(issuerUrl);
   return {
     url: issuerUrl,
     handler(request, response) {
       const [path] = (request.url ?? '').split('?', 1);
-      if (!ROUTES.has(`${request.method} ${path}`)) {
+      // The provider derives its own URLs, which it compares with the audience of assertions and the `htu` of
+      // proofs, from the Host header; and that is the caller's. What was made for another server would pass here.
+      request.headers.host = host;
+      if (site?.handle(request, response)) return;
+      if (!isRoute(`${request.method} ${path}`)) {
         response.writeHead(404, { 'content-type': 'application/problem+json' });
         response.end(JSON.stringify({ title: 'Not Found', status: 404 }));
         request.resume();
         return;
       }
-      // The provider derives its own URLs, which it compares with the audience of assertions and the `htu` of
-      // proofs, from the Host header; and that is the caller's. What was made for another server would pass here.
-      request.headers.host = host;
-      if (path !== '/token') {
+      if (path === undefined || !AUTHENTICATED_PATHS.has(path)) {
         callback(request, response);
         return;
       }
@@ -184,7 +210,9 @@ function configurationOf(
     formats: {
       customizers: {
         jwt: async (_ctx, token, { payload }) => {
-          const subject = rules.subjectOf(token.clientId ?? '');
+          // A person's is in their own name; a client's in its subject's.
+          const subject =
+            token.kind === 'AccessToken' ? token.accountId : rules.subjectOf(token.clientId ?? '');
           if (subject === undefined || payload['cnf'] === undefined) {
             throw new Error('broken invariant: a token has a subject and is bound');
           }
@@ -275,6 +303,8 @@ function recordRefusals(
   >();
   const note = (ctx: KoaContextWithOIDC, error: Error) => void causes.set(ctx.req, error);
   provider.on('grant.error', note);
+  provider.on('authorization.error', note);
+  provider.on('pushed_authorization_request.error', note);
   provider.on('server_error', note);
   provider.use(async (ctx, next) => {
     const early = refused.get(ctx.req);
@@ -285,8 +315,10 @@ function recordRefusals(
       ctx.status = early.statusCode;
       ctx.body = { error: early.error, error_description: early.error_description };
     }
-    if (ctx.path !== '/token' || ctx.status < 400) return;
     const cause = causes.get(ctx.req);
+    // An error of the authorization endpoint goes to the application as a redirect.
+    const isRefused = ctx.path === '/token' ? ctx.status >= 400 : cause !== undefined;
+    if (!isRefused) return;
     const client = (ctx as Partial<KoaContextWithOIDC>).oidc?.client;
     const fault =
       client?.clientAuthMethod === 'tls_client_auth'

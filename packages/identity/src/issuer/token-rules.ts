@@ -100,9 +100,7 @@ export class TokenRules {
       throw new errors.InvalidRequest('the token would be bound to no key');
     }
     if (client.binding === 'mtls') this.#assertCertificate(ctx, registered);
-    // A revoked session must hold against the next SVID as well.
-    const sessionKey =
-      client.binding === 'mtls' && showsSvids(client) ? hashOf(client.id) : thumbprint;
+    const sessionKey = this.holderOf(client.id, thumbprint);
     const resolved = await resolveSession(
       database,
       { clientId: client.id, subject, binding: client.binding, thumbprint: sessionKey },
@@ -136,6 +134,15 @@ export class TokenRules {
     return showsSvids(registered.client)
       ? svidFault(ctx.socket, { registered, revocations, now, bundles: svidBundles.x509 })
       : certificateFault(certificate, { registered, revocations, now });
+  }
+
+  /**
+   * What tells whoever holds the key of a token from others: the key's thumbprint. SVIDs rotate, and what holds against one,
+   * such as a revoked session, must hold against the next: theirs is the client.
+   */
+  holderOf(clientId: string, thumbprint: string): string {
+    const { client } = this.#registered(clientId);
+    return client.binding === 'mtls' && showsSvids(client) ? hashOf(client.id) : thumbprint;
   }
 
   authenticationOf(clientId: string): string | undefined {

@@ -32,10 +32,12 @@ export type EventTypeName = keyof typeof EVENT_TYPES;
 export const TRANSMITTED: readonly EventTypeName[] = [
   'session-revoked',
   'session-established',
+  'token-claims-change',
   'credential-change',
   'risk-level-change',
   'account-disabled',
   'account-enabled',
+  'account-purged',
 ];
 
 export const VERIFICATION = `${SSF}verification`;

@@ -3,17 +3,29 @@ import { EVENT_TYPES, type EventTypeName } from './event-types.ts';
 import type { SecurityEvent } from './security-event-token.ts';
 import type { SubjectIdentifier } from './subject-identifier.ts';
 
-/** What an entry of the authority's log tells receivers; most tell nothing. */
-export function securityEventOf(
+/**
+ * What an entry of the authority's log tells receivers; most tell nothing. Of several, which have one `txn`, the first has the
+ * entry's id for `jti`, so that the same entry makes the same tokens whenever it is read.
+ */
+export function securityEventsOf(
   event: Event,
   { issuer }: { readonly issuer: string },
-): SecurityEvent | undefined {
-  const told = event.kind === 'signal' ? ofSignal(event) : ofAdministration(event);
-  if (told === undefined) return undefined;
+): SecurityEvent[] {
+  return toldBy(event).map((told, index) => securityEventOf(told, { event, issuer, index }));
+}
+
+function securityEventOf(
+  told: Told,
+  {
+    event,
+    issuer,
+    index,
+  }: { readonly event: Event; readonly issuer: string; readonly index: number },
+): SecurityEvent {
   const { type, subject, session, claims } = told;
   const reason = told.reason ?? WORDS[type];
   return {
-    jti: event.id,
+    jti: index === 0 ? event.id : `${event.id}.${index}`,
     atMs: event.at,
     txn: event.id,
     subject: subjectOf({ issuer, subject, session }),
@@ -41,6 +53,19 @@ const WORDS: Partial<Record<EventTypeName, string>> = {
   'credential-change': "a person's authenticator was changed",
   'account-enabled': 'access was given back',
 };
+
+function toldBy(event: Event): readonly Told[] {
+  const told = event.kind === 'signal' ? ofSignal(event) : ofAdministration(event);
+  if (told === undefined) return [];
+  return event.kind === 'administration' && event.action === 'person-disabled'
+    ? [told, allSessionsOf(told)]
+    : [told];
+}
+
+/** A leaver's sessions are over too, and not every receiver minds accounts; without a session it is about all of the user's (CAEP §3.1). */
+function allSessionsOf(told: Told): Told {
+  return { ...told, type: 'session-revoked' };
+}
 
 function ofSignal(event: Extract<Event, { kind: 'signal' }>): Told | undefined {
   // A session is revoked by the deed, which is an event of its own.
@@ -71,9 +96,23 @@ function ofAdministration(event: Event): Told | undefined {
     case 'session-started':
       return { type: 'session-established', subject: by, session: target, claims: {} };
     case 'subject-revoked':
+    case 'person-disabled':
+    case 'registration-suspended':
       return { type: 'account-disabled', subject: target, reason, claims: initiating };
     case 'subject-reinstated':
-      return { type: 'account-enabled', subject: target, claims: initiating };
+    case 'person-enabled':
+    case 'registration-resumed':
+      return { type: 'account-enabled', subject: target, reason, claims: initiating };
+    case 'person-deleted':
+      return { type: 'account-purged', subject: target, reason, claims: initiating };
+    case 'person-changed': {
+      const claims = changedClaims(detail);
+      if (claims === undefined) return undefined;
+      return {
+        ...{ type: 'token-claims-change', subject: target, reason },
+        claims: { claims, ...initiating },
+      };
+    }
     case 'credential-registered':
     case 'credential-withdrawn':
       return {
@@ -87,6 +126,20 @@ function ofAdministration(event: Event): Told | undefined {
     default:
       return undefined;
   }
+}
+
+/** CAEP §3.2: the claims that a token would say otherwise now, with their new values; null for one that is gone. */
+function changedClaims(
+  detail: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> | undefined {
+  const { attributes, groups } = detail;
+  const claims = {
+    ...Object.fromEntries(
+      Array.isArray(attributes) ? attributes.map(({ name, to }) => [name, to]) : [],
+    ),
+    ...(Array.isArray(groups) && { groups }),
+  };
+  return Object.keys(claims).length > 0 ? claims : undefined;
 }
 
 /** CAEP §2: admin, user, policy or system. */

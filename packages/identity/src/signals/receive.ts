@@ -20,7 +20,7 @@ export interface SignalTransmitter {
   readonly keys: JWTVerifyGetKey;
   readonly may: readonly SignalRight[];
   /** The subject of ours that it names; nothing when there is none, or it is none that this transmitter speaks for. */
-  subjectOf(identifier: SubjectIdentifier): string | undefined;
+  subjectOf(identifier: SubjectIdentifier): Promise<string | undefined> | string | undefined;
 }
 
 /** What came of a word on whether somebody is enabled. */
@@ -157,7 +157,7 @@ async function act(
   // RISC §2 of older transmitters: the subject stands in the event.
   const inEvent = subjectIdentifierShape.safeParse(claims['subject']);
   const identifier = inEvent.success ? inEvent.data : set.subject;
-  const subject = transmitter.subjectOf(identifier);
+  const subject = await transmitter.subjectOf(identifier);
   if (subject === undefined) return { text: 'no such subject here' };
   return {
     subject,

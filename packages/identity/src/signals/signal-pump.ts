@@ -1,6 +1,6 @@
 import { decodeEvent, type Event, ModelError } from '@countersign/model';
 import type { Database } from '@countersign/state';
-import { securityEventOf } from './events-of-record.ts';
+import { securityEventsOf } from './events-of-record.ts';
 import type { SecurityEvent } from './security-event-token.ts';
 import type { SignalTables } from './signal-tables.ts';
 import type { Stream } from './stream.ts';
@@ -136,8 +136,7 @@ export class SignalPump {
       throw error;
     }
     const named = this.#options.reveal(event);
-    const told = named && securityEventOf(named, this.#options);
-    return told ? [told] : [];
+    return named ? securityEventsOf(named, this.#options) : [];
   }
 
   async #queue(origin: string, next: number, events: readonly SecurityEvent[]): Promise<void> {

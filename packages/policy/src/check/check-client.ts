@@ -89,6 +89,7 @@ export function checkClient(
     scopes: client.scopes,
     audiences: client.audiences,
     tokenTtlSeconds: client.tokenTtl ?? options.defaultTtlSeconds,
+    ...(client.people && { people: client.people }),
   };
 
   /** RFC 6749 §2.2 leaves the name to us; a client that shows SVIDs is known by what stands in them. */

@@ -4,11 +4,13 @@ import type { Clock, Surface } from '@countersign/model';
 import { readText } from '../document/read-text.ts';
 import { createReport } from '../document/report.ts';
 import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
+import type { PeopleSettings } from '../people-settings.ts';
 import type {
   BankConfig,
   CaConfig,
   ClusterConfig,
   ExportConfig,
+  LoginConfig,
   Problem,
   Repository,
   SignalsConfig,
@@ -27,7 +29,9 @@ import { checkFederation } from './check-federation.ts';
 import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
 import { checkClusters, checkPointJoins, createJoinChecker } from './check-joins.ts';
+import { checkLogin } from './check-login.ts';
 import { checkPartners } from './check-partners.ts';
+import { checkPeople } from './check-people.ts';
 import { checkPlaybooks } from './check-playbooks.ts';
 import { checkPoints } from './check-points.ts';
 import { readPolicies, SCHEMA_FILE, validatePolicies } from './check-policies.ts';
@@ -123,6 +127,7 @@ export async function checkRepository(
   const registrations = isWhole ? identities.map(({ value }) => value) : undefined;
   const record = checkRecord(config, registrations, context);
   const signals = checkSignals(config, registrations, context);
+  const login = await checkLogin(config, identities, context);
   const entities = await checkEntities(files.entities, context);
   checkHierarchy({ registrations: identities, entities }, report);
   const playbooks = await checkPlaybooks(files.playbooks, context);
@@ -143,10 +148,23 @@ export async function checkRepository(
     checkPolicyTests(tests, { surfaces: plain, ...(read.isWhole && { policies }) }, context);
   }
 
+  const people = checkPeople(
+    config,
+    {
+      surfaces: plain,
+      handWritten,
+      registrations: isWhole ? identities.map(({ value }) => value) : undefined,
+    },
+    context,
+  );
   checkWitnesses(config, context);
   const bank = report.hasErrors
     ? undefined
-    : bankConfig(config, { points, exports, record, clusters, signals, ca }, context.folder);
+    : bankConfig(
+        config,
+        { points, exports, record, clusters, signals, login, ca, people },
+        context.folder,
+      );
   if (!bank) return { problems: report.problems() };
   const repository: Repository = {
     folder: context.folder,
@@ -193,12 +211,16 @@ function bankConfig(
     record,
     clusters,
     signals,
+    login,
     ca,
+    people,
   }: Pick<BankConfig, 'points' | 'record'> & {
     readonly exports: readonly ExportConfig[];
     readonly clusters: readonly ClusterConfig[];
     readonly signals: SignalsConfig | undefined;
+    readonly login: LoginConfig | undefined;
     readonly ca: CaConfig | undefined;
+    readonly people: PeopleSettings | undefined;
   },
   folder: string,
 ): BankConfig | undefined {
@@ -223,6 +245,8 @@ function bankConfig(
       ...(metrics !== undefined && { metrics }),
       ...bundleEndpointConfigs(authority, folder),
       ...(clusters.length > 0 && { kubernetes: clusters }),
+      ...(login && { login }),
+      ...(people && { people }),
     },
     points,
     record,

@@ -66,6 +66,15 @@ export function checkSignals(
         mend: 'remove one',
       });
     }
+    const { kind, scimClient } = written.subjects;
+    const known = authority.people?.scim?.clients.map(({ name }) => name) ?? [];
+    if (scimClient !== undefined && (kind !== 'human' || !known.includes(scimClient))) {
+      report.error(at('transmitters', index, 'subjects', 'scimClient'), {
+        found: `client ${quote(scimClient)}${kind === 'human' ? '' : ` for kind '${kind}'`}`,
+        expected: "a client of authority.people.scim, for kind 'human'",
+        mend: didYouMean(scimClient, new Set(known), 'name one, or remove it'),
+      });
+    }
     if ((written.tokenFile !== undefined) !== polled) {
       report.error(at('transmitters', index), {
         found: polled ? "'pollUrl' without 'tokenFile'" : "'tokenFile' without 'pollUrl'",

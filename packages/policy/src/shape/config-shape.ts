@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { caKeysShape, upstreamShape } from './ca-shape.ts';
 import { exportShape } from './export-shape.ts';
 import { clusterShape, joinsShape } from './join-shape.ts';
+import { loginShape } from './login-shape.ts';
+import { peopleShape } from './people-shape.ts';
 import { recordShape } from './record-shape.ts';
 import { duration, filePath, hostPort, kebab, trustDomain } from './scalars.ts';
 import { signalsShape } from './signals-shape.ts';
@@ -149,6 +151,7 @@ const authority = z
       .max(20, 'at most 20 exports')
       .default([])
       .meta({ description: 'where events are exported to' }),
+    login: loginShape.optional(),
     bundleEndpoints: z.array(bundleEndpoint).max(4, 'at most 4 bundle endpoints').default([]).meta({
       description: "where the trust domain's bundle is served to partners (SPIFFE Federation)",
     }),
@@ -162,6 +165,7 @@ const authority = z
       'where metrics are served, on loopback: GET /metrics',
       '127.0.0.1:9464',
     ).optional(),
+    people: peopleShape.optional(),
   })
   .meta({ description: 'the authority: identities, tokens, policy' });
 

@@ -1,3 +1,4 @@
+import { ACR_VALUES } from '@countersign/model';
 import { z } from 'zod';
 import { attributes } from './cedar-values.ts';
 import { joinsShape } from './join-shape.ts';
@@ -15,6 +16,12 @@ import {
   trustDomain,
   words,
 } from './scalars.ts';
+
+const redirectUri = z.string().refine((text) => {
+  const url = URL.parse(text);
+  // Whole and in one form: what a browser would make of another is not what was compared.
+  return url?.protocol === 'https:' && url.href === text && !/[#@*]/.test(text);
+}, 'an https URL in its normal form, without fragment, user or wildcard');
 
 const client = z
   .strictObject({
@@ -60,6 +67,28 @@ const client = z
       max: '5m',
       example: '5m',
     }).optional(),
+    people: z
+      .strictObject({
+        redirectUris: z
+          .array(redirectUri)
+          .min(1, 'at least one URI')
+          .max(20)
+          .meta({
+            description: 'where people come back to, compared character by character',
+            examples: [['https://teller.bank.example/callback']],
+          }),
+        acr: z.enum(ACR_VALUES).default('phr').meta({
+          description:
+            'how people must sign in, at least: phr phishing-resistant, phrh by attested hardware',
+        }),
+        refresh: z.boolean().default(false).meta({
+          description: "whether it gets refresh tokens, which end with the person's session",
+        }),
+      })
+      .optional()
+      .meta({
+        description: 'makes it an application that people sign in to: its tokens are theirs',
+      }),
   })
   .meta({ description: 'its OAuth client' });
 

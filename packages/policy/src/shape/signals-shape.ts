@@ -91,6 +91,10 @@ const transmitter = z
             examples: ['bank.example'],
           })
           .optional(),
+        scimClient: kebab(
+          'a client of people.scim: its people, by its externalId, user name or address for them',
+          'entra',
+        ).optional(),
       })
       .meta({ description: 'how its subjects are called here', examples: [{ kind: 'human' }] }),
     may: z

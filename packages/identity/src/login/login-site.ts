@@ -1,0 +1,114 @@
+import { readFileSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+import type { PeopleClient } from '@countersign/model';
+import type { Provider } from 'oidc-provider';
+import type { Recorder } from '../new-event.ts';
+import { AccountRoutes } from './account-routes.ts';
+import { EnrolRoutes } from './enrol-routes.ts';
+import { type Answer, type Exchange, isFromOurPage, refusedAnswer, send } from './exchange.ts';
+import { InteractionRoutes } from './interaction-routes.ts';
+import type { Logins } from './logins.ts';
+
+/** The pages for people, on the issuer's origin. */
+export interface LoginSite {
+  /** False when the request is for none of them: then nothing was done. */
+  handle(request: IncomingMessage, response: ServerResponse): boolean;
+}
+
+type Route = (exchange: Exchange, parameter: string) => Promise<Answer>;
+
+/** Serves signing in, registering, and the own page; its scripts and styles come from here and nowhere else. */
+export function createLoginSite(options: {
+  readonly provider: Provider;
+  readonly logins: Logins;
+  readonly clientOf: (clientId: string) => PeopleClient;
+  readonly origin: string;
+  readonly record: Recorder;
+}): LoginSite {
+  const { logins, origin, record } = options;
+  const interaction = new InteractionRoutes(options);
+  const enrol = new EnrolRoutes(logins);
+  const account = new AccountRoutes(logins);
+  const files = pageFiles();
+  const routes: Readonly<Record<string, Route>> = {
+    'GET /interaction/*': (exchange, uid) => interaction.page(exchange, uid),
+    'POST /interaction/*/options': (exchange, uid) => interaction.options(exchange, uid),
+    'POST /interaction/*/login': (exchange, uid) => interaction.login(exchange, uid),
+    'POST /interaction/*/abort': (exchange, uid) => interaction.abort(exchange, uid),
+    'GET /enrol': () => enrol.page(),
+    'POST /enrol/options': (exchange) => enrol.options(exchange),
+    'POST /enrol/finish': (exchange) => enrol.finish(exchange),
+    'GET /account': (exchange) => account.page(exchange),
+    'POST /account/options': (exchange) => account.loginOptions(exchange),
+    'POST /account/login': (exchange) => account.login(exchange),
+    'POST /account/logout': account.logout,
+    'POST /account/session/end': account.endSession,
+    'POST /account/passkey/options': account.passkeyOptions,
+    'POST /account/passkey/add': account.addPasskey,
+    'POST /account/passkey/remove': account.removePasskey,
+    'POST /account/recovery/approve': account.approveRecovery,
+  };
+  const answer = async (route: Route, exchange: Exchange, parameter: string): Promise<Answer> => {
+    const { request, ip } = exchange;
+    if (request.method === 'POST') {
+      if (!isFromOurPage(request, origin)) return refusedAnswer(403, 'origin');
+      const waitSeconds = await logins.failures.waitSeconds(ip);
+      if (waitSeconds > 0) {
+        return { ...refusedAnswer(429, 'later'), headers: { 'retry-after': String(waitSeconds) } };
+      }
+    }
+    return route(exchange, parameter);
+  };
+  return {
+    handle(request, response) {
+      const [path = ''] = (request.url ?? '').split('?', 1);
+      const file = request.method === 'GET' ? files.get(path) : undefined;
+      if (file) {
+        const headers = { 'content-type': file.type, 'cache-control': 'no-cache' };
+        send(response, { status: 200, html: file.text, headers });
+        return true;
+      }
+      const [, uid = ''] = /^\/interaction\/([A-Za-z0-9_-]{1,64})(?:\/|$)/.exec(path) ?? [];
+      const name = uid === '' ? path : path.replace(`/interaction/${uid}`, '/interaction/*');
+      const key = `${request.method} ${name}`;
+      const route = Object.hasOwn(routes, key) ? routes[key] : undefined;
+      if (route === undefined) return false;
+      const exchange: Exchange = { request, response, ip: request.socket.remoteAddress ?? '' };
+      answer(route, exchange, uid)
+        .catch(async (error: Error): Promise<Answer> => {
+          const detail = `${path.replace(uid, '…')}: ${error.message}`.slice(0, 1000);
+          await record({ kind: 'alarm', alarm: 'issuer-failed', detail }).catch(() => undefined);
+          return refusedAnswer(500, 'failed');
+        })
+        .then((made) => {
+          send(response, made);
+          // What is left of a content that nobody read.
+          request.resume();
+        })
+        .catch(() => response.destroy());
+      return true;
+    },
+  };
+}
+
+interface PageFile {
+  readonly type: string;
+  readonly text: string;
+}
+
+function pageFiles(): ReadonlyMap<string, PageFile> {
+  const ours = (name: string) =>
+    readFileSync(new URL(`../../assets/${name}`, import.meta.url), 'utf8');
+  const script = 'text/javascript; charset=utf-8';
+  const require = createRequire(import.meta.url);
+  // Its package exports modules only; the bundle for browsers lies beside them.
+  const library = pathToFileURL(require.resolve('@simplewebauthn/browser'));
+  const bundle = new URL('../dist/bundle/index.umd.min.js', library);
+  return new Map([
+    ['/login/login.js', { type: script, text: ours('login.js') }],
+    ['/login/login.css', { type: 'text/css; charset=utf-8', text: ours('login.css') }],
+    ['/login/simplewebauthn.js', { type: script, text: readFileSync(bundle, 'utf8') }],
+  ]);
+}

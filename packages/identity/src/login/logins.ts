@@ -1,0 +1,415 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Clock } from '@countersign/model';
+import { compactId, subjectFromId } from '@countersign/model';
+import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server';
+import type { CredentialResult, Credentials } from '../credentials.ts';
+import type { Recorder } from '../new-event.ts';
+import {
+  INVITE_TTL_SECONDS,
+  INVITE_TTL_SECONDS_MAX,
+  type Invite,
+  type Invites,
+} from '../passkeys/invites.ts';
+import type { Passkey } from '../passkeys/passkey-rows.ts';
+import type { Binding, PasskeyLogin, PasskeyRefusal, Passkeys } from '../passkeys/passkeys.ts';
+import { type Refusal, refusal } from '../refusal.ts';
+import type { Registry } from '../registry.ts';
+import type { Revocations } from '../revocations.ts';
+import type { Serial } from '../serial.ts';
+import type { LoginFailures } from './failures.ts';
+import type { LoginSettings } from './login-settings.ts';
+import type { PersonSession, PersonSessions } from './person-sessions.ts';
+
+/** A session of the own page: time for a few changes, each as good as just signed in. */
+const ACCOUNT_SESSION_SECONDS = 600;
+
+/** What people's logins stand on. */
+export interface LoginsOptions {
+  readonly settings: () => LoginSettings;
+  readonly registry: Registry;
+  readonly revocations: Revocations;
+  readonly credentials: Credentials;
+  readonly passkeys: Passkeys;
+  readonly invites: Invites;
+  readonly sessions: PersonSessions;
+  readonly failures: LoginFailures;
+  readonly serial: Serial;
+  readonly record: Recorder;
+  readonly now: Clock;
+}
+
+/** Who asks, for the record and for bounds. */
+export interface Asker {
+  /** The address of the connection. */
+  readonly ip: string;
+}
+
+/** People: inviting, registering, signing in, ending; each of these is an event before it is an answer. */
+export class Logins {
+  readonly #options: LoginsOptions;
+
+  constructor(options: LoginsOptions) {
+    this.#options = options;
+  }
+
+  get settings(): LoginSettings {
+    return this.#options.settings();
+  }
+
+  get sessions(): PersonSessions {
+    return this.#options.sessions;
+  }
+
+  get passkeys(): Passkeys {
+    return this.#options.passkeys;
+  }
+
+  get failures(): LoginFailures {
+    return this.#options.failures;
+  }
+
+  /** A one-time code for a person: for the first passkey, or, when there were some, for recovery. */
+  invite(request: {
+    readonly subject: string;
+    readonly ttlSeconds?: number;
+    readonly by: string;
+  }): Promise<
+    { readonly isGranted: true; readonly code: string; readonly invite: Invite } | Refusal
+  > {
+    const { registry, passkeys, invites, serial, record } = this.#options;
+    const { subject, ttlSeconds = INVITE_TTL_SECONDS, by } = request;
+    return serial.run(async () => {
+      if (ttlSeconds < 60 || ttlSeconds > INVITE_TTL_SECONDS_MAX) {
+        return refusal(
+          'request-malformed',
+          `found a code of ${ttlSeconds} s, expected 60 to 86400`,
+        );
+      }
+      const fact = registry.subject(subject);
+      if (fact === undefined) return refusal('subject-unregistered', `found ${subject}`);
+      const { kind } = subjectFromId(subject);
+      if (kind !== 'human' && kind !== 'customer') {
+        return refusal('credential-malformed', `found ${subject}, expected a person`);
+      }
+      const fault = this.refusalOf(subject);
+      if (fault !== undefined) return refusal(fault, `found ${subject}`);
+      // Whoever makes the code does not choose: it would be a way around the second person.
+      const had = await passkeys.list(subject);
+      const purpose = had.length > 0 ? 'recovery' : 'bootstrap';
+      const made = await invites.make({ subject, purpose, madeBy: by, ttlSeconds });
+      const { id, expiresAtMs } = made.invite;
+      await record({
+        kind: 'administration',
+        action: 'passkey-invited',
+        by,
+        target: subject,
+        detail: { invite: id, purpose, expiresAtMs },
+      });
+      return { isGranted: true, ...made };
+    });
+  }
+
+  /** Recoveries that wait for a second person. */
+  waitingRecoveries(): Promise<readonly Invite[]> {
+    return this.#options.invites.waiting();
+  }
+
+  /** A second person agrees to a recovery. */
+  approveRecovery(id: string, by: string): Promise<{ readonly isGranted: true } | Refusal> {
+    const { invites, serial, record } = this.#options;
+    return serial.run(async () => {
+      const invite = (await invites.waiting()).find((each) => each.id === id);
+      if (invite === undefined) return refusal('not-found', `found no recovery '${id}' waiting`);
+      if (!this.settings.recoveryApprovers.includes(by)) {
+        return refusal('approver-unfit', `found ${by}, expected one of the approvers`);
+      }
+      if (invite.subject === by || invite.madeBy === by) {
+        return refusal('approver-unfit', 'found the person itself, expected another');
+      }
+      // Before: what cannot be recorded is not approved.
+      await record({
+        kind: 'administration',
+        action: 'passkey-recovery-approved',
+        by,
+        target: invite.subject,
+        detail: { invite: id },
+      });
+      return (await invites.approve(id, by))
+        ? { isGranted: true }
+        : refusal('not-found', `found no recovery '${id}' waiting`);
+    });
+  }
+
+  /** Why a person gets nothing now. */
+  refusalOf(subject: string): 'subject-disabled' | 'subject-revoked' | undefined {
+    const { registry, revocations } = this.#options;
+    if (registry.subject(subject)?.enabled !== true) return 'subject-disabled';
+    return revocations.covers('subject', subject) ? 'subject-revoked' : undefined;
+  }
+
+  /** What a code is answered with before anything is registered by it. */
+  async enrolOptions(
+    code: string,
+    { isHardware, ip }: Asker & { readonly isHardware: boolean },
+  ): Promise<{ readonly options: unknown; readonly isHardware: boolean } | undefined> {
+    const invite = await this.#invited(code, ip);
+    if (invite === undefined) return undefined;
+    const mustBe = isHardware || this.passkeys.mustBeHardware(invite.subject);
+    const binding: Binding = { purpose: 'enrol', boundTo: invite.id };
+    return {
+      options: await this.passkeys.registrationOptions(invite.subject, {
+        ...binding,
+        isHardware: mustBe,
+      }),
+      isHardware: mustBe,
+    };
+  }
+
+  /** Registers a passkey by a code; by a recovery, what the person had before ends. */
+  enrol(
+    code: string,
+    request: Asker & {
+      readonly response: RegistrationResponseJSON;
+      readonly isHardware: boolean;
+      readonly label: string;
+    },
+  ): Promise<Passkey | undefined> {
+    const { invites, serial } = this.#options;
+    const { ip, ...more } = request;
+    return serial.run(async () => {
+      const invite = await this.#invited(code, ip);
+      if (invite === undefined) return undefined;
+      const { id, subject, purpose } = invite;
+      const before = purpose === 'recovery' ? await this.passkeys.list(subject) : [];
+      const registered = await this.passkeys.register(subject, {
+        ...{ purpose: 'enrol', boundTo: id, by: subject },
+        ...more,
+        also: async (transaction) => {
+          if (await invites.use(transaction, id)) return;
+          throw new Error('broken invariant: a code that was found is used one at a time');
+        },
+      });
+      if (registered.kind === 'refused') {
+        await this.#refused(registered, ip);
+        return undefined;
+      }
+      for (const { credentialId, disabledAtMs } of before) {
+        if (disabledAtMs === undefined) {
+          await this.withdrawn(credentialId, { by: subject, reason: 'recovery' });
+        }
+      }
+      return registered.passkey;
+    });
+  }
+
+  /** Registers another passkey of a person who is signed in at the own page. */
+  addPasskey(
+    session: PersonSession,
+    request: Asker & {
+      readonly response: RegistrationResponseJSON;
+      readonly isHardware: boolean;
+      readonly label: string;
+    },
+  ): Promise<Passkey | undefined> {
+    const { ip, ...more } = request;
+    return this.#options.serial.run(async () => {
+      const registered = this.mayAdd(session, more.isHardware)
+        ? await this.passkeys.register(session.subject, {
+            ...{ purpose: 'add', boundTo: session.id, by: session.subject },
+            ...more,
+          })
+        : ({
+            kind: 'refused',
+            reason: 'passkey-registration',
+            detail: 'a hardware key is added by one that there is, or by a code',
+            subject: session.subject,
+          } as const);
+      if (registered.kind === 'registered') return registered.passkey;
+      await this.#refused(registered, ip);
+      return undefined;
+    });
+  }
+
+  /** A copied passkey must not make hardware keys: those begin with a code, and go on from each other. */
+  mayAdd({ amr }: PersonSession, isHardware: boolean): boolean {
+    return !isHardware || amr.includes('hwk');
+  }
+
+  /** Takes a passkey of a person out of use; the last one stays, or only a recovery leads back. */
+  removePasskey(session: PersonSession, credentialId: string): Promise<boolean> {
+    return this.#options.serial.run(async () => {
+      const mine = await this.passkeys.list(session.subject);
+      const inUse = mine.filter(({ disabledAtMs }) => disabledAtMs === undefined);
+      if (inUse.length < 2 || !inUse.some((each) => each.credentialId === credentialId)) {
+        return false;
+      }
+      const by = session.subject;
+      return (await this.withdrawn(credentialId, { by, reason: 'removed' })).isGranted;
+    });
+  }
+
+  /** For callers that run one at a time already: withdraws, and ends what began with it. */
+  async withdrawn(
+    credentialId: string,
+    { by, reason }: { readonly by: string; readonly reason: string },
+  ): Promise<CredentialResult> {
+    const { credentials, revocations } = this.#options;
+    const result = await credentials.withdraw(credentialId, by, (transaction) =>
+      this.passkeys.disable(transaction, credentialId, reason),
+    );
+    for (const { id } of await this.sessions.ofCredential(credentialId)) {
+      await revocations.revoke({ target: 'session', value: id, reason: `passkey ${reason}`, by });
+    }
+    return result;
+  }
+
+  /** Who signed a challenge; a refusal is recorded, and told to nobody else. */
+  async login(
+    response: AuthenticationResponseJSON,
+    { ip, ...binding }: Binding & Asker,
+  ): Promise<PasskeyLogin | undefined> {
+    const found = await this.passkeys.login(response, binding);
+    if (found.kind === 'person') return found;
+    await this.#refused(found, ip);
+    if (found.reason === 'passkey-cloned') await this.#cloned(response.id, found);
+    return undefined;
+  }
+
+  /** Starts a session, recorded first. */
+  async startSession(
+    login: PasskeyLogin,
+    request: Asker & { readonly place: PersonSession['place']; readonly clientId?: string },
+  ): Promise<{ readonly session: PersonSession; readonly cookie: string }> {
+    const { ip, place, clientId } = request;
+    const cookie = randomBytes(32).toString('base64url');
+    const id = compactId();
+    await this.#accepted(login, { session: id, ip, reason: 'passkey', place, clientId });
+    const session = await this.sessions.start(
+      {
+        ...{ subject: login.subject, acr: login.acr, amr: login.amr, place, ip },
+        credentialId: login.credentialId,
+        ttlSeconds: place === 'account' ? ACCOUNT_SESSION_SECONDS : this.settings.sessionTtlSeconds,
+        ...(place === 'account' && { cookieHash: cookieHash(cookie) }),
+      },
+      id,
+    );
+    return { session, cookie };
+  }
+
+  /** The same person proved it again, in a session that goes on. */
+  async renewSession(
+    session: PersonSession,
+    login: PasskeyLogin,
+    { ip, clientId }: Asker & { readonly clientId?: string },
+  ): Promise<void> {
+    await this.#accepted(login, {
+      ...{ session: session.id, ip, reason: 'passkey-again', place: session.place, clientId },
+    });
+    await this.sessions.renew(session, login);
+  }
+
+  /** Ends a session everywhere: at the issuer, and by the feed at every point. */
+  endSession(id: string, { by, reason }: { by: string; reason: string }): Promise<boolean> {
+    const { serial, revocations } = this.#options;
+    return serial.run(async () => {
+      const result = await revocations.revoke({ target: 'session', value: id, reason, by });
+      return result.isGranted;
+    });
+  }
+
+  /** The login was good, and is not enough for what was asked. */
+  async insufficient(login: PasskeyLogin, { ip, detail }: Asker & { readonly detail: string }) {
+    await this.#record('tier-insufficient', { ip, detail, subject: login.subject });
+  }
+
+  async #invited(code: string, ip: string): Promise<Invite | undefined> {
+    const found = await this.#options.invites.find(code);
+    if ('invite' in found) {
+      const { subject } = found.invite;
+      const fault = this.refusalOf(subject);
+      if (fault === undefined) return found.invite;
+      await this.#refused({ kind: 'refused', reason: fault, detail: 'by a code', subject }, ip);
+      return undefined;
+    }
+    const { fault, of } = found;
+    await this.#failed('passkey-code', {
+      ip,
+      detail: of ? `${fault}: code ${of.id}` : fault,
+      ...(of && { subject: of.subject }),
+    });
+    return undefined;
+  }
+
+  async #refused({ reason, detail, subject }: PasskeyRefusal, ip: string): Promise<void> {
+    await this.#failed(reason, { ip, detail, ...(subject !== undefined && { subject }) });
+  }
+
+  /** What is refused to an address that waits is not recorded again and again: that it waits is, once. */
+  async #failed(reason: string, more: { ip: string; detail: string; subject?: string }) {
+    const isFull = await this.#options.failures.note(more.ip);
+    await this.#record(reason, more);
+    if (isFull) {
+      await this.#record('login-throttled', { ip: more.ip, detail: 'too many failures' });
+    }
+  }
+
+  async #record(reason: string, more: { ip: string; detail: string; subject?: string }) {
+    const { ip, detail, subject } = more;
+    await this.#options.record({
+      kind: 'authentication',
+      result: 'refused',
+      reason,
+      detail: detail.slice(0, 1000),
+      listener: 'issuer',
+      ip: ip.slice(0, 64),
+      ...(subject !== undefined && { subject }),
+    });
+  }
+
+  async #accepted(
+    login: PasskeyLogin,
+    of: {
+      readonly session: string;
+      readonly ip: string;
+      readonly reason: string;
+      readonly place: string;
+      readonly clientId: string | undefined;
+    },
+  ): Promise<void> {
+    const { subject, acr, amr, credentialId, exception } = login;
+    const detail = [
+      `acr ${acr}, amr ${amr.join(' ')}`,
+      `passkey ${credentialId}`,
+      of.clientId === undefined ? of.place : `client '${of.clientId}'`,
+      exception && `by exception: ${exception}`,
+    ];
+    await this.#options.record({
+      kind: 'authentication',
+      result: 'accepted',
+      reason: of.reason,
+      detail: detail.filter(Boolean).join('; ').slice(0, 1000),
+      listener: 'issuer',
+      subject,
+      session: of.session,
+      ip: of.ip.slice(0, 64),
+    });
+  }
+
+  /** Two authenticators have the key: neither is trusted any more, nor what began with it. */
+  #cloned(credentialId: string, { subject, detail }: PasskeyRefusal): Promise<void> {
+    const { serial, record } = this.#options;
+    return serial.run(async () => {
+      await this.withdrawn(credentialId, { by: 'system', reason: 'cloned' });
+      await record({
+        kind: 'alarm',
+        alarm: 'passkey-cloned',
+        detail: `passkey of ${subject ?? 'nobody'}: ${detail}`.slice(0, 1000),
+      });
+    });
+  }
+}
+
+/** What is kept of a cookie. */
+export function cookieHash(cookie: string): string {
+  return createHash('sha256').update(cookie).digest('base64url');
+}

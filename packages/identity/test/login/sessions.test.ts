@@ -1,0 +1,127 @@
+import { decodeJwt } from 'jose';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { alice, bob, invite, type LoginBank, startLoginBank } from './login-bank.ts';
+import { MODEL, SoftwareAuthenticator } from './software-authenticator.ts';
+import type { Teller } from './teller.ts';
+
+let bank: LoginBank;
+let key: SoftwareAuthenticator;
+let teller: Teller;
+beforeEach(async () => {
+  bank = await startLoginBank();
+  key = await bank.enrol(alice);
+  teller = await bank.teller();
+});
+afterEach(() => bank.close());
+
+async function signedIn(
+  parameters: Record<string, string> = {},
+  browser = bank.browser(),
+  authenticator = key,
+) {
+  const pending = await teller.begin(parameters);
+  const tokens = await teller.finish(await browser.signIn(pending.url, authenticator), pending);
+  return { browser, tokens, refreshToken: String(tokens.refresh_token), sid: sidOf(tokens) };
+}
+
+const sidOf = ({ access_token }: { access_token: string }) =>
+  String(decodeJwt(access_token)['sid']);
+const isRefused = (refreshToken: string) =>
+  teller.refresh(refreshToken).then(
+    () => false,
+    (error: { error?: string }) => error.error === 'invalid_grant',
+  );
+/** Two keys of the model that counts as hardware. */
+async function hardwareKeys(): Promise<[SoftwareAuthenticator, SoftwareAuthenticator]> {
+  const one = async () =>
+    new SoftwareAuthenticator({ aaguid: MODEL, attestation: await bank.maker.attestation() });
+  return [await one(), await one()];
+}
+
+const sessions = async () => (await bank.authority.identity.login?.sessions()) ?? [];
+
+describe('a session in which nothing is asked', () => {
+  test('is over after its time', async () => {
+    bank.set({ sessionIdleSeconds: 600 });
+    const { refreshToken } = await signedIn();
+    const [session] = await sessions();
+    expect(session?.idleEndsAtMs).toBeLessThan(Number(session?.endsAtMs));
+    bank.authority.advance(Number(session?.idleEndsAtMs) - bank.authority.now() + 1);
+    expect(await isRefused(refreshToken)).toBe(true);
+    expect(await sessions()).toEqual([]);
+  });
+
+  test('is another one than that in which tokens are refreshed', async () => {
+    bank.set({ sessionIdleSeconds: 600 });
+    const used = await signedIn();
+    const unused = await signedIn();
+    for (let times = 0; times < 3; times += 1) {
+      bank.authority.advance(590_000);
+      expect(await isRefused(used.refreshToken)).toBe(false);
+    }
+    expect(await isRefused(unused.refreshToken)).toBe(true);
+    expect((await sessions()).map(({ id }) => id)).toEqual([used.sid]);
+  });
+
+  test('goes on with a sign-in that it answers without asking; its refresh token takes the place of the one before', async () => {
+    bank.set({ sessionIdleSeconds: 600 });
+    const { browser, refreshToken, sid } = await signedIn();
+    bank.authority.advance(590_000);
+    const pending = await teller.begin();
+    const { url, page } = await browser.go(pending.url);
+    expect(page).toBeUndefined();
+    const again = await teller.finish(url, pending);
+    expect(sidOf(again)).toBe(sid);
+    bank.authority.advance(590_000);
+    expect(await isRefused(String(again.refresh_token))).toBe(false);
+    expect(await isRefused(refreshToken)).toBe(true);
+  });
+
+  test('makes the person sign in again in that browser, to a session of its own', async () => {
+    bank.set({ sessionIdleSeconds: 600 });
+    const { browser, sid, refreshToken } = await signedIn();
+    bank.authority.advance(601_000);
+    expect((await browser.go((await teller.begin()).url)).page?.response.status).toBe(200);
+    const again = await signedIn({}, browser);
+    expect(again.sid).not.toBe(sid);
+    // The new one does not bring the old one's tokens back.
+    expect(await isRefused(refreshToken)).toBe(true);
+    expect(await isRefused(again.refreshToken)).toBe(false);
+  });
+
+  test('ends within a quarter of an hour at phrh, whatever the bank allows', async () => {
+    bank.set({ sessionIdleSeconds: 3600 });
+    const [first, second] = await hardwareKeys();
+    const own = bank.browser();
+    await bank.browser().enrol(await invite(bank.authority, bob), first, { hardware: true });
+    await own.openAccount(first);
+    expect((await own.addPasskey(second, true)).status).toBe(200);
+    const plain = await signedIn();
+    const higher = await signedIn({ acr_values: 'phrh' }, bank.browser(), second);
+    expect(decodeJwt(higher.tokens.access_token)).toMatchObject({ sub: bob, acr: 'phrh' });
+    for (let times = 0; times < 2; times += 1) {
+      bank.authority.advance(890_000);
+      expect(await isRefused(higher.refreshToken)).toBe(false);
+    }
+    bank.authority.advance(901_000);
+    expect(await isRefused(higher.refreshToken)).toBe(true);
+    expect(await isRefused(plain.refreshToken)).toBe(false);
+  });
+});
+
+test('a session is over at its end, however much is asked in it', async () => {
+  bank.set({ sessionTtlSeconds: 1800, sessionIdleSeconds: 600 });
+  const { refreshToken } = await signedIn();
+  const [session] = await sessions();
+  for (const seconds of [500, 500, 490]) {
+    bank.authority.advance(seconds * 1000);
+    expect(await isRefused(refreshToken)).toBe(false);
+  }
+  const [used] = await sessions();
+  expect(used?.endsAtMs).toBe(session?.endsAtMs);
+  // No idle time reaches beyond the end.
+  expect(used?.idleEndsAtMs).toBe(session?.endsAtMs);
+  // Nor does any token.
+  bank.authority.advance(11_000);
+  expect(await isRefused(refreshToken)).toBe(true);
+});
