@@ -73,7 +73,7 @@ afterAll(async () => {
   await folder.remove();
 }, 60_000);
 
-test('the bank serves again after each of its parts was killed ten times under load', async () => {
+test(`the bank serves again after each of its parts was killed ${KILLS_EACH} times under load`, async () => {
   const traffic = new AbortController();
   const flowing = Promise.all([
     payments(traffic.signal),

@@ -39,6 +39,17 @@ export {
   type RunningBundleEndpoint,
   serveBundleEndpoint,
 } from './federation/serve-bundle-endpoint.ts';
+export { endWithCertificate } from './listener-certificate/end-with-certificate.ts';
+export {
+  type CertificateShown,
+  type ListenerCertificateStatus,
+  type ListenerCertificates,
+  listenerCertificates,
+} from './listener-certificate/listener-certificates.ts';
+export type {
+  ListenerCertificate,
+  WatchOptions,
+} from './listener-certificate/watch-certificate.ts';
 export { type ReadPassphraseOptions, readPassphrase } from './passphrase.ts';
 export { followAuthority } from './point/follow-authority.ts';
 export { throttleRepeats } from './point/throttle-repeats.ts';

@@ -5,7 +5,12 @@ import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { serveBundleEndpoint } from '@countersign/cli';
+import { createMetrics } from '@countersign/audit';
+import {
+  type ListenerCertificates,
+  listenerCertificates,
+  serveBundleEndpoint,
+} from '@countersign/cli';
 import {
   createPrivateAuthority,
   createX509Authority,
@@ -29,6 +34,7 @@ let web: PrivateAuthority;
 let bundle: string;
 let nowMs: number;
 let troubles: string[];
+let certificates: ListenerCertificates;
 
 beforeEach(async () => {
   folder = await temporaryFolder();
@@ -36,6 +42,10 @@ beforeEach(async () => {
   troubles = [];
   nowMs = Date.now();
   await write(web);
+  certificates = listenerCertificates({
+    ...{ metrics: createMetrics(), now: () => nowMs, lookEveryMs: 20, record: () => undefined },
+    alarm: (_, detail) => troubles.push(detail),
+  });
   const { certificate } = await createX509Authority({
     ...{ trustDomain, signer: softwareSigner(p256()), now: Date.now },
   });
@@ -46,6 +56,7 @@ beforeEach(async () => {
   endpoint = await serve();
 });
 afterEach(async () => {
+  certificates.close();
   await endpoint.close();
   await folder[Symbol.asyncDispose]();
 });
@@ -75,17 +86,15 @@ async function replace(file: string, text: string): Promise<void> {
   await rename(`${file}.next`, file);
 }
 
-const serve = (more: object = {}) =>
+const serve = () =>
   serveBundleEndpoint(
     {
       ...{ profile: 'https_web', address: { host: '127.0.0.1', port: 0 }, path: '/bundle.json' },
       ...files(),
     },
     {
-      ...{ trustDomain, bundle: () => bundle, now: () => nowMs, lookEveryMs: 20 },
+      ...{ trustDomain, bundle: () => bundle, certificates },
       own: undefined as never,
-      onTrouble: (detail) => troubles.push(detail),
-      ...more,
     },
   );
 
@@ -123,7 +132,7 @@ test('is the bundle in force, with its sequence and hint', async () => {
 test('a renewed certificate is shown from then on, and a pair that does not fit is not taken', async () => {
   const next = await newWeb();
   const writeKey = await write(next, 'certificate');
-  await expect.poll(() => endpoint.trouble()).toContain('the key is not of the certificate');
+  await expect.poll(() => endpoint.trouble()).toContain('is not the key of the certificate in');
   await fetched(web);
   await writeKey();
   await expect.poll(() => endpoint.trouble()).toBeUndefined();
@@ -143,7 +152,9 @@ test('a certificate that nobody renews is told of a week before its end', async 
 
 test('does not start without a certificate that can be used', async () => {
   await writeFile(files().keyFile, 'no key');
-  await expect(serve()).rejects.toThrow(`cannot serve the bundle with ${files().certificateFile}`);
+  await expect(serve()).rejects.toThrow(
+    `web.key holds no private key that can be read, expected one in PEM`,
+  );
 });
 
 test('serves nothing else, and nobody for long', async () => {

@@ -24,6 +24,7 @@ import { handle } from './handle.ts';
 import { LIMITS } from './limits.ts';
 import type { AlarmName, Counters, PointContext } from './point-context.ts';
 import { createRecorder } from './record/recorder.ts';
+import type { ServerCertificate } from './server-certificate.ts';
 
 /** What an enforcement point is made of. It owns none of these and closes none of them. */
 export interface EnforcementPointOptions {
@@ -41,6 +42,8 @@ export interface EnforcementPointOptions {
   /** The point's own SVID; its renewals are taken up by listeners and upstream connections. */
   readonly workload: Workload;
   readonly transactionSigner: TransactionSigner;
+  /** What listeners show in place of the SVID, by name: one for each whose configuration names a certificate. */
+  readonly certificates?: ReadonlyMap<string, ServerCertificate>;
   /** Unix socket paths of surfaces are relative to it. */
   readonly dataFolder: string;
   readonly now: () => number;
@@ -103,7 +106,8 @@ const ALARM_INTERVAL_MS = 10_000;
  * Makes an enforcement point: it authenticates, describes, decides, enforces and records every
  * request to the surfaces that its listeners route.
  *
- * @throws {EnforcementError} `ERR_ENFORCEMENT_CONFIG_INVALID` when an authority's PEM cannot be read
+ * @throws {EnforcementError} `ERR_ENFORCEMENT_CONFIG_INVALID` when an authority's PEM cannot be read, or a listener's certificate is
+ *   not there
  */
 export function createEnforcementPoint(options: EnforcementPointOptions): EnforcementPoint {
   const { config, replica, workload, now, trustDomain, spiffeId } = options;
@@ -176,6 +180,7 @@ export function createEnforcementPoint(options: EnforcementPointOptions): Enforc
       config: listener,
       clientAuthorities,
       workload,
+      certificate: certificateOf(listener, options),
       verifier,
       handshakes: {
         ...handshakes,
@@ -255,6 +260,20 @@ type ListenerConfig = PointConfig['listeners'][number];
 
 function isEdge({ clientAuthoritiesPem }: ListenerConfig): boolean {
   return clientAuthoritiesPem.length > 0;
+}
+
+/** INVARIANT: a listener that is to show a certificate of its own shows nothing else. */
+function certificateOf(
+  { name, certificate }: ListenerConfig,
+  { certificates }: EnforcementPointOptions,
+): ServerCertificate | undefined {
+  if (!certificate) return undefined;
+  const found = certificates?.get(name);
+  if (found) return found;
+  throw new EnforcementError(
+    'ERR_ENFORCEMENT_CONFIG_INVALID',
+    `could not open listener '${name}': found no certificate, expected that of ${certificate.certificateFile}`,
+  );
 }
 
 function authoritiesOf({ name, clientAuthoritiesPem }: ListenerConfig): Uint8Array[] {

@@ -35,3 +35,4 @@ export type {
 export { LIMITS } from './limits.ts';
 export type { ConnectionPeer } from './peer.ts';
 export type { AlarmName, Counters } from './point-context.ts';
+export type { ServerCertificate } from './server-certificate.ts';

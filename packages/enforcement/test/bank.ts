@@ -761,7 +761,8 @@ export async function createTestWorkload(
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    dispatcherFor(origin, expect) {
+    dispatcherFor(origin, peer) {
+      const expect = typeof peer === 'string' ? peer : '';
       const key = `${origin} ${expect}`;
       let pool = pools.get(key);
       if (!pool) {

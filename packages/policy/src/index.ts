@@ -10,6 +10,7 @@ export type {
   BankConfig,
   BundleEndpointConfig,
   CaConfig,
+  CertificateFiles,
   ClusterConfig,
   ExportConfig,
   HostPort,

@@ -19,6 +19,8 @@ export interface BankConfig {
     readonly control: HostPort;
     readonly issuer: HostPort;
     readonly issuerUrl: string;
+    /** What the issuer's listener shows; absent: the authority's SVID. */
+    readonly issuerCertificate?: CertificateFiles;
     readonly svidTtlSeconds: number;
     readonly ca: CaConfig;
     readonly accessTokenTtlSeconds: number;
@@ -47,6 +49,12 @@ export interface BankConfig {
   };
   readonly points: readonly PointConfig[];
   readonly record: RecordConfig;
+}
+
+/** A certificate chain (PEM, leaf first) and its key (PEM); both paths absolute. Whoever renews them writes the files anew. */
+export interface CertificateFiles {
+  readonly certificateFile: string;
+  readonly keyFile: string;
 }
 
 /** How people sign in, every default filled in; persons by their SPIFFE IDs. */
@@ -292,6 +300,8 @@ export interface ListenerConfig {
   readonly tls: 'required' | 'off';
   /** PEM of partners' certificate authorities; their certificates are mapped, never taken as SVIDs. */
   readonly clientAuthoritiesPem: readonly string[];
+  /** Edge listeners: what they show, files of the point's host; absent: the point's SVID. */
+  readonly certificate?: CertificateFiles;
   readonly routes: readonly RouteConfig[];
 }
 

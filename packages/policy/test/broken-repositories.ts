@@ -59,6 +59,12 @@ const SECOND_POINT = `  edge:
         routes: [{ surface: accounts, via: accounts }]
 `;
 
+const EDGE = `        clientAuthorities: [trust/partner-ca.pem]
+`;
+const OWN_CERTIFICATE = `        certificateFile: /run/secrets/edge.pem
+        keyFile: /run/secrets/edge.key
+`;
+
 /** Adds a second surface with an API of one operation. */
 async function addSurface(
   repository: RepositoryFolder,
@@ -80,6 +86,12 @@ const append = (file: string, text: string) => async (repository: RepositoryFold
   repository.write(file, `${await repository.read(file)}${text}`);
 const edit = (file: string, from: string | RegExp, to: string) => (repository: RepositoryFolder) =>
   repository.edit(file, from, to);
+
+/** An edge listener, and the partners' authority that it names. */
+const appendEdge = (text: string) => async (repository: RepositoryFolder) => {
+  await repository.write('trust/partner-ca.pem', AUTHORITY_PEM);
+  await append(CONFIG, text)(repository);
+};
 
 /** Everything that a check refuses, one row a rule. */
 export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
@@ -388,6 +400,65 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     breaks: edit(WORKLOADS, 'workload/payments/api', 'service/payments'),
     says: [
       "identities/workloads.yaml:1:7 error: 'service/payments'; a kind and a name: partner/ledgerly, workload/payments/api, agent/helper; write for example partner/ledgerly",
+    ],
+  },
+  // certificates of listeners
+  {
+    claim: 'a certificate of its own at a listener that services and points call',
+    breaks: append(CONFIG, `${SECOND_LISTENER}${OWN_CERTIFICATE}`),
+    says: [
+      "countersign.yaml:21:26 error: 'certificateFile' of a listener without 'clientAuthorities'; none: services and points call it, and take it for who it is by the SPIFFE ID in its SVID, which no other certificate has; remove it; partners and clients who verify by host name need an edge listener (clientAuthorities)",
+    ],
+  },
+  {
+    claim: 'a certificate without its key',
+    breaks: appendEdge(`${SECOND_LISTENER}${EDGE}        certificateFile: /run/secrets/a.pem\n`),
+    says: [
+      "countersign.yaml:22:26 error: 'certificateFile' without 'keyFile'; both, or neither; add 'keyFile'",
+    ],
+  },
+  {
+    claim: 'a certificate by a path that only the repository has',
+    breaks: appendEdge(
+      `${SECOND_LISTENER}${EDGE}${OWN_CERTIFICATE.replace('/run/secrets/edge.pem', 'tls/edge.pem')}`,
+    ),
+    says: [
+      "countersign.yaml:22:26 error: 'tls/edge.pem', a relative path; an absolute path on the host that runs the point: it has no copy of this repository; write /run/secrets/edge.pem, or wherever that host has it",
+    ],
+  },
+  {
+    claim: 'a certificate where nothing shows one',
+    breaks: append(CONFIG, `${SECOND_LISTENER}        tls: 'off'\n${OWN_CERTIFICATE}`),
+    says: [
+      "countersign.yaml:22:26 error: 'certificateFile' with 'tls: off'; TLS, without which no certificate is shown; remove 'tls: off', or the files",
+    ],
+  },
+  {
+    claim: 'a route to a point that shows no SVID there',
+    breaks: appendEdge(
+      `${SECOND_POINT.replace(', via: accounts }]', ` }]\n${EDGE}${OWN_CERTIFICATE}`)}${SECOND_POINT.replace('edge', 'front').replace('8443', '8444').replace('via: accounts', 'via: edge')}`,
+    ),
+    says: [
+      "countersign.yaml:33:44 error: point 'edge', which routes 'accounts' on listeners with a certificate of their own only; a listener that shows the SVID: the next point must prove who it is; add a listener for 'accounts' without 'certificateFile' there",
+    ],
+  },
+  {
+    claim: "a key of the issuer's without its certificate",
+    breaks: edit(CONFIG, '  svidTtl', '  issuerKeyFile: /run/secrets/issuer.key\n  svidTtl'),
+    says: [
+      "countersign.yaml:7:18 error: 'issuerKeyFile' without 'issuerCertificateFile'; both, or neither; add 'issuerCertificateFile'",
+    ],
+  },
+  {
+    claim: 'an edge and an issuer whose partners cannot verify them for longer than a day',
+    breaks: async (r) => {
+      await append(PARTNERS, CLIENT)(r);
+      await r.edit(CONFIG, 'issuer: 127.0.0.1', 'issuer: 192.0.2.7');
+      await appendEdge(`${SECOND_LISTENER.replace('127.0.0.1', '0.0.0.0')}${EDGE}`)(r);
+    },
+    says: [
+      "countersign.yaml:5:11 warning: the issuer shows an SVID to partner/example, by an authority that is replaced every 24 h; a certificate that they can verify for longer: the trust.pem that they were given is soon over, and then they cannot connect; name a certificate of the web's or the bank's CA (issuerCertificateFile, issuerKeyFile), or put a root that stays above the authorities (authority.ca.upstream)",
+      "countersign.yaml:19:18 warning: listener 'accounts/second' shows an SVID to partner/example, by an authority that is replaced every 24 h; a certificate that they can verify for longer: the trust.pem that they were given is soon over, and then they cannot connect; name a certificate of the web's or the bank's CA (certificateFile, keyFile), or put a root that stays above the authorities (authority.ca.upstream)",
     ],
   },
   // points and routes

@@ -52,7 +52,7 @@ ${IDP}        pollUrl: https://idp.example/poll
 
 const WRONG: readonly [string, string, string][] = [
   ['a url with a path', HEAD.replace('.example\n', '.example/ssf\n'), 'an https origin'],
-  ['half a certificate', `${HEAD}    keyFile: tls.key\n`, "one of 'certificateFile' and 'keyFile'"],
+  ['half a certificate', `${HEAD}    keyFile: tls.key\n`, "'keyFile' without 'certificateFile'"],
   [
     'a receiver that is no client',
     `${HEAD}    receivers: [{ client: siem }]\n`,

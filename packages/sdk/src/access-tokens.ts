@@ -1,6 +1,7 @@
 import { certificateThumbprint } from '@countersign/spiffe';
 import { SdkError } from './sdk-error.ts';
 import { requestToken } from './token-request.ts';
+import type { WebServer } from './web-server.ts';
 import type { Workload } from './workload.ts';
 
 /** Which token: for what, and to do what. */
@@ -41,6 +42,11 @@ export interface AccessTokensOptions {
   readonly issuerUrl: string;
   /** SPIFFE ID that it must have; the authority of the workload's own trust domain when absent. */
   readonly issuerSpiffeId?: string;
+  /**
+   * Of an issuer with a certificate of its own (`authority.issuerCertificateFile`), which has no SPIFFE ID: the CAs that may vouch
+   * for its host name, DER; `system` for those that Node comes with.
+   */
+  readonly issuerAuthorities?: WebServer['authorities'];
   /** Told of each renewal that failed while the token before it was still good. */
   readonly onFailure?: (error: Error) => void;
   readonly now?: () => number;
@@ -68,7 +74,16 @@ const ROTATIONS_MAX = 3;
 export function accessTokens(workload: Workload, options: AccessTokensOptions): AccessTokens {
   const { now = Date.now, random = Math.random, onFailure = () => undefined } = options;
   const [, trustDomain = ''] = /^spiffe:\/\/([^/]+)/.exec(workload.spiffeId) ?? [];
-  const { issuerSpiffeId = `spiffe://${trustDomain}/workload/countersign/authority` } = options;
+  const { issuerAuthorities, issuerSpiffeId } = options;
+  if (issuerAuthorities !== undefined && issuerSpiffeId !== undefined) {
+    throw new SdkError(
+      'ERR_SDK_OPTIONS_INVALID',
+      'could not use issuer: found issuerSpiffeId and issuerAuthorities, expected one of them',
+    );
+  }
+  const issuer = issuerAuthorities
+    ? { authorities: issuerAuthorities }
+    : (issuerSpiffeId ?? `spiffe://${trustDomain}/workload/countersign/authority`);
   const issuerUrl = originOf(options.issuerUrl);
   const held = new Map<string, Held>();
 
@@ -79,7 +94,7 @@ export function accessTokens(workload: Workload, options: AccessTokensOptions): 
       const token = await requestToken(wish, {
         issuerUrl,
         clientId: workload.spiffeId,
-        dispatcher: workload.dispatcherFor(issuerUrl, issuerSpiffeId),
+        dispatcher: workload.dispatcherFor(issuerUrl, issuer),
       });
       if (token.certificate === thumbprintOf(workload) || attempt === ROTATIONS_MAX) {
         const lifeMs = token.expiresInSeconds * 1000;

@@ -64,6 +64,7 @@ export type { CarriedToken } from './signature/token-digest.ts';
 export { type SourceWorkloadOptions, workloadFromApi } from './source-workload.ts';
 export { type SvidRequestExtra, svidRequest } from './svid-request.ts';
 export { type HeaderFields, transactionOf, withTransaction } from './transaction.ts';
+export type { WebServer } from './web-server.ts';
 export type { Workload, WorkloadOptions } from './workload.ts';
 export {
   attestationFromEnvironment,

@@ -1,12 +1,21 @@
+import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { clientTlsOptions, parseSpiffeId, peerChain, type VerifiedPeer } from '@countersign/spiffe';
+import {
+  type ClientTlsOptions,
+  clientTlsOptions,
+  parseSpiffeId,
+  peerChain,
+  type WebClientTlsOptions,
+  webClientTlsOptions,
+} from '@countersign/spiffe';
 import { buildConnector, Dispatcher, Pool } from 'undici';
 import { atTime } from './deadline.ts';
 import type { IdentityDocument } from './identity-document.ts';
 import { peerAuthorities } from './peer-authorities.ts';
 import { SdkError } from './sdk-error.ts';
 import { isVouchedFor } from './trust-bundle.ts';
+import { type CalledPeer, peerName } from './web-server.ts';
 
 /** Connections to one peer; each is good for one request at a time. */
 const CONNECTIONS_MAX = 128;
@@ -37,7 +46,8 @@ export interface CallingIdentity {
  */
 export class PeerDispatcher extends Dispatcher {
   readonly #origin: string;
-  readonly #peerSpiffeId: string;
+  readonly #peer: CalledPeer;
+  readonly #peerName: string;
   readonly #identity: CallingIdentity;
   readonly #onClosed: () => void;
   /** Owned here; every pool that is not closed yet, the newest last. */
@@ -49,12 +59,13 @@ export class PeerDispatcher extends Dispatcher {
 
   constructor(
     origin: string,
-    peerSpiffeId: string,
+    peer: CalledPeer,
     { identity, onClosed }: { identity: CallingIdentity; onClosed: () => void },
   ) {
     super();
     this.#origin = origin;
-    this.#peerSpiffeId = peerSpiffeId;
+    this.#peer = peer;
+    this.#peerName = peerName(peer, origin);
     this.#identity = identity;
     this.#onClosed = onClosed;
   }
@@ -86,7 +97,7 @@ export class PeerDispatcher extends Dispatcher {
       socket.destroy(
         new SdkError(
           'ERR_SDK_NO_IDENTITY',
-          `could not go on with ${this.#peerSpiffeId}: found its authority taken back, expected it in the bundle`,
+          `could not go on with ${this.#peerName}: found its authority taken back, expected it in the bundle`,
         ),
       );
     }
@@ -191,41 +202,27 @@ export class PeerDispatcher extends Dispatcher {
     to: buildConnector.Options,
     callback: buildConnector.Callback,
   ): void {
-    let peer: VerifiedPeer | undefined;
     const { now } = this.#identity;
-    // The bundle of now: an authority that issued the peer's SVID may be newer than our own SVID.
-    const authorities = peerAuthorities(this.#identity.trusted(), this.#peerSpiffeId);
-    if (authorities === undefined) {
+    const tls = this.#tlsOptions(identity);
+    if (tls === undefined) {
       callback(this.#unknownTrustDomain(), null);
       return;
     }
-    const connect = buildConnector({
-      ...clientTlsOptions({
-        svid: identity,
-        expect: this.#peerSpiffeId,
-        authorities,
-        now,
-        onPeer: (verified) => {
-          peer = verified;
-        },
-      }),
-      allowH2: false,
-      timeout: CONNECT_TIMEOUT_MS,
-    });
+    const connect = buildConnector({ ...tls, allowH2: false, timeout: CONNECT_TIMEOUT_MS });
     connect(to, (error, socket) => {
       if (error) return callback(error, null);
       const chain = peerChain(socket as TLSSocket);
       if (!this.#isVouchedFor(chain)) {
         const refused = new SdkError(
           'ERR_SDK_NO_IDENTITY',
-          `could not call ${this.#peerSpiffeId}: found its authority taken back, expected it in the bundle`,
+          `could not call ${this.#peerName}: found its authority taken back, expected it in the bundle`,
         );
         socket.destroy();
         return callback(refused, null);
       }
       this.#peers.set(socket, chain);
       socket.once('close', () => this.#peers.delete(socket));
-      const endMs = Math.min(identity.notAfterMs, peer?.notAfterMs ?? 0);
+      const endMs = Math.min(identity.notAfterMs, endOf(chain));
       endAt(socket, endMs, now);
       running.cancelRetirement();
       running.retireAtMs = Math.min(
@@ -243,12 +240,23 @@ export class PeerDispatcher extends Dispatcher {
     });
   }
 
+  #tlsOptions(svid: IdentityDocument): ClientTlsOptions | WebClientTlsOptions | undefined {
+    const peer = this.#peer;
+    if (typeof peer !== 'string') return webClientTlsOptions({ svid, ...peer });
+    // The bundle of now: an authority that issued the peer's SVID may be newer than our own SVID.
+    const authorities = peerAuthorities(this.#identity.trusted(), peer);
+    if (authorities === undefined) return undefined;
+    return clientTlsOptions({ svid, expect: peer, authorities, now: this.#identity.now });
+  }
+
   #isVouchedFor(chain: readonly Uint8Array[]): boolean {
+    // Who is known by a host name is no matter of our bundle.
+    if (typeof this.#peer !== 'string') return true;
     const { now } = this.#identity;
     const trusted = this.#identity.trusted();
     // Of a trust domain whose bundle was taken away nobody is vouched for.
-    const authorities = peerAuthorities(trusted, this.#peerSpiffeId) ?? [];
-    const { trustDomain } = parseSpiffeId(this.#peerSpiffeId);
+    const authorities = peerAuthorities(trusted, this.#peer) ?? [];
+    const { trustDomain } = parseSpiffeId(this.#peer);
     return isVouchedFor(chain, {
       ...{ trustDomain, now },
       bundle: { authorities, refused: trusted.refusedAuthorities ?? [] },
@@ -256,10 +264,10 @@ export class PeerDispatcher extends Dispatcher {
   }
 
   #unknownTrustDomain(): SdkError {
-    const { trustDomain } = parseSpiffeId(this.#peerSpiffeId);
+    const trustDomain = this.#peerName.split('/')[2];
     return new SdkError(
       'ERR_SDK_OPTIONS_INVALID',
-      `could not call ${this.#peerSpiffeId}: found no bundle of '${trustDomain}', expected one from the Workload API (federatesWith of ${this.#identity.trusted().spiffeId})`,
+      `could not call ${this.#peerName}: found no bundle of '${trustDomain}', expected one from the Workload API (federatesWith of ${this.#identity.trusted().spiffeId})`,
     );
   }
 
@@ -293,6 +301,11 @@ interface RunningPool {
   isBusy: boolean;
   retireAtMs?: number;
   cancelRetirement: () => void;
+}
+
+/** Of what the other side showed; zero when it showed nothing. */
+function endOf([leaf]: readonly Uint8Array[]): number {
+  return leaf === undefined ? 0 : new X509Certificate(leaf).validToDate.getTime();
 }
 
 /** A socket must not outlive the certificates that it was opened with. */

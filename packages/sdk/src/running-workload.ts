@@ -5,6 +5,7 @@ import type { IdentityDocument } from './identity-document.ts';
 import { PeerDispatcher } from './peer-dispatcher.ts';
 import { SdkError } from './sdk-error.ts';
 import { isVouchedFor, type TrustBundle } from './trust-bundle.ts';
+import { type CalledPeer, peerKey } from './web-server.ts';
 import type { Workload } from './workload.ts';
 
 /** Peers that one workload may call; a service has a handful. */
@@ -79,9 +80,9 @@ export class RunningWorkload implements Workload {
     return () => this.#listeners.delete(listener);
   }
 
-  dispatcherFor(origin: string, peerSpiffeId: string): Dispatcher {
+  dispatcherFor(origin: string, peer: CalledPeer): Dispatcher {
     this.#refuseClosed();
-    const key = `${checkOrigin(origin)} ${checkSpiffeId(peerSpiffeId)}`;
+    const key = `${checkOrigin(origin)} ${peerKey(peer)}`;
     const known = this.#dispatchers.get(key);
     if (known) return known;
     if (this.#dispatchers.size === PEERS_MAX) {
@@ -90,7 +91,7 @@ export class RunningWorkload implements Workload {
         `could not add a peer: found ${PEERS_MAX}, expected fewer`,
       );
     }
-    const dispatcher = new PeerDispatcher(checkOrigin(origin), peerSpiffeId, {
+    const dispatcher = new PeerDispatcher(checkOrigin(origin), peer, {
       identity: {
         current: () => this.#current(),
         trusted: () => this.#identity,
@@ -324,12 +325,4 @@ function checkOrigin(text: string): string {
     'ERR_SDK_OPTIONS_INVALID',
     `could not use origin: found '${text.slice(0, 200)}', expected https://<host>:<port>`,
   );
-}
-
-function checkSpiffeId(text: string): string {
-  try {
-    return parseSpiffeId(text).uri;
-  } catch (cause) {
-    throw new SdkError('ERR_SDK_OPTIONS_INVALID', (cause as Error).message, { cause });
-  }
 }

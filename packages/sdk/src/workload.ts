@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici';
 import type { Attestation } from './attestation.ts';
 import type { SvidRequestExtra } from './svid-request.ts';
+import type { WebServer } from './web-server.ts';
 
 /** A running identity: an X.509-SVID that renews itself. Its fields always show the newest one. */
 export interface Workload {
@@ -24,14 +25,15 @@ export interface Workload {
    */
   onRotate(listener: () => void): () => void;
   /**
-   * An undici dispatcher for calling one peer as this workload: mTLS, and the peer must have that SPIFFE ID.
+   * An undici dispatcher for calling one peer as this workload: mTLS, and the peer must have that SPIFFE ID; a {@link WebServer}
+   * must have a certificate for the origin's host name.
    *
    * New connections use the newest SVID. At each rotation the connections of the old one finish what is in flight
    * and close; none outlives its certificate or the peer's. The same origin and peer give the same dispatcher.
    *
    * @throws {SdkError} `ERR_SDK_OPTIONS_INVALID`, `ERR_SDK_LIMIT` beyond 1024 peers, `ERR_SDK_CLOSED`
    */
-  dispatcherFor(origin: string, peerSpiffeId: string): Dispatcher;
+  dispatcherFor(origin: string, peer: string | WebServer): Dispatcher;
   /** Stops renewing and ends every connection; the SVID stays in its folder. */
   close(): Promise<void>;
 }

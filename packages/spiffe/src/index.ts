@@ -77,6 +77,7 @@ export {
   type HeldPeer,
 } from './tls/connections.ts';
 export { createConnector, type SpiffeConnector } from './tls/connector.ts';
+export { ownCertificate } from './tls/own-certificate.ts';
 export { peerChain } from './tls/peer-chain.ts';
 export { retireHttp } from './tls/retire-http.ts';
 export {
@@ -94,6 +95,11 @@ export {
   type TlsIdentity,
 } from './tls/server-tls-options.ts';
 export { type Peers, type PeerVerification, verifyPeers } from './tls/verify-peers.ts';
+export {
+  type WebClientTls,
+  type WebClientTlsOptions,
+  webClientTlsOptions,
+} from './tls/web-client-tls-options.ts';
 export { type DiskUpstreamOptions, openDiskUpstream } from './upstream/disk-upstream.ts';
 export { openSpireUpstream, type SpireUpstreamOptions } from './upstream/spire-upstream.ts';
 export type { VaultAuth } from './upstream/vault-session.ts';

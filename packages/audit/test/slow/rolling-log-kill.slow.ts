@@ -20,7 +20,7 @@ import { decodeEvent } from '@countersign/model';
 import { expect, onTestFinished, test } from 'vitest';
 import { fixedKey, temporaryFolder } from '../support/points.ts';
 
-const KILLS = Number(process.env['KILLS'] ?? 40);
+const KILLS = Number(process.env['SHARD_KILLS'] ?? 40);
 const ORIGIN = 'bank.example/edge';
 
 /** Runs the child until it is killed; gives what it acknowledged. */
@@ -68,13 +68,17 @@ test(`killed ${KILLS} times while a month goes by every few milliseconds, it los
 
   const found = new Map<string, string>();
   const shards: ShardEnds[] = [];
-  for (const period of [undefined, ...(await shardPeriodsIn(first))]) {
+  const periods = await shardPeriodsIn(first);
+  for (const period of [undefined, ...periods]) {
     const origin = shardName(ORIGIN, period);
     const verifiers = [parseVerifierKey(verifierKey(origin, fixedKey(5)))];
     const disk = nodeDisk(shardFolder(first, period));
     const record = await verifyRecord(disk, { verifiers });
-    // The shard that was written when it was killed may end in the middle of a write.
-    expect(record.log.problems.filter(({ code }) => code !== 'torn')).toEqual([]);
+    // The shard that was written when it was killed may end in the middle of a write, or have a folder and nothing in it yet.
+    const isUnbegun = period === periods.at(-1) && record.log.size === 0;
+    const excused = isUnbegun ? ['torn', 'missing-segment'] : ['torn'];
+    expect(record.log.problems.filter(({ code }) => !excused.includes(code))).toEqual([]);
+    if (isUnbegun) continue;
     // A run that was killed before its turn may have been further than where the next one begins.
     expect(record.problems.filter(({ code }) => code !== 'event-time')).toEqual([]);
     const { size, root } = record.log;

@@ -13,6 +13,7 @@ import type { RiskEngine } from '@countersign/risk';
 import type { BundleStore, FactLog } from '@countersign/state';
 import type { FastifyPluginAsync } from 'fastify';
 import type { FederationStatus } from '../federation/federation-routes.ts';
+import type { ListenerCertificateStatus } from '../listener-certificate/listener-certificates.ts';
 import { collectedSize, refusalOf } from './collected-logs.ts';
 import type { EventStream } from './event-stream.ts';
 import type { IndexLag } from './index-lags.ts';
@@ -44,6 +45,8 @@ export interface OperatorRoutesOptions {
   readonly index: () => readonly IndexLag[];
   readonly published: () => readonly PublishStatus[];
   readonly federationStatus: () => FederationStatus;
+  /** Certificates of the bank's own that the authority's listeners show. */
+  readonly certificates: () => readonly ListenerCertificateStatus[];
   readonly metrics: Metrics;
   readonly recordKeys: RecordKeyStore;
   /** By point: the version of the record's keys that it holds. */
@@ -85,6 +88,7 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
         index: options.index(),
         published: options.published(),
         federation: options.federationStatus(),
+        certificates: options.certificates(),
         ca: identity.authorities.show(),
       };
     });

@@ -32,6 +32,8 @@ import { type DataFolder, dataFolder } from '../data-folder.ts';
 import { federationStatus } from '../federation/federation-routes.ts';
 import { measureFederation } from '../federation/measure-federation.ts';
 import { openFederation, serveBundleEndpoints } from '../federation/open-federation.ts';
+import { listenerCertificates } from '../listener-certificate/listener-certificates.ts';
+import { shownCertificate } from '../listener-certificate/shown-certificate.ts';
 import { readPassphrase } from '../passphrase.ts';
 import { peopleOptions, scimHosts } from '../people/people-options.ts';
 import { serveScim } from '../people/serve-scim.ts';
@@ -289,7 +291,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     exports = running;
     closers.add(() => running.close());
 
-    const { control, issuer, signals: signalsConfig } = config.authority;
+    const { control, issuer, issuerCertificate, signals: signalsConfig } = config.authority;
     const controlUrl = `https://${control.host}:${control.port}`;
     const rotation = await runRotation({
       files: { json: folder.trustFile, pem: folder.trustPemFile },
@@ -305,6 +307,21 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       ...{ now, warn },
     });
     closers.add(() => own.close());
+    const certificates = listenerCertificates({
+      ...{ metrics, now },
+      alarm(alarm, detail) {
+        warn(`alarm ${alarm}: ${detail}`);
+        record({ kind: 'alarm', alarm, detail: detail.slice(0, 1000) }).catch((error: Error) =>
+          warn(`the alarm was not recorded: ${error.message}`),
+        );
+      },
+      record(action, shown) {
+        record({ kind: 'administration', action, by: 'system', ...shown }).catch((error: Error) =>
+          warn(`that ${shown.target} shows its certificate was not recorded: ${error.message}`),
+        );
+      },
+    });
+    closers.add(() => certificates.close());
     const logVerifierKey = verifierKey(origin, keyring.log.publicKey);
     const retentionStore = await openRetentionStore(database);
     const questions = openRecordQuestions({
@@ -350,7 +367,11 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       ...{ collector, record, now, warn },
     });
     closers.add(() => lateLogs.close());
-    const issuerListener = await serveIssuer(identity.issuer, { address: issuer, own });
+    const issuerListener = await serveIssuer(identity.issuer, {
+      ...{ address: issuer, own, now },
+      certificate:
+        issuerCertificate && (await certificates.open('authority.issuer', issuerCertificate)),
+    });
     closers.add(() => issuerListener.close());
     const signals =
       signalsConfig &&
@@ -363,14 +384,14 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         }),
         reveal: (event) => revealed(event, recordKeys.open),
         respond: risk.respond,
-        ...{ database, factLog, identity, log, own, record, now, warn },
+        ...{ database, factLog, identity, log, own, certificates, record, now, warn },
       }));
     if (signals) closers.add(() => signals.close());
     const settings = config.authority.people?.scim;
     if (settings) {
       const { scimClients: clients = [] } = peopleOptions(config);
       const scim = await serveScim({
-        ...{ settings, clients, identity, own, now },
+        ...{ settings, clients, identity, own, certificates, now },
         record: record as IdentityRecorder,
       });
       closers.add(() => scim.close());
@@ -386,7 +407,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       const served = await serveMetrics(metrics, config.authority.metrics);
       closers.add(() => served.close());
     }
-    const endpoints = await serveBundleEndpoints(config, { identity, own, record, now, warn });
+    const endpoints = await serveBundleEndpoints(config, { identity, own, certificates });
     for (const endpoint of endpoints) closers.add(() => endpoint.close());
     measureFederation(metrics, { federation, endpoints, now });
     const by = `local:uid=${process.getuid?.() ?? 0}`;
@@ -416,6 +437,8 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       signals,
       config: () => applied.config,
       surfaces: () => applied.surfaces,
+      shownCertificate: (listener) => shownCertificate(listener, { questions }),
+      certificates: () => certificates.status(),
       now,
       ...privacy,
       ...{ federation, endpoints },

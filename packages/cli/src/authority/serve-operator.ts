@@ -28,7 +28,7 @@ export async function serveOperator(
       /** Absent where none are configured. */
       readonly signals: RunningSignals | undefined;
     } & Omit<Parameters<typeof federationRoutes>[0], 'identity' | 'by'> &
-    Pick<CutOptions, 'config' | 'surfaces' | 'now'>,
+    Pick<CutOptions, 'config' | 'surfaces' | 'shownCertificate' | 'now'>,
 ): Promise<{ close(): Promise<void> }> {
   const app = Fastify({ forceCloseConnections: true });
   await app.register(adminRoutes({ identity: options.identity, by: options.by }));

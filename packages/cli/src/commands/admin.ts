@@ -13,6 +13,7 @@ import { wholeNumber } from '../command-line/words.ts';
 import { dataFolder } from '../data-folder.ts';
 import type { FederationStatus } from '../federation/federation-routes.ts';
 import { federationLines, isFederationWell } from '../federation/federation-text.ts';
+import type { ListenerCertificateStatus } from '../listener-certificate/listener-certificates.ts';
 import { printable } from '../record/printable.ts';
 import { type CaStatus, nextText, timeOf } from './ca.ts';
 import { dataOf, print, shared } from './options.ts';
@@ -34,7 +35,7 @@ export const statusCommand: Command = {
   name: 'status',
   summary: 'tell how a running authority and its points are',
   description:
-    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export, the index of `find` and the published logs are, which X.509 and JWT authority issues and what comes next,\nand how the bundle of each federated trust domain stands. Exit code 1 when a point is away, its log is not being collected,\nan authority could not be replaced, one of these fails, or a bundle is not fresh.',
+    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export, the index of `find` and the published logs are, which X.509 and JWT authority issues and what comes next,\nhow the bundle of each federated trust domain stands, and until when the certificates of its listeners are good. Exit code 1 when a\npoint is away, its log is not being collected, an authority could not be replaced, one of these fails, a bundle is not fresh, or a\ncertificate ends within a week.',
   options: { data: shared.data, json: shared.json },
   async run(args, io) {
     const status = await authorityOf(args, io).call<AuthorityStatus>('GET', '/v1/status');
@@ -60,6 +61,7 @@ export const statusCommand: Command = {
         ...(status.exports.length > 0 ? ['exports'] : []),
         ...status.exports.map(exportLine),
         ...federationLines(status.federation),
+        ...certificateLines(status.certificates),
       ].join('\n'),
     );
     const isAnyAway = status.points.some(({ connected }) => !connected);
@@ -69,7 +71,9 @@ export const statusCommand: Command = {
     const isRotating = !Object.values(status.ca).some(
       ({ trouble, isOverdue }) => trouble || isOverdue,
     );
-    const isBad = isAnyAway || isAnyFailing || isAnyRefused || isAnyBehind || !isRotating;
+    const isAnyEnding = status.certificates.some(({ trouble }) => trouble !== undefined);
+    const isBad =
+      isAnyAway || isAnyFailing || isAnyRefused || isAnyBehind || !isRotating || isAnyEnding;
     return isBad || !isFederationWell(status.federation) ? EXIT.negative : EXIT.ok;
   },
 };
@@ -82,6 +86,17 @@ function caLines(ca: CaStatus): string[] {
     const state = trouble ? 'FAILING, ' : isOverdue ? 'OVERDUE, ' : '';
     return `${`ca ${kind}`.padEnd(16)}${state}${printable(active)} issues${until}; next: ${nextText(status)}`;
   });
+}
+
+function certificateLines(certificates: AuthorityStatus['certificates']): string[] {
+  if (certificates.length === 0) return [];
+  return [
+    'certificates of listeners',
+    ...certificates.map(
+      ({ listener, notAfterMs, trouble }) =>
+        `  ${listener}  until ${timeOf(notAfterMs)}${trouble === undefined ? '' : `; TROUBLE: ${printable(trouble)}`}`,
+    ),
+  ];
 }
 
 function refusedText(refused: CollectorRefusal | undefined): string {
@@ -169,6 +184,8 @@ export interface AuthorityStatus {
   /** Empty where logs are not published. */
   readonly published: readonly PublishStatus[];
   readonly federation: FederationStatus;
+  /** Certificates of the bank's own at the authority's listeners. */
+  readonly certificates: readonly ListenerCertificateStatus[];
   /** The X.509 and JWT authorities, and what comes next of their rotation. */
   readonly ca: CaStatus;
 }

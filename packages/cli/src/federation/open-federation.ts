@@ -1,8 +1,8 @@
 import { Federation, type FederationOptions, type Identity } from '@countersign/identity';
-import type { Clock } from '@countersign/model';
 import type { BankConfig } from '@countersign/policy';
 import type { Recorder } from '../authority/own-record.ts';
 import type { OwnSvid } from '../authority/own-svid.ts';
+import type { ListenerCertificates } from '../listener-certificate/listener-certificates.ts';
 import { type RunningBundleEndpoint, serveBundleEndpoint } from './serve-bundle-endpoint.ts';
 
 /** Opens federation with nobody followed yet. */
@@ -18,26 +18,17 @@ export async function serveBundleEndpoints(
   options: {
     readonly identity: Pick<Identity, 'publishedBundle'>;
     readonly own: OwnSvid;
-    readonly record: Recorder;
-    readonly now: Clock;
-    readonly warn: (text: string) => void;
+    readonly certificates: Pick<ListenerCertificates, 'open'>;
   },
 ): Promise<readonly RunningBundleEndpoint[]> {
-  const { identity, own, record, now, warn } = options;
+  const { identity, own, certificates } = options;
   const running: RunningBundleEndpoint[] = [];
-  const alarm = 'bundle-endpoint-certificate';
   try {
     for (const endpoint of config.authority.bundleEndpoints ?? []) {
       running.push(
         await serveBundleEndpoint(endpoint, {
-          ...{ own, now, trustDomain: config.trustDomain },
+          ...{ own, certificates, trustDomain: config.trustDomain },
           bundle: () => identity.publishedBundle(),
-          onTrouble(detail) {
-            warn(`alarm ${alarm}: ${detail}`);
-            record({ kind: 'alarm', alarm, detail: detail.slice(0, 1000) }).catch((error: Error) =>
-              warn(`the alarm was not recorded: ${error.message}`),
-            );
-          },
         }),
       );
     }

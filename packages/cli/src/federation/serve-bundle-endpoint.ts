@@ -10,7 +10,7 @@ import {
 } from '@countersign/spiffe';
 import { listenError } from '../authority/listen-error.ts';
 import type { OwnSvid } from '../authority/own-svid.ts';
-import { watchWebCertificate } from './web-certificate.ts';
+import type { ListenerCertificates } from '../listener-certificate/listener-certificates.ts';
 
 /** One document for everybody, of at most a few kilobytes: whoever wants more of a connection wants something else. */
 const BOUNDS = {
@@ -40,10 +40,8 @@ export interface BundleEndpointOptions {
   readonly bundle: () => string;
   readonly trustDomain: string;
   readonly own: OwnSvid;
-  readonly onTrouble: (detail: string) => void;
-  readonly now: () => number;
-  /** How often the files of https_web are looked at. */
-  readonly lookEveryMs?: number;
+  /** For https_web. */
+  readonly certificates: Pick<ListenerCertificates, 'open'>;
 }
 
 /**
@@ -55,13 +53,11 @@ export async function serveBundleEndpoint(
   config: BundleEndpointConfig,
   options: BundleEndpointOptions,
 ): Promise<RunningBundleEndpoint> {
-  const { own, onTrouble, now } = options;
+  const { own, certificates } = options;
+  const { address } = config;
   const web =
     config.profile === 'https_web'
-      ? await watchWebCertificate(config, {
-          ...{ onTrouble, now, everyMs: options.lookEveryMs },
-          onRenewed: (next) => renew(next),
-        })
+      ? await certificates.open(`authority.bundleEndpoints ${address.host}:${address.port}`, config)
       : undefined;
   const identity = (): TlsIdentity => web?.current() ?? own.current();
   let servedCount = 0;
@@ -83,17 +79,13 @@ export async function serveBundleEndpoint(
       if (response.statusCode === 200) servedCount += 1;
     });
   });
-  const renew = (next: TlsIdentity): void =>
-    void server.setSecureContext(bundleEndpointTlsOptions(next));
-  if (!web) own.onRenewed(() => renew(own.current()));
-  const { address } = config;
+  (web ?? own).onRenewed(() => server.setSecureContext(bundleEndpointTlsOptions(identity())));
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(address.port, address.host, resolve);
     });
   } catch (cause) {
-    web?.close();
     throw listenError('authority.bundleEndpoints', { address, cause });
   }
   const { port } = server.address() as AddressInfo;
@@ -104,7 +96,6 @@ export async function serveBundleEndpoint(
     served: () => servedCount,
     trouble: () => web?.trouble(),
     close() {
-      web?.close();
       server.closeAllConnections();
       return new Promise((resolve) => server.close(() => resolve()));
     },

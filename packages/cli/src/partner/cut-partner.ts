@@ -47,6 +47,8 @@ export interface CutOptions {
   /** As last applied. */
   readonly config: () => Pick<BankConfig, 'points' | 'trustDomain'>;
   readonly surfaces: () => readonly Pick<Surface, 'name' | 'audience' | 'mode'>[];
+  /** What a listener shows, where it is a certificate of the bank's own: SHA-256, base64url. */
+  readonly shownCertificate: (listener: string) => Promise<string | undefined>;
   readonly now: Clock;
 }
 
@@ -92,7 +94,7 @@ export async function cutPartner(
 async function prepare(
   { subjects }: OrganisationReport,
   by: string,
-  { identity, config, surfaces, now }: CutOptions,
+  { identity, config, surfaces, shownCertificate, now }: CutOptions,
 ): Promise<{ readonly probes: readonly Probe[]; readonly unprobed: readonly UnprobedPlace[] }> {
   const probes: Probe[] = [];
   const unprobed: UnprobedPlace[] = [];
@@ -111,6 +113,7 @@ async function prepare(
       });
       const prober = createProber(place, {
         ...{ token, key, now },
+        shownCertificate: () => shownCertificate(place.name),
         authorities: () =>
           identity.trustAnchors.x509Authorities.map((text) => Buffer.from(text, 'base64')),
       });

@@ -9,6 +9,8 @@ export interface ProbePlace {
   readonly spiffeId: string;
   readonly host: string;
   readonly port: number;
+  /** Whether it shows a certificate of the bank's own, and not the SVID of its point. */
+  readonly hasCertificate: boolean;
   /** Raw path prefix of a surface that the client may ask for. */
   readonly prefix: string;
   readonly audience: string;
@@ -36,8 +38,8 @@ export function probePlaces(
   const unprobed: UnprobedPlace[] = [];
   const byName = new Map(surfaces.map((surface) => [surface.name, surface]));
   for (const { name: point, listeners } of points) {
-    for (const { name: listener, address, clientAuthoritiesPem, routes, tls } of listeners) {
-      if (clientAuthoritiesPem.length === 0) continue;
+    for (const { name: listener, address, certificate, routes, tls, ...rest } of listeners) {
+      if (rest.clientAuthoritiesPem.length === 0) continue;
       const fronted = routes.flatMap((route) => {
         const surface = byName.get(route.surface);
         return surface ? [{ ...route, ...surface }] : [];
@@ -58,8 +60,10 @@ export function probePlaces(
       places.push({
         name,
         spiffeId: `spiffe://${trustDomain}/workload/countersign/${point}`,
-        host: ANY.has(address.host) ? '127.0.0.1' : address.host,
+        // By that name a point knows itself wherever it listens: a proof for another is refused.
+        host: ANY.has(address.host) ? 'localhost' : address.host,
         port: address.port,
+        hasCertificate: certificate !== undefined,
         prefix: wanted.prefix,
         audience: wanted.audience,
       });

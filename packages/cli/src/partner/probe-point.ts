@@ -3,6 +3,7 @@ import { request } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { compactId } from '@countersign/model';
 import { clientTlsOptions } from '@countersign/spiffe';
+import { connectPinned, hostNameOf } from './connect-pinned.ts';
 import type { ProbePlace } from './probe-places.ts';
 
 const TIMEOUT_MS = 5000;
@@ -43,25 +44,40 @@ export function createProber(
     token,
     key,
     authorities,
+    shownCertificate,
     now,
   }: {
     readonly token: string;
     readonly key: { readonly publicKey: KeyObject; readonly privateKey: KeyObject };
     readonly authorities: () => readonly Uint8Array[];
+    /** Of what the listener shows, where that is a certificate of the bank's own. */
+    readonly shownCertificate: () => Promise<string | undefined>;
     readonly now: () => number;
   },
 ): Prober {
-  const url = `https://${place.host.includes(':') ? `[${place.host}]` : place.host}:${place.port}${place.prefix}${PATH}`;
+  const urlOf = (host: string): string =>
+    `https://${host.includes(':') ? `[${host}]` : host}:${place.port}${place.prefix}${PATH}`;
   const ath = createHash('sha256').update(token).digest('base64url');
   let nonce: string | undefined;
-  const once = () =>
-    send(url, {
-      ...clientTlsOptions({ expect: place.spiffeId, authorities: authorities(), now }),
-      headers: {
-        authorization: `DPoP ${token}`,
-        dpop: proofOf({ url, ath, nonce, key, now }),
-      },
-    });
+  const headersFor = (url: string) => ({
+    authorization: `DPoP ${token}`,
+    dpop: proofOf({ url, ath, nonce, key, now }),
+  });
+  const once = async () => {
+    if (!place.hasCertificate) {
+      const url = urlOf(place.host);
+      const tls = clientTlsOptions({ expect: place.spiffeId, authorities: authorities(), now });
+      return send(url, { ...tls, agent: false, headers: headersFor(url) });
+    }
+    const sha256 = await shownCertificate();
+    if (sha256 === undefined) {
+      throw new Error('found no word of the point on which certificate it shows, expected one');
+    }
+    const { socket, certificate } = await connectPinned(place, { sha256, timeoutMs: TIMEOUT_MS });
+    const url = urlOf(hostNameOf(certificate) ?? place.host);
+    // Only without an agent is it asked for a connection.
+    return send(url, { createConnection: () => socket, headers: headersFor(url) });
+  };
   return {
     async ask() {
       for (let tries = 0; ; tries++) {
@@ -80,7 +96,7 @@ function send(
   options: Parameters<typeof request>[1],
 ): Promise<{ readonly answer: ProbeAnswer; readonly headers: Record<string, unknown> }> {
   return new Promise((resolve, reject) => {
-    const sent = request(url, { ...options, method: 'GET', agent: false, timeout: TIMEOUT_MS });
+    const sent = request(url, { ...options, method: 'GET', timeout: TIMEOUT_MS });
     sent.on('timeout', () => sent.destroy(new Error(`found no answer within ${TIMEOUT_MS} ms`)));
     sent.on('error', reject);
     sent.on('response', (response) => {

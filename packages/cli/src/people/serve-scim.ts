@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import type { TlsOptions, Server as TlsServer } from 'node:tls';
+import type { Server } from 'node:https';
+import type { TlsOptions } from 'node:tls';
 import { type Identity, type Recorder, type ScimClient, scimRoutes } from '@countersign/identity';
 import type { Clock } from '@countersign/model';
 import type { ScimSettings } from '@countersign/policy';
@@ -8,7 +8,8 @@ import Fastify from 'fastify';
 import { controlPeers } from '../authority/control-peer.ts';
 import { listenError } from '../authority/listen-error.ts';
 import type { OwnSvid } from '../authority/own-svid.ts';
-import { CommandError } from '../command-line/command.ts';
+import { endWithCertificate } from '../listener-certificate/end-with-certificate.ts';
+import type { ListenerCertificates } from '../listener-certificate/listener-certificates.ts';
 
 /** RFC 9325 §4.2: what of TLS 1.2 is still good. Entra offers nothing newer, by its own documentation. */
 const TLS_12_SUITES = [
@@ -26,6 +27,7 @@ export interface ServeScimOptions {
   readonly clients: readonly ScimClient[];
   readonly identity: Identity;
   readonly own: OwnSvid;
+  readonly certificates: Pick<ListenerCertificates, 'open'>;
   readonly record: Recorder;
   readonly now: Clock;
 }
@@ -35,17 +37,25 @@ export interface ServeScimOptions {
  * is for clients outside, TLS 1.2 too.
  */
 export async function serveScim(options: ServeScimOptions): Promise<{ close(): Promise<void> }> {
-  const { settings, clients, identity, own, record, now } = options;
-  const tls: ServerTls = { svid: own.current, clientCertificates: 'request' };
+  const { settings, clients, identity, own, certificates, record, now } = options;
+  const { certificateFile, keyFile } = settings;
+  const certificate =
+    certificateFile !== undefined && keyFile !== undefined
+      ? await certificates.open('authority.people.scim', { certificateFile, keyFile })
+      : undefined;
+  const shown = certificate ?? own;
+  const tls: ServerTls = { svid: shown.current, clientCertificates: 'request' };
+  const tlsOptions = (): TlsOptions =>
+    certificate ? withTls12(serverTlsOptions(tls)) : serverTlsOptions(tls);
   const app = Fastify({
-    https: await tlsOptions(settings, tls),
+    https: tlsOptions(),
     forceCloseConnections: true,
     requestTimeout: REQUEST_TIMEOUT_MS,
     routerOptions: { maxParamLength: 256 },
   });
-  if (settings.certificateFile === undefined) {
-    own.keepFresh(app.server as unknown as TlsServer, tls);
-  }
+  const server = app.server as unknown as Server;
+  shown.onRenewed(() => server.setSecureContext(tlsOptions()));
+  if (certificate) endWithCertificate(server, { now });
   const peers = controlPeers({
     trustDomain: identity.trustAnchors.trustDomain,
     identity,
@@ -80,24 +90,7 @@ export async function serveScim(options: ServeScimOptions): Promise<{ close(): P
   return { close: () => app.close() };
 }
 
-async function tlsOptions(settings: ScimSettings, tls: ServerTls): Promise<TlsOptions> {
-  const options = serverTlsOptions(tls);
-  const { certificateFile, keyFile } = settings;
-  if (certificateFile === undefined || keyFile === undefined) return options;
-  const { ciphers } = options;
-  return {
-    ...options,
-    cert: await readPem(certificateFile),
-    key: await readPem(keyFile),
-    minVersion: 'TLSv1.2',
-    ciphers: [ciphers, TLS_12_SUITES].join(':'),
-  };
-}
-
-async function readPem(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    throw new CommandError(`cannot serve SCIM: cannot read ${file}`, { cause });
-  }
+function withTls12(options: TlsOptions): TlsOptions {
+  const ciphers = [options.ciphers, TLS_12_SUITES].join(':');
+  return { ...options, ciphers, minVersion: 'TLSv1.2' };
 }

@@ -29,12 +29,14 @@ import { request } from 'undici';
 import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
+import { listenerCertificates } from '../listener-certificate/listener-certificates.ts';
 import { readTrustFile } from '../trust-file.ts';
 import { serveMetrics } from '../watch/serve-metrics.ts';
 import { watchQueue } from '../watch/watch-queue.ts';
 import { followAuthority } from './follow-authority.ts';
 import { followRecordKeys } from './follow-record-keys.ts';
 import { personalTypes } from './personal-types.ts';
+import { pointCertificates } from './point-certificates.ts';
 import { openPointKeys, publicBytes, publicJwk } from './point-keys.ts';
 import { removeLocalShards } from './remove-local-shards.ts';
 import { throttleRepeats } from './throttle-repeats.ts';
@@ -218,7 +220,8 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       ...{ log, origin, folder: folder.log, now, warn },
       verifierKeyOf: (shard) => verifierKey(shard, publicBytes(keys.log)),
       keep: () => record.localKeep,
-      record: (action, detail) => appendRemoval(log, { action, detail, at: now() }, warn),
+      record: (action, detail) =>
+        appendAdministration(log, { action, detail, at: now() }, { what: 'a removal', warn }),
     });
     closers.add(() => removal.close());
     const pusher = createShardPusher({
@@ -247,6 +250,12 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
     }
 
     const config = await configOf(name, { kind: options.kind, replica, heard: heard.promise });
+    const certificates = listenerCertificates({
+      ...{ metrics, now, alarm },
+      record: (action, shown) =>
+        appendAdministration(log, { action, ...shown, at: now() }, { what: 'a certificate', warn }),
+    });
+    closers.add(() => certificates.close());
     seal = createSealer({
       holder: name,
       keys: recordKeys.current,
@@ -261,6 +270,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
       log,
       seal,
       workload,
+      certificates: await pointCertificates(config, certificates),
       transactionSigner: {
         kid: transactionJwk.kid,
         jwk: transactionJwk,
@@ -358,21 +368,27 @@ function appendAlarm(
   }
 }
 
-/** What was removed here is an event; what proves it stays. */
-function appendRemoval(
+/** What the point did by itself is an event. */
+function appendAdministration(
   log: Log,
-  { action, detail, at }: { action: string; detail: Record<string, string | number>; at: number },
-  warn: (text: string) => void,
+  done: {
+    readonly action: string;
+    readonly target?: string;
+    readonly detail: Record<string, string | number>;
+    readonly at: number;
+  },
+  { what, warn }: { readonly what: string; readonly warn: (text: string) => void },
 ): void {
+  const { at, ...body } = done;
   const place = { v: EVENT_VERSION, id: compactId(), at, origin: log.origin } as const;
   const event: Event = {
     ...{ ...place, seq: log.nextIndex, retention: EVIDENCE_CLASS },
-    ...{ kind: 'administration', action, by: 'system', detail },
+    ...{ kind: 'administration', by: 'system', ...body },
   };
   try {
     log.append(encodeEvent(event));
   } catch (error) {
-    warn(`a removal was not recorded: ${(error as Error).message}`);
+    warn(`${what} was not recorded: ${(error as Error).message}`);
   }
 }
 

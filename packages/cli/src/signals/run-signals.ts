@@ -16,18 +16,16 @@ import {
 } from '@countersign/identity';
 import type { Clock, Event, Signal } from '@countersign/model';
 import type { SignalsConfig, SignalTransmitterConfig } from '@countersign/policy';
-import { decodePem, renewServerTls, type ServerTls, serverTlsOptions } from '@countersign/spiffe';
+import { renewServerTls, type ServerTls, serverTlsOptions } from '@countersign/spiffe';
 import type { Database, FactLog } from '@countersign/state';
 import Fastify from 'fastify';
 import { listenError } from '../authority/listen-error.ts';
 import type { Recorder } from '../authority/own-record.ts';
 import type { OwnSvid } from '../authority/own-svid.ts';
 import { createClosers } from '../closers.ts';
-import { CommandError } from '../command-line/command.ts';
+import { endWithCertificate } from '../listener-certificate/end-with-certificate.ts';
+import type { ListenerCertificates } from '../listener-certificate/listener-certificates.ts';
 import { type Outbound, openOutbound } from './outbound.ts';
-
-/** A certificate that a bank renews by putting another in its place is found within this. */
-const CERTIFICATE_EVERY_MS = 60_000;
 
 /** What signals need of the authority. */
 export interface RunSignalsOptions {
@@ -40,6 +38,7 @@ export interface RunSignalsOptions {
   readonly identity: Identity;
   readonly log: RollingLog;
   readonly own: OwnSvid;
+  readonly certificates: Pick<ListenerCertificates, 'open'>;
   readonly reveal: (event: Event) => Event | undefined;
   readonly respond: (signal: Signal) => Promise<unknown>;
   readonly record: Recorder;
@@ -52,7 +51,7 @@ export type RunningSignals = Omit<Signals, 'routes'>;
 
 /** Opens signals, and serves them on a listener of their own. */
 export async function runSignals(options: RunSignalsOptions): Promise<RunningSignals> {
-  const { config, identity, log, now, warn, receivers } = options;
+  const { config, identity, log, now, receivers } = options;
   const closers = createClosers();
   try {
     const outbound = await openOutbounds(config, closers);
@@ -108,35 +107,28 @@ export async function runSignals(options: RunSignalsOptions): Promise<RunningSig
 
   async function listen(
     signals: Signals,
-    { own }: Pick<RunSignalsOptions, 'own'>,
+    { own, certificates }: Pick<RunSignalsOptions, 'own' | 'certificates'>,
   ): Promise<() => Promise<void>> {
-    const files = await certificateFiles(config);
-    const tls: ServerTls = {
-      svid: files?.current ?? own.current,
-      clientCertificates: 'request',
-    };
+    const { address, certificateFile, keyFile } = config;
+    // Receivers elsewhere know nothing of our authority.
+    const certificate =
+      certificateFile !== undefined && keyFile !== undefined
+        ? await certificates.open('authority.signals', { certificateFile, keyFile })
+        : undefined;
+    const shown = certificate ?? own;
+    const tls: ServerTls = { svid: shown.current, clientCertificates: 'request' };
     const app = Fastify({ https: serverTlsOptions(tls), forceCloseConnections: true });
     const server = app.server as unknown as Server;
-    if (!files) own.keepFresh(server, tls);
-    const timer = setInterval(() => {
-      files?.reread().then(
-        (isNew) => isNew && renewServerTls(server, tls),
-        (error: Error) => warn(`cannot reread the certificate of signals: ${error.message}`),
-      );
-    }, CERTIFICATE_EVERY_MS);
-    timer.unref();
+    shown.onRenewed(() => renewServerTls(server, tls));
+    if (certificate) endWithCertificate(server, { now });
     await app.register(signals.routes);
     try {
-      await app.listen({ ...config.address });
+      await app.listen({ ...address });
     } catch (cause) {
-      clearInterval(timer);
       await app.close();
-      throw listenError('authority.signals', { address: config.address, cause });
+      throw listenError('authority.signals', { address, cause });
     }
-    return async () => {
-      clearInterval(timer);
-      await app.close();
-    };
+    return () => app.close();
   }
 
   function sourceOf(
@@ -192,35 +184,4 @@ async function poll(
   });
   if (answer.status !== 200) throw new Error(`found HTTP ${answer.status}, expected 200`);
   return JSON.parse(answer.body);
-}
-
-/** A certificate of the bank's own for the listener: receivers elsewhere know nothing of our authority. */
-async function certificateFiles({
-  certificateFile,
-  keyFile,
-}: SignalsConfig): Promise<
-  { readonly current: ServerTls['svid']; reread(): Promise<boolean> } | undefined
-> {
-  if (certificateFile === undefined || keyFile === undefined) return undefined;
-  const read = async () => {
-    try {
-      const [certPem, keyPem] = await Promise.all(
-        [certificateFile, keyFile].map((file) => readFile(file, 'utf8')),
-      );
-      return { certPem: certPem ?? '', keyPem: keyPem ?? '' };
-    } catch (cause) {
-      const { message } = cause as Error;
-      throw new CommandError(`cannot serve signals: ${message}`, { cause });
-    }
-  };
-  let held = await read();
-  return {
-    current: () => ({ chain: decodePem(held.certPem), keyPem: held.keyPem }),
-    async reread() {
-      const found = await read();
-      if (found.certPem === held.certPem && found.keyPem === held.keyPem) return false;
-      held = found;
-      return true;
-    },
-  };
 }

@@ -8,13 +8,14 @@ import type { PointContext } from '../point-context.ts';
 import type { Channel, ChannelFault } from './channel-registry.ts';
 
 /**
- * Registers a connection: it ends with its certificate, and when that or its subject is revoked.
+ * Registers a connection: it ends with its certificate, with the one of the bank's own that it was shown, and when its own or its
+ * subject is revoked.
  * Where every surface is in shadow nothing is ended.
  *
  * @returns to be called when the connection is gone
  */
 export function openConnectionChannel(
-  { connection, chain, close }: OpenConnection,
+  { connection, chain, ownNotAfterMs, close }: OpenConnection,
   verifier: PeerVerifier,
   context: PointContext,
 ): () => void {
@@ -60,6 +61,12 @@ export function openConnectionChannel(
         : { cause: 'revoked', detail: 'its certificate does not verify any more' };
     },
     sweep(nowMs) {
+      if (ownNotAfterMs !== undefined && nowMs > ownNotAfterMs && isObeying()) {
+        return {
+          cause: 'expired',
+          detail: "this listener's certificate that it began with has ended",
+        };
+      }
       return known && nowMs >= known.notAfterMs && isObeying()
         ? { cause: 'expired', detail: 'its certificate has ended' }
         : undefined;

@@ -56,6 +56,9 @@ const point = z.strictObject({
       address,
       tls: z.enum(['required', 'off']),
       clientAuthoritiesPem: texts,
+      certificate: z
+        .strictObject({ certificateFile: text.min(1), keyFile: text.min(1) })
+        .exactOptional(),
       routes: z.array(
         z.strictObject({
           surface: text.min(1),

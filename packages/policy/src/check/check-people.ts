@@ -7,6 +7,7 @@ import type { PeopleSettings } from '../people-settings.ts';
 import { attributeTypes } from '../schema/attribute-types.ts';
 import { entityVocabulary } from '../schema/entity-vocabulary.ts';
 import type { peopleShape } from '../shape/people-shape.ts';
+import { checkCertificatePair } from './certificate-pair.ts';
 import type { WrittenConfig } from './read-config.ts';
 import { type CheckContext, createNameRegister } from './repository-source.ts';
 
@@ -111,16 +112,8 @@ export function checkPeople(
     const scim = people?.scim;
     if (!scim) return;
     const names = createNameRegister('SCIM client', report);
-    if ((scim.certificateFile === undefined) !== (scim.keyFile === undefined)) {
-      const [has, lacks] = scim.keyFile
-        ? (['keyFile', 'certificateFile'] as const)
-        : (['certificateFile', 'keyFile'] as const);
-      report.error(at('scim', has), {
-        found: `'${has}' without '${lacks}'`,
-        expected: 'both, or neither',
-        mend: `add '${lacks}'`,
-      });
-    }
+    const { certificateFile, keyFile } = scim;
+    checkCertificatePair({ certificateFile, keyFile }, { report, at: (key) => at('scim', key) });
     const hashes = new Set<string>();
     for (const [index, client] of scim.clients.entries()) {
       const here = (...path: PropertyKey[]) => at('scim', 'clients', index, ...path);

@@ -3,6 +3,7 @@ import type { Place } from '../document/report.ts';
 import { didYouMean } from '../document/suggest.ts';
 import type { ListenerConfig, PointConfig, RouteConfig } from '../repository.ts';
 import { checkAddresses } from './check-addresses.ts';
+import { checkListenerCertificate } from './check-listener-certificates.ts';
 import type { CheckedSurface, CheckedSurfaces } from './check-surfaces.ts';
 import { readAuthorities } from './read-certificates.ts';
 import type { WrittenConfig, WrittenPoint } from './read-config.ts';
@@ -87,7 +88,15 @@ async function resolveListener(
     routes.push(resolved);
   }
   const { name, address, tls } = listener;
-  return { name, address, tls, clientAuthoritiesPem: authorities, routes };
+  const certificate = checkListenerCertificate(listener, {
+    report: context.report,
+    at: (key) => at(point, 'listeners', index, key),
+  });
+  return {
+    ...{ name, address, tls, clientAuthoritiesPem: authorities },
+    ...(certificate && { certificate }),
+    routes,
+  };
 }
 
 interface RouteOptions extends ListenerOptions {

@@ -29,6 +29,7 @@ import { checkFederation } from './check-federation.ts';
 import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
 import { checkClusters, checkPointJoins, createJoinChecker } from './check-joins.ts';
+import { checkIssuerCertificate, checkPartnersTrust } from './check-listener-certificates.ts';
 import { checkLogin } from './check-login.ts';
 import { checkPartners } from './check-partners.ts';
 import { checkPeople } from './check-people.ts';
@@ -126,6 +127,8 @@ export async function checkRepository(
   const isWhole = !report.hasErrors;
   const registrations = isWhole ? identities.map(({ value }) => value) : undefined;
   const record = checkRecord(config, registrations, context);
+  checkIssuerCertificate(config, context);
+  if (registrations) checkPartnersTrust(config, registrations, context);
   const signals = checkSignals(config, registrations, context);
   const login = await checkLogin(config, identities, context);
   const entities = await checkEntities(files.entities, context);
@@ -226,13 +229,20 @@ function bankConfig(
 ): BankConfig | undefined {
   const { authority, trustDomain } = config;
   if (!authority || !ca) return undefined;
-  const { passphraseFile, historyFile, metrics } = authority;
+  const { passphraseFile, historyFile, metrics, issuerCertificateFile, issuerKeyFile } = authority;
   return {
     trustDomain,
     authority: {
       control: authority.control,
       issuer: authority.issuer,
       issuerUrl: authority.issuerUrl,
+      ...(issuerCertificateFile !== undefined &&
+        issuerKeyFile !== undefined && {
+          issuerCertificate: {
+            certificateFile: resolve(folder, issuerCertificateFile),
+            keyFile: resolve(folder, issuerKeyFile),
+          },
+        }),
       svidTtlSeconds: authority.svidTtl,
       ca,
       accessTokenTtlSeconds: authority.accessTokenTtl,

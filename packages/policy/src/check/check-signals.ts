@@ -3,6 +3,7 @@ import type { Registration } from '@countersign/model';
 import { quote } from '../document/describe.ts';
 import { didYouMean } from '../document/suggest.ts';
 import type { SignalsConfig } from '../repository.ts';
+import { checkCertificatePair } from './certificate-pair.ts';
 import type { WrittenConfig } from './read-config.ts';
 import { type CheckContext, createNameRegister } from './repository-source.ts';
 
@@ -22,14 +23,8 @@ export function checkSignals(
   const signals = authority?.signals;
   if (!document || !signals) return undefined;
   const at = (...path: PropertyKey[]) => document.at(['authority', 'signals', ...path]);
-  const both = [signals.certificateFile, signals.keyFile];
-  if (both.filter((file) => file !== undefined).length === 1) {
-    report.error(at(signals.keyFile ? 'keyFile' : 'certificateFile'), {
-      found: "one of 'certificateFile' and 'keyFile'",
-      expected: 'both, or neither',
-      mend: 'add the other',
-    });
-  }
+  const { certificateFile, keyFile } = signals;
+  checkCertificatePair({ certificateFile, keyFile }, { report, at });
   const clients = new Map(
     registrations?.flatMap(({ client }) => (client ? [[client.id, client] as const] : [])),
   );

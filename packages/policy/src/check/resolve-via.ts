@@ -38,7 +38,15 @@ export function resolveVia(
   const routing = target.value.listeners.filter(({ routes }) =>
     routes.some(({ surface }) => surface === route.surface),
   );
-  const reached = routing.find(({ tls }) => tls === 'required');
+  const secure = routing.filter(({ tls }) => tls === 'required');
+  const reached = secure.find(({ certificateFile }) => certificateFile === undefined);
+  if (!reached && secure.length > 0) {
+    return refuse(
+      `point '${route.via}', which routes '${route.surface}' on listeners with a certificate of their own only`,
+      'a listener that shows the SVID: the next point must prove who it is',
+      `add a listener for '${route.surface}' without 'certificateFile' there`,
+    );
+  }
   if (!reached) {
     return routing.length === 0
       ? refuse(

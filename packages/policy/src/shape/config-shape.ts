@@ -27,6 +27,11 @@ const listener = z
       .max(100)
       .default([])
       .meta({ description: 'makes this an edge listener: whose certificates partners present' }),
+    certificateFile: filePath(
+      "edge listeners: the certificate of the web's or the bank's CA that partners are shown in place of the SVID, with its intermediates, PEM; an absolute path on the point's host; read again when it changes",
+      '/run/secrets/edge.pem',
+    ).optional(),
+    keyFile: filePath('the key of that certificate, PEM', '/run/secrets/edge.key').optional(),
     routes: z
       .array(route)
       .min(1, 'at least one route')
@@ -100,6 +105,14 @@ const authority = z
         description: 'the issuer identifier in tokens',
         examples: ['https://login.bank.example'],
       }),
+    issuerCertificateFile: filePath(
+      "the certificate of the web's or the bank's CA that clients of the issuer are shown, with its intermediates, PEM; by default the authority's SVID; read again when it changes",
+      '/run/secrets/issuer.pem',
+    ).optional(),
+    issuerKeyFile: filePath(
+      'the key of that certificate, PEM',
+      '/run/secrets/issuer.key',
+    ).optional(),
     svidTtl: duration("the life of a workload's certificate", {
       min: '10s',
       max: '24h',

@@ -12,11 +12,18 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { ListenerConfig } from '@countersign/policy';
 import type { Workload } from '@countersign/sdk';
-import { renewServerTls, type ServerTls, serverTlsOptions } from '@countersign/spiffe';
+import {
+  ownCertificate,
+  renewServerTls,
+  type ServerTls,
+  serverTlsOptions,
+  type TlsIdentity,
+} from '@countersign/spiffe';
 import { EnforcementError } from '../../enforcement-error.ts';
 import type { Connection, Exchange } from '../../exchange.ts';
 import { LIMITS } from '../../limits.ts';
 import type { ConnectionPeer } from '../../peer.ts';
+import type { ServerCertificate } from '../../server-certificate.ts';
 import type { HandshakeEvents } from './handshake-events.ts';
 import type { PeerVerifier } from './peer-verifier.ts';
 import { retirementOf } from './retirement.ts';
@@ -28,6 +35,8 @@ export interface ListenerOptions {
   readonly config: ListenerConfig;
   readonly clientAuthorities: readonly Uint8Array[];
   readonly workload: Workload;
+  /** Shown in place of the workload's SVID. */
+  readonly certificate: ServerCertificate | undefined;
   readonly verifier: PeerVerifier;
   readonly handshakes: HandshakeEvents;
   readonly upstreams: Upstreams;
@@ -46,6 +55,8 @@ export interface OpenConnection {
   readonly connection: Connection;
   /** What the other end showed; DER, leaf first. */
   readonly chain: readonly Uint8Array[];
+  /** When the certificate that we showed ends, where it is not the SVID. */
+  readonly ownNotAfterMs?: number;
   close(): void;
 }
 
@@ -78,12 +89,13 @@ const HTTP_OPTIONS: ServerOptions = {
 
 /** Makes a listener; it does not listen yet. */
 export function createListener(options: ListenerOptions): Listener {
-  const { config, workload, upstreams, onExchange } = options;
+  const { config, workload, certificate, upstreams, onExchange } = options;
+  const shown = (): TlsIdentity => certificate?.current() ?? workload;
   const connections = new WeakMap<Duplex, Connection>();
   const retirements = new WeakMap<Duplex, number>();
   const isSecure = config.tls === 'required';
   const serverTls: ServerTls = {
-    svid: () => workload,
+    svid: shown,
     clientCertificates: 'request',
     // At the edge workloads come, too: a client that picks by these names must find those of its SVID.
     get clientAuthorities() {
@@ -104,9 +116,10 @@ export function createListener(options: ListenerOptions): Listener {
   // Node would cut the list off there and say nothing; we count the fields instead.
   server.maxHeadersCount = 0;
 
-  const unsubscribe = isSecure
-    ? workload.onRotate(() => renewServerTls(server as HttpsServer, serverTls))
-    : () => {};
+  const renew = (): void => renewServerTls(server as HttpsServer, serverTls);
+  // With a certificate of its own too: the names of our authorities are in what clients are told.
+  const unsubscribe = isSecure ? workload.onRotate(renew) : () => {};
+  if (isSecure) certificate?.onRenewed(renew);
 
   server.prependListener(isSecure ? 'secureConnection' : 'connection', (socket: TLSSocket) => {
     // Before the HTTP server reads a byte: every request finds its connection looked at.
@@ -115,9 +128,12 @@ export function createListener(options: ListenerOptions): Listener {
       : { peer: { kind: 'none' }, chain: [] };
     const connection = connectionOf(socket, found.peer, config, isSecure, ownNames);
     connections.set(socket, connection);
+    // Not the one of now: it may have been renewed during this handshake.
+    const ownNotAfterMs = certificate && ownCertificate(socket)?.notAfterMs;
     if (isSecure) {
       const [nowMs, random] = [options.now(), options.random()];
-      retirements.set(socket, retirementOf(found.peer, { workload, nowMs, random }));
+      const own = { notAfterMs: ownNotAfterMs ?? workload.notAfterMs };
+      retirements.set(socket, retirementOf(found.peer, { own, nowMs, random }));
     }
     if (found.peer.kind === 'invalid') {
       const { reason, detail } = found.peer;
@@ -126,6 +142,7 @@ export function createListener(options: ListenerOptions): Listener {
     const closed = options.onConnection({
       connection,
       chain: found.chain,
+      ...(ownNotAfterMs !== undefined && { ownNotAfterMs }),
       close: () => socket.destroy(),
     });
     socket.once('close', closed);
@@ -138,7 +155,7 @@ export function createListener(options: ListenerOptions): Listener {
     options.handshakes.refused({ listener: config.name, ip, reason, detail });
   });
 
-  const ownNames = ownNamesOf(workload, () => server.address() as AddressInfo | null);
+  const ownNames = ownNamesOf(shown, () => server.address() as AddressInfo | null);
 
   const unanswered = new WeakMap<Duplex, number>();
   const take = (request: IncomingMessage, response: ServerResponse) => {
@@ -204,7 +221,7 @@ function connectionOf(
  * Which authorities are ours: the names in our certificate, because callers who look at names
  * trust those, and the address that we listen on.
  */
-function ownNamesOf(workload: Workload, address: () => AddressInfo | null) {
+function ownNamesOf(shown: () => TlsIdentity, address: () => AddressInfo | null) {
   let certificate: X509Certificate | undefined;
   let leaf: Uint8Array | undefined;
   return (authority: string): boolean => {
@@ -212,14 +229,16 @@ function ownNamesOf(workload: Workload, address: () => AddressInfo | null) {
     const host = (match?.[1] ?? '').replace(/^\[|\]$/g, '');
     const bound = address();
     if (host === bound?.address && Number(match?.[2] ?? 443) === bound.port) return true;
-    if (leaf !== workload.chain[0]) {
-      leaf = workload.chain[0];
+    const [now] = shown().chain;
+    if (leaf !== now) {
+      leaf = now;
       certificate = leaf && new X509Certificate(leaf);
     }
     // Each of the two throws for what the other takes.
     return isIP(host) > 0
       ? certificate?.checkIP(host) !== undefined
-      : certificate?.checkHost(host, { wildcards: false }) !== undefined;
+      : // An SVID has no wildcards; where the bank's certificate has one, all those names are ours to whoever looks at it.
+        certificate?.checkHost(host, { partialWildcards: false }) !== undefined;
   };
 }
 

@@ -1,4 +1,3 @@
-import type { Workload } from '@countersign/sdk';
 import type { ConnectionPeer } from '../../peer.ts';
 
 /**
@@ -11,13 +10,14 @@ import type { ConnectionPeer } from '../../peer.ts';
 export function retirementOf(
   peer: ConnectionPeer,
   options: {
-    readonly workload: Pick<Workload, 'notAfterMs'>;
+    /** The certificate that we showed. */
+    readonly own: { readonly notAfterMs: number };
     readonly nowMs: number;
     readonly random: number;
   },
 ): number {
-  const { workload, nowMs, random } = options;
+  const { own, nowMs, random } = options;
   const peerMs = 'notAfterMs' in peer ? peer.notAfterMs : Number.POSITIVE_INFINITY;
-  const endMs = Math.min(peerMs, workload.notAfterMs);
+  const endMs = Math.min(peerMs, own.notAfterMs);
   return nowMs + (endMs - nowMs) * ((1 + random) / 3);
 }
