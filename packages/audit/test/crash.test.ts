@@ -31,6 +31,8 @@ test('a collector killed at any time has what it acknowledged, and the pusher go
         { stdio: ['pipe', 'pipe', 'inherit'] },
       );
       child = running;
+      // It is killed while something is written to it.
+      running.stdin.on('error', () => undefined);
       const answers = createInterface({ input: running.stdout })[Symbol.asyncIterator]();
       let taken = 0;
       const enough = Promise.withResolvers<void>();

@@ -31,6 +31,9 @@ export async function readTrustFile(file: string): Promise<TrustFile> {
   try {
     text = await readFile(file, 'utf8');
   } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') {
+      throw new CommandError(`cannot read trust anchors: ${(cause as Error).message}`, { cause });
+    }
     throw new CommandError(
       `cannot read trust anchors: no file ${file}; copy trust.json from the authority's data folder, or name it with --trust`,
       { cause },

@@ -1,7 +1,13 @@
 import type { CaStatus } from '@countersign/cli';
-import { verifyJwtSvid, verifyX509Svid, type X509Context } from '@countersign/spiffe';
+import {
+  certificateThumbprint,
+  verifyJwtSvid,
+  verifyX509Svid,
+  type X509Context,
+} from '@countersign/spiffe';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { nodeBank } from './node-bank.ts';
+import { controlOf, renewAs } from './as-peer.ts';
+import { foundEvents, nodeBank } from './node-bank.ts';
 import { until } from './rotating-bank.ts';
 
 const uid = process.getuid?.() ?? 0;
@@ -85,6 +91,24 @@ test('JWT-SVIDs of a node verify across a rotation of their key, and no more whe
   const again = await token();
   expect(again).not.toBe(before);
   expect(await isGood(again)).toBe(true);
+});
+
+test('what a node hands out is renewed by the node alone', async () => {
+  const control = controlOf(bank.data);
+  const { chain, keyPem } = await bank.client().fetchX509Svid();
+  const { status, body } = await renewAs({ chain, keyPem }, control);
+  expect([status, JSON.parse(body).detail]).toEqual([
+    403,
+    'this SVID was handed out by a node, which gets the next one',
+  ]);
+  const [event] = await foundEvents(
+    bank.onAuthority,
+    ...['--kind', 'authentication', '--log', 'authority'],
+  );
+  expect(event).toMatchObject({
+    reason: 'svid-of-node',
+    detail: `found ${certificateThumbprint(chain[0] ?? new Uint8Array())}, handed out by spiffe://bank.example/workload/nodes/host`,
+  });
 });
 
 test('a node that is revoked takes what it handed out with it', async () => {

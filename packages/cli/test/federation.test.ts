@@ -132,13 +132,11 @@ test('a process of the partner’s that nobody registered is nobody', async () =
   // Nor is one that calls itself as we call ours: the name is of another trust domain.
   const alike = await acme.identity(acme.authority, 'spiffe://acme.example/workload/payments/api');
   expect((await call(bank, alike, authorities)).status).toBe(401);
-  const { out } = await bank.onData(
-    'find',
-    '--caller',
-    'spiffe://acme.example/ns/payments/sa/other',
-    '--json',
-  );
-  expect(JSON.parse(out).answer.rows[0].event).toMatchObject({ reason: 'peer-unregistered' });
+  const asked = ['find', '--caller', 'spiffe://acme.example/ns/payments/sa/other', '--json'];
+  const rows = async () => JSON.parse((await bank.onData(...asked)).out).answer.rows;
+  // The edge's log is collected a moment later.
+  await until(async () => (await rows()).length > 0);
+  expect((await rows())[0].event).toMatchObject({ reason: 'peer-unregistered' });
 });
 
 test('a node hands out the bundles that the workload federates with, no others, each under its own name', async () => {

@@ -1,4 +1,6 @@
 import { X509Certificate } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT } from '@countersign/cli';
 import { SpiffeError, verifyJwtSvid, type X509Context } from '@countersign/spiffe';
@@ -163,6 +165,55 @@ test('a process that asks for more JWT-SVIDs than the authority gives is told so
   expect((await client.fetchX509Svid()).spiffeId.uri).toBe(`${ID}/mine`);
   const { out } = await bank.onAuthority('find', '--reason', 'request-rate', '--json');
   expect(JSON.parse(out).answer.rows).toHaveLength(1);
+});
+
+describe('a node that cannot serve ends with what is wrong, and takes nothing from anybody', () => {
+  const started = (folder: string, ...words: readonly string[]) =>
+    countersign(['node', '-d', folder, '--trust', join(bank.data, 'trust.json'), ...words]);
+
+  test.each([
+    ['at the socket of another', () => bank.socket, 'found another process serving there'],
+    [
+      'at a file that is no socket',
+      () => join(bank.folder, 'token'),
+      'found a file that is no socket',
+    ],
+  ])('%s', async (_, path, expected) => {
+    const before = await readFile(join(bank.folder, 'token'), 'utf8');
+    const { code, err } = await started(join(bank.folder, 'second'), '--socket', path());
+    expect([code, err]).toEqual([EXIT.failed, expect.stringContaining(expected)]);
+    expect((await bank.client().fetchX509Svid()).spiffeId.uri).toBe(`${ID}/mine`);
+    expect(await readFile(join(bank.folder, 'token'), 'utf8')).toBe(before);
+  });
+
+  test('in the data folder of another', async () => {
+    const { code, err } = await started(bank.host, '--socket', join(bank.folder, 'second.sock'));
+    expect([code, err]).toEqual([
+      EXIT.failed,
+      expect.stringMatching(/admin\.sock: found another process serving there/),
+    ]);
+    expect((await bank.onNode('identity', 'explain', `${process.pid}`)).code).toBe(EXIT.ok);
+  });
+
+  test('as a workload that is no node', async () => {
+    const { out } = await bank.onAuthority('join-token', 'workload/mine');
+    const token = join(bank.folder, 'token-of-mine');
+    await writeFile(token, out);
+    const socket = join(bank.folder, 'third.sock');
+    const words = ['--socket', socket, '--join-token-file', token];
+    const { code, err } = await started(join(bank.folder, 'third'), ...words);
+    expect([code, err]).toEqual([
+      EXIT.failed,
+      expect.stringMatching(/refuses \S+\/mine: .* isNode: true/),
+    ]);
+  });
+
+  test('with a socket whose user is none', async () => {
+    const { code, err } = await started(bank.host, '--workload', '/tmp/foo.sock@abc');
+    expect([code, err]).toEqual([EXIT.usage, expect.stringContaining('NAME=PATH@UID')]);
+    const typo = await started(bank.host, '--workload', 'foo=/tmp/foo.sock@abc');
+    expect([typo.code, typo.err]).toEqual([EXIT.usage, expect.stringContaining('NAME=PATH@UID')]);
+  });
 });
 
 describe('an open stream', () => {

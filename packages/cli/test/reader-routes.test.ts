@@ -53,7 +53,7 @@ beforeEach(async () => {
         } as Parameters<typeof recordAccess>[0]['identity'],
         readers: () => (isNamed ? [{ id: BY, may }] : []),
       }),
-      peer: () => (hasSvid ? { spiffeId: BY, thumbprint: 't' } : undefined),
+      peer: () => (hasSvid ? { spiffeId: BY, thumbprint: 't', names: ['t'] } : undefined),
       publishedFolder: folder.path,
       now: () => nowMs,
       publishNow: async () => undefined,
@@ -82,7 +82,7 @@ const ask = (payload: object = QUESTION) =>
   app.inject({ method: 'POST', url: '/v1/record/questions', payload });
 
 test('only a named subject that is registered, enabled and not revoked, with an SVID that is not, may read', () => {
-  const peer = { spiffeId: BY, thumbprint: 't' };
+  const peer = { spiffeId: BY, thumbprint: 't', names: ['t'] as const };
   const reason = (
     what: {
       revoked?: string;

@@ -16,8 +16,14 @@ export interface FactView {
   risk(subject: string): RiskLevel | 'unknown';
   /** The revocation that covers the target now, if any. */
   revocation(
-    target: 'session' | 'token' | 'subject' | 'certificate',
+    target: 'session' | 'token' | 'subject',
     value: string,
+    nowMs: number,
+  ): Extract<Fact, { kind: 'revocation' }> | undefined;
+  /** The one that covers a certificate, by any of the hashes that it may be listed under: it has more than one. */
+  revocation(
+    target: 'certificate',
+    names: readonly string[],
     nowMs: number,
   ): Extract<Fact, { kind: 'revocation' }> | undefined;
   byKind<K extends Fact['kind']>(kind: K): Iterable<Extract<Fact, { kind: K }>>;

@@ -75,9 +75,12 @@ export function createFactStore(): FactStore {
     subjectOfCertificate: subjectOf,
     subjectOfSpiffeId: subjectOf,
     risk: (subject) => find('risk', `risk ${subject}`)?.level ?? 'unknown',
-    revocation(target, value, nowMs) {
-      const fact = find('revocation', `revocation ${target} ${value}`);
-      return fact && nowMs <= fact.untilMs ? fact : undefined;
+    revocation(target: string, values: string | readonly string[], nowMs: number) {
+      for (const value of typeof values === 'string' ? [values] : values) {
+        const fact = find('revocation', `revocation ${target} ${value}`);
+        if (fact && nowMs <= fact.untilMs) return fact;
+      }
+      return undefined;
     },
     byKind<K extends Fact['kind']>(kind: K) {
       return (kinds.get(kind)?.values() ?? []) as Iterable<Extract<Fact, { kind: K }>>;

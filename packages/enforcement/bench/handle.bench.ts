@@ -268,6 +268,7 @@ const CONNECTION: Exchange['connection'] = {
   peer: {
     kind: 'partner',
     thumbprint: THUMBPRINT,
+    names: [THUMBPRINT],
     notAfterMs: Date.now() + 86_400_000,
     leaf: chain[0] as Uint8Array,
   },

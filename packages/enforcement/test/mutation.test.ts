@@ -160,7 +160,12 @@ test('with a carrier that takes anybody for the holder of the key, a stolen toke
       listener: 'partners',
       isSecure: true,
       ip: '127.0.0.1',
-      peer: { kind: 'partner', thumbprint, notAfterMs: Number.MAX_SAFE_INTEGER },
+      peer: {
+        kind: 'partner',
+        thumbprint,
+        names: [thumbprint],
+        notAfterMs: Number.MAX_SAFE_INTEGER,
+      },
       isOwnAuthority: () => true,
     },
     isUpgrade: false,

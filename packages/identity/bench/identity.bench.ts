@@ -1,5 +1,12 @@
 /** SVIDs and access tokens per second of CPU, the client's share included. Run from the root: see the README. */
-import { partner, post, registration, startAuthority, svidRequest } from '../test/authority.ts';
+import {
+  joinedPeer,
+  partner,
+  post,
+  registration,
+  startAuthority,
+  svidRequest,
+} from '../test/authority.ts';
 import { alice, startLoginBank } from '../test/login/login-bank.ts';
 
 const authority = await startAuthority();
@@ -22,12 +29,13 @@ async function perSecond(name: string, count: number, run: () => Promise<unknown
   console.log(`${name}: ${Math.round(count / ((user + system) / 1e6))} per second of CPU`);
 }
 
-let renewed = 0;
-/** Each renewal by another SVID, as in a chain of them. */
-const nextPeer = () => ({
-  spiffeId: 'spiffe://bank.example/workload/a',
-  thumbprint: `${renewed++}`.padStart(43, 'A'),
-});
+/** Of replicas: one SVID alone is soon told to wait. */
+const peers: Awaited<ReturnType<typeof joinedPeer>>[] = [];
+for (let index = 0; index < 100; index += 1) {
+  peers.push(await joinedPeer(authority.identity, 'spiffe://bank.example/workload/a'));
+}
+let renewals = 0;
+const nextPeer = () => peers[renewals++ % peers.length];
 await perSecond('SVIDs renewed (key generation and request included)', 1000, async () => {
   const granted = await authority.identity.renew({ request: await svidRequest() }, nextPeer());
   if (!granted.isGranted) throw new Error(granted.code);

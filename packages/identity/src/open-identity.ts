@@ -164,7 +164,8 @@ export interface Identity {
   ): Promise<CredentialResult>;
   /** How people sign in; absent where they do not. */
   readonly login?: PeopleLogin;
-  isRevoked(target: RevocationRequest['target'], value: string): boolean;
+  /** Whether it is revoked now; a certificate by any of the hashes that it may be listed under. */
+  readonly isRevoked: Revocations['covers'];
   /** Stops to follow the upstream of the X.509 authorities. */
   close(): void;
   /** Who calls a resource of the authority itself with an access token of ours. */
@@ -311,6 +312,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   const joining = new Joining({
     ...{ registry, revocations, svids, now },
     clusters: clusters ?? (() => []),
+    trustDomain: factLog.trustDomain,
   });
   const pace = new RequestPace({ record, now });
   const refuseRenewal = async (peer: ControlPeer | undefined) => {
@@ -479,7 +481,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
         sessions: () => logins.sessions.all(),
       },
     }),
-    isRevoked: (target, value) => revocations.covers(target, value),
+    isRevoked: revocations.covers.bind(revocations) as Revocations['covers'],
     bearer: (call, asked) =>
       checkBearer(call, { ...asked, issuerUrl, keyring, registry, revocations, now }),
     sweep: () =>

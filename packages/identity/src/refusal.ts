@@ -26,6 +26,9 @@ export type RefusalCode =
   | 'peer-missing'
   | 'peer-expired'
   | 'certificate-revoked'
+  | 'svid-unknown'
+  | 'svid-of-node'
+  | 'node-svid-unknown'
   | 'subject-unregistered'
   | 'subject-disabled'
   | 'subject-revoked'
@@ -58,11 +61,13 @@ export function refusal(code: RefusalCode, detail: string): Refusal {
   return { isGranted: false, code, detail };
 }
 
-/** Refusals that say that somebody holds what only one may hold, and the alarm for each. */
+/** Refusals that say that somebody holds what only one may hold, or what nobody can hold, and the alarm for each. */
 export const ALARMS: ReadonlyMap<RefusalCode, string> = new Map([
   ['log-key-changed', 'log-key-changed'],
   ['join-credential-in-use', 'join-credential-reused'],
   ['join-credential-of-another', 'join-credential-reused'],
+  ['svid-unknown', 'svid-forged'],
+  ['node-svid-unknown', 'svid-forged'],
 ]);
 
 /** What a caller is told: nothing that helps to guess a join token or to learn who is registered. */
@@ -107,6 +112,14 @@ export const PUBLIC_ANSWERS: Readonly<
     'peer-missing': unauthorized('renewing takes a valid SVID'),
     'peer-expired': unauthorized('renewing takes a valid SVID'),
     'certificate-revoked': forbidden('this SVID is revoked'),
+    'svid-unknown': forbidden('this SVID was not issued here, or it is known no more: join again'),
+    'svid-of-node': forbidden('this SVID was handed out by a node, which gets the next one'),
+    // No refusal of its workloads: what they have they keep, and after a restore of the authority it joins again.
+    'node-svid-unknown': {
+      status: 503,
+      title: 'Service Unavailable',
+      detail: 'the SVID of this node was not issued here, or it is known no more: join again',
+    },
     'subject-unregistered': subject,
     'subject-disabled': subject,
     'subject-revoked': subject,

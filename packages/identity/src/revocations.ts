@@ -1,4 +1,5 @@
 import { type Clock, factKey } from '@countersign/model';
+import type { CertificateNames } from '@countersign/spiffe';
 import type { FactLog, Transaction } from '@countersign/state';
 import type { Kysely } from 'kysely';
 import type { Recorder } from './new-event.ts';
@@ -27,6 +28,9 @@ export type RevocationResult = Refusal | { readonly isGranted: true; readonly un
 /** The end of JavaScript's time (ECMA-262 §21.4.1.1): a revocation that stands until it is taken back. */
 export const FOREVER_MS = 8_640_000_000_000_000;
 
+/** Revocations of what ends by itself outlive it by this: points whose clocks are behind take it a little longer. */
+export const REVOCATION_SKEW_MS = 60_000;
+
 /** SHA-256 in base64url. */
 const THUMBPRINT = /^[A-Za-z0-9_-]{43}$/;
 
@@ -53,14 +57,19 @@ export class Revocations {
     this.#tokenTtlSecondsMax = options.tokenTtlSecondsMax;
     this.#handedOut = new HandedOut({
       ...options,
-      isRevoked: (target, value) => this.covers(target, value),
+      isRevoked: (target, value) =>
+        target === 'certificate' ? this.covers(target, [value]) : this.covers(target, value),
     });
   }
 
-  /** Whether it is revoked now. */
-  covers(target: Revocable, value: string): boolean {
-    const fact = this.#factLog.get(`revocation ${target} ${value}`);
-    return fact?.kind === 'revocation' && fact.untilMs > this.#now();
+  /** Whether it is revoked now; a certificate by any of its names. */
+  covers(target: Exclude<Revocable, 'certificate'>, value: string): boolean;
+  covers(target: 'certificate', names: CertificateNames): boolean;
+  covers(target: Revocable, value: string | CertificateNames): boolean {
+    return (typeof value === 'string' ? [value] : value).some((each) => {
+      const fact = this.#factLog.get(`revocation ${target} ${each}`);
+      return fact?.kind === 'revocation' && fact.untilMs > this.#now();
+    });
   }
 
   async revoke({ target, value, reason, by }: RevocationRequest): Promise<RevocationResult> {
@@ -173,8 +182,8 @@ export class Revocations {
         return row?.ends_ms;
       }
       case 'token':
-        // Tokens are not kept; none lives longer than this. A minute for clocks that differ.
-        return nowMs + (this.#tokenTtlSecondsMax + 60) * 1000;
+        // Tokens are not kept; none lives longer than this.
+        return nowMs + this.#tokenTtlSecondsMax * 1000 + REVOCATION_SKEW_MS;
       case 'subject':
         // One that is not registered is refused everywhere already; most likely the name is misspelt.
         return this.#factLog.get(`subject ${value}`) && FOREVER_MS;
@@ -185,7 +194,7 @@ export class Revocations {
           .select('not_after_ms')
           .where('thumbprint', '=', value)
           .executeTakeFirst();
-        return row?.not_after_ms ?? FOREVER_MS;
+        return row ? row.not_after_ms + REVOCATION_SKEW_MS : FOREVER_MS;
       }
     }
   }

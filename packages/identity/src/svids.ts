@@ -1,23 +1,20 @@
-import { createHash } from 'node:crypto';
 import type { Clock, Fact } from '@countersign/model';
-import { certificateThumbprint, parseSpiffeId, type X509Svid } from '@countersign/spiffe';
+import { type CertificateNames, parseSpiffeId, type X509Svid } from '@countersign/spiffe';
 import type { Database, FactLog, Transaction } from '@countersign/state';
 import type { Authorities } from './authorities/authorities.ts';
+import { issuedSvid } from './issued-svid.ts';
 import type { Attested } from './joining/attestation.ts';
-import { behindOf, keyHash, noteJoin, refuseHeld } from './joining/held-credentials.ts';
+import { keyHash, noteJoin, refuseHeld } from './joining/held-credentials.ts';
 import { consumeToken, findToken } from './joining/join-tokens.ts';
 import type { Recorder } from './new-event.ts';
 import { handedOutSeconds } from './nodes/handed-out.ts';
-import { ALARMS, type Refusal, refusal } from './refusal.ts';
+import { type Refusal, refusal } from './refusal.ts';
 import type { Registry } from './registry.ts';
 import type { Revocations } from './revocations.ts';
 import type { Serial } from './serial.ts';
-import {
-  type PointKeys,
-  REQUEST_AGE_SECONDS_MAX,
-  type SvidRequest,
-  verifySvidRequest,
-} from './svid-request.ts';
+import { SvidRecord } from './svid-record.ts';
+import { type PointKeys, type SvidRequest, verifySvidRequest } from './svid-request.ts';
+import { keepSvid, noteRequest, requestHash } from './svid-rows.ts';
 import type { IdentityTables } from './tables.ts';
 
 /** An SVID, and when to come for the next one. */
@@ -43,8 +40,12 @@ export interface ControlPeer {
   readonly spiffeId: string;
   /** SHA-256 over the leaf's DER, base64url. */
   readonly thumbprint: string;
+  /** What revocations are asked for: `thumbprint`, and that of the certificate with its other signature. */
+  readonly names: CertificateNames;
   /** Its SVID is of an authority that is tainted: good for its own renewal, and nothing else. */
   readonly isTainted?: boolean;
+  /** And that authority was revoked: what it issued is known no more. */
+  readonly isForgotten?: boolean;
 }
 
 /** Names and addresses that an SVID carries beside its SPIFFE ID. */
@@ -67,26 +68,17 @@ interface SvidsOptions {
   readonly random: () => number;
 }
 
-const CLEANUP_ROWS = 100;
 const OWN_TTL_SECONDS = 3600;
 
 /** What a check found: a request that may be granted, for whom, and what granting it uses up. */
-/** What stands in the table beside an SVID that was issued. */
-interface Kept {
-  /** Which X.509 authority issued it. */
-  readonly authority: string;
-  /** The node that it is handed to for a workload of its. */
-  readonly node?: string | undefined;
-  /** What its holder joined with, and the SHA-256 of its key then. */
-  readonly behind?: { readonly credential: string; readonly keyHash: string };
-}
-
 interface Grantable {
   readonly request: SvidRequest;
   readonly spiffeId: string;
   readonly via: 'join-token' | 'renewal' | 'node' | Attested['kind'];
   /** What it joined with, for the record. */
   readonly joined?: Attested;
+  /** SHA-256 of the SVID that it renews, for the record. */
+  readonly renewed?: string;
   /** The node that asked; else whom it is for. */
   readonly by?: string;
   /** What stands behind it, and behind what is renewed of it. */
@@ -109,9 +101,11 @@ function isGrantable(checked: Checked): checked is Grantable {
 /** Grants SVIDs against join tokens and older SVIDs. */
 export class Svids {
   readonly #options: SvidsOptions;
+  readonly #record: SvidRecord;
 
   constructor(options: SvidsOptions) {
     this.#options = options;
+    this.#record = new SvidRecord(options);
   }
 
   /** The first SVID, against a join token. */
@@ -141,13 +135,13 @@ export class Svids {
       if (!request.isGranted) return { request, spiffeId };
       const { publicKey } = request;
       const refused = await refuseHeld(database, {
-        ...{ credential, spiffeId, publicKey, nowMs: now() },
-        isRevoked: (thumbprint) => revocations.covers('certificate', thumbprint),
+        ...{ attested, spiffeId, publicKey, nowMs: now() },
+        isRevoked: (names) => revocations.covers('certificate', names),
         isRegistered: (id) => registry.subject(id) !== undefined,
       });
       if (refused) return { request: refused, spiffeId };
       const consume = (transaction: Transaction) =>
-        noteJoin(transaction, { credential, spiffeId, nowMs: now() });
+        noteJoin(transaction, { attested, spiffeId, nowMs: now() });
       return { request, spiffeId, via: kind, joined: attested, credential, consume };
     });
   }
@@ -157,26 +151,49 @@ export class Svids {
     asked: { request: string },
     peer: ControlPeer | undefined,
   ): Promise<SvidGrant | Refusal> {
-    if (peer === undefined) return this.#refuse(refusal('peer-missing', 'found no SVID'));
+    if (peer === undefined) return this.#record.refused(refusal('peer-missing', 'found no SVID'));
     const { spiffeId, thumbprint } = peer;
     return this.#checkThenGrant(async () => {
-      const { database, revocations } = this.#options;
-      const { credential, revoked } = await behindOf(database, { thumbprint, revocations });
+      // INVARIANT: only what we issued is renewed, so that every SVID goes back to somebody who joined. A forged one, made with
+      // the key of an authority, would be exchanged for a genuine one otherwise, which is good when that authority is tainted.
+      const known = await this.#issued(peer);
+      if (!('isIssued' in known)) return { request: known, spiffeId };
+      const { credential, node } = known.svid;
+      // The node asks for its next, and asks no more when it is revoked, or does not attest it any more.
       const refused =
-        revoked === undefined
-          ? peer.isTainted && (await this.#refuseForged(peer))
-          : refusal('certificate-revoked', `found ${revoked}`);
+        node !== undefined && refusal('svid-of-node', `found ${thumbprint}, handed out by ${node}`);
       const request = refused || (await this.#verify(asked.request, spiffeId));
       if (!request.isGranted) return { request, spiffeId };
-      const consume = async () => {};
-      return { request, spiffeId, via: 'renewal', consume, ...(credential && { credential }) };
+      return {
+        ...{ request, spiffeId, via: 'renewal', renewed: thumbprint },
+        ...(credential && { credential }),
+        consume: async () => {},
+      };
     });
   }
 
-  /** Whoever has the key of a tainted authority makes SVIDs that look like ours; which we made ourselves, we know. */
-  async #refuseForged(peer: ControlPeer): Promise<Refusal | undefined> {
-    if (await this.wasIssued(peer)) return undefined;
-    return refusal('certificate-revoked', `found ${peer.thumbprint}, which was never issued`);
+  /** Why the SVID of a node is none with which it may ask for those of its workloads. */
+  async refuseNode(peer: ControlPeer): Promise<Refusal | undefined> {
+    const known = await this.#issued(peer);
+    if (!('isIssued' in known)) {
+      const { code, detail } = known;
+      return code === 'svid-unknown' ? refusal('node-svid-unknown', detail) : known;
+    }
+    const { node } = known.svid;
+    // What a node hands out ends with it: not so what that would hand out in its turn.
+    return node === undefined
+      ? undefined
+      : refusal('svid-of-node', `found ${peer.thumbprint}, handed out by ${node}`);
+  }
+
+  /** Records a refusal, with its alarm where it has one. */
+  refuse(refused: Refusal, subject?: string): Promise<Refusal> {
+    return this.#record.refused(refused, subject);
+  }
+
+  #issued(peer: ControlPeer): ReturnType<typeof issuedSvid> {
+    const { database, revocations, now } = this.#options;
+    return issuedSvid(database, { peer, revocations, nowMs: now() });
   }
 
   /** A thumbprint is of one certificate: no key makes another with the same. */
@@ -198,11 +215,14 @@ export class Svids {
   /** An SVID for a workload that a node has attested; `refuse` says why it may not. */
   async issueForNode(
     asked: { readonly spiffeId: string; readonly request: string },
-    { node, refuse }: { readonly node: string; readonly refuse: () => Refusal | undefined },
+    {
+      node,
+      refuse,
+    }: { readonly node: string; readonly refuse: () => Promise<Refusal | undefined> },
   ): Promise<SvidGrant | Refusal> {
     const { spiffeId } = asked;
     return this.#checkThenGrant(async () => {
-      const refused = refuse();
+      const refused = await refuse();
       if (refused) return { request: refused, ...(node !== '' && { spiffeId: node }) };
       const request = await this.#verify(asked.request, spiffeId);
       if (!request.isGranted) return { request, spiffeId };
@@ -235,10 +255,10 @@ export class Svids {
    */
   async #checkThenGrant(check: () => Promise<Checked>): Promise<SvidGrant | Refusal> {
     const early = await check();
-    if (!isGrantable(early)) return this.#refuse(early.request, early.spiffeId);
+    if (!isGrantable(early)) return this.#record.refused(early.request, early.spiffeId);
     return this.#options.serial.run(async () => {
       const checked = await check();
-      if (!isGrantable(checked)) return this.#refuse(checked.request, checked.spiffeId);
+      if (!isGrantable(checked)) return this.#record.refused(checked.request, checked.spiffeId);
       return this.#grant(checked);
     });
   }
@@ -254,9 +274,12 @@ export class Svids {
       ...names,
     });
     await this.#options.database.transaction((transaction) =>
-      this.#keep(transaction, svid, { authority: id }),
+      keepSvid(transaction, svid, {
+        nowMs: this.#options.now(),
+        authority: id,
+      }),
     );
-    await this.#recordIssue(svid, { via: 'own' });
+    await this.#record.issued(svid, { via: 'own' });
     return svid;
   }
 
@@ -274,7 +297,7 @@ export class Svids {
       .tables<IdentityTables>()
       .selectFrom('svid_request')
       .select('hash')
-      .where('hash', '=', hashOf(spiffeId, request.id))
+      .where('hash', '=', requestHash(spiffeId, request.id))
       .executeTakeFirst();
     if (seen !== undefined) return refusal('request-replayed', `found jti '${request.id}'`);
     return (request.extra && this.#refuseExtra(spiffeId, request.extra)) ?? request;
@@ -302,6 +325,7 @@ export class Svids {
     via,
     by,
     joined,
+    renewed,
     credential,
     consume,
   }: Grantable): Promise<SvidGrant> {
@@ -318,7 +342,8 @@ export class Svids {
     const rows = async (transaction: Transaction) => {
       await consume(transaction);
       await noteRequest(transaction, { spiffeId, request, nowMs });
-      await this.#keep(transaction, svid, {
+      await keepSvid(transaction, svid, {
+        nowMs: this.#options.now(),
         authority: id,
         ...(via === 'node' && { node: by }),
         ...(credential && { behind: { credential, keyHash: keyHash(request.publicKey) } }),
@@ -336,10 +361,10 @@ export class Svids {
     else await factLog.append({ puts: [key] }, { also: rows });
     if (logVerifierKey !== undefined) registry.noteLogVerifierKey(spiffeId, logVerifierKey);
     // INVARIANT: nothing leaves that is not in the log.
-    await this.#recordIssue(svid, {
+    await this.#record.issued(svid, {
       via,
       ...(by !== undefined && { by }),
-      ...(joined && { joined: joined.detail }),
+      ...((joined || renewed) && { more: joined?.detail ?? { renewed: renewed ?? '' } }),
     });
     // SPIRE's rule: at half of the life, a tenth of it earlier or later.
     const halfMs = ((svid.notAfterMs - nowMs) / 2) * (0.9 + random() * 0.2);
@@ -378,114 +403,6 @@ export class Svids {
     const surfaces = [...point.surfaces];
     return { kind: 'transaction-key', kid, jwk, holder: spiffeId, surfaces, notAfterMs };
   }
-
-  async #keep(
-    transaction: Transaction,
-    svid: X509Svid,
-    { authority, node, behind }: Kept,
-  ): Promise<void> {
-    const tables = transaction.tables<IdentityTables>();
-    await tables
-      .deleteFrom('svid')
-      .where('thumbprint', 'in', (ended) =>
-        ended
-          .selectFrom('svid')
-          .select('thumbprint')
-          .where('not_after_ms', '<=', this.#options.now())
-          .limit(CLEANUP_ROWS),
-      )
-      .execute();
-    await tables
-      .insertInto('svid')
-      .values({
-        thumbprint: thumbprintOf(svid),
-        spiffe_id: svid.spiffeId.uri,
-        serial: svid.serialHex,
-        not_after_ms: svid.notAfterMs,
-        authority,
-        node: node ?? null,
-        credential: behind?.credential ?? null,
-        key_hash: behind?.keyHash ?? null,
-      })
-      .execute();
-  }
-
-  async #recordIssue(
-    svid: X509Svid,
-    {
-      via,
-      by = svid.spiffeId.uri,
-      joined = {},
-    }: { readonly via: string; readonly by?: string; readonly joined?: Attested['detail'] },
-  ): Promise<void> {
-    await this.#options.record({
-      kind: 'administration',
-      action: 'svid-issued',
-      by: via === 'own' ? 'system' : by,
-      target: svid.spiffeId.uri,
-      detail: {
-        via,
-        serial: svid.serialHex,
-        thumbprint: thumbprintOf(svid),
-        notAfterMs: svid.notAfterMs,
-        ...joined,
-      },
-    });
-  }
-
-  async #refuse(refused: Refusal, subject?: string): Promise<Refusal> {
-    const { code, detail } = refused;
-    await this.#options.record({
-      kind: 'authentication',
-      result: 'refused',
-      reason: code,
-      detail: detail.slice(0, 1000),
-      listener: 'control',
-      ...(subject !== undefined && { subject }),
-    });
-    const alarm = ALARMS.get(code);
-    if (alarm !== undefined) {
-      const told = `${subject}: ${detail}`.slice(0, 1000);
-      await this.#options.record({ kind: 'alarm', alarm, detail: told });
-    }
-    return refused;
-  }
-}
-
-/** A request is good for a minute either way; so long its id is kept. */
-async function noteRequest(
-  transaction: Transaction,
-  options: { readonly spiffeId: string; readonly request: SvidRequest; readonly nowMs: number },
-): Promise<void> {
-  const { spiffeId, request, nowMs } = options;
-  const tables = transaction.tables<IdentityTables>();
-  await tables
-    .deleteFrom('svid_request')
-    .where('hash', 'in', (old) =>
-      old
-        .selectFrom('svid_request')
-        .select('hash')
-        .where('expires_ms', '<', nowMs)
-        .limit(CLEANUP_ROWS),
-    )
-    .execute();
-  await tables
-    .insertInto('svid_request')
-    .values({
-      hash: hashOf(spiffeId, request.id),
-      expires_ms: request.madeAtMs + (REQUEST_AGE_SECONDS_MAX + 1) * 1000,
-    })
-    .execute();
-}
-
-function hashOf(spiffeId: string, id: string): string {
-  return createHash('sha256').update(`${spiffeId}\n${id}`).digest('base64url');
-}
-
-function thumbprintOf({ chain }: X509Svid): string {
-  const [leaf] = chain;
-  if (leaf === undefined) throw new Error('broken invariant: an issued chain has a leaf');
-  return certificateThumbprint(leaf);
 }
 
 function base64Of(der: Uint8Array): string {

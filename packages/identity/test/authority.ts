@@ -15,6 +15,8 @@ import {
 } from '@countersign/identity';
 import type { ClientRegistration, Registration } from '@countersign/model';
 import {
+  type CertificateNames,
+  certificateNames,
   certificateThumbprint,
   createPrivateAuthority,
   encodePem,
@@ -103,7 +105,7 @@ export async function startAuthority(
   const tlsErrors: Error[] = [];
   app.server.on('tlsClientError', (error: Error) => void tlsErrors.push(error));
   // As the authority's own listener: a foreign certificate is no peer, and no reason to end the connection.
-  const peerOf = (socket: TLSSocket) => {
+  const verified = (socket: TLSSocket) => {
     try {
       const bundles = new Map([[trustDomain, authorities]]);
       return verifyX509Svid(peerChain(socket), { bundles, now });
@@ -116,9 +118,9 @@ export async function startAuthority(
       identity,
       chain: ({ raw }) => peerChain(raw.socket as TLSSocket),
       peer({ raw }) {
-        const peer = peerOf(raw.socket as TLSSocket);
+        const peer = verified(raw.socket as TLSSocket);
         return peer && peer.notAfterMs > now()
-          ? { spiffeId: peer.spiffeId.uri, thumbprint: peer.thumbprint }
+          ? { spiffeId: peer.spiffeId.uri, thumbprint: peer.thumbprint, names: peer.names }
           : undefined;
       },
     }),
@@ -177,6 +179,26 @@ export async function svidRequest(
   })
     .setProtectedHeader({ alg: 'ES256', typ: 'svid-request+jwt', jwk, ...header })
     .sign(keys.privateKey);
+}
+
+/** Somebody who joined with a token, as the peer of a connection. */
+export async function joinedPeer(
+  identity: Identity,
+  spiffeId: string,
+  nowMs = Date.now(),
+): Promise<{ spiffeId: string; thumbprint: string; names: CertificateNames }> {
+  const made = await identity.createJoinToken({ spiffeId, by: 'local:uid=0' });
+  if (!made.isGranted) throw new Error(made.code);
+  const request = await svidRequest(newKey(), { claims: { iat: Math.floor(nowMs / 1000) } });
+  const grant = await identity.enrol({ joinToken: made.joinToken, request });
+  if (!grant.isGranted) throw new Error(grant.code);
+  return peerOf(spiffeId, grant);
+}
+
+/** The peer that shows an SVID of that chain. */
+export function peerOf(spiffeId: string, { chain: [leaf = ''] }: { chain: readonly string[] }) {
+  const names = certificateNames(Buffer.from(leaf, 'base64'));
+  return { spiffeId, thumbprint: names[0], names };
 }
 
 /** Who a client is on the wire. */

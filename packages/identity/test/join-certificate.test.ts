@@ -10,6 +10,7 @@ import {
   SERVER_AUTH,
   x,
 } from '../../spiffe/test/craft-certificate.ts';
+import { twinOf } from '../../spiffe/test/twin-certificate.ts';
 import {
   type Answer,
   id,
@@ -22,6 +23,7 @@ import {
   svidRequest,
   type TestAuthority,
   type TlsClient,
+  trustDomain,
 } from './authority.ts';
 
 const HOST_A = id('workload/nodes/host-a');
@@ -186,6 +188,30 @@ describe('a certificate of the host', () => {
     expect(await refused(tlsOf(grow(), ...path), 'join-certificate-invalid')).toContain(
       '5 intermediates',
     );
+  });
+
+  test('by an authority of our own below the same root is none of a host', async () => {
+    const issuing = (uri: string) =>
+      craft({ issuer: root, extensions: [x.ca, x.certSign, x.uris([uri], false)] });
+    const ours = issuing(`spiffe://${trustDomain}`);
+    const detail = await refused(tlsOf(host({ issuer: ours }), ours), 'join-certificate-invalid');
+    expect(detail).toContain('by an authority of bank.example, which vouches for no hosts');
+    // Of another trust domain: whoever registers it so means it.
+    const other = issuing('spiffe://hosts.example');
+    expect((await join(tlsOf(host({ issuer: other }), other))).status).toBe(200);
+  });
+
+  test('by an authority whose certificate is revoked is refused, with either signature of that', async () => {
+    const between = craft({ issuer: root, extensions: [x.ca, x.certSign] });
+    const leaf = host({ issuer: between });
+    const value = certificateThumbprint(between.der);
+    await authority.identity.revoke({
+      ...{ target: 'certificate', value, reason: 'stolen', by: 'test' },
+    });
+    const twin = { ...between, der: twinOf(between.der) };
+    for (const issuer of [between, twin]) {
+      await refused(tlsOf(leaf, issuer), 'join-certificate-revoked');
+    }
   });
 
   test('is nothing without the handshake that proves its key', async () => {
@@ -408,6 +434,83 @@ describe('one certificate', () => {
     // Renewed twice of one SVID, as after a crash: each is remembered.
     expect((await renew()).status).toBe(200);
     await refused(tlsOf(leaf), 'join-credential-in-use');
+  });
+
+  describe('with its other ECDSA signature, which whoever has it can make,', () => {
+    const twin = (leaf: Crafted): Crafted => ({ ...leaf, der: twinOf(leaf.der) });
+    const revoke = (leaf: Crafted) =>
+      authority.identity.revoke({
+        ...{ target: 'certificate', value: certificateThumbprint(leaf.der) },
+        ...{ reason: 'decommissioned', by: 'test' },
+      });
+
+    test('is the same one: in use, and of the same subject', async () => {
+      const leaf = host();
+      expect((await join(tlsOf(leaf))).status).toBe(200);
+      const detail = await refused(tlsOf(twin(leaf)), 'join-credential-in-use');
+      expect(detail).toContain(
+        `found certificate ${certificateThumbprint(twin(leaf).der)} a second`,
+      );
+      expect(last(authority, 'alarm')).toMatchObject({ alarm: 'join-credential-reused' });
+      await apply(node('host-a'), node('host-b', byDns()));
+      await refused(tlsOf(twin(leaf)), 'join-credential-of-another');
+    });
+
+    test.each([
+      ['the one that was shown', (leaf: Crafted) => leaf],
+      ['the other', twin],
+    ])(
+      'joins no more when %s is revoked, and what came of it is not renewed',
+      async (_, listed) => {
+        const leaf = host();
+        const keys = newKey();
+        const { body } = await join(tlsOf(leaf), keys);
+        await revoke(listed(leaf));
+        for (const each of [leaf, twin(leaf)]) {
+          await refused(tlsOf(each), 'join-certificate-revoked');
+        }
+        const svid = {
+          certPem: encodePem(body.chain.map((der: string) => Buffer.from(der, 'base64'))),
+          keyPem: pemOf(keys.privateKey),
+        };
+        const renewed = await post(authority, `${authority.controlUrl}/v1/svid`, {
+          client: svid,
+          json: { request: await svidRequest() },
+        });
+        expect(renewed.status).toBe(403);
+        expect(last(authority, 'authentication')).toMatchObject({ reason: 'certificate-revoked' });
+      },
+    );
+
+    test('is not the one that a registration pins by its hash', async () => {
+      const leaf = host();
+      const pinned = { ...byDns(), thumbprints: [certificateThumbprint(leaf.der)] };
+      await apply(node('host-a', pinned));
+      await refused(tlsOf(twin(leaf)), 'join-unregistered');
+      expect((await join(tlsOf(leaf))).status).toBe(200);
+    });
+
+    test('is held by whoever joined with it before both were known', async () => {
+      const leaf = host();
+      expect((await join(tlsOf(leaf))).status).toBe(200);
+      // As the versions before kept it: by the one hash that was shown.
+      const tables = authority.database.tables<{
+        svid: { credential: string | null };
+        join_credential: { credential: string };
+      }>();
+      const credential = `certificate ${certificateThumbprint(leaf.der)}`;
+      const both = [certificateThumbprint(leaf.der), certificateThumbprint(twin(leaf).der)];
+      const kept = `certificate ${both.sort().join(' ')}`;
+      for (const table of ['svid', 'join_credential'] as const) {
+        const { numUpdatedRows } = await tables
+          .updateTable(table)
+          .set({ credential })
+          .where('credential', '=', kept)
+          .executeTakeFirstOrThrow();
+        expect(numUpdatedRows).toBe(1n);
+      }
+      for (const each of [leaf, twin(leaf)]) await refused(tlsOf(each), 'join-credential-in-use');
+    });
   });
 
   test('that two use in one moment gets one of them in', async () => {

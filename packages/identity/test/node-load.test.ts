@@ -5,6 +5,7 @@ import { fastify } from 'fastify';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
   id,
+  joinedPeer,
   newKey,
   pemOf,
   post,
@@ -14,10 +15,8 @@ import {
   type TestAuthority,
 } from './authority.ts';
 
-const peerOf = (name: string) => ({
-  spiffeId: id(`workload/nodes/${name}`),
-  thumbprint: 'A'.repeat(43),
-});
+let peers: Record<string, Awaited<ReturnType<typeof joinedPeer>>>;
+const peerOf = (name: string) => peers[name];
 const attestations = [
   { nodes: [id('workload/nodes/one'), id('workload/nodes/two')], selectors: ['unix:uid:1'] },
 ];
@@ -32,6 +31,11 @@ let closers: (() => unknown)[] = [];
 beforeEach(async () => {
   authority = await startAuthority({ svidTtlSeconds: 3600 });
   await authority.identity.applyRegistrations([...NODES, entry('a'), entry('b')], []);
+  const { identity } = authority;
+  peers = {
+    one: await joinedPeer(identity, id('workload/nodes/one')),
+    two: await joinedPeer(identity, id('workload/nodes/two')),
+  };
 });
 afterEach(async () => {
   for (const close of closers) await close();
@@ -169,6 +173,12 @@ test.each([10, 60, 3600, 86_400])(
       if (index % 3 === 0) expect(codeOf(await issue('one', 'a'))).toBe('granted');
       authority.advance((ttl * 1000 * 0.9) / 2);
       await authority.identity.rotate();
+      // The node's own SVID is renewed as well.
+      peers['one'] = await joinedPeer(
+        authority.identity,
+        id('workload/nodes/one'),
+        authority.now(),
+      );
     }
   },
 );

@@ -205,7 +205,9 @@ describe.skipIf(missingSoftHsm())('keys in a PKCS#11 token', () => {
       });
       move(away, hsm.tokens);
       await expect
-        .poll(async () => (await key?.sign(message).catch(() => undefined))?.length)
+        .poll(async () => (await key?.sign(message).catch(() => undefined))?.length, {
+          timeout: 20_000,
+        })
         .toBeGreaterThan(60);
     });
 

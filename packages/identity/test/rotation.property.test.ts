@@ -19,7 +19,7 @@ import { type Database, type FactLog, openDatabase, openFactLog } from '@counter
 import fc from 'fast-check';
 import { decodeJwt } from 'jose';
 import { expect, test } from 'vitest';
-import { id, keyring, newKey, registration, trustDomain } from './authority.ts';
+import { id, joinedPeer, keyring, newKey, registration, trustDomain } from './authority.ts';
 
 const HOUR_MS = 3_600_000;
 const node = id('workload/node');
@@ -238,7 +238,7 @@ class World {
       this.svids.push({ chain: svid.chain, by: x509 ?? '', endMs: svid.notAfterMs });
       const grant = await this.identity.nodes.issueJwt(
         { spiffeId: workload, audiences: ['core'] },
-        { spiffeId: node, thumbprint: 'A'.repeat(43) },
+        await joinedPeer(this.identity, node, this.nowMs),
       );
       if (!grant.isGranted) throw new Error(grant.detail);
       this.tokens.push({

@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,8 +26,10 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { migrations } from '../src/tables.ts';
 import {
   id,
+  joinedPeer,
   newKey,
   passphrase,
+  peerOf,
   registration,
   startAuthority,
   svidRequest,
@@ -163,10 +165,11 @@ describe('an authority with authorities that rotate', () => {
       ],
       [],
     );
+    const node = await joinedPeer(identity, id('workload/node'));
     const token = async (): Promise<string> => {
       const grant = await identity.nodes.issueJwt(
         { spiffeId: id('workload/api'), audiences: ['core'] },
-        { spiffeId: id('workload/node'), thumbprint: 'A'.repeat(43) },
+        node,
       );
       if (!grant.isGranted) throw new Error(grant.detail);
       return grant.token;
@@ -200,14 +203,14 @@ describe('an authority with authorities that rotate', () => {
     if (!made.isGranted) throw new Error(made.code);
     const grant = await identity.enrol({ joinToken: made.joinToken, request: await svidRequest() });
     if (!grant.isGranted) throw new Error(grant.code);
-    const thumbprint = certificateThumbprint(Buffer.from(grant.chain[0] ?? '', 'base64'));
-    const peer = { spiffeId: id('workload/api'), thumbprint, isTainted: true };
+    const peer = { ...peerOf(id('workload/api'), grant), isTainted: true };
     const renewed = await identity.renew({ request: await svidRequest() }, peer);
     expect(renewed.isGranted).toBe(true);
     // Made with a key that was stolen: the same names, and not the same certificate.
-    const forged = { ...peer, thumbprint: 'B'.repeat(43) };
+    const other43 = 'B'.repeat(43);
+    const forged = { ...peer, thumbprint: other43, names: [other43] as const };
     expect(await identity.renew({ request: await svidRequest() }, forged)).toMatchObject({
-      ...{ isGranted: false, code: 'certificate-revoked' },
+      ...{ isGranted: false, code: 'svid-unknown' },
     });
     // Really issued, but to somebody else.
     const other = { ...peer, spiffeId: id('workload/other') };
@@ -269,7 +272,7 @@ describe('an authority with authorities that rotate', () => {
       const request = await svidRequest(newKey(), { claims: { sub: id('workload/api') } });
       const grant = await identity.nodes.issue(
         { spiffeId: id('workload/api'), request },
-        { spiffeId: id(node), thumbprint: 'A'.repeat(43) },
+        await joinedPeer(identity, id(node)),
       );
       if (!grant.isGranted) throw new Error(`${grant.code} ${grant.detail}`);
       return certificateThumbprint(Buffer.from(grant.chain[0] ?? '', 'base64'));
@@ -282,8 +285,8 @@ describe('an authority with authorities that rotate', () => {
       by,
     } as const;
     expect(await identity.revoke(revoked)).toMatchObject({ isGranted: true });
-    expect(identity.isRevoked('certificate', through)).toBe(true);
-    expect(identity.isRevoked('certificate', elsewhere)).toBe(false);
+    expect(identity.isRevoked('certificate', [through])).toBe(true);
+    expect(identity.isRevoked('certificate', [elsewhere])).toBe(false);
     // The workload itself is not: it goes on where it runs else.
     expect(identity.isRevoked('subject', id('workload/api'))).toBe(false);
     const fact = factLog.get(`revocation certificate ${through}`);
@@ -455,6 +458,10 @@ describe('under an upstream', () => {
         nowMs += ms;
       },
       rootOf: () => base64(signing.certificate),
+      issueBySelf: (spiffeId: string) =>
+        signing.issueSvid({
+          ...{ spiffeId: parseSpiffeId(spiffeId), publicKey: newKey().publicKey, ttlSeconds: 600 },
+        }),
       async changeRoot() {
         signing = await makeRoot();
         tell?.([signing.certificate]);
@@ -530,7 +537,7 @@ describe('under an upstream', () => {
   });
 
   test('a tainted authority that was forgotten is refused by name on, and nothing of it renews', async () => {
-    const { identity, advance, reopened } = await upstreamed();
+    const { identity, advance, now, reopened } = await upstreamed();
     await identity.applyRegistrations([registration('workload/api')], []);
     const made = await identity.createJoinToken({ spiffeId: id('workload/api'), by });
     if (!made.isGranted) throw new Error(made.code);
@@ -544,14 +551,31 @@ describe('under an upstream', () => {
     await identity.authorities.revoke('x509', { id: first, reason: 'drill', by });
     // The root still vouches for it, and its key may be anywhere.
     expect(identity.refusedAuthorities()).toEqual([refused]);
-    const leaf = certificateThumbprint(Buffer.from(grant.chain[0] ?? '', 'base64'));
-    const peer = { spiffeId: id('workload/api'), thumbprint: leaf, isTainted: true };
+    const peer = { ...peerOf(id('workload/api'), grant), isTainted: true, isForgotten: true };
     expect(await identity.renew({ request: await svidRequest() }, peer)).toMatchObject({
       ...{ isGranted: false, code: 'certificate-revoked' },
     });
     expect((await reopened()).refusedAuthorities()).toEqual([refused]);
-    advance(25 * HOUR_MS);
+    const endMs = new X509Certificate(Buffer.from(grant.chain[1] ?? '', 'base64')).validToDate;
+    // A minute longer, for clocks that are behind.
+    advance(endMs.getTime() + 60_000 - now());
+    expect(identity.refusedAuthorities()).toEqual([refused]);
+    advance(1);
     expect(identity.refusedAuthorities()).toEqual([]);
+  });
+
+  test('what the upstream itself issued is none of ours, and is not renewed into one', async () => {
+    const { identity, events, issueBySelf } = await upstreamed();
+    await identity.applyRegistrations([registration('workload/api')], []);
+    // As an upstream SPIRE issues to its own workloads: the name is of our trust domain, the root in our bundle.
+    const { chain } = await issueBySelf(id('workload/api'));
+    const bundles = new Map([[trustDomain, bundleOf(identity.bundle()).x509Authorities]]);
+    const { names, thumbprint } = verifyX509Svid(chain, { bundles, now: Date.now });
+    const peer = { spiffeId: id('workload/api'), thumbprint, names };
+    expect(await identity.renew({ request: await svidRequest() }, peer)).toMatchObject({
+      ...{ isGranted: false, code: 'svid-unknown' },
+    });
+    expect(events.at(-1)).toMatchObject({ kind: 'alarm', alarm: 'svid-forged' });
   });
 
   test('one that is pruned when what it issued is over is refused by name on', async () => {

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { createPublicKey, type JsonWebKey, verify } from 'node:crypto';
-import { certificateThumbprint, verifyX509Svid } from '@countersign/spiffe';
+import { certificateNames, verifyX509Svid } from '@countersign/spiffe';
 import { SdkError } from './sdk-error.ts';
 
 /** Who vouches for the trust domain, as the authority told it. */
@@ -78,7 +78,12 @@ export function isVouchedFor(
     readonly now: () => number;
   },
 ): boolean {
-  if (chain.slice(1).some((der) => bundle.refused.includes(certificateThumbprint(der)))) {
+  if (
+    chain
+      .slice(1)
+      .flatMap(certificateNames)
+      .some((name) => bundle.refused.includes(name))
+  ) {
     return false;
   }
   try {

@@ -29,6 +29,7 @@ export {
 } from './bundle/bundle.ts';
 export { type BundleSet, createBundleSet } from './bundle/bundle-set.ts';
 export { foreignAuthority } from './bundle/foreign-authority.ts';
+export { type CertificateNames, certificateNames } from './certificate/certificate-names.ts';
 export { decodePem, encodePem } from './certificate/pem.ts';
 export { certificateThumbprint } from './certificate/thumbprint.ts';
 export { bundleEndpoint, bundleEndpointTlsOptions } from './federation/bundle-endpoint.ts';

@@ -367,6 +367,7 @@ describe('a private authority', () => {
     });
     expect(verified).toEqual({
       thumbprint: expect.stringMatching(/^[A-Za-z0-9_-]{43}$/),
+      names: expect.any(Array),
       subject: 'CN=api.fintech.example,O=Fintech One',
       issuer: 'CN=Fintech One CA,O=Fintech One',
       notAfterMs,

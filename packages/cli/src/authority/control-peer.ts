@@ -2,7 +2,8 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Identity } from '@countersign/identity';
 import {
-  certificateThumbprint,
+  type CertificateNames,
+  certificateNames,
   peerChain,
   type VerifiedPeer,
   verifyX509Svid,
@@ -12,6 +13,15 @@ import {
 export interface ControlPeer {
   readonly spiffeId: string;
   readonly thumbprint: string;
+  /** What revocations are asked for. */
+  readonly names: CertificateNames;
+}
+
+/** One that may be good for its own renewal only. */
+export interface RenewingPeer extends ControlPeer {
+  readonly isTainted?: boolean;
+  /** The authority that issued it was not only tainted but revoked. */
+  readonly isForgotten?: boolean;
 }
 
 /** Who is at the other end of connections. */
@@ -19,15 +29,15 @@ export interface ControlPeers {
   /** By an SVID that is good now; it is looked at again when the bundle is another. */
   of(socket: Socket): ControlPeer | undefined;
   /** Also by one whose authority is tainted: for its own renewal, and to hear of the bundle. */
-  renewing(socket: Socket): (ControlPeer & { readonly isTainted?: boolean }) | undefined;
+  renewing(socket: Socket): RenewingPeer | undefined;
 }
 
 interface Seen {
   readonly peer: VerifiedPeer | undefined;
   /** Verified by an authority that is in no bundle any more. */
   readonly isTainted: boolean;
-  /** SHA-256 of what stands between it and the authority of the bundle. */
-  readonly issuers: readonly string[];
+  /** What stands between it and the authority of the bundle. */
+  readonly issuers: readonly CertificateNames[];
 }
 
 const NOBODY: Seen = { peer: undefined, isTainted: false, issuers: [] };
@@ -64,7 +74,7 @@ export function controlPeers(options: {
   const judge = (socket: Socket, by: readonly Uint8Array[]): Seen => {
     const chain = chainOf(socket);
     if (chain.length === 0) return NOBODY;
-    const issuers = chain.slice(1).map(certificateThumbprint);
+    const issuers = chain.slice(1).map(certificateNames);
     const good = verified(chain, by);
     if (good) return { peer: good, isTainted: false, issuers };
     const tainted = identity.taintedAuthorities();
@@ -82,11 +92,16 @@ export function controlPeers(options: {
   const renewing: ControlPeers['renewing'] = (socket) => {
     const { peer, isTainted, issuers } = look(socket);
     if (peer === undefined || peer.notAfterMs <= now()) return undefined;
-    const found = { spiffeId: peer.spiffeId.uri, thumbprint: peer.thumbprint };
+    const { thumbprint, names } = peer;
+    const found = { spiffeId: peer.spiffeId.uri, thumbprint, names };
     // Under an upstream its root stays in the bundle, and the authority that is tainted is refused by name.
-    const isRefused =
-      isTainted || issuers.some((issuer) => identity.isRevoked('certificate', issuer));
-    return isRefused ? { ...found, isTainted: true } : found;
+    if (isTainted) return { ...found, isTainted };
+    const isRefused = issuers.some((issuer) => identity.isRevoked('certificate', issuer));
+    if (!isRefused) return found;
+    const isKept = identity
+      .taintedAuthorities()
+      .some((der) => issuers.some((issuer) => issuer.includes(certificateNames(der)[0])));
+    return { ...found, isTainted: true, ...(!isKept && { isForgotten: true }) };
   };
 
   return {

@@ -2,7 +2,7 @@ import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import type { Server } from 'node:tls';
 import type { HostNames, Identity } from '@countersign/identity';
 import {
-  certificateThumbprint,
+  certificateNames,
   renewServerTls,
   type ServerTls,
   type TlsIdentity,
@@ -86,7 +86,7 @@ function isVouchedFor({ chain }: TlsIdentity, identity: Identity): boolean {
   const authorities = identity.bundle().x509Authorities.map((der) => Buffer.from(der, 'base64'));
   const isTainted = chain
     .slice(1)
-    .some((der) => identity.isRevoked('certificate', certificateThumbprint(der)));
+    .some((der) => identity.isRevoked('certificate', certificateNames(der)));
   try {
     const now = (): number => new X509Certificate(chain[0] ?? '').validFromDate.getTime();
     verifyX509Svid(chain, { bundles: new Map([[trustDomain, authorities]]), now });

@@ -38,9 +38,9 @@ export function recordAccess(options: {
   const { identity, readers } = options;
   return (peer, right) => {
     if (peer === undefined) return { by: NOBODY, refusal: 'svid-missing' };
-    const { spiffeId: by, thumbprint } = peer;
+    const { spiffeId: by, names } = peer;
     const refused = (refusal: ReadingRefusal): Access => ({ by, refusal });
-    if (identity.isRevoked('certificate', thumbprint)) return refused('certificate-revoked');
+    if (identity.isRevoked('certificate', names)) return refused('certificate-revoked');
     if (identity.isRevoked('subject', by)) return refused('subject-revoked');
     const subject = identity.subject(by);
     if (subject === undefined) return refused('subject-unregistered');

@@ -89,7 +89,7 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
     if (caller === undefined) return undefined;
     const isRevoked =
       identity.isRevoked('subject', caller.spiffeId) ||
-      identity.isRevoked('certificate', caller.thumbprint);
+      identity.isRevoked('certificate', caller.names);
     if (isRevoked) return undefined;
     return identity.points().find(({ spiffeId }) => spiffeId === caller.spiffeId);
   };

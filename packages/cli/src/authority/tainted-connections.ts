@@ -28,8 +28,7 @@ export function taintedReaders({
     if (now() - sinceMs > GRACE_MS) return false;
     const isPoint = identity.points().some(({ spiffeId }) => spiffeId === peer.spiffeId);
     const isRevoked =
-      identity.isRevoked('subject', peer.spiffeId) ||
-      identity.isRevoked('certificate', peer.thumbprint);
+      identity.isRevoked('subject', peer.spiffeId) || identity.isRevoked('certificate', peer.names);
     return isPoint && !isRevoked && identity.wasIssued(peer);
   };
 }

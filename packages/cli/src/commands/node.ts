@@ -63,7 +63,7 @@ export const nodeCommand: Command = {
 };
 
 function namedSocketOf(text: string, cwd: string): NamedSocket {
-  const match = /^([a-z0-9][a-z0-9-]{0,62})=([^\0]+?)(?:@([0-9]{1,10}))?$/.exec(text);
+  const match = /^([a-z0-9][a-z0-9-]{0,62})=([^\0@]+)(?:@([0-9]{1,10}))?$/.exec(text);
   if (!match) {
     throw new UsageError(`found --workload '${text}', expected NAME=PATH or NAME=PATH@UID`);
   }

@@ -2,7 +2,7 @@ import { generateKeyPair } from 'node:crypto';
 import { promisify } from 'node:util';
 import { svidRequest } from '@countersign/sdk';
 import {
-  certificateThumbprint,
+  certificateNames,
   parseSpiffeId,
   verifyX509Svid,
   type WorkloadX509Svid,
@@ -61,7 +61,13 @@ export class HeldSvids {
     const { trustDomain, now } = this.#options;
     const bundles = new Map([[trustDomain, authorities]]);
     const isTrusted = (chain: readonly Uint8Array[]): boolean => {
-      if (chain.slice(1).some((der) => refused.includes(certificateThumbprint(der)))) return false;
+      if (
+        chain
+          .slice(1)
+          .flatMap(certificateNames)
+          .some((name) => refused.includes(name))
+      )
+        return false;
       try {
         verifyX509Svid(chain, { bundles, now });
         return true;

@@ -1,7 +1,6 @@
 import { closeSync } from 'node:fs';
-import { chmod, chown, mkdir, rm } from 'node:fs/promises';
+import { chmod, chown } from 'node:fs/promises';
 import type { Server, Socket } from 'node:net';
-import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   createProcessAttestor,
@@ -16,6 +15,7 @@ import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
 import { readTrustFile } from '../trust-file.ts';
+import { claimSocket } from './claim-socket.ts';
 import { HeldJwtSvids } from './held-jwt-svids.ts';
 import { HeldSvids } from './held-svids.ts';
 import { type NodeAuthority, NodeRefusal, nodeAuthority } from './node-authority.ts';
@@ -83,6 +83,12 @@ export async function runNode(options: RunNodeOptions): Promise<RunningNode> {
   const closers = createClosers();
   try {
     const credentials = await credentialsReader(options);
+    // Before a token is spent for a node that could not serve.
+    const wanted = [
+      ...(credentials ? [options.socket] : []),
+      ...namedSockets.map(({ path }) => path),
+    ];
+    for (const path of [folder.nodeAdminSocket, ...wanted]) await claimSocket(path);
     const workload = await connectWorkload({
       authorityUrl: controlUrl,
       authoritySpiffeId: authorityId,
@@ -111,7 +117,10 @@ export async function runNode(options: RunNodeOptions): Promise<RunningNode> {
     const heldJwts = new HeldJwtSvids({ authority, now, isWanted });
     closers.add(() => held.close());
     closers.add(workload.onRotate(() => held.askForDistrusted()));
-    const following = await followEntries(authority, { source, warn });
+    const following = await followEntries(authority, {
+      ...{ source, warn },
+      spiffeId: workload.spiffeId,
+    });
     closers.add(() => following.close());
     const expiry = watchExpiry(source, now);
     closers.add(() => clearInterval(expiry));
@@ -226,7 +235,15 @@ async function credentialsReader({
 /** Follows the entries, beginning with those of now. */
 async function followEntries(
   authority: NodeAuthority,
-  { source, warn }: { readonly source: NodeSource; readonly warn: (text: string) => void },
+  {
+    spiffeId,
+    source,
+    warn,
+  }: {
+    readonly spiffeId: string;
+    readonly source: NodeSource;
+    readonly warn: (text: string) => void;
+  },
 ): Promise<{ close(): Promise<void> }> {
   const closed = new AbortController();
   let version: string | undefined;
@@ -248,7 +265,15 @@ async function followEntries(
     failures += 1;
   };
   // Without the authority the node is there, and tells its callers to come again.
-  await once().catch(failed);
+  await once().catch((error: unknown) => {
+    if (error instanceof NodeRefusal && error.status === 403) {
+      throw new CommandError(
+        `cannot serve workloads: the authority refuses ${spiffeId}: ${error.message}; expected a subject that is registered with isNode: true`,
+        { cause: error },
+      );
+    }
+    failed(error);
+  });
   const following = (async () => {
     while (!closed.signal.aborted) {
       if (failures > 0) {
@@ -294,8 +319,7 @@ async function listenAt(
       `cannot serve workloads at ${path}: found ${bytes} bytes, expected at most ${SOCKET_PATH_BYTES_MAX}`,
     );
   }
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
-  await rm(path, { force: true });
+  await claimSocket(path);
   const before = process.umask(0o177);
   try {
     await new Promise<void>((resolve, reject) => {

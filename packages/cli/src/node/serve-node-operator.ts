@@ -1,5 +1,4 @@
-import { chmod, mkdir, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { chmod, stat } from 'node:fs/promises';
 import {
   IdentityError,
   isEntitled,
@@ -7,6 +6,7 @@ import {
   type ProcessAttestor,
 } from '@countersign/identity/attestation';
 import Fastify from 'fastify';
+import { claimSocket } from './claim-socket.ts';
 import type { NodeSource } from './node-source.ts';
 
 /** Why a process gets an identity on a node, or does not. */
@@ -75,8 +75,7 @@ export async function serveNodeOperator(
         });
     }
   });
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
-  await rm(path, { force: true });
+  await claimSocket(path);
   // The mode is the authentication: it must be right from the first moment.
   const before = process.umask(0o177);
   try {

@@ -71,7 +71,7 @@ export async function serveScim(options: ServeScimOptions): Promise<{ close(): P
         if (!peer || identity.subject(peer.spiffeId)?.enabled !== true) return undefined;
         const isRevoked =
           identity.isRevoked('subject', peer.spiffeId) ||
-          identity.isRevoked('certificate', peer.thumbprint);
+          identity.isRevoked('certificate', peer.names);
         return isRevoked ? undefined : { spiffeId: peer.spiffeId };
       },
       origin: settings.url,

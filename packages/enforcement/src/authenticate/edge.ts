@@ -89,7 +89,6 @@ function judge(
 ): Identity | AuthenticationRefusal | Promise<Identity | AuthenticationRefusal> {
   const nowMs = context.now();
   const { peer } = exchange.connection;
-  const certificate = thumbprintOf(peer);
   const stop = (fault: TokenRefusal) =>
     refuse(fault, presented.scheme, presented.digest, token.subject.id);
 
@@ -98,7 +97,7 @@ function judge(
     actors: token.actors,
     tokenId: token.id,
     ...(token.session && { session: token.session.id }),
-    ...(certificate && { certificate }),
+    ...((peer.kind === 'partner' || peer.kind === 'svid') && { certificate: peer.names }),
   };
   const fault =
     timeFault(token, audience, nowMs) ??

@@ -54,7 +54,7 @@ function peerFault(
       return refused('certificate-invalid', 'a partner certificate is no SVID');
     case 'svid': {
       if (nowMs >= peer.notAfterMs) return refused('certificate-expired', 'the SVID has ended');
-      if (context.facts().revocation('certificate', peer.thumbprint, nowMs)) {
+      if (context.facts().revocation('certificate', peer.names, nowMs)) {
         return refused('certificate-revoked', 'the SVID is revoked');
       }
       const subject = subjectOfPeer(peer.id, context.trustDomain, context.facts());
@@ -153,7 +153,7 @@ function judge(
         subject: token.subject.id,
         actors: token.actors,
         caller: svid.id,
-        certificate: svid.thumbprint,
+        certificate: svid.names,
         ...(token.session && { session: token.session.id }),
       },
       context.facts(),

@@ -1,5 +1,6 @@
 import type { FactView } from '@countersign/decision';
 import type { Subject } from '@countersign/model';
+import type { CertificateNames } from '@countersign/spiffe';
 import { refused, type TokenRefusal } from './identity.ts';
 
 /** What stands behind a request; all of it may have been taken back meanwhile. */
@@ -9,7 +10,8 @@ export interface Credentials {
   readonly caller?: string;
   readonly session?: string;
   readonly tokenId?: string;
-  readonly certificate?: string;
+  /** Of the connection. */
+  readonly certificate?: CertificateNames;
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { FactView } from '@countersign/decision';
 import { type Fact, factKey } from '@countersign/model';
+import { certificateNames } from '@countersign/spiffe';
 import { subjectOfPeer } from '../authenticate/peer-subject.ts';
 import { checkSubject } from '../authenticate/standing.ts';
 import type { OpenConnection } from '../carrier/node-http/listener.ts';
@@ -29,6 +30,8 @@ export function openConnectionChannel(
       ? subjectOfPeer(peer.id, context.authentication.trustDomain, facts)
       : known && facts.subjectOfCertificate(known.thumbprint);
   const openedFor = subjectNow(context.point().facts);
+  // A partner's authorities are this listener's own, and nobody takes them back.
+  const issuers = peer.kind === 'svid' ? chain.slice(1).map(certificateNames) : [];
   let verifiedBy = peer.kind === 'svid' ? bundleOf(peer.id, context) : undefined;
 
   const channel: Channel = {
@@ -39,8 +42,15 @@ export function openConnectionChannel(
     recheck(nowMs): ChannelFault | undefined {
       if (!known || !isObeying()) return undefined;
       const { facts } = context.point();
-      if (facts.revocation('certificate', known.thumbprint, nowMs)) {
+      if (facts.revocation('certificate', known.names, nowMs)) {
         return { cause: 'revoked', detail: 'the certificate is revoked' };
+      }
+      // Of an upstream's root, which stays: the bundle may be the same as before.
+      if (issuers.some((names) => facts.revocation('certificate', names, nowMs))) {
+        return {
+          cause: 'revoked',
+          detail: 'the authority that issued its certificate is taken back',
+        };
       }
       const subject = subjectNow(facts);
       // At the edge the token says who calls: an SVID that a client of another trust domain shows may be nobody's here.

@@ -23,7 +23,7 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
     throw new Error('broken invariant: only a permitted request is in flight');
   }
   const { peer } = connection;
-  const certificate = peer.kind === 'svid' || peer.kind === 'partner' ? peer.thumbprint : undefined;
+  const known = peer.kind === 'svid' || peer.kind === 'partner' ? peer : undefined;
   const { subject } = identity;
   const asked = request;
   const credentials: Credentials = {
@@ -32,7 +32,7 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
     ...(identity.tokenId && { tokenId: identity.tokenId }),
     ...(identity.session && { session: identity.session.id }),
     ...(identity.caller && { caller: identity.caller.id }),
-    ...(certificate && { certificate }),
+    ...(known && { certificate: known.names }),
   };
   let isStreaming = false;
 
@@ -43,7 +43,7 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
     subject: identity.subject.id,
     ...(identity.session && { session: identity.session.id }),
     ...(identity.caller && { caller: identity.caller.id }),
-    ...(certificate && { certificate }),
+    ...(known && { certificate: known.thumbprint }),
     startStreaming: () => {
       isStreaming = true;
     },

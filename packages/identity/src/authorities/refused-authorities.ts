@@ -1,6 +1,7 @@
 import type { Fact } from '@countersign/model';
 import { certificateThumbprint } from '@countersign/spiffe';
 import type { Database, Transaction } from '@countersign/state';
+import { REVOCATION_SKEW_MS } from '../revocations.ts';
 import type { IdentityTables } from '../tables.ts';
 import type { StoredAuthority } from './authority-rows.ts';
 
@@ -38,7 +39,7 @@ export class RefusedAuthorities {
     if (!isRefusedByName(authority)) return;
     const tables = transaction.tables<IdentityTables>();
     await tables.deleteFrom('refused_authority').where('until_ms', '<', nowMs).execute();
-    const row = { thumbprint: thumbprintOf(authority), until_ms: authority.notAfterMs };
+    const row = { thumbprint: thumbprintOf(authority), until_ms: endOf(authority) };
     await tables
       .insertInto('refused_authority')
       .values(row)
@@ -60,8 +61,12 @@ export function revocationOf(
     value: thumbprintOf(authority),
     reason,
     atMs: taintedMs,
-    untilMs: authority.notAfterMs,
+    untilMs: endOf(authority),
   };
+}
+
+function endOf({ notAfterMs }: StoredAuthority): number {
+  return notAfterMs + REVOCATION_SKEW_MS;
 }
 
 function isRefusedByName({ kind, state, shared }: StoredAuthority): boolean {

@@ -3,7 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Clock } from '@countersign/model';
 import {
   type BundleSource,
-  certificateThumbprint,
+  certificateNames,
   peerChain,
   SpiffeError,
   verifyX509Svid,
@@ -32,7 +32,8 @@ export function certificateFault(
   certificate: X509Certificate,
   { registered, revocations, now }: Judging,
 ): string | undefined {
-  const thumbprint = certificateThumbprint(certificate.raw);
+  const names = certificateNames(certificate.raw);
+  const [thumbprint] = names;
   if (!registered.registration.certificates.includes(thumbprint)) {
     return `certificate ${thumbprint} is not registered for it`;
   }
@@ -40,7 +41,7 @@ export function certificateFault(
   if (nowMs < certificate.validFromDate.getTime() || nowMs > certificate.validToDate.getTime()) {
     return `certificate ${thumbprint} is valid from ${certificate.validFrom} to ${certificate.validTo}`;
   }
-  if (revocations.covers('certificate', thumbprint)) return `certificate ${thumbprint} is revoked`;
+  if (revocations.covers('certificate', names)) return `certificate ${thumbprint} is revoked`;
   return undefined;
 }
 
@@ -58,15 +59,15 @@ export function svidFault(
 ): string | undefined {
   try {
     const chain = peerChain(socket as TLSSocket);
-    const { spiffeId, thumbprint } = verifyX509Svid(chain, { bundles, now });
+    const { spiffeId, names } = verifyX509Svid(chain, { bundles, now });
     if (spiffeId.uri !== registered.client.id) {
       return `the svid is of '${spiffeId.uri}', expected '${registered.client.id}'`;
     }
     // Its authority's, too: one that an upstream signed leads to a root that stays in the bundle when it is tainted.
-    const revoked = [thumbprint, ...chain.slice(1).map((der) => certificateThumbprint(der))].find(
-      (each) => revocations.covers('certificate', each),
+    const revoked = [names, ...chain.slice(1).map(certificateNames)].find((each) =>
+      revocations.covers('certificate', each),
     );
-    return revoked === undefined ? undefined : `certificate ${revoked} is revoked`;
+    return revoked === undefined ? undefined : `certificate ${revoked[0]} is revoked`;
   } catch (error) {
     if (!(error instanceof SpiffeError)) throw error;
     return `${error.code} ${error.message}`;

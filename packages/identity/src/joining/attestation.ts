@@ -6,8 +6,12 @@ export interface Attested {
   readonly isGranted: true;
   readonly kind: JoinRule['kind'];
   readonly spiffeId: string;
-  /** What was shown, by a name that no other has: a certificate's thumbprint, a pod's uid. */
+  /** What was shown, by a name that no other has: both hashes of a certificate, a pod's uid. */
   readonly credential: string;
+  /** Other names that it may be kept by. */
+  readonly aliases?: readonly string[];
+  /** The same in words. */
+  readonly shown: string;
   /** By what it joined, in words for the people of the host: `identity explain` shows them. */
   readonly words: string;
   /** For the record. */

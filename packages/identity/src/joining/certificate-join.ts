@@ -1,14 +1,15 @@
 import type { CertificateJoin, Clock } from '@countersign/model';
 import {
+  type CertificateNames,
   decodePem,
   type EnrolmentCertificate,
   readEnrolmentCertificate,
   SpiffeError,
   verifyEnrolmentCertificate,
 } from '@countersign/spiffe';
+import { certificateCredential, certificateCredentials } from '../issued-svid.ts';
 import { type Refusal, refusal } from '../refusal.ts';
 import { type Attested, type JoinCandidate, oneSubject } from './attestation.ts';
-import { certificateCredential } from './held-credentials.ts';
 
 /**
  * Who a host is by the certificate that it authenticated a TLS handshake with: whom its names fit, and then only if one
@@ -20,18 +21,21 @@ export function attestCertificate(
   chain: readonly Uint8Array[],
   options: {
     readonly candidates: Iterable<JoinCandidate<CertificateJoin>>;
-    readonly isRevoked: (thumbprint: string) => boolean;
+    readonly isRevoked: (names: CertificateNames) => boolean;
+    readonly trustDomain: string;
     readonly now: Clock;
   },
 ): Attested | Refusal {
-  const { candidates, isRevoked, now } = options;
-  const [leaf] = chain;
+  const { candidates, isRevoked, trustDomain, now } = options;
+  const [leaf, ...issuers] = chain;
   if (leaf === undefined) {
     return refusal('join-certificate-missing', 'found no client certificate in the handshake');
   }
   let shown: EnrolmentCertificate;
+  let issuing: readonly EnrolmentCertificate[];
   try {
     shown = readEnrolmentCertificate(leaf);
+    issuing = issuers.map(readEnrolmentCertificate);
   } catch (error) {
     if (!(error instanceof SpiffeError)) throw error;
     return refusal('join-certificate-invalid', `${error.code}: ${error.message}`);
@@ -61,15 +65,24 @@ export function attestCertificate(
   }
   const found = oneSubject(trusted, described(shown));
   if ('isGranted' in found) return found;
-  const { thumbprint, subject, issuer, serialHex } = shown;
-  if (isRevoked(thumbprint)) {
+  const { thumbprint, names, subject, issuer, serialHex } = shown;
+  if ([shown, ...issuing].some((each) => isRevoked(each.names))) {
     return refusal('join-certificate-revoked', `found ${described(shown)}`);
+  }
+  // Where hosts and our own authorities are below one root: with the key of such an authority anybody writes any host's name, and
+  // would be that host for good, also when the authority is tainted. X509-SVID §2: it names the trust domain.
+  const own = `spiffe://${trustDomain}`;
+  if (issuing.some(({ uris }) => uris.some((uri) => uri.toLowerCase() === own))) {
+    const detail = `found ${described(shown)}: by an authority of ${trustDomain}, which vouches for no hosts`;
+    return refusal('join-certificate-invalid', detail);
   }
   return {
     isGranted: true,
     kind: 'certificate',
     spiffeId: found.spiffeId,
-    credential: certificateCredential(thumbprint),
+    credential: certificateCredential(names),
+    aliases: certificateCredentials(names),
+    shown: `certificate ${thumbprint}`,
     words: `certificate ${thumbprint} (${cut(subject)})`,
     detail: {
       certificate: thumbprint,

@@ -23,6 +23,7 @@ interface JoiningOptions {
   readonly revocations: Revocations;
   readonly svids: Svids;
   readonly clusters: () => readonly KubernetesCluster[];
+  readonly trustDomain: string;
   readonly now: Clock;
 }
 
@@ -40,7 +41,7 @@ export class Joining {
     asked: JoinRequest,
     chain: () => readonly Uint8Array[],
   ): Promise<SvidGrant | Refusal> {
-    const { svids, revocations, now } = this.#options;
+    const { svids, revocations, trustDomain, now } = this.#options;
     if ('joinToken' in asked) return svids.enrol(asked);
     const { attestation, request } = asked;
     if (attestation.kind === 'certificate') {
@@ -48,7 +49,8 @@ export class Joining {
       return svids.enrolAttested(request, () =>
         attestCertificate(shown, {
           candidates: this.#candidates(isCertificateJoin),
-          isRevoked: (thumbprint) => revocations.covers('certificate', thumbprint),
+          isRevoked: (names) => revocations.covers('certificate', names),
+          trustDomain,
           now,
         }),
       );

@@ -90,11 +90,13 @@ export function attestPod(
     `pod ${namespace}/${pod.pod} (${podUid})${where} of service account ${serviceAccount} in ${cluster}`,
   );
   if ('isGranted' in found) return found;
+  const credential = `pod ${cluster} ${podUid} ${audience}`;
   return {
     isGranted: true,
     kind: 'kubernetes',
     spiffeId: found.spiffeId,
-    credential: `pod ${cluster} ${podUid} ${audience}`,
+    credential,
+    shown: credential,
     words: `pod ${namespace}/${pod.pod} of service account ${serviceAccount} in cluster ${cluster}`,
     detail: {
       ...{ cluster, namespace, serviceAccount, pod: pod.pod, podUid },

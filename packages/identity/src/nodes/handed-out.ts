@@ -10,6 +10,8 @@ const PIECE_FACTS = 500;
 const CERTIFICATES_MAX = 4000;
 const REASON = 'handed out by a node that was revoked';
 const FOREVER_MS = 8_640_000_000_000_000;
+/** As of other revocations of certificates: for clocks that differ. */
+const SKEW_MS = 60_000;
 
 /** How many live SVIDs of one workload a node has for the usual lifetime: two, and room for restarts. */
 const LIVE_MAX = 16;
@@ -163,7 +165,7 @@ export class HandedOut {
     const atMs = this.#options.now();
     return {
       ...{ kind: 'revocation', target: 'certificate', value: thumbprint, reason: REASON, atMs },
-      untilMs: endMs,
+      untilMs: endMs + SKEW_MS,
     };
   }
 

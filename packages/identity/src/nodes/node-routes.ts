@@ -75,6 +75,8 @@ export function nodeRoutes(options: {
     request: FastifyRequest,
   ): Promise<NodeState | Refusal> {
     const now = (): NodeState | Refusal => nodes.state(peer(request));
+    const unknown = await nodes.refuseUnknown(peer(request));
+    if (unknown) return unknown;
     const first = now();
     if (!first.isGranted || first.version !== version) return first;
     const node = peer(request)?.spiffeId ?? '';

@@ -97,7 +97,7 @@ export class Nodes {
     if (busy) return busy;
     return this.#options.svids.issueForNode(asked, {
       node: peer?.spiffeId ?? '',
-      refuse: () => this.#refuseEntry(peer, asked.spiffeId),
+      refuse: () => this.#refuseIssue(peer, asked.spiffeId),
     });
   }
 
@@ -106,22 +106,12 @@ export class Nodes {
     asked: { readonly spiffeId: string; readonly audiences: readonly string[] },
     peer: ControlPeer | undefined,
   ): Promise<JwtGrant | Refusal> {
-    const { jwt, record } = this.#options;
+    const { jwt, record, svids } = this.#options;
     const { spiffeId, audiences } = asked;
     const busy = await this.#refusePace('jwt-svid', spiffeId, peer);
     if (busy) return busy;
-    const refused = this.#refuseEntry(peer, spiffeId);
-    if (refused) {
-      await record({
-        kind: 'authentication',
-        result: 'refused',
-        reason: refused.code,
-        detail: refused.detail.slice(0, 1000),
-        listener: 'control',
-        ...(peer && { subject: peer.spiffeId }),
-      });
-      return refused;
-    }
+    const refused = await this.#refuseIssue(peer, spiffeId);
+    if (refused) return svids.refuse(refused, peer?.spiffeId);
     const { token, expiresAtMs } = await jwt().issueSvid({
       spiffeId: parseSpiffeId(spiffeId),
       audiences,
@@ -156,6 +146,21 @@ export class Nodes {
     return pace.refuse(node, paces);
   }
 
+  /** Why a caller is no node that may ask for anything: its own SVID is none of ours, though it verifies. */
+  async refuseUnknown(peer: ControlPeer | undefined): Promise<Refusal | undefined> {
+    if (peer === undefined || this.#refuse(peer)) return undefined;
+    const refused = await this.#options.svids.refuseNode(peer);
+    return refused && this.#options.svids.refuse(refused, peer.spiffeId);
+  }
+
+  async #refuseIssue(
+    peer: ControlPeer | undefined,
+    spiffeId: string,
+  ): Promise<Refusal | undefined> {
+    const refused = this.#refuseEntry(peer, spiffeId);
+    return refused ?? (peer && (await this.#options.svids.refuseNode(peer)));
+  }
+
   #refuseEntry(peer: ControlPeer | undefined, spiffeId: string): Refusal | undefined {
     const refused = this.#refuse(peer);
     if (refused) return refused;
@@ -170,12 +175,12 @@ export class Nodes {
   #refuse(peer: ControlPeer | undefined): Refusal | undefined {
     const { registry, revocations, standing } = this.#options;
     if (peer === undefined) return refusal('peer-missing', 'found no SVID');
-    const { spiffeId, thumbprint } = peer;
+    const { spiffeId, thumbprint, names } = peer;
     if (peer.isTainted) return refusal('authority-tainted', `found ${thumbprint}`);
     if (registry.registration(spiffeId)?.isNode !== true) {
       return refusal('node-unknown', `found ${spiffeId}`);
     }
-    if (revocations.covers('certificate', thumbprint)) {
+    if (revocations.covers('certificate', names)) {
       return refusal('certificate-revoked', `found ${thumbprint}`);
     }
     return standing(spiffeId);

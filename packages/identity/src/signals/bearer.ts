@@ -1,5 +1,6 @@
-import { createHash, createPublicKey, type JsonWebKey } from 'node:crypto';
+import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import type { Clock } from '@countersign/model';
+import { certificateNames } from '@countersign/spiffe';
 import { jwtVerify } from 'jose';
 import type { Keyring } from '../keyring.ts';
 import type { Registry } from '../registry.ts';
@@ -61,16 +62,15 @@ export async function checkBearer(
   }
   const bound = (claims['cnf'] as Record<string, unknown>)['x5t#S256'];
   if (bound === undefined) return bad('invalid_token', 'found no token bound to a certificate');
-  const shown =
-    call.certificate && createHash('sha256').update(call.certificate).digest('base64url');
-  if (shown !== bound)
+  const names = call.certificate && certificateNames(call.certificate);
+  if (names?.[0] !== bound)
     return bad('invalid_token', 'found another certificate than the token is bound to');
   const [subject, session, jti] = [claims['sub'], claims['sid'], claims['jti']].map(String);
   const isRevoked =
     revocations.covers('subject', subject ?? '') ||
     revocations.covers('session', session ?? '') ||
     revocations.covers('token', jti ?? '') ||
-    revocations.covers('certificate', shown);
+    revocations.covers('certificate', names);
   const clientId = String(claims['client_id']);
   const isRegistered =
     registry.client(clientId)?.registration.subject.id === subject &&

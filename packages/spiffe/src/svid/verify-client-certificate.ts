@@ -1,6 +1,6 @@
+import { type CertificateNames, certificateNames } from '../certificate/certificate-names.ts';
 import { formatDistinguishedName } from '../certificate/distinguished-name.ts';
 import { KEY_USAGE } from '../certificate/parse-certificate.ts';
-import { certificateThumbprint } from '../certificate/thumbprint.ts';
 import { allowsUsages, requireValidity, verifyPath } from '../certificate/verify-path.ts';
 import { OID } from '../der/object-ids.ts';
 import { SpiffeError } from '../spiffe-error.ts';
@@ -10,6 +10,8 @@ import { parseChain, refuseAuthorityAsLeaf } from './verify-x509-svid.ts';
 export interface VerifiedClientCertificate {
   /** SHA-256 over the leaf's DER, base64url (`x5t#S256`). */
   readonly thumbprint: string;
+  /** What a list that refuses is asked for: `thumbprint`, and that of the other signature. */
+  readonly names: CertificateNames;
   /** RFC 4514, for people; two authorities may write the same, so decide by thumbprint. */
   readonly subject: string;
   readonly issuer: string;
@@ -50,8 +52,10 @@ export function verifyClientCertificate(
   const nowMs = now();
   verifyPath(leaf, intermediates, authorities, { nowMs, usages: USAGES });
   requireValidity(leaf, nowMs, 'client certificate');
+  const names = certificateNames(leaf.der);
   return Object.freeze({
-    thumbprint: certificateThumbprint(leaf.der),
+    thumbprint: names[0],
+    names,
     subject: formatDistinguishedName(leaf.subject),
     issuer: formatDistinguishedName(leaf.issuer),
     notAfterMs: leaf.notAfterMs,

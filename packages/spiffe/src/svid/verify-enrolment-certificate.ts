@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
+import { type CertificateNames, certificateNames } from '../certificate/certificate-names.ts';
 import { commonNamesOf, formatDistinguishedName } from '../certificate/distinguished-name.ts';
 import { parseCertificate } from '../certificate/parse-certificate.ts';
-import { certificateThumbprint } from '../certificate/thumbprint.ts';
 import { malformed } from '../der/der-reader.ts';
 import { OID } from '../der/object-ids.ts';
 import { SpiffeError } from '../spiffe-error.ts';
@@ -11,6 +11,8 @@ import { verifyClientCertificate } from './verify-client-certificate.ts';
 export interface EnrolmentCertificate {
   /** SHA-256 over DER, base64url. */
   readonly thumbprint: string;
+  /** What a list that refuses is asked for: `thumbprint`, and that of the other signature. */
+  readonly names: CertificateNames;
   /** RFC 4514, for people. */
   readonly subject: string;
   readonly issuer: string;
@@ -31,8 +33,10 @@ const INTERMEDIATES_MAX = 4;
  */
 export function readEnrolmentCertificate(der: Uint8Array): EnrolmentCertificate {
   const { subject, issuer, serialHex, alternativeNames } = parseCertificate(der);
+  const names = certificateNames(der);
   return Object.freeze({
-    thumbprint: certificateThumbprint(der),
+    thumbprint: names[0],
+    names,
     subject: formatDistinguishedName(subject),
     issuer: formatDistinguishedName(issuer),
     serialHex: serialHex.replace(/^0+(?=.)/, ''),

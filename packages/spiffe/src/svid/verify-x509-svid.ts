@@ -1,5 +1,5 @@
+import { type CertificateNames, certificateNames } from '../certificate/certificate-names.ts';
 import { type Certificate, KEY_USAGE, parseCertificate } from '../certificate/parse-certificate.ts';
-import { certificateThumbprint } from '../certificate/thumbprint.ts';
 import {
   allowsUsages,
   CHAIN_LENGTH_MAX,
@@ -24,6 +24,8 @@ export interface VerifiedPeer {
   readonly notAfterMs: number;
   /** SHA-256 over the leaf's DER, base64url (`x5t#S256`). */
   readonly thumbprint: string;
+  /** What a list that refuses is asked for: `thumbprint`, and that of the other signature. */
+  readonly names: CertificateNames;
   /** Lower-case hex. */
   readonly serialHex: string;
 }
@@ -58,10 +60,12 @@ export function verifyX509Svid(
   const nowMs = now();
   verifyPath(leaf, intermediates, anchors, { nowMs, usages: USAGES });
   requireValidity(leaf, nowMs, 'svid');
+  const names = certificateNames(leaf.der);
   return Object.freeze({
     spiffeId,
     notAfterMs: leaf.notAfterMs,
-    thumbprint: certificateThumbprint(leaf.der),
+    thumbprint: names[0],
+    names,
     serialHex: leaf.serialHex,
   });
 }

@@ -68,6 +68,7 @@ export async function openX509Source({
     tell();
   };
   const first = Promise.withResolvers<void>();
+  let lastError: SpiffeError | undefined;
   const onAbort = (): void => end.abort();
   if (signal?.aborted) end.abort();
   signal?.addEventListener('abort', onAbort);
@@ -79,12 +80,13 @@ export async function openX509Source({
       tell();
     },
     onError: (error, waitMs) => {
+      lastError = error;
       onError?.(error, waitMs);
       if (error.code === 'ERR_SPIFFE_WORKLOAD_DENIED') lose();
     },
   });
   watching.then(
-    () => first.reject(closed()),
+    () => first.reject(closed(lastError)),
     (error) => {
       first.reject(error);
       lose();
@@ -119,9 +121,12 @@ export async function openX509Source({
   };
 }
 
-function closed(): SpiffeError {
+/** The wait alone says nothing: whether the socket is not there or the process is nobody is what its last failure says. */
+function closed(last: SpiffeError | undefined): SpiffeError {
+  const found = last === undefined ? 'the end of the wait' : last.message;
   return new SpiffeError(
     'ERR_SPIFFE_WORKLOAD_UNAVAILABLE',
-    'could not wait for identity: found the end of the wait, expected an identity before',
+    `could not wait for identity: found ${found}, expected an identity before the end of the wait`,
+    last && { cause: last },
   );
 }

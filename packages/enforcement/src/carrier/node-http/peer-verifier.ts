@@ -3,7 +3,7 @@ import type { FactView } from '@countersign/decision';
 import { factKey } from '@countersign/model';
 import {
   type BundleSource,
-  certificateThumbprint,
+  certificateNames,
   peerChain,
   SpiffeError,
   type SpiffeErrorCode,
@@ -38,11 +38,11 @@ export function createPeerVerifier(options: {
   /** At the edge partners come, and workloads of ours with access tokens. */
   function edgePeer(chain: readonly Uint8Array[], leaf: Uint8Array): ConnectionPeer {
     try {
-      const { thumbprint, notAfterMs } = verifyClientCertificate(chain, {
+      const { thumbprint, names, notAfterMs } = verifyClientCertificate(chain, {
         authorities: clientAuthorities,
         now,
       });
-      return { kind: 'partner', thumbprint, notAfterMs, leaf };
+      return { kind: 'partner', thumbprint, names, notAfterMs, leaf };
     } catch (error) {
       if (codeOf(error) !== 'ERR_SPIFFE_UNTRUSTED') throw error;
       try {
@@ -55,16 +55,16 @@ export function createPeerVerifier(options: {
   }
 
   function svidPeer(chain: readonly Uint8Array[], leaf: Uint8Array): ConnectionPeer {
-    const { spiffeId, thumbprint, notAfterMs } = verifyX509Svid(chain, { bundles, now });
+    const { spiffeId, thumbprint, names, notAfterMs } = verifyX509Svid(chain, { bundles, now });
     // An authority that an upstream signed and that is tainted: the upstream's root is in the bundle still.
     const isRefused = chain
       .slice(1)
-      .some((der) => facts().revocation('certificate', certificateThumbprint(der), now()));
+      .some((der) => facts().revocation('certificate', certificateNames(der), now()));
     if (isRefused) {
       const detail = 'ERR_SPIFFE_UNTRUSTED the authority that issued it is taken back';
       return { kind: 'invalid', reason: 'certificate-invalid', detail };
     }
-    return { kind: 'svid', id: spiffeId.uri, thumbprint, notAfterMs, leaf };
+    return { kind: 'svid', id: spiffeId.uri, thumbprint, names, notAfterMs, leaf };
   }
 
   function peerOf(chain: readonly Uint8Array[]): ConnectionPeer {

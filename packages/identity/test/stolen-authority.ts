@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openKeyring } from '@countersign/identity';
+import { parseSpiffeId } from '@countersign/spiffe';
+import { openDatabase } from '@countersign/state';
+import { authorityKeys } from '../src/authorities/authority-keys.ts';
+import { readAuthorities, type StoredAuthority } from '../src/authorities/authority-rows.ts';
+import { x509AuthorityOf } from '../src/authorities/make-authority.ts';
+import { newKey, pemOf, trustDomain } from './authority.ts';
+
+/** What somebody shows in a handshake. */
+export interface Shown {
+  readonly chain: readonly Uint8Array[];
+  readonly keyPem: string;
+}
+
+/**
+ * The X.509 authorities of a data folder with their keys, as whoever has a backup and its passphrase has them. The room gives them
+ * to nobody, so this goes round its front door.
+ */
+export async function stolenAuthorities(data: string): Promise<readonly StoredAuthority[]> {
+  const passphrase = readFileSync(join(data, 'authority/passphrase'), 'utf8').trim();
+  const keyring = await openKeyring({ folder: join(data, 'authority/keys'), passphrase });
+  const database = openDatabase({ file: join(data, 'authority/state.db') });
+  try {
+    const keys = authorityKeys({ trustDomain, openToken: undefined });
+    const secret = keyring.authoritySecret;
+    return (await readAuthorities(database, { secret, keys })).filter(
+      ({ kind }) => kind === 'x509',
+    );
+  } finally {
+    await database.close();
+  }
+}
+
+/** An SVID that a thief made with such a key: it verifies as ours do. */
+export async function forgedSvid(stolen: StoredAuthority, spiffeId: string): Promise<Shown> {
+  const authority = await x509AuthorityOf(stolen, { trustDomain, now: Date.now });
+  const { publicKey, privateKey } = newKey();
+  const { chain } = await authority.issueSvid({
+    ...{ spiffeId: parseSpiffeId(spiffeId), publicKey, ttlSeconds: 3600 },
+  });
+  return { chain, keyPem: pemOf(privateKey) };
+}
