@@ -66,7 +66,9 @@ test('a workload of a node gets another SVID and bundle at once when its authori
 
 test('JWT-SVIDs of a node verify across a rotation of their key, and no more when it is tainted', async () => {
   const client = bank.client();
-  const token = async () => (await client.fetchJwtSvids({ audiences: ['core'] }))[0]?.token ?? '';
+  // Another audience each time: a node keeps what it has for the same one.
+  const token = async (...more: string[]) =>
+    (await client.fetchJwtSvids({ audiences: ['core', ...more] }))[0]?.token ?? '';
   const isGood = async (text: string): Promise<boolean> => {
     const bundles = await client.fetchJwtBundles();
     try {
@@ -79,12 +81,16 @@ test('JWT-SVIDs of a node verify across a rotation of their key, and no more whe
   expect(await isGood(before)).toBe(true);
   await ca('prepare', 'jwt');
   await ca('activate', 'jwt');
-  const after = await token();
+  const after = await token('other');
   await until(() => isGood(after), 'the node has the new key');
   expect(await isGood(before)).toBe(true);
   await ca('taint', 'jwt', await idOf('jwt', 'old'), '--reason', 'drill');
   await until(async () => !(await isGood(before)), 'the tainted key is gone');
   expect(await isGood(after)).toBe(true);
+  // What the node kept of the tainted key is gone as well.
+  const again = await token();
+  expect(again).not.toBe(before);
+  expect(await isGood(again)).toBe(true);
 });
 
 test('what a node hands out is renewed by the node alone', async () => {

@@ -73,8 +73,9 @@ test('while our authorities rotate, no request of either side fails, and what wa
   expect(prepared.sequence).toBeGreaterThan(first.sequence);
   await until(async () => (await authoritiesAt(fintech, 'bank.example')).length === 2);
   const audience = 'https://api.fintech.example';
-  const tokenOf = async () =>
-    (await bank.client().fetchJwtSvids({ audiences: [audience] }))[0]?.token ?? '';
+  // A node keeps what it has for the same audiences, so the next one is for another as well.
+  const tokenOf = async (...more: string[]) =>
+    (await bank.client().fetchJwtSvids({ audiences: [audience, ...more] }))[0]?.token ?? '';
   const oldToken = await tokenOf();
 
   // Both ways, each call with what the node of its process has at that moment.
@@ -96,7 +97,7 @@ test('while our authorities rotate, no request of either side fails, and what wa
   await ca('activate', 'jwt');
   await goesOn();
   expect((await heard()).x509Authorities).toBe(2);
-  const newToken = await tokenOf();
+  const newToken = await tokenOf('another');
   const here = fintech.client();
   for (const token of [oldToken, newToken]) {
     const { spiffeId } = await here.validateJwtSvid({ audience, token });

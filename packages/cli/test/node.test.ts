@@ -85,6 +85,88 @@ test('explain tells what a process has and lacks', async () => {
   expect([none.code, none.err]).toEqual([EXIT.failed, expect.stringContaining('found no process')]);
 });
 
+test('a node asks the authority once for a JWT-SVID, and no more when its workload has lost it', async () => {
+  const client = bank.client();
+  const fetch = async (...audiences: string[]) =>
+    (await client.fetchJwtSvids({ audiences }))[0]?.token ?? '';
+  const first = await fetch('kept-a', 'kept-b');
+  for (let round = 0; round < 6; round += 1) {
+    const loop = await Promise.all(Array.from({ length: 8 }, () => fetch('kept-b', 'kept-a')));
+    expect(new Set(loop)).toEqual(new Set([first]));
+  }
+  expect(await fetch('kept-a')).not.toBe(first);
+  const { out } = await bank.onAuthority('find', '--action', 'jwt-svid-issued', '--json');
+  const kept = JSON.parse(out).answer.rows.filter(
+    ({ event }: { event: { detail: { audiences: string[] } } }) =>
+      event.detail.audiences.join() === 'kept-a,kept-b',
+  );
+  expect(kept).toHaveLength(1);
+  await bank.onAuthority('identity', 'revoke', 'workload/mine', '--reason', 'leaked');
+  await expect
+    .poll(() => fetch('kept-a').catch((error: SpiffeError) => error.code), { timeout: 10_000 })
+    .toBe('ERR_SPIFFE_WORKLOAD_DENIED');
+  await bank.onAuthority('identity', 'revoke', 'workload/mine', '--reinstate');
+  await expect
+    .poll(() => fetch('kept-a', 'kept-b').catch(() => ''), { timeout: 10_000 })
+    .toMatch(/^ey/);
+  expect(await fetch('kept-a', 'kept-b')).not.toBe(first);
+});
+
+test('audiences beyond 8, or of more than 255 characters, are an invalid argument', async () => {
+  const client = bank.client();
+  const code = (audiences: string[]) =>
+    client.fetchJwtSvids({ audiences }).then(
+      () => 'issued',
+      (error: SpiffeError) => error.code,
+    );
+  const many = (count: number) => Array.from({ length: count }, (_, index) => `a${index}`);
+  expect(await code(many(8))).toBe('issued');
+  expect(await code(many(9))).toBe('ERR_SPIFFE_WORKLOAD_ARGUMENT');
+  expect(await code(['a'.repeat(255)])).toBe('issued');
+  expect(await code(['a'.repeat(256)])).toBe('ERR_SPIFFE_WORKLOAD_ARGUMENT');
+});
+
+test('a user has 500 open calls and no more', async () => {
+  const ends = new AbortController();
+  let answered = 0;
+  const refused: string[] = [];
+  const watching = Array.from({ length: 510 }, async (_, index) => {
+    // Some on each connection: one has 100 calls at most.
+    clients[index % 8] ??= bank.client();
+    await clients[index % 8]?.watchX509Context({
+      signal: ends.signal,
+      onUpdate: () => {
+        answered += 1;
+      },
+      onError: ({ code }) => void refused.push(code),
+    });
+  });
+  await expect.poll(() => answered >= 500 && refused.length >= 10, { timeout: 20_000 }).toBe(true);
+  expect(answered).toBe(500);
+  expect(new Set(refused)).toEqual(new Set(['ERR_SPIFFE_WORKLOAD_EXHAUSTED']));
+  ends.abort();
+  await Promise.all(watching);
+});
+const clients: ReturnType<typeof bank.client>[] = [];
+
+test('a process that asks for more JWT-SVIDs than the authority gives is told so, and keeps its identity', async () => {
+  const client = bank.client();
+  const codes: string[] = [];
+  for (let index = 0; index < 90; index += 1) {
+    const asked = client.fetchJwtSvids({ audiences: [`loop-${index}`] });
+    codes.push(
+      await asked.then(
+        () => 'issued',
+        (error: SpiffeError) => error.code,
+      ),
+    );
+  }
+  expect(new Set(codes)).toEqual(new Set(['issued', 'ERR_SPIFFE_WORKLOAD_EXHAUSTED']));
+  expect((await client.fetchX509Svid()).spiffeId.uri).toBe(`${ID}/mine`);
+  const { out } = await bank.onAuthority('find', '--reason', 'request-rate', '--json');
+  expect(JSON.parse(out).answer.rows).toHaveLength(1);
+});
+
 describe('a node that cannot serve ends with what is wrong, and takes nothing from anybody', () => {
   const started = (folder: string, ...words: readonly string[]) =>
     countersign(['node', '-d', folder, '--trust', join(bank.data, 'trust.json'), ...words]);
@@ -141,7 +223,11 @@ describe('an open stream', () => {
     const ended = new AbortController();
     const watching = bank.client().watchX509Context({
       signal: ended.signal,
-      onUpdate: (context) => void seen.push(context),
+      // A change during an answer makes another, which may say the same.
+      onUpdate: (context) => {
+        seen.push(context);
+        if (names().at(-1) === names().at(-2)) seen.pop();
+      },
       onError: (error) => {
         if (error.code === 'ERR_SPIFFE_WORKLOAD_DENIED' && seen.at(-1) !== 'denied') {
           seen.push('denied');

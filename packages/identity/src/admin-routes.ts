@@ -157,6 +157,7 @@ const OPERATOR_ANSWERS: Partial<Record<Refusal['code'], { status: number; title:
   'credential-registered': { status: 409, title: 'Conflict' },
   'subject-revoked': { status: 409, title: 'Conflict' },
   'authority-state': { status: 409, title: 'Conflict' },
+  'organisation-cut-off': { status: 409, title: 'Conflict' },
   'authority-unavailable': { status: 503, title: 'Service Unavailable' },
   'credential-malformed': { status: 422, title: 'Unprocessable Content' },
   'device-malformed': { status: 422, title: 'Unprocessable Content' },

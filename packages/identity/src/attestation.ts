@@ -8,6 +8,7 @@ export {
   type AttestedProcess,
   createProcessAttestor,
   type ProcessAttestor,
+  systemdUnitOf,
 } from './attestation/process-attestor.ts';
 export { isEntitled, missingOf, type Selectors } from './attestation/selectors.ts';
 export { IdentityError, type IdentityErrorCode } from './identity-error.ts';

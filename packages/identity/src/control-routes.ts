@@ -2,8 +2,8 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { JoinRequest } from './joining/joining.ts';
 import type { Identity } from './open-identity.ts';
-import { answerProblems, problem } from './problem.ts';
-import { PUBLIC_ANSWERS, type Refusal } from './refusal.ts';
+import { answerProblems, publicProblem } from './problem.ts';
+import type { Refusal } from './refusal.ts';
 import type { ControlPeer, SvidGrant } from './svids.ts';
 
 const BODY_BYTES_MAX = 32 * 1024;
@@ -62,7 +62,7 @@ function joinRequestOf(asked: z.output<typeof enrolShape>): JoinRequest {
 }
 
 function answer(reply: FastifyReply, result: SvidGrant | Refusal): FastifyReply {
-  if (!result.isGranted) return problem(reply, PUBLIC_ANSWERS[result.code]);
+  if (!result.isGranted) return publicProblem(reply, result);
   const { isGranted, ...granted } = result;
   return reply.header('cache-control', 'no-store').send(granted);
 }

@@ -28,6 +28,8 @@ import { Logins } from './login/logins.ts';
 import { type PersonSession, PersonSessions } from './login/person-sessions.ts';
 import type { Recorder } from './new-event.ts';
 import { JWT_SVID_SECONDS, Nodes } from './nodes/nodes.ts';
+import { renewalPace, svidPace } from './nodes/paces.ts';
+import { CutOffs, type ReinstateRequest } from './partners/cut-offs.ts';
 import { type OrganisationReport, organisationsOf } from './partners/organisations.ts';
 import { issueProbeToken } from './partners/probe-token.ts';
 import { Ceremonies } from './passkeys/ceremonies.ts';
@@ -47,6 +49,7 @@ import {
   type RegisteredEntity,
   Registry,
 } from './registry.ts';
+import { RequestPace } from './request-pace.ts';
 import {
   FOREVER_MS,
   type RevocationRequest,
@@ -131,15 +134,21 @@ export interface Identity {
   sessions(): Promise<readonly ClientSession[]>;
   /** Ends it at every enforcement point; what it would take to get it back is refused too. */
   revoke(request: RevocationRequest): Promise<RevocationResult>;
-  reinstate(request: Omit<RevocationRequest, 'reason'>): Promise<RevocationResult>;
+  /** Refused with `organisation-cut-off` for a subject of an organisation that is cut off. */
+  reinstate(request: ReinstateRequest): Promise<RevocationResult>;
+  /** A subject's own revocation, be it in force or behind the cut of its organisation. */
+  ownRevocation(subject: string): Promise<Extract<Fact, { kind: 'revocation' }> | undefined>;
   /** The organisations that subjects are registered of. */
   organisations(): Promise<readonly OrganisationReport[]>;
-  /** Revokes all subjects of an organisation at once; nothing when there is no such organisation. */
+  /**
+   * Revokes all subjects of an organisation at once, and whoever is registered of it later; nothing when there is no such
+   * organisation. It stands until {@link restore}, whatever is enabled meanwhile.
+   */
   cutOff(
     organisation: string,
     options: { readonly reason: string; readonly by: string },
   ): Promise<{ readonly revoked: readonly string[]; readonly sequence: number } | undefined>;
-  /** Takes back what {@link cutOff} did; nothing when there is no such organisation. */
+  /** Takes back what {@link cutOff} did; who was revoked by themselves stays so. Nothing when there is no such organisation. */
   restore(
     organisation: string,
     options: { readonly by: string },
@@ -322,16 +331,32 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     clusters: clusters ?? (() => []),
     trustDomain: factLog.trustDomain,
   });
+  const pace = new RequestPace({ record, now });
+  const refuseRenewal = async (peer: ControlPeer | undefined) => {
+    if (peer === undefined) return undefined;
+    const { spiffeId, thumbprint } = peer;
+    const ttlSeconds = registry.registration(spiffeId)?.svidTtlSeconds ?? svidTtlSeconds;
+    // By the SVID first: who has a stolen one that is revoked must not use up what its subject has.
+    const paces = [
+      [`renewal ${thumbprint}`, svidPace(ttlSeconds)],
+      [`renewal ${spiffeId}`, renewalPace(ttlSeconds)],
+    ] as const;
+    return pace.refuse(spiffeId, new Map(paces));
+  };
+  let changes = 0;
+  const changed = new Set<() => void>();
+  const tellChange = (): void => {
+    changes += 1;
+    for (const listener of changed) listener();
+  };
+  factLog.subscribe(tellChange);
   const nodes = new Nodes({
-    ...{ factLog, registry, revocations, svids, record, now },
+    ...{ factLog, registry, revocations, svids, svidTtlSeconds, pace, record, now },
     jwt: () => authorities.jwt(),
+    changes: () => changes,
     standing: (spiffeId) => svids.standing(spiffeId),
     bundle: () => bundleText(authorities.bundle()),
     refusedAuthorities: () => authorities.refused(),
-  });
-  const changed = new Set<() => void>();
-  factLog.subscribe(() => {
-    for (const listener of changed) listener();
   });
   const settings = options.options.login;
   const logins =
@@ -354,11 +379,14 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       refusalOf: (spiffeId) => svids.standing(spiffeId)?.code,
       nowMs: now(),
     });
-  const subjectsOf = (organisation: string): readonly string[] =>
-    registry
-      .registrations()
-      .filter((each) => each.organisation?.name === organisation)
-      .map(({ subject }) => subject.id);
+  const cutOffs = new CutOffs({
+    ...{ database, factLog, revocations, record, now },
+    subjectsOf: (organisation) =>
+      registry
+        .registrations()
+        .filter((each) => each.organisation?.name === organisation)
+        .map(({ subject }) => subject.id),
+  });
   return {
     authorityId: registry.authorityId,
     get trustAnchors() {
@@ -390,12 +418,18 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       serial.run(async () => {
         const before = certificatesOf(factLog.all());
         const owned = await people.inForce(registrations);
+        const newcomers = await cutOffs.newcomers(registrations);
         const applied = await registry.apply(
           owned.map((each) => inForce(each, now())),
           entities,
+          newcomers,
         );
+        for (const { value: target, reason, untilMs } of newcomers.puts) {
+          const detail = { reason, untilMs };
+          await record({ kind: 'administration', action: 'subject-revoked', by, target, detail });
+        }
         // Who may attest whom is in no fact.
-        for (const listener of changed) listener();
+        tellChange();
         // One event each: evidence of a request shows with it whose key signed.
         for (const change of certificateChanges(before, certificatesOf(factLog.all()))) {
           const { action, subject: target, detail } = change;
@@ -436,43 +470,17 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
         return { isGranted: true, spiffeId, ...made };
       }),
     enrol: (request, chain = () => []) => joining.enrol(request, chain),
-    renew: (request, peer) => svids.renew(request, peer),
+    renew: async (request, peer) => (await refuseRenewal(peer)) ?? svids.renew(request, peer),
     wasIssued: (svid) => svids.wasIssued(svid),
     issueOwnSvid: (publicKey, names = {}) => serial.run(() => svids.issueOwn(publicKey, names)),
     sessions: () => liveSessions(database, now()),
-    revoke: (request) => serial.run(() => revocations.revoke(request)),
-    reinstate: (request) => serial.run(() => revocations.reinstate(request)),
-    organisations: async () => organisationsOf(await registered(), now()),
-    cutOff: (name, { reason, by }) =>
-      serial.run(async () => {
-        const subjects = subjectsOf(name);
-        if (subjects.length === 0) return undefined;
-        const marked = `${cutMark(name)}${reason}`;
-        const revoked = await revocations.revokeSubjects(subjects, { reason: marked, by });
-        await record({
-          ...{ kind: 'administration', action: 'partner-cut-off', by, target: name },
-          detail: { reason, subjects: [...subjects] },
-        });
-        return { revoked, sequence: factLog.sequence };
-      }),
-    restore: (name, { by }) =>
-      serial.run(async () => {
-        const subjects = subjectsOf(name);
-        if (subjects.length === 0) return undefined;
-        const reinstated: string[] = [];
-        for (const value of subjects) {
-          const fact = factLog.get(`revocation subject ${value}`);
-          // Who was revoked for a reason of their own stays so.
-          if (fact?.kind !== 'revocation' || !fact.reason.startsWith(cutMark(name))) continue;
-          const result = await revocations.reinstate({ target: 'subject', value, by });
-          if (result.isGranted) reinstated.push(value);
-        }
-        await record({
-          ...{ kind: 'administration', action: 'partner-restored', by, target: name },
-          detail: { subjects: reinstated },
-        });
-        return { reinstated };
-      }),
+    revoke: (request) => serial.run(() => cutOffs.revoke(request)),
+    reinstate: (request) => serial.run(() => cutOffs.reinstate(request)),
+    ownRevocation: (subject) => cutOffs.ownRevocation(subject),
+    organisations: async () =>
+      organisationsOf(await registered(), { cutOff: await cutOffs.names(), nowMs: now() }),
+    cutOff: (name, order) => serial.run(() => cutOffs.cut(name, order)),
+    restore: (name, order) => serial.run(() => cutOffs.restore(name, order)),
     probeToken: (probe) => issueProbeToken(probe, { keyring, issuerUrl, record, now }),
     credentials: () => credentials.all(),
     registerCredential: (credential, { by }) =>
@@ -496,6 +504,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       checkBearer(call, { ...asked, issuerUrl, keyring, registry, revocations, now }),
     sweep: async () => {
       await serial.run(async () => {
+        await revocations.complete();
         await people.sweep();
         const removes = revocations.expired();
         const puts = registry.expired(now());
@@ -542,11 +551,6 @@ function openLogins(
     failures: new LoginFailures({ database, now }),
   });
   return logins;
-}
-
-/** How a revocation says that it came with its organisation's. */
-function cutMark(organisation: string): string {
-  return `partner ${organisation} cut off: `;
 }
 
 /** A registration that has ended is one that is disabled. */

@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { IdentityError } from './identity-error.ts';
+import { PUBLIC_ANSWERS, type Refusal } from './refusal.ts';
 
 /** Answers with a problem document (RFC 9457 §3). */
 export function problem(
@@ -15,6 +16,16 @@ export function problem(
     .code(status)
     .type('application/problem+json')
     .send(JSON.stringify({ title, status, detail }));
+}
+
+/** Tells a caller of the control API as much of a refusal as it may know. */
+export function publicProblem(
+  reply: FastifyReply,
+  { code, retryAfterSeconds = 1 }: Refusal,
+): FastifyReply {
+  // RFC 6585 §4
+  if (code === 'request-rate') reply.header('retry-after', retryAfterSeconds);
+  return problem(reply, PUBLIC_ANSWERS[code]);
 }
 
 const CANNOT_ISSUE: ReadonlySet<string> = new Set([

@@ -47,6 +47,8 @@ export type RefusalCode =
   | 'device-key'
   | 'device-absent'
   | 'approver-unfit'
+  | 'organisation-cut-off'
+  | 'request-rate'
   | 'not-found';
 
 /** A request that was not carried out: an answer, not an error. */
@@ -55,6 +57,8 @@ export interface Refusal {
   readonly code: RefusalCode;
   /** For the bank's people and its log; not for the caller. */
   readonly detail: string;
+  /** When to come again, of `request-rate`. */
+  readonly retryAfterSeconds?: number;
 }
 
 /** Makes a {@link Refusal}. */
@@ -153,6 +157,16 @@ export const PUBLIC_ANSWERS: Readonly<
     'device-key': forbidden('no device gets a certificate by this request'),
     'device-absent': forbidden('no device gets a certificate by this request'),
     'approver-unfit': forbidden('another person must approve this'),
+    'organisation-cut-off': {
+      status: 409,
+      title: 'Conflict',
+      detail: 'its organisation is cut off: restore that',
+    },
+    'request-rate': {
+      status: 429,
+      title: 'Too Many Requests',
+      detail: 'this caller asks too often: come again later',
+    },
     'not-found': { status: 404, title: 'Not Found', detail: 'there is no such thing' },
   };
 })();

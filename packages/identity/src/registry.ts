@@ -138,10 +138,11 @@ export class Registry {
     return [...this.#points.values()];
   }
 
-  /** Makes the bank's subjects and entities these, and no others. */
+  /** Makes the bank's subjects and entities these, and no others; `more` is committed with them. */
   async apply(
     registrations: readonly Registration[],
     entities: readonly RegisteredEntity[],
+    more: { readonly puts: readonly Fact[]; also(transaction: Transaction): Promise<void> },
   ): Promise<Applied> {
     checkRegistrations(registrations, this.#trustDomain, this.#isDevice);
     const edit = this.#difference(
@@ -157,7 +158,9 @@ export class Registry {
       id: registration.subject.id,
       body: JSON.stringify(registration),
     }));
-    await this.#commit(edit, async (transaction) => {
+    const whole = { ...edit, puts: [...edit.puts, ...more.puts] };
+    await this.#commit(whole, async (transaction) => {
+      await more.also(transaction);
       const tables = transaction.tables<IdentityTables>();
       await tables.deleteFrom('registration').execute();
       for (const row of rows) await tables.insertInto('registration').values(row).execute();

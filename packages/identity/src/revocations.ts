@@ -1,8 +1,9 @@
-import { type Clock, type Fact, factKey } from '@countersign/model';
+import { type Clock, factKey } from '@countersign/model';
 import type { CertificateNames } from '@countersign/spiffe';
 import type { FactLog, Transaction } from '@countersign/state';
 import type { Kysely } from 'kysely';
 import type { Recorder } from './new-event.ts';
+import { HandedOut } from './nodes/handed-out.ts';
 import { type Refusal, refusal } from './refusal.ts';
 import type { IdentityTables } from './tables.ts';
 
@@ -40,6 +41,7 @@ export class Revocations {
   readonly #record: Recorder;
   readonly #now: Clock;
   readonly #tokenTtlSecondsMax: number;
+  readonly #handedOut: HandedOut;
 
   constructor(options: {
     readonly factLog: FactLog;
@@ -53,6 +55,11 @@ export class Revocations {
     this.#record = options.record;
     this.#now = options.now;
     this.#tokenTtlSecondsMax = options.tokenTtlSecondsMax;
+    this.#handedOut = new HandedOut({
+      ...options,
+      isRevoked: (target, value) =>
+        target === 'certificate' ? this.covers(target, [value]) : this.covers(target, value),
+    });
   }
 
   /** Whether it is revoked now; a certificate by any of its names. */
@@ -70,20 +77,9 @@ export class Revocations {
     const untilMs = await this.#endOf(target, value);
     if (untilMs === undefined)
       return refusal('not-found', `found no ${target} '${value}' that could be used`);
-    const through = target === 'subject' ? await this.#issuedThrough(value) : [];
+    // INVARIANT: alone. What else a subject asked for must not decide whether it can be revoked.
     await this.#factLog.append(
-      {
-        puts: [
-          { kind: 'revocation', target, value, reason, atMs: nowMs, untilMs },
-          ...through.map(
-            ({ thumbprint, endMs }): Fact => ({
-              ...{ kind: 'revocation', target: 'certificate', value: thumbprint, atMs: nowMs },
-              reason: `handed out by ${value}: ${reason}`.slice(0, 1000),
-              untilMs: endMs,
-            }),
-          ),
-        ],
-      },
+      { puts: [{ kind: 'revocation', target, value, reason, atMs: nowMs, untilMs }] },
       {
         also: async (transaction) => {
           if (target !== 'session') return;
@@ -93,12 +89,13 @@ export class Revocations {
         },
       },
     );
+    const ended = target === 'subject' ? await this.#handedOut.revoke(value, { by }) : undefined;
     // Whose it was: `reason` tells of a person, and only what names one is sealed.
     const subject = target === 'session' ? await this.#subjectOf(value) : undefined;
     const detail = {
       ...{ reason, untilMs },
       ...(subject !== undefined && { subject }),
-      ...(through.length > 0 && { handedOut: through.length }),
+      ...(ended && ended.certificates > 0 && { handedOut: ended.certificates }),
     };
     await this.#record({
       kind: 'administration',
@@ -108,34 +105,6 @@ export class Revocations {
       detail,
     });
     return { isGranted: true, untilMs };
-  }
-
-  /**
-   * Revokes subjects together: in one change of facts, so that no point sees some of them without the others.
-   *
-   * @returns those that were not revoked before
-   */
-  async revokeSubjects(
-    subjects: readonly string[],
-    { reason, by }: { readonly reason: string; readonly by: string },
-  ): Promise<readonly string[]> {
-    const nowMs = this.#now();
-    const fresh = subjects.filter((subject) => !this.covers('subject', subject));
-    if (fresh.length > 0) {
-      await this.#factLog.append({
-        puts: fresh.map((value) => ({
-          ...{ kind: 'revocation', target: 'subject', value, reason, atMs: nowMs },
-          untilMs: FOREVER_MS,
-        })),
-      });
-    }
-    for (const subject of fresh) {
-      await this.#record({
-        ...{ kind: 'administration', action: 'subject-revoked', by, target: subject },
-        detail: { reason, untilMs: FOREVER_MS },
-      });
-    }
-    return fresh;
   }
 
   async reinstate({
@@ -167,6 +136,11 @@ export class Revocations {
     return { isGranted: true, untilMs: this.#now() };
   }
 
+  /** Does what a revocation that was cut short left undone. */
+  complete(): Promise<void> {
+    return this.#handedOut.complete();
+  }
+
   /** Keys of facts that have done their time: revocations of what has ended, keys that expired. */
   expired(): readonly string[] {
     const nowMs = this.#now();
@@ -179,25 +153,6 @@ export class Revocations {
             : FOREVER_MS;
       return endMs <= nowMs ? [factKey(fact)] : [];
     });
-  }
-
-  /**
-   * SVIDs that a node got for its workloads and that are not over: whoever had the node had their keys. They stay revoked
-   * when the node is reinstated; the workloads get others.
-   */
-  async #issuedThrough(
-    node: string,
-  ): Promise<readonly { readonly thumbprint: string; readonly endMs: number }[]> {
-    const rows = await this.#tables()
-      .selectFrom('svid')
-      .select(['thumbprint', 'not_after_ms'])
-      .where('node', '=', node)
-      .where('not_after_ms', '>', this.#now())
-      .execute();
-    return rows.map(({ thumbprint, not_after_ms: notAfterMs }) => ({
-      thumbprint,
-      endMs: notAfterMs + REVOCATION_SKEW_MS,
-    }));
   }
 
   async #subjectOf(session: string): Promise<string | undefined> {

@@ -8,6 +8,7 @@ import { keyHash, noteJoin, refuseHeld } from './joining/held-credentials.ts';
 import { consumeToken, findToken } from './joining/join-tokens.ts';
 import { jwkThumbprint } from './keyring.ts';
 import type { Recorder } from './new-event.ts';
+import { handedOutSeconds } from './nodes/handed-out.ts';
 import { type Refusal, refusal } from './refusal.ts';
 import type { Registry } from './registry.ts';
 import type { Revocations } from './revocations.ts';
@@ -378,12 +379,13 @@ export class Svids {
     facts = [],
     granted,
   }: Grantable): Promise<SvidGrant> {
-    const { authorities, registry, factLog, database, svidTtlSeconds, now, random } = this.#options;
+    const { authorities, registry, factLog, database, now, random } = this.#options;
     const { id, authority } = await authorities.x509();
     const svid = await authority.issueSvid({
       spiffeId: parseSpiffeId(spiffeId),
       publicKey: request.publicKey,
-      ttlSeconds: ttlSeconds ?? registry.registration(spiffeId)?.svidTtlSeconds ?? svidTtlSeconds,
+      ttlSeconds:
+        ttlSeconds ?? (await this.#secondsOf({ spiffeId, node: via === 'node' ? by : undefined })),
       ...this.#options.hostNamesOf(spiffeId),
     });
     const nowMs = now();
@@ -431,6 +433,15 @@ export class Svids {
       ...(via === 'join-token' && { joinedBy: 'join token' }),
       ...(joined && { joinedBy: joined.words }),
     };
+  }
+
+  async #secondsOf(of: { readonly spiffeId: string; readonly node?: string | undefined }) {
+    const { registry, database, svidTtlSeconds, now } = this.#options;
+    const { spiffeId, node } = of;
+    const ttlSeconds = registry.registration(spiffeId)?.svidTtlSeconds ?? svidTtlSeconds;
+    if (node === undefined) return ttlSeconds;
+    const tables = database.tables<IdentityTables>();
+    return handedOutSeconds(tables, { node, spiffeId, ttlSeconds, nowMs: now() });
   }
 
   #transactionKeyFact(

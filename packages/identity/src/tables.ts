@@ -55,6 +55,10 @@ export interface IdentityTables {
   };
   /** SHA-256 (base64url) of X.509 authorities that were tainted below an upstream and are forgotten; until their certificates end. */
   refused_authority: { thumbprint: string; until_ms: number };
+  /** Organisations that are cut off. */
+  cut_organisation: { name: string; reason: string; cut_ms: number };
+  /** Who was revoked with them; `behind` is the fact of a revocation of their own as JSON, for when the organisation is restored. */
+  cut_subject: { subject: string; organisation: string; behind: string | null };
   /** Sessions of OAuth clients. */
   session: {
     id: string;
@@ -278,6 +282,17 @@ export const migrations: readonly Migration[] = [
          address text primary key, count integer not null, expires_ms integer not null
        ) strict`,
       'create index login_failure_expires on login_failure (expires_ms)',
+    ],
+  },
+  {
+    name: '0007-cut-organisations',
+    statements: [
+      'create index svid_node_workload on svid (node, spiffe_id) where node is not null',
+      'create table cut_organisation (name text primary key, reason text not null, cut_ms integer not null) strict',
+      `create table cut_subject (
+         subject text primary key, organisation text not null, behind text
+       ) strict`,
+      'create index cut_subject_organisation on cut_subject (organisation)',
     ],
   },
 ];

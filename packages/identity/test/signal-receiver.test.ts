@@ -330,6 +330,21 @@ test('an account that the IdP disabled is enabled by it, and by it alone only wh
   expect(isRevoked()).toBe(true);
 });
 
+test('an account-enabled that was issued before the account-disabled, and comes after it, enables nobody', async () => {
+  await alice();
+  const { push } = await listening();
+  const iat = Math.floor(authority.now() / 1000);
+  await push(await set('account-disabled'));
+  expect((await push(await set('account-enabled', { claims: { iat: iat - 60 } }))).status).toBe(
+    202,
+  );
+  expect(authority.identity.isRevoked('subject', ALICE)).toBe(true);
+  expect(authority.events.at(-1)).toMatchObject({
+    ...{ action: 'signal-received', target: ALICE },
+    detail: { outcome: 'older than the last word on it' },
+  });
+});
+
 test('risk is only raised from outside', async () => {
   await alice();
   const { push, responded } = await listening();

@@ -391,6 +391,24 @@ describe('who may not', () => {
     expect(revoked.status).toBe(401);
   });
 
+  test('calls without a token leave one event a minute, which says how many they were', async () => {
+    const bank = await setUp();
+    const refusals = () =>
+      authority.events.filter(
+        (event) => event.kind === 'authentication' && event.reason === 'signals-invalid-token',
+      );
+    const ask = async () =>
+      (await bank.siem.call('GET', '/ssf/streams', undefined, { token: 'x' })).status;
+    for (let index = 0; index < 20; index += 1) expect(await ask()).toBe(401);
+    expect(refusals()).toHaveLength(1);
+    authority.advance(61_000);
+    expect(await ask()).toBe(401);
+    expect(refusals()).toMatchObject([
+      {},
+      { detail: expect.stringContaining('(20 since the last that was told)') },
+    ]);
+  });
+
   test('a stream pushes only where the bank said', async () => {
     const bank = await setUp({ pushTo: ['https://siem.example/events'] });
     for (const endpoint_url of [

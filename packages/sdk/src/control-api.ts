@@ -141,7 +141,10 @@ async function post(api: ControlApi, path: string, call: Call): Promise<string> 
     throw new SdkError(
       'ERR_SDK_AUTHORITY_REFUSED',
       `could not get svid: found status ${response.statusCode}${describeProblem(text)}, expected 200`,
-      { status: response.statusCode },
+      {
+        status: response.statusCode,
+        retryAfterMs: retryAfterMsOf(response.headers['retry-after']),
+      },
     );
   } catch (cause) {
     if (cause instanceof SdkError) throw cause;
@@ -153,6 +156,12 @@ async function post(api: ControlApi, path: string, call: Call): Promise<string> 
   } finally {
     await client.destroy();
   }
+}
+
+/** RFC 9110 §10.2.3, in seconds; the authority sends no dates. */
+function retryAfterMsOf(value: string | string[] | undefined): number | undefined {
+  const seconds = Number(value);
+  return Number.isInteger(seconds) && seconds > 0 && seconds <= 3600 ? seconds * 1000 : undefined;
 }
 
 /** RFC 9457: what the authority says about the cause, on one line. */

@@ -243,7 +243,11 @@ export class RunningWorkload implements Workload {
     );
     // A short life must still see several tries; the jitter keeps a site's workloads from asking in one moment.
     const withinMs = leftMs > 0 ? leftMs / 8 : RETRY_MS.max;
-    const delayMs = Math.min(backOffMs, withinMs) * (0.8 + 0.4 * Math.random());
+    // What the authority says is waited for, but never until the SVID is over.
+    const { retryAfterMs = 0 } = error instanceof SdkError ? error : {};
+    const askedMs = leftMs > 0 ? Math.min(retryAfterMs, leftMs / 2) : retryAfterMs;
+    const jitter = 0.8 + 0.4 * Math.random();
+    const delayMs = Math.max(Math.min(backOffMs, withinMs) * jitter, askedMs);
     if (leftMs > 0 || this.#ports.isRenewableAfterEnd)
       this.#schedule(nowMs + Math.max(delayMs, RETRY_MS.min));
     this.#ports.onFailure(error);

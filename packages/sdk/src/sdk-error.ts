@@ -31,15 +31,22 @@ export class SdkError extends Error {
   readonly code: SdkErrorCode;
   /** HTTP status, when the authority or the issuer refused. */
   readonly status: number | undefined;
+  /** How long to wait before asking again, when the authority said so. */
+  readonly retryAfterMs: number | undefined;
 
   constructor(
     code: SdkErrorCode,
     message: string,
-    options?: { readonly cause?: unknown; readonly status?: number },
+    options?: {
+      readonly cause?: unknown;
+      readonly status?: number;
+      readonly retryAfterMs?: number | undefined;
+    },
   ) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'SdkError';
     this.code = code;
     this.status = options?.status;
+    this.retryAfterMs = options?.retryAfterMs;
   }
 }

@@ -19,7 +19,12 @@ export const TRUST_DOMAIN = 'bank.example';
 export const AUTHORITY_ID = `spiffe://${TRUST_DOMAIN}/workload/countersign/authority`;
 export const WORKLOAD_ID = `spiffe://${TRUST_DOMAIN}/workload/payments/api`;
 
-type Refusal = { readonly status: number; readonly title?: string; readonly detail?: string };
+type Refusal = {
+  readonly status: number;
+  readonly title?: string;
+  readonly detail?: string;
+  readonly retryAfterSeconds?: number;
+};
 
 class Problem extends Error {
   readonly refusal: Refusal;
@@ -118,8 +123,10 @@ export class TestAuthority {
         }
         response.setHeader('content-type', 'application/json').end(JSON.stringify(answer));
       } catch (error) {
-        const problem = error instanceof Problem ? error.refusal : { status: 500 };
+        const problem: Refusal = error instanceof Problem ? error.refusal : { status: 500 };
         response.statusCode = problem.status;
+        const { retryAfterSeconds } = problem;
+        if (retryAfterSeconds) response.setHeader('retry-after', retryAfterSeconds);
         response.setHeader('content-type', 'application/problem+json').end(JSON.stringify(problem));
       }
     });

@@ -374,6 +374,32 @@ describe('renewing', () => {
     ]);
   });
 
+  test('waits as long as the authority says before it asks again', async () => {
+    authority.ttlSeconds = 20;
+    authority.renewAt = 0.0002;
+    const seen: string[] = [];
+    const token = authority.join('token-1');
+    authority.tamper = (answer) => {
+      authority.refusal = { status: 429, title: 'Too Many Requests', retryAfterSeconds: 3 };
+      return answer;
+    };
+    const workload = await connect({
+      joinToken: token,
+      onFailure: (error) => {
+        expect(error).toMatchObject({ status: 429, retryAfterMs: 3000 });
+        seen.push('refused');
+        authority.refusal = undefined;
+        // Without the word of the authority the next try would have come before.
+        setTimeout(() => seen.push('after two seconds'), 2000);
+      },
+    });
+    authority.tamper = (answer) => answer;
+    authority.renewAt = 0.5;
+    await rotation(workload);
+    seen.push('renewed');
+    expect(seen).toEqual(['refused', 'after two seconds', 'renewed']);
+  });
+
   test('refuses to become somebody else', async () => {
     authority.renewAt = 0.0002;
     const failure = Promise.withResolvers<Error>();

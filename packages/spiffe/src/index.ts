@@ -40,6 +40,7 @@ export {
   followBundle,
   refreshIntervalSeconds,
 } from './federation/follow-bundle.ts';
+export { JWT_AUDIENCES } from './jwt/jwt-audiences.ts';
 export {
   createJwtIssuer,
   type JwtIssuer,

@@ -41,6 +41,8 @@ export type SpiffeErrorCode =
   | 'ERR_SPIFFE_WORKLOAD_DENIED'
   /** The Workload API is not there, or not ready. */
   | 'ERR_SPIFFE_WORKLOAD_UNAVAILABLE'
+  /** Asked too often, or for too much at once: worth asking again, later. */
+  | 'ERR_SPIFFE_WORKLOAD_EXHAUSTED'
   /** The Workload API will never answer this request: an argument is wrong. */
   | 'ERR_SPIFFE_WORKLOAD_ARGUMENT'
   /** The other side does not speak the Workload API as specified. */

@@ -23,6 +23,7 @@ import {
 } from '@countersign/state';
 import Fastify, { type FastifyRequest } from 'fastify';
 import { throttleRepeats } from '../point/throttle-repeats.ts';
+import { boundConnections } from './bound-connections.ts';
 import { controlPeers } from './control-peer.ts';
 import { listenError } from './listen-error.ts';
 import type { Recorder } from './own-record.ts';
@@ -34,6 +35,8 @@ import { endTainted, taintedReaders } from './tainted-connections.ts';
 
 /** A port scan must not fill the record. */
 const HANDSHAKES_EVERY_MS = 60_000;
+/** Who opens a connection and says nothing holds it no longer. */
+const HANDSHAKE_MS_MAX = 10_000;
 
 /** The listener of enforcement points and workloads. */
 export interface ControlListener {
@@ -76,9 +79,14 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
   const peers = controlPeers({ trustDomain, identity, now });
   const peer = peers.of;
   const tls: ServerTls = { svid: own.current, clientCertificates: 'request' };
-  const app = Fastify({ https: serverTlsOptions(tls), forceCloseConnections: true });
+  const app = Fastify({
+    https: { ...serverTlsOptions(tls), handshakeTimeout: HANDSHAKE_MS_MAX },
+    forceCloseConnections: true,
+  });
   own.keepFresh(app.server as unknown as TlsServer, tls);
   recordFailedHandshakes(app.server as unknown as TlsServer, options);
+  const { record, warn } = options;
+  boundConnections(app.server as unknown as TlsServer, { peers, record, now, warn });
 
   const readers = new Map<string, number>();
   const count = (id: string, by: number): void => void readers.set(id, (readers.get(id) ?? 0) + by);

@@ -18,7 +18,7 @@ export const partnerListCommand: Command = {
   name: 'partner list',
   summary: 'list the organisations that the bank works with: contract, sponsor, end, subjects',
   description:
-    'Asks the authority that runs on this data folder. An organisation is active, cut-off (all of its subjects are refused) or ended\n(its contract is over).',
+    'Asks the authority that runs on this data folder. An organisation is active, cut-off (until it is restored, or since all of its\nsubjects are refused) or ended (its contract is over).',
   options: { data: shared.data, json: shared.json },
   examples: ['countersign partner list', 'countersign partner list --json'],
   async run(args, io) {

@@ -7,7 +7,7 @@ import {
   verifyX509Svid,
   type WorkloadX509Svid,
 } from '@countersign/spiffe';
-import { type NodeAuthority, NodeRefusal } from './node-authority.ts';
+import { type NodeAuthority, NodeBusy, NodeRefusal } from './node-authority.ts';
 
 const generateKeys = promisify(generateKeyPair);
 
@@ -135,7 +135,9 @@ export class HeldSvids {
       if (!this.#timers.has(spiffeId)) return;
       this.#options.warn(`${spiffeId} was not renewed: ${(error as Error).message}`);
       const backOffMs = Math.min(RETRY_MS.first * 2 ** failures, RETRY_MS.max);
-      this.#schedule(spiffeId, backOffMs * (0.8 + 0.4 * Math.random()), Math.min(failures + 1, 10));
+      const busyMs = error instanceof NodeBusy ? error.atMs - this.#options.now() : 0;
+      const waitMs = Math.max(busyMs, backOffMs) * (1 + 0.4 * Math.random());
+      this.#schedule(spiffeId, waitMs, Math.min(failures + 1, 10));
     }
   }
 }

@@ -13,8 +13,9 @@ import {
   type WorkloadSource,
   type WorkloadX509Svid,
 } from '@countersign/spiffe';
+import type { HeldJwtSvids } from './held-jwt-svids.ts';
 import type { HeldSvids } from './held-svids.ts';
-import { type NodeAuthority, NodeRefusal, type ToldState } from './node-authority.ts';
+import { NodeBusy, NodeRefusal, type ToldState } from './node-authority.ts';
 
 /** Who is at the other end of a workload's connection. */
 export interface NodeCaller {
@@ -36,12 +37,12 @@ export interface NodeSource extends WorkloadSource<NodeCaller> {
 
 /** Makes the source of a node's Workload API. Each answer looks again whether the process is who it was. */
 export function createNodeSource(options: {
-  readonly authority: NodeAuthority;
   readonly held: () => HeldSvids;
+  readonly heldJwts: () => HeldJwtSvids;
   readonly trustDomain: string;
   readonly now: () => number;
 }): NodeSource {
-  const { authority, held, trustDomain, now } = options;
+  const { held, heldJwts, trustDomain, now } = options;
   const listeners = new Map<(change?: WorkloadChange) => void, NodeCaller>();
   let told:
     | {
@@ -63,7 +64,7 @@ export function createNodeSource(options: {
   /** @throws {SpiffeError} `ERR_SPIFFE_WORKLOAD_UNAVAILABLE` before the authority told anything */
   async function entriesOf(caller: NodeCaller): Promise<readonly Entry[]> {
     if (!told) throw unavailable('the authority told nothing yet');
-    if (caller.process && !(await caller.process.isAlive())) return [];
+    if (caller.process && !(await isAlive(caller.process))) return [];
     return told.entries.filter(
       ({ selectors, expiresMs = Number.POSITIVE_INFINITY }) =>
         expiresMs > now() && isEntitled(selectors, caller.selectors),
@@ -87,7 +88,7 @@ export function createNodeSource(options: {
       );
       const tokens = await Promise.all(
         entries.map(async (entry) => {
-          const token = await refusedIsNone(() => authority.jwtSvid(entry.spiffeId, audiences));
+          const token = await refusedIsNone(() => heldJwts().get(entry.spiffeId, audiences));
           if (token === undefined) return undefined;
           const { hint } = entry;
           return {
@@ -122,6 +123,8 @@ export function createNodeSource(options: {
       };
       const left = new Set(entries.map(({ spiffeId }) => spiffeId));
       held().retain(left);
+      heldJwts().retain(left);
+      heldJwts().retainTrusted(new Set(told.bundle.jwtAuthorities.map(({ keyId }) => keyId)));
       held().retainTrusted(told.bundle.x509Authorities, refusedAuthorities);
       // An authority that is trusted no more is taken away from everybody.
       if (before && hasLost(before.bundle, told.bundle)) {
@@ -135,12 +138,23 @@ export function createNodeSource(options: {
       const before = told.entries;
       told = { ...told, entries: [] };
       held().retain(new Set());
+      heldJwts().retain(new Set());
       changedWithout(before);
     },
     changed,
     entries: () => told?.entries ?? [],
   };
 }
+
+/** Looks once for all who ask at the same time: after a change that is each stream of the process. */
+function isAlive(process: AttestedProcess): Promise<boolean> {
+  const known = looking.get(process);
+  if (known) return known;
+  const look = process.isAlive().finally(() => looking.delete(process));
+  looking.set(process, look);
+  return look;
+}
+const looking = new WeakMap<AttestedProcess, Promise<boolean>>();
 
 /** Each apart, under the name that the authority gives it; none of them is ever ours. */
 function bundlesByName(
@@ -167,8 +181,17 @@ async function refusedIsNone<T>(ask: () => Promise<T>): Promise<T | undefined> {
     return await ask();
   } catch (error) {
     if (error instanceof NodeRefusal) return undefined;
+    if (error instanceof NodeBusy) throw exhausted(error);
     throw unavailable((error as Error).message, error);
   }
+}
+
+function exhausted(cause: NodeBusy): SpiffeError {
+  return new SpiffeError(
+    'ERR_SPIFFE_WORKLOAD_EXHAUSTED',
+    'could not serve workload: found it asked for too often, expected it again later',
+    { cause },
+  );
 }
 
 function unavailable(found: string, cause?: unknown): SpiffeError {

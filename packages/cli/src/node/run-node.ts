@@ -16,6 +16,7 @@ import { CommandError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
 import { readTrustFile } from '../trust-file.ts';
 import { claimSocket } from './claim-socket.ts';
+import { HeldJwtSvids } from './held-jwt-svids.ts';
 import { HeldSvids } from './held-svids.ts';
 import { type NodeAuthority, NodeRefusal, nodeAuthority } from './node-authority.ts';
 import { createNodeSource, type NodeCaller, type NodeSource } from './node-source.ts';
@@ -25,6 +26,11 @@ import { serveNodeOperator } from './serve-node-operator.ts';
 const SOCKET_PATH_BYTES_MAX = 107;
 /** Of all processes of one user; each has a connection or two. */
 const CONNECTIONS_OF_ONE_USER_MAX = 1000;
+/**
+ * Of all processes of one user: an open stream for each kind of thing that a process follows. A host of containers may have a
+ * hundred of one user; each stream is answered at each change, before others are.
+ */
+const CALLS_OF_ONE_USER_MAX = 500;
 const RETRY_MS = { first: 500, max: 10_000 } as const;
 /** Entries end by the clock. */
 const LOOK_EVERY_MS = 1000;
@@ -99,13 +105,16 @@ export async function runNode(options: RunNodeOptions): Promise<RunningNode> {
     const authority = nodeAuthority({
       origin: controlUrl,
       dispatcher: () => workload.dispatcherFor(controlUrl, authorityId),
+      now,
     });
-    const source: NodeSource = createNodeSource({ authority, held: () => held, trustDomain, now });
-    const held = new HeldSvids({
-      ...{ authority, trustDomain, now, warn },
-      isWanted: (spiffeId) => source.entries().some((entry) => entry.spiffeId === spiffeId),
-      onRenewed: source.changed,
+    const source: NodeSource = createNodeSource({
+      ...{ held: () => held, heldJwts: () => heldJwts, trustDomain, now },
     });
+    const isWanted = (spiffeId: string): boolean =>
+      source.entries().some((entry) => entry.spiffeId === spiffeId);
+    const onRenewed = source.changed;
+    const held = new HeldSvids({ authority, trustDomain, now, warn, isWanted, onRenewed });
+    const heldJwts = new HeldJwtSvids({ authority, now, isWanted });
     closers.add(() => held.close());
     closers.add(workload.onRotate(() => held.askForDistrusted()));
     const following = await followEntries(authority, {
@@ -147,6 +156,10 @@ export async function runNode(options: RunNodeOptions): Promise<RunningNode> {
         now,
         onError: (error, what) => warn(`${what}: ${(error as Error).message}`),
         pushDelayMs: () => Math.random() * PUSH_SPLAY_MS,
+        calls: {
+          of: ({ process }) => (process ? `uid ${process.uid}` : 'socket'),
+          max: CALLS_OF_ONE_USER_MAX,
+        },
       });
       await listenAt(api.server, path, socket);
       closers.add(() => api.close());

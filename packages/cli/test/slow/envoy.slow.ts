@@ -30,12 +30,13 @@ describe.skipIf(isEnvoyMissing())('Envoy by SDS of a node', () => {
   const seen = { peers: new Set<string>(), serials: new Set<string>(), refusals: [] as string[] };
 
   beforeAll(async () => {
-    const entry = (name: string, selector: string) =>
-      `- { id: workload/${name}, owner: team, svidTtl: ${TTL_SECONDS}s, attest: [{ nodes: [workload/nodes/host], selectors: ['${selector}'] }] }\n`;
+    const entry = (name: string, ...selectors: string[]) =>
+      `- { id: workload/${name}, owner: team, svidTtl: ${TTL_SECONDS}s, attest: [{ nodes: [workload/nodes/host], selectors: ${JSON.stringify(selectors)} }] }\n`;
+    const own = `unix:uid:${process.getuid?.()}`;
     // Each by its program: the kernel tells them apart on one socket.
     bank = await nodeBank(
-      entry('envoy', `unix:path:${ENVOY}`) +
-        entry('service', `unix:path:${process.execPath}`) +
+      entry('envoy', own, `unix:path:${ENVOY}`) +
+        entry('service', own, `unix:path:${process.execPath}`) +
         entry('stranger', 'socket:name:payments'),
     );
     const client = createWorkloadClient({

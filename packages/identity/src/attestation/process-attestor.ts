@@ -131,18 +131,24 @@ class OpenProcess {
     return (await this.#statusLine('Groups')).map(Number);
   }
 
-  /** The last part of the cgroup that is a unit: `payments.service`; nothing outside of systemd. */
   async systemdUnit(): Promise<string | undefined> {
-    const text = await this.#read('cgroup');
-    const path = /^0::(.*)$/m.exec(text)?.[1] ?? /^\d+:name=systemd:(.*)$/m.exec(text)?.[1] ?? '';
-    // Only a unit of the system's manager: below a user's slice its owner names units as it likes.
-    if (!path.startsWith('/system.slice/')) return undefined;
-    return path.split('/').find((part) => /^[A-Za-z0-9:_.@\\-]+\.service$/.test(part));
+    return systemdUnitOf(await this.#read('cgroup'));
   }
 
-  /** Of the executable, as it was called; nothing of a process that may not be looked at. */
+  /**
+   * Of the executable, as it was called; nothing of a process that may not be looked at, or where another file is there for
+   * this process: in a mount namespace of their own everybody puts there what they like, and may hand it out to run elsewhere.
+   */
   async path(): Promise<string | undefined> {
-    return await readlink(this.#path('exe')).catch(() => undefined);
+    try {
+      const path = await readlink(this.#path('exe'));
+      const [runs, named] = await Promise.all(
+        [this.#path('exe'), path].map((each) => stat(each, { bigint: true })),
+      );
+      return runs?.dev === named?.dev && runs?.ino === named?.ino ? path : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   /** SHA-256 of the executable, hexadecimal; nothing of one that is larger than the limit. */
@@ -203,6 +209,25 @@ class OpenProcess {
   #path(file: string): string {
     return `/proc/self/fd/${this.#folder.fd}/${file}`;
   }
+}
+
+/** Slices of the system's manager, and then the unit. */
+const SYSTEM_UNIT = /^\/system\.slice\/(?:[^/]+\.slice\/)*([A-Za-z0-9:_.@\\-]+\.service)(?:\/|$)/;
+
+/**
+ * The service of the system's manager that a process is of, as `/proc/<pid>/cgroup` tells: the first part below slices. What lies below a
+ * scope or a service is named by whoever that was delegated to, a container or a user's own manager, and is nothing.
+ *
+ * @param text where both hierarchies are there (hybrid), they must not contradict each other
+ * @see cgroups(7), systemd.slice(5)
+ */
+export function systemdUnitOf(text: string): string | undefined {
+  const paths = [/^0::(.*)$/m, /^\d+:name=systemd:(.*)$/m]
+    .map((line) => line.exec(text)?.[1])
+    // The unified hierarchy is there and in no use, or the other way round.
+    .filter((path) => path !== undefined && path !== '/');
+  const [unit, ...others] = paths.map((path) => SYSTEM_UNIT.exec(path ?? '')?.[1]);
+  return others.every((each) => each === unit) ? unit : undefined;
 }
 
 async function closeDescriptor(descriptor: number | undefined): Promise<void> {

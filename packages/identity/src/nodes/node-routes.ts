@@ -1,18 +1,24 @@
+import { JWT_AUDIENCES } from '@countersign/spiffe';
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { answerProblems, problem } from '../problem.ts';
-import { PUBLIC_ANSWERS, type Refusal } from '../refusal.ts';
+import { answerProblems, publicProblem } from '../problem.ts';
+import { type Refusal, refusal } from '../refusal.ts';
 import type { ControlPeer } from '../svids.ts';
 import type { NodeState, Nodes } from './nodes.ts';
 
 const BODY_BYTES_MAX = 32 * 1024;
 /** Shorter than what proxies and clients take for a dead connection. */
 const WAIT_MS_MAX = 20_000;
+/** A node has one; one that was started anew leaves another behind until that is seen to be gone. */
+const WAITING_MAX = 4;
 
 const svidShape = z.strictObject({ spiffeId: z.string().max(2048), request: z.string() });
 const jwtShape = z.strictObject({
   spiffeId: z.string().max(2048),
-  audiences: z.array(z.string().min(1).max(2048)).min(1).max(16),
+  audiences: z
+    .array(z.string().min(1).max(JWT_AUDIENCES.charactersMax))
+    .min(1)
+    .max(JWT_AUDIENCES.max),
 });
 
 /**
@@ -27,27 +33,41 @@ export function nodeRoutes(options: {
   readonly onChange: (listener: () => void) => () => void;
 }): FastifyPluginAsync {
   const { nodes, peer, onChange } = options;
+  const texts = new WeakMap<NodeState, string>();
+  const waiting = new Map<string, number>();
+  const wait = (node: string, by: 1 | -1): void => {
+    const count = (waiting.get(node) ?? 0) + by;
+    if (count === 0) waiting.delete(node);
+    else waiting.set(node, count);
+  };
   return async (app) => {
     answerProblems(app);
     app.get<{ Querystring: { after?: string } }>('/v1/node/entries', async (request, reply) => {
       const state = await stateAfter(request.query.after, request);
       return state.isGranted
-        ? reply.header('cache-control', 'no-store').send(state)
-        : refused(reply, state);
+        ? reply.header('cache-control', 'no-store').type('application/json').send(textOf(state))
+        : publicProblem(reply, state);
     });
     app.post('/v1/node/svids', { bodyLimit: BODY_BYTES_MAX }, async (request, reply) => {
       const result = await nodes.issue(svidShape.parse(request.body), peer(request));
       return result.isGranted
         ? reply.header('cache-control', 'no-store').send(result)
-        : refused(reply, result);
+        : publicProblem(reply, result);
     });
     app.post('/v1/node/jwt-svids', { bodyLimit: BODY_BYTES_MAX }, async (request, reply) => {
       const result = await nodes.issueJwt(jwtShape.parse(request.body), peer(request));
       return result.isGranted
         ? reply.header('cache-control', 'no-store').send(result)
-        : refused(reply, result);
+        : publicProblem(reply, result);
     });
   };
+
+  /** Written once for all who get it. */
+  function textOf(state: NodeState): string {
+    const text = texts.get(state) ?? JSON.stringify(state);
+    texts.set(state, text);
+    return text;
+  }
 
   /** The state as soon as it is another one; a node that is refused meanwhile hears that at once. */
   async function stateAfter(
@@ -59,6 +79,11 @@ export function nodeRoutes(options: {
     if (unknown) return unknown;
     const first = now();
     if (!first.isGranted || first.version !== version) return first;
+    const node = peer(request)?.spiffeId ?? '';
+    if ((waiting.get(node) ?? 0) >= WAITING_MAX) {
+      return refusal('request-rate', `found ${WAITING_MAX} requests of ${node} waiting`);
+    }
+    wait(node, 1);
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, WAIT_MS_MAX);
     request.raw.once('close', resolve);
@@ -69,10 +94,7 @@ export function nodeRoutes(options: {
     await promise;
     off();
     clearTimeout(timer);
+    wait(node, -1);
     return now();
   }
-}
-
-function refused(reply: Parameters<typeof problem>[0], { code }: Refusal) {
-  return problem(reply, PUBLIC_ANSWERS[code]);
 }

@@ -6,9 +6,11 @@ import { federatedBundles } from '../federation/bundle-fact.ts';
 import type { Recorder } from '../new-event.ts';
 import { type Refusal, refusal } from '../refusal.ts';
 import type { Registry } from '../registry.ts';
+import type { RequestPace } from '../request-pace.ts';
 import type { Revocations } from '../revocations.ts';
 import type { ControlPeer, SvidGrant, Svids } from '../svids.ts';
 import { type Entry, entriesOf } from './entry.ts';
+import { JWT_PACE, NODE_PACE, svidPace } from './paces.ts';
 
 /** SPIRE's: a token that cannot be taken back lives five minutes. */
 export const JWT_SVID_SECONDS = 300;
@@ -37,28 +39,53 @@ export interface JwtGrant {
 /** What nodes ask for. A caller is a node when its registration says so, and it is neither disabled nor revoked. */
 export class Nodes {
   readonly #options: NodesOptions;
+  readonly #made = new Map<string, { readonly state: NodeState; readonly untilMs: number }>();
+  /** Of what those were made. */
+  #basis = '';
 
   constructor(options: NodesOptions) {
     this.#options = options;
   }
 
-  /** Entries that are in force, and the bundle. */
+  /**
+   * Entries that are in force, and the bundle: made once for each node and change, however often it is asked for. The same object
+   * is the same state.
+   */
   state(peer: ControlPeer | undefined): NodeState | Refusal {
     const refused = this.#refuse(peer);
     if (refused) return refused;
-    const entries = entriesOf(peer?.spiffeId ?? '', this.#options.registry.registrations()).filter(
-      ({ spiffeId }) => this.#options.standing(spiffeId) === undefined,
+    const node = peer?.spiffeId ?? '';
+    const { changes, now, bundle, refusedAuthorities } = this.#options;
+    // These two are kept elsewhere, and may be another before the change is told.
+    const basis = JSON.stringify([changes(), bundle(), refusedAuthorities()]);
+    if (basis !== this.#basis) this.#made.clear();
+    this.#basis = basis;
+    const known = this.#made.get(node);
+    if (known && known.untilMs > now()) return known.state;
+    const made = this.#make(node);
+    this.#made.set(node, made);
+    return made.state;
+  }
+
+  #make(node: string): { readonly state: NodeState; readonly untilMs: number } {
+    const { registry, standing, factLog } = this.#options;
+    const entries = entriesOf(node, registry.registrations()).filter(
+      ({ spiffeId }) => standing(spiffeId) === undefined,
     );
     const bundle = this.#options.bundle();
     const refusedAuthorities = this.#options.refusedAuthorities();
     const federated = federatedBundles(
       entries.flatMap(({ federatesWith = [] }) => federatesWith),
-      this.#options.factLog,
+      factLog,
     );
     const version = createHash('sha256')
       .update(JSON.stringify([entries, bundle, refusedAuthorities, federated]))
       .digest('base64url');
-    return { isGranted: true, version, entries, bundle, refusedAuthorities, federated };
+    const ends = entries.map(({ expiresMs = Number.POSITIVE_INFINITY }) => expiresMs);
+    return {
+      state: { isGranted: true, version, entries, bundle, refusedAuthorities, federated },
+      untilMs: Math.min(Number.POSITIVE_INFINITY, ...ends),
+    };
   }
 
   /** An X.509-SVID for a workload of the node, for the key that signed the request. */
@@ -66,6 +93,8 @@ export class Nodes {
     asked: { readonly spiffeId: string; readonly request: string },
     peer: ControlPeer | undefined,
   ): Promise<SvidGrant | Refusal> {
+    const busy = await this.#refusePace('svid', asked.spiffeId, peer);
+    if (busy) return busy;
     return this.#options.svids.issueForNode(asked, {
       node: peer?.spiffeId ?? '',
       refuse: () => this.#refuseIssue(peer, asked.spiffeId),
@@ -79,6 +108,8 @@ export class Nodes {
   ): Promise<JwtGrant | Refusal> {
     const { jwt, record, svids } = this.#options;
     const { spiffeId, audiences } = asked;
+    const busy = await this.#refusePace('jwt-svid', spiffeId, peer);
+    if (busy) return busy;
     const refused = await this.#refuseIssue(peer, spiffeId);
     if (refused) return svids.refuse(refused, peer?.spiffeId);
     const { token, expiresAtMs } = await jwt().issueSvid({
@@ -94,6 +125,25 @@ export class Nodes {
       detail: { audiences: [...audiences], expiresAtMs },
     });
     return { isGranted: true, spiffeId, token };
+  }
+
+  /** Before anything is looked at: what is refused is recorded, too. */
+  async #refusePace(
+    kind: 'svid' | 'jwt-svid',
+    spiffeId: string,
+    peer: ControlPeer | undefined,
+  ): Promise<Refusal | undefined> {
+    if (peer === undefined) return undefined;
+    const { pace, registry, svidTtlSeconds } = this.#options;
+    const node = peer.spiffeId;
+    const paces = new Map([[`node ${node}`, NODE_PACE]]);
+    const registration = registry.registration(spiffeId);
+    // Of names that nobody registered there is no end; the node's own bucket counts those.
+    if (registration) {
+      const ttlSeconds = registration.svidTtlSeconds ?? svidTtlSeconds;
+      paces.set(`${kind} ${node} ${spiffeId}`, kind === 'svid' ? svidPace(ttlSeconds) : JWT_PACE);
+    }
+    return pace.refuse(node, paces);
   }
 
   /** Why a caller is no node that may ask for anything: its own SVID is none of ours, though it verifies. */
@@ -142,10 +192,14 @@ interface NodesOptions {
   readonly registry: Registry;
   readonly revocations: Revocations;
   readonly svids: Svids;
+  readonly svidTtlSeconds: number;
+  readonly pace: RequestPace;
   /** Who signs now. */
   readonly jwt: () => JwtIssuer;
   readonly record: Recorder;
   readonly now: Clock;
+  /** Another number after each change of who is registered, enabled or revoked. */
+  readonly changes: () => number;
   /** Why a subject gets nothing now: unregistered, disabled, revoked, expired. */
   readonly standing: (spiffeId: string) => Refusal | undefined;
   /** The bundle as it is published. */

@@ -5,7 +5,7 @@ import type { Registered } from '../registered.ts';
 export type OrganisationState =
   /** At least one of its subjects gets in. */
   | 'active'
-  /** All of its subjects are revoked or disabled. */
+  /** It was cut off, or all of its subjects are revoked or disabled. */
   | 'cut-off'
   /** Its contract is over. */
   | 'ended';
@@ -19,7 +19,7 @@ export interface OrganisationReport extends Organisation {
 /** The organisations that subjects are registered of, in the order of their names. */
 export function organisationsOf(
   registered: readonly Registered[],
-  nowMs: number,
+  { cutOff, nowMs }: { readonly cutOff: ReadonlySet<string>; readonly nowMs: number },
 ): readonly OrganisationReport[] {
   const all = new Map<string, { organisation: Organisation; subjects: Registered[] }>();
   for (const each of registered) {
@@ -31,7 +31,8 @@ export function organisationsOf(
   }
   return [...all.values()]
     .map(({ organisation, subjects }): OrganisationReport => {
-      const isIn = subjects.some(({ refusal }) => refusal === undefined);
+      const isIn =
+        !cutOff.has(organisation.name) && subjects.some(({ refusal }) => refusal === undefined);
       const state = organisation.untilMs <= nowMs ? 'ended' : isIn ? 'active' : 'cut-off';
       return { ...organisation, state, subjects };
     })

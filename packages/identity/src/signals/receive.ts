@@ -24,6 +24,16 @@ export interface SignalTransmitter {
   subjectOf(identifier: SubjectIdentifier): Promise<string | undefined> | string | undefined;
 }
 
+/** What came of a word on whether somebody is enabled. */
+export type AccountOutcome =
+  | 'done'
+  /** It was so already, or somebody else's doing. */
+  | 'unchanged'
+  /** A later word came before it. */
+  | 'outdated'
+  /** Its own doing is taken back; the organisation is cut off all the same. */
+  | 'cut-off';
+
 /** What is done about a signal. */
 export interface SignalActions {
   /** Ends one session of the subject, or all of them; says how many. */
@@ -33,12 +43,16 @@ export interface SignalActions {
     readonly reason: string;
     readonly by: string;
   }): Promise<number>;
+  /** @param options `issuedMs` is when it was said: what is older than what `by` said last of the subject changes nothing */
   disable(
     subject: string,
-    options: { readonly reason: string; readonly by: string },
-  ): Promise<boolean>;
+    options: { readonly reason: string; readonly by: string; readonly issuedMs: number },
+  ): Promise<Exclude<AccountOutcome, 'cut-off'>>;
   /** Only what `by` disabled. */
-  enable(subject: string, options: { readonly by: string }): Promise<boolean>;
+  enable(
+    subject: string,
+    options: { readonly by: string; readonly issuedMs: number },
+  ): Promise<AccountOutcome>;
   /** Takes what is said of a device; false when the names lead to none, or to two. */
   noteCompliance?(about: {
     readonly source: string;
@@ -206,6 +220,7 @@ async function answer(
   { actions, by }: ReceiveOptions & { readonly by: string },
 ): Promise<string> {
   const { subject, claims, identifier } = about;
+  const { issuedAtMs: issuedMs } = about.set;
   const reason = `${source}: ${name}: ${reasonOf(claims)}`.slice(0, 1000);
   const session =
     identifier.format === 'complex' && identifier.session?.format === 'opaque'
@@ -226,14 +241,13 @@ async function answer(
     case 'account-purged':
     case 'credential-compromise': {
       if (may.includes('disable')) {
-        const isNew = await actions.disable(subject, { reason, by });
-        return isNew ? 'disabled' : 'was disabled already';
+        return DISABLED[await actions.disable(subject, { reason, by, issuedMs })];
       }
       if (!may.includes('end-sessions')) return 'not allowed to act on it';
       return `ended ${await actions.endSessions({ subject, reason, by })} sessions`;
     }
     case 'account-enabled':
-      return (await actions.enable(subject, { by })) ? 'enabled' : 'was not disabled from there';
+      return ENABLED[await actions.enable(subject, { by, issuedMs })];
     case 'credential-change':
     case 'assurance-level-change':
     case 'device-compliance-change':
@@ -250,6 +264,15 @@ async function answer(
       return 'noted';
   }
 }
+
+const OUTDATED = 'older than the last word on it';
+const DISABLED = {
+  ...{ done: 'disabled', unchanged: 'was disabled already', outdated: OUTDATED },
+} as const;
+const ENABLED = {
+  ...{ done: 'enabled', unchanged: 'was not disabled from there', outdated: OUTDATED },
+  'cut-off': 'enabled, but its organisation is cut off',
+} as const;
 
 function signalOf(
   type: Signal['type'],

@@ -6,6 +6,7 @@ import {
   receiveSet,
   type SignalTransmitter,
 } from './receive.ts';
+import { refusalTeller } from './refusal-teller.ts';
 import { SET_BYTES_MAX } from './verify-set.ts';
 
 /** A transmitter that pushes, and the secret that it shows beside its tokens. */
@@ -13,9 +14,6 @@ export interface PushSource extends SignalTransmitter {
   /** SHA-256 (base64url) of the `Authorization` field value that it was given; none: tokens alone count. */
   readonly authorizationHash?: string;
 }
-
-/** Refusals of one transmitter and kind are recorded once a minute: a stranger must not fill the log. */
-const REFUSAL_EVERY_MS = 60_000;
 
 /**
  * `POST /signals/<name>`: takes what a transmitter pushes (RFC 8935 §2).
@@ -26,17 +24,7 @@ export function receiverRoutes(
   options: ReceiveOptions & { readonly sources: () => ReadonlyMap<string, PushSource> },
 ): FastifyPluginAsync {
   const { sources, record, now } = options;
-  const toldMs = new Map<string, number>();
-  const tell = async (name: string, err: string, description: string): Promise<void> => {
-    const key = `${name} ${err}`;
-    if (now() - (toldMs.get(key) ?? Number.NEGATIVE_INFINITY) < REFUSAL_EVERY_MS) return;
-    toldMs.set(key, now());
-    await record({
-      ...{ kind: 'authentication', result: 'refused', listener: 'signals' },
-      reason: `signal-${err.replaceAll('_', '-')}`,
-      detail: `${name}: ${description}`.slice(0, 1000),
-    });
-  };
+  const tell = refusalTeller({ record, now });
   return async (app) => {
     app.addContentTypeParser(
       'application/secevent+jwt',
@@ -47,7 +35,9 @@ export function receiverRoutes(
       const source = sources().get(request.params.name);
       if (source === undefined) return reply.code(404).send({ title: 'Not Found', status: 404 });
       const refuse = async (err: string, description: string) => {
-        await tell(source.name, err, description);
+        const { name } = source;
+        const reason = `signal-${err.replaceAll('_', '-')}`;
+        await tell(`${name} ${err}`, { reason, detail: `${name}: ${description}` });
         // RFC 8935 §2.3
         return reply.code(400).type('application/json').send({ err, description });
       };

@@ -8,11 +8,34 @@ import type { SignalTables } from './signal-tables.ts';
 export function signalActions(options: {
   readonly database: Database;
   readonly factLog: FactLog;
-  readonly identity: Pick<Identity, 'sessions' | 'revoke' | 'reinstate' | 'isRevoked' | 'devices'>;
+  readonly identity: Pick<
+    Identity,
+    'sessions' | 'revoke' | 'reinstate' | 'ownRevocation' | 'devices'
+  >;
   readonly respond: (signal: Signal) => Promise<unknown>;
 }): SignalActions {
   const { database, factLog, identity, respond } = options;
   const tables = () => database.tables<SignalTables>();
+  /** Whether it is no older than what its source said before of the same subject; then it is noted. */
+  const isNewest = async (
+    subject: string,
+    { by: source, issuedMs }: { readonly by: string; readonly issuedMs: number },
+  ): Promise<boolean> => {
+    const known = await tables()
+      .selectFrom('signal_account')
+      .select('issued_ms')
+      .where('source', '=', source)
+      .where('subject', '=', subject)
+      .executeTakeFirst();
+    if (known && known.issued_ms > Math.floor(issuedMs)) return false;
+    const row = { source, subject, issued_ms: Math.floor(issuedMs) };
+    await tables()
+      .insertInto('signal_account')
+      .values(row)
+      .onConflict((conflict) => conflict.columns(['source', 'subject']).doUpdateSet(row))
+      .execute();
+    return true;
+  };
   return {
     async endSessions({ subject, session, reason, by }) {
       const live = (await identity.sessions()).filter(
@@ -28,8 +51,9 @@ export function signalActions(options: {
       }
       return live.length;
     },
-    async disable(subject, { reason, by }) {
-      if (identity.isRevoked('subject', subject)) return false;
+    async disable(subject, { reason, by, issuedMs }) {
+      if (!(await isNewest(subject, { by, issuedMs }))) return 'outdated';
+      if (await identity.ownRevocation(subject)) return 'unchanged';
       // Before the deed: after a crash in between its source may still take back what it did.
       await tables()
         .insertInto('signal_disabled')
@@ -38,22 +62,24 @@ export function signalActions(options: {
         .execute();
       const result = await identity.revoke({ target: 'subject', value: subject, reason, by });
       if (!result.isGranted) throw new Error(`${result.code}: ${result.detail}`);
-      return true;
+      return 'done';
     },
-    async enable(subject, { by }) {
+    async enable(subject, { by, issuedMs }) {
+      if (!(await isNewest(subject, { by, issuedMs }))) return 'outdated';
       const row = await tables()
         .deleteFrom('signal_disabled')
         .where('source', '=', by)
         .where('subject', '=', subject)
         .returning('subject')
         .executeTakeFirst();
-      const fact = factLog.get(`revocation subject ${subject}`);
+      const own = await identity.ownRevocation(subject);
       const source = by.slice(by.indexOf(':') + 1);
       // What somebody else revoked since then stays.
-      const isItsOwn = fact?.kind === 'revocation' && fact.reason.startsWith(`${source}: `);
-      if (row === undefined || !isItsOwn) return false;
-      const result = await identity.reinstate({ target: 'subject', value: subject, by });
-      return result.isGranted;
+      if (row === undefined || !own?.reason.startsWith(`${source}: `)) return 'unchanged';
+      const order = { target: 'subject', value: subject, by, behindCut: true } as const;
+      const result = await identity.reinstate(order);
+      if (result.isGranted) return 'done';
+      return result.code === 'organisation-cut-off' ? 'cut-off' : 'unchanged';
     },
     noteCompliance: (about) => identity.devices.takeCompliance(about),
     respond: async (signal) => void (await respond(signal)),

@@ -19,6 +19,8 @@ export interface SignalTables {
   signal_cursor: { origin: string; next: number };
   /** Who was disabled because a transmitter said so: it may take back that and nothing else. */
   signal_disabled: { source: string; subject: string };
+  /** The newest word of a transmitter on whether a subject is enabled, by when it was issued. */
+  signal_account: { source: string; subject: string; issued_ms: number };
   /** Tokens that were acted on, so that none is twice. */
   signal_received: { source: string; jti: string; received_ms: number };
 }
@@ -51,6 +53,15 @@ export const signalMigrations: readonly Migration[] = [
          source text not null, subject text not null, primary key (source, subject)
        ) strict`,
       'create index signal_received_ms on signal_received (received_ms)',
+    ],
+  },
+  {
+    name: '0002-signal-account',
+    statements: [
+      `create table signal_account (
+         source text not null, subject text not null, issued_ms integer not null,
+         primary key (source, subject)
+       ) strict`,
     ],
   },
 ];

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Recorder } from '../new-event.ts';
 import { problem } from '../problem.ts';
 import type { Bearer, SignalScope } from './bearer.ts';
+import { refusalTeller } from './refusal-teller.ts';
 import { type SignalSigner, signSecurityEvent } from './security-event-token.ts';
 import {
   POLL,
@@ -75,6 +76,9 @@ export interface TransmitterOptions {
  */
 export function transmitterRoutes(options: TransmitterOptions): FastifyPluginAsync {
   const { issuer, streams, signer, now } = options;
+  const tell = refusalTeller(options);
+  const receiverOf = (request: FastifyRequest, scope: SignalScope) =>
+    authorized(request, scope, { ...options, tell });
   const shown = (stream: Stream): Record<string, unknown> =>
     shownStream(stream, { issuer, minVerificationSeconds: MIN_VERIFICATION_SECONDS });
   return async (app) => {
@@ -96,7 +100,7 @@ export function transmitterRoutes(options: TransmitterOptions): FastifyPluginAsy
     app.get('/ssf/jwks', async () => ({ keys: [signer.publicJwk] }));
 
     app.post('/ssf/streams', { bodyLimit: BODY_BYTES_MAX }, async (request, reply) => {
-      const receiver = await receiverOf(request, 'ssf.manage', options);
+      const receiver = await receiverOf(request, 'ssf.manage');
       const written = writtenStream.parse(request.body);
       if (streams.of(receiver.client).length >= STREAMS_PER_CLIENT_MAX) {
         throw refused(
@@ -113,7 +117,7 @@ export function transmitterRoutes(options: TransmitterOptions): FastifyPluginAsy
     });
 
     app.get<{ Querystring: { stream_id?: string } }>('/ssf/streams', async (request) => {
-      const receiver = await receiverOf(request, 'ssf.read', options);
+      const receiver = await receiverOf(request, 'ssf.read');
       const { stream_id: id } = request.query;
       return id === undefined
         ? streams.of(receiver.client).map(shown)
@@ -125,7 +129,7 @@ export function transmitterRoutes(options: TransmitterOptions): FastifyPluginAsy
       app.route({
         ...{ method, url: '/ssf/streams', bodyLimit: BODY_BYTES_MAX },
         async handler(request) {
-          const receiver = await receiverOf(request, 'ssf.manage', options);
+          const receiver = await receiverOf(request, 'ssf.manage');
           const written = writtenStream.extend(byId.shape).parse(request.body);
           const stream = ownStream(written.stream_id, receiver, streams);
           const base =
@@ -148,7 +152,7 @@ export function transmitterRoutes(options: TransmitterOptions): FastifyPluginAsy
     }
 
     app.delete<{ Querystring: { stream_id?: string } }>('/ssf/streams', async (request, reply) => {
-      const receiver = await receiverOf(request, 'ssf.manage', options);
+      const receiver = await receiverOf(request, 'ssf.manage');
       const stream = ownStream(request.query.stream_id, receiver, streams);
       await streams.remove(stream.id);
       await note('signal-stream-removed', stream, receiver.by, options);
@@ -156,12 +160,12 @@ export function transmitterRoutes(options: TransmitterOptions): FastifyPluginAsy
     });
 
     app.get<{ Querystring: { stream_id?: string } }>('/ssf/status', async (request) => {
-      const receiver = await receiverOf(request, 'ssf.read', options);
+      const receiver = await receiverOf(request, 'ssf.read');
       return statusOf(ownStream(request.query.stream_id, receiver, streams));
     });
 
     app.post('/ssf/status', async (request) => {
-      const receiver = await receiverOf(request, 'ssf.manage', options);
+      const receiver = await receiverOf(request, 'ssf.manage');
       const { stream_id: id, status, reason } = statusShape.parse(request.body);
       const changed = await streams.setStatus(ownStream(id, receiver, streams), { status, reason });
       await note('signal-stream-status', changed, receiver.by, options);
@@ -174,7 +178,7 @@ export function transmitterRoutes(options: TransmitterOptions): FastifyPluginAsy
     ] as const) {
       // The colon is the specification's own example; Fastify takes it for a parameter unless it is doubled.
       app.post(url.replace(':', '::'), async (request, reply) => {
-        const receiver = await receiverOf(request, 'ssf.manage', options);
+        const receiver = await receiverOf(request, 'ssf.manage');
         const { stream_id: id, subject } = subjectShape.parse(request.body);
         const stream = ownStream(id, receiver, streams);
         if (!(await streams.setSubject(stream.id, subject, isIncluded))) {
@@ -185,7 +189,7 @@ export function transmitterRoutes(options: TransmitterOptions): FastifyPluginAsy
     }
 
     app.post('/ssf/verify', async (request, reply) => {
-      const receiver = await receiverOf(request, 'ssf.manage', options);
+      const receiver = await receiverOf(request, 'ssf.manage');
       const { stream_id: id, state } = verificationShape.parse(request.body);
       const stream = ownStream(id, receiver, streams);
       const { verifiedMs = Number.NEGATIVE_INFINITY } = stream;
@@ -200,7 +204,7 @@ export function transmitterRoutes(options: TransmitterOptions): FastifyPluginAsy
       '/ssf/streams/:id/poll',
       { bodyLimit: BODY_BYTES_MAX * 4 },
       async (request, reply) => {
-        const receiver = await receiverOf(request, 'ssf.read', options);
+        const receiver = await receiverOf(request, 'ssf.read');
         const stream = ownStream(request.params.id, receiver, streams);
         if (stream.delivery.method !== POLL) throw refused(404, 'found a stream that is pushed');
         return await poll(stream, pollShape.parse(request.body), { ...options, reply });
@@ -285,19 +289,20 @@ function metadata(issuer: string): Record<string, unknown> {
   };
 }
 
-async function receiverOf(
+async function authorized(
   request: FastifyRequest,
   scope: SignalScope,
-  { authorize, receivers, record }: TransmitterOptions,
+  {
+    authorize,
+    receivers,
+    tell,
+  }: TransmitterOptions & { readonly tell: ReturnType<typeof refusalTeller> },
 ): Promise<SignalReceiver & { readonly by: string }> {
   const bearer = await authorize(request, scope);
   if (!bearer.isGood) {
-    await record({
-      ...{ kind: 'authentication', result: 'refused', listener: 'signals' },
-      reason: `signals-${bearer.error.replaceAll('_', '-')}`,
-      detail: bearer.detail.slice(0, 1000),
-      ...(request.ip && { ip: request.ip }),
-    });
+    const { error, detail } = bearer;
+    const reason = `signals-${error.replaceAll('_', '-')}`;
+    await tell(`${error} ${detail}`, { reason, detail, ip: request.ip });
     throw Object.assign(refused(bearer.status, bearer.error), {
       headers: { 'www-authenticate': `Bearer error="${bearer.error}"` },
     });

@@ -38,19 +38,19 @@ export function checkAttestations(
           mend: didYouMean(name, nodes.map(nameOf), `register it: { id: ${name}, isNode: true }`),
         });
       }
-      const isVague = attestation.selectors.every((each) => VAGUE.test(each));
-      if (isVague) {
-        report.warn(at('attest', index, 'selectors'), {
+      if (attestation.selectors.every((each) => VAGUE.test(each))) {
+        report.error(at('attest', index, 'selectors'), {
           found: attestation.selectors.join(', '),
-          expected: 'what only this workload has: a uid of its own, a systemd unit',
-          mend: 'add unix:uid:<n> or systemd:unit:<unit>; a path names an interpreter, not what it runs',
+          expected:
+            'also whose process it is: any user of the host can run that file, and make it do what they like',
+          mend: 'add unix:uid:<n>, unix:user:<name>, systemd:unit:<unit> or socket:name:<name>',
         });
       }
     }
   }
 }
 
-/** What any process can have that runs the same interpreter. */
+/** What a process of any user has that runs the same executable, with arguments and libraries of its own. */
 const VAGUE = /^unix:(?:path|sha256):/;
 
 function nameOf(spiffeId: string): string {

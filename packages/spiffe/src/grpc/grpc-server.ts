@@ -40,6 +40,10 @@ export interface GrpcServerOptions {
   readonly services: readonly GrpcService[];
   /** Told of each new connection, before it is read. */
   readonly onConnection: (socket: Socket) => void;
+  /**
+   * Admits a call before anything of it is read; what it throws ends the call. A call is over when its signal is aborted.
+   */
+  readonly admit?: (call: GrpcCall) => Promise<void>;
   /** Told of what a handler threw and the caller is not told. */
   readonly onError: (error: unknown, path: string) => void;
 }
@@ -69,6 +73,7 @@ const GOODBYE_MS = 1000;
 export function createGrpcServer({
   services,
   onConnection,
+  admit,
   onError,
 }: GrpcServerOptions): GrpcServer {
   const methods = new Map<string, GrpcMethod>(
@@ -98,6 +103,7 @@ export function createGrpcServer({
       method: methods.get(path),
       socket: (stream.session?.socket as { [SELF]?: Socket } | undefined)?.[SELF],
       closing: closing.signal,
+      ...(admit && { admit }),
       onError,
     }).finally(() => running.delete(call));
     running.add(call);
@@ -123,11 +129,12 @@ async function serve(
     readonly method: GrpcMethod | undefined;
     readonly socket: Socket | undefined;
     readonly closing: AbortSignal;
+    readonly admit?: NonNullable<GrpcServerOptions['admit']>;
     readonly onError: GrpcServerOptions['onError'];
   },
 ): Promise<void> {
   stream.on('error', () => undefined);
-  const { path, method, socket, closing, onError } = asked;
+  const { path, method, socket, closing, admit, onError } = asked;
   // "Requests": anything else is not gRPC, and is told so in HTTP.
   if (headers[':method'] !== 'POST') return refuse(stream, 405);
   if (!/^application\/grpc(?:[+;]|$)/.test(headers['content-type'] ?? '')) {
@@ -143,7 +150,9 @@ async function serve(
     if (!method || !socket) {
       throw new GrpcError(GRPC_STATUS.unimplemented, `found method ${path}, expected another`);
     }
-    await answer(stream, method, { metadata: headers, socket, signal });
+    const call = { metadata: headers, socket, signal };
+    await admit?.(call);
+    await answer(stream, method, call);
     if (closing.aborted) throw new GrpcError(GRPC_STATUS.unavailable, 'the server closes');
     if (deadline?.aborted) throw new GrpcError(GRPC_STATUS.deadlineExceeded, 'too late');
   } catch (cause) {
@@ -221,6 +230,8 @@ function statusOf(error: unknown): GrpcError {
         return new GrpcError(GRPC_STATUS.permissionDenied, error.message);
       case 'ERR_SPIFFE_WORKLOAD_UNAVAILABLE':
         return new GrpcError(GRPC_STATUS.unavailable, error.message);
+      case 'ERR_SPIFFE_WORKLOAD_EXHAUSTED':
+        return new GrpcError(GRPC_STATUS.resourceExhausted, error.message);
       case 'ERR_SPIFFE_WORKLOAD_ARGUMENT':
       case 'ERR_SPIFFE_WORKLOAD_PROTOCOL':
         return new GrpcError(GRPC_STATUS.invalidArgument, error.message);

@@ -104,7 +104,7 @@ const CALL_MS = 10_000;
  * Makes a client of the Workload API; nothing is connected before the first call.
  *
  * Every method rejects with a `SpiffeError`: `ERR_SPIFFE_WORKLOAD_DENIED`, `ERR_SPIFFE_WORKLOAD_UNAVAILABLE`,
- * `ERR_SPIFFE_WORKLOAD_ARGUMENT`, `ERR_SPIFFE_WORKLOAD_PROTOCOL`, or what is wrong with a certificate.
+ * `ERR_SPIFFE_WORKLOAD_EXHAUSTED`, `ERR_SPIFFE_WORKLOAD_ARGUMENT`, `ERR_SPIFFE_WORKLOAD_PROTOCOL`, or what is wrong with a certificate.
  *
  * @throws {SpiffeError} `ERR_SPIFFE_WORKLOAD_ENDPOINT`
  * @see SPIFFE Workload API, SPIFFE Workload Endpoint
@@ -246,6 +246,7 @@ const CODES: ReadonlyMap<number, SpiffeErrorCode> = new Map([
   [GRPC_STATUS.unavailable, 'ERR_SPIFFE_WORKLOAD_UNAVAILABLE'],
   [GRPC_STATUS.deadlineExceeded, 'ERR_SPIFFE_WORKLOAD_UNAVAILABLE'],
   [GRPC_STATUS.cancelled, 'ERR_SPIFFE_WORKLOAD_UNAVAILABLE'],
+  [GRPC_STATUS.resourceExhausted, 'ERR_SPIFFE_WORKLOAD_EXHAUSTED'],
   [GRPC_STATUS.invalidArgument, 'ERR_SPIFFE_WORKLOAD_ARGUMENT'],
 ]);
 

@@ -1,6 +1,6 @@
 import type { Server, Socket } from 'node:net';
 import { sdsService } from '../envoy/sds-service.ts';
-import { createGrpcServer } from '../grpc/grpc-server.ts';
+import { createGrpcServer, type GrpcCall } from '../grpc/grpc-server.ts';
 import { reflectionServices } from '../grpc/reflection.ts';
 import { SpiffeError } from '../spiffe-error.ts';
 import { workloadService } from './workload-service.ts';
@@ -22,6 +22,11 @@ export interface WorkloadServerOptions<Caller> {
    * first answer of a stream never waits.
    */
   readonly pushDelayMs?: () => number;
+  /**
+   * How many calls may be open at once of those that `of` counts together, such as all of one user; no bound beside that of each
+   * connection when absent. A call beyond it is answered `ResourceExhausted`.
+   */
+  readonly calls?: { readonly of: (caller: Caller) => string; readonly max: number };
 }
 
 /** A Workload API server, which listens where it is told to. */
@@ -48,6 +53,7 @@ export function createWorkloadServer<Caller>({
   now,
   onError,
   pushDelayMs = () => 0,
+  calls,
 }: WorkloadServerOptions<Caller>): WorkloadServer {
   const callers = new WeakMap<Socket, Promise<Caller>>();
   const serving = {
@@ -61,6 +67,7 @@ export function createWorkloadServer<Caller>({
     },
   };
   const workload = workloadService(serving);
+  const admit = calls && callBound(calls, serving.callerOf);
   const { server, close } = createGrpcServer({
     services: [workload, sdsService(serving), ...reflectionServices([workload])],
     // At once, before anything is read: credentials are those of the moment of connecting.
@@ -69,9 +76,37 @@ export function createWorkloadServer<Caller>({
       caller.catch(() => undefined);
       callers.set(socket, caller);
     },
+    ...(admit && { admit }),
     onError,
   });
   return { server, close };
+}
+
+/** Each open call is answered anew at each change: whoever has many makes all others wait for theirs. */
+function callBound<Caller>(
+  { of, max }: NonNullable<WorkloadServerOptions<Caller>['calls']>,
+  callerOf: (call: GrpcCall) => Promise<Caller>,
+): (call: GrpcCall) => Promise<void> {
+  const open = new Map<string, number>();
+  return async (call) => {
+    const caller = await callerOf(call).catch(() => undefined);
+    // Who could not be attested is told so by the call itself, and it ends.
+    if (caller === undefined || call.signal.aborted) return;
+    const name = of(caller);
+    const before = open.get(name) ?? 0;
+    if (before >= max) {
+      throw new SpiffeError(
+        'ERR_SPIFFE_WORKLOAD_EXHAUSTED',
+        `could not serve workload: found ${before} open calls, expected fewer than ${max}`,
+      );
+    }
+    open.set(name, before + 1);
+    call.signal.addEventListener('abort', () => {
+      const left = (open.get(name) ?? 1) - 1;
+      if (left === 0) open.delete(name);
+      else open.set(name, left);
+    });
+  };
 }
 
 async function attested<Caller>(

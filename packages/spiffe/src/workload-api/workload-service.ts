@@ -3,6 +3,7 @@ import type { Bundle } from '../bundle/bundle.ts';
 import { encodeJwtBundle } from '../bundle/bundle.ts';
 import type { GrpcCall, GrpcMethod, GrpcService } from '../grpc/grpc-server.ts';
 import { GRPC_STATUS, GrpcError } from '../grpc/grpc-status.ts';
+import { JWT_AUDIENCES } from '../jwt/jwt-audiences.ts';
 import { verifyJwtSvid } from '../jwt/verify-jwt-svid.ts';
 import type { AnyMessageType } from '../protobuf/message.ts';
 import { SpiffeError } from '../spiffe-error.ts';
@@ -119,6 +120,14 @@ export function workloadService<Caller>(serving: WorkloadServing<Caller>): GrpcS
         async ({ audiences, spiffeId }, caller) => {
           if (audiences.length === 0 || audiences.includes('')) {
             throw invalidArgument('an empty audience', 'one or more names');
+          }
+          const { max, charactersMax } = JWT_AUDIENCES;
+          if (audiences.length > max || audiences.some(({ length }) => length > charactersMax)) {
+            const longest = Math.max(...audiences.map(({ length }) => length));
+            throw invalidArgument(
+              `${audiences.length} audiences of up to ${longest} characters`,
+              `at most ${max} of ${charactersMax}`,
+            );
           }
           const asked = spiffeId === '' ? {} : { spiffeId: askedId(spiffeId) };
           const svids = await source.jwtSvids(caller, { audiences, ...asked });

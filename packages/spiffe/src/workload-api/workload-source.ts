@@ -36,8 +36,8 @@ export interface WorkloadChange {
  * whether the caller still is who it was.
  *
  * A caller that is entitled to nothing gets an empty list or undefined. What is thrown as
- * `ERR_SPIFFE_WORKLOAD_DENIED` or `ERR_SPIFFE_WORKLOAD_UNAVAILABLE` is told to the caller; anything else is an internal
- * error to it.
+ * `ERR_SPIFFE_WORKLOAD_DENIED`, `ERR_SPIFFE_WORKLOAD_UNAVAILABLE` or `ERR_SPIFFE_WORKLOAD_EXHAUSTED` is told to the caller;
+ * anything else is an internal error to it.
  */
 export interface WorkloadSource<Caller> {
   /** The first one is the default identity. */
