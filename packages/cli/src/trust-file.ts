@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { TrustAnchors } from '@countersign/state';
 import { z } from 'zod';
 import { CommandError } from './command-line/command.ts';
+import { replaceFile } from './replace-file.ts';
 
 const jwk = z.object({
   kty: z.literal('OKP'),
@@ -52,4 +53,12 @@ export async function readTrustFile(file: string): Promise<TrustFile> {
     );
   }
   return parsed.data;
+}
+
+/** Keeps the trust anchors that a process joined with where its later starts look for them. */
+export async function keepTrustFile(given: string | undefined, kept: string): Promise<void> {
+  if (given === undefined || given === kept) return;
+  const text = await readFile(given, 'utf8');
+  const before = await readFile(kept, 'utf8').catch(() => undefined);
+  if (text !== before) await replaceFile(kept, text);
 }

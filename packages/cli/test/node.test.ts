@@ -75,6 +75,13 @@ test('what a node hands out is in the record by the node, and listed with the ow
   expect(list.out).toMatch(/^workload\/others +team@bank\.example, no SVID$/m);
 });
 
+test('a node keeps the trust anchors that it joined with: later starts need no --trust', async () => {
+  const kept = await readFile(join(bank.host, 'trust.json'), 'utf8');
+  expect(kept).toBe(await readFile(join(bank.data, 'trust.json'), 'utf8'));
+  const { err } = await countersign(['node', '-d', bank.host, '--socket', bank.socket]);
+  expect(err).toContain('found another process serving there');
+});
+
 test('explain tells what a process has and lacks', async () => {
   const { code, out } = await bank.onNode('identity', 'explain', `${process.pid}`);
   expect(code).toBe(EXIT.ok);

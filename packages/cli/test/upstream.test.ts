@@ -81,10 +81,10 @@ describe.skipIf(missingSoftHsm('openssl', 'pkcs11-tool'))(
       expect(await bank.call(workload)).toBe(200);
     });
 
-    test('ca show tells who signed', async () => {
+    test('ca show tells who signed, and where the key is', async () => {
       const { x509 } = await bank.show();
       expect(x509.authorities).toMatchObject([
-        { state: 'active', upstream: `disk ${at('issuing.pem')}` },
+        { state: 'active', keyIn: 'hsm', upstream: `disk ${at('issuing.pem')}` },
       ]);
     });
 

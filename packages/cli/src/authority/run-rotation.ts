@@ -1,7 +1,7 @@
-import { open, rename } from 'node:fs/promises';
 import type { Identity } from '@countersign/identity';
 import { encodePem } from '@countersign/spiffe';
 import type { FactLog } from '@countersign/state';
+import { replaceFile } from '../replace-file.ts';
 
 /** Often enough for lives of a minute, and for a clock that was set. */
 const LOOK_EVERY_MS = 1000;
@@ -61,17 +61,4 @@ export async function runRotation(options: {
       await writing;
     },
   };
-}
-
-/** At once: whoever copies the file meanwhile gets the old one or the new one. */
-async function replaceFile(path: string, text: string): Promise<void> {
-  const temporary = `${path}.new`;
-  const file = await open(temporary, 'w', 0o644);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
 }

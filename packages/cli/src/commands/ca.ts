@@ -139,8 +139,8 @@ function linesOf(kind: AuthorityKind, status: AuthorityStatus): string[] {
   return [
     `${kind}, each for ${status.lifetimeSeconds} s`,
     ...status.authorities.map(
-      ({ id, state, notAfterMs, upstream }) =>
-        `  ${state.padEnd(8)}  ${printable(id)}  until ${timeOf(notAfterMs)}${upstream ? `, signed by ${printable(upstream)}` : ''}`,
+      ({ id, state, notAfterMs, keyIn, upstream }) =>
+        `  ${state.padEnd(8)}  ${printable(id)}  until ${timeOf(notAfterMs)}${keyIn === 'hsm' ? ', key in the HSM' : ''}${upstream ? `, signed by ${printable(upstream)}` : ''}`,
     ),
     `  next      ${nextText(status)}`,
     ...(status.isOverdue ? ['  OVERDUE   the next one should issue by now'] : []),

@@ -14,7 +14,7 @@ import { createWorkloadServer } from '@countersign/spiffe';
 import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
-import { readTrustFile } from '../trust-file.ts';
+import { keepTrustFile, readTrustFile } from '../trust-file.ts';
 import { claimSocket } from './claim-socket.ts';
 import { HeldJwtSvids } from './held-jwt-svids.ts';
 import { HeldSvids } from './held-svids.ts';
@@ -102,6 +102,7 @@ export async function runNode(options: RunNodeOptions): Promise<RunningNode> {
       now,
     });
     closers.add(() => workload.close());
+    await keepTrustFile(options.trustFile, folder.trustFile);
     const authority = nodeAuthority({
       origin: controlUrl,
       dispatcher: () => workload.dispatcherFor(controlUrl, authorityId),

@@ -30,7 +30,7 @@ import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
 import { listenerCertificates } from '../listener-certificate/listener-certificates.ts';
-import { readTrustFile } from '../trust-file.ts';
+import { keepTrustFile, readTrustFile } from '../trust-file.ts';
 import { serveMetrics } from '../watch/serve-metrics.ts';
 import { watchQueue } from '../watch/watch-queue.ts';
 import { followAuthority } from './follow-authority.ts';
@@ -150,6 +150,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
         `cannot start ${name}: it joined as ${workload.spiffeId}, expected ${spiffeId}`,
       );
     }
+    await keepTrustFile(options.trustFile, data.trustFile);
 
     const engine = createCedarEngine({ startThread: startNodeThread });
     closers.add(() => engine.close());

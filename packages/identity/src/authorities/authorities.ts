@@ -444,7 +444,7 @@ export class Authorities implements AuthorityOperations {
 /** What may be told of it: never the key. */
 function slotOf(authority: StoredAuthority): AuthoritySlot {
   const { key, kind, chain, shared, jwk, ...slot } = authority;
-  return slot;
+  return { ...slot, keyIn: key.privateKey === undefined ? 'hsm' : 'database' };
 }
 
 function isSame(a: readonly unknown[], b: readonly unknown[]): boolean {

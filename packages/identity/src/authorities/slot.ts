@@ -25,6 +25,8 @@ export interface AuthoritySlot {
   /** When it stopped issuing. */
   readonly retiredMs?: number;
   readonly taintedMs?: number;
+  /** Where its key is: encrypted in the database, or in a token of an HSM. */
+  readonly keyIn?: 'database' | 'hsm';
   /** Who signed it; absent when it is its own root. */
   readonly upstream?: string;
 }
