@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { decodePem } from '@countersign/spiffe';
 import { SdkError } from './sdk-error.ts';
@@ -43,11 +44,37 @@ export async function readAttestation(attestation: Attestation): Promise<ShownAt
   }
   const { certificateFile, keyFile } = attestation;
   const [certificate, keyPem] = await Promise.all([readText(certificateFile), readText(keyFile)]);
+  let chain: readonly Uint8Array[];
   try {
-    return { body: { kind: 'certificate' }, tls: { chain: decodePem(certificate), keyPem } };
+    chain = decodePem(certificate);
   } catch (cause) {
     throw unusable(certificateFile, (cause as Error).message, cause);
   }
+  checkKey(chain, { keyPem, certificateFile, keyFile });
+  return { body: { kind: 'certificate' }, tls: { chain, keyPem } };
+}
+
+/** Said at once, and not by a handshake that fails again and again as if the authority were away. */
+function checkKey(
+  [leaf]: readonly Uint8Array[],
+  {
+    keyPem,
+    certificateFile,
+    keyFile,
+  }: { readonly keyPem: string; readonly certificateFile: string; readonly keyFile: string },
+): void {
+  let isItsKey: boolean;
+  try {
+    const key = createPrivateKey(keyPem);
+    isItsKey = leaf !== undefined && new X509Certificate(leaf).checkPrivateKey(key);
+  } catch (cause) {
+    throw unusable(keyFile, (cause as Error).message, cause);
+  }
+  if (isItsKey) return;
+  throw new SdkError(
+    'ERR_SDK_OPTIONS_INVALID',
+    `could not join with '${keyFile}': found another key than that of '${certificateFile}', expected its own`,
+  );
 }
 
 async function readText(file: string): Promise<string> {

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +9,7 @@ import {
   type WorkloadOptions,
   workloadFromEnvironment,
 } from '@countersign/sdk';
+import { encodePem } from '@countersign/spiffe';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AUTHORITY_ID, TestAuthority, TRUST_DOMAIN, WORKLOAD_ID } from './test-authority.ts';
 
@@ -152,6 +154,21 @@ describe('a workload that is attested', () => {
       /could not join with '.+token'/,
     );
   });
+});
+
+test('a certificate beside the key of another is told at once, and nothing is sent', async () => {
+  const [anchor = ''] = authority.anchors;
+  const certificateFile = join(folder, 'host.pem');
+  const keyFile = join(folder, 'host.key');
+  await writeFile(certificateFile, encodePem([Buffer.from(anchor, 'base64')]));
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  await writeFile(keyFile, privateKey.export({ format: 'pem', type: 'pkcs8' }));
+  const attestation = { kind: 'certificate', certificateFile, keyFile } as const;
+  await expect(connect({ attestation })).rejects.toMatchObject({
+    code: 'ERR_SDK_OPTIONS_INVALID',
+    message: expect.stringContaining(`host.key': found another key than that of`),
+  });
+  expect([failures, paths()]).toEqual([[], []]);
 });
 
 describe('the environment', () => {
