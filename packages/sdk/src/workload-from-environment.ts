@@ -40,6 +40,12 @@ export async function workloadFromEnvironment(
       ...(now && { now }),
     });
   }
+  if (!environment['COUNTERSIGN_TRUST']) {
+    throw new SdkError(
+      'ERR_SDK_OPTIONS_INVALID',
+      'could not read environment: found no SPIFFE_ENDPOINT_SOCKET and no COUNTERSIGN_TRUST, expected one: the socket of the Workload API, or trust.json',
+    );
+  }
   const trust = await readTrust(required(environment, 'COUNTERSIGN_TRUST'));
   const joinToken = await readJoinToken(environment);
   const attestation = attestationFromEnvironment(environment);

@@ -172,6 +172,13 @@ test('a certificate beside the key of another is told at once, and nothing is se
 });
 
 describe('the environment', () => {
+  test('that names neither a Workload API nor an authority is told of both', async () => {
+    await expect(workloadFromEnvironment({})).rejects.toMatchObject({
+      code: 'ERR_SDK_OPTIONS_INVALID',
+      message: expect.stringMatching(/SPIFFE_ENDPOINT_SOCKET and no COUNTERSIGN_TRUST/),
+    });
+  });
+
   test('makes a workload of a pod, with nothing else than its token', async () => {
     const trust = join(folder, 'trust.json');
     const x509Authorities = authority.anchors;
