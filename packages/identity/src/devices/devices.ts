@@ -6,6 +6,7 @@ import { type Database, type FactLog, migrate } from '@countersign/state';
 import {
   consumeToken,
   createToken,
+  endTokens,
   findToken,
   JOIN_TOKEN_TTL_SECONDS,
   JOIN_TOKEN_TTL_SECONDS_MAX,
@@ -17,6 +18,7 @@ import type { Registry } from '../registry.ts';
 import type { RevocationResult, Revocations } from '../revocations.ts';
 import type { Serial } from '../serial.ts';
 import type { SvidGrant, Svids } from '../svids.ts';
+import type { IdentityTables } from '../tables.ts';
 import type {
   Device,
   DeviceDetails,
@@ -119,6 +121,8 @@ export class Devices {
       const puts: Fact[] = [deviceFact(device, register.fact(id)), deviceSubject(device)];
       await factLog.append({ puts }, { also: (transaction) => writeDevice(transaction, device) });
       register.note(device);
+      // One code at a time: the one before may have gone to somebody else.
+      await endTokens(database.tables<IdentityTables>(), { spiffeId: id, nowMs: now() });
       const made = await createToken(database, { spiffeId: id, ttlSeconds, nowMs: now() });
       return {
         ...{ isGranted: true, code: made.joinToken, expiresAtMs: made.expiresAtMs },
@@ -165,6 +169,7 @@ export class Devices {
     readonly request: string;
   }): Promise<SvidGrant | Refusal> {
     const { database, svids, register, now } = this.#options;
+    let formerKey: string | undefined;
     const granted = await svids.issueForDevice(async () => {
       const token = await findToken(database, { joinToken: asked.code, nowMs: now() });
       if (!token.isGranted) return { request: token };
@@ -186,6 +191,7 @@ export class Devices {
       }
       const nowMs = now();
       const isOther = device.keyThumbprint !== undefined && device.keyThumbprint !== keyThumbprint;
+      formerKey = isOther ? device.keyThumbprint : undefined;
       const enrolled: Device = { ...device, keyThumbprint, enrolledAtMs: nowMs };
       return {
         ...{ spiffeId, via: 'device-code' as const, ttlSeconds: this.#ttlSeconds() },
@@ -203,6 +209,7 @@ export class Devices {
         ],
         consume: async (transaction, { notAfterMs }) => {
           await consumeToken(transaction, { joinToken: asked.code, nowMs });
+          await endTokens(transaction.tables<IdentityTables>(), { spiffeId, nowMs });
           await writeDevice(transaction, issued(enrolled, nowMs, notAfterMs));
         },
         granted: ({ notAfterMs }) => register.note(issued(enrolled, nowMs, notAfterMs)),
@@ -210,6 +217,10 @@ export class Devices {
     });
     if (granted.isGranted) {
       const { spiffeId } = granted;
+      const reason = 'their device enrolled with another key';
+      await this.#options.serial.run(() =>
+        this.#endSessionsOf(formerKey, { reason, by: spiffeId }),
+      );
       const detail = { keyThumbprint: register.get(spiffeId)?.keyThumbprint ?? '' };
       await this.#options.record({
         ...{
@@ -276,9 +287,14 @@ export class Devices {
     name: string,
     { reason, by }: { readonly reason: string; readonly by: string },
   ): Promise<RevocationResult> {
-    return this.#known(name, (value) =>
-      this.#options.revocations.revoke({ target: 'subject', value, reason, by }),
-    );
+    const { database, register, revocations, now } = this.#options;
+    return this.#known(name, async (value) => {
+      await endTokens(database.tables<IdentityTables>(), { spiffeId: value, nowMs: now() });
+      const result = await revocations.revoke({ target: 'subject', value, reason, by });
+      const key = register.get(value)?.keyThumbprint;
+      await this.#endSessionsOf(key, { reason: 'their device was revoked', by });
+      return result;
+    });
   }
 
   /** Takes back what {@link revoke} did; its key is good again. */
@@ -300,12 +316,51 @@ export class Devices {
           puts: await svids.revocationsOf(id, 'the device was removed'),
           removes: [...keysOfDevice(device), `revocation subject ${id}`],
         },
-        { also: (transaction) => removeDevice(transaction, id) },
+        {
+          also: async (transaction) => {
+            await endTokens(transaction.tables<IdentityTables>(), { spiffeId: id, nowMs: now() });
+            await removeDevice(transaction, id);
+          },
+        },
       );
       register.forget(id);
+      const reason = 'their device was removed';
+      await this.#endSessionsOf(device.keyThumbprint, { reason, by });
       await record({ kind: 'administration', action: 'device-removed', by, target: id });
       return { isGranted: true, untilMs: now() };
     });
+  }
+
+  /**
+   * Ends the sessions whose tokens are bound to the key of a device that is none any more: nobody would know that key as a
+   * device's, and it would get tokens still.
+   */
+  async #endSessionsOf(
+    keyThumbprint: string | undefined,
+    { reason, by }: { readonly reason: string; readonly by: string },
+  ): Promise<void> {
+    if (keyThumbprint === undefined) return;
+    const { database, revocations } = this.#options;
+    const tables = database.tables<IdentityTables>();
+    const [granted, client] = await Promise.all([
+      tables
+        .selectFrom('person_grant')
+        .select('session_id as id')
+        .distinct()
+        .where('thumbprint', '=', keyThumbprint)
+        .execute(),
+      tables
+        .selectFrom('session')
+        .select('id')
+        .where('binding', '=', 'dpop')
+        .where('thumbprint', '=', keyThumbprint)
+        .where('revoked_ms', 'is', null)
+        .execute(),
+    ]);
+    for (const { id } of [...granted, ...client]) {
+      // One that is over by now is not found, and needs no end.
+      await revocations.revoke({ target: 'session', value: id, reason, by });
+    }
   }
 
   async #known(

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Database, Transaction } from '@countersign/state';
+import type { Kysely } from 'kysely';
 import { type Refusal, refusal } from '../refusal.ts';
 import type { IdentityTables } from '../tables.ts';
 
@@ -84,6 +85,20 @@ export async function consumeToken(
     .where('used_ms', 'is', null)
     .executeTakeFirstOrThrow();
   if (numUpdatedRows !== 1n) throw new Error('broken invariant: a join token is used once');
+}
+
+/** Ends whatever tokens of a subject are not used yet. */
+export async function endTokens(
+  tables: Kysely<IdentityTables>,
+  { spiffeId, nowMs }: { readonly spiffeId: string; readonly nowMs: number },
+): Promise<void> {
+  await tables
+    .updateTable('join_token')
+    .set({ expires_ms: nowMs })
+    .where('spiffe_id', '=', spiffeId)
+    .where('used_ms', 'is', null)
+    .where('expires_ms', '>', nowMs)
+    .execute();
 }
 
 function hashOf(joinToken: string): string {

@@ -78,6 +78,8 @@ export class InteractionRoutes {
     const location = await this.#provider.interactionResult(request, response, {
       login: {
         ...{ accountId: login.subject, acr: login.acr, amr: [...login.amr], remember: false },
+        // When the key was touched, and not when the browser comes back with it.
+        ts: Math.floor(Date.now() / 1000),
         personSession: session,
       },
     });

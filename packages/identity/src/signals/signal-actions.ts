@@ -1,6 +1,7 @@
-import type { Signal } from '@countersign/model';
+import type { Clock, Signal } from '@countersign/model';
 import type { Database, FactLog } from '@countersign/state';
 import type { Identity } from '../open-identity.ts';
+import { liveSessionsOf } from '../sessions.ts';
 import type { SignalActions } from './receive.ts';
 import type { SignalTables } from './signal-tables.ts';
 
@@ -8,13 +9,11 @@ import type { SignalTables } from './signal-tables.ts';
 export function signalActions(options: {
   readonly database: Database;
   readonly factLog: FactLog;
-  readonly identity: Pick<
-    Identity,
-    'sessions' | 'revoke' | 'reinstate' | 'ownRevocation' | 'devices'
-  >;
+  readonly identity: Pick<Identity, 'revoke' | 'reinstate' | 'ownRevocation' | 'devices'>;
+  readonly now: Clock;
   readonly respond: (signal: Signal) => Promise<unknown>;
 }): SignalActions {
-  const { database, factLog, identity, respond } = options;
+  const { database, factLog, identity, now, respond } = options;
   const tables = () => database.tables<SignalTables>();
   /** Whether it is no older than what its source said before of the same subject; then it is noted. */
   const isNewest = async (
@@ -38,13 +37,10 @@ export function signalActions(options: {
   };
   return {
     async endSessions({ subject, session, reason, by }) {
-      const live = (await identity.sessions()).filter(
-        (each) =>
-          each.subject === subject &&
-          each.revokedAtMs === undefined &&
-          (session === undefined || each.id === session),
+      const live = (await liveSessionsOf(database, subject, now())).filter(
+        (id) => session === undefined || id === session,
       );
-      for (const { id } of live) {
+      for (const id of live) {
         const result = await identity.revoke({ target: 'session', value: id, reason, by });
         // It may have ended by itself meanwhile; anything else must not be acknowledged.
         if (!result.isGranted && result.code !== 'not-found') throw new Error(result.detail);

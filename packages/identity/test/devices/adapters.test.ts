@@ -64,6 +64,17 @@ describe('Fleet', () => {
     });
   });
 
+  test('a policy that is older than what the vitals say makes nothing better', () => {
+    const policies = [{ name: 'Disk', response: 'pass' }];
+    const of = (more: object) =>
+      read('fleet', { host: { ...host, policies, ...more } }, { Disk: 'diskEncrypted' })[0]?.signals
+        .diskEncrypted?.value;
+    expect(of({ disk_encryption_enabled: false })).toBe('false');
+    expect(of({ disk_encryption_enabled: null })).toBe('unknown');
+    const later = '2099-01-01T00:00:00Z';
+    expect(of({ disk_encryption_enabled: false, policy_updated_at: later })).toBe('true');
+  });
+
   test('a list of hosts is read, and what is null is unknown', () => {
     const bare = { uuid: 'u-1', detail_updated_at: SEEN, disk_encryption_enabled: null };
     const [first, second] = read('fleet', { hosts: [host, bare] });

@@ -156,6 +156,57 @@ describe('a device renews', () => {
   });
 });
 
+describe('a code', () => {
+  test('ends the one before it', async () => {
+    bank = await openDevices();
+    const first = await bank.code('alice-laptop', { ttlSeconds: 86_400 });
+    const second = await bank.code('alice-laptop');
+    expect((await bank.enrol(first)).status).toBe(401);
+    expect((await bank.enrol(second)).status).toBe(200);
+    expect((await bank.enrol(first)).status).toBe(401);
+  });
+
+  test.each(['revoke', 'remove'] as const)('is good no more after %s', async (how) => {
+    bank = await openDevices();
+    const code = await bank.code('alice-laptop', { ttlSeconds: 86_400 });
+    await bank.identity.devices[how]('alice-laptop', { reason: 'lost', by: BY });
+    if (how === 'revoke') await bank.identity.devices.restore('alice-laptop', { by: BY });
+    else await bank.code('alice-laptop');
+    expect((await bank.enrol(code)).status).toBe(401);
+  });
+});
+
+describe('sessions whose tokens are bound to its key end', () => {
+  const session = async (keyThumbprint: string, name: string): Promise<string> => {
+    await bank.database
+      .tables<{ session: Record<string, unknown> }>()
+      .insertInto('session')
+      .values({
+        ...{ id: name, client_id: 'app', subject: id('human/alice'), binding: 'dpop' },
+        ...{ thumbprint: keyThumbprint, started_ms: bank.now(), last_token_ms: bank.now() },
+        ...{ ends_ms: bank.now() + 3_600_000, revoked_ms: null, revoked_reason: null },
+      })
+      .execute();
+    return name;
+  };
+
+  test.each([
+    ['it is revoked', () => bank.identity.devices.revoke('alice-laptop', { reason: 'x', by: BY })],
+    ['it is removed', () => bank.identity.devices.remove('alice-laptop', { by: BY })],
+    ['it enrols with another', async () => bank.enrol(await bank.code('alice-laptop'))],
+  ])('when %s', async (_, how) => {
+    await enrolled();
+    const key = bank.identity.devices.list()[0]?.keyThumbprint ?? '';
+    const own = await session(key, 'own');
+    const other = await session('A'.repeat(43), 'other');
+    await how();
+    expect([own, other].map((each) => bank.identity.isRevoked('session', each))).toEqual([
+      true,
+      false,
+    ]);
+  });
+});
+
 describe('a device that enrols anew', () => {
   test('with another key has the certificates of the old one revoked, and the old key renews no more', async () => {
     const { keys, answer } = await enrolled();

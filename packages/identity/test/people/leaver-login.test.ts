@@ -1,4 +1,4 @@
-import { DEFAULT_PEOPLE, readHrFeed } from '@countersign/identity';
+import { DEFAULT_PEOPLE, readHrFeed, signalActions } from '@countersign/identity';
 import { decodeJwt } from 'jose';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { invite, type LoginBank, startLoginBank } from '../login/login-bank.ts';
@@ -37,6 +37,25 @@ test('a person of the directory signs in, and the directory shows the session an
   const shown = await bank.authority.identity.people.show('dana');
   expect(shown?.sessions).toEqual([sid]);
   expect(shown?.credentials).toHaveLength(1);
+});
+
+test('a session that an IdP says is over is over here, as one of a person', async () => {
+  const { tokens } = await signedIn();
+  const sid = String(decodeJwt(tokens.access_token)['sid']);
+  const { identity, database, factLog, now } = bank.authority;
+  const actions = signalActions({ identity, database, factLog, now, respond: async () => {} });
+  const end = (session?: string) =>
+    actions.endSessions({
+      ...{ subject: dana, reason: 'idp: session-revoked', by: 'signals:idp' },
+      ...(session !== undefined && { session }),
+    });
+  expect(await end('another')).toBe(0);
+  expect(identity.isRevoked('session', sid)).toBe(false);
+  expect(await end()).toBe(1);
+  expect(identity.isRevoked('session', sid)).toBe(true);
+  await expect(teller.refresh(String(tokens.refresh_token))).rejects.toMatchObject({
+    error: 'invalid_grant',
+  });
 });
 
 test('a leaver loses sessions, passkeys and codes at once, and has none of them on return', async () => {

@@ -50,10 +50,10 @@ export function readFleetHost(
     if (signal === undefined || policiesAtMs === undefined) continue;
     const value = byWord(response, { pass: true, fail: false });
     const before = signals[signal]?.value;
-    // Several policies that make up one signal: it is as bad as the worst of them.
+    // Of what is said of one signal at a time, and of what is no newer, it is as bad as the worst.
     const isWorse = before === 'false' || (before === 'unknown' && value === 'true');
-    const isOfPolicies = signals[signal]?.observedAtMs === policiesAtMs;
-    if (isWorse && isOfPolicies) continue;
+    const isNoNewer = (signals[signal]?.observedAtMs ?? 0) >= policiesAtMs;
+    if (before !== undefined && isNoNewer && (isWorse || before === value)) continue;
     signals[signal] = { value, observedAtMs: policiesAtMs };
   }
   return {
