@@ -95,7 +95,8 @@ export class Logins {
       if (fault !== undefined) return refusal(fault, `found ${subject}`);
       // Whoever makes the code does not choose: it would be a way around the second person.
       const had = await passkeys.list(subject);
-      const purpose = had.length > 0 ? 'recovery' : 'bootstrap';
+      const needsSecond = had.length > 0 || (await this.#isLetInByApprovers(subject));
+      const purpose = needsSecond ? 'recovery' : 'bootstrap';
       const made = await invites.make({ subject, purpose, madeBy: by, ttlSeconds });
       const { id, expiresAtMs } = made.invite;
       await record({
@@ -107,6 +108,22 @@ export class Logins {
       });
       return { isGranted: true, ...made };
     });
+  }
+
+  /**
+   * Whether somebody who approves, or administers, has to be let in by an approver: with a code alone whoever makes it would
+   * become one. Only the first approver is let in by nobody.
+   */
+  async #isLetInByApprovers(subject: string): Promise<boolean> {
+    const { recoveryApprovers } = this.settings;
+    if (!recoveryApprovers.includes(subject) && !this.passkeys.mustBeHardware(subject))
+      return false;
+    for (const approver of recoveryApprovers) {
+      if (approver === subject || this.refusalOf(approver) !== undefined) continue;
+      const keys = await this.passkeys.list(approver);
+      if (keys.some(({ disabledAtMs }) => disabledAtMs === undefined)) return true;
+    }
+    return false;
   }
 
   /** Recoveries that wait for a second person. */
@@ -166,7 +183,7 @@ export class Logins {
   }
 
   /** Registers a passkey by a code; by a recovery, what the person had before ends. */
-  enrol(
+  async enrol(
     code: string,
     request: Asker & {
       readonly response: RegistrationResponseJSON;
@@ -176,6 +193,8 @@ export class Logins {
   ): Promise<Passkey | undefined> {
     const { invites, serial } = this.#options;
     const { ip, ...more } = request;
+    // Before its turn, too: with codes that are none, strangers must not fill the queue that everything else waits in.
+    if ((await this.#invited(code, ip)) === undefined) return undefined;
     return serial.run(async () => {
       const invite = await this.#invited(code, ip);
       if (invite === undefined) return undefined;

@@ -443,6 +443,20 @@ describe('recovery', () => {
     expect(bank.authority.identity.isRevoked('session', String(session?.id))).toBe(true);
   });
 
+  test('is how an approver comes in, too, once there is another', async () => {
+    bank.set({ recoveryApprovers: [bob, alice] });
+    const approver = await bank.enrol(bob);
+    const code = await invite(bank.authority, alice);
+    const key = new SoftwareAuthenticator();
+    expect((await bank.browser().enrol(code, key)).status).toBe(401);
+    const [waiting] = await people().recoveries();
+    expect(waiting).toMatchObject({ subject: alice, purpose: 'recovery' });
+    const browser = bank.browser();
+    await browser.openAccount(approver);
+    await browser.post('/account/recovery/approve', { id: waiting?.id });
+    expect((await bank.browser().enrol(code, key)).status).toBe(201);
+  });
+
   test('is not approved by the person, by somebody else, or by nobody', async () => {
     bank.set({ recoveryApprovers: [alice] });
     const aliceKey = await bank.enrol(alice);
