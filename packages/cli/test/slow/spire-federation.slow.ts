@@ -235,8 +235,13 @@ describe.skipIf(missingOfLong('federation with SPIRE', SPIRE_SERVER, SPIRE_AGENT
           timeout: 30_000,
         })
         .toBe(1);
-      // The edge has renewed meanwhile: SPIRE's workload believes it by the new authority alone.
-      expect((await call()).status).toBe(200);
+      // SPIRE's workload believes the edge by the new authority alone, as soon as the edge has renewed.
+      const status = () =>
+        call().then(
+          (answer) => answer.status,
+          (error: Error) => error.message,
+        );
+      await expect.poll(status, { timeout: 30_000 }).toBe(200);
     }, 120_000);
   },
 );

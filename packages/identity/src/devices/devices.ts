@@ -179,7 +179,7 @@ export class Devices {
         const request = refusal('join-token-unknown', `the token of ${spiffeId} is for no device`);
         return { request, spiffeId };
       }
-      const refused = svids.standing(spiffeId);
+      const refused = svids.standing(spiffeId) ?? this.#ownerFault(device);
       if (refused) return { request: refused, spiffeId };
       const read = readRequest(asked.request);
       if (!read.isGranted) return { request: read, spiffeId };
@@ -258,6 +258,8 @@ export class Devices {
       if (request.subject !== spiffeId) {
         return { request: refusal('request-subject', `found no subject, expected '${spiffeId}'`) };
       }
+      const fault = this.#ownerFault(device);
+      if (fault) return { request: fault, spiffeId };
       const nowMs = now();
       const endMs =
         (device.certificateEndsAtMs ?? 0) + this.#options.settings().absenceSeconds * 1000;
@@ -276,6 +278,18 @@ export class Devices {
         granted: ({ notAfterMs }) => register.note(issued(device, nowMs, notAfterMs)),
       };
     });
+  }
+
+  /** Whoever left has no device that gets on; the bank gives it to somebody else, or keeps it. */
+  #ownerFault({ owner }: Device): Refusal | undefined {
+    if (owner === undefined) return undefined;
+    const { registry, revocations } = this.#options;
+    if (registry.subject(owner)?.enabled !== true) {
+      return refusal('subject-disabled', `found owner ${owner}, who is disabled`);
+    }
+    return revocations.covers('subject', owner)
+      ? refusal('subject-revoked', `found owner ${owner}, who is revoked`)
+      : undefined;
   }
 
   #ttlSeconds(): number {

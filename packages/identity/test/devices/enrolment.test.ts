@@ -207,6 +207,17 @@ describe('sessions whose tokens are bound to its key end', () => {
   });
 });
 
+test('a device whose owner has left gets nothing more, until it is somebody else’s', async () => {
+  const { keys } = await enrolled(newKey(), { owner: id('human/alice') });
+  expect((await bank.renew(keys)).status).toBe(200);
+  const alice = { target: 'subject', value: id('human/alice') } as const;
+  await bank.identity.revoke({ ...alice, reason: 'left', by: BY });
+  expect([(await bank.renew(keys)).status, refusedFor(bank)]).toEqual([403, 'subject-revoked']);
+  const code = await bank.code('alice-laptop', { owner: id('human/bob') });
+  expect((await bank.enrol(code, keys)).status).toBe(200);
+  expect((await bank.renew(keys)).status).toBe(200);
+});
+
 describe('a device that enrols anew', () => {
   test('with another key has the certificates of the old one revoked, and the old key renews no more', async () => {
     const { keys, answer } = await enrolled();
