@@ -1,18 +1,18 @@
 export { type AdminClient, adminClient } from './admin-client.ts';
-export { createEventStream, type EventStream } from './authority/event-stream.ts';
-export { type EvidenceRoutesOptions, evidenceRoutes } from './authority/evidence-routes.ts';
-export type { EventBody } from './authority/own-record.ts';
-export { type ReaderRoutesOptions, readerRoutes } from './authority/reader-routes.ts';
-export { type RecordAccess, recordAccess } from './authority/record-access.ts';
-export type { RecordQuestions } from './authority/record-questions.ts';
-export { retainedShards } from './authority/retained-shards.ts';
-export { startRetention } from './authority/retention.ts';
+export { createEventStream, type EventStream } from './authority/record/event-stream.ts';
+export { type EvidenceRoutesOptions, evidenceRoutes } from './authority/record/evidence-routes.ts';
+export type { EventBody } from './authority/record/own-record.ts';
+export { type ReaderRoutesOptions, readerRoutes } from './authority/record/reader-routes.ts';
+export { type RecordAccess, recordAccess } from './authority/record/record-access.ts';
+export type { RecordQuestions } from './authority/record/record-questions.ts';
+export { retainedShards } from './authority/record/retained-shards.ts';
+export { startRetention } from './authority/record/retention.ts';
 export {
   type RunExportsOptions,
   type RunningExports,
   runExports,
-} from './authority/run-exports.ts';
-export { watchLateLogs } from './authority/watch-late-logs.ts';
+} from './authority/record/run-exports.ts';
+export { watchLateLogs } from './authority/record/watch-late-logs.ts';
 export {
   type Arguments,
   type Command,

@@ -1,7 +1,7 @@
 import type { Collector, ExporterStatus, Labels, Metrics, PublishStatus } from '@countersign/audit';
 import type { AuthorityStatus, Identity } from '@countersign/identity';
-import { collectedSize } from './collected-logs.ts';
-import type { IndexLag } from './index-lags.ts';
+import { collectedSize } from './record/collected-logs.ts';
+import type { IndexLag } from './record/index-lags.ts';
 
 /** What the authority tells of collection and exports. */
 export function measureAuthority(

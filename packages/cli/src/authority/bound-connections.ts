@@ -1,7 +1,7 @@
 import type { Server, TLSSocket } from 'node:tls';
 import { throttleRepeats } from '../point/throttle-repeats.ts';
 import type { ControlPeers } from './control-peer.ts';
-import type { Recorder } from './own-record.ts';
+import type { Recorder } from './record/own-record.ts';
 
 /** How many connections a listener holds at once. */
 export interface ConnectionBounds {

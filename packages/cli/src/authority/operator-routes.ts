@@ -14,12 +14,12 @@ import type { BundleStore, FactLog } from '@countersign/state';
 import type { FastifyPluginAsync } from 'fastify';
 import type { FederationStatus } from '../federation/federation-routes.ts';
 import type { ListenerCertificateStatus } from '../listener-certificate/listener-certificates.ts';
-import { collectedSize, refusalOf } from './collected-logs.ts';
-import type { EventStream } from './event-stream.ts';
-import type { IndexLag } from './index-lags.ts';
-import type { Recorder } from './own-record.ts';
 import type { Publication } from './publish-bundle.ts';
-import type { CheckpointStatus } from './witness-checkpoints.ts';
+import { collectedSize, refusalOf } from './record/collected-logs.ts';
+import type { EventStream } from './record/event-stream.ts';
+import type { IndexLag } from './record/index-lags.ts';
+import type { Recorder } from './record/own-record.ts';
+import type { CheckpointStatus } from './record/witness-checkpoints.ts';
 
 /** What applying the repository came to. */
 export interface Applied extends Publication {

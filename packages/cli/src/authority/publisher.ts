@@ -4,9 +4,9 @@ import type { BankConfig, Problem, Repository } from '@countersign/policy';
 import type { BundleStore } from '@countersign/state';
 import { needsRestart } from './needs-restart.ts';
 import type { Applied } from './operator-routes.ts';
-import type { Recorder } from './own-record.ts';
 import { pointRegistrations } from './point-registrations.ts';
 import { type Publication, publishBundle } from './publish-bundle.ts';
+import type { Recorder } from './record/own-record.ts';
 
 /** Puts what a bank wrote into force. */
 export interface Publisher {

@@ -1,5 +1,5 @@
-import type { Recorder } from './own-record.ts';
-import type { Access } from './record-access.ts';
+import type { Recorder } from './record/own-record.ts';
+import type { Access } from './record/record-access.ts';
 
 /** Refusals of one caller that are each an event, until it pauses; then one in ten seconds tells how many it stands for. */
 const BURST = 20;

@@ -10,7 +10,7 @@ import {
   type RiskEngine,
 } from '@countersign/risk';
 import type { FactLog } from '@countersign/state';
-import type { Recorder } from './own-record.ts';
+import type { Recorder } from './record/own-record.ts';
 
 const KEEP_EVERY_MS = 15_000;
 const REVIEW_EVERY_MS = 30_000;

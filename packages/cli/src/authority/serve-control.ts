@@ -25,12 +25,12 @@ import Fastify, { type FastifyRequest } from 'fastify';
 import { throttleRepeats } from '../point/throttle-repeats.ts';
 import { boundConnections } from './bound-connections.ts';
 import { controlPeers } from './control-peer.ts';
+import type { OwnSvid } from './keys/own-svid.ts';
 import { listenError } from './listen-error.ts';
-import type { Recorder } from './own-record.ts';
-import type { OwnSvid } from './own-svid.ts';
-import { type ReaderRoutesOptions, readerRoutes } from './reader-routes.ts';
-import { recordAccess } from './record-access.ts';
-import type { RecordQuestions } from './record-questions.ts';
+import type { Recorder } from './record/own-record.ts';
+import { type ReaderRoutesOptions, readerRoutes } from './record/reader-routes.ts';
+import { recordAccess } from './record/record-access.ts';
+import type { RecordQuestions } from './record/record-questions.ts';
 import { endTainted, taintedReaders } from './tainted-connections.ts';
 
 /** A port scan must not fill the record. */

@@ -4,8 +4,8 @@ import type { HostPort } from '@countersign/policy';
 import { renewServerTls, type ServerTls, serverTlsOptions } from '@countersign/spiffe';
 import { endWithCertificate } from '../listener-certificate/end-with-certificate.ts';
 import type { ListenerCertificate } from '../listener-certificate/watch-certificate.ts';
+import type { OwnSvid } from './keys/own-svid.ts';
 import { listenError } from './listen-error.ts';
-import type { OwnSvid } from './own-svid.ts';
 
 /** Serves the OAuth endpoints; clients may bring certificates of authorities that are not ours. */
 export async function serveIssuer(

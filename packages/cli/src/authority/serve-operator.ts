@@ -8,14 +8,14 @@ import { partnerRoutes } from '../partner/partner-routes.ts';
 import type { RunningSignals } from '../signals/run-signals.ts';
 import { signalOperatorRoutes } from '../signals/signal-operator-routes.ts';
 import { type OperatorRoutesOptions, operatorRoutes } from './operator-routes.ts';
-import { type PrivacyRoutesOptions, privacyRoutes } from './privacy-routes.ts';
-import { publishedLog } from './published-log.ts';
-import { readingNotes } from './reading-notes.ts';
-import type { RecordQuestions } from './record-questions.ts';
-import { recordRoutes } from './record-routes.ts';
-import { recordedEntries } from './recorded-entry.ts';
-import type { Retention } from './retention.ts';
-import { retentionRoutes } from './retention-routes.ts';
+import { type PrivacyRoutesOptions, privacyRoutes } from './record/privacy-routes.ts';
+import { publishedLog } from './record/published-log.ts';
+import { readingNotes } from './record/reading-notes.ts';
+import type { RecordQuestions } from './record/record-questions.ts';
+import { recordRoutes } from './record/record-routes.ts';
+import { recordedEntries } from './record/recorded-entry.ts';
+import type { Retention } from './record/retention.ts';
+import { retentionRoutes } from './record/retention-routes.ts';
 
 /** Serves the operator on a unix socket: who may open the file is the operator. */
 export async function serveOperator(

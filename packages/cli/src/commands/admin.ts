@@ -2,9 +2,9 @@ import type { CollectorRefusal, ExporterStatus, PublishStatus } from '@countersi
 
 import type { Problem } from '@countersign/policy';
 import { type AdminClient, AdminRefusal, adminClient } from '../admin-client.ts';
-import type { IndexLag } from '../authority/index-lags.ts';
 import type { Applied } from '../authority/operator-routes.ts';
-import type { CheckpointStatus } from '../authority/witness-checkpoints.ts';
+import type { IndexLag } from '../authority/record/index-lags.ts';
+import type { CheckpointStatus } from '../authority/record/witness-checkpoints.ts';
 import { problemText } from '../check/problem-text.ts';
 import type { Arguments, Command, Io } from '../command-line/command.ts';
 import { CommandError, EXIT, UsageError } from '../command-line/command.ts';

@@ -23,7 +23,7 @@ export const passkeyInviteCommand: Command = {
   operands: '<person>',
   operandsMax: 1,
   description:
-    'The person is a SPIFFE ID or its path, such as human/alice. The code is printed once; the person types it at /enrol of the\nissuer. Five wrong tries end it. For a person who has, or had, passkeys, and for an approver or administrator when another approver has one, it is a recovery: it is good only after one of\nauthority.login.recoveryApprovers approved it at /account, and what the person had before ends with it.\nGive it to the person whom you see or whose number you know: whoever has the code becomes that person.',
+    'The person is a SPIFFE ID or its path, such as human/alice. The code is printed once; the person types it at /enrol of the\nissuer. Five wrong tries end it. For a person who has, or had, passkeys, and for an approver or administrator when another approver has one,\nit is a recovery: good only after one of authority.login.recoveryApprovers approved it at /account, and what the person had before ends with it.\nGive it to the person whom you see or whose number you know: whoever has the code becomes that person.',
   options: {
     data: shared.data,
     json: shared.json,

@@ -1,5 +1,5 @@
 import { adminClient } from '../admin-client.ts';
-import type { ErasureAnswer } from '../authority/privacy-routes.ts';
+import type { ErasureAnswer } from '../authority/record/privacy-routes.ts';
 import {
   type Arguments,
   type Command,

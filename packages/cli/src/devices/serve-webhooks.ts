@@ -11,8 +11,8 @@ import type { DevicesConfig } from '@countersign/policy';
 import { renewServerTls, type ServerTls, serverTlsOptions } from '@countersign/spiffe';
 import type { Database } from '@countersign/state';
 import Fastify from 'fastify';
+import type { OwnSvid } from '../authority/keys/own-svid.ts';
 import { listenError } from '../authority/listen-error.ts';
-import type { OwnSvid } from '../authority/own-svid.ts';
 import { endWithCertificate } from '../listener-certificate/end-with-certificate.ts';
 import type { ListenerCertificates } from '../listener-certificate/listener-certificates.ts';
 

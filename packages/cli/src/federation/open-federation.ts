@@ -1,7 +1,7 @@
 import { Federation, type FederationOptions, type Identity } from '@countersign/identity';
 import type { BankConfig } from '@countersign/policy';
-import type { Recorder } from '../authority/own-record.ts';
-import type { OwnSvid } from '../authority/own-svid.ts';
+import type { OwnSvid } from '../authority/keys/own-svid.ts';
+import type { Recorder } from '../authority/record/own-record.ts';
 import type { ListenerCertificates } from '../listener-certificate/listener-certificates.ts';
 import { type RunningBundleEndpoint, serveBundleEndpoint } from './serve-bundle-endpoint.ts';
 

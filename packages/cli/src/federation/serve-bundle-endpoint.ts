@@ -8,8 +8,8 @@ import {
   parseBundle,
   type TlsIdentity,
 } from '@countersign/spiffe';
+import type { OwnSvid } from '../authority/keys/own-svid.ts';
 import { listenError } from '../authority/listen-error.ts';
-import type { OwnSvid } from '../authority/own-svid.ts';
 import type { ListenerCertificates } from '../listener-certificate/listener-certificates.ts';
 
 /** One document for everybody, of at most a few kilobytes: whoever wants more of a connection wants something else. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { IndexProgress } from '@countersign/audit';
 import { adminClient } from '../admin-client.ts';
-import type { RecordLine } from '../authority/record-routes.ts';
+import type { RecordLine } from '../authority/record/record-routes.ts';
 import { CommandError } from '../command-line/command.ts';
 import type { ReaderConnection } from '../reader/connect-reader.ts';
 import type { Found } from './found.ts';

@@ -1,4 +1,4 @@
-import type { RecordQuestions } from '../authority/record-questions.ts';
+import type { RecordQuestions } from '../authority/record/record-questions.ts';
 
 /**
  * Which certificate a listener of a point shows, by the point's own word: only the point signs its log.

@@ -6,8 +6,8 @@ import type { ScimSettings } from '@countersign/policy';
 import { type ServerTls, serverTlsOptions } from '@countersign/spiffe';
 import Fastify from 'fastify';
 import { controlPeers } from '../authority/control-peer.ts';
+import type { OwnSvid } from '../authority/keys/own-svid.ts';
 import { listenError } from '../authority/listen-error.ts';
-import type { OwnSvid } from '../authority/own-svid.ts';
 import { endWithCertificate } from '../listener-certificate/end-with-certificate.ts';
 import type { ListenerCertificates } from '../listener-certificate/listener-certificates.ts';
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { adminClient } from '../admin-client.ts';
-import type { ReadingNote } from '../authority/reading-notes.ts';
+import type { ReadingNote } from '../authority/record/reading-notes.ts';
 import type { Arguments, Io } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
 

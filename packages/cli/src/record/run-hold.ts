@@ -1,6 +1,6 @@
 import type { LegalHold } from '@countersign/audit';
 import { type AdminClient, adminClient } from '../admin-client.ts';
-import type { ShownPlan } from '../authority/retention.ts';
+import type { ShownPlan } from '../authority/record/retention.ts';
 import { type Arguments, EXIT, type Io, UsageError } from '../command-line/command.ts';
 import { dataOf, print } from '../commands/options.ts';
 import { dataFolder } from '../data-folder.ts';

@@ -1,6 +1,6 @@
 import { keepText } from '@countersign/model';
 import { adminClient } from '../admin-client.ts';
-import type { AppliedRetention, ShownPlan } from '../authority/retention.ts';
+import type { AppliedRetention, ShownPlan } from '../authority/record/retention.ts';
 import { type Arguments, EXIT, type Io } from '../command-line/command.ts';
 import { dataOf, print } from '../commands/options.ts';
 import { dataFolder } from '../data-folder.ts';

@@ -19,9 +19,9 @@ import type { SignalsConfig, SignalTransmitterConfig } from '@countersign/policy
 import { renewServerTls, type ServerTls, serverTlsOptions } from '@countersign/spiffe';
 import type { Database, FactLog } from '@countersign/state';
 import Fastify from 'fastify';
+import type { OwnSvid } from '../authority/keys/own-svid.ts';
 import { listenError } from '../authority/listen-error.ts';
-import type { Recorder } from '../authority/own-record.ts';
-import type { OwnSvid } from '../authority/own-svid.ts';
+import type { Recorder } from '../authority/record/own-record.ts';
 import { createClosers } from '../closers.ts';
 import { endWithCertificate } from '../listener-certificate/end-with-certificate.ts';
 import type { ListenerCertificates } from '../listener-certificate/listener-certificates.ts';

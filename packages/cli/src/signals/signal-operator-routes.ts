@@ -1,7 +1,7 @@
 import { STREAM_STATUSES } from '@countersign/identity';
 import type { FastifyPluginAsync } from 'fastify';
 import { z } from 'zod';
-import type { Recorder } from '../authority/own-record.ts';
+import type { Recorder } from '../authority/record/own-record.ts';
 import type { RunningSignals } from './run-signals.ts';
 
 const statusShape = z.strictObject({

@@ -12,8 +12,8 @@ import {
 import type { Identity } from '@countersign/identity';
 import type { Clock } from '@countersign/model';
 import type { ExportConfig } from '@countersign/policy';
-import { createClosers } from '../closers.ts';
-import { version } from '../version.ts';
+import { createClosers } from '../../closers.ts';
+import { version } from '../../version.ts';
 import { collectedLogs } from './collected-logs.ts';
 import { openSink } from './open-sink.ts';
 import type { Recorder } from './own-record.ts';

@@ -10,8 +10,8 @@ import {
 import type { Identity } from '@countersign/identity';
 import { renameVerifierKey } from '@countersign/ledger';
 import type { Clock } from '@countersign/model';
-import type { DataFolder } from '../data-folder.ts';
-import { throttleRepeats } from '../point/throttle-repeats.ts';
+import type { DataFolder } from '../../data-folder.ts';
+import { throttleRepeats } from '../../point/throttle-repeats.ts';
 import { collectedLogs } from './collected-logs.ts';
 import type { Recorder } from './own-record.ts';
 

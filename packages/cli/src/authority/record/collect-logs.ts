@@ -1,10 +1,10 @@
 import { type Collector, openCollector } from '@countersign/audit';
 import type { Identity } from '@countersign/identity';
 import type { Clock } from '@countersign/model';
+import type { RiskLoop } from '../risk-loop.ts';
 import { registeredLogs } from './collected-logs.ts';
 import type { EventStream } from './event-stream.ts';
 import type { Recorder } from './own-record.ts';
-import type { RiskLoop } from './risk-loop.ts';
 
 /** Collects the points' logs: what comes is shown live and scored; what is wrong is an alarm. */
 export function collectLogs(options: {

@@ -1,13 +1,13 @@
 import { askByName, type Condition, type RecordKeyStore, withoutNames } from '@countersign/audit';
 import type { FastifyError, FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { findIn } from '../find/found.ts';
+import { findIn } from '../../find/found.ts';
 import {
   QUESTION_BYTES_MAX,
   type RecordQuestion,
   recordQuestionShape,
-} from '../find/record-question.ts';
-import { withNames } from '../find/with-names.ts';
+} from '../../find/record-question.ts';
+import { withNames } from '../../find/with-names.ts';
 import type { Recorder } from './own-record.ts';
 import type { RecordQuestions } from './record-questions.ts';
 

@@ -3,8 +3,8 @@ import { hostname } from 'node:os';
 import { type ExportSink, fileSink, httpsSink, otlpSink, syslogSink } from '@countersign/audit';
 import type { Clock } from '@countersign/model';
 import type { ExportConfig } from '@countersign/policy';
-import { CommandError } from '../command-line/command.ts';
-import { version } from '../version.ts';
+import { CommandError } from '../../command-line/command.ts';
+import { version } from '../../version.ts';
 
 /**
  * Makes the sink that an export's configuration describes.

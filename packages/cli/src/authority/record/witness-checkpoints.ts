@@ -22,8 +22,8 @@ import {
 } from '@countersign/ledger';
 import type { Clock } from '@countersign/model';
 import type { BankConfig } from '@countersign/policy';
-import { createClosers } from '../closers.ts';
-import type { DataFolder } from '../data-folder.ts';
+import { createClosers } from '../../closers.ts';
+import type { DataFolder } from '../../data-folder.ts';
 import { collectedLogs } from './collected-logs.ts';
 import { latestWriter } from './latest-writer.ts';
 import type { Recorder } from './own-record.ts';

@@ -5,7 +5,7 @@ import {
   type Pkcs11Token,
 } from '@countersign/identity';
 import type { Pkcs11Config } from '@countersign/policy';
-import { CommandError } from '../command-line/command.ts';
+import { CommandError } from '../../command-line/command.ts';
 import { secretReader } from './read-secret.ts';
 
 /** An HSM that is opened when it is needed. */

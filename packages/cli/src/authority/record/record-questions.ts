@@ -12,9 +12,9 @@ import {
 } from '@countersign/audit';
 import type { Identity } from '@countersign/identity';
 import { renameVerifierKey } from '@countersign/ledger';
-import { type DataFolder, indexFolderOf } from '../data-folder.ts';
-import { checkpointSource } from '../find/checkpoint-source.ts';
-import type { RemovedLog, RemovedPlace } from '../find/removed-logs.ts';
+import { type DataFolder, indexFolderOf } from '../../data-folder.ts';
+import { checkpointSource } from '../../find/checkpoint-source.ts';
+import type { RemovedLog, RemovedPlace } from '../../find/removed-logs.ts';
 import { collectedLogs } from './collected-logs.ts';
 import { type IndexLag, IndexLags } from './index-lags.ts';
 

@@ -2,14 +2,14 @@ import { type RecordKeyStore, tileRoutes } from '@countersign/audit';
 import type { FetchTile } from '@countersign/ledger';
 import type { RecordRight } from '@countersign/policy';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
-import type { ControlPeer } from './control-peer.ts';
+import type { ControlPeer } from '../control-peer.ts';
+import { refusalRecorder } from '../record-refusals.ts';
 import { type EvidenceRoutesOptions, evidenceRoutes } from './evidence-routes.ts';
 import type { Recorder } from './own-record.ts';
 import { publishedLog } from './published-log.ts';
 import { readingBounds } from './reading-bounds.ts';
 import type { RecordAccess } from './record-access.ts';
 import type { RecordQuestions } from './record-questions.ts';
-import { refusalRecorder } from './record-refusals.ts';
 import { type QuestionReader, recordRoutes } from './record-routes.ts';
 
 /** What the routes need. */

@@ -1,6 +1,6 @@
 import type { Identity } from '@countersign/identity';
 import type { RecordReader, RecordRight } from '@countersign/policy';
-import type { ControlPeer } from './control-peer.ts';
+import type { ControlPeer } from '../control-peer.ts';
 
 /** Why somebody may not read the record; the words stand in the event of the refusal. */
 export type ReadingRefusal =

@@ -29,7 +29,7 @@ import {
   tileFolder,
 } from '@countersign/ledger';
 import { type Clock, keepText, type RetentionClass } from '@countersign/model';
-import { type DataFolder, indexFolderOf } from '../data-folder.ts';
+import { type DataFolder, indexFolderOf } from '../../data-folder.ts';
 import type { Recorder } from './own-record.ts';
 import type { PublishedLogs } from './publish-logs.ts';
 import { isOwnShard, type KeptShard, unreadShards } from './retained-shards.ts';

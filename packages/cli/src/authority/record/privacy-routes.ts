@@ -10,9 +10,9 @@ import {
 import { decodeEvent, type Event, encodeEvent, ModelError } from '@countersign/model';
 import type { FastifyPluginAsync } from 'fastify';
 import { z } from 'zod';
-import { openingsIn } from '../record/openings.ts';
+import { openingsIn } from '../../record/openings.ts';
+import { reasonShape } from '../reason-shape.ts';
 import type { Recorder } from './own-record.ts';
-import { reasonShape } from './reason-shape.ts';
 import type { RecordQuestions } from './record-questions.ts';
 import type { RecordedEntry } from './recorded-entry.ts';
 import { unseenPersons } from './unseen-persons.ts';

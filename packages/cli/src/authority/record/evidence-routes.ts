@@ -16,10 +16,10 @@ import {
   gatherEvidence,
   isCredential,
   isOutcome,
-} from '../record/gather-evidence.ts';
-import { openingsIn } from '../record/openings.ts';
+} from '../../record/gather-evidence.ts';
+import { openingsIn } from '../../record/openings.ts';
+import { reasonShape } from '../reason-shape.ts';
 import type { Recorder } from './own-record.ts';
-import { reasonShape } from './reason-shape.ts';
 import type { RecordQuestions } from './record-questions.ts';
 import { type QuestionReader, requireResolving, requireStill } from './record-routes.ts';
 

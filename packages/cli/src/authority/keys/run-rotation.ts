@@ -1,7 +1,7 @@
 import type { Identity } from '@countersign/identity';
 import { encodePem } from '@countersign/spiffe';
 import type { FactLog } from '@countersign/state';
-import { replaceFile } from '../replace-file.ts';
+import { replaceFile } from '../../replace-file.ts';
 
 /** Often enough for lives of a minute, and for a clock that was set. */
 const LOOK_EVERY_MS = 1000;

@@ -11,7 +11,7 @@ import {
 } from '@countersign/audit';
 import type { Identity } from '@countersign/identity';
 import { type Log, nodeDisk, parseVerifierKey, renameVerifierKey } from '@countersign/ledger';
-import type { DataFolder } from '../data-folder.ts';
+import type { DataFolder } from '../../data-folder.ts';
 import { collectedLogs } from './collected-logs.ts';
 
 /** What the authority keeps: shards of its own log, and its copies of the points'. */
