@@ -168,6 +168,10 @@ export class Svids {
       const known = await this.#issued(peer);
       if (!('isIssued' in known)) return { request: known, spiffeId };
       const { credential, node } = known.svid;
+      // A device renews by its key, also when this certificate is over.
+      if (this.#options.keyOfDevice(spiffeId) !== undefined) {
+        return { request: refusal('device-key', `found ${spiffeId} at /v1/svid`), spiffeId };
+      }
       // The node asks for its next, and asks no more when it is revoked, or does not attest it any more.
       const refused =
         node !== undefined && refusal('svid-of-node', `found ${thumbprint}, handed out by ${node}`);

@@ -8,7 +8,9 @@ const SIGNALS = ['diskEncrypted', 'firewallOn'] as const;
 const settings = {
   maxAgeSeconds: 100,
   signals: { firewallOn: { maxAgeSeconds: 10, assurance: 'managed' as const } },
-  sources: [],
+  sources: ['a', 'b', 'c', 'd'].map((name) => ({
+    ...{ name, format: 'countersign' as const, assurance: ASSURANCES.at(-1) ?? 'managed' },
+  })),
 };
 const merge = (all: readonly KeptObservation[], nowMs = NOW_MS) =>
   mergePosture(all, { settings, nowMs });
@@ -37,6 +39,22 @@ function counts({ signal, value, observedAtMs, assurance }: KeptObservation): bo
 }
 
 describe('merging a posture', () => {
+  test('counts nothing of a source that was taken out, and no more of one than the bank trusts it now', () => {
+    const said = { signal: 'diskEncrypted', value: 'true', observedAtMs: NOW_MS } as const;
+    const strongest = ASSURANCES.at(-1) ?? 'managed';
+    const [weakest] = ASSURANCES;
+    const of = (source: string, sources: typeof settings.sources) =>
+      mergePosture([{ ...said, source, assurance: strongest }], {
+        settings: { ...settings, sources },
+        nowMs: NOW_MS,
+      }).get('diskEncrypted')?.evidence?.assurance;
+    expect(of('a', settings.sources)).toBe(strongest);
+    expect(of('a', [])).toBeUndefined();
+    const lowered = settings.sources.map((each) => ({ ...each, assurance: weakest }));
+    expect(of('a', lowered)).toBe(weakest);
+    expect(of('signals:idp', [])).toBe(strongest);
+  });
+
   test('gives no value that nobody who counts said', () => {
     fc.assert(
       fc.property(observations, (all) => {

@@ -49,10 +49,11 @@ export function mergePosture(
 
 /** An observation as evidence, when it counts. */
 function evidenceOf(
-  { signal, source, value, observedAtMs, assurance }: KeptObservation,
+  { signal, source, value, observedAtMs, assurance: kept }: KeptObservation,
   { settings, nowMs }: { readonly settings: DeviceSettings['posture']; readonly nowMs: number },
 ): SignalEvidence | undefined {
-  if (value === 'unknown') return undefined;
+  const assurance = assuranceNow(source, { settings, kept });
+  if (value === 'unknown' || assurance === undefined) return undefined;
   const { maxAgeSeconds = settings.maxAgeSeconds, assurance: least = 'reported' } =
     settings.signals[signal] ?? {};
   if (ASSURANCES.indexOf(assurance) < ASSURANCES.indexOf(least)) return undefined;
@@ -60,6 +61,20 @@ function evidenceOf(
   // What is from the future has no age; a source whose clock is wrong would otherwise never get old.
   if (untilMs <= nowMs || observedAtMs > nowMs) return undefined;
   return { value, source, observedAtMs, untilMs, assurance };
+}
+
+/**
+ * How well a source can vouch now. One that the bank took out, or trusts less than it did, is no better for what it said before;
+ * transmitters of shared signals stand elsewhere in the configuration.
+ */
+function assuranceNow(
+  source: string,
+  { settings, kept }: { readonly settings: DeviceSettings['posture']; readonly kept: Assurance },
+): Assurance | undefined {
+  if (source.startsWith('signals:')) return kept;
+  const configured = settings.sources.find(({ name }) => name === source)?.assurance;
+  if (configured === undefined) return undefined;
+  return ASSURANCES.indexOf(configured) < ASSURANCES.indexOf(kept) ? configured : kept;
 }
 
 function strongerFirst(a: SignalEvidence, b: SignalEvidence): number {
