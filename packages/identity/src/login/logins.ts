@@ -259,9 +259,10 @@ export class Logins {
     return this.#options.serial.run(async () => {
       const mine = await this.passkeys.list(session.subject);
       const inUse = mine.filter(({ disabledAtMs }) => disabledAtMs === undefined);
-      if (inUse.length < 2 || !inUse.some((each) => each.credentialId === credentialId)) {
-        return false;
-      }
+      const asked = inUse.find((each) => each.credentialId === credentialId);
+      if (inUse.length < 2 || asked === undefined) return false;
+      // A copied passkey must not take the hardware keys away, either.
+      if (!this.mayAdd(session, asked.acr === 'phrh')) return false;
       const by = session.subject;
       return (await this.withdrawn(credentialId, { by, reason: 'removed' })).isGranted;
     });

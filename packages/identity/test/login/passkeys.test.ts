@@ -374,6 +374,22 @@ describe('a hardware key', () => {
     });
   });
 
+  test('is not removed by a passkey that may be copied, and is by another', async () => {
+    const keys = [await hardware(), await hardware()] as const;
+    const synced = new SoftwareAuthenticator({ isSynced: true });
+    const code = await invite(bank.authority, alice);
+    await bank.browser().enrol(code, keys[0], { hardware: true });
+    const browser = bank.browser();
+    await browser.openAccount(keys[0]);
+    expect((await browser.addPasskey(keys[1], true)).status).toBe(200);
+    expect((await browser.addPasskey(synced)).status).toBe(200);
+    const copied = bank.browser();
+    await copied.openAccount(synced);
+    const id = keys[1].credentialId;
+    expect((await copied.post('/account/passkey/remove', { id })).status).toBe(409);
+    expect((await browser.post('/account/passkey/remove', { id })).status).toBe(200);
+  });
+
   test.each([
     ['in force', 3_600_000, 'phrh'],
     ['over', -1, 'phr'],
