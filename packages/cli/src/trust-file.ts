@@ -56,9 +56,11 @@ export async function readTrustFile(file: string): Promise<TrustFile> {
 }
 
 /** Keeps the trust anchors that a process joined with where its later starts look for them. */
-export async function keepTrustFile(given: string | undefined, kept: string): Promise<void> {
-  if (given === undefined || given === kept) return;
-  const text = await readFile(given, 'utf8');
-  const before = await readFile(kept, 'utf8').catch(() => undefined);
-  if (text !== before) await replaceFile(kept, text);
+export async function keepTrustFile(
+  trust: TrustFile,
+  { from, to }: { readonly from: string | undefined; readonly to: string },
+): Promise<void> {
+  if (from === undefined || from === to) return;
+  // What was believed, and not what the file holds by now.
+  await replaceFile(to, `${JSON.stringify(trust, undefined, 2)}\n`);
 }

@@ -15,19 +15,12 @@ import type { FederationStatus } from '../federation/federation-routes.ts';
 import { federationLines, isFederationWell } from '../federation/federation-text.ts';
 import type { ListenerCertificateStatus } from '../listener-certificate/listener-certificates.ts';
 import { printable } from '../record/printable.ts';
+import { subjectUri, trustDomainOf } from '../subject-uri.ts';
 import { type CaStatus, nextText, timeOf } from './ca.ts';
 import { dataOf, print, shared } from './options.ts';
 
 function authorityOf(args: Arguments, io: Io): AdminClient {
   return adminClient(dataFolder(dataOf(args, io)).adminSocket);
-}
-
-function subjectUri(text: string, trustDomain: string): string {
-  return text.startsWith('spiffe://') ? text : `spiffe://${trustDomain}/${text}`;
-}
-
-async function trustDomainOf(client: AdminClient): Promise<string> {
-  return (await client.call<{ trustDomain: string }>('GET', '/v1/status')).trustDomain;
 }
 
 /** `countersign status` */

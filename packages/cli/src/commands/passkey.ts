@@ -10,6 +10,7 @@ import {
 import { wholeNumber } from '../command-line/words.ts';
 import { dataFolder } from '../data-folder.ts';
 import { printable } from '../record/printable.ts';
+import { subjectUri, trustDomainOf } from '../subject-uri.ts';
 import { dataOf, print, shared } from './options.ts';
 
 function authorityOf(args: Arguments, io: Io): AdminClient {
@@ -39,8 +40,7 @@ export const passkeyInviteCommand: Command = {
     if (!person) throw new UsageError('found no person, expected one');
     const ttlSeconds = wholeNumber(args, 'ttl', { min: 60, max: 86_400 }) ?? 3600;
     const client = authorityOf(args, io);
-    const { trustDomain } = await client.call<{ trustDomain: string }>('GET', '/v1/status');
-    const subject = person.startsWith('spiffe://') ? person : `spiffe://${trustDomain}/${person}`;
+    const subject = subjectUri(person, await trustDomainOf(client));
     const made = await client.call<{ code: string; invite: Invite; enrolUrl: string }>(
       'POST',
       '/v1/passkey-invites',

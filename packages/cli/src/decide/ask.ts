@@ -10,6 +10,7 @@ import {
 import type { Repository } from '@countersign/policy';
 import { UsageError } from '../command-line/command.ts';
 import { nearest } from '../command-line/nearest.ts';
+import { subjectUri } from '../subject-uri.ts';
 
 /** A question as it is typed. */
 export interface TypedQuestion {
@@ -44,8 +45,7 @@ export function requestOf(
   if (!['none', 'mtls', 'dpop'].includes(question.keyProof)) {
     throw new UsageError(`found key proof '${question.keyProof}', expected none, mtls or dpop`);
   }
-  const uri = (text: string): string =>
-    text.startsWith('spiffe://') ? text : `spiffe://${trustDomain}/${text}`;
+  const uri = (text: string): string => subjectUri(text, trustDomain);
   return {
     subject: subjectFromId(uri(question.subject)),
     actors: [],

@@ -20,6 +20,7 @@ import { oneOf, wholeNumber } from '../command-line/words.ts';
 import { dataOf, print, shared } from '../commands/options.ts';
 import { dataFolder } from '../data-folder.ts';
 import { printable } from '../record/printable.ts';
+import { subjectUri, trustDomainOf } from '../subject-uri.ts';
 import { deviceLine, deviceText } from './device-text.ts';
 import { deviceJoinCommand, deviceRenewCommand } from './join-commands.ts';
 
@@ -241,9 +242,8 @@ function identifiersOf(args: Arguments): Record<string, string> {
 }
 
 async function personOf(text: string, client: AdminClient): Promise<string> {
-  if (text.startsWith('spiffe://')) return text;
-  const { trustDomain } = await client.call<{ trustDomain: string }>('GET', '/v1/status');
-  return `spiffe://${trustDomain}/${text.includes('/') ? text : `human/${text}`}`;
+  const path = text.includes('/') ? text : `human/${text}`;
+  return subjectUri(path, await trustDomainOf(client));
 }
 
 async function reportOf(file: string, io: Io): Promise<string> {

@@ -102,7 +102,7 @@ export async function runNode(options: RunNodeOptions): Promise<RunningNode> {
       now,
     });
     closers.add(() => workload.close());
-    await keepTrustFile(options.trustFile, folder.trustFile);
+    await keepTrustFile(trust, { from: options.trustFile, to: folder.trustFile });
     const authority = nodeAuthority({
       origin: controlUrl,
       dispatcher: () => workload.dispatcherFor(controlUrl, authorityId),

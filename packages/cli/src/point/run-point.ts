@@ -150,7 +150,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
         `cannot start ${name}: it joined as ${workload.spiffeId}, expected ${spiffeId}`,
       );
     }
-    await keepTrustFile(options.trustFile, data.trustFile);
+    await keepTrustFile(trust, { from: options.trustFile, to: data.trustFile });
 
     const engine = createCedarEngine({ startThread: startNodeThread });
     closers.add(() => engine.close());
