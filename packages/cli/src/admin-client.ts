@@ -20,6 +20,8 @@ export class AdminRefusal extends CommandError {
 export interface AdminClient {
   /** @throws {CommandError} when no authority answers; {@link AdminRefusal} when it answers with a problem */
   call<T = unknown>(method: string, path: string, body?: unknown): Promise<T>;
+  /** The same with a text of YAML (or JSON) as its body, as somebody wrote it. */
+  send<T = unknown>(method: string, path: string, yaml: string): Promise<T>;
   /** The lines of a stream of JSON, until it ends or `signal` aborts; with a body they are asked for by POST. */
   lines(
     path: string,
@@ -34,6 +36,9 @@ export function adminClient(socketPath: string, whose = 'authority'): AdminClien
       const answer = await open(socketPath, { whose, method, path, body });
       const value = await jsonOf(answer);
       return value as T;
+    },
+    async send<T>(method: string, path: string, yaml: string): Promise<T> {
+      return (await jsonOf(await open(socketPath, { whose, method, path, yaml }))) as T;
     },
     async *lines(path, { signal, body }) {
       const method = body === undefined ? 'GET' : 'POST';
@@ -69,16 +74,24 @@ async function jsonOf(answer: import('node:http').IncomingMessage): Promise<unkn
 
 function open(
   socketPath: string,
-  call: { whose: string; method: string; path: string; body?: unknown; signal?: AbortSignal },
+  call: {
+    whose: string;
+    method: string;
+    path: string;
+    body?: unknown;
+    yaml?: string;
+    signal?: AbortSignal;
+  },
 ): Promise<import('node:http').IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const text = call.body === undefined ? undefined : JSON.stringify(call.body);
+    const text = call.body === undefined ? call.yaml : JSON.stringify(call.body);
+    const type = call.body === undefined ? 'application/yaml' : 'application/json';
     const outgoing = request(
       {
         socketPath,
         method: call.method,
         path: call.path,
-        headers: text === undefined ? {} : { 'content-type': 'application/json' },
+        headers: text === undefined ? {} : { 'content-type': type },
         ...(call.signal && { signal: call.signal }),
       },
       (answer) => {

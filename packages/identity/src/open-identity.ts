@@ -3,11 +3,11 @@ import type { Clock, Fact, Registration, Signal } from '@countersign/model';
 import type { RegisteredCredential } from '@countersign/sdk';
 import type { UpstreamAuthority, X509Svid } from '@countersign/spiffe';
 import { type Database, type FactLog, migrate, type TrustAnchors } from '@countersign/state';
+import { applyRegistrations } from './apply-registrations.ts';
 import { Authorities } from './authorities/authorities.ts';
 import { authorityKeys, type OpenToken } from './authorities/authority-keys.ts';
 import type { AuthorityOperations } from './authorities/authority-operations.ts';
 import { bundleText, type TrustBundleFact } from './authorities/own-bundle.ts';
-import { certificateChanges, certificatesOf } from './certificate-changes.ts';
 import { type CredentialResult, Credentials } from './credentials.ts';
 import { DeviceRegister } from './devices/device-register.ts';
 import { DEFAULT_DEVICES, type DeviceSettings } from './devices/device-settings.ts';
@@ -61,6 +61,11 @@ import { type ClientSession, liveSessions } from './sessions.ts';
 import { type Bearer, type BearerCall, checkBearer, type SignalScope } from './signals/bearer.ts';
 import { type ControlPeer, type HostNames, type SvidGrant, Svids } from './svids.ts';
 import { type IdentityTables, migrations } from './tables.ts';
+import {
+  type KeptRegistration,
+  openWrittenRegistrations,
+  type RegistrationChange,
+} from './written-registrations.ts';
 
 /** Who is registered, which credentials they get, and which sessions they hold. */
 export interface Identity {
@@ -101,8 +106,14 @@ export interface Identity {
   applyRegistrations(
     registrations: readonly Registration[],
     entities: readonly RegisteredEntity[],
-    options?: { readonly by?: string },
+    options?: {
+      readonly by?: string;
+      /** What this changes of the registrations that were made by API; nothing if not said. */
+      readonly written?: RegistrationChange;
+    },
   ): Promise<Applied>;
+  /** Registrations that were made by API, as they were written; in the order of their ids. */
+  writtenRegistrations(): Promise<readonly KeptRegistration[]>;
   /** Makes the enforcement points these and no others; their transaction keys follow. */
   registerPoints(points: readonly PointRegistration[]): Promise<Applied>;
   points(): readonly Point[];
@@ -290,6 +301,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   await publishKeys(options);
   const registry = new Registry(database, factLog);
   await registry.load();
+  const writtenRegistrations = await openWrittenRegistrations(database);
   const tables = () => database.tables<IdentityTables>();
   const revocations = new Revocations({
     factLog,
@@ -373,8 +385,9 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     issuerUrl,
     accessTokenTtlSeconds,
   });
-  const registered = () =>
+  const registered = async () =>
     registeredSubjects(database, {
+      written: await writtenRegistrations.all(),
       registrations: registry.registrations(),
       refusalOf: (spiffeId) => svids.standing(spiffeId)?.code,
       nowMs: now(),
@@ -414,35 +427,17 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       changed.add(listener);
       return () => void changed.delete(listener);
     },
-    applyRegistrations: (registrations, entities, { by = 'system' } = {}) =>
-      serial.run(async () => {
-        const before = certificatesOf(factLog.all());
-        const owned = await people.inForce(registrations);
-        const newcomers = await cutOffs.newcomers(registrations);
-        const applied = await registry.apply(
-          owned.map((each) => inForce(each, now())),
-          entities,
-          newcomers,
-        );
-        for (const { value: target, reason, untilMs } of newcomers.puts) {
-          const detail = { reason, untilMs };
-          await record({ kind: 'administration', action: 'subject-revoked', by, target, detail });
-        }
-        // Who may attest whom is in no fact.
-        tellChange();
-        // One event each: evidence of a request shows with it whose key signed.
-        for (const change of certificateChanges(before, certificatesOf(factLog.all()))) {
-          const { action, subject: target, detail } = change;
-          await record({ kind: 'administration', action, by, target, detail });
-        }
-        await record({
-          kind: 'administration',
-          action: 'registrations-applied',
-          by,
-          detail: { ...applied },
-        });
-        return applied;
-      }),
+    applyRegistrations: (registrations, entities, more = {}) =>
+      serial.run(() =>
+        applyRegistrations(
+          { registrations, entities, ...more },
+          {
+            ...{ factLog, registry, cutOffs, writtenRegistrations, tellChange, record, now },
+            inForce: (each) => people.inForce(each),
+          },
+        ),
+      ),
+    writtenRegistrations: () => writtenRegistrations.all(),
     registerPoints: (points) => serial.run(() => registry.registerPoints(points)),
     points: () => registry.points(),
     subjects: () => registry.subjects(),
@@ -551,12 +546,6 @@ function openLogins(
     failures: new LoginFailures({ database, now }),
   });
   return logins;
-}
-
-/** A registration that has ended is one that is disabled. */
-function inForce(registration: Registration, nowMs: number): Registration {
-  const { expiresMs = Number.POSITIVE_INFINITY } = registration;
-  return expiresMs > nowMs ? registration : { ...registration, enabled: false };
 }
 
 function checkOptions(options: IdentityOptions['options']): void {

@@ -4,6 +4,12 @@ export { BUNDLE_TYPE, signBundle } from './bundle/sign-bundle.ts';
 export type { PolicyBundle } from './bundle.ts';
 export { type CheckOptions, checkRepository } from './check/check-repository.ts';
 export type { AssumedDevice, PolicyTestQuestion, RunPolicyTest } from './check/policy-tests.ts';
+export {
+  REGISTERED_AT_ONCE_MAX,
+  type RegisteredIdentity,
+  readRegisteredIdentities,
+  registeredIdOf,
+} from './check/registered-identities.ts';
 export { initRepository } from './init/init-repository.ts';
 export type { PeopleSettings, ScimSettings } from './people-settings.ts';
 export type {

@@ -362,6 +362,8 @@ export interface Repository {
   /** Generated and hand-written parts together. */
   readonly schema: string;
   readonly registrations: readonly Registration[];
+  /** SPIFFE IDs of those registrations that stand in no file: they were registered by API. */
+  readonly registered: ReadonlySet<string>;
   readonly entities: readonly {
     readonly uid: EntityUid;
     readonly attributes: Readonly<Record<string, unknown>>;

@@ -1,12 +1,18 @@
-import type { Federation, Identity, Keyring } from '@countersign/identity';
+import {
+  type Federation,
+  type Identity,
+  type Keyring,
+  REGISTERED_MAX,
+} from '@countersign/identity';
 import type { Clock, Playbook } from '@countersign/model';
-import type { BankConfig, Problem, Repository } from '@countersign/policy';
+import type { BankConfig, Problem, RegisteredIdentity, Repository } from '@countersign/policy';
 import type { BundleStore } from '@countersign/state';
 import { needsRestart } from './needs-restart.ts';
 import type { Applied } from './operator-routes.ts';
 import { pointRegistrations } from './point-registrations.ts';
 import { type Publication, publishBundle } from './publish-bundle.ts';
 import type { Recorder } from './record/own-record.ts';
+import type { CheckWith } from './registered-identities.ts';
 
 /** Puts what a bank wrote into force. */
 export interface Publisher {
@@ -20,14 +26,35 @@ export interface Publisher {
     by: string,
     options: { readonly started: BankConfig; readonly again: boolean },
   ): Promise<Applied | readonly Problem[]>;
+  /**
+   * Puts identities that stand in no file in force, or others in place of those that did, or takes them away; nothing
+   * else of the repository, whatever was written there meanwhile. With errors, tells them and changes nothing.
+   *
+   * @throws {IdentityError} `ERR_IDENTITY_REGISTRATION` when they contradict what is in force, which is not what is written
+   */
+  register(
+    change: {
+      readonly puts: readonly RegisteredIdentity[];
+      /** Their ids: `workload/payments/api`. */
+      readonly removes: readonly string[];
+    },
+    by: string,
+  ): Promise<RegistrationsChanged | readonly Problem[]>;
+}
+
+/** What a change of registered identities came to. */
+export interface RegistrationsChanged {
+  /** The fact sequence after it. */
+  readonly sequence: number;
 }
 
 /** What publishing needs. */
 export interface PublisherOptions {
-  readonly check: () => Promise<{
-    readonly repository?: Repository;
-    readonly problems: readonly Problem[];
-  }>;
+  readonly check: CheckWith;
+  /** What is in force. */
+  readonly current: () => Repository;
+  /** Told before something else is put in force. */
+  readonly take: (repository: Repository) => Promise<void>;
   readonly identity: Identity;
   readonly federation: Federation;
   readonly bundles: BundleStore;
@@ -37,7 +64,7 @@ export interface PublisherOptions {
   readonly now: Clock;
 }
 
-/** Makes a publisher; one publication at a time. */
+/** Makes a publisher; one change at a time. */
 export function createPublisher(options: PublisherOptions): Publisher {
   const { check, identity, federation, bundles, keyring, record, now } = options;
   const publish = async (
@@ -65,17 +92,51 @@ export function createPublisher(options: PublisherOptions): Publisher {
     return publication;
   };
   let last: Promise<unknown> = Promise.resolve();
+  /** One after the other: each starts from what the one before left. */
+  const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
+    const done = last.then(work);
+    last = done.catch(() => undefined);
+    return done;
+  };
   return {
     publish: (repository, by) => publish(repository, by),
-    apply(by, { started, again }) {
-      const applied = last.then(async () => {
-        const { repository, problems } = await check();
+    apply: (by, { started, again }) =>
+      inTurn(async () => {
+        const { repository, problems } = await check(await identity.writtenRegistrations());
         if (!repository) return problems;
+        await options.take(repository);
         const publication = await publish(repository, by, again);
         return { ...publication, restart: needsRestart(started, repository.config) };
-      });
-      last = applied.catch(() => undefined);
-      return applied;
-    },
+      }),
+    register: (change, by) =>
+      inTurn(async () => {
+        const gone = new Set([...change.removes, ...change.puts.map(({ id }) => id)]);
+        const kept = (await identity.writtenRegistrations()).filter(({ id }) => !gone.has(id));
+        if (kept.length + change.puts.length > REGISTERED_MAX) return [tooMany(kept.length)];
+        const checked = await check([...kept, ...change.puts]);
+        const { repository: next } = checked;
+        if (!next) return checked.problems;
+        const current = options.current();
+        const registrations = [
+          ...current.registrations.filter(({ subject }) => !current.registered.has(subject.id)),
+          ...next.registrations.filter(({ subject }) => next.registered.has(subject.id)),
+        ];
+        const { sequence } = await identity.applyRegistrations(registrations, current.entities, {
+          by,
+          written: change,
+        });
+        await options.take({ ...current, registrations, registered: next.registered });
+        return { sequence };
+      }),
+  };
+}
+
+function tooMany(count: number): Problem {
+  return {
+    severity: 'error',
+    file: 'request',
+    found: `${count} registered identities that stay`,
+    expected: `at most ${REGISTERED_MAX} with these`,
+    mend: 'write some of them into identities/*.yaml',
   };
 }

@@ -65,6 +65,7 @@ import { revealed } from './record/revealed.ts';
 import { type RunningExports, runExports } from './record/run-exports.ts';
 import { watchLateLogs } from './record/watch-late-logs.ts';
 import { witnessCheckpoints } from './record/witness-checkpoints.ts';
+import { type CheckWith, checkAtStart } from './registered-identities.ts';
 import { openRiskLoop, type RiskLoop } from './risk-loop.ts';
 import { serveControl } from './serve-control.ts';
 import { serveIssuer } from './serve-issuer.ts';
@@ -119,13 +120,13 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
   try {
     const engine = createCedarEngine({ startThread: startNodeThread });
     closers.add(() => engine.close());
-    const check = (): ReturnType<typeof checkRepository> =>
+    const check: CheckWith = (registered) =>
       checkRepository(options.repositoryFolder, {
-        engine,
-        now,
+        ...{ engine, now, registered },
         runTest: policyTestRunner(engine, now),
       });
-    const { repository, problems } = await check();
+    const without = await check([]);
+    const { repository, problems } = without;
     for (const problem of problems) warn(problemText(problem));
     if (!repository) {
       throw new CommandError('cannot start the authority: the repository has errors');
@@ -267,19 +268,19 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     closers.add(() => checkpoints.close());
 
     const publisher = createPublisher({
-      check: async () => {
-        const checked = await check();
-        if (checked.repository) {
-          // Before a point seals by them.
-          await recordKeys.addKinds(personalKinds(checked.repository));
-          applied = checked.repository;
-        }
-        return checked;
+      check,
+      current: () => applied,
+      async take(next) {
+        // Before a point seals by them.
+        await recordKeys.addKinds(personalKinds(next));
+        applied = next;
       },
       setPlaybooks: (next) => risk.setPlaybooks(next),
       ...{ identity, federation, bundles, keyring, record, now },
     });
-    await publisher.publish(repository, 'system');
+    const atStart = await checkAtStart(check, { without, identity, record, warn });
+    applied = atStart.repository ?? repository;
+    await publisher.publish(applied, 'system');
     if (options.historyFile !== undefined && risk.isNew) {
       const learned = learnHistory(options.historyFile, { risk, record, warn });
       closers.add(() => learned);
@@ -439,6 +440,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const operator = await serveOperator(folder.adminSocket, {
       connected: () => controlListener.connected(),
       apply: ({ again }) => publisher.apply(by, { started: config, again }),
+      publisher,
       risk: risk.engine,
       forget: risk.forget,
       publishedFolder: folder.published,

@@ -8,6 +8,7 @@ import { partnerRoutes } from '../partner/partner-routes.ts';
 import type { RunningSignals } from '../signals/run-signals.ts';
 import { signalOperatorRoutes } from '../signals/signal-operator-routes.ts';
 import { type OperatorRoutesOptions, operatorRoutes } from './operator-routes.ts';
+import type { Publisher } from './publisher.ts';
 import { type PrivacyRoutesOptions, privacyRoutes } from './record/privacy-routes.ts';
 import { publishedLog } from './record/published-log.ts';
 import { readingNotes } from './record/reading-notes.ts';
@@ -16,6 +17,7 @@ import { recordRoutes } from './record/record-routes.ts';
 import { recordedEntries } from './record/recorded-entry.ts';
 import type { Retention } from './record/retention.ts';
 import { retentionRoutes } from './record/retention-routes.ts';
+import { registrationRoutes } from './registration-routes.ts';
 
 /** Serves the operator on a unix socket: who may open the file is the operator. */
 export async function serveOperator(
@@ -25,6 +27,7 @@ export async function serveOperator(
       readonly publishedFolder: string;
       readonly questions: RecordQuestions;
       readonly retention: Retention;
+      readonly publisher: Publisher;
       /** Absent where none are configured. */
       readonly signals: RunningSignals | undefined;
     } & Omit<Parameters<typeof federationRoutes>[0], 'identity' | 'by'> &
@@ -37,6 +40,7 @@ export async function serveOperator(
   await app.register(peopleRoutes({ people: options.identity.people, by, record }));
   await app.register(deviceRoutes({ devices: options.identity.devices, by }));
   await app.register(operatorRoutes(options));
+  await app.register(registrationRoutes(options));
   await app.register(
     privacyRoutes({
       ...options,

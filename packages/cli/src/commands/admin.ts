@@ -237,7 +237,8 @@ export const applyCommand: Command = {
 };
 
 /** The repository's problems, when that is why the authority refused. */
-function problemsOf(error: unknown): readonly Problem[] | undefined {
+/** What the checks of the repository found, when that is why the authority said no. */
+export function problemsOf(error: unknown): readonly Problem[] | undefined {
   if (!(error instanceof AdminRefusal) || error.status !== 422) return undefined;
   return (error.body as { problems?: readonly Problem[] } | undefined)?.problems;
 }

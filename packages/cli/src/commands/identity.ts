@@ -1,8 +1,13 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { Registered } from '@countersign/identity';
-import { adminClient } from '../admin-client.ts';
+import { type AdminClient, adminClient } from '../admin-client.ts';
+import type { IdentitiesRegistered } from '../authority/registration-routes.ts';
+import { problemText } from '../check/problem-text.ts';
 import {
   type Arguments,
   type Command,
+  CommandError,
   EXIT,
   type Io,
   UsageError,
@@ -11,7 +16,7 @@ import { dataFolder } from '../data-folder.ts';
 import type { Explanation } from '../node/serve-node-operator.ts';
 import { shortName } from '../record/event-line.ts';
 import { printable } from '../record/printable.ts';
-import { revokeCommand } from './admin.ts';
+import { problemsOf, revokeCommand } from './admin.ts';
 import { dataOf, print, shared } from './options.ts';
 
 /** `countersign identity list` */
@@ -42,6 +47,7 @@ function linesOf(registered: Registered): string[] {
     expiresMs,
     spiffeIds = [],
     federatesWith = [],
+    written,
   } = registered;
   const held =
     notAfterMs === undefined
@@ -54,6 +60,7 @@ function linesOf(registered: Registered): string[] {
     ...(expiresMs === undefined ? [] : [`registered until ${new Date(expiresMs).toISOString()}`]),
     ...(federatesWith.length > 0 ? [`federates with ${federatesWith.join(' ')}`] : []),
     ...(refusal ? [`gets nothing: ${refusal}`] : []),
+    ...(written ? [`by API (${written.by})`] : []),
   ];
   return [
     `${shortName(subject.id).padEnd(32)}  ${printable(facts.join(', '))}`,
@@ -106,6 +113,93 @@ export const identityExplainCommand: Command = {
 function explain(args: Arguments, io: Io, pid: string): Promise<Explanation> {
   const client = adminClient(dataFolder(dataOf(args, io)).nodeAdminSocket, 'node');
   return client.call<Explanation>('GET', `/v1/processes/${pid}`);
+}
+
+/** `countersign identity register` */
+export const identityRegisterCommand: Command = {
+  name: 'identity register',
+  summary:
+    'register identities beside the repository, at once, or anew in place of what was so registered',
+  operands: 'FILE',
+  operandsMax: 1,
+  description:
+    'FILE (- is standard input) is YAML or JSON: one entry of identities/*.yaml, or a list of at most 100. They pass the checks of the\nrepository beside what stands there, all of them or none, and are in force at every point within moments; nothing else of the\nrepository is. They outlive `apply`. What they need then stays checked: a repository that they contradict is not applied.\nExit code 1 when they do not pass.',
+  options: { data: shared.data, json: shared.json },
+  examples: [
+    'countersign identity register screening.yaml',
+    'countersign identity register - --json < screening.json',
+  ],
+  async run(args, io) {
+    const [file] = args.operands;
+    if (file === undefined)
+      throw new UsageError('found no FILE, expected one, or - for standard input');
+    const text = await readText(file, io.cwd);
+    const answer = await orProblems(args, io, (client) =>
+      client.send<IdentitiesRegistered>('POST', '/v1/registrations', text),
+    );
+    if (answer === undefined) return EXIT.negative;
+    const lines = answer.registered.map((id) => `registered ${printable(id)}`);
+    print(
+      io,
+      args,
+      answer,
+      [...lines, `in force with facts of sequence ${answer.sequence}`].join('\n'),
+    );
+    return EXIT.ok;
+  },
+};
+
+/** `countersign identity unregister` */
+export const identityUnregisterCommand: Command = {
+  name: 'identity unregister',
+  summary: 'take a registration away that was made by `identity register`',
+  operands: 'ID',
+  operandsMax: 1,
+  description:
+    'ID is a subject: workload/payments/api. From then on nobody knows it: what it holds is refused and its connections are closed. What\nstands in identities/ is removed there. Exit code 1 when something else still needs it.',
+  options: { data: shared.data, json: shared.json },
+  examples: ['countersign identity unregister workload/fraud/screening'],
+  async run(args, io) {
+    const [id] = args.operands;
+    if (!id) throw new UsageError('found no ID, expected a subject: workload/payments/api');
+    const path = id.replace(/^spiffe:\/\/[^/]+\//, '');
+    const answer = await orProblems(args, io, async (client) => {
+      await client.call(
+        'DELETE',
+        `/v1/registrations/${path.split('/').map(encodeURIComponent).join('/')}`,
+      );
+      return { unregistered: path };
+    });
+    if (answer === undefined) return EXIT.negative;
+    print(io, args, answer, `unregistered ${printable(path)}`);
+    return EXIT.ok;
+  },
+};
+
+/** What the authority answers; nothing, told, when the checks of the repository say no. */
+async function orProblems<T>(
+  args: Arguments,
+  io: Io,
+  ask: (client: AdminClient) => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await ask(adminClient(dataFolder(dataOf(args, io)).adminSocket));
+  } catch (error) {
+    const problems = problemsOf(error);
+    if (!problems) throw error;
+    const text = [...problems.map(problemText), 'nothing was changed'].join('\n');
+    print(io, args, { problems }, text);
+    return undefined;
+  }
+}
+
+async function readText(file: string, cwd: string): Promise<string> {
+  try {
+    return await readFile(file === '-' ? '/dev/stdin' : resolve(cwd, file), 'utf8');
+  } catch (cause) {
+    const why = (cause as NodeJS.ErrnoException).code ?? 'unknown cause';
+    throw new CommandError(`cannot read '${file}': ${why}`, { cause });
+  }
 }
 
 /** `countersign identity revoke` */

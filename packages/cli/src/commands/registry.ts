@@ -42,7 +42,13 @@ import {
   federationShowCommand,
 } from './federation.ts';
 import { findCommand } from './find.ts';
-import { identityExplainCommand, identityListCommand, identityRevokeCommand } from './identity.ts';
+import {
+  identityExplainCommand,
+  identityListCommand,
+  identityRegisterCommand,
+  identityRevokeCommand,
+  identityUnregisterCommand,
+} from './identity.ts';
 import { initCommand } from './init.ts';
 import { ledgerEvidenceCommand } from './ledger-evidence.ts';
 import { ledgerEvidencePageCommand } from './ledger-evidence-page.ts';
@@ -88,6 +94,8 @@ export const commands: readonly Command[] = [
   passkeyListCommand,
   identityListCommand,
   identityExplainCommand,
+  identityRegisterCommand,
+  identityUnregisterCommand,
   identityRevokeCommand,
   federationListCommand,
   federationShowCommand,

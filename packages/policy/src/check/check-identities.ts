@@ -4,12 +4,14 @@ import type { z } from 'zod';
 import { checkList } from '../document/check-shape.ts';
 import { listOf, quote } from '../document/describe.ts';
 import { valueAt } from '../document/shape-walk.ts';
+import { parseSource, type SourceDocument } from '../document/source-document.ts';
 import { didYouMean } from '../document/suggest.ts';
 import { identityShape } from '../shape/identity-shape.ts';
 import { checkAttestations } from './check-attestations.ts';
 import { type ClientVocabulary, checkClient } from './check-client.ts';
 import type { JoinChecker } from './check-joins.ts';
 import { readThumbprint } from './read-certificates.ts';
+import { type RegisteredIdentity, registeredFile } from './registered-identities.ts';
 import {
   type CheckContext,
   createNameRegister,
@@ -19,7 +21,7 @@ import {
 
 type WrittenIdentity = z.output<typeof identityShape>;
 
-/** Reads `identities/*.yaml`; each registration with where it stands. */
+/** Reads `identities/*.yaml`, and what was registered beside them; each registration with where it stands. */
 export async function checkIdentities(
   files: readonly string[],
   options: {
@@ -29,6 +31,8 @@ export async function checkIdentities(
     readonly organisations: ReadonlyMap<string, Organisation>;
     readonly defaultTtlSeconds: number;
     readonly joins: JoinChecker;
+    /** Identities that stand in no file; read after those that do. */
+    readonly registered: readonly RegisteredIdentity[];
   },
 ): Promise<readonly Located<Registration>[]> {
   const { context, trustDomain } = options;
@@ -37,10 +41,8 @@ export async function checkIdentities(
   const certificates = createNameRegister('certificate', report);
   const clients = createNameRegister('client id', report);
   const registrations: Located<Registration>[] = [];
-  for (const file of files) {
-    const document = await readSource(file, context);
-    for (const { value, path } of document ? checkList(document, identityShape, report) : []) {
-      if (!document) continue;
+  for await (const document of documents(files, options)) {
+    for (const { value, path } of checkList(document, identityShape, report)) {
       const at = (...more: PropertyKey[]) => document.at([...path, ...more]);
       if (!subjects.take(value.id, at('id'))) continue;
       if (value.id.startsWith('workload/countersign/')) {
@@ -80,6 +82,24 @@ export async function checkIdentities(
   }
   checkAttestations(registrations, report);
   return registrations;
+}
+
+/** All that hold identities; one that cannot be read is told by the report. */
+async function* documents(
+  files: readonly string[],
+  {
+    context,
+    registered,
+  }: { readonly context: CheckContext; readonly registered: readonly RegisteredIdentity[] },
+): AsyncGenerator<SourceDocument> {
+  for (const file of files) {
+    const document = await readSource(file, context);
+    if (document) yield document;
+  }
+  for (const { id, json } of registered) {
+    const document = parseSource(`[${json}]`, registeredFile(id), context.report);
+    if (document) yield document;
+  }
 }
 
 /** Whose subject it is; a partner of no organisation has no contract, no sponsor and no end. */

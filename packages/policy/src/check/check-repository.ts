@@ -53,6 +53,7 @@ import {
   runPolicyTests,
 } from './policy-tests.ts';
 import { readConfig, type WrittenConfig } from './read-config.ts';
+import type { RegisteredIdentity } from './registered-identities.ts';
 import type { CheckContext } from './repository-source.ts';
 
 /** What a check needs of the outside. */
@@ -61,6 +62,8 @@ export interface CheckOptions {
   readonly now: Clock;
   /** Decides the questions of `policies/tests`; without it they are read and not asked. */
   readonly runTest?: RunPolicyTest;
+  /** Identities that stand in no file, checked as if they did; none if not said. */
+  readonly registered?: readonly RegisteredIdentity[];
 }
 
 /**
@@ -78,7 +81,7 @@ export async function checkRepository(
 ): Promise<{ readonly repository?: Repository; readonly problems: Problem[] }> {
   const report = createReport();
   const context: CheckContext = { folder: resolve(folder), report, now: options.now };
-  const { engine, runTest } = options;
+  const { engine, runTest, registered = [] } = options;
 
   const files = await listRepository(context.folder, report);
   const config = await readConfig(context);
@@ -115,7 +118,7 @@ export async function checkRepository(
     },
     defaultTtlSeconds: config.authority?.accessTokenTtl ?? 300,
     organisations: await checkPartners(files.partners, context),
-    joins,
+    ...{ joins, registered },
   });
   const errorsBefore = report.errorCount;
   const { trustDomain } = config;
@@ -179,6 +182,7 @@ export async function checkRepository(
     policies: policies.map(({ id, text, file }) => ({ id, text, file })),
     schema: schema.text,
     registrations: identities.map(({ value }) => value),
+    registered: new Set(registered.map(({ id }) => `spiffe://${trustDomain}/${id}`)),
     entities: entities.map(({ value }) => value),
     playbooks,
     federation,
