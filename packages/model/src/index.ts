@@ -3,6 +3,7 @@ export type {
   EntityUid,
   KeyProof,
   ResourceRef,
+  SubjectEntity,
   Session,
   Transaction,
 } from './access-request.ts';
