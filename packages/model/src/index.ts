@@ -3,8 +3,8 @@ export type {
   EntityUid,
   KeyProof,
   ResourceRef,
-  SubjectEntity,
   Session,
+  SubjectEntity,
   Transaction,
 } from './access-request.ts';
 export { type Clock, type RandomBytes, systemClock } from './clock.ts';

@@ -36,8 +36,8 @@ export const customerShape = z
       .regex(/^[A-Za-z0-9._-]{1,128}$/, 'letters, digits, . _ -, at most 128')
       .refine((id) => id !== '.' && id !== '..', 'another name than . and ..'),
     enabled: z.boolean().default(true),
-    attributes: z.unknown(),
-    parents: z.unknown(),
+    attributes: z.unknown().optional(),
+    parents: z.unknown().optional(),
   })
   .transform(({ id, enabled, attributes, parents }, context) => {
     const parsed = entity.safeParse({
