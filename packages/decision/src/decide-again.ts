@@ -39,6 +39,7 @@ export async function decideAgain({
   }
   const question = {
     subject: subjectFromId(subject),
+    ...(event.subjectEntity && { subjectEntity: event.subjectEntity }),
     actors: (event.actors ?? []).map(subjectFromId),
     ...(event.caller !== undefined && { caller: subjectFromId(event.caller) }),
     surface,

@@ -6,13 +6,23 @@ import {
   entitiesFrom,
   type PolicySet,
 } from '@countersign/cedar';
-import { type EntityUid, type Fact, type Subject, subjectTypeName } from '@countersign/model';
+import {
+  type EntityUid,
+  type Fact,
+  type Subject,
+  type SubjectEntity,
+  subjectTypeName,
+} from '@countersign/model';
 import type { FactView } from './decision-point.ts';
 
-/** The entities of one request: what facts know, and the resource with the parents its path names. */
+/**
+ * The entities of one request: what facts know, the resource with the parents its path names, and the principal where the
+ * issuer of its token vouches for it and no fact does.
+ */
 export type FactEntities = (
   facts: FactView,
   resource: { readonly uid: CedarUid; readonly parents: readonly EntityUid[] },
+  vouched?: { readonly uid: CedarUid; readonly entity: SubjectEntity },
 ) => EntityView;
 
 /**
@@ -21,7 +31,17 @@ export type FactEntities = (
  */
 export function factEntities({ parseEntity }: Pick<PolicySet, 'parseEntity'>): FactEntities {
   const ofFact = new WeakMap<Fact, CedarEntity>();
+  const ofToken = new WeakMap<SubjectEntity, CedarEntity>();
   const parsed = new WeakMap<CedarEntity, Entity>();
+
+  /** A token is read once, however often it comes. */
+  function entityOfToken(uid: CedarUid, entity: SubjectEntity): CedarEntity {
+    const known = ofToken.get(entity);
+    if (known) return known;
+    const made = { uid, attrs: entity.attributes as CedarEntity['attrs'], parents: entity.parents };
+    ofToken.set(entity, made);
+    return made;
+  }
 
   function entityOf(facts: FactView, uid: CedarUid): CedarEntity | undefined {
     const fact = subjectFact(facts, uid) ?? entityFact(facts, uid);
@@ -42,11 +62,12 @@ export function factEntities({ parseEntity }: Pick<PolicySet, 'parseEntity'>): F
     return made;
   }
 
-  return (facts, resource) =>
+  return (facts, resource, vouched) =>
     entitiesFrom(
       {
         get(uid) {
-          const known = entityOf(facts, uid);
+          const isVouched = vouched?.uid.type === uid.type && vouched.uid.id === uid.id;
+          const known = isVouched ? entityOfToken(uid, vouched.entity) : entityOf(facts, uid);
           const isResource = uid.type === resource.uid.type && uid.id === resource.uid.id;
           if (!isResource || (known && resource.parents.length === 0)) return known;
           return {

@@ -1,5 +1,12 @@
 import type { CedarAnswer, CedarJson } from '@countersign/cedar';
-import type { Decision, DenialReason, PolicyError, ResourceRef, Subject } from '@countersign/model';
+import type {
+  Decision,
+  DenialReason,
+  PolicyError,
+  ResourceRef,
+  Subject,
+  SubjectEntity,
+} from '@countersign/model';
 import { subjectUid } from './cedar-context.ts';
 import { mergeChallenges } from './challenge.ts';
 import type { FactView } from './decision-point.ts';
@@ -8,6 +15,7 @@ import type { LoadedBundle } from './load-bundle.ts';
 /** What is asked, with its context made: the same whether it is asked now or again. */
 export interface Question {
   readonly subject: Subject;
+  readonly subjectEntity?: SubjectEntity;
   readonly actors: readonly Subject[];
   readonly caller?: Subject;
   readonly surface: string;
@@ -49,13 +57,19 @@ function judge(question: Question, loaded: LoadedBundle | undefined, facts: Fact
   }
   const { type, id, parents } = question.resource;
   try {
+    const principal = subjectUid(question.subject);
     const request = loaded.policies.parseRequest({
-      principal: subjectUid(question.subject),
+      principal,
       action: { type: `${namespace}::Action`, id: question.action },
       resource: { type, id },
       context: question.context(),
     });
-    const entities = loaded.entities(facts, { uid: { type, id }, parents });
+    const entity = vouchedEntity(question, facts);
+    const entities = loaded.entities(
+      facts,
+      { uid: { type, id }, parents },
+      entity && { uid: principal, entity },
+    );
     // Facts about who asks and what is asked for must fit the schema, also where no policy looks at them.
     entities.find(request.principal);
     entities.find(request.resource);
@@ -73,11 +87,20 @@ function judge(question: Question, loaded: LoadedBundle | undefined, facts: Fact
 function checkSubjects(question: Question, facts: FactView): DenialReason | undefined {
   for (const { id } of [question.subject, ...question.actors]) {
     const fact = facts.subject(id);
+    if (!fact && id === question.subject.id && vouchedEntity(question, facts)) continue;
     if (!fact) return 'peer-unregistered';
     if (!fact.enabled) return 'subject-disabled';
   }
   const caller = question.caller && facts.subject(question.caller.id);
   return caller?.enabled === false ? 'subject-disabled' : undefined;
+}
+
+/** INVARIANT: a token tells of customers only, and of none whom a fact knows: that one is registered, and may be disabled. */
+function vouchedEntity(
+  { subject, subjectEntity }: Pick<Question, 'subject' | 'subjectEntity'>,
+  facts: FactView,
+): SubjectEntity | undefined {
+  return subject.kind === 'customer' && !facts.subject(subject.id) ? subjectEntity : undefined;
 }
 
 function toVerdict(answer: CedarAnswer, loaded: LoadedBundle): Verdict {

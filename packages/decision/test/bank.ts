@@ -38,6 +38,7 @@ function operation(id: string, path: string, types: readonly string[]) {
 
 const HAND_WRITTEN = `
 entity Partner in [Group] = { accounts?: Set<Accounts::Account>, limit?: Long };
+entity Customer in [Group] = { accounts?: Set<Accounts::Account> };
 namespace Accounts { entity Account = { holder?: String }; }
 `;
 

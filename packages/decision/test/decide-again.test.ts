@@ -29,6 +29,10 @@ const policies = {
   risky: 'forbid (principal, action, resource) when { context.risk == "HIGH" };',
   up: '@challenge("acr=phr") forbid (principal, action, resource) when { context has acr && context.acr == "pwd" };',
 };
+const OWNER = {
+  attributes: { accounts: [{ __entity: { type: 'Accounts::Account', id: '22289' } }] },
+  parents: [{ type: 'Group', id: 'retail' }],
+};
 const facts = [LEDGERLY, ACCOUNT, subjectFact('agent/a'), risk('agent/a', 'HIGH')];
 
 /** The event as an enforcement point writes it, through the bytes of a log. */
@@ -46,6 +50,7 @@ function eventOf(asked: AccessRequest, decision: Decision, context: object): Dec
       subject: asked.subject.id,
       actors: asked.actors.map((actor) => actor.id),
       ...(asked.caller && { caller: asked.caller.id }),
+      ...(asked.subjectEntity && { subjectEntity: asked.subjectEntity as never }),
       effect: decision.effect,
       enforced: true,
       reason: decision.reason,
@@ -73,6 +78,8 @@ test.each<[string, Partial<AccessRequest>]>([
       transaction: { id: 't', requestingWorkload: subject('workload/edge').id },
     },
   ],
+  ['a customer whom its token knows', { subject: subject('customer/1'), subjectEntity: OWNER }],
+  ['a customer whom nobody knows', { subject: subject('customer/1') }],
   ['a deny', { scopes: [] }],
   ['a forbid', { subject: subject('agent/a') }],
   ['a challenge', { session: { id: 's', acr: 'pwd' } }],

@@ -418,3 +418,50 @@ test('a released point denies, also when a bundle was on its way', async () => {
   await installing;
   expect(point.decide(request()).reason).toBe('policy-missing');
 });
+
+describe('a customer, of whom its token tells and no fact', () => {
+  const ofCustomer =
+    'permit (principal is Customer in Group::"retail", action == Accounts::Action::"GetAccount", resource) when { principal has accounts && principal.accounts.contains(resource) };';
+  const owner = {
+    attributes: { accounts: [{ __entity: { type: 'Accounts::Account', id: '22289' } }] },
+    parents: [{ type: 'Group', id: 'retail' }],
+  };
+  const asked = (change: Partial<AccessRequest> = {}) =>
+    request({ subject: subject('customer/1'), subjectEntity: owner, ...change });
+
+  test('is decided by what the token says of it', async () => {
+    const point = await pointWith({ own: ofCustomer });
+    expect(point.decide(asked())).toMatchObject({ effect: 'permit', policies: ['own'] });
+    const other = { ...asked().resource, id: '1' };
+    expect(point.decide(asked({ resource: other })).reason).toBe('policy-none-permits');
+    const poor = { attributes: {}, parents: owner.parents };
+    expect(point.decide(asked({ subjectEntity: poor })).reason).toBe('policy-none-permits');
+    // What one token says is nothing that the next one knows.
+    expect(point.decide(asked()).effect).toBe('permit');
+  });
+
+  test('is nobody without it, and so is anybody else with it', async () => {
+    const point = await pointWith({ all: PERMIT_ALL });
+    const { subjectEntity: _, ...without } = asked();
+    expect(point.decide(without).reason).toBe('peer-unregistered');
+    for (const name of ['human/1', 'agent/1', 'partner/1', 'workload/1', 'device/1']) {
+      expect(point.decide(asked({ subject: subject(name) })).reason).toBe('peer-unregistered');
+    }
+    expect(point.decide(asked({ actors: [subject('customer/2')] })).reason).toBe(
+      'peer-unregistered',
+    );
+  });
+
+  test('is by the fact, where there is one', async () => {
+    const point = await pointWith({ own: ofCustomer }, subjectFact('customer/1'));
+    expect(point.decide(asked()).reason).toBe('policy-none-permits');
+    const off = await pointWith({ own: ofCustomer }, subjectFact('customer/1', { enabled: false }));
+    expect(off.decide(asked()).reason).toBe('subject-disabled');
+  });
+
+  test('denies what does not fit the schema', async () => {
+    const point = await pointWith({ all: PERMIT_ALL });
+    const odd = { attributes: { vip: true }, parents: [] };
+    expect(point.decide(asked({ subjectEntity: odd })).reason).toBe('policy-error');
+  });
+});

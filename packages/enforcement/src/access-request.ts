@@ -14,6 +14,7 @@ export function accessRequest(
   const { caller, device, session, transaction } = identity;
   return {
     subject: identity.subject,
+    ...(identity.subjectEntity && { subjectEntity: identity.subjectEntity }),
     actors: identity.actors,
     ...(caller && { caller }),
     ...(device && { device }),

@@ -52,7 +52,7 @@ export class Credentials {
     } = {},
   ): Promise<CredentialResult> {
     const { credentialId: id, publicKey, rpId, origins, subject } = credential;
-    const fault = faultOf(credential);
+    const fault = credentialFault(credential);
     if (fault !== undefined) return refusal('credential-malformed', fault);
     const holder = this.#factLog.get(`subject ${subject}`);
     if (holder?.kind !== 'subject') return refusal('subject-unregistered', `found ${subject}`);
@@ -102,7 +102,8 @@ export class Credentials {
   }
 }
 
-function faultOf({
+/** What is wrong with a credential by itself; nothing when it can be registered. */
+export function credentialFault({
   credentialId,
   publicKey,
   rpId,

@@ -16,6 +16,13 @@ export {
 export { BUNDLE_TYPE, bundleRoutes } from './bundle-routes.ts';
 export { controlRoutes } from './control-routes.ts';
 export type { CredentialResult } from './credentials.ts';
+export {
+  CUSTOMERS_AT_ONCE_MAX,
+  type Customer,
+  ENTITY_BYTES_MAX,
+} from './customers/customer.ts';
+export { customerRoutes } from './customers/customer-routes.ts';
+export type { CustomersChanged } from './customers/customers.ts';
 export type {
   Device,
   DeviceDetails,

@@ -9,6 +9,8 @@ import { authorityKeys, type OpenToken } from './authorities/authority-keys.ts';
 import type { AuthorityOperations } from './authorities/authority-operations.ts';
 import { bundleText, type TrustBundleFact } from './authorities/own-bundle.ts';
 import { type CredentialResult, Credentials } from './credentials.ts';
+import { Customers } from './customers/customers.ts';
+import { PersonCredentials } from './customers/person-credentials.ts';
 import { DeviceRegister } from './devices/device-register.ts';
 import { DEFAULT_DEVICES, type DeviceSettings } from './devices/device-settings.ts';
 import { Devices } from './devices/devices.ts';
@@ -92,6 +94,8 @@ export interface Identity {
   readonly devices: Devices;
   /** The bank's people: joiners, movers, leavers. */
   readonly people: People;
+  /** The bank's customers. */
+  readonly customers: Customers;
   /** What the bank registered of a subject; nothing of points and of the authority itself. */
   registration(spiffeId: string): Registration | undefined;
   /** All that the bank registered, each with what it holds now. */
@@ -309,6 +313,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     record,
     now,
     tokenTtlSecondsMax: accessTokenTtlSeconds,
+    isCustomer: async (spiffeId) => (await customers.get(spiffeId)) !== undefined,
   });
   const credentials = new Credentials({ factLog, record });
   const register = new DeviceRegister(database, factLog);
@@ -319,6 +324,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     clients: options.options.scimClients ?? [],
   });
   registry.leaveTo((spiffeId) => people.has(spiffeId));
+  const customers = await Customers.open({ database, factLog, serial, record, now });
   const svids = new Svids({
     keyOfDevice: (spiffeId) => register.get(spiffeId)?.keyThumbprint,
     database,
@@ -372,7 +378,8 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   });
   const settings = options.options.login;
   const logins =
-    settings && openLogins(options, { settings, registry, revocations, credentials, serial });
+    settings &&
+    openLogins(options, { settings, registry, revocations, credentials, customers, serial });
   const issuer = createIssuer({
     ...(logins && { logins }),
     database,
@@ -421,6 +428,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     nodes,
     devices,
     people,
+    customers,
     registration: (spiffeId) => registry.registration(spiffeId),
     registrations: registered,
     onChange(listener) {
@@ -527,16 +535,18 @@ function openLogins(
     readonly registry: Registry;
     readonly revocations: Revocations;
     readonly credentials: Credentials;
+    readonly customers: Customers;
     readonly serial: Serial;
   },
 ): Logins {
-  const { settings, credentials } = shared;
+  const { settings } = shared;
+  const credentials = new PersonCredentials({ ...shared, database, record });
   const ceremonies = new Ceremonies({ database, now });
   const logins: Logins = new Logins({
-    ...{ ...shared, record, now },
+    ...{ ...shared, credentials, record, now },
     passkeys: new Passkeys({
       ...{ database, credentials, ceremonies, settings, now, origin: issuerUrl },
-      refusalOf: (subject) => logins.refusalOf(subject),
+      standingOf: (subject) => logins.standingOf(subject),
     }),
     invites: new Invites({ database, now }),
     sessions: new PersonSessions({

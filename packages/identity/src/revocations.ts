@@ -42,6 +42,7 @@ export class Revocations {
   readonly #now: Clock;
   readonly #tokenTtlSecondsMax: number;
   readonly #handedOut: HandedOut;
+  readonly #isCustomer: (spiffeId: string) => Promise<boolean>;
 
   constructor(options: {
     readonly factLog: FactLog;
@@ -49,12 +50,15 @@ export class Revocations {
     readonly record: Recorder;
     readonly now: Clock;
     readonly tokenTtlSecondsMax: number;
+    /** Customers are in no fact. */
+    readonly isCustomer: (spiffeId: string) => Promise<boolean>;
   }) {
     this.#factLog = options.factLog;
     this.#tables = options.tables;
     this.#record = options.record;
     this.#now = options.now;
     this.#tokenTtlSecondsMax = options.tokenTtlSecondsMax;
+    this.#isCustomer = options.isCustomer;
     this.#handedOut = new HandedOut({
       ...options,
       isRevoked: (target, value) =>
@@ -186,7 +190,9 @@ export class Revocations {
         return nowMs + this.#tokenTtlSecondsMax * 1000 + REVOCATION_SKEW_MS;
       case 'subject':
         // One that is not registered is refused everywhere already; most likely the name is misspelt.
-        return this.#factLog.get(`subject ${value}`) && FOREVER_MS;
+        return this.#factLog.get(`subject ${value}`) || (await this.#isCustomer(value))
+          ? FOREVER_MS
+          : undefined;
       default: {
         if (!THUMBPRINT.test(value)) return undefined;
         const row = await this.#tables()

@@ -34,12 +34,22 @@ export interface Transaction {
 }
 
 /**
+ * What the issuer of a token vouches of its subject: a bank's customers are too many for facts. Attributes are in Cedar's
+ * JSON form. It counts for a `customer` of whom no fact tells, and for nobody else.
+ */
+export interface SubjectEntity {
+  readonly attributes: Readonly<Record<string, unknown>>;
+  readonly parents: readonly EntityUid[];
+}
+
+/**
  * One question to the policy decision point. Plain data: it carries all that a decision uses
  * besides policy and facts, so that the same request can be decided again later.
  */
 export interface AccessRequest {
   /** In whose name; the Cedar principal. */
   readonly subject: Subject;
+  readonly subjectEntity?: SubjectEntity;
   /** Agents that act for the subject, the outermost first (RFC 8693 `act`). */
   readonly actors: readonly Subject[];
   /** The workload at the other end of the connection, when it is not the subject itself. */

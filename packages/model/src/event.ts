@@ -126,6 +126,10 @@ const decision = z.object({
   /** The Cedar context, exactly as evaluated, so that the decision can be made again. */
   context: z.record(z.string(), z.json()).optional(),
   resourceParents: z.array(uid).optional(),
+  /** What the token's issuer vouches of the subject, where no fact tells of it. */
+  subjectEntity: z
+    .object({ attributes: z.record(z.string(), z.json()), parents: z.array(uid) })
+    .optional(),
   policies: z.array(z.string()).optional(),
   errors: z.array(z.object({ policy: z.string(), message: z.string() })).optional(),
   policyVersion: z.string(),

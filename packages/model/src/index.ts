@@ -4,6 +4,7 @@ export type {
   KeyProof,
   ResourceRef,
   Session,
+  SubjectEntity,
   Transaction,
 } from './access-request.ts';
 export { type Clock, type RandomBytes, systemClock } from './clock.ts';

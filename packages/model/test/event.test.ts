@@ -59,6 +59,7 @@ const FIELDS: Fields = {
   decision: {
     ...{ ...common, ...request, effect: true, enforced: true, reason: true, detail: true },
     ...{ action: true, resource: true, context: true, resourceParents: true, policies: true },
+    subjectEntity: true,
     ...{ errors: true, policyVersion: true, factSequence: true, factsAgeMs: true },
     ...{
       microseconds: true,

@@ -18,6 +18,7 @@ export type {
   CaConfig,
   CertificateFiles,
   ClusterConfig,
+  CustomersConfig,
   DevicesConfig,
   ExportConfig,
   HostPort,

@@ -41,6 +41,7 @@ export interface BankConfig {
     /** Signals in and out; absent when there are none. */
     readonly signals?: SignalsConfig;
     /** Devices; absent where nothing is said of them. */
+    readonly customers?: CustomersConfig;
     readonly devices?: DevicesConfig;
     /** Where the authority's metrics are served; loopback. */
     readonly metrics?: HostPort;
@@ -135,6 +136,12 @@ export interface SignalTransmitterConfig {
     readonly scimClient?: string;
   };
   readonly may: readonly ('end-sessions' | 'disable' | 'device-posture')[];
+}
+
+/** Who keeps the customers of the bank. */
+export interface CustomersConfig {
+  /** SPIFFE IDs of workloads that write them. */
+  readonly sources: readonly string[];
 }
 
 /** How devices get certificates, and who tells how they are kept. */

@@ -55,6 +55,8 @@ export const FIELD_USE: { readonly [K in EventKind]: FieldUse<K> } = {
     // Whatever policies ask about: amounts, devices, attributes of persons. It stays where retention is kept.
     context: 'log-only',
     resourceParents: 'attribute',
+    // As the context: attributes of a person.
+    subjectEntity: 'log-only',
     policies: 'attribute',
     errors: 'unmapped',
     policyVersion: 'attribute',

@@ -55,6 +55,7 @@ export const PERSONAL_FIELDS: {
     resource: 'resource',
     context: 'request',
     resourceParents: 'resource',
+    subjectEntity: 'own',
     policies: 'clear',
     // They quote the values that they are about.
     errors: 'request',

@@ -66,6 +66,7 @@ const fields: Readonly<
       resource: uid,
       context: json,
       resourceParents: fc.array(uid, { maxLength: 2 }),
+      subjectEntity: fc.record({ attributes: json, parents: fc.array(uid, { maxLength: 2 }) }),
       policies: fc.array(text(20), { maxLength: 3 }),
       errors: fc.array(fc.record({ policy: text(10), message: text(20) }), { maxLength: 2 }),
       factsAgeMs: fc.double({ min: -1e6, max: 1e9, noNaN: true }),

@@ -352,6 +352,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       factSigner: keyring.facts,
       publishedFolder: folder.published,
       readers: () => applied.config.record.readers,
+      customerSources: () => applied.config.authority.customers?.sources ?? [],
       publishNow: (name) => published.publishNow(name),
       verifierKey: (name) =>
         name === 'checkpoints'

@@ -8,6 +8,7 @@ import {
 import {
   bundleRoutes,
   controlRoutes,
+  customerRoutes,
   deviceControlRoutes,
   type Identity,
   nodeRoutes,
@@ -22,6 +23,7 @@ import {
   type StatementSigner,
 } from '@countersign/state';
 import Fastify, { type FastifyRequest } from 'fastify';
+import { customerSources } from '../customers/customer-sources.ts';
 import { throttleRepeats } from '../point/throttle-repeats.ts';
 import { boundConnections } from './bound-connections.ts';
 import { controlPeers } from './control-peer.ts';
@@ -64,6 +66,8 @@ export interface ControlListenerOptions
   readonly publishedFolder: string;
   /** Who may read the record, by the configuration as last applied. */
   readonly readers: () => readonly RecordReader[];
+  /** SPIFFE IDs of who writes customers, by the same. */
+  readonly customerSources: () => readonly string[];
   readonly record: Recorder;
   readonly now: Clock;
   readonly warn: (text: string) => void;
@@ -105,6 +109,16 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
       identity,
       peer: ({ raw }) => peers.renewing(raw.socket),
       chain: ({ raw }) => peerChain(raw.socket as TLSSocket),
+    }),
+  );
+  await app.register(
+    customerRoutes({
+      identity,
+      caller: customerSources({
+        peer: ({ raw }) => peer(raw.socket),
+        sources: options.customerSources,
+        ...{ identity, record, now, warn },
+      }),
     }),
   );
   await app.register(deviceControlRoutes({ devices: identity.devices }));

@@ -1,6 +1,12 @@
 import { chmod, rm } from 'node:fs/promises';
 import { tileRoutes } from '@countersign/audit';
-import { adminRoutes, deviceRoutes, peopleRoutes, type Recorder } from '@countersign/identity';
+import {
+  adminRoutes,
+  customerRoutes,
+  deviceRoutes,
+  peopleRoutes,
+  type Recorder,
+} from '@countersign/identity';
 import Fastify from 'fastify';
 import { federationRoutes } from '../federation/federation-routes.ts';
 import type { CutOptions } from '../partner/cut-partner.ts';
@@ -39,6 +45,7 @@ export async function serveOperator(
   const record = options.record as Recorder;
   await app.register(peopleRoutes({ people: options.identity.people, by, record }));
   await app.register(deviceRoutes({ devices: options.identity.devices, by }));
+  await app.register(customerRoutes({ identity: options.identity, caller: async () => by }));
   await app.register(operatorRoutes(options));
   await app.register(registrationRoutes(options));
   await app.register(

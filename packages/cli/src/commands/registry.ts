@@ -1,4 +1,5 @@
 import type { Command } from '../command-line/command.ts';
+import { customerCommands } from '../customers/commands.ts';
 import { deviceCommands } from '../devices/commands.ts';
 import { peopleCommands } from '../people/commands.ts';
 import {
@@ -113,6 +114,7 @@ export const commands: readonly Command[] = [
   signalsSetCommand,
   signalsVerifyCommand,
   ...peopleCommands,
+  ...customerCommands,
   ...deviceCommands,
   eventsCommand,
   findCommand,

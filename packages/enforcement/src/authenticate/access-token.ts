@@ -1,5 +1,11 @@
 import type { FactView } from '@countersign/decision';
-import { factKey, type Session, type Subject, subjectFromId } from '@countersign/model';
+import {
+  factKey,
+  type Session,
+  type Subject,
+  type SubjectEntity,
+  subjectFromId,
+} from '@countersign/model';
 import { LIMITS } from '../limits.ts';
 import { actorChain } from './actor-chain.ts';
 import {
@@ -12,6 +18,7 @@ import {
   timeClaimMs,
 } from './claims.ts';
 import { refused, type TokenRefusal } from './identity.ts';
+import { subjectEntity } from './subject-entity.ts';
 import { type KeyFact, verificationKey } from './verification-key.ts';
 import { decodeJws, hasSignatureOf, type UnverifiedJws } from './verify-jws.ts';
 
@@ -23,6 +30,7 @@ export interface AccessToken {
   readonly keyFactKey: string;
   readonly id: string;
   readonly subject: Subject;
+  readonly subjectEntity?: SubjectEntity;
   readonly actors: readonly Subject[];
   readonly session?: Session;
   readonly audiences: readonly string[];
@@ -92,6 +100,7 @@ function readClaims(jws: UnverifiedJws, keyFact: KeyFact, keyFactKey: string) {
   const certificate = stringClaim(confirmation, 'x5t#S256', 64);
   const proofKey = stringClaim(confirmation, 'jkt', 64);
   const session = readSession(claims);
+  const entity = subjectEntity(claims, subject);
   const token: AccessToken = {
     kind: 'access-token',
     keyFact,
@@ -104,6 +113,7 @@ function readClaims(jws: UnverifiedJws, keyFact: KeyFact, keyFactKey: string) {
     issuedAtMs,
     notBeforeMs,
     expiresAtMs,
+    ...(entity && { subjectEntity: entity }),
     ...(session && { session }),
     ...(certificate && { certificate }),
     ...(proofKey && { proofKey }),

@@ -100,6 +100,7 @@ function judge(
   const credentials: Credentials = {
     ...(device && { device: device.subject.id }),
     subject: token.subject.id,
+    isVouched: token.subjectEntity !== undefined,
     actors: token.actors,
     tokenId: token.id,
     ...(token.session && { session: token.session.id }),
@@ -115,6 +116,7 @@ function judge(
   const identity: Identity = {
     kind: 'identity',
     subject: token.subject,
+    ...(token.subjectEntity && { subjectEntity: token.subjectEntity }),
     actors: token.actors,
     ...(device && { device }),
     ...(token.session && { session: token.session }),

@@ -5,6 +5,7 @@ import type {
   RequestDevice,
   Session,
   Subject,
+  SubjectEntity,
   Transaction,
 } from '@countersign/model';
 
@@ -12,6 +13,8 @@ import type {
 export interface Identity {
   readonly kind: 'identity';
   readonly subject: Subject;
+  /** What the issuer of its token vouches of it, where no fact tells of it: of a customer. */
+  readonly subjectEntity?: SubjectEntity;
   readonly actors: readonly Subject[];
   readonly caller?: Subject;
   /** The enrolled device that the request comes from. */

@@ -151,6 +151,7 @@ function judge(
     checkStanding(
       {
         subject: token.subject.id,
+        isVouched: token.subjectEntity !== undefined,
         actors: token.actors,
         caller: svid.id,
         certificate: svid.names,
@@ -166,6 +167,7 @@ function judge(
   return {
     kind: 'identity',
     subject: token.subject,
+    ...(token.subjectEntity && { subjectEntity: token.subjectEntity }),
     actors: token.actors,
     caller: subjectFromId(svid.id),
     ...(token.device && { device: token.device }),

@@ -6,6 +6,8 @@ import { refused, type TokenRefusal } from './identity.ts';
 /** What stands behind a request; all of it may have been taken back meanwhile. */
 export interface Credentials {
   readonly subject: string;
+  /** The issuer of the token vouches for the subject: no fact need tell of it. */
+  readonly isVouched: boolean;
   readonly actors: readonly Subject[];
   readonly caller?: string;
   /** SPIFFE ID of the device that it comes from. */
@@ -37,7 +39,9 @@ export function checkStanding(
   if (session && facts.revocation('session', session, nowMs)) {
     return refused('session-revoked', 'the session is revoked');
   }
-  const fault = checkSubject(credentials.subject, 'token-subject', facts, nowMs);
+  const fault = checkSubject(credentials.subject, 'token-subject', facts, nowMs, {
+    isVouched: credentials.isVouched,
+  });
   if (fault) return fault;
   for (const actor of credentials.actors) {
     const actorFault = checkSubject(actor.id, 'token-subject', facts, nowMs);
@@ -48,16 +52,17 @@ export function checkStanding(
   return caller ? checkSubject(caller, 'peer-unregistered', facts, nowMs) : undefined;
 }
 
-/** Whether one subject is registered, enabled and not revoked. */
+/** Whether one subject is registered, or vouched for, enabled and not revoked. */
 export function checkSubject(
   id: string,
   unregistered: 'token-subject' | 'peer-unregistered',
   facts: FactView,
   nowMs: number,
+  { isVouched }: { readonly isVouched: boolean } = { isVouched: false },
 ): TokenRefusal | undefined {
   const subject = facts.subject(id);
-  if (!subject) return refused(unregistered, `'${id}' is not registered`);
-  if (!subject.enabled) return refused('subject-disabled', `'${id}' is disabled`);
+  if (!subject && !isVouched) return refused(unregistered, `'${id}' is not registered`);
+  if (subject?.enabled === false) return refused('subject-disabled', `'${id}' is disabled`);
   if (facts.revocation('subject', id, nowMs)) {
     return refused('subject-disabled', `'${id}' is revoked`);
   }

@@ -6,6 +6,7 @@ import {
   type RequestDevice,
   type Session,
   type Subject,
+  type SubjectEntity,
   subjectFromId,
 } from '@countersign/model';
 import { LIMITS } from '../limits.ts';
@@ -21,6 +22,7 @@ import {
 } from './claims.ts';
 import { refused, type TokenRefusal } from './identity.ts';
 import { vouchedDevice } from './request-device.ts';
+import { subjectEntity } from './subject-entity.ts';
 import { type KeyFact, verificationKey } from './verification-key.ts';
 import { decodeJws, hasSignatureOf } from './verify-jws.ts';
 
@@ -32,6 +34,7 @@ export interface TransactionToken {
   readonly transactionId: string;
   readonly requestingWorkload: string;
   readonly subject: Subject;
+  readonly subjectEntity?: SubjectEntity;
   readonly actors: readonly Subject[];
   readonly session?: Session;
   readonly scopes: readonly string[];
@@ -107,6 +110,7 @@ function readClaims(
   const subject = readSubject(stringClaim(claims, 'sub') ?? '');
   const actors = actorChain(claims);
   if (!subject || !actors) return invalid('sub or act is no subject');
+  const entity = subjectEntity(claims, subject);
   const requester = objectClaim(claims, 'rctx') ?? {};
   const session = readSession(requester);
   const device = vouchedDevice(stringClaim(requester, 'device'));
@@ -122,6 +126,7 @@ function readClaims(
     surface,
     issuedAtMs,
     expiresAtMs,
+    ...(entity && { subjectEntity: entity }),
     ...(session && { session }),
     ...(device && { device }),
     ...(evidence && { evidence }),

@@ -29,6 +29,7 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
   const asked = request;
   const credentials: Credentials = {
     subject: subject.id,
+    isVouched: identity.subjectEntity !== undefined,
     actors: identity.actors,
     ...(identity.tokenId && { tokenId: identity.tokenId }),
     ...(identity.session && { session: identity.session.id }),

@@ -1,6 +1,7 @@
 import { compactId } from '@countersign/model';
 import { actClaim } from '../authenticate/actor-chain.ts';
 import type { Identity } from '../authenticate/identity.ts';
+import { SUBJECT_ENTITY } from '../authenticate/subject-entity.ts';
 import type { Description } from '../describe/describe.ts';
 import { LIMITS } from '../limits.ts';
 
@@ -54,7 +55,7 @@ function claims(
   { trustDomain, spiffeId }: { readonly trustDomain: string; readonly spiffeId: string },
 ) {
   const iat = Math.floor(nowMs / 1000);
-  const { session, actors, subject, device } = identity;
+  const { session, actors, subject, subjectEntity, device } = identity;
   const act = actClaim(actors);
   return {
     iat,
@@ -63,6 +64,7 @@ function claims(
     aud: trustDomain,
     txn: id,
     sub: subject.id,
+    ...(subjectEntity && { [SUBJECT_ENTITY]: subjectEntity }),
     scope: identity.scopes.join(' '),
     req_wl: spiffeId,
     ...(act && { act }),

@@ -48,6 +48,8 @@ export function decisionEvent(verdict: Verdict, point: DecisionPoint): Body<'dec
       resource: { type: description.resource.type, id: description.resource.id },
       resourceParents: description.resource.parents.map(({ type, id }) => ({ type, id })),
     }),
+    ...(verdict.identity.kind === 'identity' &&
+      verdict.identity.subjectEntity && { subjectEntity: verdict.identity.subjectEntity }),
     ...(context && { context: context as Body<'decision'>['context'] }),
     ...(decision && {
       policies: [...decision.policies],

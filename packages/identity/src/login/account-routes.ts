@@ -135,7 +135,8 @@ export class AccountRoutes {
     const cookie = cookieOf(request, SESSION_COOKIE);
     if (cookie === undefined || !OWN.test(cookie)) return undefined;
     const session = await this.#logins.sessions.ofCookie(cookieHash(cookie));
-    return session && this.#logins.refusalOf(session.subject) === undefined ? session : undefined;
+    if (session === undefined) return undefined;
+    return (await this.#logins.standingOf(session.subject)) === undefined ? session : undefined;
   }
 }
 

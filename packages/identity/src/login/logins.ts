@@ -2,7 +2,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '@countersign/model';
 import { compactId, subjectFromId } from '@countersign/model';
 import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server';
-import type { CredentialResult, Credentials } from '../credentials.ts';
+import type { CredentialResult } from '../credentials.ts';
+import type { Customers } from '../customers/customers.ts';
+import type { PersonCredentials } from '../customers/person-credentials.ts';
 import type { Recorder } from '../new-event.ts';
 import {
   INVITE_TTL_SECONDS,
@@ -28,7 +30,8 @@ export interface LoginsOptions {
   readonly settings: () => LoginSettings;
   readonly registry: Registry;
   readonly revocations: Revocations;
-  readonly credentials: Credentials;
+  readonly credentials: PersonCredentials;
+  readonly customers: Customers;
   readonly passkeys: Passkeys;
   readonly invites: Invites;
   readonly sessions: PersonSessions;
@@ -60,6 +63,10 @@ export class Logins {
     return this.#options.sessions;
   }
 
+  get customers(): Customers {
+    return this.#options.customers;
+  }
+
   get passkeys(): Passkeys {
     return this.#options.passkeys;
   }
@@ -76,7 +83,7 @@ export class Logins {
   }): Promise<
     { readonly isGranted: true; readonly code: string; readonly invite: Invite } | Refusal
   > {
-    const { registry, passkeys, invites, serial, record } = this.#options;
+    const { registry, customers, passkeys, invites, serial, record } = this.#options;
     const { subject, ttlSeconds = INVITE_TTL_SECONDS, by } = request;
     return serial.run(async () => {
       if (ttlSeconds < 60 || ttlSeconds > INVITE_TTL_SECONDS_MAX) {
@@ -85,13 +92,13 @@ export class Logins {
           `found a code of ${ttlSeconds} s, expected 60 to 86400`,
         );
       }
-      const fact = registry.subject(subject);
-      if (fact === undefined) return refusal('subject-unregistered', `found ${subject}`);
+      const known = registry.subject(subject) ?? (await customers.get(subject));
+      if (known === undefined) return refusal('subject-unregistered', `found ${subject}`);
       const { kind } = subjectFromId(subject);
       if (kind !== 'human' && kind !== 'customer') {
         return refusal('credential-malformed', `found ${subject}, expected a person`);
       }
-      const fault = this.refusalOf(subject);
+      const fault = await this.standingOf(subject);
       if (fault !== undefined) return refusal(fault, `found ${subject}`);
       // Whoever makes the code does not choose: it would be a way around the second person.
       const had = await passkeys.list(subject);
@@ -119,7 +126,7 @@ export class Logins {
     if (!recoveryApprovers.includes(subject) && !this.passkeys.mustBeHardware(subject))
       return false;
     for (const approver of recoveryApprovers) {
-      if (approver === subject || this.refusalOf(approver) !== undefined) continue;
+      if (approver === subject || (await this.standingOf(approver)) !== undefined) continue;
       const keys = await this.passkeys.list(approver);
       if (keys.some(({ disabledAtMs }) => disabledAtMs === undefined)) return true;
     }
@@ -157,10 +164,11 @@ export class Logins {
     });
   }
 
-  /** Why a person gets nothing now. */
-  refusalOf(subject: string): 'subject-disabled' | 'subject-revoked' | undefined {
-    const { registry, revocations } = this.#options;
-    if (registry.subject(subject)?.enabled !== true) return 'subject-disabled';
+  /** Why a person gets nothing now; who is unknown is told from who is disabled by nobody. */
+  async standingOf(subject: string): Promise<'subject-disabled' | 'subject-revoked' | undefined> {
+    const { registry, revocations, customers } = this.#options;
+    const known = registry.subject(subject) ?? (await customers.get(subject));
+    if (known?.enabled !== true) return 'subject-disabled';
     return revocations.covers('subject', subject) ? 'subject-revoked' : undefined;
   }
 
@@ -346,7 +354,7 @@ export class Logins {
     const found = await this.#options.invites.find(code);
     if ('invite' in found) {
       const { subject } = found.invite;
-      const fault = this.refusalOf(subject);
+      const fault = await this.standingOf(subject);
       if (fault === undefined) return found.invite;
       await this.#refused({ kind: 'refused', reason: fault, detail: 'by a code', subject }, ip);
       return undefined;

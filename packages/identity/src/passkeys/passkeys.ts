@@ -7,7 +7,7 @@ import {
   type RegistrationResponseJSON,
   verifyRegistrationResponse,
 } from '@simplewebauthn/server';
-import type { Credentials } from '../credentials.ts';
+import type { PersonCredentials } from '../customers/person-credentials.ts';
 import { exceptionFor, type LoginSettings } from '../login/login-settings.ts';
 import { hardwareFault } from './attestation.ts';
 import type { Ceremonies, CeremonyPurpose } from './ceremonies.ts';
@@ -59,13 +59,15 @@ export interface PasskeyRefusal {
 /** What the passkeys are judged with. */
 export interface PasskeysOptions {
   readonly database: Database;
-  readonly credentials: Credentials;
+  readonly credentials: PersonCredentials;
   readonly ceremonies: Ceremonies;
   readonly settings: () => LoginSettings;
   /** The issuer's own origin: the only one where people sign in and register. */
   readonly origin: string;
   /** Why a subject gets nothing now. */
-  readonly refusalOf: (subject: string) => 'subject-disabled' | 'subject-revoked' | undefined;
+  readonly standingOf: (
+    subject: string,
+  ) => Promise<'subject-disabled' | 'subject-revoked' | undefined>;
   readonly now: Clock;
 }
 
@@ -142,10 +144,10 @@ export class Passkeys {
       readonly also?: (transaction: Transaction) => Promise<void>;
     },
   ): Promise<PasskeyRefusal | { readonly kind: 'registered'; readonly passkey: Passkey }> {
-    const { credentials, ceremonies, settings, origin, refusalOf, now } = this.#options;
+    const { credentials, ceremonies, settings, origin, standingOf, now } = this.#options;
     const { response, isHardware, label, by, also, ...binding } = request;
     const refuse = (detail: string) => refused('passkey-registration', detail, subject);
-    const fault = refusalOf(subject);
+    const fault = await standingOf(subject);
     if (fault !== undefined) return refused(fault, 'it gets no passkey', subject);
     if (this.mustBeHardware(subject) && !isHardware) {
       return refuse('an administrator registers hardware keys only');
@@ -249,9 +251,9 @@ export class Passkeys {
     response: AuthenticationResponseJSON,
     binding: Binding,
   ): Promise<PasskeyLogin | PasskeyRefusal> {
-    const { database, ceremonies, credentials, settings, origin, refusalOf, now } = this.#options;
+    const { database, ceremonies, credentials, settings, origin, standingOf, now } = this.#options;
     const passkey = await this.find(response.id);
-    const credential = credentials.get(response.id);
+    const credential = await credentials.get(response.id);
     const isKnown = passkey !== undefined && credential !== undefined;
     const subject = passkey?.subject;
     const challenge = challengeOf(response.response.clientDataJSON);
@@ -288,7 +290,7 @@ export class Passkeys {
       const detail = `found counter ${counter}, expected more than ${passkey.signCount}`;
       return refused('passkey-cloned', detail, subject);
     }
-    const fault = refusalOf(subject);
+    const fault = await standingOf(subject);
     if (fault !== undefined) return refused(fault, 'it gets no session', subject);
     return { kind: 'person', subject, credentialId: response.id, ...(await this.#level(passkey)) };
   }

@@ -11,7 +11,7 @@ import type { Person } from './person.ts';
 export const LEFT_REASON = 'the person was disabled';
 
 /** Longer than an SVID (a day) and a session (12 hours) live: whatever stood on the person has ended then, and the fact can go. */
-const REVOKED_MS = 25 * 3_600_000;
+export const REVOKED_MS = 25 * 3_600_000;
 
 /** Of clients, and of people who signed in. */
 const SESSION_TABLES = ['session', 'person_session'] as const;
@@ -28,6 +28,9 @@ export interface Departure {
   readonly credentials: readonly string[];
   readonly owned: readonly OwnedRegistration[];
 }
+
+/** Who it is about; a person of the directory, or a customer. */
+type Named = Pick<Person, 'spiffeId'>;
 
 interface Context {
   readonly factLog: FactLog;
@@ -89,8 +92,8 @@ export async function departureOf(
  * it would have ended.
  */
 export async function returnOf(
-  person: Person,
-  { factLog, transaction, nowMs }: Context,
+  person: Named,
+  { factLog, transaction, nowMs }: Pick<Context, 'factLog' | 'transaction' | 'nowMs'>,
 ): Promise<{ readonly puts: readonly Fact[]; readonly removes: readonly string[] }> {
   const sessions = [];
   for (const table of SESSION_TABLES) {
@@ -116,7 +119,7 @@ export async function returnOf(
 }
 
 /** One that is there already and lasts longer stays as it is: it may be an operator's. */
-function revocation(
+export function revocation(
   factLog: FactLog,
   {
     target,
@@ -130,9 +133,10 @@ function revocation(
   return { kind: 'revocation', target, value, reason: LEFT_REASON, atMs: nowMs, untilMs };
 }
 
-async function endSessions(
-  person: Person,
-  { transaction, nowMs }: Context,
+/** Sessions of somebody, ended in the transaction. */
+export async function endSessions(
+  person: Named,
+  { transaction, nowMs }: Pick<Context, 'transaction' | 'nowMs'>,
 ): Promise<readonly { readonly id: string; readonly endsMs: number }[]> {
   const ended = [];
   for (const table of SESSION_TABLES) {
@@ -151,7 +155,10 @@ async function endSessions(
 }
 
 /** Whoever returns comes in as after a loss: by a code that a second person approves. */
-async function endPasskeys(person: Person, { transaction, nowMs }: Context): Promise<void> {
+export async function endPasskeys(
+  person: Named,
+  { transaction, nowMs }: Pick<Context, 'transaction' | 'nowMs'>,
+): Promise<void> {
   const tables = transaction.tables<IdentityTables>();
   await tables
     .updateTable('passkey')
@@ -169,7 +176,10 @@ async function endPasskeys(person: Person, { transaction, nowMs }: Context): Pro
 }
 
 /** Codes, tokens and grants that the issuer keeps for the person: with them a client would get more in the person's name. */
-async function removeGrants(person: Person, { transaction }: Context): Promise<number> {
+export async function removeGrants(
+  person: Named,
+  { transaction }: Pick<Context, 'transaction'>,
+): Promise<number> {
   const { numAffectedRows } = await sql`
     delete from issuer_row where json_extract(payload, '$.accountId') = ${person.spiffeId}
       or grant_id in (

@@ -9,6 +9,7 @@ import type {
   BankConfig,
   CaConfig,
   ClusterConfig,
+  CustomersConfig,
   DevicesConfig,
   ExportConfig,
   LoginConfig,
@@ -22,6 +23,7 @@ import { composeSchema } from '../schema/generate-schema.ts';
 import { checkAttributes } from './check-attributes.ts';
 import { bundleEndpointConfigs, checkBundleEndpoints } from './check-bundle-endpoints.ts';
 import { checkCa } from './check-ca.ts';
+import { checkCustomers } from './check-customers.ts';
 import { checkDevices } from './check-devices.ts';
 import { checkEntities } from './check-entities.ts';
 import { checkEntityTypes } from './check-entity-types.ts';
@@ -136,6 +138,7 @@ export async function checkRepository(
   checkIssuerCertificate(config, context);
   if (registrations) checkPartnersTrust(config, registrations, context);
   const signals = checkSignals(config, registrations, context);
+  const customers = checkCustomers(config, registrations, context);
   const login = await checkLogin(config, identities, context);
   const entities = await checkEntities(files.entities, context);
   checkHierarchy({ registrations: identities, entities }, report);
@@ -171,7 +174,7 @@ export async function checkRepository(
     ? undefined
     : bankConfig(
         config,
-        { points, exports, record, clusters, signals, login, ca, devices, people },
+        { points, exports, record, clusters, signals, login, ca, customers, devices, people },
         context.folder,
       );
   if (!bank) return { problems: report.problems() };
@@ -223,6 +226,7 @@ function bankConfig(
     signals,
     login,
     ca,
+    customers,
     devices,
     people,
   }: Pick<BankConfig, 'points' | 'record'> & {
@@ -231,6 +235,7 @@ function bankConfig(
     readonly signals: SignalsConfig | undefined;
     readonly login: LoginConfig | undefined;
     readonly ca: CaConfig | undefined;
+    readonly customers: CustomersConfig | undefined;
     readonly devices: DevicesConfig | undefined;
     readonly people: PeopleSettings | undefined;
   },
@@ -261,6 +266,7 @@ function bankConfig(
       ...witnessConfigs(authority),
       ...(exports.length > 0 && { exports }),
       ...(signals && { signals }),
+      ...(customers && { customers }),
       ...(devices && { devices }),
       ...(metrics !== undefined && { metrics }),
       ...bundleEndpointConfigs(authority, folder),

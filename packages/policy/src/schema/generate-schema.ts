@@ -37,6 +37,7 @@ const REQUEST_CONTEXT = `type RequestContext = {
     score?: Long
   },
   actors: Set<Agent>,
+  actingPartners?: Set<Partner>,
   transaction?: { id: String, requestingWorkload: Workload },
 };
 `;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { caKeysShape, upstreamShape } from './ca-shape.ts';
+import { customersShape } from './customers-shape.ts';
 import { devicesShape } from './devices-shape.ts';
 import { exportShape } from './export-shape.ts';
 import { clusterShape, joinsShape } from './join-shape.ts';
@@ -175,6 +176,7 @@ const authority = z
       .default([])
       .meta({ description: 'clusters whose pods may join with their service account token' }),
     signals: signalsShape.optional(),
+    customers: customersShape.optional(),
     devices: devicesShape.optional(),
     metrics: hostPort(
       'where metrics are served, on loopback: GET /metrics',

@@ -81,8 +81,8 @@ export function withCodeFlow(
     rotateRefreshToken: false,
     expiresWithSession: () => true,
     issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
-    findAccount: (_ctx, id) =>
-      logins.refusalOf(id) === undefined
+    findAccount: async (_ctx, id) =>
+      (await logins.standingOf(id)) === undefined
         ? { accountId: id, claims: async () => ({ sub: id }) }
         : undefined,
     loadExistingGrant: (ctx) => grantFor(ctx, logins),

@@ -1,4 +1,4 @@
-import type { ClientRegistration, PeopleClient } from '@countersign/model';
+import type { ClientRegistration, PeopleClient, SubjectEntity } from '@countersign/model';
 import type { AccessToken, KoaContextWithOIDC, ResourceServer } from 'oidc-provider';
 import { errors } from 'oidc-provider';
 import type { Logins } from '../../login/logins.ts';
@@ -11,6 +11,10 @@ export interface PersonClaims {
   readonly acr: string;
   readonly amr: readonly string[];
   readonly auth_time: number;
+  /** What is vouched of a customer, whom points know by nothing else. */
+  readonly subject_entity?: SubjectEntity;
+  /** RFC 8693 §4.1: a partner or agent that people let in acts for them, and is never they. */
+  readonly act?: { readonly sub: string };
 }
 
 /** The bank's rules for tokens of people, beside those for clients. */
@@ -79,7 +83,7 @@ export class PeopleTokenRules {
   async admit(ctx: KoaContextWithOIDC, token: AccessToken): Promise<PersonClaims> {
     const clientId = token.clientId ?? '';
     const { client, registration } = this.#registered(clientId);
-    const fault = this.#logins.refusalOf(registration.subject.id);
+    const fault = await this.#logins.standingOf(registration.subject.id);
     if (fault !== undefined) throw new errors.AccessDenied(`the client: ${fault}`);
     const thumbprint = client.binding === 'mtls' ? token['x5t#S256'] : token.jkt;
     if (thumbprint === undefined) {
@@ -98,7 +102,7 @@ export class PeopleTokenRules {
     if (session.endsAtMs < this.#now() + this.ttlSeconds(ctx, clientId) * 1000) {
       throw new errors.InvalidGrant('the session is about to end');
     }
-    const unfit = this.#logins.refusalOf(session.subject);
+    const unfit = await this.#logins.standingOf(session.subject);
     if (unfit !== undefined) throw new errors.AccessDenied(`the person: ${unfit}`);
     if (!(await this.#logins.sessions.bind(grantId, this.#rules.holderOf(clientId, thumbprint)))) {
       throw new errors.InvalidGrant('the grant is bound to another key');
@@ -110,7 +114,13 @@ export class PeopleTokenRules {
     if (acr === undefined || amr === undefined || authTime === undefined) {
       throw new Error('broken invariant: a code says how the person signed in');
     }
-    return { sid: session.id, acr, amr, auth_time: authTime };
+    const { id: actor, kind } = registration.subject;
+    const entity = await this.#logins.customers.entityOf(session.subject);
+    return {
+      ...{ sid: session.id, acr, amr, auth_time: authTime },
+      ...(entity && { subject_entity: entity }),
+      ...((kind === 'partner' || kind === 'agent') && { act: { sub: actor } }),
+    };
   }
 
   #registered(

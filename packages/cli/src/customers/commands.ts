@@ -1,0 +1,246 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { CUSTOMERS_AT_ONCE_MAX, type Customer, type CustomersChanged } from '@countersign/identity';
+import { type AdminClient, adminClient } from '../admin-client.ts';
+import {
+  type Arguments,
+  type Command,
+  CommandError,
+  EXIT,
+  type Io,
+  UsageError,
+} from '../command-line/command.ts';
+import { wholeNumber } from '../command-line/words.ts';
+import { dataOf, print, shared } from '../commands/options.ts';
+import { dataFolder } from '../data-folder.ts';
+import { printable } from '../record/printable.ts';
+
+const { data, json } = shared;
+/** Lines of progress on a long import: one for so many customers. */
+const PROGRESS_EVERY = 50_000;
+
+function clientOf(args: Arguments, io: Io): AdminClient {
+  return adminClient(dataFolder(dataOf(args, io)).adminSocket);
+}
+
+function idOf(args: Arguments): string {
+  const [id] = args.operands;
+  if (!id) throw new UsageError('found no CUSTOMER, expected an id');
+  return id.replace(/^spiffe:\/\/[^/]+\//, '').replace(/^customer\//, '');
+}
+
+const pathOf = (id: string): string => `/v1/customers/${encodeURIComponent(id)}`;
+
+/** `countersign customer import` */
+const importCommand: Command = {
+  name: 'customer import',
+  summary: 'write customers of the bank from a file: new ones, changes, those who are disabled',
+  operands: 'FILE',
+  operandsMax: 1,
+  description:
+    'FILE (- is standard input) is JSON lines: {"id": "7f3a91", "enabled": true, "attributes": {...}, "parents": [...]}, each customer whole.\nThey are written by the thousand; what a line has that cannot be taken stops there, and names it: run it again when it is mended.\nWho is not in the file stays as they are.',
+  options: { data, json },
+  examples: ['countersign customer import customers.ndjson'],
+  async run(args, io) {
+    const [file] = args.operands;
+    if (file === undefined)
+      throw new UsageError('found no FILE, expected one, or - for standard input');
+    const lines = (await textOf(file, io.cwd)).split('\n');
+    const client = clientOf(args, io);
+    const total = { created: 0, changed: 0, unchanged: 0, disabled: 0, enabled: 0 };
+    let batch: unknown[] = [];
+    let first = 1;
+    let done = 0;
+    const write = async (next: number): Promise<void> => {
+      if (batch.length > 0) {
+        const result = await writeBatch(client, batch, { file, first, last: next - 1 });
+        total.created += result.created;
+        total.changed += result.changed;
+        total.unchanged += result.unchanged;
+        total.disabled += result.disabled.length;
+        total.enabled += result.enabled.length;
+      }
+      const before = Math.floor(done / PROGRESS_EVERY);
+      done += batch.length;
+      if (Math.floor(done / PROGRESS_EVERY) > before) io.err(`${done} customers\n`);
+      batch = [];
+      first = next;
+    };
+    for (const [index, line] of lines.entries()) {
+      if (line.trim() === '') continue;
+      batch.push(parsed(line, `${file}:${index + 1}`));
+      if (batch.length === CUSTOMERS_AT_ONCE_MAX) await write(index + 2);
+    }
+    await write(lines.length + 1);
+    const { created, changed, unchanged, disabled, enabled } = total;
+    print(
+      io,
+      args,
+      total,
+      `${created} created, ${changed} changed (${disabled} disabled, ${enabled} enabled again), ${unchanged} as they were`,
+    );
+    return EXIT.ok;
+  },
+};
+
+async function writeBatch(
+  client: AdminClient,
+  batch: readonly unknown[],
+  { file, first, last }: { readonly file: string; readonly first: number; readonly last: number },
+): Promise<CustomersChanged> {
+  try {
+    return await client.call<CustomersChanged>('POST', '/v1/customers', batch);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    const where = `${file}:${first}${last > first ? ` to ${last}` : ''}`;
+    throw new CommandError(
+      `could not write the customers of ${where} (those before are written): ${error.message}`,
+      { cause: error },
+    );
+  }
+}
+
+function parsed(line: string, where: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch (cause) {
+    throw new CommandError(`${where}: found no JSON, expected one customer as a JSON object`, {
+      cause,
+    });
+  }
+}
+
+async function textOf(file: string, cwd: string): Promise<string> {
+  try {
+    return await readFile(file === '-' ? '/dev/stdin' : resolve(cwd, file), 'utf8');
+  } catch (cause) {
+    const why = (cause as NodeJS.ErrnoException).code ?? 'unknown cause';
+    throw new CommandError(`cannot read '${file}': ${why}`, { cause });
+  }
+}
+
+/** `countersign customer list` */
+const list: Command = {
+  name: 'customer list',
+  summary: 'list customers in the order of their ids',
+  description: 'Asks the authority that runs on this data folder.',
+  options: {
+    data,
+    json,
+    after: { type: 'string', value: 'ID', help: 'those behind this one' },
+    limit: { type: 'string', value: 'N', help: 'how many, 1 to 1000 (default: 100)' },
+  },
+  examples: ['countersign customer list --after 7f3a91 --limit 10'],
+  async run(args, io) {
+    const limit = wholeNumber(args, 'limit', { min: 1, max: 1000 }) ?? 100;
+    const after = args.text('after');
+    const query = new URLSearchParams({ limit: `${limit}`, ...(after !== undefined && { after }) });
+    const found = await clientOf(args, io).call<readonly Customer[]>(
+      'GET',
+      `/v1/customers?${query}`,
+    );
+    print(io, args, found, found.map(line).join('\n') || 'no customers');
+    return EXIT.ok;
+  },
+};
+
+/** `countersign customer show` */
+const show: Command = {
+  name: 'customer show',
+  summary: 'show what the bank wrote of a customer: what its tokens say of it',
+  operands: 'CUSTOMER',
+  operandsMax: 1,
+  description: 'CUSTOMER is its id, or customer/<id>. Exit code 3 when there is none.',
+  options: { data, json },
+  examples: ['countersign customer show 7f3a91'],
+  async run(args, io) {
+    const found = await clientOf(args, io).call<Customer>('GET', pathOf(idOf(args)));
+    const { attributes, parents } = found;
+    const text = `${line(found)}\nattributes  ${printable(JSON.stringify(attributes))}\nparents     ${printable(JSON.stringify(parents))}`;
+    print(io, args, found, text);
+    return EXIT.ok;
+  },
+};
+
+/** `countersign customer disable` and `enable` */
+const [disable, enable] = (['disable', 'enable'] as const).map(
+  (verb): Command => ({
+    name: `customer ${verb}`,
+    summary:
+      verb === 'disable'
+        ? 'keep a customer out at once: sessions and grants end everywhere'
+        : 'let a customer in again, by a new sign-in',
+    operands: 'CUSTOMER',
+    operandsMax: 1,
+    description:
+      verb === 'disable'
+        ? 'Its passkeys stay, and sign nobody in. What is open is closed. A source that writes the customer enabled later lets it in again: hold\none that it must not with `countersign revoke subject customer/<id>`.'
+        : 'Sessions from before stay ended.',
+    options: { data, json },
+    examples: [`countersign customer ${verb} 7f3a91`],
+    async run(args, io) {
+      const client = clientOf(args, io);
+      const { id, attributes, parents } = await client.call<Customer>('GET', pathOf(idOf(args)));
+      const isEnabled = verb === 'enable';
+      const written = [{ id, enabled: isEnabled, attributes, parents }];
+      const result = await client.call<CustomersChanged>('POST', '/v1/customers', written);
+      const text = result.unchanged > 0 ? `${id} was ${verb}d already` : `${verb}d ${id}`;
+      print(io, args, { id, enabled: isEnabled, changed: result.changed > 0 }, text);
+      return EXIT.ok;
+    },
+  }),
+) as [Command, Command];
+
+/** `countersign customer remove` */
+const remove: Command = {
+  name: 'customer remove',
+  summary: 'forget a customer; what it has is ended',
+  operands: 'CUSTOMER',
+  operandsMax: 1,
+  description:
+    'Sessions, grants and passkeys go. The record keeps what it did: `countersign record erase` takes that.',
+  options: { data, json },
+  examples: ['countersign customer remove 7f3a91'],
+  async run(args, io) {
+    const id = idOf(args);
+    await clientOf(args, io).call('DELETE', pathOf(id));
+    print(io, args, { removed: id }, `removed ${printable(id)}`);
+    return EXIT.ok;
+  },
+};
+
+/** `countersign customer invite` */
+const invite: Command = {
+  name: 'customer invite',
+  summary: 'make a one-time code with which a customer registers a passkey',
+  operands: 'CUSTOMER',
+  operandsMax: 1,
+  description:
+    'As `passkey invite` does for people: shown once, good for an hour. One who had a passkey needs a second person to agree (recovery).',
+  options: { data, json },
+  examples: ['countersign customer invite 7f3a91'],
+  async run(args, io) {
+    const made = await clientOf(args, io).call<{ code: string; enrolUrl: string }>(
+      'POST',
+      `${pathOf(idOf(args))}/passkey-invites`,
+      {},
+    );
+    print(io, args, made, `code  ${made.code}\nat    ${made.enrolUrl}`);
+    return EXIT.ok;
+  },
+};
+
+function line({ id, enabled, changedAtMs }: Customer): string {
+  return `${printable(id).padEnd(32)}  ${enabled ? 'enabled ' : 'disabled'}  since ${new Date(changedAtMs).toISOString()}`;
+}
+
+/** `countersign customer …` */
+export const customerCommands: readonly Command[] = [
+  importCommand,
+  list,
+  show,
+  disable,
+  enable,
+  remove,
+  invite,
+];
