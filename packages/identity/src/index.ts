@@ -58,6 +58,9 @@ export type {
   PartnerTrouble,
 } from './federation/partner-standing.ts';
 export { IdentityError, type IdentityErrorCode } from './identity-error.ts';
+export type { IdentityProvider, ProviderAuthentication } from './idp/identity-provider.ts';
+export type { ProviderLink } from './idp/links.ts';
+export type { ProviderOperations } from './idp/open-provider-logins.ts';
 export type { Issuer } from './issuer/issuer.ts';
 export { issuerAdapter } from './issuer/issuer-adapter.ts';
 export type { JoinRequest } from './joining/joining.ts';

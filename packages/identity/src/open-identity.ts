@@ -13,6 +13,11 @@ import { DeviceRegister } from './devices/device-register.ts';
 import { DEFAULT_DEVICES, type DeviceSettings } from './devices/device-settings.ts';
 import { Devices } from './devices/devices.ts';
 import { IdentityError } from './identity-error.ts';
+import {
+  openProviderLogins,
+  type ProviderOperations,
+  providerOperations,
+} from './idp/open-provider-logins.ts';
 import { createIssuer, type Issuer } from './issuer/issuer.ts';
 import {
   createToken,
@@ -206,6 +211,8 @@ export interface PeopleLogin {
   passkeys(): Promise<readonly Passkey[]>;
   /** People's sessions that are not over, the newest first, at most 10,000. */
   sessions(): Promise<readonly PersonSession[]>;
+  /** Sign-ins at identity providers. */
+  readonly providers?: ProviderOperations;
 }
 
 /** What the room needs of the outside. */
@@ -361,8 +368,10 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   const settings = options.options.login;
   const logins =
     settings && openLogins(options, { settings, registry, revocations, credentials, serial });
+  const idp = logins && (await openProviderLogins({ ...options, issuerUrl, logins }));
   const issuer = createIssuer({
     ...(logins && { logins }),
+    ...(idp && { idp }),
     database,
     factLog,
     registry,
@@ -497,6 +506,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
         recoveries: () => logins.waitingRecoveries(),
         passkeys: () => allPasskeys(database),
         sessions: () => logins.sessions.all(),
+        ...(idp && { providers: providerOperations(idp) }),
       },
     }),
     isRevoked: revocations.covers.bind(revocations) as Revocations['covers'],

@@ -128,6 +128,7 @@ export interface IdentityTables {
     /** JSON. */
     amr: string;
     auth_time_ms: number;
+    /** The passkey, or `idp:<name>` of an identity provider. */
     credential_id: string;
     /** Where they signed in: an application, or their own page at the issuer. */
     place: 'application' | 'account';
@@ -293,6 +294,17 @@ export const migrations: readonly Migration[] = [
          subject text primary key, organisation text not null, behind text
        ) strict`,
       'create index cut_subject_organisation on cut_subject (organisation)',
+    ],
+  },
+  {
+    name: '0008-idp-level',
+    statements: [
+      // SQLite changes no check of a column: the column is another one.
+      'alter table person_session rename column acr to acr_before',
+      `alter table person_session add column acr text not null default 'idp'
+         check (acr in ('idp', 'phr', 'phrh'))`,
+      'update person_session set acr = acr_before',
+      'alter table person_session drop column acr_before',
     ],
   },
 ];
