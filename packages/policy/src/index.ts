@@ -15,6 +15,7 @@ export type {
   DevicesConfig,
   ExportConfig,
   HostPort,
+  IdentityProviderConfig,
   ListenerConfig,
   LoginConfig,
   Pkcs11Config,

@@ -1,6 +1,12 @@
 import { chmod, rm } from 'node:fs/promises';
 import { tileRoutes } from '@countersign/audit';
-import { adminRoutes, deviceRoutes, peopleRoutes, type Recorder } from '@countersign/identity';
+import {
+  adminRoutes,
+  deviceRoutes,
+  loginLinkRoutes,
+  peopleRoutes,
+  type Recorder,
+} from '@countersign/identity';
 import Fastify from 'fastify';
 import { federationRoutes } from '../federation/federation-routes.ts';
 import type { CutOptions } from '../partner/cut-partner.ts';
@@ -35,6 +41,7 @@ export async function serveOperator(
   const { by } = options;
   const record = options.record as Recorder;
   await app.register(peopleRoutes({ people: options.identity.people, by, record }));
+  await app.register(loginLinkRoutes({ identity: options.identity, by }));
   await app.register(deviceRoutes({ devices: options.identity.devices, by }));
   await app.register(operatorRoutes(options));
   await app.register(

@@ -48,6 +48,7 @@ import { ledgerEvidenceCommand } from './ledger-evidence.ts';
 import { ledgerEvidencePageCommand } from './ledger-evidence-page.ts';
 import { ledgerPublishCommand } from './ledger-publish.ts';
 import { ledgerVerifyCommand } from './ledger-verify.ts';
+import { loginLinksCommand, loginUnlinkCommand } from './login.ts';
 import { nodeCommand } from './node.ts';
 import { partnerCutCommand, partnerListCommand, partnerRestoreCommand } from './partner.ts';
 import { passkeyInviteCommand, passkeyListCommand } from './passkey.ts';
@@ -86,6 +87,8 @@ export const commands: readonly Command[] = [
   credentialListCommand,
   passkeyInviteCommand,
   passkeyListCommand,
+  loginLinksCommand,
+  loginUnlinkCommand,
   identityListCommand,
   identityExplainCommand,
   identityRevokeCommand,

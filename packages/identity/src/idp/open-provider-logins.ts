@@ -30,6 +30,11 @@ export interface ProviderOperations {
     readonly sub: string;
     readonly kind: string;
   }): Promise<string | undefined>;
+  /** Sessions of ours that stand on a session there. */
+  sessionsOf(session: {
+    readonly issuer: string;
+    readonly sid: string;
+  }): Promise<readonly string[]>;
 }
 
 /** Opens sign-ins at identity providers: their tables, and what is known of who is who there. */
@@ -60,5 +65,6 @@ export function providerOperations(idp: ProviderLogins): ProviderOperations {
       const subject = await idp.links.subjectOf({ issuer: iss, sub });
       return subject !== undefined && subjectFromId(subject).kind === kind ? subject : undefined;
     },
+    sessionsOf: (session) => idp.links.sessionsOf(session),
   };
 }
