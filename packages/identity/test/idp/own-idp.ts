@@ -179,6 +179,7 @@ export async function startOwnIdp(
     interactions: { url: (_ctx, interaction) => `/form/${interaction.uid}` },
     features: {
       devInteractions: { enabled: false },
+      rpInitiatedLogout: { enabled: true },
       backchannelLogout: { enabled: true },
       ...features,
     },
