@@ -92,7 +92,7 @@ function algorithmOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): st
   const { namedCurve, modulusLength = 0 } = asymmetricKeyDetails ?? {};
   if (asymmetricKeyType === 'ec' && namedCurve === 'prime256v1') return 'ES256';
   if (asymmetricKeyType === 'rsa' && modulusLength >= 2048) return 'PS256';
-  if (asymmetricKeyType === 'ed25519') return 'EdDSA';
+  if (asymmetricKeyType === 'ed25519') return 'Ed25519';
   throw new Error(
     `found a client key of type '${asymmetricKeyType}', expected P-256, RSA of 2048 bits or more, or Ed25519`,
   );
@@ -101,7 +101,7 @@ function algorithmOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): st
 const KEY_ALGORITHMS: Readonly<Record<string, EcKeyImport | { name: string; hash?: string }>> = {
   ES256: { name: 'ECDSA', namedCurve: 'P-256' },
   PS256: { name: 'RSA-PSS', hash: 'SHA-256' },
-  EdDSA: { name: 'Ed25519' },
+  Ed25519: { name: 'Ed25519' },
 };
 interface EcKeyImport {
   readonly name: 'ECDSA';

@@ -39,7 +39,10 @@ export async function startTlsServer(bank: LoginBank): Promise<TlsServer> {
   });
   let handler: (request: IncomingMessage, response: ServerResponse) => void = () => undefined;
   const server = createServer(
-    { key: pemOf(keys.privateKey), cert: encodePem(svid.chain) },
+    {
+      ...{ key: pemOf(keys.privateKey), cert: encodePem(svid.chain) },
+      ...{ requestCert: true, rejectUnauthorized: false },
+    },
     (request, response) => handler(request, response),
   );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
