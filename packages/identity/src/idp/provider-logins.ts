@@ -358,7 +358,9 @@ export class ProviderLogins {
         ? `account '${sub}' of identity provider '${name}' is linked to somebody else`
         : `${subject} is linked to another account of identity provider '${name}' than '${sub}'`;
     await this.#options.logins.refuse('idp-link', { ip, detail, subject });
-    await this.#alarm('idp-account-changed', `${issuer} ${subject}`, detail);
+    // An alarm is for everybody who may read the record: the account's name there is a person's, and stays in the event.
+    const about = `identity provider '${name}': an account that is not the linked one came as ${subject}`;
+    await this.#alarm('idp-account-changed', `${issuer} ${subject}`, about);
   }
 
   async #away(

@@ -257,6 +257,9 @@ describe('a person', () => {
     await tokensBy((nonce) => idp.token({ nonce, sub: 'a-2' }));
     expect(reason()).toMatchObject({ result: 'refused', reason: 'idp-link', subject: alice });
     expect(alarms()).toContain('idp-account-changed');
+    // Which account it was is personal: it stands in the event, whose detail is sealed.
+    const alarm = bank.authority.events.find((each) => each.kind === 'alarm');
+    expect(JSON.stringify(alarm)).not.toContain('a-2');
     expect(await sessions()).toEqual([mine]);
     // And the account does not become somebody else's by another name.
     await tokensBy((nonce) => idp.token({ nonce, sub: 'a-1', preferred_username: 'bob' }));
