@@ -205,9 +205,27 @@ test('the operator sees whose account is whose, and takes it away with its sessi
   expect(decodeJwt(await signIn({ sub: 'a-2' })).sub).toBe(alice);
 });
 
+test('a provider that is not believed any more is taken out, and what stands on it ends', async () => {
+  const token = await signIn({ sub: 'a-2' });
+  const path = join(folder.path, 'bank', 'countersign.yaml');
+  const text = await readFile(path, 'utf8');
+  await writeFile(path, text.replace(/ {4}identityProviders:\n(?: {6,}.*\n)+/, ''));
+  const desk = join(folder.path, 'bank', 'identities/desk.yaml');
+  await writeFile(desk, (await readFile(desk, 'utf8')).replace('acr: idp, ', ''));
+  expect((await onData('apply')).code).toBe(EXIT.ok);
+  const page = await new Browser(issuerUrl, fetchIt).go((await teller.begin()).url);
+  expect(page.page?.html).not.toContain('Bank Account');
+  // Those that are signed in are so until they are ended.
+  expect((await call(token, '/accounts/1')).status).toBe(200);
+  const ended = await onData('login', 'end', 'staff', '--reason', 'taken over, INC-9');
+  expect([ended.code, ended.out]).toEqual([EXIT.ok, expect.stringMatching(/^ended [1-9]\d* sess/)]);
+  await expect.poll(async () => (await call(token, '/accounts/1')).status).toBe(401);
+});
+
 test('the record has it, with people by pseudonym', async () => {
   const { out } = await onData('events', '--kind', 'administration');
-  for (const action of ['idp-linked', 'idp-logout', 'idp-unlinked']) expect(out).toContain(action);
+  for (const action of ['idp-linked', 'idp-logout', 'idp-unlinked', 'idp-sessions-ended'])
+    expect(out).toContain(action);
   expect(out).not.toContain('human/alice');
   const logins = await onData('events', '--kind', 'authentication');
   expect(logins.out).toMatch(/ accepted {2,}human\/pn-\S+ {2,}issuer {2,}idp\n/);

@@ -78,6 +78,11 @@ test('each way to authenticate takes its own files', async () => {
 });
 
 test('names, issuers and references are held to each other', async () => {
+  const second = { ...GOOD, name: 'staff', issuer: 'https://other.bank.example' };
+  const alone = { ...second, person: { claim: 'sub', matches: 'id' } };
+  expect((await checked([GOOD, alone])).problems).toEqual([
+    expect.stringContaining('warning: one of 2 providers that speak for everybody'),
+  ]);
   expect((await checked([GOOD, GOOD])).problems).toEqual([
     expect.stringContaining("identity provider 'entra' a second time"),
     expect.stringContaining("issuer 'https://idp.bank.example/staff' a second time"),

@@ -80,3 +80,33 @@ export const loginUnlinkCommand: Command = {
     return EXIT.ok;
   },
 };
+
+/** `countersign login end` */
+export const loginEndCommand: Command = {
+  name: 'login end',
+  summary: 'end all sessions that stand on an identity provider, open streams included',
+  operands: '<provider>',
+  operandsMax: 1,
+  description:
+    'For a provider that is not to be believed any more: first take it out of countersign.yaml and apply that, or people come by it again.\nSessions that a passkey stepped up stand on it, too. Who came by a passkey alone stays signed in.',
+  options: {
+    data: shared.data,
+    json: shared.json,
+    reason: { type: 'string', value: 'TEXT', help: 'why; kept in the record (needed)' },
+  },
+  examples: ["countersign login end staff --reason 'taken over, INC-9'"],
+  async run(args, io) {
+    const [provider] = args.operands;
+    const reason = args.text('reason');
+    if (!provider) throw new UsageError('found no identity provider, expected its name');
+    if (!reason) throw new UsageError('found no --reason, expected why: it is kept in the record');
+    const body = { provider, reason };
+    const done = await authorityOf(args, io).call<{ sessions: number }>(
+      'POST',
+      '/v1/login-providers/end',
+      body,
+    );
+    print(io, args, done, `ended ${done.sessions} sessions by ${provider}`);
+    return EXIT.ok;
+  },
+};

@@ -48,7 +48,7 @@ import { ledgerEvidenceCommand } from './ledger-evidence.ts';
 import { ledgerEvidencePageCommand } from './ledger-evidence-page.ts';
 import { ledgerPublishCommand } from './ledger-publish.ts';
 import { ledgerVerifyCommand } from './ledger-verify.ts';
-import { loginLinksCommand, loginUnlinkCommand } from './login.ts';
+import { loginEndCommand, loginLinksCommand, loginUnlinkCommand } from './login.ts';
 import { nodeCommand } from './node.ts';
 import { partnerCutCommand, partnerListCommand, partnerRestoreCommand } from './partner.ts';
 import { passkeyInviteCommand, passkeyListCommand } from './passkey.ts';
@@ -89,6 +89,7 @@ export const commands: readonly Command[] = [
   passkeyListCommand,
   loginLinksCommand,
   loginUnlinkCommand,
+  loginEndCommand,
   identityListCommand,
   identityExplainCommand,
   identityRevokeCommand,

@@ -124,6 +124,8 @@ export class IdpRoutes {
         return { ...redirect(begun.url.href), cookies: [cookie(begun.cookie, COOKIE_SECONDS)] };
       case 'away':
         return detour(interaction, begun);
+      case 'over':
+        return OVER;
       case 'unknown':
         return { status: 404, html: errorPage('There is nothing here') };
     }

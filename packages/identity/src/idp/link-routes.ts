@@ -11,9 +11,14 @@ const unlinkShape = z.strictObject({
   reason: z.string().min(1).max(1000),
 });
 
+const endShape = z.strictObject({
+  provider: z.string().min(1).max(63),
+  reason: z.string().min(1).max(1000),
+});
+
 /**
  * What the operator asks about sign-ins at identity providers, for the operator's socket: `GET /v1/login-links?subject=`,
- * `POST /v1/login-links/unlink`.
+ * `POST /v1/login-links/unlink`, `POST /v1/login-providers/end`.
  *
  * @param options `by` names the operator in the record
  */
@@ -46,6 +51,12 @@ export function loginLinkRoutes({
       if (!result.isGranted) return refused(reply, result);
       const { links, sessions } = result;
       return { links, sessions };
+    });
+
+    app.post('/v1/login-providers/end', async (request) => {
+      const order = endShape.parse(request.body);
+      const sessions = (await identity.login?.providers?.endSessions({ ...order, by })) ?? 0;
+      return { sessions };
     });
   };
 }

@@ -130,6 +130,18 @@ export class ProviderLinks {
     return rows.map(({ session_id }) => session_id);
   }
 
+  /** Sessions of ours that stand on any session at a provider, by its name here. */
+  async sessionsBy(provider: string): Promise<readonly string[]> {
+    const rows = await this.#tables()
+      .selectFrom('idp_session')
+      .select('session_id')
+      .distinct()
+      .where('provider', '=', provider)
+      .where('ends_ms', '>', this.#now())
+      .execute();
+    return rows.map(({ session_id }) => session_id);
+  }
+
   #tables() {
     return this.#database.tables<IdpTables>();
   }

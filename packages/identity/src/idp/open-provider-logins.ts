@@ -24,6 +24,12 @@ export interface ProviderOperations {
         readonly sessions: number;
       }
   >;
+  /** Ends all sessions that stand on a provider, which need not be configured any more. Says how many. */
+  endSessions(request: {
+    readonly provider: string;
+    readonly reason: string;
+    readonly by: string;
+  }): Promise<number>;
   /** The person whose account at a provider it is, if they are of that kind. */
   linked(account: {
     readonly iss: string;
@@ -61,6 +67,7 @@ export function providerOperations(idp: ProviderLogins): ProviderOperations {
       for (const each of links) sessions += await idp.unlink(each, { reason, by });
       return { isGranted: true, links, sessions };
     },
+    endSessions: ({ provider, ...order }) => idp.endAll(provider, order),
     async linked({ iss, sub, kind }) {
       const subject = await idp.links.subjectOf({ issuer: iss, sub });
       return subject !== undefined && subjectFromId(subject).kind === kind ? subject : undefined;

@@ -52,7 +52,14 @@ interface Opened {
   readonly atMs: number;
 }
 
-class AwayError extends Error {}
+class AwayError extends Error {
+  readonly isSilent: boolean;
+
+  constructor(message: string, options: ErrorOptions & { readonly isSilent: boolean }) {
+    super(message, options);
+    this.isSilent = options.isSilent;
+  }
+}
 
 /** A relying party of one provider: its metadata, keys and endpoints, asked when needed. */
 export class ProviderClient {
@@ -62,7 +69,10 @@ export class ProviderClient {
   readonly #dpopKeys = client.randomDPoPKeyPair('ES256');
   #opened: Opened | undefined;
   #opening: Promise<Opened> | undefined;
-  #away: { readonly fault: string; readonly untilMs: number } | undefined;
+  /** `isSilent`: it did not answer at all, so the next one would wait as long for nothing. */
+  #away:
+    | { readonly fault: string; readonly untilMs: number; readonly isSilent: boolean }
+    | undefined;
 
   constructor(
     provider: IdentityProvider,
@@ -80,6 +90,7 @@ export class ProviderClient {
     readonly maxAgeSeconds: number;
     /** The person must sign in anew. */
     readonly isFresh: boolean;
+    readonly loginHint?: string | undefined;
   }): Promise<
     { readonly kind: 'begun'; readonly url: URL; readonly request: ProviderRequest } | ProviderAway
   > {
@@ -88,6 +99,9 @@ export class ProviderClient {
       nonce: client.randomNonce(),
       codeVerifier: client.randomPKCECodeVerifier(),
     };
+    if (this.#away?.isSilent && this.#away.untilMs > this.#now()) {
+      return { kind: 'away', fault: this.#away.fault };
+    }
     const opened = await this.#open();
     if ('fault' in opened) return opened;
     const { config } = opened;
@@ -100,6 +114,7 @@ export class ProviderClient {
       code_challenge_method: 'S256',
       max_age: String(asked.maxAgeSeconds),
       ...(asked.isFresh && { prompt: 'login' }),
+      ...(asked.loginHint !== undefined && { login_hint: asked.loginHint.slice(0, 256) }),
       ...(asked.acrValues.length > 0 && { acr_values: asked.acrValues.join(' ') }),
     };
     try {
@@ -148,7 +163,7 @@ export class ProviderClient {
       if (error instanceof client.AuthorizationResponseError) {
         return { kind: 'declined', error: error.error.slice(0, 100) };
       }
-      if (isAway(error)) return this.#noteAway(error);
+      if (awayOf(error)) return this.#noteAway(error);
       return { kind: 'refused', fault: faultOf(error) };
     }
   }
@@ -200,10 +215,11 @@ export class ProviderClient {
     const network = boundedFetch(allowed, connection);
     const fetchIt: client.CustomFetch = async (url, options) => {
       const answer = await network.fetch(url, options as RequestInit).catch((cause: Error) => {
-        throw new AwayError(faultOf(cause), { cause });
+        throw new AwayError(faultOf(cause), { cause, isSilent: true });
       });
       if (answer.status >= 500 || answer.status === 429) {
-        throw new AwayError(`found HTTP ${answer.status} at ${new URL(url).pathname}`);
+        const { pathname } = new URL(url);
+        throw new AwayError(`found HTTP ${answer.status} at ${pathname}`, { isSilent: false });
       }
       return answer;
     };
@@ -241,18 +257,20 @@ export class ProviderClient {
 
   #noteAway(error: unknown): ProviderAway {
     const fault = faultOf(error);
-    if (!this.#opened || isAway(error)) {
-      this.#away = { fault, untilMs: this.#now() + AWAY_MS };
+    const away = awayOf(error);
+    if (!this.#opened || away) {
+      const isSilent = away?.isSilent ?? false;
+      this.#away = { fault, untilMs: this.#now() + AWAY_MS, isSilent };
     }
     return { kind: 'away', fault };
   }
 }
 
-function isAway(error: unknown): boolean {
+function awayOf(error: unknown): AwayError | undefined {
   for (let each = error; each instanceof Error; each = each.cause) {
-    if (each instanceof AwayError) return true;
+    if (each instanceof AwayError) return each;
   }
-  return false;
+  return undefined;
 }
 
 /** The whole chain of causes in one line: the outermost says only that something went wrong. */

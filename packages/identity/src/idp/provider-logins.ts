@@ -35,6 +35,8 @@ export interface AskedLogin {
   readonly isFresh: boolean;
   /** `max_age` of the application. */
   readonly maxAgeSeconds?: number;
+  /** `login_hint` of the application. */
+  readonly loginHint?: string;
   readonly ip: string;
 }
 
@@ -42,7 +44,8 @@ export interface AskedLogin {
 export type BegunLogin =
   | { readonly kind: 'begun'; readonly url: URL; readonly cookie: string }
   | { readonly kind: 'away'; readonly displayName: string }
-  | { readonly kind: 'unknown' };
+  /** `over`: the interaction asked too often. */
+  | { readonly kind: 'unknown' | 'over' };
 
 /** What a browser came back with. */
 export type FinishedLogin =
@@ -99,6 +102,7 @@ export class ProviderLogins {
   async begin(name: string, asked: AskedLogin): Promise<BegunLogin> {
     const provider = this.#named(name);
     if (provider === undefined) return { kind: 'unknown' };
+    if (await this.#requests.isFull(asked.uid)) return { kind: 'over' };
     const maxAgeSeconds = asked.isFresh
       ? 0
       : Math.min(provider.maxAgeSeconds, asked.maxAgeSeconds ?? provider.maxAgeSeconds);
@@ -107,7 +111,7 @@ export class ProviderLogins {
       acrValues: satisfies('idp', asked.acr)
         ? []
         : Object.keys(provider.acr).filter((each) => satisfies(provider.acr[each], asked.acr)),
-      ...{ maxAgeSeconds, isFresh: asked.isFresh },
+      ...{ maxAgeSeconds, isFresh: asked.isFresh, loginHint: asked.loginHint },
     });
     if (begun.kind === 'away') return this.#away(provider, { fault: begun.fault, ip: asked.ip });
     const cookie = randomBytes(32).toString('base64url');
@@ -228,6 +232,21 @@ export class ProviderLogins {
     return false;
   }
 
+  /** After a session began: whether the provider ended what it stands on in between; then it is over, too. */
+  async isOvertaken(
+    session: string,
+    { subject, provider }: { readonly subject: string; readonly provider: ProviderLogin },
+    { ip, authTimeMs }: { readonly ip: string; readonly authTimeMs: number },
+  ): Promise<boolean> {
+    if (!(await this.#ended.covers(provider, authTimeMs))) return false;
+    const { logins } = this.#options;
+    const reason = `signed out at ${provider.name}`;
+    await logins.endSession(session, { by: `idp:${provider.name}`, reason });
+    const detail = `identity provider '${provider.name}' ended the session as it began`;
+    await logins.note('idp-logged-out', { ip, detail, subject });
+    return true;
+  }
+
   /** Somebody else answered with a passkey than who came by the provider. */
   async differs(waiting: WaitingLogin, { subject, ip }: { subject: string; ip: string }) {
     const detail = `came by identity provider '${waiting.provider.name}' as ${waiting.subject}, and answered as ${subject}`;
@@ -256,12 +275,10 @@ export class ProviderLogins {
     }
     const { claims } = verified;
     const by = `idp:${name}`;
-    const sessions = await this.links.sessionsOf({ issuer, ...claims });
-    // First: a login that is on the way must not begin a session behind this.
-    const jti = { ...claims, jti: `begun ${claims.jti}` };
-    await this.#ended.note(issuer, jti);
+    // First: a login that is on its way sees it here, or is seen below.
+    await this.#ended.note(issuer, { ...claims, jti: `begun ${claims.jti}` });
     let ended = 0;
-    for (const id of sessions) {
+    for (const id of await this.links.sessionsOf({ issuer, ...claims })) {
       if (await logins.endSession(id, { by, reason: `signed out at ${name}` })) ended += 1;
     }
     const subject = claims.sub && (await this.links.subjectOf({ issuer, sub: claims.sub }));
@@ -278,6 +295,23 @@ export class ProviderLogins {
     // Last: after a crash in between the provider's next try does what is left.
     await this.#ended.note(issuer, claims);
     return 'done';
+  }
+
+  /** Ends every session that stands on a provider, be it configured or not: for when it is not to be believed any more. Says how many. */
+  async endAll(
+    name: string,
+    { reason, by }: { readonly reason: string; readonly by: string },
+  ): Promise<number> {
+    const { logins, record } = this.#options;
+    await record({
+      ...{ kind: 'administration', action: 'idp-sessions-ended', by, target: name },
+      detail: { reason },
+    });
+    let ended = 0;
+    for (const id of await this.links.sessionsBy(name)) {
+      if (await logins.endSession(id, { by, reason: `by ${name}: ${reason}` })) ended += 1;
+    }
+    return ended;
   }
 
   /** Takes an account there from its person, with the sessions that stand on it; the next one that signs in may become theirs. */

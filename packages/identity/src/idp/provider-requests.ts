@@ -7,8 +7,8 @@ import type { ProviderRequest } from './provider-client.ts';
 
 /** As long as an interaction. */
 const REQUEST_MS = 600_000;
-/** Requests of one interaction that are out at once: a person goes back and tries again, and a page is loaded twice. */
-const REQUESTS_PER_INTERACTION_MAX = 5;
+/** Requests of one interaction that are out: a person goes back and tries again, and a page is loaded twice; a program does it more often. */
+const REQUESTS_PER_INTERACTION_MAX = 20;
 
 /** Somebody who came by a provider, and whose passkey is asked for next. */
 export interface WaitingLogin {
@@ -28,6 +28,17 @@ export class ProviderRequests {
     this.#now = now;
   }
 
+  /** Whether an interaction has gone to providers as often as it may. */
+  async isFull(uid: string): Promise<boolean> {
+    const row = await this.#tables()
+      .selectFrom('idp_request')
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .where('uid', '=', uid)
+      .where('expires_ms', '>', this.#now())
+      .executeTakeFirst();
+    return Number(row?.count ?? 0) >= REQUESTS_PER_INTERACTION_MAX;
+  }
+
   async add(
     request: ProviderRequest,
     of: {
@@ -41,18 +52,6 @@ export class ProviderRequests {
     await this.#database.transaction(async (transaction) => {
       const tables = transaction.tables<IdpTables>();
       await tables.deleteFrom('idp_request').where('expires_ms', '<=', nowMs).execute();
-      await tables
-        .deleteFrom('idp_request')
-        .where('state_hash', 'in', (old) =>
-          old
-            .selectFrom('idp_request')
-            .select('state_hash')
-            .where('uid', '=', of.uid)
-            .orderBy('expires_ms', 'desc')
-            .limit(1000)
-            .offset(REQUESTS_PER_INTERACTION_MAX - 1),
-        )
-        .execute();
       await tables
         .insertInto('idp_request')
         .values({

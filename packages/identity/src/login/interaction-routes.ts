@@ -121,15 +121,18 @@ export class InteractionRoutes {
     login: PersonLogin,
   ): Promise<string | undefined> {
     const { provider, authTimeMs = Date.now() } = login;
-    if (provider) {
-      const waiting = await this.#idp.waiting(interaction.uid);
-      const cameMs = waiting?.authTimeMs ?? authTimeMs;
-      const of = { subject: login.subject, provider };
+    const of = provider && { subject: login.subject, provider };
+    const waiting = of && (await this.#idp.waiting(interaction.uid));
+    const cameMs = waiting?.authTimeMs ?? authTimeMs;
+    if (of) {
       if (!(await this.#idp.settle(of, { ip, authTimeMs: cameMs }))) return undefined;
       await this.#idp.forget(interaction.uid);
     }
     const { clientId } = this.asked(interaction);
     const session = await this.#session(interaction, { login, ip, clientId });
+    if (of && (await this.#idp.isOvertaken(session, of, { ip, authTimeMs: cameMs }))) {
+      return undefined;
+    }
     return this.#provider.interactionResult(request, response, {
       login: {
         ...{ accountId: login.subject, acr: login.acr, amr: [...login.amr], remember: false },
@@ -211,6 +214,7 @@ export class InteractionRoutes {
     readonly acr: Acr;
     readonly isFresh: boolean;
     readonly maxAgeSeconds?: number;
+    readonly loginHint?: string;
   } {
     const clientId = String(params['client_id']);
     const maxAgeSeconds = Number(params['max_age'] ?? Number.NaN);
@@ -222,6 +226,7 @@ export class InteractionRoutes {
       isFresh:
         prompts.includes('login') || maxAgeSeconds === 0 || prompt.reasons.includes('session_over'),
       ...(Number.isFinite(maxAgeSeconds) && { maxAgeSeconds }),
+      ...(typeof params['login_hint'] === 'string' && { loginHint: params['login_hint'] }),
     };
   }
 }

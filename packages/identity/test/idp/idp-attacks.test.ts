@@ -250,6 +250,14 @@ describe('an ID token is refused', () => {
   );
 });
 
+test('an interaction leads to providers twenty times, and no more: each is a request to them', async () => {
+  const { browser } = await led();
+  const uid = browser.cookies.get('__Host-interaction')?.value;
+  const lead = () => browser.request(`/interaction/${uid}/idp?with=other`);
+  for (let count = 1; count < 20; count += 1) expect((await lead()).status).toBe(303);
+  expect((await lead()).status).toBe(400);
+});
+
 describe('a person', () => {
   test('is linked to the first account that signs in with the name; another is refused, and told', async () => {
     await tokensBy((nonce) => idp.token({ nonce, sub: 'a-1' }));

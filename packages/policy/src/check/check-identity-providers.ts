@@ -60,6 +60,14 @@ export function checkIdentityProviders(
         mend: 'match externalId where the provider has a claim for it; the account is pinned at the first sign-in all the same',
       });
     }
+    const besides = written.filter(({ subjects }) => subjects === each.subjects).length - 1;
+    if (besides > 0 && scimClient === undefined) {
+      report.warn(of('person'), {
+        found: `one of ${besides + 1} providers that speak for everybody`,
+        expected: 'each to speak for its own people: whoever runs one could be anybody',
+        mend: "add 'scimClient' where SCIM brings them",
+      });
+    }
     for (const [theirs, ours] of Object.entries(each.acr)) {
       if (ours !== 'phrh' || login.hardwareKeys) continue;
       report.warn(of('acr', theirs), {
