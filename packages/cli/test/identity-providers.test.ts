@@ -152,6 +152,7 @@ const call = (token: string, path: string, method = 'GET') =>
 test('a person comes by the provider, calls the API, and is asked for more where that is not enough', async () => {
   const token = await signIn({ sid: 's1' });
   expect(decodeJwt(token)).toMatchObject({ sub: alice, acr: 'idp' });
+  expect((await onData('session', 'list')).out).toMatch(/ idp {2}application {2}\S+ {2}by staff\n/);
   expect((await call(token, '/accounts/1')).status).toBe(200);
   const refused = await call(token, '/accounts/1', 'DELETE');
   expect(refused.status).toBe(401);

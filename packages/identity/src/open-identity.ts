@@ -17,6 +17,7 @@ import {
   openProviderLogins,
   type ProviderOperations,
   providerOperations,
+  withProviders,
 } from './idp/open-provider-logins.ts';
 import { createIssuer, type Issuer } from './issuer/issuer.ts';
 import {
@@ -505,7 +506,10 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
         invite: (request) => logins.invite(request),
         recoveries: () => logins.waitingRecoveries(),
         passkeys: () => allPasskeys(database),
-        sessions: () => logins.sessions.all(),
+        sessions: async () => {
+          const sessions = await logins.sessions.all();
+          return idp ? withProviders(sessions, idp) : sessions;
+        },
         ...(idp && { providers: providerOperations(idp) }),
       },
     }),

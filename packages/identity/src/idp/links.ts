@@ -142,6 +142,22 @@ export class ProviderLinks {
     return rows.map(({ session_id }) => session_id);
   }
 
+  /** Names of the providers that sessions of ours stand on, by session. */
+  async providersOf(): Promise<ReadonlyMap<string, readonly string[]>> {
+    const rows = await this.#tables()
+      .selectFrom('idp_session')
+      .select(['session_id', 'provider'])
+      .distinct()
+      .where('ends_ms', '>', this.#now())
+      .orderBy('provider')
+      .execute();
+    const found = new Map<string, string[]>();
+    for (const { session_id: id, provider } of rows) {
+      found.set(id, [...(found.get(id) ?? []), provider]);
+    }
+    return found;
+  }
+
   #tables() {
     return this.#database.tables<IdpTables>();
   }

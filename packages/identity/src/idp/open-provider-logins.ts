@@ -1,5 +1,6 @@
 import { subjectFromId } from '@countersign/model';
 import { type FactLog, migrate } from '@countersign/state';
+import type { PersonSession } from '../login/person-sessions.ts';
 import { type Refusal, refusal } from '../refusal.ts';
 import { idpMigrations } from './idp-tables.ts';
 import type { ProviderLink } from './links.ts';
@@ -41,6 +42,18 @@ export interface ProviderOperations {
     readonly issuer: string;
     readonly sid: string;
   }): Promise<readonly string[]>;
+}
+
+/** Sessions, each with the providers that it stands on, if any. */
+export async function withProviders(
+  sessions: readonly PersonSession[],
+  { links }: Pick<ProviderLogins, 'links'>,
+): Promise<readonly PersonSession[]> {
+  const providers = await links.providersOf();
+  return sessions.map((each) => {
+    const found = providers.get(each.id);
+    return found ? { ...each, providers: found } : each;
+  });
 }
 
 /** Opens sign-ins at identity providers: their tables, and what is known of who is who there. */

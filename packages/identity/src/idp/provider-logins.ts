@@ -364,7 +364,8 @@ export class ProviderLogins {
       await this.#foreignAccount(login, { subject, ip, state });
       return refused;
     }
-    const authTimeMs = claims.auth_time * 1000;
+    // Its clock may be ahead a little; nobody signed in after now.
+    const authTimeMs = Math.min(claims.auth_time * 1000, this.#options.now());
     // To the second, as `auth_time` is.
     if (authTimeMs + 1000 <= (await this.#ended.lastEndedMs(login, subject))) {
       return { kind: 'again' };

@@ -17,6 +17,8 @@ export interface PersonSession {
   readonly authTimeMs: number;
   /** The passkey, or `idp:<name>` where an identity provider's word was enough. */
   readonly credentialId: string;
+  /** Names of the identity providers that it stands on; only where sessions are listed for the operator. */
+  readonly providers?: readonly string[];
   /** Where they signed in: an application, or their own page at the issuer. */
   readonly place: 'application' | 'account';
   /** The address that they signed in from. */

@@ -97,11 +97,11 @@ export async function startHostileIdp(
     close: () => server.close(),
   };
   server.onRequest((request, response) => {
-    request.resume();
     const [path = ''] = (request.url ?? '').split('?', 1);
     asked.push(path);
     const other = answers.get(path);
     if (other) return other(request, response);
+    request.resume();
     if (path === '/.well-known/openid-configuration') {
       return json(response, {
         ...{ issuer: url, authorization_endpoint: `${url}/auth`, jwks_uri: `${url}/keys` },

@@ -277,6 +277,29 @@ describe('a person', () => {
     ]);
   });
 
+  test('is linked to one of two accounts that come at once', async () => {
+    const all = await Promise.all([led(), led(), led()]);
+    // The provider answers each by its code.
+    const tokens = new Map<string, string>();
+    for (const [index, { nonce }] of all.entries()) {
+      tokens.set(`c${index}`, await idp.token({ nonce, sub: `a-${index}` }));
+    }
+    idp.answers.set('/token', (request, response) => {
+      (async () => {
+        const chunks: Buffer[] = [];
+        for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+        const code = new URLSearchParams(Buffer.concat(chunks).toString()).get('code') ?? '';
+        response.writeHead(200, { 'content-type': 'application/json' });
+        const token = { access_token: 'x', token_type: 'Bearer', id_token: tokens.get(code) };
+        response.end(JSON.stringify(token));
+      })().catch((error: Error) => response.destroy(error));
+    });
+    const ended = await Promise.all(all.map((of, index) => back(of, { code: `c${index}` })));
+    expect(ended.filter(({ page }) => page === undefined)).toHaveLength(1);
+    expect(await sessions()).toHaveLength(1);
+    expect(await bank.authority.identity.login?.providers?.links()).toHaveLength(1);
+  });
+
   test('is not linked by a sign-in whose passkey is missing', async () => {
     await tokensBy((nonce) => idp.token({ nonce, sub: 'thief' }), { acr_values: 'phr' });
     expect(await bank.authority.identity.login?.providers?.links()).toEqual([]);

@@ -74,6 +74,8 @@ describe("a person who signs in at the bank's identity provider", () => {
     const { url } = await browser.go(body.location);
     const claims = decodeJwt((await teller.finish(url, pending)).access_token);
     expect(claims).toMatchObject({ sub: alice, acr: 'phr', amr: ['pop', 'user', 'mfa'] });
+    const [session] = (await bank.authority.identity.login?.sessions()) ?? [];
+    expect(session).toMatchObject({ acr: 'phr', providers: ['staff'] });
     expect(refusal()).toMatchObject({
       reason: 'passkey',
       detail: expect.stringContaining("identity provider 'staff'"),
