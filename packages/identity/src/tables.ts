@@ -296,15 +296,4 @@ export const migrations: readonly Migration[] = [
       'create index cut_subject_organisation on cut_subject (organisation)',
     ],
   },
-  {
-    name: '0008-idp-level',
-    statements: [
-      // SQLite changes no check of a column: the column is another one.
-      'alter table person_session rename column acr to acr_before',
-      `alter table person_session add column acr text not null default 'idp'
-         check (acr in ('idp', 'phr', 'phrh'))`,
-      'update person_session set acr = acr_before',
-      'alter table person_session drop column acr_before',
-    ],
-  },
 ];

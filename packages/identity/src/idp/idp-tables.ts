@@ -61,6 +61,12 @@ export const idpMigrations: readonly Migration[] = [
   {
     name: '0001-idp',
     statements: [
+      // A level more for sessions of people. SQLite changes no check of a column: the column is another one.
+      'alter table person_session rename column acr to acr_before',
+      `alter table person_session add column acr text not null default 'idp'
+         check (acr in ('idp', 'phr', 'phrh'))`,
+      'update person_session set acr = acr_before',
+      'alter table person_session drop column acr_before',
       `create table idp_request (
          state_hash text primary key, provider text not null, uid text not null, cookie_hash text not null,
          nonce text not null, code_verifier text not null, not_before_ms integer not null,
