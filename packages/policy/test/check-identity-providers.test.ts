@@ -100,6 +100,15 @@ test('names, issuers and references are held to each other', async () => {
   ]);
 });
 
+test('customers are known by their id alone', async () => {
+  const of = (matches: string) =>
+    checked([{ ...GOOD, subjects: 'customer', person: { claim: 'sub', matches } }]);
+  expect((await of('email')).problems).toContainEqual(
+    expect.stringContaining("error: 'email' for customers; 'id'"),
+  );
+  expect((await of('id')).problems).toEqual([]);
+});
+
 test('what is weak is told', async () => {
   const person = { claim: 'email', matches: 'email' };
   expect((await checked([{ ...GOOD, person }])).problems).toEqual([

@@ -41,8 +41,9 @@ async function user(userName: string, more: object = {}, from = 'entra'): Promis
 async function who(
   person: IdentityProvider['person'],
   claims: Record<string, unknown>,
+  more: Partial<IdentityProvider> = {},
 ): Promise<string | undefined> {
-  bank.set({ identityProviders: [{ ...idp.provider, person }] });
+  bank.set({ identityProviders: [{ ...idp.provider, ...more, person }] });
   const browser = bank.browser();
   const pending = await teller.begin();
   const page = await browser.go(pending.url);
@@ -103,6 +104,18 @@ test('an address that goes to a newcomer does not bring the account of whoever h
   expect(await who(person, { ...claims, sub: 'of-dora' })).toBe('idp-link');
   expect(await who(person, { ...claims, sub: 'of-dieter' })).toBe('dieter');
   expect(await who(person, { ...claims, sub: 'of-a-thief' })).toBe('idp-link');
+});
+
+test('a provider of customers brings customers, and nobody of the bank', async () => {
+  const person = { claim: 'customer', matches: 'id' } as const;
+  const of = (claims: object) => who(person, { ...claims }, { subjects: 'customer' });
+  expect(await of({ customer: 'carol', sub: 'c-1' })).toBe('carol');
+  expect(await of({ customer: 'alice' })).toBe('subject-disabled');
+  expect(await of({ customer: 'spiffe://bank.example/human/alice' })).toBe('idp-person-unknown');
+  // Of the bank's own people neither.
+  expect(await who(person, { customer: 'spiffe://bank.example/customer/carol' })).toBe(
+    'idp-person-unknown',
+  );
 });
 
 test('whoever is inactive in the directory is not signed in, and nobody is made', async () => {

@@ -45,6 +45,13 @@ export function checkIdentityProviders(
         mend: "add 'scimClient'",
       });
     }
+    if (each.subjects === 'customer' && matches !== 'id') {
+      report.error(of('person', 'matches'), {
+        found: `${quote(matches)} for customers`,
+        expected: "'id': the directory has people of the bank only",
+        mend: "write 'id', and have the provider say our name of the customer",
+      });
+    }
     const isOfDirectory = matches !== 'id' && each.subjects === 'human';
     if (scimClient !== undefined && (!isOfDirectory || !clients.includes(scimClient))) {
       report.error(of('person', 'scimClient'), {
