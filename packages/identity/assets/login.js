@@ -11,6 +11,7 @@
     over: 'This sign-in is over. Go back to the application and begin again.',
     later: 'This did not work too often. Wait a few minutes.',
     'hardware-needed': 'This takes a security key of the bank, and two of them registered.',
+    'person-differs': 'This passkey is of somebody else than you said before.',
     'last-passkey': 'This is your last passkey: add another one first.',
     'sign-in': 'You are not signed in any more.',
   };

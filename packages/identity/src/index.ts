@@ -65,6 +65,11 @@ export type {
   PartnerTrouble,
 } from './federation/partner-standing.ts';
 export { IdentityError, type IdentityErrorCode } from './identity-error.ts';
+export type { IdentityProvider, ProviderAuthentication } from './idp/identity-provider.ts';
+export { loginLinkRoutes } from './idp/link-routes.ts';
+export { linkedPerson } from './idp/linked-person.ts';
+export type { ProviderLink } from './idp/links.ts';
+export type { ProviderOperations } from './idp/open-provider-logins.ts';
 export type { Issuer } from './issuer/issuer.ts';
 export { issuerAdapter } from './issuer/issuer-adapter.ts';
 export type { JoinRequest } from './joining/joining.ts';

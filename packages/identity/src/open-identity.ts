@@ -15,6 +15,12 @@ import { DeviceRegister } from './devices/device-register.ts';
 import { DEFAULT_DEVICES, type DeviceSettings } from './devices/device-settings.ts';
 import { Devices } from './devices/devices.ts';
 import { IdentityError } from './identity-error.ts';
+import {
+  openProviderLogins,
+  type ProviderOperations,
+  providerOperations,
+  withProviders,
+} from './idp/open-provider-logins.ts';
 import { createIssuer, type Issuer } from './issuer/issuer.ts';
 import {
   createToken,
@@ -221,6 +227,8 @@ export interface PeopleLogin {
   passkeys(): Promise<readonly Passkey[]>;
   /** People's sessions that are not over, the newest first, at most 10,000. */
   sessions(): Promise<readonly PersonSession[]>;
+  /** Sign-ins at identity providers. */
+  readonly providers?: ProviderOperations;
 }
 
 /** What the room needs of the outside. */
@@ -380,8 +388,10 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   const logins =
     settings &&
     openLogins(options, { settings, registry, revocations, credentials, customers, serial });
+  const idp = logins && (await openProviderLogins({ ...options, issuerUrl, logins }));
   const issuer = createIssuer({
     ...(logins && { logins }),
+    ...(idp && { idp }),
     database,
     factLog,
     registry,
@@ -499,7 +509,11 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
         invite: (request) => logins.invite(request),
         recoveries: () => logins.waitingRecoveries(),
         passkeys: () => allPasskeys(database),
-        sessions: () => logins.sessions.all(),
+        sessions: async () => {
+          const sessions = await logins.sessions.all();
+          return idp ? withProviders(sessions, idp) : sessions;
+        },
+        ...(idp && { providers: providerOperations(idp) }),
       },
     }),
     isRevoked: revocations.covers.bind(revocations) as Revocations['covers'],

@@ -128,6 +128,7 @@ export interface IdentityTables {
     /** JSON. */
     amr: string;
     auth_time_ms: number;
+    /** The passkey, or `idp:<name>` of an identity provider. */
     credential_id: string;
     /** Where they signed in: an application, or their own page at the issuer. */
     place: 'application' | 'account';

@@ -94,8 +94,11 @@ export interface PeopleClient {
   readonly refresh: boolean;
 }
 
-/** `phr`: phishing-resistant. `phrh`: phishing-resistant, by a key that hardware protects; contains `phr`. */
-export const ACR_VALUES = ['phr', 'phrh'] as const;
+/**
+ * From the lowest, each contains those before it. `idp`: signed in at the bank's identity provider, which proved no more. `phr`:
+ * phishing-resistant. `phrh`: phishing-resistant, by a key that hardware protects.
+ */
+export const ACR_VALUES = ['idp', 'phr', 'phrh'] as const;
 /** One of {@link ACR_VALUES}. */
 export type Acr = (typeof ACR_VALUES)[number];
 

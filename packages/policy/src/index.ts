@@ -22,6 +22,7 @@ export type {
   DevicesConfig,
   ExportConfig,
   HostPort,
+  IdentityProviderConfig,
   ListenerConfig,
   LoginConfig,
   Pkcs11Config,

@@ -1,4 +1,5 @@
 import type {
+  Acr,
   Assurance,
   DecisionEvent,
   EntityUid,
@@ -62,6 +63,41 @@ export interface CertificateFiles {
   readonly keyFile: string;
 }
 
+/** One of the bank's identity providers; paths of files are absolute. */
+export interface IdentityProviderConfig {
+  readonly name: string;
+  readonly displayName: string;
+  readonly issuer: string;
+  readonly origins: readonly string[];
+  readonly clientId: string;
+  readonly authentication:
+    | {
+        readonly method: 'private_key_jwt';
+        readonly keyFile: string;
+        readonly certificateFile?: string;
+        readonly assertionAudience?: string;
+      }
+    | {
+        readonly method: 'tls_client_auth';
+        readonly keyFile: string;
+        readonly certificateFile: string;
+      }
+    | { readonly method: 'client_secret_basic'; readonly secretFile: string };
+  readonly caFile?: string;
+  readonly scopes: readonly string[];
+  readonly subjects: 'human' | 'customer';
+  readonly person: {
+    readonly claim: string;
+    readonly matches: 'id' | 'externalId' | 'userName' | 'email';
+    readonly scimClient?: string;
+  };
+  readonly acrClaim: string;
+  readonly acr: Readonly<Record<string, Acr>>;
+  readonly amr: Readonly<Record<string, string>>;
+  readonly requires?: { readonly claim: string; readonly anyOf: readonly string[] };
+  readonly maxAgeSeconds: number;
+}
+
 /** How people sign in, every default filled in; persons by their SPIFFE IDs. */
 export interface LoginConfig {
   readonly rpId: string;
@@ -83,6 +119,9 @@ export interface LoginConfig {
     readonly owner: string;
     readonly expiresMs: number;
   }[];
+  readonly identityProviders: readonly IdentityProviderConfig[];
+  /** The one that people are sent to without being asked. */
+  readonly straightTo?: string;
 }
 
 /** A Kubernetes cluster whose pods may join. */

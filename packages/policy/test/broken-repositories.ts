@@ -1000,6 +1000,13 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     ],
   },
   {
+    claim: 'an application for the level of identity providers where there are none',
+    breaks: people('', APPLICATION.replace('refresh: true', 'acr: idp')),
+    says: [
+      "identities/partners.yaml:20:74 error: idp, and no identity providers; 'authority.login.identityProviders': without them everybody comes by a passkey; add one, or ask for phr",
+    ],
+  },
+  {
     claim: 'redirect URIs that a browser would read otherwise',
     breaks: people('', APPLICATION.replace('/callback', '/a/../callback')),
     says: [

@@ -237,5 +237,6 @@ test('how people sign in is read with its defaults, names as SPIFFE IDs, roots a
         ...{ owner: 'ciso', expiresMs: Date.UTC(2027, 0, 2) },
       },
     ],
+    identityProviders: [],
   });
 });

@@ -4,6 +4,7 @@ import {
   adminRoutes,
   customerRoutes,
   deviceRoutes,
+  loginLinkRoutes,
   peopleRoutes,
   type Recorder,
 } from '@countersign/identity';
@@ -44,6 +45,7 @@ export async function serveOperator(
   const { by } = options;
   const record = options.record as Recorder;
   await app.register(peopleRoutes({ people: options.identity.people, by, record }));
+  await app.register(loginLinkRoutes({ identity: options.identity, by }));
   await app.register(deviceRoutes({ devices: options.identity.devices, by }));
   await app.register(customerRoutes({ identity: options.identity, caller: async () => by }));
   await app.register(operatorRoutes(options));

@@ -300,6 +300,7 @@ export const sessionListCommand: Command = {
         session.subject,
         new Date(session.startedAtMs).toISOString(),
         ...(session.acr ? [session.acr, session.place, session.ip] : []),
+        ...(session.providers ? [`by ${session.providers.join(', ')}`] : []),
       ].join('  '),
     );
     print(io, args, sessions, rows.join('\n') || 'no sessions');
@@ -335,6 +336,7 @@ export const sessionEndCommand: Command = {
 
 interface SessionRow {
   readonly acr?: string;
+  readonly providers?: readonly string[];
   readonly place?: string;
   readonly ip?: string;
   readonly id: string;

@@ -55,6 +55,7 @@ import { ledgerEvidenceCommand } from './ledger-evidence.ts';
 import { ledgerEvidencePageCommand } from './ledger-evidence-page.ts';
 import { ledgerPublishCommand } from './ledger-publish.ts';
 import { ledgerVerifyCommand } from './ledger-verify.ts';
+import { loginEndCommand, loginLinksCommand, loginUnlinkCommand } from './login.ts';
 import { nodeCommand } from './node.ts';
 import { partnerCutCommand, partnerListCommand, partnerRestoreCommand } from './partner.ts';
 import { passkeyInviteCommand, passkeyListCommand } from './passkey.ts';
@@ -93,6 +94,9 @@ export const commands: readonly Command[] = [
   credentialListCommand,
   passkeyInviteCommand,
   passkeyListCommand,
+  loginLinksCommand,
+  loginUnlinkCommand,
+  loginEndCommand,
   identityListCommand,
   identityExplainCommand,
   identityRegisterCommand,

@@ -4,6 +4,7 @@ import type { TLSSocket } from 'node:tls';
 import type { RollingLog } from '@countersign/audit';
 import {
   type Identity,
+  linkedPerson,
   namedPerson,
   namedSubject,
   openSignals,
@@ -143,6 +144,12 @@ export async function runSignals(options: RunSignalsOptions): Promise<RunningSig
       ...(authorizationHash !== undefined && { authorizationHash }),
       async subjectOf(identifier) {
         const { scimClient: client, ...names } = subjects;
+        // Whoever signed in by the provider is known by its own word for them, whatever the directory calls them.
+        const linked = await linkedPerson(identifier, {
+          ...names,
+          links: identity.login?.providers,
+        });
+        if (linked !== undefined) return identity.subject(linked) ? linked : undefined;
         const id =
           client === undefined
             ? namedSubject(identifier, names)

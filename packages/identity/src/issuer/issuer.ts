@@ -5,6 +5,7 @@ import type { Clock } from '@countersign/model';
 import type { Database, FactLog } from '@countersign/state';
 import type { ClientCredentials, Configuration, KoaContextWithOIDC } from 'oidc-provider';
 import { errors, Provider } from 'oidc-provider';
+import type { ProviderLogins } from '../idp/provider-logins.ts';
 import { accessTokenPrivateJwk, type Keyring } from '../keyring.ts';
 import { createLoginSite } from '../login/login-site.ts';
 import type { Logins } from '../login/logins.ts';
@@ -43,6 +44,8 @@ interface IssuerOptions {
   readonly accessTokenTtlSeconds: number;
   /** Where people sign in; absent: they do not. */
   readonly logins?: Logins;
+  /** With `logins`. */
+  readonly idp?: ProviderLogins;
 }
 
 const ROUTES: ReadonlySet<string> = new Set([
@@ -63,7 +66,7 @@ const ASSERTION_SECONDS_MAX = 300;
  * sign in the code flow, too; and no other grant.
  */
 export function createIssuer(options: IssuerOptions): Issuer {
-  const { issuerUrl, record, factLog, registry, now, logins } = options;
+  const { issuerUrl, record, factLog, registry, now, logins, idp } = options;
   const bundles = svidBundles(factLog);
   const rules = new TokenRules({ ...options, svidBundles: bundles });
   const secondsMax = ASSERTION_SECONDS_MAX;
@@ -82,8 +85,9 @@ export function createIssuer(options: IssuerOptions): Issuer {
   const site =
     logins &&
     forPeople &&
+    idp &&
     createLoginSite({
-      ...{ provider, logins, record, origin: issuerUrl },
+      ...{ provider, logins, idp, record, origin: issuerUrl },
       clientOf: (clientId) => forPeople.clientOf(clientId),
     });
   const isRoute = (route: string) =>

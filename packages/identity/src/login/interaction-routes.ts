@@ -1,13 +1,16 @@
 import type { Acr, PeopleClient } from '@countersign/model';
 import { errors, type Provider } from 'oidc-provider';
+import type { ProviderLogins } from '../idp/provider-logins.ts';
 import { requiredAcr } from '../issuer/code-flow/interaction-policy.ts';
 import { type Answer, type Exchange, readJson, refusedAnswer } from './exchange.ts';
 import { satisfies } from './login-settings.ts';
 import type { Logins } from './logins.ts';
-import { errorPage, loginPage } from './pages.ts';
+import { errorPage, loginPage, noPasskeyPage, stepUpPage } from './pages.ts';
+import type { PersonLogin } from './person-login.ts';
 import { parseAuthentication } from './shapes.ts';
 
-type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>;
+/** A sign-in that an application began in one browser. */
+export type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>;
 
 const OVER: Answer = {
   status: 400,
@@ -18,78 +21,133 @@ const OVER: Answer = {
 export class InteractionRoutes {
   readonly #provider: Provider;
   readonly #logins: Logins;
+  readonly #idp: ProviderLogins;
   readonly #clientOf: (clientId: string) => PeopleClient;
 
   constructor(options: {
     readonly provider: Provider;
     readonly logins: Logins;
+    readonly idp: ProviderLogins;
     readonly clientOf: (clientId: string) => PeopleClient;
   }) {
     this.#provider = options.provider;
     this.#logins = options.logins;
+    this.#idp = options.idp;
     this.#clientOf = options.clientOf;
   }
 
   async page(exchange: Exchange, uid: string): Promise<Answer> {
-    const interaction = await this.#interaction(exchange, uid);
+    const interaction = await this.interaction(exchange, uid);
     if (interaction === undefined) return OVER;
-    return {
-      status: 200,
-      html: loginPage({
-        name: this.#logins.settings.name,
-        uid,
-        clientId: clientIdOf(interaction),
-        isHigher: this.#needed(interaction) === 'phrh',
-      }),
-    };
+    const { acr, clientId } = this.asked(interaction);
+    const { name } = this.#logins.settings;
+    const about = { name, uid, clientId, isHigher: acr === 'phrh' };
+    const waiting = await this.#idp.waiting(uid);
+    if (waiting === undefined) {
+      return { status: 200, html: loginPage({ ...about, providers: this.#idp.providers }) };
+    }
+    const { displayName = '' } =
+      this.#idp.providers.find((each) => each.name === waiting.provider.name) ?? {};
+    const more = { ...about, displayName, subject: waiting.subject };
+    const hasPasskey = await this.#idp.hasPasskey(waiting, exchange);
+    return { status: 200, html: hasPasskey ? stepUpPage(more) : noPasskeyPage(more) };
+  }
+
+  /** Whom the browser is sent to without a page: nobody who waits here, asks for a choice, or needs more than the provider can prove. */
+  async straightTo(exchange: Exchange, uid: string): Promise<string | undefined> {
+    const interaction = await this.interaction(exchange, uid);
+    if (interaction === undefined) return undefined;
+    if (/\?choose$/.test(exchange.request.url ?? '')) {
+      await this.#idp.forget(uid);
+      return undefined;
+    }
+    const provider = this.#idp.straightTo;
+    if (provider === undefined || (await this.#idp.waiting(uid)) !== undefined) return undefined;
+    const isSignedIn = interaction.session?.accountId !== undefined;
+    return isSignedIn && !this.#idp.mayProve(provider, this.asked(interaction).acr)
+      ? undefined
+      : provider.name;
   }
 
   async options(exchange: Exchange, uid: string): Promise<Answer> {
-    const interaction = await this.#interaction(exchange, uid);
+    const interaction = await this.interaction(exchange, uid);
     if (interaction === undefined) return refusedAnswer(400, 'over');
-    const accountId = interaction.session?.accountId;
-    const acr = this.#needed(interaction);
+    const waiting = await this.#idp.waiting(uid);
+    const accountId = waiting?.subject ?? interaction.session?.accountId;
+    const { acr } = this.asked(interaction);
     return {
       status: 200,
       json: await this.#logins.passkeys.loginOptions({
         ...{ purpose: 'login', boundTo: uid },
         // Who is signed in already is offered the keys that help; of others nothing is told.
         ...(accountId !== undefined && acr === 'phrh' && { only: { subject: accountId, acr } }),
+        ...(waiting !== undefined && acr !== 'phrh' && { only: { subject: waiting.subject } }),
       }),
     };
   }
 
   async login(exchange: Exchange, uid: string): Promise<Answer> {
-    const interaction = await this.#interaction(exchange, uid);
+    const interaction = await this.interaction(exchange, uid);
     if (interaction === undefined) return refusedAnswer(400, 'over');
-    const { ip, request, response } = exchange;
+    const { ip, request } = exchange;
     const assertion = parseAuthentication(await readJson(request));
     if (assertion === undefined) return refusedAnswer(400, 'malformed');
     const login = await this.#logins.login(assertion, { purpose: 'login', boundTo: uid, ip });
     if (login === undefined) return refusedAnswer(401, 'refused');
-    const clientId = clientIdOf(interaction);
-    const needed = this.#needed(interaction);
+    const waiting = await this.#idp.waiting(uid);
+    if (waiting !== undefined && waiting.subject !== login.subject) {
+      await this.#idp.differs(waiting, { subject: login.subject, ip });
+      return refusedAnswer(403, 'person-differs');
+    }
+    const { acr: needed, clientId } = this.asked(interaction);
     if (!satisfies(login.acr, needed)) {
       const detail = `client '${clientId}' asks for ${needed}, found ${login.acr}`;
       await this.#logins.insufficient(login, { ip, detail });
       return refusedAnswer(403, needed === 'phrh' ? 'hardware-needed' : 'refused');
     }
+    const location = await this.complete(exchange, interaction, {
+      ...login,
+      ...(waiting && { provider: waiting.provider }),
+    });
+    return location === undefined
+      ? refusedAnswer(403, 'refused')
+      : { status: 200, json: { location } };
+  }
+
+  /** Ends the interaction with a session; says where the browser goes, or nothing when what the login stands on is not good any more. */
+  async complete(
+    { ip, request, response }: Exchange,
+    interaction: Interaction,
+    login: PersonLogin,
+  ): Promise<string | undefined> {
+    const { provider, authTimeMs = Date.now() } = login;
+    const of = provider && { subject: login.subject, provider };
+    const waiting = of && (await this.#idp.waiting(interaction.uid));
+    const cameMs = waiting?.authTimeMs ?? authTimeMs;
+    if (of) {
+      if (!(await this.#idp.settle(of, { ip, authTimeMs: cameMs }))) return undefined;
+      await this.#idp.forget(interaction.uid);
+    }
+    const { clientId } = this.asked(interaction);
     const session = await this.#session(interaction, { login, ip, clientId });
-    const location = await this.#provider.interactionResult(request, response, {
+    if (of && (await this.#idp.isOvertaken(session, of, { ip, authTimeMs: cameMs }))) {
+      return undefined;
+    }
+    return this.#provider.interactionResult(request, response, {
       login: {
         ...{ accountId: login.subject, acr: login.acr, amr: [...login.amr], remember: false },
         // When the key was touched, and not when the browser comes back with it.
-        ts: Math.floor(Date.now() / 1000),
+        ts: Math.floor(authTimeMs / 1000),
         personSession: session,
       },
     });
-    return { status: 200, json: { location } };
   }
 
   async abort(exchange: Exchange, uid: string): Promise<Answer> {
-    if ((await this.#interaction(exchange, uid)) === undefined) return refusedAnswer(400, 'over');
+    if ((await this.interaction(exchange, uid)) === undefined) return refusedAnswer(400, 'over');
     const { request, response } = exchange;
     request.resume();
+    await this.#idp.forget(uid);
     const location = await this.#provider.interactionResult(request, response, {
       error: 'access_denied',
       error_description: 'the person did not sign in',
@@ -105,7 +163,7 @@ export class InteractionRoutes {
       ip,
       clientId,
     }: {
-      readonly login: NonNullable<Awaited<ReturnType<Logins['login']>>>;
+      readonly login: PersonLogin;
       readonly ip: string;
       readonly clientId: string;
     },
@@ -134,14 +192,14 @@ export class InteractionRoutes {
     return session.id;
   }
 
-  /** The interaction of this browser, when the address names the same. */
-  async #interaction(
+  /** The interaction of this browser, when the address names the same or none. */
+  async interaction(
     { request, response }: Exchange,
-    uid: string,
+    uid?: string,
   ): Promise<Interaction | undefined> {
     try {
       const interaction = await this.#provider.interactionDetails(request, response);
-      return interaction.uid === uid && interaction.prompt.name === 'login'
+      return (uid === undefined || interaction.uid === uid) && interaction.prompt.name === 'login'
         ? interaction
         : undefined;
     } catch (error) {
@@ -150,12 +208,25 @@ export class InteractionRoutes {
     }
   }
 
-  #needed(interaction: Interaction): Acr {
-    const client = this.#clientOf(clientIdOf(interaction));
-    return requiredAcr(interaction.params['acr_values'], client);
+  /** What the application asks for. */
+  asked({ params, prompt }: Interaction): {
+    readonly clientId: string;
+    readonly acr: Acr;
+    readonly isFresh: boolean;
+    readonly maxAgeSeconds?: number;
+    readonly loginHint?: string;
+  } {
+    const clientId = String(params['client_id']);
+    const maxAgeSeconds = Number(params['max_age'] ?? Number.NaN);
+    const prompts = String(params['prompt'] ?? '').split(' ');
+    return {
+      clientId,
+      acr: requiredAcr(params['acr_values'], this.#clientOf(clientId)),
+      // A session that is over does not go on by another's that is not.
+      isFresh:
+        prompts.includes('login') || maxAgeSeconds === 0 || prompt.reasons.includes('session_over'),
+      ...(Number.isFinite(maxAgeSeconds) && { maxAgeSeconds }),
+      ...(typeof params['login_hint'] === 'string' && { loginHint: params['login_hint'] }),
+    };
   }
-}
-
-function clientIdOf({ params }: Interaction): string {
-  return String(params['client_id']);
 }

@@ -1,4 +1,5 @@
-import type { Acr } from '@countersign/model';
+import { ACR_VALUES, type Acr } from '@countersign/model';
+import type { IdentityProvider } from '../idp/identity-provider.ts';
 
 /** How people sign in: what the bank's repository says of it, every default filled in. */
 export interface LoginSettings {
@@ -18,6 +19,10 @@ export interface LoginSettings {
   readonly recoveryApprovers: readonly string[];
   readonly hardwareKeys: HardwareKeys;
   readonly exceptions: readonly TierException[];
+  /** Where people may sign in elsewhere; none if not said. */
+  readonly identityProviders?: readonly IdentityProvider[];
+  /** The provider that people are sent to without being asked. */
+  readonly straightTo?: string;
 }
 
 /** Which authenticators count as hardware; empty: none does, and nobody reaches `phrh`. */
@@ -63,7 +68,8 @@ export function exceptionFor(
   );
 }
 
-/** Whether one level is enough where another is asked for: `phrh` contains `phr` (OpenID EAP ACR Values 1.0 §2). */
+/** Whether one level is enough where another is asked for: `phrh` contains `phr` (OpenID EAP ACR Values 1.0 §2), and both `idp`. */
 export function satisfies(acr: string | undefined, asked: Acr): boolean {
-  return acr === 'phrh' || acr === asked;
+  const levels: readonly (string | undefined)[] = ACR_VALUES;
+  return levels.indexOf(acr) >= levels.indexOf(asked);
 }

@@ -4,6 +4,8 @@ import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import type { PeopleClient } from '@countersign/model';
 import type { Provider } from 'oidc-provider';
+import { IdpRoutes } from '../idp/idp-routes.ts';
+import type { ProviderLogins } from '../idp/provider-logins.ts';
 import type { Recorder } from '../new-event.ts';
 import { AccountRoutes } from './account-routes.ts';
 import { EnrolRoutes } from './enrol-routes.ts';
@@ -17,23 +19,39 @@ export interface LoginSite {
   handle(request: IncomingMessage, response: ServerResponse): boolean;
 }
 
+/** Paths that name something: an interaction, an identity provider. */
+const NAMED = /^\/(interaction|idp)\/([A-Za-z0-9_-]{1,64})(?:\/|$)/;
+/** What comes from an identity provider or by its redirect, and not from a page of ours. */
+const OF_PROVIDERS = /^\/idp\/[^/?]+\/(?:callback|backchannel-logout)(?:\?|$)/;
+
 type Route = (exchange: Exchange, parameter: string) => Promise<Answer>;
 
 /** Serves signing in, registering, and the own page; its scripts and styles come from here and nowhere else. */
 export function createLoginSite(options: {
   readonly provider: Provider;
   readonly logins: Logins;
+  readonly idp: ProviderLogins;
   readonly clientOf: (clientId: string) => PeopleClient;
   readonly origin: string;
   readonly record: Recorder;
 }): LoginSite {
   const { logins, origin, record } = options;
   const interaction = new InteractionRoutes(options);
+  const idp = new IdpRoutes({ idp: options.idp, interactions: interaction });
   const enrol = new EnrolRoutes(logins);
   const account = new AccountRoutes(logins);
   const files = pageFiles();
   const routes: Readonly<Record<string, Route>> = {
-    'GET /interaction/*': (exchange, uid) => interaction.page(exchange, uid),
+    'GET /interaction/*': async (exchange, uid) => {
+      const straight = await interaction.straightTo(exchange, uid);
+      return straight === undefined
+        ? interaction.page(exchange, uid)
+        : idp.begin(exchange, uid, straight);
+    },
+    'GET /interaction/*/idp': (exchange, uid) => idp.begin(exchange, uid),
+    'GET /idp/*/callback': (exchange, name) => idp.callback(exchange, name),
+    'GET /idp/*/jwks': (_exchange, name) => idp.keys(name),
+    'POST /idp/*/backchannel-logout': (exchange, name) => idp.logout(exchange, name),
     'POST /interaction/*/options': (exchange, uid) => interaction.options(exchange, uid),
     'POST /interaction/*/login': (exchange, uid) => interaction.login(exchange, uid),
     'POST /interaction/*/abort': (exchange, uid) => interaction.abort(exchange, uid),
@@ -52,8 +70,10 @@ export function createLoginSite(options: {
   };
   const answer = async (route: Route, exchange: Exchange, parameter: string): Promise<Answer> => {
     const { request, ip } = exchange;
-    if (request.method === 'POST') {
-      if (!isFromOurPage(request, origin)) return refusedAnswer(403, 'origin');
+    const isProviders = OF_PROVIDERS.test(request.url ?? '');
+    // Coming back from a provider is as much of a try as sending a passkey.
+    if (request.method === 'POST' || isProviders) {
+      if (!isProviders && !isFromOurPage(request, origin)) return refusedAnswer(403, 'origin');
       const waitSeconds = await logins.failures.waitSeconds(ip);
       if (waitSeconds > 0) {
         return { ...refusedAnswer(429, 'later'), headers: { 'retry-after': String(waitSeconds) } };
@@ -70,8 +90,8 @@ export function createLoginSite(options: {
         send(response, { status: 200, html: file.text, headers });
         return true;
       }
-      const [, uid = ''] = /^\/interaction\/([A-Za-z0-9_-]{1,64})(?:\/|$)/.exec(path) ?? [];
-      const name = uid === '' ? path : path.replace(`/interaction/${uid}`, '/interaction/*');
+      const [, folder = '', uid = ''] = NAMED.exec(path) ?? [];
+      const name = uid === '' ? path : path.replace(`/${folder}/${uid}`, `/${folder}/*`);
       const key = `${request.method} ${name}`;
       const route = Object.hasOwn(routes, key) ? routes[key] : undefined;
       if (route === undefined) return false;

@@ -1,10 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '@countersign/model';
 import { compactId, subjectFromId } from '@countersign/model';
+import type { Transaction } from '@countersign/state';
 import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server';
 import type { CredentialResult } from '../credentials.ts';
 import type { Customers } from '../customers/customers.ts';
 import type { PersonCredentials } from '../customers/person-credentials.ts';
+import { noteProviderSession } from '../idp/links.ts';
 import type { Recorder } from '../new-event.ts';
 import {
   INVITE_TTL_SECONDS,
@@ -20,6 +22,7 @@ import type { Revocations } from '../revocations.ts';
 import type { Serial } from '../serial.ts';
 import type { LoginFailures } from './failures.ts';
 import type { LoginSettings } from './login-settings.ts';
+import type { PersonLogin } from './person-login.ts';
 import type { PersonSession, PersonSessions } from './person-sessions.ts';
 
 /** A session of the own page: time for a few changes, each as good as just signed in. */
@@ -305,21 +308,22 @@ export class Logins {
 
   /** Starts a session, recorded first. */
   async startSession(
-    login: PasskeyLogin,
+    login: PersonLogin,
     request: Asker & { readonly place: PersonSession['place']; readonly clientId?: string },
   ): Promise<{ readonly session: PersonSession; readonly cookie: string }> {
     const { ip, place, clientId } = request;
     const cookie = randomBytes(32).toString('base64url');
     const id = compactId();
-    await this.#accepted(login, { session: id, ip, reason: 'passkey', place, clientId });
+    await this.#accepted(login, { session: id, ip, place, clientId });
     const session = await this.sessions.start(
       {
         ...{ subject: login.subject, acr: login.acr, amr: login.amr, place, ip },
-        credentialId: login.credentialId,
+        ...{ credentialId: login.credentialId, authTimeMs: login.authTimeMs },
         ttlSeconds: place === 'account' ? ACCOUNT_SESSION_SECONDS : this.settings.sessionTtlSeconds,
         ...(place === 'account' && { cookieHash: cookieHash(cookie) }),
       },
       id,
+      this.#noting(login, id),
     );
     return { session, cookie };
   }
@@ -327,13 +331,22 @@ export class Logins {
   /** The same person proved it again, in a session that goes on. */
   async renewSession(
     session: PersonSession,
-    login: PasskeyLogin,
+    login: PersonLogin,
     { ip, clientId }: Asker & { readonly clientId?: string },
   ): Promise<void> {
     await this.#accepted(login, {
-      ...{ session: session.id, ip, reason: 'passkey-again', place: session.place, clientId },
+      ...{ session: session.id, ip, place: session.place, clientId, isAgain: true },
     });
-    await this.sessions.renew(session, login);
+    await this.sessions.renew(session, login, this.#noting(login, session.id));
+  }
+
+  /** With a session: on which one at an identity provider it stands. */
+  #noting({ provider }: PersonLogin, session: string) {
+    return async (transaction: Transaction, endsAtMs: number): Promise<void> => {
+      if (provider === undefined) return;
+      const nowMs = this.#options.now();
+      await noteProviderSession(transaction, provider, { session, endsAtMs, nowMs });
+    };
   }
 
   /** Ends a session everywhere: at the issuer, and by the feed at every point. */
@@ -346,8 +359,21 @@ export class Logins {
   }
 
   /** The login was good, and is not enough for what was asked. */
-  async insufficient(login: PasskeyLogin, { ip, detail }: Asker & { readonly detail: string }) {
+  async insufficient(
+    login: Pick<PersonLogin, 'subject'>,
+    { ip, detail }: Asker & { readonly detail: string },
+  ) {
     await this.#record('tier-insufficient', { ip, detail, subject: login.subject });
+  }
+
+  /** Nobody is signed in, and whoever tries counts: an address that does it too often waits. */
+  refuse(reason: string, more: Asker & { readonly detail: string; readonly subject?: string }) {
+    return this.#failed(reason, more);
+  }
+
+  /** Nobody is signed in, and nobody is to blame. */
+  note(reason: string, more: Asker & { readonly detail: string; readonly subject?: string }) {
+    return this.#record(reason, more);
   }
 
   async #invited(code: string, ip: string): Promise<Invite | undefined> {
@@ -395,26 +421,30 @@ export class Logins {
   }
 
   async #accepted(
-    login: PasskeyLogin,
+    login: PersonLogin,
     of: {
       readonly session: string;
       readonly ip: string;
-      readonly reason: string;
+      readonly isAgain?: boolean;
       readonly place: string;
       readonly clientId: string | undefined;
     },
   ): Promise<void> {
-    const { subject, acr, amr, credentialId, exception } = login;
+    const { subject, acr, amr, credentialId, exception, provider } = login;
+    // An identity provider's word alone, or a passkey, be it after one or not.
+    const by =
+      provider !== undefined && credentialId === credentialOf(provider) ? 'idp' : 'passkey';
     const detail = [
       `acr ${acr}, amr ${amr.join(' ')}`,
-      `passkey ${credentialId}`,
+      by === 'passkey' && `passkey ${credentialId}`,
+      provider && `identity provider '${provider.name}'`,
       of.clientId === undefined ? of.place : `client '${of.clientId}'`,
       exception && `by exception: ${exception}`,
     ];
     await this.#options.record({
       kind: 'authentication',
       result: 'accepted',
-      reason: of.reason,
+      reason: of.isAgain ? `${by}-again` : by,
       detail: detail.filter(Boolean).join('; ').slice(0, 1000),
       listener: 'issuer',
       subject,
@@ -435,6 +465,11 @@ export class Logins {
       });
     });
   }
+}
+
+/** What stands in place of a passkey in a session that an identity provider's word was enough for. */
+export function credentialOf({ name }: { readonly name: string }): string {
+  return `idp:${name}`;
 }
 
 /** What is kept of a cookie. */

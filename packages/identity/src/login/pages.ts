@@ -45,14 +45,78 @@ export function loginPage(options: {
   readonly uid: string;
   readonly clientId: string;
   readonly isHigher: boolean;
+  /** Where they may sign in instead. */
+  readonly providers: readonly { readonly name: string; readonly displayName: string }[];
 }): string {
-  const { name, uid, clientId, isHigher } = options;
+  const { name, uid, clientId, isHigher, providers } = options;
+  const links = providers.map(
+    (each) =>
+      `<p><a class="button" href="/interaction/${uid}/idp?with=${text(each.name)}">Sign in with ${text(each.displayName)}</a></p>\n`,
+  );
   return page(`Sign in at ${name}`, {
     mode: 'login',
     path: `/interaction/${uid}`,
     body: `<p><strong>${text(clientId)}</strong> asks who you are.${isHigher ? ' It asks for your security key.' : ''}</p>
-<p><button id="sign-in" type="button">Sign in with a passkey</button>
+${links.join('')}<p><button id="sign-in" type="button">Sign in with a passkey</button>
 <button id="abort" type="button" class="plain">Do not sign in</button></p>`,
+  });
+}
+
+/** Where somebody who came by an identity provider is asked for a passkey beside that. */
+export function stepUpPage(options: {
+  readonly name: string;
+  readonly uid: string;
+  readonly clientId: string;
+  readonly subject: string;
+  readonly displayName: string;
+  readonly isHigher: boolean;
+}): string {
+  const { name, uid, clientId, subject, displayName, isHigher } = options;
+  return page(`Sign in at ${name}`, {
+    mode: 'login',
+    path: `/interaction/${uid}`,
+    body: `<p>${text(displayName)} says that you are <strong>${text(nameOf(subject))}</strong>. <strong>${text(clientId)}</strong> asks for ${isHigher ? 'your security key' : 'your passkey'} beside that.</p>
+<p><button id="sign-in" type="button">Go on with ${isHigher ? 'the security key' : 'the passkey'}</button>
+<button id="abort" type="button" class="plain">Do not sign in</button></p>
+<p><a href="/interaction/${uid}?choose">This is not me</a></p>`,
+  });
+}
+
+/** Somebody who came by an identity provider, and has no passkey to be asked for. */
+export function noPasskeyPage(options: {
+  readonly uid: string;
+  readonly clientId: string;
+  readonly subject: string;
+  readonly displayName: string;
+}): string {
+  const { uid, clientId, subject, displayName } = options;
+  return page('You need a passkey', {
+    mode: 'login',
+    path: `/interaction/${uid}`,
+    body: `<p>${text(displayName)} says that you are <strong>${text(nameOf(subject))}</strong>. <strong>${text(clientId)}</strong> asks for a passkey beside that, and you have none here.</p>
+<p>Ask whoever runs the sign-in at the bank for a one-time code: in person, or at a number that you know. Register a passkey with it at <a href="/enrol">the page for that</a>. Then begin again in the application.</p>
+<p><button id="abort" type="button" class="plain">Back to the application</button></p>`,
+  });
+}
+
+const DETOURS = {
+  away: 'does not answer now.',
+  declined: 'did not sign you in.',
+  refused:
+    'could not sign you in here. If this goes on, tell whoever runs the sign-in at the bank.',
+} as const;
+
+/** Signing in at an identity provider did not work; the application's request still stands. */
+export function detourPage(options: {
+  readonly uid: string;
+  readonly kind: keyof typeof DETOURS;
+  readonly displayName: string;
+}): string {
+  const { uid, kind, displayName } = options;
+  return page('This did not work', {
+    body: `<p>${text(displayName)} ${DETOURS[kind]}</p>
+<p><a class="button" href="/interaction/${uid}?choose">Sign in another way</a></p>
+<p>Or go back to the application and begin again.</p>`,
   });
 }
 

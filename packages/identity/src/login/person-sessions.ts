@@ -1,5 +1,5 @@
 import type { Acr, Clock } from '@countersign/model';
-import type { Database } from '@countersign/state';
+import type { Database, Transaction } from '@countersign/state';
 import type { IdentityTables } from '../tables.ts';
 
 /** Ended sessions, with what was granted under them, removed with each new one. */
@@ -13,9 +13,12 @@ export interface PersonSession {
   readonly acr: Acr;
   /** RFC 8176. */
   readonly amr: readonly string[];
-  /** When a passkey was last asked for. */
+  /** When a passkey was last asked for, or when the person signed in at the identity provider. */
   readonly authTimeMs: number;
+  /** The passkey, or `idp:<name>` where an identity provider's word was enough. */
   readonly credentialId: string;
+  /** Names of the identity providers that it stands on; only where sessions are listed for the operator. */
+  readonly providers?: readonly string[];
   /** Where they signed in: an application, or their own page at the issuer. */
   readonly place: 'application' | 'account';
   /** The address that they signed in from. */
@@ -56,8 +59,10 @@ export class PersonSessions {
       readonly ttlSeconds: number;
       /** SHA-256 of the cookie of the own page, base64url. */
       readonly cookieHash?: string;
+      readonly authTimeMs?: number | undefined;
     },
     id: string,
+    also: (transaction: Transaction, endsAtMs: number) => Promise<void> = async () => undefined,
   ): Promise<PersonSession> {
     const nowMs = this.#now();
     const endsAtMs = nowMs + session.ttlSeconds * 1000;
@@ -66,7 +71,7 @@ export class PersonSessions {
       subject: session.subject,
       acr: session.acr,
       amr: JSON.stringify(session.amr),
-      auth_time_ms: nowMs,
+      auth_time_ms: session.authTimeMs ?? nowMs,
       credential_id: session.credentialId,
       place: session.place,
       ip: session.ip.slice(0, 64),
@@ -90,6 +95,7 @@ export class PersonSessions {
       await tables.deleteFrom('person_grant').where('session_id', 'in', ended).execute();
       await tables.deleteFrom('person_session').where('id', 'in', ended).execute();
       await tables.insertInto('person_session').values(row).execute();
+      await also(transaction, endsAtMs);
     });
     return sessionOf(row);
   }
@@ -97,20 +103,26 @@ export class PersonSessions {
   /** The person was asked again, within the session: it is as good as that now, and ends when it would have. */
   async renew(
     { id, endsAtMs }: Pick<PersonSession, 'id' | 'endsAtMs'>,
-    login: Pick<PersonSession, 'acr' | 'amr' | 'credentialId'>,
+    login: Pick<PersonSession, 'acr' | 'amr' | 'credentialId'> & {
+      readonly authTimeMs?: number | undefined;
+    },
+    also: (transaction: Transaction, endsAtMs: number) => Promise<void> = async () => undefined,
   ): Promise<void> {
-    await this.#database
-      .tables<IdentityTables>()
-      .updateTable('person_session')
-      .set({
-        acr: login.acr,
-        amr: JSON.stringify(login.amr),
-        credential_id: login.credentialId,
-        auth_time_ms: this.#now(),
-        idle_ends_ms: this.#idleEndsAtMs(login.acr, endsAtMs),
-      })
-      .where('id', '=', id)
-      .execute();
+    await this.#database.transaction(async (transaction) => {
+      await transaction
+        .tables<IdentityTables>()
+        .updateTable('person_session')
+        .set({
+          acr: login.acr,
+          amr: JSON.stringify(login.amr),
+          credential_id: login.credentialId,
+          auth_time_ms: login.authTimeMs ?? this.#now(),
+          idle_ends_ms: this.#idleEndsAtMs(login.acr, endsAtMs),
+        })
+        .where('id', '=', id)
+        .execute();
+      await also(transaction, endsAtMs);
+    });
   }
 
   /** Something was asked under it: it is not idle. */

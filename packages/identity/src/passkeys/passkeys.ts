@@ -222,12 +222,12 @@ export class Passkeys {
     return { kind: 'registered', passkey };
   }
 
-  /** What the browser is asked to sign in with: any passkey of ours, or those of one person that reach a level. */
+  /** What the browser is asked to sign in with: any passkey of ours, or those of one person, all or that reach a level. */
   async loginOptions({
     only,
     ...binding
   }: Binding & {
-    readonly only?: { readonly subject: string; readonly acr: Acr };
+    readonly only?: { readonly subject: string; readonly acr?: Acr };
   }): Promise<unknown> {
     const { ceremonies, settings } = this.#options;
     const challenge = await ceremonies.begin(binding.purpose, binding.boundTo);
@@ -238,7 +238,8 @@ export class Passkeys {
       timeout: TIMEOUT_MILLISECONDS,
       userVerification: 'required',
       allowCredentials: mine
-        .filter(({ disabledAtMs, acr }) => disabledAtMs === undefined && acr === only?.acr)
+        .filter(({ disabledAtMs }) => disabledAtMs === undefined)
+        .filter(({ acr }) => only?.acr === undefined || acr === only.acr)
         .map(({ credentialId, transports }) => ({
           id: credentialId,
           transports: transports as AuthenticatorTransport[],

@@ -40,6 +40,8 @@ export interface SignalActions {
   endSessions(about: {
     readonly subject: string;
     readonly session?: string;
+    /** Of the transmitter: whose word for a session it may be. */
+    readonly issuer?: string;
     readonly reason: string;
     readonly by: string;
   }): Promise<number>;
@@ -216,7 +218,7 @@ async function answer(
     readonly subject: string;
     readonly identifier: SubjectIdentifier;
   },
-  { may, name: source }: SignalTransmitter,
+  { may, name: source, issuer }: SignalTransmitter,
   { actions, by }: ReceiveOptions & { readonly by: string },
 ): Promise<string> {
   const { subject, claims, identifier } = about;
@@ -231,7 +233,7 @@ async function answer(
     case 'sessions-revoked': {
       if (!may.includes('end-sessions')) return 'not allowed to end sessions';
       const ended = await actions.endSessions({
-        ...{ subject, reason, by },
+        ...{ subject, issuer, reason, by },
         ...(session !== undefined && { session }),
       });
       await actions.respond(signalOf('session-revoked', about, reason));
@@ -244,7 +246,7 @@ async function answer(
         return DISABLED[await actions.disable(subject, { reason, by, issuedMs })];
       }
       if (!may.includes('end-sessions')) return 'not allowed to act on it';
-      return `ended ${await actions.endSessions({ subject, reason, by })} sessions`;
+      return `ended ${await actions.endSessions({ subject, issuer, reason, by })} sessions`;
     }
     case 'account-enabled':
       return ENABLED[await actions.enable(subject, { by, issuedMs })];

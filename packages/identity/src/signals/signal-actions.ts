@@ -9,7 +9,7 @@ import type { SignalTables } from './signal-tables.ts';
 export function signalActions(options: {
   readonly database: Database;
   readonly factLog: FactLog;
-  readonly identity: Pick<Identity, 'revoke' | 'reinstate' | 'ownRevocation' | 'devices'>;
+  readonly identity: Pick<Identity, 'revoke' | 'reinstate' | 'ownRevocation' | 'devices' | 'login'>;
   readonly now: Clock;
   readonly respond: (signal: Signal) => Promise<unknown>;
 }): SignalActions {
@@ -36,9 +36,14 @@ export function signalActions(options: {
     return true;
   };
   return {
-    async endSessions({ subject, session, reason, by }) {
+    async endSessions({ subject, session, issuer, reason, by }) {
+      // A transmitter names its own session, where ours stands on one there.
+      const theirs =
+        session === undefined || issuer === undefined
+          ? []
+          : ((await identity.login?.providers?.sessionsOf({ issuer, sid: session })) ?? []);
       const live = (await liveSessionsOf(database, subject, now())).filter(
-        (id) => session === undefined || id === session,
+        (id) => session === undefined || id === session || theirs.includes(id),
       );
       for (const id of live) {
         const result = await identity.revoke({ target: 'session', value: id, reason, by });

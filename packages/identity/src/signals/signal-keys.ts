@@ -9,13 +9,18 @@ const FRESH_MS = 10 * 60_000;
 const AGAIN_MS = 30_000;
 const TIMEOUT_MS = 10_000;
 
-/** The keys of one transmitter, fetched when needed and kept for ten minutes; a new key is found within half a minute. */
+/**
+ * The keys of one transmitter, fetched when needed and kept for ten minutes; a new key is found within half a minute.
+ *
+ * @param options `againMs`: how often at most a key that is not known is asked for, 30 s if not said
+ */
 export function transmitterKeys(options: {
   readonly url: string;
   readonly getJson: GetJson;
   readonly now: Clock;
+  readonly againMs?: number;
 }): JWTVerifyGetKey {
-  const { url, getJson, now } = options;
+  const { url, getJson, now, againMs = AGAIN_MS } = options;
   let held: { readonly keys: JWTVerifyGetKey; readonly atMs: number } | undefined;
   let fetching: Promise<JWTVerifyGetKey> | undefined;
   let askedMs = Number.NEGATIVE_INFINITY;
@@ -45,7 +50,7 @@ export function transmitterKeys(options: {
     try {
       return await keys(header, token);
     } catch (error) {
-      if (!(error instanceof errors.JWKSNoMatchingKey) || now() - askedMs < AGAIN_MS) throw error;
+      if (!(error instanceof errors.JWKSNoMatchingKey) || now() - askedMs < againMs) throw error;
       return (await fresh())(header, token);
     }
   };

@@ -1,6 +1,7 @@
 import type { Registration } from '@countersign/model';
 import { quote } from '../document/describe.ts';
 import type { LoginConfig } from '../repository.ts';
+import { checkIdentityProviders } from './check-identity-providers.ts';
 import { readAuthorities } from './read-certificates.ts';
 import type { WrittenConfig } from './read-config.ts';
 import type { CheckContext, Located } from './repository-source.ts';
@@ -77,6 +78,7 @@ export async function checkLogin(
       });
     }
   }
+  const identityProviders = checkIdentityProviders({ login, authority }, { ...context, at });
   const spiffeId = (name: string) => `spiffe://${trustDomain}/${name}`;
   return {
     rpId,
@@ -92,6 +94,8 @@ export async function checkLogin(
       person: spiffeId(person),
       expiresMs: expires,
     })),
+    identityProviders,
+    ...(login.straightTo !== undefined && { straightTo: login.straightTo }),
   };
 }
 
@@ -122,6 +126,12 @@ function checkApplications(
         found: 'phrh, and no hardware keys',
         expected: "'authority.login.hardwareKeys', or nobody reaches it",
         mend: "add 'hardwareKeys', or ask for phr",
+      });
+    } else if (people.acr === 'idp' && config.authority?.login?.identityProviders.length === 0) {
+      context.report.error(document.at([...path, 'client', 'people', 'acr']), {
+        found: 'idp, and no identity providers',
+        expected: "'authority.login.identityProviders': without them everybody comes by a passkey",
+        mend: 'add one, or ask for phr',
       });
     }
   }

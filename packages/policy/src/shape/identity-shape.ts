@@ -79,7 +79,7 @@ const client = z
           }),
         acr: z.enum(ACR_VALUES).default('phr').meta({
           description:
-            'how people must sign in, at least: phr phishing-resistant, phrh by attested hardware',
+            'how people must sign in, at least: idp as an identity provider says, phr phishing-resistant, phrh by attested hardware',
         }),
         refresh: z.boolean().default(false).meta({
           description: "whether it gets refresh tokens, which end with the person's session",

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { date, duration, filePath, subjectName, words } from './scalars.ts';
+import { identityProviderShape } from './identity-provider-shape.ts';
+import { date, duration, filePath, kebab, subjectName, words } from './scalars.ts';
 
 const person = subjectName
   .refine((name) => /^(?:human|customer)\//.test(name), 'a person: human/<name> or customer/<name>')
@@ -90,5 +91,16 @@ export const loginShape = z
       .max(100)
       .default([])
       .meta({ description: 'exceptions to a tier: documented, owned, and over by a day' }),
+    identityProviders: z
+      .array(identityProviderShape)
+      .max(20, 'at most 20 identity providers')
+      .default([])
+      .meta({
+        description: 'where people may sign in instead, at the level idp or what it proves',
+      }),
+    straightTo: kebab(
+      'the identity provider that people are sent to without being asked',
+      'entra',
+    ).optional(),
   })
   .meta({ description: 'how people sign in, with passkeys; without it nobody does' });

@@ -1,3 +1,4 @@
+import { ACR_VALUES } from '@countersign/model';
 import type {
   AccessToken,
   Client,
@@ -40,7 +41,9 @@ export function withCodeFlow(
     ...configuration,
     responseTypes: ['code'],
     scopes: ['openid'],
-    acrValues: ['phr', 'phrh'],
+    acrValues: ACR_VALUES.filter(
+      (each) => each !== 'idp' || (logins.settings.identityProviders ?? []).length > 0,
+    ),
     claims: { openid: ['sub', 'acr', 'amr', 'auth_time'] },
     subjectTypes: ['public'],
     pkce: { required: () => true },
