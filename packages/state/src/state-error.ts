@@ -1,11 +1,13 @@
 /** The closed list of what can go wrong in this room. */
 export type StateErrorCode =
-  /** The file cannot be opened, or is of another trust domain or a newer version. */
+  /** The file or the server cannot be used, or is of another trust domain or a newer version. */
   | 'ERR_STATE_OPEN'
   /** A migration is unknown, out of order or failed; nothing of it was kept. */
   | 'ERR_STATE_MIGRATION'
   /** Too many operations wait, or one waited too long for the only connection. */
   | 'ERR_STATE_BUSY'
+  /** The database server is not reached, or lets nobody in. What was being written may or may not be kept. */
+  | 'ERR_STATE_UNAVAILABLE'
   /** A statement or a transaction failed; it was rolled back. */
   | 'ERR_STATE_QUERY'
   /** A change that says two things of one key, says nothing, or holds no facts of the model. */
