@@ -10,7 +10,7 @@ export {
   type LineResult,
 } from './follow-feed.ts';
 export { type Migration, migrate } from './migrate.ts';
-export { openFactLog } from './open-fact-log.ts';
+export { type FactStanding, openFactLog } from './open-fact-log.ts';
 export { openPostgres, type PostgresOptions } from './postgres/open-postgres.ts';
 export { localSigner, signStatement } from './sign-statement.ts';
 export { StateError, type StateErrorCode } from './state-error.ts';

@@ -16,6 +16,8 @@ export type StateErrorCode =
   | 'ERR_STATE_FACTS_TOO_LARGE'
   /** A sequence was asked for that the history does not hold. */
   | 'ERR_STATE_SEQUENCE'
+  /** The history is not the one that this process knows: the database went back. Nothing is appended or vouched for any more. */
+  | 'ERR_STATE_HISTORY'
   /** A bundle whose sequence is not above the last one. */
   | 'ERR_STATE_BUNDLE_SEQUENCE'
   /** A signed statement that is not one: form, encoding, header or payload. */
