@@ -29,10 +29,10 @@ export interface Database {
   exclusive<Result>(name: string, work: () => Promise<Result>): Promise<Result>;
   /**
    * Keeps a copy in memory of rows that other processes change, too: calls `load` now, and again when one of them touched the
-   * topic. `load` replaces the whole copy, in one step, with what the transaction reads. Topics are touched in one
-   * {@link Database.exclusive}, and whoever touches one changes its own copy itself, before that ends.
+   * topic. Topics are touched in one {@link Database.exclusive}, and whoever touches one changes its own copy itself, before
+   * that ends.
    */
-  follow(topic: string, load: (transaction: Transaction) => Promise<void>): Promise<void>;
+  follow(topic: string, load: LoadRows): Promise<void>;
   /** Resolves when all copies are as others have left the rows. */
   refresh(): Promise<void>;
   /** Calls back when another process may have written, at least each second where there can be one; must not throw. */
@@ -51,11 +51,17 @@ export interface Database {
   close(): Promise<void>;
 }
 
+/**
+ * Replaces a copy, in one step, with what the transaction reads: of all rows, or, where keys are given, of the rows of these;
+ * the others are as they were.
+ */
+export type LoadRows = (transaction: Transaction, keys?: ReadonlySet<string>) => Promise<void>;
+
 /** The query builder inside a transaction. */
 export interface Transaction {
   tables<Tables>(): Kysely<Tables>;
-  /** Tells other processes' copies of a topic's rows that they changed, when it commits. */
-  touch(topic: string): Promise<void>;
+  /** Tells other processes' copies of a topic's rows that they changed, when it commits; `key` if only those of one. */
+  touch(topic: string, key?: string): Promise<void>;
   /** Wakes other processes when it commits. */
   wake(): Promise<void>;
 }
@@ -97,7 +103,7 @@ export function openDatabase({ file }: { readonly file: string }): Database {
         turns.pass();
       }
     },
-    follow: (_topic, load) => transaction(load),
+    follow: (_topic, load) => transaction((inner) => load(inner)),
     refresh: async () => {},
     onWake: () => () => undefined,
     async forget() {

@@ -82,6 +82,12 @@ export interface FactLog {
    */
   timestamp(): number;
   /**
+   * Takes what other processes have committed before this was called.
+   *
+   * @throws {StateError} as {@link FactLog.vouch}
+   */
+  catchUp(): Promise<void>;
+  /**
    * Makes sure that these are the current facts, and of when. Every later change, whoever makes it, has that time or a later one.
    *
    * @throws {StateError} `ERR_STATE_UNAVAILABLE`, `ERR_STATE_BUSY`: then nobody knows; `ERR_STATE_HISTORY`: then no more

@@ -1,5 +1,5 @@
 export { type BundleStore, openBundleStore, type PublishedBundle } from './bundle-store.ts';
-export { type Database, openDatabase, type Transaction } from './database.ts';
+export { type Database, type LoadRows, openDatabase, type Transaction } from './database.ts';
 export type { FactEdit, FactLog, FactMessage } from './fact-log.ts';
 export type { FeedCursor } from './feed-reader.ts';
 export { type FeedOptions, feedRoutes } from './feed-routes.ts';

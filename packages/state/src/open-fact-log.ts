@@ -187,6 +187,10 @@ class SqlFactLog implements FactLog {
     }
   }
 
+  async catchUp(): Promise<void> {
+    if (this.#isShared) await this.#catchUp(this.#database);
+  }
+
   /** Takes what others have changed; soon, and once for all who ask meanwhile. */
   look(): void {
     if (this.#looking !== 'no') {

@@ -4,7 +4,7 @@ import pg from 'pg';
 import type { Database, Transaction } from '../database.ts';
 import { StateError } from '../state-error.ts';
 import { Turns, WAIT_MILLISECONDS } from '../turns.ts';
-import { FollowedRows, rowVersionDdl } from './followed-rows.ts';
+import { FollowedRows, followedRowsDdl } from './followed-rows.ts';
 import { postgresDdl } from './postgres-ddl.ts';
 import { PostgresConnections } from './postgres-dialect.ts';
 import { stateErrorOf } from './postgres-error.ts';
@@ -86,8 +86,8 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
       return work({
         tables: <Tables>() => inner as unknown as Kysely<Tables>,
         wake,
-        async touch(topic) {
-          const { onCommit } = await followed.touch(inner, topic);
+        async touch(topic, key) {
+          const { onCommit } = await followed.touch(inner, topic, key ?? null);
           commits.push(onCommit);
           await wake();
         },
@@ -227,9 +227,7 @@ async function prepareDatabase(kysely: Kysely<unknown>): Promise<void> {
           language sql immutable strict parallel safe
           return document::json #>> string_to_array(substr(path, 3), '.')`.execute(transaction);
     }
-    const { rows: versions } = await sql<{ is_there: number }>`
-      select to_regclass('row_version') is not null as is_there`.execute(transaction);
-    if (versions[0]?.is_there !== 1) await sql.raw(postgresDdl(rowVersionDdl)).execute(transaction);
+    for (const each of followedRowsDdl) await sql.raw(postgresDdl(each)).execute(transaction);
   });
 }
 
