@@ -25,6 +25,19 @@ export interface PostgresPlace {
   readonly user: string;
 }
 
+let shared: Promise<Postgres> | undefined;
+
+/** One server for all who ask in this process; it ends with the process. */
+export function sharedPostgres(bin: string): Promise<Postgres> {
+  shared ??= startPostgres(bin).then((server) => {
+    // Also when this process is killed: then the pipe to the watch ends.
+    const order = `cat >/dev/null; kill -QUIT ${server.pid}; sleep 1; rm -rf '${server.folder}'`;
+    spawn('sh', ['-c', order], { stdio: ['pipe', 'ignore', 'ignore'], detached: true }).unref();
+    return server;
+  });
+  return shared;
+}
+
 /** Says why what needs PostgreSQL is skipped, once; in CI it is not skipped. */
 export function postgresOrSkip(): string | undefined {
   const bin = findPostgres();
