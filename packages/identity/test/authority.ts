@@ -65,9 +65,11 @@ export interface TestAuthority {
 
 export async function startAuthority(
   options: Partial<Parameters<typeof openIdentity>[0]['options']> = {},
-  outside: Pick<Parameters<typeof openIdentity>[0], 'onCompliance'> = {},
+  outside: Pick<Parameters<typeof openIdentity>[0], 'onCompliance'> & {
+    readonly database?: Database;
+  } = {},
 ): Promise<TestAuthority> {
-  const database = await emptyDatabase();
+  const { database = await emptyDatabase(), ...more } = outside;
   let offset = 0;
   const now = () => Date.now() + offset;
   const factLog = await openFactLog(database, { trustDomain, now });
@@ -84,7 +86,7 @@ export async function startAuthority(
     keyring: await keyring,
     options: { svidTtlSeconds: 120, accessTokenTtlSeconds: 300, issuerUrl, ...options },
     now,
-    ...outside,
+    ...more,
     async record(event) {
       if (isFailing) throw new Error('the log is gone');
       events.push(event);
