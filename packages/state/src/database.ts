@@ -28,6 +28,16 @@ export interface Database {
    */
   exclusive<Result>(name: string, work: () => Promise<Result>): Promise<Result>;
   /**
+   * Makes this the only process that claims that name, until the returned function is called or the process ends.
+   *
+   * @param options `onLost` is called when, after a connection was lost, another process has had the claim for a minute
+   * @throws {StateError} `ERR_STATE_BUSY` when another process has it
+   */
+  claim(
+    name: string,
+    options: { readonly onLost: (error: Error) => void },
+  ): Promise<() => Promise<void>>;
+  /**
    * Keeps a copy in memory of rows that other processes change, too: calls `load` now, and again when one of them touched the
    * topic. Topics are touched in one {@link Database.exclusive}, and whoever touches one changes its own copy itself, before
    * that ends.
@@ -103,6 +113,7 @@ export function openDatabase({ file }: { readonly file: string }): Database {
         turns.pass();
       }
     },
+    claim: async () => async () => {},
     follow: (_topic, load) => transaction((inner) => load(inner)),
     refresh: async () => {},
     onWake: () => () => undefined,

@@ -31,7 +31,11 @@ export async function migrate(
   database: Database,
   { room, migrations }: { readonly room: string; readonly migrations: readonly Migration[] },
 ): Promise<void> {
-  const render = database.engine === 'postgres' ? postgresDdl : (statement: string) => statement;
+  const render = (statement: string) => {
+    // On SQLite, too: a step that PostgreSQL could not take is none.
+    const rendered = postgresDdl(statement);
+    return database.engine === 'postgres' ? rendered : statement;
+  };
   await database.transaction(async (transaction) => {
     await sql.raw(render(migrationDdl)).execute(transaction.tables());
   });

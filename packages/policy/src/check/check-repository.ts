@@ -15,6 +15,7 @@ import type {
   Problem,
   Repository,
   SignalsConfig,
+  StorageConfig,
 } from '../repository.ts';
 import { attributeTypes } from '../schema/attribute-types.ts';
 import { entityVocabulary } from '../schema/entity-vocabulary.ts';
@@ -42,6 +43,7 @@ import { checkPrivateKeys } from './check-private-keys.ts';
 import { checkRecord } from './check-record.ts';
 import { checkRetention } from './check-retention.ts';
 import { checkSignals, SIGNAL_SCOPES } from './check-signals.ts';
+import { checkStorage } from './check-storage.ts';
 import { checkSurfaces } from './check-surfaces.ts';
 import { checkUpstreams } from './check-upstreams.ts';
 import { checkWitnesses, witnessConfigs } from './check-witnesses.ts';
@@ -87,6 +89,7 @@ export async function checkRepository(
   const points = await checkPoints(config, { surfaces, ...known }, context);
   const exports = checkExports(config, known.names, context);
   const ca = checkCa(config, context);
+  const storage = checkStorage(config, context);
   const devices = checkDevices(config, context);
   checkMetrics(config, context);
   checkRetention(config, surfaces, report);
@@ -168,7 +171,7 @@ export async function checkRepository(
     ? undefined
     : bankConfig(
         config,
-        { points, exports, record, clusters, signals, login, ca, devices, people },
+        { points, exports, record, clusters, signals, login, ca, storage, devices, people },
         context.folder,
       );
   if (!bank) return { problems: report.problems() };
@@ -219,6 +222,7 @@ function bankConfig(
     signals,
     login,
     ca,
+    storage,
     devices,
     people,
   }: Pick<BankConfig, 'points' | 'record'> & {
@@ -227,6 +231,7 @@ function bankConfig(
     readonly signals: SignalsConfig | undefined;
     readonly login: LoginConfig | undefined;
     readonly ca: CaConfig | undefined;
+    readonly storage: StorageConfig | undefined;
     readonly devices: DevicesConfig | undefined;
     readonly people: PeopleSettings | undefined;
   },
@@ -263,6 +268,7 @@ function bankConfig(
       ...(clusters.length > 0 && { kubernetes: clusters }),
       ...(login && { login }),
       ...(people && { people }),
+      ...(storage && { storage }),
     },
     points,
     record,

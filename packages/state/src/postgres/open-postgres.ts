@@ -4,6 +4,7 @@ import pg from 'pg';
 import type { Database, Transaction } from '../database.ts';
 import { StateError } from '../state-error.ts';
 import { Turns, WAIT_MILLISECONDS } from '../turns.ts';
+import { claimLock } from './claim-lock.ts';
 import { FollowedRows, followedRowsDdl } from './followed-rows.ts';
 import { postgresDdl } from './postgres-ddl.ts';
 import { PostgresConnections } from './postgres-dialect.ts';
@@ -116,6 +117,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
         turns.pass();
       }
     },
+    claim: (name, { onLost }) => claimLock(config, { lock: lockOf(`claim ${name}`), name, onLost }),
     follow: (topic, load) => followed.follow(topic, load),
     refresh: () => followed.refresh(),
     onWake: (listener) => wakeups.add(listener),

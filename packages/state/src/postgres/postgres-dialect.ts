@@ -15,7 +15,7 @@ import { Turns } from '../turns.ts';
 import { isConnectionLost, stateErrorOf } from './postgres-error.ts';
 
 /** Advisory locks of ours, in a class of their own; other programs that use the database need not know of them. */
-const LOCK_CLASS = 0x4353_474e;
+export const LOCK_CLASS = 0x4353_474e;
 const WRITE_LOCK = 1;
 const ROWS_AT_ONCE = 500;
 
