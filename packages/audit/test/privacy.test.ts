@@ -236,7 +236,7 @@ describe('what a writer says that it has', () => {
   test('is not taken for the newest when the database was restored from a backup', async () => {
     const { store, clock, file, secret, database } = await aWriter();
     const backup = `${file}.backup`;
-    await database.forget();
+    await database.forget([]);
     copyFileSync(file, backup);
     clock.now += 60_000;
     await store.erase([{ kind: 'customer', name: 'alice' }]);

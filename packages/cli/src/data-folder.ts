@@ -7,6 +7,8 @@ export interface DataFolder {
   readonly trustFile: string;
   readonly trustPemFile: string;
   readonly stateFile: string;
+  /** Says where the state is, when that is a PostgreSQL. */
+  readonly storageFile: string;
   readonly keysFolder: string;
   readonly passphraseFile: string;
   readonly authorityLog: string;
@@ -67,6 +69,7 @@ export function dataFolder(root: string): DataFolder {
     trustFile: join(root, 'trust.json'),
     trustPemFile: join(root, 'trust.pem'),
     stateFile: join(authority, 'state.db'),
+    storageFile: join(authority, 'storage.json'),
     keysFolder: join(authority, 'keys'),
     passphraseFile: join(authority, 'passphrase'),
     authorityLog: join(authority, 'log'),

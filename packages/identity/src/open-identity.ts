@@ -292,8 +292,8 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   const { onUpstreamError = () => undefined } = options;
   checkOptions(options.options);
   await migrate(database, { room: 'identity', migrations });
-  // What changes who is registered or revoked, and what is granted by it, runs one at a time.
-  const serial = new Serial();
+  // What changes who is registered or revoked, and what is granted by it, runs one at a time, over all processes.
+  const serial = new Serial({ database, factLog, name: 'identity' });
   const authorities = await Authorities.open({
     ...{ database, factLog, keyring, record, serial, now },
     lifetimeSeconds: {
@@ -311,8 +311,14 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     onError: onUpstreamError,
   });
   await publishKeys(options);
+  let changes = 0;
+  const changed = new Set<() => void>();
+  const tellChange = (): void => {
+    changes += 1;
+    for (const listener of changed) listener();
+  };
   const registry = new Registry(database, factLog);
-  await registry.load();
+  await registry.load(tellChange);
   const writtenRegistrations = await openWrittenRegistrations(database);
   const tables = () => database.tables<IdentityTables>();
   const revocations = new Revocations({
@@ -368,12 +374,6 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       [`renewal ${spiffeId}`, renewalPace(ttlSeconds)],
     ] as const;
     return pace.refuse(spiffeId, new Map(paces));
-  };
-  let changes = 0;
-  const changed = new Set<() => void>();
-  const tellChange = (): void => {
-    changes += 1;
-    for (const listener of changed) listener();
   };
   factLog.subscribe(tellChange);
   const nodes = new Nodes({

@@ -43,6 +43,9 @@ export interface Applied {
   readonly sequence: number;
 }
 
+/** By which other processes hear that rows of it changed. */
+const TOPIC = 'identity/registry';
+
 /** Who is registered: in memory, behind the facts and rows that say the same. */
 export class Registry {
   readonly #database: Database;
@@ -72,21 +75,37 @@ export class Registry {
     this.#isPerson = isPerson;
   }
 
-  /** Reads what was applied before, and registers the authority's own subject. */
-  async load(): Promise<void> {
-    const tables = this.#database.tables<IdentityTables>();
-    const registrations = await tables.selectFrom('registration').select('body').execute();
-    this.#setRegistrations(registrations.map(({ body }) => JSON.parse(body) as Registration));
-    const points = await tables.selectFrom('point').selectAll().execute();
-    this.#setPoints(
-      points.map(({ name, surfaces, log_verifier_key }) => ({
-        name,
-        surfaces: JSON.parse(surfaces) as string[],
-        ...(log_verifier_key !== null && { logVerifierKey: log_verifier_key }),
-      })),
-    );
+  /** Reads what was applied before, follows what other processes apply, and registers the authority's own subject. */
+  async load(onChange: () => void): Promise<void> {
+    await this.#database.follow(TOPIC, async (transaction) => {
+      await this.#read(transaction);
+      onChange();
+    });
     const own = subjectFactOf(ownRegistration(this.authorityId));
     if (this.#factLog.get(factKey(own)) === undefined) await this.#factLog.append({ puts: [own] });
+  }
+
+  async #read(transaction: Transaction): Promise<void> {
+    const tables = transaction.tables<IdentityTables>();
+    const registrations = await tables.selectFrom('registration').select('body').execute();
+    const points = await tables.selectFrom('point').selectAll().execute();
+    this.#setRegistrations(registrations.map(({ body }) => JSON.parse(body) as Registration));
+    this.#setPoints(
+      points.map(({ name, surfaces, log_verifier_key }) => {
+        // Known to this process only.
+        const { joins } = this.#points.get(this.pointId(name)) ?? {};
+        return {
+          ...{ name, surfaces: JSON.parse(surfaces) as string[] },
+          ...(joins && { joins }),
+          ...(log_verifier_key !== null && { logVerifierKey: log_verifier_key }),
+        };
+      }),
+    );
+  }
+
+  /** To be said by whoever writes its rows. */
+  static touch(transaction: Transaction): Promise<void> {
+    return transaction.touch(TOPIC);
   }
 
   /** The SPIFFE ID of the authority itself. */
@@ -245,8 +264,12 @@ export class Registry {
     edit: Required<FactEdit>,
     rows: (transaction: Transaction) => Promise<void>,
   ): Promise<void> {
-    if (edit.puts.length + edit.removes.length === 0) await this.#database.transaction(rows);
-    else await this.#factLog.append(edit, { also: rows });
+    const also = async (transaction: Transaction) => {
+      await rows(transaction);
+      await Registry.touch(transaction);
+    };
+    if (edit.puts.length + edit.removes.length === 0) await this.#database.transaction(also);
+    else await this.#factLog.append(edit, { also });
   }
 
   #applied({ puts, removes }: Required<FactEdit>): Applied {

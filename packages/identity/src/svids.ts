@@ -10,7 +10,7 @@ import { jwkThumbprint } from './keyring.ts';
 import type { Recorder } from './new-event.ts';
 import { handedOutSeconds } from './nodes/handed-out.ts';
 import { type Refusal, refusal } from './refusal.ts';
-import type { Registry } from './registry.ts';
+import { Registry } from './registry.ts';
 import type { Revocations } from './revocations.ts';
 import type { Serial } from './serial.ts';
 import { SvidRecord } from './svid-record.ts';
@@ -410,6 +410,7 @@ export class Svids {
         .set({ log_verifier_key: logVerifierKey })
         .where('name', '=', registry.point(spiffeId)?.name ?? '')
         .execute();
+      await Registry.touch(transaction);
     };
     const key = this.#transactionKeyFact(spiffeId, request.extra, svid.notAfterMs);
     const puts = [...facts, ...(key === undefined ? [] : [key])];

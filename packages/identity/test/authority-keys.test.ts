@@ -1,14 +1,15 @@
 import { rmSync } from 'node:fs';
 import { openIdentity, openPkcs11Token, type Pkcs11Token } from '@countersign/identity';
-import { type Database, openDatabase, openFactLog } from '@countersign/state';
+import { type Database, openFactLog } from '@countersign/state';
 import { missingSoftHsm, newSoftHsm, PIN } from '@countersign/test-support/softhsm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { keyring, trustDomain } from './authority.ts';
+import { emptyDatabase } from './empty-database.ts';
 
 describe.skipIf(missingSoftHsm())('the keys of authorities', () => {
   let hsm: ReturnType<typeof newSoftHsm>;
   let token: Pkcs11Token;
-  const database: Database = openDatabase({ file: ':memory:' });
+  let database: Database;
   const open = async (isInHsm: boolean) =>
     openIdentity({
       database,
@@ -25,6 +26,7 @@ describe.skipIf(missingSoftHsm())('the keys of authorities', () => {
     });
 
   beforeAll(async () => {
+    database = await emptyDatabase();
     hsm = newSoftHsm();
     hsm.initToken('keys');
     token = await openPkcs11Token({

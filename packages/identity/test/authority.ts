@@ -26,10 +26,11 @@ import {
   softwareSigner,
   verifyX509Svid,
 } from '@countersign/spiffe';
-import { type Database, type FactLog, openDatabase, openFactLog } from '@countersign/state';
+import { type Database, type FactLog, openFactLog } from '@countersign/state';
 import { fastify } from 'fastify';
 import { SignJWT } from 'jose';
 import { Agent, request } from 'undici';
+import { emptyDatabase } from './empty-database.ts';
 
 export const trustDomain = 'bank.example';
 export const passphrase = 'correct horse battery staple';
@@ -64,9 +65,11 @@ export interface TestAuthority {
 
 export async function startAuthority(
   options: Partial<Parameters<typeof openIdentity>[0]['options']> = {},
-  outside: Pick<Parameters<typeof openIdentity>[0], 'onCompliance'> = {},
+  outside: Pick<Parameters<typeof openIdentity>[0], 'onCompliance'> & {
+    readonly database?: Database;
+  } = {},
 ): Promise<TestAuthority> {
-  const database = openDatabase({ file: ':memory:' });
+  const { database = await emptyDatabase(), ...more } = outside;
   let offset = 0;
   const now = () => Date.now() + offset;
   const factLog = await openFactLog(database, { trustDomain, now });
@@ -83,7 +86,7 @@ export async function startAuthority(
     keyring: await keyring,
     options: { svidTtlSeconds: 120, accessTokenTtlSeconds: 300, issuerUrl, ...options },
     now,
-    ...outside,
+    ...more,
     async record(event) {
       if (isFailing) throw new Error('the log is gone');
       events.push(event);

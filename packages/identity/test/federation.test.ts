@@ -2,9 +2,10 @@ import { generateKeyPairSync } from 'node:crypto';
 import { Federation, type NewEvent } from '@countersign/identity';
 import type { Fact, FederationPartner } from '@countersign/model';
 import { createPrivateAuthority, encodeBundle, softwareSigner } from '@countersign/spiffe';
-import { type Database, type FactLog, openDatabase, openFactLog } from '@countersign/state';
+import { type Database, type FactLog, openFactLog } from '@countersign/state';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { craft, plain, x } from '../../spiffe/test/craft-certificate.ts';
+import { emptyDatabase } from './empty-database.ts';
 import { type Partner, startPartner } from './partner.ts';
 
 const BANK = 'bank.example';
@@ -21,7 +22,7 @@ const by = { by: 'local:uid=0' };
 
 beforeEach(async () => {
   partner = await startPartner();
-  database = openDatabase({ file: ':memory:' });
+  database = await emptyDatabase();
   offset = 0;
   events = [];
   factLog = await openFactLog(database, { trustDomain: BANK, now });

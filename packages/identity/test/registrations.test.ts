@@ -1,6 +1,6 @@
 import { openIdentity } from '@countersign/identity';
 import type { ClientRegistration, Fact, Registration } from '@countersign/model';
-import { openDatabase, openFactLog } from '@countersign/state';
+import { type Database, openFactLog } from '@countersign/state';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   accounts,
@@ -12,6 +12,7 @@ import {
   type TestAuthority,
   trustDomain,
 } from './authority.ts';
+import { emptyDatabase } from './empty-database.ts';
 
 let authority: TestAuthority;
 beforeEach(async () => {
@@ -255,17 +256,17 @@ describe('applyRegistrations', () => {
 
 describe('openIdentity', () => {
   const options = { svidTtlSeconds: 60, accessTokenTtlSeconds: 60, issuerUrl: 'https://a.example' };
-  const opening = async (
-    more: Partial<typeof options> = {},
-    database = openDatabase({ file: ':memory:' }),
-  ) => ({
-    database,
-    factLog: await openFactLog(database, { trustDomain, now: Date.now }),
-    keyring: await keyring,
-    options: { ...options, ...more },
-    now: Date.now,
-    record: async () => {},
-  });
+  const opening = async (more: Partial<typeof options> = {}, known?: Database) => {
+    const database = known ?? (await emptyDatabase());
+    return {
+      database,
+      factLog: await openFactLog(database, { trustDomain, now: Date.now }),
+      keyring: await keyring,
+      options: { ...options, ...more },
+      now: Date.now,
+      record: async () => {},
+    };
+  };
 
   test('finds everything again after a restart, and changes no facts', async () => {
     const first = await opening();

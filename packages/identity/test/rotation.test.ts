@@ -20,7 +20,7 @@ import {
   verifyJwtSvid,
   verifyX509Svid,
 } from '@countersign/spiffe';
-import { migrate, openDatabase, openFactLog } from '@countersign/state';
+import { migrate, openFactLog } from '@countersign/state';
 import { afterAll, describe, expect, test } from 'vitest';
 // What a database of before looked like is nothing that a front door offers.
 import { migrations } from '../src/tables.ts';
@@ -35,6 +35,7 @@ import {
   svidRequest,
   trustDomain,
 } from './authority.ts';
+import { emptyDatabase } from './empty-database.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -306,7 +307,7 @@ test('a database and keys of before go on: the first authority issues, and is re
   for (const [name, keys] of Object.entries({ ca, 'jwt-svids': jwt })) {
     writeFileSync(join(folder, `${name}.pem`), keys.privateKey.export(encrypted), { mode: 0o600 });
   }
-  const database = openDatabase({ file: ':memory:' });
+  const database = await emptyDatabase();
   let nowMs = Date.now();
   const now = () => nowMs;
   const before = await createX509Authority({
@@ -383,7 +384,7 @@ test('a database and keys of before go on: the first authority issues, and is re
 });
 
 test('keys that were sealed under another authorities.pem do not open, and nothing starts', async () => {
-  const database = openDatabase({ file: ':memory:' });
+  const database = await emptyDatabase();
   const open = async (folder: string) =>
     openIdentity({
       ...{ database, now: Date.now, record: async () => {} },
@@ -437,7 +438,7 @@ describe('under an upstream', () => {
       },
       close: async () => {},
     };
-    const database = openDatabase({ file: ':memory:' });
+    const database = await emptyDatabase();
     const factLog = await openFactLog(database, { trustDomain, now });
     const events: NewEvent[] = [];
     const reopened = async () =>

@@ -39,6 +39,7 @@ export type {
   SignalReceiverConfig,
   SignalsConfig,
   SignalTransmitterConfig,
+  StorageConfig,
   UpstreamConfig,
 } from './repository.ts';
 export { RepositoryError, type RepositoryErrorCode } from './repository-error.ts';

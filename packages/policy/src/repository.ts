@@ -52,9 +52,28 @@ export interface BankConfig {
     readonly kubernetes?: readonly ClusterConfig[];
     /** The bank's people; absent: nobody brings any. */
     readonly people?: PeopleSettings;
+    /** Where the state is kept; absent: by SQLite in the data folder. */
+    readonly storage?: StorageConfig;
   };
   readonly points: readonly PointConfig[];
   readonly record: RecordConfig;
+}
+
+/** A database of a PostgreSQL; paths absolute. */
+export interface StorageConfig {
+  readonly kind: 'postgres';
+  /** A host's name, or the folder of a Unix socket, which begins with '/'. */
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly passwordFile?: string;
+  /** PEM; the system's authorities if not said. */
+  readonly caFile?: string;
+  /** What the role is known by, if not by a password. */
+  readonly certificate?: CertificateFiles;
+  /** 4 to 100. */
+  readonly connections: number;
 }
 
 /** A certificate chain (PEM, leaf first) and its key (PEM); both paths absolute. Whoever renews them writes the files anew. */

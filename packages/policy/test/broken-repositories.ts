@@ -450,6 +450,19 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     ],
   },
   {
+    claim: 'a state in PostgreSQL with a key without its certificate, and TLS on a Unix socket',
+    breaks: edit(
+      CONFIG,
+      '  svidTtl',
+      '  storage: { postgres: { host: /run/postgresql, database: a, user: a, keyFile: /k.pem, caFile: /c.pem } }\n  svidTtl',
+    ),
+    says: [
+      "countersign.yaml:7:80 error: 'keyFile' without 'certificateFile'; both, or neither; add 'certificateFile'",
+      "countersign.yaml:7:80 error: 'keyFile' with the Unix socket '/run/postgresql'; a host that is reached by TLS; name the host, or remove 'keyFile'",
+      "countersign.yaml:7:96 error: 'caFile' with the Unix socket '/run/postgresql'; a host that is reached by TLS; name the host, or remove 'caFile'",
+    ],
+  },
+  {
     claim: 'an edge and an issuer whose partners cannot verify them for longer than a day',
     breaks: async (r) => {
       await append(PARTNERS, CLIENT)(r);

@@ -24,7 +24,7 @@ export interface BundleStore {
   bySequence(sequence: number): Promise<PublishedBundle | undefined>;
   /** The last one published with that version. */
   byVersion(version: string): Promise<PublishedBundle | undefined>;
-  /** Called after each publication, when it is on disk. A listener must not throw. */
+  /** Called after each publication, by whichever process, when it is on disk. A listener must not throw. */
   subscribe(listener: (bundle: PublishedBundle) => void): () => void;
 }
 
@@ -40,6 +40,9 @@ const migrations: readonly Migration[] = [
   },
 ];
 
+/** By which other processes hear of a publication. */
+const TOPIC = 'state/bundles';
+
 interface Tables {
   bundle: { sequence: number; version: string; jws: string };
 }
@@ -49,10 +52,23 @@ export async function openBundleStore(database: Database): Promise<BundleStore> 
   await migrate(database, { room: 'state/bundles', migrations });
   const bundles = () => database.tables<Tables>().selectFrom('bundle').selectAll();
   const listeners = new Set<(bundle: PublishedBundle) => void>();
-  let current: PublishedBundle | undefined = await bundles()
-    .orderBy('sequence', 'desc')
-    .limit(1)
-    .executeTakeFirst();
+  let current: PublishedBundle | undefined;
+  // Two publications may be heard of in either order; the later one stays.
+  const adopt = (published: PublishedBundle): void => {
+    if (current !== undefined && current.sequence >= published.sequence) return;
+    current = published;
+    for (const listener of [...listeners]) listener(published);
+  };
+  await database.follow(TOPIC, async (transaction) => {
+    const last = await transaction
+      .tables<Tables>()
+      .selectFrom('bundle')
+      .selectAll()
+      .orderBy('sequence', 'desc')
+      .limit(1)
+      .executeTakeFirst();
+    if (last) adopt(last);
+  });
 
   return {
     current: () => current,
@@ -72,12 +88,9 @@ export async function openBundleStore(database: Database): Promise<BundleStore> 
           );
         }
         await tables.insertInto('bundle').values({ sequence, version, jws }).execute();
+        await transaction.touch(TOPIC);
       });
-      // Two publications may return in either order; the later one stays.
-      if (current !== undefined && current.sequence > sequence) return;
-      const published: PublishedBundle = { sequence, version, jws };
-      current = published;
-      for (const listener of [...listeners]) listener(published);
+      adopt({ sequence, version, jws });
     },
     bySequence: (sequence) => bundles().where('sequence', '=', sequence).executeTakeFirst(),
     byVersion: (version) =>

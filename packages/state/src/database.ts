@@ -4,9 +4,13 @@ import { DatabaseSync } from 'node:sqlite';
 import { Kysely, sql } from 'kysely';
 import { sqliteDialect } from './sqlite-dialect.ts';
 import { StateError } from './state-error.ts';
+import { Turns } from './turns.ts';
 
-/** Rows that survive. One process holds the file; one operation or transaction runs at a time. */
+/**
+ * Rows that survive. Whatever writes runs one at a time: with SQLite one process holds the file, with PostgreSQL over all processes.
+ */
 export interface Database {
+  readonly engine: 'sqlite' | 'postgres';
   /** The query builder, typed for the tables that a room owns. */
   tables<Tables>(): Kysely<Tables>;
   /**
@@ -17,19 +21,59 @@ export interface Database {
    */
   transaction<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result>;
   /**
-   * Leaves nothing of deleted and overwritten rows in the files: waits for readers, writes back and empties the
-   * write-ahead log. Free pages were zeroed already (`secure_delete`). What the disk itself or a copy keeps is beyond it.
+   * Runs `work` while nobody else runs one of that name, in this process or another; before it, {@link Database.refresh}.
+   * What `work` writes is refused when the lock is lost. It must not call itself, nor be called in a transaction.
    *
-   * @throws {StateError} `ERR_STATE_BUSY` when somebody reads the file for longer than 5 s
+   * @throws {StateError} `ERR_STATE_BUSY` after 30 s; else whatever `work` throws
    */
-  forget(): Promise<void>;
+  exclusive<Result>(name: string, work: () => Promise<Result>): Promise<Result>;
+  /**
+   * Makes this the only process that claims that name, until the returned function is called or the process ends.
+   *
+   * @param options `onLost` is called when, after a connection was lost, another process has had the claim for a minute
+   * @throws {StateError} `ERR_STATE_BUSY` when another process has it
+   */
+  claim(
+    name: string,
+    options: { readonly onLost: (error: Error) => void },
+  ): Promise<() => Promise<void>>;
+  /**
+   * Keeps a copy in memory of rows that other processes change, too: calls `load` now, and again when one of them touched the
+   * topic. Topics are touched in one {@link Database.exclusive}, and whoever touches one changes its own copy itself, before
+   * that ends.
+   */
+  follow(topic: string, load: LoadRows): Promise<void>;
+  /** Resolves when all copies are as others have left the rows. */
+  refresh(): Promise<void>;
+  /** Calls back when another process may have written, at least each second where there can be one; must not throw. */
+  onWake(listener: () => void): () => void;
+  /**
+   * Leaves nothing of deleted and overwritten rows of these tables in the database's files. What write-ahead logs, copies and
+   * the disk itself keep is beyond it.
+   *
+   * SQLite: of all tables; waits for readers, writes back and empties the write-ahead log. Free pages were zeroed already
+   * (`secure_delete`). PostgreSQL: writes the tables anew (`vacuum full`); its write-ahead log goes when it is recycled.
+   *
+   * @throws {StateError} `ERR_STATE_BUSY` when somebody reads them for longer than 5 s, or 30 s with PostgreSQL
+   */
+  forget(tables: readonly string[]): Promise<void>;
   /** Ends the connection; queries after it fail. */
   close(): Promise<void>;
 }
 
+/**
+ * Replaces a copy, in one step, with what the transaction reads: of all rows, or, where keys are given, of the rows of these;
+ * the others are as they were.
+ */
+export type LoadRows = (transaction: Transaction, keys?: ReadonlySet<string>) => Promise<void>;
+
 /** The query builder inside a transaction. */
 export interface Transaction {
   tables<Tables>(): Kysely<Tables>;
+  /** Tells other processes' copies of a topic's rows that they changed, when it commits; `key` if only those of one. */
+  touch(topic: string, key?: string): Promise<void>;
+  /** Wakes other processes when it commits. */
+  wake(): Promise<void>;
 }
 
 /** How long another process's lock is waited for (a backup that reads). */
@@ -45,14 +89,34 @@ const BUSY_MILLISECONDS = 5000;
 export function openDatabase({ file }: { readonly file: string }): Database {
   const sqlite = openSqlite(file);
   const kysely = new Kysely<unknown>({ dialect: sqliteDialect(sqlite) });
+  const transaction: Database['transaction'] = (work) =>
+    kysely.transaction().execute((inner) =>
+      work({
+        tables: <Tables>() => inner as unknown as Kysely<Tables>,
+        // There is no other process.
+        touch: async () => {},
+        wake: async () => {},
+      }),
+    );
+  const exclusive = new Map<string, Turns>();
   return {
+    engine: 'sqlite',
     tables: <Tables>() => kysely as unknown as Kysely<Tables>,
-    transaction: (work) =>
-      kysely.transaction().execute((transaction) =>
-        work({
-          tables: <Tables>() => transaction as unknown as Kysely<Tables>,
-        }),
-      ),
+    transaction,
+    async exclusive(name, work) {
+      const turns = exclusive.get(name) ?? new Turns();
+      exclusive.set(name, turns);
+      await turns.take();
+      try {
+        return await work();
+      } finally {
+        turns.pass();
+      }
+    },
+    claim: async () => async () => {},
+    follow: (_topic, load) => transaction((inner) => load(inner)),
+    refresh: async () => {},
+    onWake: () => () => undefined,
     async forget() {
       const { rows } = await sql<{ busy: number }>`pragma wal_checkpoint(truncate)`.execute(kysely);
       if (rows[0]?.busy !== 0) {

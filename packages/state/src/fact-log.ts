@@ -76,8 +76,23 @@ export interface FactLog {
     sequence: number,
     options?: { readonly limit?: number },
   ): Promise<readonly FactChange[]>;
-  /** Now, and never before a time that this log has given out: readers refuse time that runs back. */
+  /**
+   * A time at which these facts were the current ones, and never before one that was given out: readers refuse time that runs
+   * back. Where one process writes that is now; where several do, when {@link FactLog.vouch} or a change last said so.
+   */
   timestamp(): number;
-  /** Called after each change, in order, when it is on disk. A listener must not throw. */
+  /**
+   * Takes what other processes have committed before this was called.
+   *
+   * @throws {StateError} as {@link FactLog.vouch}
+   */
+  catchUp(): Promise<void>;
+  /**
+   * Makes sure that these are the current facts, and of when. Every later change, whoever makes it, has that time or a later one.
+   *
+   * @throws {StateError} `ERR_STATE_UNAVAILABLE`, `ERR_STATE_BUSY`: then nobody knows; `ERR_STATE_HISTORY`: then no more
+   */
+  vouch(): Promise<{ readonly sequence: number; readonly atMs: number }>;
+  /** Called after each change, in order, when it is on disk; other processes' changes, too. A listener must not throw. */
   subscribe(listener: (change: FactChange) => void): () => void;
 }

@@ -20,6 +20,7 @@ export class FeedLines {
   readonly #changes = new Map<number, Promise<string>>();
   #snapshot: SignedLine | undefined;
   #beat: SignedLine | undefined;
+  #isBeating = false;
 
   constructor({
     factLog,
@@ -37,11 +38,21 @@ export class FeedLines {
     return this.#beat;
   }
 
-  /** Vouches for the facts as they are now. */
-  beat(): void {
-    const { sequence } = this.#factLog;
-    const atMs = this.#factLog.timestamp();
-    this.#beat = { sequence, atMs, line: this.#sign({ kind: 'beat', sequence, atMs }) };
+  /**
+   * Vouches for the facts as they are now. Does nothing when that cannot be known, because the database is away: readers then
+   * refuse by themselves, when their facts are too old.
+   */
+  async beat(): Promise<void> {
+    if (this.#isBeating) return;
+    this.#isBeating = true;
+    try {
+      const { sequence, atMs } = await this.#factLog.vouch();
+      this.#beat = { sequence, atMs, line: this.#sign({ kind: 'beat', sequence, atMs }) };
+    } catch {
+      // Told by the log itself (`onStanding`).
+    } finally {
+      this.#isBeating = false;
+    }
   }
 
   /** All current facts; shared by readers until the next change or beat. */

@@ -47,8 +47,7 @@ export function feedRoutes(options: FeedOptions): FastifyPluginAsync {
     const unsubscribe = [factLog.subscribe(wake), bundles.subscribe(wake)];
     const timer = setInterval(() => {
       if (readers.size === 0) return;
-      lines.beat();
-      wake();
+      void lines.beat().then(wake);
     }, beatMilliseconds);
 
     // preClose: Fastify waits for requests in flight, and these never end by themselves.
@@ -72,6 +71,8 @@ export function feedRoutes(options: FeedOptions): FastifyPluginAsync {
       };
       if (!(await isAllowed())) return problem(reply, 403, 'this peer may not read the feed');
       if (readers.size >= READERS_MAX) return problem(reply, 503, 'too many readers');
+      // A snapshot has the time of this, which may be the first for a while.
+      await factLog.vouch().catch(() => undefined);
       reply.hijack();
       const reader = new FeedReader(reply.raw, {
         lines,

@@ -1,5 +1,5 @@
 export { type BundleStore, openBundleStore, type PublishedBundle } from './bundle-store.ts';
-export { type Database, openDatabase, type Transaction } from './database.ts';
+export { type Database, type LoadRows, openDatabase, type Transaction } from './database.ts';
 export type { FactEdit, FactLog, FactMessage } from './fact-log.ts';
 export type { FeedCursor } from './feed-reader.ts';
 export { type FeedOptions, feedRoutes } from './feed-routes.ts';
@@ -10,7 +10,9 @@ export {
   type LineResult,
 } from './follow-feed.ts';
 export { type Migration, migrate } from './migrate.ts';
-export { openFactLog } from './open-fact-log.ts';
+export { type FactStanding, openFactLog } from './open-fact-log.ts';
+export { type MovedState, moveState } from './postgres/move-state.ts';
+export { openPostgres, type PostgresOptions } from './postgres/open-postgres.ts';
 export { localSigner, signStatement } from './sign-statement.ts';
 export { StateError, type StateErrorCode } from './state-error.ts';
 export {

@@ -1,14 +1,21 @@
 import { sql } from 'kysely';
 import type { Database } from './database.ts';
+import { postgresDdl } from './postgres/postgres-ddl.ts';
 import { StateError } from './state-error.ts';
 
 /** One step of a room's schema; never changed once it has shipped. */
 export interface Migration {
   /** Unique in the room: `0001-facts`. */
   readonly name: string;
-  /** SQL, in order. Tables are STRICT. */
+  /** SQL of SQLite, in order. Tables are STRICT; what else PostgreSQL takes of it, `postgres-ddl.ts` says. */
   readonly statements: readonly string[];
 }
+
+const migrationDdl = `
+  create table if not exists migration (
+    room text not null, position integer not null, name text not null,
+    primary key (room, position)
+  ) strict`;
 
 interface Tables {
   migration: { room: string; position: number; name: string };
@@ -24,11 +31,14 @@ export async function migrate(
   database: Database,
   { room, migrations }: { readonly room: string; readonly migrations: readonly Migration[] },
 ): Promise<void> {
-  await sql`
-    create table if not exists migration (
-      room text not null, position integer not null, name text not null,
-      primary key (room, position)
-    ) strict`.execute(database.tables());
+  const render = (statement: string) => {
+    // On SQLite, too: a step that PostgreSQL could not take is none.
+    const rendered = postgresDdl(statement);
+    return database.engine === 'postgres' ? rendered : statement;
+  };
+  await database.transaction(async (transaction) => {
+    await sql.raw(render(migrationDdl)).execute(transaction.tables());
+  });
   const done = await database
     .tables<Tables>()
     .selectFrom('migration')
@@ -50,7 +60,15 @@ export async function migrate(
     try {
       await database.transaction(async (transaction) => {
         const tables = transaction.tables<Tables>();
-        for (const statement of statements) await sql.raw(statement).execute(tables);
+        // Another process of the same version may have come first.
+        const row = await tables
+          .selectFrom('migration')
+          .select('name')
+          .where('room', '=', room)
+          .where('position', '=', position)
+          .executeTakeFirst();
+        if (row?.name === name) return;
+        for (const statement of statements) await sql.raw(render(statement)).execute(tables);
         await tables.insertInto('migration').values({ room, position, name }).execute();
       });
     } catch (cause) {

@@ -9,15 +9,10 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely';
-import { StateError } from './state-error.ts';
+import { Turns } from './turns.ts';
 
 /** Prepared statements kept; the one unused longest makes room. */
 const STATEMENTS_MAX = 500;
-/** Operations that may wait for the connection; the next one is refused. */
-const WAITING_MAX = 10_000;
-/** How long one may wait: longer than any transaction of ours, so it is a deadlock or a stuck disk. */
-const WAIT_MILLISECONDS = 30_000;
-
 /** Kysely over one `node:sqlite` connection: the only writer, one operation or transaction at a time. */
 export function sqliteDialect(sqlite: DatabaseSync): Dialect {
   return {
@@ -38,8 +33,7 @@ class WaitingAdapter extends SqliteAdapter {
 class SqliteDriver implements Driver {
   readonly #sqlite: DatabaseSync;
   readonly #connection: SqliteConnection;
-  readonly #waiting = new Set<() => void>();
-  #held = false;
+  readonly #turns = new Turns();
 
   constructor(sqlite: DatabaseSync) {
     this.#sqlite = sqlite;
@@ -49,33 +43,7 @@ class SqliteDriver implements Driver {
   async init(): Promise<void> {}
 
   async acquireConnection(): Promise<DatabaseConnection> {
-    if (!this.#held) {
-      this.#held = true;
-      return this.#connection;
-    }
-    if (this.#waiting.size >= WAITING_MAX) {
-      throw new StateError(
-        'ERR_STATE_BUSY',
-        `could not query: found ${this.#waiting.size} operations waiting, expected fewer`,
-      );
-    }
-    // A query on the database from inside its own transaction waits for itself: it ends here, loudly.
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiting.delete(grant);
-        reject(
-          new StateError(
-            'ERR_STATE_BUSY',
-            `could not query: waited ${WAIT_MILLISECONDS} ms for the connection`,
-          ),
-        );
-      }, WAIT_MILLISECONDS);
-      const grant = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      this.#waiting.add(grant);
-    });
+    await this.#turns.take();
     return this.#connection;
   }
 
@@ -94,13 +62,7 @@ class SqliteDriver implements Driver {
   }
 
   async releaseConnection(): Promise<void> {
-    const next = this.#waiting.values().next().value;
-    if (next === undefined) {
-      this.#held = false;
-      return;
-    }
-    this.#waiting.delete(next);
-    next();
+    this.#turns.pass();
   }
 
   async destroy(): Promise<void> {

@@ -1,11 +1,13 @@
 /** The closed list of what can go wrong in this room. */
 export type StateErrorCode =
-  /** The file cannot be opened, or is of another trust domain or a newer version. */
+  /** The file or the server cannot be used, or is of another trust domain or a newer version. */
   | 'ERR_STATE_OPEN'
   /** A migration is unknown, out of order or failed; nothing of it was kept. */
   | 'ERR_STATE_MIGRATION'
   /** Too many operations wait, or one waited too long for the only connection. */
   | 'ERR_STATE_BUSY'
+  /** The database server is not reached, or lets nobody in. What was being written may or may not be kept. */
+  | 'ERR_STATE_UNAVAILABLE'
   /** A statement or a transaction failed; it was rolled back. */
   | 'ERR_STATE_QUERY'
   /** A change that says two things of one key, says nothing, or holds no facts of the model. */
@@ -14,6 +16,8 @@ export type StateErrorCode =
   | 'ERR_STATE_FACTS_TOO_LARGE'
   /** A sequence was asked for that the history does not hold. */
   | 'ERR_STATE_SEQUENCE'
+  /** The history is not the one that this process knows: the database went back. Nothing is appended or vouched for any more. */
+  | 'ERR_STATE_HISTORY'
   /** A bundle whose sequence is not above the last one. */
   | 'ERR_STATE_BUNDLE_SEQUENCE'
   /** A signed statement that is not one: form, encoding, header or payload. */

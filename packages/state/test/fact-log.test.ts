@@ -8,6 +8,7 @@ import { type Fact, type FactChange, factKey } from '@countersign/model';
 import { type FactLog, openDatabase, openFactLog } from '@countersign/state';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { type Engine, onEachEngine } from './engines.ts';
 
 const trustDomain = 'bank.example';
 
@@ -30,17 +31,19 @@ function revocation(value: string, reason = 'lost'): Fact {
   return { kind: 'revocation', target: 'session', value, reason, atMs: 0, untilMs: 1 };
 }
 
-async function openLog(file = ':memory:', now = () => 1000) {
-  const database = openDatabase({ file });
+async function openLog({ open }: Pick<Engine, 'open'>, now = () => 1000) {
+  const database = await open();
   return { database, log: await openFactLog(database, { trustDomain, now }) };
 }
+
+const inMemory = { open: async () => openDatabase({ file: ':memory:' }) };
 
 const byKey = (facts: readonly Fact[]) =>
   facts.toSorted((a, b) => (factKey(a) < factKey(b) ? -1 : 1));
 
-describe('openFactLog', () => {
+onEachEngine('a fact log', (engine) => {
   test('starts at sequence 0 with nothing', async () => {
-    const { log } = await openLog();
+    const { log } = await openLog(engine);
     expect([log.sequence, log.all(), await log.factsAt(0), await log.changesSince(0)]).toEqual([
       0,
       [],
@@ -50,7 +53,7 @@ describe('openFactLog', () => {
   });
 
   test('puts, replaces and removes', async () => {
-    const { log } = await openLog();
+    const { log } = await openLog(engine);
     await log.append({ puts: [risk('a', 1), risk('b', 2)] });
     const change = await log.append({ puts: [risk('a', 3)], removes: [factKey(risk('b', 0))] });
     expect(change).toEqual({
@@ -71,13 +74,13 @@ describe('openFactLog', () => {
     ['a fact that is none', { puts: [{ kind: 'risk' } as Fact] }],
     ['a fact with a field too many', { puts: [{ ...risk('a', 1), ...{ more: 1 } }] }],
   ])('refuses a change of %s and keeps its sequence', async (_, edit) => {
-    const { log } = await openLog();
+    const { log } = await openLog(engine);
     await expect(log.append(edit)).rejects.toMatchObject({ code: 'ERR_STATE_CHANGE_INVALID' });
     expect((await log.append({ puts: [risk('a', 1)] })).sequence).toBe(1);
   });
 
   test('keeps neither rows nor facts when what belongs to them fails', async () => {
-    const { log } = await openLog();
+    const { log } = await openLog(engine);
     const seen: FactChange[] = [];
     log.subscribe((change) => seen.push(change));
     const failing = log.append(
@@ -90,7 +93,7 @@ describe('openFactLog', () => {
   });
 
   test('numbers changes that are asked for at once, and tells of them in order', async () => {
-    const { log } = await openLog();
+    const { log } = await openLog(engine);
     const seen: number[] = [];
     const stop = log.subscribe(({ sequence }) => seen.push(sequence));
     const appended = await Promise.all(
@@ -104,39 +107,8 @@ describe('openFactLog', () => {
     expect(seen).toHaveLength(100);
   });
 
-  test('never gives out a time before one that it gave out', async () => {
-    let time = 5000;
-    const { log } = await openLog(':memory:', () => time);
-    await log.append({ puts: [risk('a', 1)] });
-    time = 4000;
-    expect((await log.append({ puts: [risk('a', 2)] })).atMs).toBe(5000);
-    expect(log.timestamp()).toBe(5000);
-    time = 5001;
-    expect(log.timestamp()).toBe(5001);
-  });
-
-  test('gives nobody a later time than that of a change which is being kept', async () => {
-    let time = 0;
-    const { log } = await openLog(':memory:', () => ++time);
-    for (let round = 0; round < 20; round += 1) {
-      let isDone = false;
-      const appending = log.append({ puts: [risk('a', round), risk('b', round)] }).finally(() => {
-        isDone = true;
-      });
-      const seen: { sequence: number; atMs: number }[] = [];
-      while (!isDone) {
-        seen.push({ sequence: log.sequence, atMs: log.timestamp() });
-        await Promise.resolve();
-      }
-      const { sequence, atMs } = await appending;
-      const before = seen.filter((each) => each.sequence < sequence);
-      expect(before.length).toBeGreaterThan(0);
-      expect(Math.max(...before.map((each) => each.atMs))).toBeLessThanOrEqual(atMs);
-    }
-  });
-
   test('refuses a sequence that has not been reached', async () => {
-    const { log } = await openLog();
+    const { log } = await openLog(engine);
     await log.append({ puts: [risk('a', 1)] });
     for (const sequence of [2, -1, 0.5, Number.NaN]) {
       await expect(log.factsAt(sequence)).rejects.toMatchObject({ code: 'ERR_STATE_SEQUENCE' });
@@ -147,22 +119,14 @@ describe('openFactLog', () => {
   });
 
   test('refuses the facts of another trust domain', async () => {
-    const { database } = await openLog();
+    const { database } = await openLog(engine);
     await expect(
       openFactLog(database, { trustDomain: 'other.example', now: Date.now }),
     ).rejects.toMatchObject({ code: 'ERR_STATE_OPEN' });
   });
 
-  test('refuses to append when another log has written to the same file', async () => {
-    const { database, log } = await openLog();
-    const second = await openFactLog(database, { trustDomain, now: Date.now });
-    await log.append({ puts: [risk('a', 1)] });
-    await expect(second.append({ puts: [risk('a', 2)] })).rejects.toThrow();
-    expect([log.sequence, second.sequence]).toEqual([1, 0]);
-  });
-
   test('refuses facts that outgrow a snapshot, and still takes a revocation and a removal', async () => {
-    const { log } = await openLog();
+    const { log } = await openLog(engine);
     const megabyte = 'x'.repeat(1024 * 1024);
     for (let index = 0; index < 9; index += 1) {
       await log.append({ puts: [entity(`e${index}`, megabyte)] });
@@ -190,7 +154,7 @@ describe('openFactLog', () => {
     );
     await fc.assert(
       fc.asyncProperty(fc.array(edit, { maxLength: 12 }), async (edits) => {
-        const { database, log } = await openLog();
+        const { database, log } = await openLog(engine);
         const truth: (readonly Fact[])[] = [[]];
         const current = new Map<string, Fact>();
         for (const entries of edits) {
@@ -229,6 +193,47 @@ describe('openFactLog', () => {
       { numRuns: 30 },
     );
   });
+});
+
+describe('a fact log of one process', () => {
+  test('never gives out a time before one that it gave out', async () => {
+    let time = 5000;
+    const { log } = await openLog(inMemory, () => time);
+    await log.append({ puts: [risk('a', 1)] });
+    time = 4000;
+    expect((await log.append({ puts: [risk('a', 2)] })).atMs).toBe(5000);
+    expect(log.timestamp()).toBe(5000);
+    time = 5001;
+    expect(log.timestamp()).toBe(5001);
+  });
+
+  test('gives nobody a later time than that of a change which is being kept', async () => {
+    let time = 0;
+    const { log } = await openLog(inMemory, () => ++time);
+    for (let round = 0; round < 20; round += 1) {
+      let isDone = false;
+      const appending = log.append({ puts: [risk('a', round), risk('b', round)] }).finally(() => {
+        isDone = true;
+      });
+      const seen: { sequence: number; atMs: number }[] = [];
+      while (!isDone) {
+        seen.push({ sequence: log.sequence, atMs: log.timestamp() });
+        await Promise.resolve();
+      }
+      const { sequence, atMs } = await appending;
+      const before = seen.filter((each) => each.sequence < sequence);
+      expect(before.length).toBeGreaterThan(0);
+      expect(Math.max(...before.map((each) => each.atMs))).toBeLessThanOrEqual(atMs);
+    }
+  });
+
+  test('refuses to append when another log has written to the same file', async () => {
+    const { database, log } = await openLog(inMemory);
+    const second = await openFactLog(database, { trustDomain, now: Date.now });
+    await log.append({ puts: [risk('a', 1)] });
+    await expect(second.append({ puts: [risk('a', 2)] })).rejects.toThrow();
+    expect([log.sequence, second.sequence]).toEqual([1, 0]);
+  });
 
   test('has every acknowledged change after its process was killed', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'facts-'));
@@ -251,7 +256,7 @@ describe('openFactLog', () => {
         if (acknowledged >= expected + changes) child.kill('SIGKILL');
       }
       expect(await exited).toEqual([null, 'SIGKILL']);
-      const { database, log } = await openLog(file);
+      const { database, log } = await openLog({ open: async () => openDatabase({ file }) });
       expect(log.sequence).toBeGreaterThanOrEqual(acknowledged);
       for (let from = 0; from < log.sequence; from += 1000) {
         for (const [index, change] of (await log.changesSince(from)).entries()) {

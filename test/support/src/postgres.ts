@@ -10,8 +10,42 @@ export interface Postgres {
   readonly folder: string;
   /** Its first process. */
   readonly pid: number;
-  connect(): Promise<pg.Client>;
+  connect(database?: string): Promise<pg.Client>;
+  /** A new, empty database, and how to reach it. */
+  createDatabase(): Promise<PostgresPlace>;
+  /** Ends it as a crash does, without a checkpoint, and starts it again after `downMilliseconds`. */
+  crash(options?: { readonly downMilliseconds?: number }): Promise<void>;
   stop(): Promise<void>;
+}
+
+/** Where a database is. */
+export interface PostgresPlace {
+  readonly host: string;
+  readonly database: string;
+  readonly user: string;
+}
+
+let shared: Promise<Postgres> | undefined;
+
+/** One server for all who ask in this process; it ends with the process. */
+export function sharedPostgres(bin: string): Promise<Postgres> {
+  shared ??= startPostgres(bin).then((server) => {
+    // Also when this process is killed: then the pipe to the watch ends.
+    const order = `cat >/dev/null; kill -QUIT ${server.pid}; sleep 1; rm -rf '${server.folder}'`;
+    spawn('sh', ['-c', order], { stdio: ['pipe', 'ignore', 'ignore'], detached: true }).unref();
+    return server;
+  });
+  return shared;
+}
+
+/** Says why what needs PostgreSQL is skipped, once; in CI it is not skipped. */
+export function postgresOrSkip(): string | undefined {
+  const bin = findPostgres();
+  if (bin !== undefined) return bin;
+  const why = 'skipped on PostgreSQL: found no initdb, expected the Debian package postgresql';
+  if (process.env['CI']) throw new Error(why);
+  console.warn(why);
+  return undefined;
 }
 
 /** Where the server's programs are; nothing where it is not installed. */
@@ -27,11 +61,15 @@ export function findPostgres(): string | undefined {
 
 /**
  * @param bin as `findPostgres` found it
- * @param isDurable whether a commit waits for the disk, as it does for everybody; off unless asked for: quicker
+ * @param options `isDurable` whether a commit waits for the disk, as it does for everybody; off unless asked for: quicker.
+ *   `settings` further ones of the server
  */
 export async function startPostgres(
   bin: string,
-  { isDurable = false }: { readonly isDurable?: boolean } = {},
+  {
+    isDurable = false,
+    settings = {},
+  }: { readonly isDurable?: boolean; readonly settings?: Readonly<Record<string, string>> } = {},
 ): Promise<Postgres> {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-postgres-'));
   const owner = ownerOf(folder);
@@ -56,35 +94,64 @@ export async function startPostgres(
     listen_addresses: '',
     unix_socket_directories: folder,
     fsync: isDurable ? 'on' : 'off',
+    ...settings,
   };
-  const settings = Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-  const server = spawn(join(bin, 'postgres'), ['-D', data, ...settings], {
-    cwd: folder,
-    stdio: ['ignore', 'ignore', 'pipe'],
-    ...owner,
-  });
+  const words = Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   let stderr = '';
-  server.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr = (stderr + text).slice(-4_000);
-  });
-  const ended = new Promise<void>((done) => server.once('close', () => done()));
-  const connect = async () => {
-    const client = new pg.Client({ host: folder, user: 'test', database: 'postgres' });
+  const start = () => {
+    const server = spawn(join(bin, 'postgres'), ['-D', data, ...words], {
+      cwd: folder,
+      stdio: ['ignore', 'ignore', 'pipe'],
+      ...owner,
+    });
+    server.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr = (stderr + text).slice(-4_000);
+    });
+    const ended = new Promise<void>((done) => server.once('close', () => done()));
+    return { server, ended };
+  };
+  const connect = async (database = 'postgres') => {
+    const client = new pg.Client({ host: folder, user: 'test', database });
     await client.connect();
     return client;
   };
+  let running = start();
+  const end = async (signal: 'SIGINT' | 'SIGQUIT') => {
+    running.server.kill(signal);
+    await running.ended;
+  };
   const stop = async () => {
-    server.kill('SIGINT');
-    await ended;
+    await end('SIGINT');
     rmSync(folder, { recursive: true, force: true });
   };
+  const ready = () => untilReady(connect, () => running.server.exitCode !== null);
   try {
-    await untilReady(connect, () => server.exitCode !== null);
+    await ready();
   } catch (error) {
     await stop();
     throw new Error(`cannot start PostgreSQL: ${stderr}`, { cause: error });
   }
-  return { folder, pid: server.pid ?? 0, connect, stop };
+  let databases = 0;
+  return {
+    folder,
+    pid: running.server.pid ?? 0,
+    connect,
+    stop,
+    async createDatabase() {
+      databases += 1;
+      const database = `db${databases}`;
+      const client = await connect();
+      await client.query(`create database ${database}`);
+      await client.end();
+      return { host: folder, database, user: 'test' };
+    },
+    async crash({ downMilliseconds = 0 } = {}) {
+      await end('SIGQUIT');
+      await new Promise((done) => setTimeout(done, downMilliseconds));
+      running = start();
+      await ready();
+    },
+  };
 }
 
 /** PostgreSQL refuses to run as root: the folder and the server then belong to another user. */

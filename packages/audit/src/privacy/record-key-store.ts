@@ -127,7 +127,7 @@ export async function openRecordKeyStore(options: {
   const forget = async (): Promise<boolean> => {
     isFull = true;
     try {
-      await database.forget();
+      await database.forget(['record_key', 'pseudonym_key']);
     } catch (error) {
       if (!(error instanceof StateError) || error.code !== 'ERR_STATE_BUSY') throw error;
       return false;

@@ -23,7 +23,7 @@ import {
 import { renameVerifierKey, verifierKey } from '@countersign/ledger';
 import { type Clock, compactId } from '@countersign/model';
 import { type BankConfig, checkRepository, type Repository } from '@countersign/policy';
-import { openBundleStore, openDatabase, openFactLog } from '@countersign/state';
+import { openBundleStore, openFactLog } from '@countersign/state';
 import { policyTestRunner } from '../check/policy-tests.ts';
 import { problemText } from '../check/problem-text.ts';
 import { createClosers } from '../closers.ts';
@@ -70,6 +70,7 @@ import { openRiskLoop, type RiskLoop } from './risk-loop.ts';
 import { serveControl } from './serve-control.ts';
 import { serveIssuer } from './serve-issuer.ts';
 import { serveOperator } from './serve-operator.ts';
+import { openState, tellStanding } from './state/open-state.ts';
 
 const SWEEP_EVERY_MS = 60_000;
 const QUEUE_EVERY_MS = 10 * 60_000;
@@ -98,6 +99,8 @@ export interface RunningAuthority {
     readonly bundles: readonly string[];
   };
   createJoinToken(spiffeId: string): Promise<string>;
+  /** Resolves when another authority has taken the state over: this one must stop. */
+  readonly lost: Promise<Error>;
   close(): Promise<void>;
 }
 
@@ -161,8 +164,13 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         live.publish(events);
       },
     };
-    const database = openDatabase({ file: folder.stateFile });
-    closers.add(() => database.close());
+    let lose: (error: Error) => void = () => undefined;
+    const lost = new Promise<Error>((resolve) => {
+      lose = resolve;
+    });
+    const state = await openState(folder, { storage: config.authority.storage, onLost: lose });
+    closers.add(() => state.close());
+    const { database } = state;
     const recordKeys = await openRecordKeyStore({
       database,
       secret: keyring.recordSecret,
@@ -172,7 +180,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     await recordKeys.keysFor('authority', retentionClasses());
     await recordKeys.addKinds(personalKinds(applied));
     if (!(await recordKeys.forget()))
-      warn(`${folder.stateFile}: somebody reads it; erased keys stay in it a while`);
+      warn('somebody reads the state; erased keys stay in it a while');
     const record = createRecorder({
       log,
       now,
@@ -204,7 +212,9 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const queue = watchQueue(log, tellQueue);
     closers.add(() => queue.close());
 
-    const factLog = await openFactLog(database, { trustDomain, now });
+    const alarm = (detail: string) => record({ kind: 'alarm', alarm: 'state-away', detail });
+    const onStanding = tellStanding({ warn, alarm });
+    const factLog = await openFactLog(database, { trustDomain, now, onStanding });
     const bundles = await openBundleStore(database);
     const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl, ca } = config.authority;
     const upstream =
@@ -492,6 +502,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         if (made.isGranted) return made.joinToken;
         throw new CommandError(`cannot make a join token for ${spiffeId}: ${made.code}`);
       },
+      lost,
       close: closers.closeAll,
     };
   } catch (error) {

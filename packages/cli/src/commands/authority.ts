@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { RunningAuthority } from '../authority/run-authority.ts';
 import type { Command } from '../command-line/command.ts';
-import { EXIT } from '../command-line/command.ts';
+import { CommandError, EXIT } from '../command-line/command.ts';
 import { untilStopped } from '../command-line/until-stopped.ts';
 import { dataOf, printReady, repositoryOf, shared } from './options.ts';
 
@@ -32,8 +32,9 @@ export const authorityCommand: Command = {
       warn: (text) => io.err(`countersign authority: ${text}\n`),
     });
     printReady(io, authority.addresses, authorityLines(authority.addresses));
-    await untilStopped(io);
+    const lost = await Promise.race([untilStopped(io), authority.lost]);
     await authority.close();
+    if (lost) throw new CommandError(lost.message);
     return EXIT.ok;
   },
 };

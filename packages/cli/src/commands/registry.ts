@@ -70,6 +70,7 @@ import {
 } from './retention.ts';
 import { signalsListCommand, signalsSetCommand, signalsVerifyCommand } from './signals.ts';
 import { startCommand } from './start.ts';
+import { stateMoveCommand } from './state.ts';
 import { witnessCommand, witnessInitCommand } from './witness.ts';
 
 /** Every command, in the order of the help page. */
@@ -109,6 +110,7 @@ export const commands: readonly Command[] = [
   partnerListCommand,
   partnerCutCommand,
   partnerRestoreCommand,
+  stateMoveCommand,
   caShowCommand,
   caPrepareCommand,
   caActivateCommand,

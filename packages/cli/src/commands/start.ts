@@ -1,5 +1,5 @@
 import type { Command } from '../command-line/command.ts';
-import { EXIT } from '../command-line/command.ts';
+import { CommandError, EXIT } from '../command-line/command.ts';
 import { untilStopped } from '../command-line/until-stopped.ts';
 import { dataFolder } from '../data-folder.ts';
 import type { RunningPoint } from '../point/run-point.ts';
@@ -52,7 +52,8 @@ export const startCommand: Command = {
           ...points.flatMap(({ name, point }) => listenerLines(name, point.listeners)),
         ],
       );
-      await untilStopped(io);
+      const lost = await Promise.race([untilStopped(io), authority.lost]);
+      if (lost) throw new CommandError(lost.message);
     } finally {
       for (const { point } of points.reverse()) await point.close();
       await authority.close();

@@ -4,13 +4,8 @@ import { decideAgain } from '@countersign/decision';
 import { nodeDisk, parseVerifierKey, verifiedEntries } from '@countersign/ledger';
 import { type Decision, type DecisionEvent, decodeEvent } from '@countersign/model';
 import { parseBundle } from '@countersign/policy';
-import {
-  openBundleStore,
-  openDatabase,
-  openFactLog,
-  POLICY_TYPE,
-  verifyStatement,
-} from '@countersign/state';
+import { openBundleStore, openFactLog, POLICY_TYPE, verifyStatement } from '@countersign/state';
+import { openKeptState } from '../authority/state/kept-place.ts';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
 import { askOpenings } from '../record/ask-openings.ts';
@@ -43,7 +38,7 @@ export async function decideRecorded(
   const event = await findDecision(id, options);
   const folder = dataFolder(dataRoot);
   const { trustDomain, policyKeys } = await readTrustFile(folder.trustFile);
-  const database = openDatabase({ file: folder.stateFile });
+  const database = await openKeptState(folder);
   try {
     const published = await (await openBundleStore(database)).byVersion(event.policyVersion);
     if (!published)

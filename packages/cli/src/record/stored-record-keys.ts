@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { openRecordKeyStore, type RecordKeyStore } from '@countersign/audit';
 import { openKeyring } from '@countersign/identity';
-import { openDatabase } from '@countersign/state';
+import { hasState, openKeptState } from '../authority/state/kept-place.ts';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
 import { readPassphrase } from '../passphrase.ts';
@@ -22,7 +22,7 @@ export async function withStoredRecordKeys<T>(
   work: (keys: RecordKeyStore) => Promise<T>,
 ): Promise<T | undefined> {
   const folder = dataFolder(dataRoot);
-  if (!existsSync(folder.stateFile) || !existsSync(folder.keysFolder)) return undefined;
+  if (!hasState(folder) || !existsSync(folder.keysFolder)) return undefined;
   const { passphrase } = await readPassphrase({
     configuredFile: undefined,
     defaultFile: folder.passphraseFile,
@@ -35,7 +35,7 @@ export async function withStoredRecordKeys<T>(
   } catch (cause) {
     throw new CommandError(`cannot open the record's keys: ${(cause as Error).message}`, { cause });
   }
-  const database = openDatabase({ file: folder.stateFile });
+  const database = await openKeptState(folder);
   try {
     const keys = await openRecordKeyStore({ database, secret, now: options.now });
     return await work(keys);

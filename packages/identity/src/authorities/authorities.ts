@@ -48,8 +48,8 @@ const STEPS_MAX = 64;
 /** The X.509 and JWT authorities of the trust domain: who issues, and how one follows the other. */
 export class Authorities implements AuthorityOperations {
   readonly #options: AuthoritiesOptions;
-  /** One rotation at a time; an upstream may take its time, and issuing does not wait for it. */
-  readonly #turns = new Serial();
+  /** One rotation at a time over all processes; an upstream may take its time, and issuing does not wait for it. */
+  readonly #turns: Serial;
   readonly #x509 = new Map<string, X509Authority>();
   readonly #jwt = new Map<string, JwtIssuer>();
   readonly #kept: KeptAuthorities;
@@ -65,6 +65,7 @@ export class Authorities implements AuthorityOperations {
   ) {
     this.#kept = kept;
     this.#refused = refused;
+    this.#turns = new Serial({ ...options, name: 'identity/rotation' });
     this.#watch = new RotationWatch(options.record);
     this.#options = options;
   }
@@ -81,10 +82,11 @@ export class Authorities implements AuthorityOperations {
     });
     const refused = await RefusedAuthorities.open(options.database);
     const authorities = new Authorities(kept, refused, options);
-    if (kept.all.length === 0) {
+    await options.serial.run(async () => {
+      if (kept.all.length > 0) return;
       const first = await firstAuthorities(options);
       if (first.length > 0) await kept.replace(first);
-    }
+    });
     await authorities.rotate();
     // What is in force may have been made by an older version, or for another lifetime.
     await options.serial.run(() => kept.replace(kept.all));
@@ -284,7 +286,7 @@ export class Authorities implements AuthorityOperations {
       lifetimeSeconds: lifetimeSeconds[kind],
     });
     await this.#options.serial.run(() =>
-      this.#kept.replace([...this.#kept.all.filter((each) => each !== known), made]),
+      this.#kept.replace([...this.#kept.all.filter((each) => !isOne(each, known)), made]),
     );
     this.#watch.succeeded(kind);
     await this.#record('ca-prepared', made, { by });
@@ -295,10 +297,11 @@ export class Authorities implements AuthorityOperations {
     const { now, serial } = this.#options;
     const activated = await serial.run(async () => {
       const nowMs = now();
+      this.#assertStill(prepared);
       const active: StoredAuthority = { ...prepared, state: 'active', activatedMs: nowMs };
       await this.#kept.replace(
         this.#kept.all.map((each) => {
-          if (each === prepared) return active;
+          if (isOne(each, prepared)) return active;
           const isBefore = each.kind === prepared.kind && each.state === 'active';
           return isBefore ? { ...each, state: 'old', retiredMs: nowMs } : each;
         }),
@@ -314,22 +317,24 @@ export class Authorities implements AuthorityOperations {
     after: StoredAuthority,
     { revocation }: { readonly revocation: Fact | undefined },
   ): Promise<void> {
-    await this.#options.serial.run(() =>
-      this.#kept.replace(
-        this.#kept.all.map((each) => (each === before ? after : each)),
+    await this.#options.serial.run(async () => {
+      this.#assertStill(before);
+      await this.#kept.replace(
+        this.#kept.all.map((each) => (isOne(each, before) ? after : each)),
         { revocation },
-      ),
-    );
+      );
+    });
   }
 
   async #forget(authority: StoredAuthority): Promise<void> {
     const { keyring, keys, serial } = this.#options;
-    await serial.run(() =>
-      this.#kept.replace(
-        this.#kept.all.filter((each) => each !== authority),
+    await serial.run(async () => {
+      this.#assertStill(authority);
+      await this.#kept.replace(
+        this.#kept.all.filter((each) => !isOne(each, authority)),
         { also: (transaction) => this.#forgetIssued(transaction, authority) },
-      ),
-    );
+      );
+    });
     this.#x509.delete(authority.id);
     this.#jwt.delete(authority.id);
     this.#issuedUntilMs.delete(authority.id);
@@ -355,6 +360,15 @@ export class Authorities implements AuthorityOperations {
       .deleteFrom('svid')
       .where('authority', '=', id)
       .execute();
+  }
+
+  /** A turn of the rotation that was lost with its connection is somebody else's: what it had in mind is not done. */
+  #assertStill({ kind, id, state }: StoredAuthority): void {
+    if (this.#kept.of(kind).some((each) => each.id === id && each.state === state)) return;
+    throw new IdentityError(
+      'ERR_IDENTITY_BUSY',
+      `could not rotate: found that another process changed ${kind} ${id}, expected it ${state}`,
+    );
   }
 
   #active(kind: AuthorityKind): StoredAuthority {
@@ -445,6 +459,10 @@ export class Authorities implements AuthorityOperations {
 function slotOf(authority: StoredAuthority): AuthoritySlot {
   const { key, kind, chain, shared, jwk, ...slot } = authority;
   return { ...slot, keyIn: key.privateKey === undefined ? 'hsm' : 'database' };
+}
+
+function isOne(a: StoredAuthority, b: StoredAuthority | undefined): boolean {
+  return a.kind === b?.kind && a.id === b.id;
 }
 
 function isSame(a: readonly unknown[], b: readonly unknown[]): boolean {

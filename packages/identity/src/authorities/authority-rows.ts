@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { Database, Transaction } from '@countersign/state';
+import type { Transaction } from '@countersign/state';
 import type { IdentityTables } from '../tables.ts';
 import type { AuthorityKey, AuthorityKeys } from './authority-keys.ts';
 import { sealKey, unsealKey } from './sealed-key.ts';
@@ -17,9 +17,12 @@ export interface StoredAuthority extends AuthoritySlot {
   readonly jwk?: Readonly<Record<string, string>>;
 }
 
+/** By which other processes hear of authorities that changed. */
+export const AUTHORITIES_TOPIC = 'identity/authorities';
+
 /** Reads every authority, and opens its key. */
 export async function readAuthorities(
-  database: Database,
+  database: Pick<Transaction, 'tables'>,
   { secret, keys }: { readonly secret: Uint8Array; readonly keys: AuthorityKeys },
 ): Promise<readonly StoredAuthority[]> {
   const rows = await database
@@ -63,6 +66,7 @@ export async function writeAuthorities(
 ): Promise<void> {
   const tables = transaction.tables<IdentityTables>();
   const nameOf = ({ kind, id }: StoredAuthority): string => `${kind} ${id}`;
+  await transaction.touch(AUTHORITIES_TOPIC);
   const left = new Map(after.map((each) => [nameOf(each), each]));
   const known = new Map(before.map((each) => [nameOf(each), each]));
   for (const [name, { kind, id }] of known) {

@@ -1,7 +1,12 @@
 import type { Clock, Fact } from '@countersign/model';
 import type { Database, FactLog, Transaction } from '@countersign/state';
 import type { AuthorityKeys } from './authority-keys.ts';
-import { readAuthorities, type StoredAuthority, writeAuthorities } from './authority-rows.ts';
+import {
+  AUTHORITIES_TOPIC,
+  readAuthorities,
+  type StoredAuthority,
+  writeAuthorities,
+} from './authority-rows.ts';
 import { ownBundle, type TrustBundleFact } from './own-bundle.ts';
 import type { AuthorityKind } from './slot.ts';
 
@@ -37,7 +42,12 @@ export class KeptAuthorities {
 
   /** @throws {IdentityError} `ERR_IDENTITY_AUTHORITY` when a key does not open */
   static async open(options: KeptAuthoritiesOptions): Promise<KeptAuthorities> {
-    return new KeptAuthorities(await readAuthorities(options.database, options), options);
+    const kept = new KeptAuthorities([], options);
+    // What another process prepared, activated or tainted.
+    await options.database.follow(AUTHORITIES_TOPIC, async (transaction) => {
+      kept.#kept = await readAuthorities(transaction, options);
+    });
+    return kept;
   }
 
   /** By the time of their making. */

@@ -5,26 +5,29 @@ import { REVOCATION_SKEW_MS } from '../revocations.ts';
 import type { IdentityTables } from '../tables.ts';
 import type { StoredAuthority } from './authority-rows.ts';
 
+/** By which other processes hear of one more. */
+const TOPIC = 'identity/refused-authorities';
+
 /**
  * Authorities that an upstream signed, and that are refused by name until their certificate ends: its root stays in the bundle.
  * Whoever has such a key issues on after we forgot it, so these outlive the authorities themselves.
  */
 export class RefusedAuthorities {
-  readonly #untilMs: Map<string, number>;
-
-  private constructor(untilMs: Map<string, number>) {
-    this.#untilMs = untilMs;
-  }
+  #untilMs = new Map<string, number>();
 
   static async open(database: Database): Promise<RefusedAuthorities> {
-    const rows = await database
-      .tables<IdentityTables>()
-      .selectFrom('refused_authority')
-      .selectAll()
-      .execute();
-    return new RefusedAuthorities(
-      new Map(rows.map(({ thumbprint, until_ms: untilMs }) => [thumbprint, untilMs])),
-    );
+    const refused = new RefusedAuthorities();
+    await database.follow(TOPIC, async (transaction) => {
+      const rows = await transaction
+        .tables<IdentityTables>()
+        .selectFrom('refused_authority')
+        .selectAll()
+        .execute();
+      refused.#untilMs = new Map(
+        rows.map(({ thumbprint, until_ms: untilMs }) => [thumbprint, untilMs]),
+      );
+    });
+    return refused;
   }
 
   /** SHA-256 (base64url), sorted: of the authorities that are tainted, and of those that were. */
@@ -45,6 +48,7 @@ export class RefusedAuthorities {
       .values(row)
       .onConflict((conflict) => conflict.doNothing())
       .execute();
+    await transaction.touch(TOPIC);
     this.#untilMs.set(row.thumbprint, row.until_ms);
   }
 }

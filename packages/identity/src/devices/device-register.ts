@@ -6,6 +6,9 @@ import { normalIdentifier } from './posture/read-value.ts';
 
 export type DeviceFact = Extract<Fact, { kind: 'device' }>;
 
+/** By which other processes hear which devices' rows changed. */
+const TOPIC = 'devices';
+
 /** Which devices there are: in memory, behind the rows and facts that say the same. */
 export class DeviceRegister {
   readonly #database: Database;
@@ -18,14 +21,29 @@ export class DeviceRegister {
     this.#factLog = factLog;
   }
 
-  async load(): Promise<void> {
-    const tables = this.#database.tables<DeviceTables>();
-    const rows = await tables.selectFrom('device').selectAll().execute();
-    const names = await tables.selectFrom('device_identifier').selectAll().execute();
+  /** Reads them, and follows what other processes write. */
+  load(): Promise<void> {
+    return this.#database.follow(TOPIC, (transaction, keys) => this.#read(transaction, keys));
+  }
+
+  async #read(transaction: Transaction, keys?: ReadonlySet<string>): Promise<void> {
+    const tables = transaction.tables<DeviceTables>();
+    const ids = keys && [...keys];
+    const rows = await tables
+      .selectFrom('device')
+      .selectAll()
+      .$if(ids !== undefined, (of) => of.where('id', 'in', ids ?? []))
+      .execute();
+    const names = await tables
+      .selectFrom('device_identifier')
+      .selectAll()
+      .$if(ids !== undefined, (of) => of.where('device', 'in', ids ?? []))
+      .execute();
     const identifiers = new Map<string, Partial<Record<DeviceIdentifier, string>>>();
     for (const { kind, value, device } of names) {
       identifiers.set(device, { ...identifiers.get(device), [kind]: value });
     }
+    for (const id of ids ?? [...this.#devices.keys()]) this.forget(id);
     for (const row of rows) this.note(deviceOf(row, identifiers.get(row.id) ?? {}));
   }
 
@@ -97,6 +115,7 @@ export async function writeDevice(transaction: Transaction, device: Device): Pro
       .values({ kind, value, device: device.id })
       .execute();
   }
+  await transaction.touch(TOPIC, device.id);
 }
 
 /** Removes all that is kept of a device. */
@@ -105,6 +124,7 @@ export async function removeDevice(transaction: Transaction, id: string): Promis
   await tables.deleteFrom('device').where('id', '=', id).execute();
   await tables.deleteFrom('device_identifier').where('device', '=', id).execute();
   await tables.deleteFrom('device_observation').where('device', '=', id).execute();
+  await transaction.touch(TOPIC, id);
 }
 
 /** What points are told of a device; its posture stays as it is. */

@@ -110,6 +110,8 @@ export class Nodes {
     const { spiffeId, audiences } = asked;
     const busy = await this.#refusePace('jwt-svid', spiffeId, peer);
     if (busy) return busy;
+    // It is kept nowhere, so nothing else would notice that what is known here is old.
+    await this.#options.factLog.catchUp();
     const refused = await this.#refuseIssue(peer, spiffeId);
     if (refused) return svids.refuse(refused, peer?.spiffeId);
     const { token, expiresAtMs } = await jwt().issueSvid({

@@ -143,7 +143,7 @@ export async function groupsOf(
       )
       select up.person, max(up.direct) as direct, g.* from up
         join directory_group g on g.id = up.grp
-        group by up.person, g.id order by g.position
+        group by up.person, g.position order by g.position
     `.execute(tables);
     for (const { person, direct, ...row } of rows) {
       const list = found.get(person) ?? [];
@@ -158,7 +158,7 @@ export async function groupsOf(
 export async function groupsAbove(tables: Tables, id: string): Promise<GroupRow[]> {
   const { rows } = await sql<GroupRow>`
     with recursive up (grp) as (
-      select ${id}
+      select id from directory_group where id = ${id}
       union
       select m.group_id from up join group_member m on m.member_id = up.grp and m.kind = 'Group'
     )
@@ -171,7 +171,7 @@ export async function groupsAbove(tables: Tables, id: string): Promise<GroupRow[
 export async function personsUnder(tables: Tables, id: string): Promise<string[]> {
   const { rows } = await sql<{ member_id: string }>`
     with recursive down (grp) as (
-      select ${id}
+      select group_id from group_member where group_id = ${id}
       union
       select m.member_id from down join group_member m on m.group_id = down.grp and m.kind = 'Group'
     )

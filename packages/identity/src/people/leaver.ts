@@ -5,6 +5,7 @@ import type { Registry } from '../registry.ts';
 import type { IdentityTables } from '../tables.ts';
 import { tablesOf } from './directory.ts';
 import { type OwnedRegistration, registrationsOf } from './owned-registrations.ts';
+import { OWNED_TOPIC } from './people-tables.ts';
 import type { Person } from './person.ts';
 
 /** Of the revocation that a leaver gets; one with another reason is an operator's, and outlives a return. */
@@ -66,6 +67,7 @@ export async function departureOf(
       .onConflict((conflict) => conflict.column('subject').doUpdateSet(rest))
       .execute();
   }
+  if (owned.rows.length > 0) await transaction.touch(OWNED_TOPIC);
   return {
     puts: [
       ...puts,

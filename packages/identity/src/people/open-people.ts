@@ -28,7 +28,12 @@ import {
 } from './owned-registrations.ts';
 import type { People, PersonDetail, PersonResult, PersonSummary } from './people.ts';
 import type { PeopleConfig } from './people-config.ts';
-import { type PeopleTables, peopleMigrations } from './people-tables.ts';
+import {
+  OWNED_TOPIC,
+  PERSONS_TOPIC,
+  type PeopleTables,
+  peopleMigrations,
+} from './people-tables.ts';
 import { type Person, personOf } from './person.ts';
 import { reservePersonIds } from './person-id.ts';
 import type { ScimClient } from './scim/scim-clients.ts';
@@ -57,17 +62,12 @@ export class Directory implements People {
   readonly #options: PeopleOptions;
   readonly #lifecycle: Lifecycle;
   /** SPIFFE IDs of all persons, deleted ones too. */
-  readonly #ids: Set<string>;
-  #owned: ReadonlyMap<string, OwnedRegistration>;
+  #ids: Set<string> = new Set();
+  #owned: ReadonlyMap<string, OwnedRegistration> = new Map();
   readonly #upkeep: Upkeep;
 
-  constructor(
-    options: PeopleOptions,
-    loaded: { readonly ids: Set<string>; readonly owned: ReadonlyMap<string, OwnedRegistration> },
-  ) {
+  constructor(options: PeopleOptions) {
     this.#options = options;
-    this.#ids = loaded.ids;
-    this.#owned = loaded.owned;
     this.#lifecycle = new Lifecycle({
       ...options,
       onOwned: (rows) => {
@@ -78,6 +78,27 @@ export class Directory implements People {
     const store = { ...options, ...this.#ids_(), lifecycle: this.#lifecycle };
     this.users = new ScimUsers(store);
     this.groups = new ScimGroups(store);
+  }
+
+  /** Reads who is in it, and follows what other processes write. */
+  async load(): Promise<void> {
+    const { database } = this.#options;
+    await database.follow(PERSONS_TOPIC, async (transaction, keys) => {
+      const persons = await tablesOf(transaction)
+        .selectFrom('person')
+        .select('spiffe_id')
+        .$if(keys !== undefined, (of) => of.where('spiffe_id', 'in', [...(keys ?? [])]))
+        .execute();
+      // None is ever removed: an ID that was given stays.
+      this.#ids = new Set([...(keys ? this.#ids : []), ...persons.map((each) => each.spiffe_id)]);
+    });
+    await database.follow(OWNED_TOPIC, async (transaction) => {
+      const owned = await tablesOf(transaction)
+        .selectFrom('owned_registration')
+        .selectAll()
+        .execute();
+      this.#owned = new Map(owned.map((row) => [row.subject, row]));
+    });
   }
 
   /** Whether a subject is a person of the directory: then its fact is made here and nowhere else. */
@@ -120,6 +141,7 @@ export class Directory implements People {
       const tables = tablesOf(transaction);
       await tables.deleteFrom('owned_registration').execute();
       for (const row of kept) await tables.insertInto('owned_registration').values(row).execute();
+      await transaction.touch(OWNED_TOPIC);
       await reservePersonIds(transaction, humans);
     });
     this.#owned = new Map(kept.map((row) => [row.subject, row]));
@@ -239,6 +261,7 @@ export class Directory implements People {
               .deleteFrom('owned_registration')
               .where('subject', '=', subject)
               .execute();
+            await transaction.touch(OWNED_TOPIC);
           },
         },
       );
@@ -333,15 +356,12 @@ export class Directory implements People {
 export async function openPeople(options: PeopleOptions): Promise<Directory> {
   const { database } = options;
   await migrate(database, { room: 'identity/people', migrations: peopleMigrations });
-  const tables = database.tables<PeopleTables>();
-  const persons = await tables.selectFrom('person').select('spiffe_id').execute();
-  const owned = await tables.selectFrom('owned_registration').selectAll().execute();
-  const directory = new Directory(options, {
-    ids: new Set(persons.map(({ spiffe_id }) => spiffe_id)),
-    owned: new Map(owned.map((row) => [row.subject, row])),
+  const directory = new Directory(options);
+  await directory.load();
+  await options.serial.run(async () => {
+    await directory.reconcile();
+    await directory.sweep();
   });
-  await directory.reconcile();
-  await directory.sweep();
   return directory;
 }
 

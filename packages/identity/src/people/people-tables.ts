@@ -86,6 +86,10 @@ export interface GroupTable {
   created_hash: string;
 }
 
+/** By which other processes hear of new persons, and of what became of registrations whose owner left. */
+export const PERSONS_TOPIC = 'identity/persons';
+export const OWNED_TOPIC = 'identity/owned-registrations';
+
 /** The schema of the directory; steps are only appended. */
 export const peopleMigrations: readonly Migration[] = [
   {

@@ -2,6 +2,7 @@ import { compactId } from '@countersign/model';
 import type { Transaction } from '@countersign/state';
 import { tablesOf } from './directory.ts';
 import type { PeopleConfig } from './people-config.ts';
+import { PERSONS_TOPIC } from './people-tables.ts';
 import { enterpriseOf, folded, type Person } from './person.ts';
 
 /** Persons whose attribute would give the same name. */
@@ -30,11 +31,14 @@ export async function givePersonId(
   const name = segmentOf(attributeOf(person, personId));
   for (let number = 1; number <= NAMESAKES_MAX && name !== ''; number += 1) {
     const spiffeId = `${prefix}${number === 1 ? name : `${name}-${number}`}`;
-    if (!isTaken(spiffeId) && (await take(transaction, spiffeId))) return spiffeId;
+    if (isTaken(spiffeId) || !(await take(transaction, spiffeId))) continue;
+    await transaction.touch(PERSONS_TOPIC, spiffeId);
+    return spiffeId;
   }
   // Without the attribute, or with too many namesakes: the id, which is random.
   const spiffeId = `${prefix}${person.id}`;
   await take(transaction, spiffeId);
+  await transaction.touch(PERSONS_TOPIC, spiffeId);
   return spiffeId;
 }
 

@@ -8,9 +8,10 @@ import {
   type ScimClient,
   scimRoutes,
 } from '@countersign/identity';
-import { type Database, type FactLog, openDatabase, openFactLog } from '@countersign/state';
+import { type Database, type FactLog, openFactLog } from '@countersign/state';
 import { type FastifyInstance, fastify, type LightMyRequestResponse } from 'fastify';
 import { keyring, trustDomain } from '../authority.ts';
+import { emptyDatabase } from '../empty-database.ts';
 
 export const ENTERPRISE = 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User';
 export const PATCH_OP = 'urn:ietf:params:scim:api:messages:2.0:PatchOp';
@@ -70,7 +71,7 @@ export async function openDirectory(
     readonly requestsPerSecond?: number;
   } = {},
 ): Promise<TestDirectory> {
-  const database = options.database ?? openDatabase({ file: ':memory:' });
+  const database = options.database ?? (await emptyDatabase());
   let nowMs = options.startMs ?? Date.parse('2026-11-20T09:00:00Z');
   const now = () => nowMs;
   const factLog = await openFactLog(database, { trustDomain, now });

@@ -1,7 +1,7 @@
 import { readHrFeed } from '@countersign/identity';
-import { openDatabase } from '@countersign/state';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { dayStart } from '../../src/people/hr/day-start.ts';
+import { emptyDatabase } from '../empty-database.ts';
 import { ENTERPRISE, MAPPED, openDirectory, type TestDirectory } from './directory.ts';
 
 const DAY = 86_400_000;
@@ -130,7 +130,7 @@ describe('a feed', () => {
 });
 
 test('dates take effect when they come, over a restart too', async () => {
-  const database = openDatabase({ file: ':memory:' });
+  const database = await emptyDatabase();
   const startMs = Date.parse('2026-11-20T09:00:00Z');
   const first = await openDirectory({ config, database, startMs });
   await first.identity.people.importHr({

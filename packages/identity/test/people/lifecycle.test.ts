@@ -295,8 +295,14 @@ describe('a leaver', () => {
       const before = await state();
       const onDatabase = (text: string) =>
         sql.raw(text).execute(directory.database.tables<Record<string, never>>());
+      const isPostgres = directory.database.engine === 'postgres';
+      if (isPostgres) {
+        await onDatabase(
+          `create function disk() returns trigger language plpgsql as $$ begin raise 'disk'; end $$`,
+        );
+      }
       await onDatabase(
-        `create trigger fault before ${deed} on ${table} begin select raise(abort, 'disk'); end`,
+        `create trigger fault before ${deed} on ${table} ${isPostgres ? 'execute function disk()' : "begin select raise(abort, 'disk'); end"}`,
       );
       expect((await directory.call('PATCH', `/Users/${id}`, inactive)).status).toBe(500);
       expect(await state()).toEqual(before);
@@ -304,7 +310,7 @@ describe('a leaver', () => {
         ...{ person: { enabled: true, sessions: [live], credentials: [key] }, grants: 2 },
       });
 
-      await onDatabase('drop trigger fault');
+      await onDatabase(`drop trigger fault${isPostgres ? ` on ${table}` : ''}`);
       expect((await directory.call('PATCH', `/Users/${id}`, inactive)).status).toBe(200);
       expect(await state()).toMatchObject({
         ...{ person: { enabled: false, sessions: [], credentials: [] }, grants: 0 },

@@ -16,6 +16,7 @@ import type {
   Problem,
   Repository,
   SignalsConfig,
+  StorageConfig,
 } from '../repository.ts';
 import { attributeTypes } from '../schema/attribute-types.ts';
 import { entityVocabulary } from '../schema/entity-vocabulary.ts';
@@ -44,6 +45,7 @@ import { checkPrivateKeys } from './check-private-keys.ts';
 import { checkRecord } from './check-record.ts';
 import { checkRetention } from './check-retention.ts';
 import { checkSignals, SIGNAL_SCOPES } from './check-signals.ts';
+import { checkStorage } from './check-storage.ts';
 import { checkSurfaces } from './check-surfaces.ts';
 import { checkUpstreams } from './check-upstreams.ts';
 import { checkWitnesses, witnessConfigs } from './check-witnesses.ts';
@@ -92,6 +94,7 @@ export async function checkRepository(
   const points = await checkPoints(config, { surfaces, ...known }, context);
   const exports = checkExports(config, known.names, context);
   const ca = checkCa(config, context);
+  const storage = checkStorage(config, context);
   const devices = checkDevices(config, context);
   checkMetrics(config, context);
   checkRetention(config, surfaces, report);
@@ -174,7 +177,19 @@ export async function checkRepository(
     ? undefined
     : bankConfig(
         config,
-        { points, exports, record, clusters, signals, login, ca, customers, devices, people },
+        {
+          points,
+          exports,
+          record,
+          clusters,
+          signals,
+          login,
+          ca,
+          storage,
+          customers,
+          devices,
+          people,
+        },
         context.folder,
       );
   if (!bank) return { problems: report.problems() };
@@ -226,6 +241,7 @@ function bankConfig(
     signals,
     login,
     ca,
+    storage,
     customers,
     devices,
     people,
@@ -235,6 +251,7 @@ function bankConfig(
     readonly signals: SignalsConfig | undefined;
     readonly login: LoginConfig | undefined;
     readonly ca: CaConfig | undefined;
+    readonly storage: StorageConfig | undefined;
     readonly customers: CustomersConfig | undefined;
     readonly devices: DevicesConfig | undefined;
     readonly people: PeopleSettings | undefined;
@@ -273,6 +290,7 @@ function bankConfig(
       ...(clusters.length > 0 && { kubernetes: clusters }),
       ...(login && { login }),
       ...(people && { people }),
+      ...(storage && { storage }),
     },
     points,
     record,

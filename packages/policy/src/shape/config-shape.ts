@@ -9,6 +9,7 @@ import { peopleShape } from './people-shape.ts';
 import { recordShape } from './record-shape.ts';
 import { duration, filePath, hostPort, kebab, trustDomain } from './scalars.ts';
 import { signalsShape } from './signals-shape.ts';
+import { storageShape } from './storage-shape.ts';
 
 const route = z
   .strictObject({
@@ -183,6 +184,7 @@ const authority = z
       '127.0.0.1:9464',
     ).optional(),
     people: peopleShape.optional(),
+    storage: storageShape.optional(),
   })
   .meta({ description: 'the authority: identities, tokens, policy' });
 
