@@ -12,6 +12,7 @@ import { EnrolRoutes } from './enrol-routes.ts';
 import { type Answer, type Exchange, isFromOurPage, refusedAnswer, send } from './exchange.ts';
 import { InteractionRoutes } from './interaction-routes.ts';
 import type { Logins } from './logins.ts';
+import { errorPage } from './pages.ts';
 
 /** The pages for people, on the issuer's origin. */
 export interface LoginSite {
@@ -23,6 +24,8 @@ export interface LoginSite {
 const NAMED = /^\/(interaction|idp)\/([A-Za-z0-9_-]{1,64})(?:\/|$)/;
 /** What comes from an identity provider or by its redirect, and not from a page of ours. */
 const OF_PROVIDERS = /^\/idp\/[^/?]+\/(?:callback|backchannel-logout)(?:\?|$)/;
+
+const LATER = 'Wait a few minutes.';
 
 type Route = (exchange: Exchange, parameter: string) => Promise<Answer>;
 
@@ -76,7 +79,10 @@ export function createLoginSite(options: {
       if (!isProviders && !isFromOurPage(request, origin)) return refusedAnswer(403, 'origin');
       const waitSeconds = await logins.failures.waitSeconds(ip);
       if (waitSeconds > 0) {
-        return { ...refusedAnswer(429, 'later'), headers: { 'retry-after': String(waitSeconds) } };
+        const headers = { 'retry-after': String(waitSeconds) };
+        return request.method === 'GET'
+          ? { status: 429, html: errorPage('This did not work too often', LATER), headers }
+          : { ...refusedAnswer(429, 'later'), headers };
       }
     }
     return route(exchange, parameter);

@@ -250,6 +250,17 @@ describe('an ID token is refused', () => {
   );
 });
 
+test('an address that brings made-up answers waits, as for made-up passkeys', async () => {
+  const browser = bank.browser();
+  const visit = () => browser.request('/idp/other/callback?code=c&state=made-up');
+  for (let count = 0; count < 60; count += 1) expect((await visit()).status).toBe(400);
+  const answer = await visit();
+  expect(answer.status).toBe(429);
+  expect(answer.headers.get('retry-after')).toMatch(/^[0-9]+$/);
+  expect(await answer.text()).toContain('Wait a few minutes');
+  expect(reason()).toMatchObject({ reason: 'login-throttled' });
+});
+
 test('an interaction leads to providers twenty times, and no more: each is a request to them', async () => {
   const { browser } = await led();
   const uid = browser.cookies.get('__Host-interaction')?.value;
