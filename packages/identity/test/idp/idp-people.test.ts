@@ -118,6 +118,17 @@ test('a provider of customers brings customers, and nobody of the bank', async (
   );
 });
 
+test('a customer of the bank’s own table signs in, and does not when disabled there', async () => {
+  const { customers } = bank.authority.identity;
+  const written = { id: 'emil', enabled: true, attributes: {}, parents: [] };
+  await customers.put([written], 'test');
+  const person = { claim: 'customer', matches: 'id' } as const;
+  const of = () => who(person, { customer: 'emil', sub: 'c-9' }, { subjects: 'customer' });
+  expect(await of()).toBe('emil');
+  await customers.put([{ ...written, enabled: false }], 'test');
+  expect(await of()).toBe('subject-disabled');
+});
+
 test('whoever is inactive in the directory is not signed in, and nobody is made', async () => {
   await user('dora', { active: false });
   const person = { claim: 'preferred_username', matches: 'userName' } as const;
