@@ -149,7 +149,10 @@ export async function runSignals(options: RunSignalsOptions): Promise<RunningSig
           ...names,
           links: identity.login?.providers,
         });
-        if (linked !== undefined) return identity.subject(linked) ? linked : undefined;
+        if (linked !== undefined) {
+          const known = identity.subject(linked) ?? (await identity.customers.get(linked));
+          return known && linked;
+        }
         const id =
           client === undefined
             ? namedSubject(identifier, names)
