@@ -21,6 +21,8 @@ export function cedarContext(
   device?: DeviceFact,
 ): { readonly [name: string]: CedarJson } {
   const { session, transaction } = request;
+  // Absent when there are none, so that a bundle that knows no such member reads the rest.
+  const workloads = request.actors.filter(({ kind }) => kind === 'workload');
   return {
     scopes: request.scopes,
     keyProof: request.keyProof,
@@ -36,7 +38,10 @@ export function cedarContext(
     ...(session !== undefined && { session: session.id }),
     ...(request.purpose !== undefined && { purpose: request.purpose }),
     ...(request.caller !== undefined && { caller: entity(subjectUid(request.caller)) }),
-    actors: request.actors.map((actor) => entity(subjectUid(actor))),
+    actors: request.actors.map((actor) => entity(actorUid(actor))),
+    ...(workloads.length > 0 && {
+      actingWorkloads: workloads.map((actor) => entity(subjectUid(actor))),
+    }),
     ...(transaction !== undefined && {
       transaction: {
         id: transaction.id,
@@ -67,6 +72,14 @@ function deviceOf(
 /** The Cedar entity of a subject: its kind's type, and the whole SPIFFE ID. */
 export function subjectUid({ kind, id }: Subject): CedarUid {
   return { type: subjectTypeName(kind), id };
+}
+
+/**
+ * A set has one type in Cedar, and `context.actors.isEmpty()` must mean that nobody acts: a workload is in it under its own
+ * name as an agent, and beside it as what it is.
+ */
+function actorUid(actor: Subject): CedarUid {
+  return actor.kind === 'workload' ? { type: 'Agent', id: actor.id } : subjectUid(actor);
 }
 
 function entity({ type, id }: CedarUid): CedarJson {

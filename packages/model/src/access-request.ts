@@ -40,7 +40,7 @@ export interface Transaction {
 export interface AccessRequest {
   /** In whose name; the Cedar principal. */
   readonly subject: Subject;
-  /** Agents that act for the subject, the outermost first (RFC 8693 `act`). */
+  /** Agents and workloads that act for the subject, the outermost first (RFC 8693 `act`). */
   readonly actors: readonly Subject[];
   /** The workload at the other end of the connection, when it is not the subject itself. */
   readonly caller?: Subject;

@@ -37,6 +37,7 @@ const REQUEST_CONTEXT = `type RequestContext = {
     score?: Long
   },
   actors: Set<Agent>,
+  actingWorkloads?: Set<Workload>,
   transaction?: { id: String, requestingWorkload: Workload },
 };
 `;

@@ -44,7 +44,7 @@ const request = z
       .array(subjectName)
       .max(20)
       .default([])
-      .meta({ description: 'agents that act for it' }),
+      .meta({ description: 'agents and workloads that act for it' }),
     caller: subjectName
       .optional()
       .meta({ description: 'the workload at the other end, if another' }),
