@@ -55,10 +55,13 @@ export { ModelError, type ModelErrorCode } from './model-error.ts';
 export { DENIAL_REASONS, type DenialReason, REASONS, type Reason } from './reason.ts';
 export {
   ACR_VALUES,
+  ACTORS_DEFAULT,
+  ACTORS_MAX,
   type Acr,
   type Attestation,
   type ClientAuthentication,
   type ClientRegistration,
+  type ExchangeRule,
   type Organisation,
   type PeopleClient,
   type Playbook,

@@ -2,6 +2,7 @@ import type { ClientAuthentication } from '@countersign/model';
 import type { AdapterPayload } from 'oidc-provider';
 import type { ClientOf } from '../registry.ts';
 import { peopleClientMetadata } from './code-flow/people-client-metadata.ts';
+import { TOKEN_EXCHANGE } from './exchange/token-exchange.ts';
 
 const PROVIDER_METHODS: Readonly<
   Record<ClientAuthentication, 'tls_client_auth' | 'private_key_jwt'>
@@ -28,7 +29,7 @@ export function clientMetadata(
   return {
     client_id: client.id,
     token_endpoint_auth_method: method,
-    grant_types: ['client_credentials'],
+    grant_types: ['client_credentials', ...(client.exchange ? [TOKEN_EXCHANGE] : [])],
     response_types: [],
     redirect_uris: [],
     ...peopleClientMetadata(client),

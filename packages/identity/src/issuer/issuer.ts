@@ -15,6 +15,7 @@ import { certificateOf } from './client-certificate.ts';
 import { clientMetadata } from './client-metadata.ts';
 import { CODE_FLOW_ROUTES, endReplayedSessions, withCodeFlow } from './code-flow/code-flow.ts';
 import { PeopleTokenRules } from './code-flow/people-token-rules.ts';
+import { TokenExchange } from './exchange/token-exchange.ts';
 import { issuerAdapter } from './issuer-adapter.ts';
 import { readForm, SvidAssertions } from './svid-assertion.ts';
 import { svidBundles } from './svid-bundles.ts';
@@ -59,8 +60,8 @@ const SVID_METHODS = ['spiffe_x509', 'spiffe_jwt'] as const;
 const ASSERTION_SECONDS_MAX = 300;
 
 /**
- * The token endpoint: RFC 6749 §4.4 with RFC 8705, 9449, 8707, 9068 and draft-ietf-oauth-spiffe-client-auth; where people
- * sign in the code flow, too; and no other grant.
+ * The token endpoint: RFC 6749 §4.4 with RFC 8705, 9449, 8707, 9068 and draft-ietf-oauth-spiffe-client-auth; token exchange
+ * (RFC 8693) for those who may act for others; where people sign in the code flow, too; and no other grant.
  */
 export function createIssuer(options: IssuerOptions): Issuer {
   const { issuerUrl, record, factLog, registry, now, logins } = options;
@@ -69,14 +70,20 @@ export function createIssuer(options: IssuerOptions): Issuer {
   const secondsMax = ASSERTION_SECONDS_MAX;
   const assertions = new SvidAssertions({ bundles, registry, issuerUrl, secondsMax, now });
   const forPeople = logins && new PeopleTokenRules({ logins, registry, rules, now });
-  const configuration = configurationOf(options, { rules, assertions });
+  const exchange = new TokenExchange({ ...options, rules });
+  const configuration = configurationOf(options, { rules, assertions, exchange });
   const provider = new Provider(
     issuerUrl,
-    logins && forPeople ? withCodeFlow(configuration, { logins, rules: forPeople }) : configuration,
+    exchange.configure(
+      logins && forPeople
+        ? withCodeFlow(configuration, { logins, rules: forPeople })
+        : configuration,
+    ),
   );
+  exchange.register(provider);
   if (logins) endReplayedSessions(provider, logins);
   const refused = new WeakMap<object, errors.OIDCProviderError>();
-  recordRefusals(provider, { record, rules, refused });
+  recordRefusals(provider, { record, rules, refused, exchange });
   nameSvidMethods(provider);
   const callback = provider.callback();
   const site =
@@ -170,7 +177,15 @@ function nameSvidMethods(provider: Provider): void {
 
 function configurationOf(
   options: IssuerOptions,
-  { rules, assertions }: { readonly rules: TokenRules; readonly assertions: SvidAssertions },
+  {
+    rules,
+    assertions,
+    exchange,
+  }: {
+    readonly rules: TokenRules;
+    readonly assertions: SvidAssertions;
+    readonly exchange: TokenExchange;
+  },
 ): Configuration {
   const { database, keyring, registry, now } = options;
   return {
@@ -220,7 +235,8 @@ function configurationOf(
           payload['sub'] = subject;
           // INVARIANT: nothing leaves that is not in the log.
           const authentication = rules.authenticationOf(token.clientId ?? '') ?? '';
-          await options.record(issuedEvent(subject, { payload, authentication }));
+          const exchanged = exchange.issued(token);
+          await options.record(issuedEvent(subject, { payload, authentication, exchanged }));
         },
       },
     },
@@ -262,13 +278,18 @@ function issuedEvent(
   {
     payload,
     authentication,
-  }: { readonly payload: Record<string, unknown>; readonly authentication: string },
+    exchanged,
+  }: {
+    readonly payload: Record<string, unknown>;
+    readonly authentication: string;
+    readonly exchanged: ReturnType<TokenExchange['issued']>;
+  },
 ): Parameters<Recorder>[0] {
   const { jti, aud, scope, sid, client_id, exp, cnf } = payload;
   return {
     kind: 'administration',
     action: 'token-issued',
-    by: subject,
+    by: exchanged?.actors[0] ?? subject,
     target: subject,
     detail: {
       client: String(client_id),
@@ -279,6 +300,10 @@ function issuedEvent(
       session: String(sid),
       binding: Object.keys(cnf as object).join(' '),
       expiresAtMs: Number(exp) * 1000,
+      ...(exchanged && {
+        actors: [...exchanged.actors],
+        subjectTokenHash: exchanged.subjectTokenHash,
+      }),
     },
   };
 }
@@ -290,9 +315,11 @@ function recordRefusals(
     record,
     rules,
     refused,
+    exchange,
   }: {
     readonly record: Recorder;
     readonly rules: TokenRules;
+    readonly exchange: TokenExchange;
     /** Requests that were refused before the provider saw them. */
     readonly refused: WeakMap<object, errors.OIDCProviderError>;
   },
@@ -326,6 +353,8 @@ function recordRefusals(
         : undefined;
     const isAuthenticated = cause?.error !== 'invalid_client' && cause !== undefined;
     const subject = isAuthenticated ? rules.subjectOf(client?.clientId ?? '') : undefined;
+    // Of an exchange whose subject token was good: in whose name, and by whom.
+    const chain = exchange.chainOf(ctx.req);
     const detail = [
       client && `client '${client.clientId}'`,
       (cause as { error_description?: string } | undefined)?.error_description,
@@ -340,6 +369,7 @@ function recordRefusals(
       detail: detail.filter(Boolean).join('; ').slice(0, 1000),
       listener: 'issuer',
       ...(subject !== undefined && { subject }),
+      ...(chain && { subject: chain.subject, actors: [...chain.actors] }),
       ...(ctx.req.socket.remoteAddress && { ip: ctx.req.socket.remoteAddress }),
     };
     try {
