@@ -79,23 +79,8 @@ export async function startAgentBank(
     return ((url: string, init: object) =>
       undiciFetch(url, { ...init, dispatcher: agent } as never)) as never;
   };
-  const open = async (clientId: string, key: KeyObject): Promise<Actor> => {
-    const signing = await importSigning(key);
-    const config = await client.discovery(
-      new URL(bank.authority.issuerUrl),
-      clientId,
-      undefined,
-      client.PrivateKeyJwt({ key: signing, kid: 'k1' }),
-      { [client.customFetch]: connect() },
-    );
-    const pair = await client.randomDPoPKeyPair('ES256');
-    const dpop = client.getDPoPHandle(config, pair);
-    const jwk = await crypto.subtle.exportKey('jwk', pair.publicKey);
-    return {
-      ...{ config, dpop, thumbprint: await calculateJwkThumbprint(jwk as never) },
-      exchange: (token, parameters) => exchange(config, token, { parameters, dpop }),
-    };
-  };
+  const open = (clientId: string, key: KeyObject): Promise<Actor> =>
+    openActor(clientId, { key, issuerUrl: bank.authority.issuerUrl, fetch: connect() });
   const bookerConfig = await client.discovery(
     new URL(bank.authority.issuerUrl),
     'booker',
@@ -158,6 +143,28 @@ export async function startAgentBank(
       await Promise.all(agents.map((agent) => agent.destroy()));
       await bank.close();
     },
+  };
+}
+
+/** Somebody who acts for others, by private_key_jwt and DPoP. */
+export async function openActor(
+  clientId: string,
+  options: { readonly key: KeyObject; readonly issuerUrl: string; readonly fetch: typeof fetch },
+): Promise<Actor> {
+  const key = await importSigning(options.key);
+  const config = await client.discovery(
+    new URL(options.issuerUrl),
+    clientId,
+    undefined,
+    client.PrivateKeyJwt({ key, kid: 'k1' }),
+    { [client.customFetch]: options.fetch as never },
+  );
+  const pair = await client.randomDPoPKeyPair('ES256');
+  const dpop = client.getDPoPHandle(config, pair);
+  const jwk = await crypto.subtle.exportKey('jwk', pair.publicKey);
+  return {
+    ...{ config, dpop, thumbprint: await calculateJwkThumbprint(jwk as never) },
+    exchange: (token, parameters) => exchange(config, token, { parameters, dpop }),
   };
 }
 
