@@ -20,15 +20,19 @@ import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 // An authority and a gateway that enforces, in this process, as the guide sets them up: from alice's passkey over two agents
 // to the API.
 const GUIDE = readFileSync(new URL('../../../docs/operate/delegation.md', import.meta.url), 'utf8');
+const DETAILS = readFileSync(
+  new URL('../../../docs/operate/authorization-details.md', import.meta.url),
+  'utf8',
+);
 const ACCOUNTS = 'https://api.bank.example/accounts';
 const ASSISTANT = 'https://agents.bank.example/assistant';
 const BOOKER = 'https://agents.bank.example/booker';
 const id = (path: string) => `spiffe://bank.example/${path}`;
 
-function block(file: string): string {
+function block(file: string, guide = GUIDE): string {
   const [, text] =
-    new RegExp(`^\`\`\`\\w+ file=${file}\\n([\\s\\S]*?)^\`\`\``, 'm').exec(GUIDE) ?? [];
-  if (text === undefined) throw new Error(`docs/operate/delegation.md shows no ${file}`);
+    new RegExp(`^\`\`\`\\w+ file=${file}\\n([\\s\\S]*?)^\`\`\``, 'm').exec(guide) ?? [];
+  if (text === undefined) throw new Error(`the guide shows no ${file}`);
   return text;
 }
 
@@ -71,6 +75,7 @@ beforeAll(async () => {
   const [control, issuer, edge] = await Promise.all([freePort(), freePort(), freePort()]);
   await once(api.listen(0, '127.0.0.1'), 'listening');
   await countersign(['init', bank]);
+  const [, details = ''] = block('countersign.yaml', DETAILS).split('authority:\n');
   const edit = async (file: string, edits: readonly (readonly [string | RegExp, string])[]) => {
     const path = join(bank, file);
     let text = await readFile(path, 'utf8');
@@ -85,7 +90,7 @@ beforeAll(async () => {
     [/7402/g, `${issuer}`],
     ['8443', `${edge}`],
     [/# clientAuthorities: .*/, 'clientAuthorities: [trust/partner.pem]'],
-    [/ {2}svidTtl:/, '  login: { name: Example Bank }\n  svidTtl:'],
+    [/ {2}svidTtl:/, `${details}  login: { name: Example Bank }\n  svidTtl:`],
   ]);
   await edit('surfaces/accounts.yaml', [
     ['9001', `${(api.address() as { port: number }).port}`],
@@ -107,10 +112,12 @@ beforeAll(async () => {
     scopes: [accounts]
     audiences: [${ACCOUNTS}, ${ASSISTANT}]
     people: { redirectUris: [https://teller.bank.example/callback] }
+    authorizationDetailsTypes: [purpose, payment_initiation]
 `,
   );
   await writeFile(join(bank, 'identities/agents.yaml'), agents);
   await writeFile(join(bank, 'policies/agents.cedar'), block('policies/agents.cedar'));
+  await writeFile(join(bank, 'policies/purposes.cedar'), block('policies/purposes.cedar', DETAILS));
   await makeTrust(bank);
   const checked = await countersign(['check', '-C', bank]);
   expect([checked.code, checked.out]).toEqual([EXIT.ok, expect.any(String)]);
@@ -187,6 +194,21 @@ test('two agents in a chain reach the API in her name, and policy decides by her
   const decisions = async () =>
     (await onData('find', '--subject', 'human/alice', '--kind', 'decision', '--json')).out;
   await expect.poll(decisions).toContain('agent/assistant');
+});
+
+test('a purpose that she said and approved opens what wants it, and another one does not', async () => {
+  const direct = async (...details: readonly unknown[]) => {
+    const pending = await teller.begin({
+      ...(details.length > 0 && { authorization_details: JSON.stringify(details) }),
+    });
+    const callback = await new Browser(issuerUrl, fetchIt).signIn(pending.url, alice);
+    const { access_token } = await teller.finish(callback, pending);
+    const app = { config: teller.config, DPoP: teller.dpop };
+    return call(app, access_token, '/accounts/1', 'DELETE');
+  };
+  expect(await direct()).toBe(403);
+  expect(await direct({ type: 'purpose', code: 'fraud-review' })).toBe(403);
+  expect(await direct({ type: 'purpose', code: 'customer-request' })).toBe(200);
 });
 
 test('ending her session ends what the agents hold', async () => {

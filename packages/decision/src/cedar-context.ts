@@ -37,6 +37,11 @@ export function cedarContext(
     ...(session?.authTimeMs !== undefined && { authTime: datetime(session.authTimeMs) }),
     ...(session !== undefined && { session: session.id }),
     ...(request.purpose !== undefined && { purpose: request.purpose }),
+    ...(request.authorizationDetails !== undefined && {
+      // The issuer held it against its types, and the schema does again.
+      authorizationDetails: request.authorizationDetails as CedarJson,
+    }),
+    ...(request.contentDigest !== undefined && { contentDigest: request.contentDigest }),
     ...(request.caller !== undefined && { caller: entity(subjectUid(request.caller)) }),
     actors: request.actors.map((actor) => entity(actorUid(actor))),
     ...(workloads.length > 0 && {

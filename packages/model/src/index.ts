@@ -6,6 +6,15 @@ export type {
   Session,
   Transaction,
 } from './access-request.ts';
+export {
+  type AuthorizationDetail,
+  type DetailField,
+  type DetailLine,
+  type DetailType,
+  detailFault,
+  detailLines,
+  PURPOSE_TYPE,
+} from './authorization-details.ts';
 export { type Clock, type RandomBytes, systemClock } from './clock.ts';
 export { compactId } from './compact-id.ts';
 export type { Challenge, Decision, Obligation, PolicyError } from './decision.ts';

@@ -84,6 +84,8 @@ export interface ClientRegistration {
   readonly people?: PeopleClient;
   /** In whose name it may act; absent: in nobody's but its own. */
   readonly exchange?: ExchangeRule;
+  /** Types of authorization details (RFC 9396) that it may ask for; absent: none. */
+  readonly detailTypes?: readonly string[];
 }
 
 /** How many may act in one chain, when nobody says. */

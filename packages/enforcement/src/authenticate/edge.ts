@@ -120,6 +120,7 @@ function judge(
     ...(token.session && { session: token.session }),
     keyProof,
     scopes: token.scopes,
+    details: token.details,
     hasToken: true,
     tokenHash: presented.digest,
     tokenId: token.id,

@@ -1,5 +1,6 @@
 import type { FactView } from '@countersign/decision';
 import {
+  type AuthorizationDetail,
   EVIDENCE_LEVELS,
   type EvidenceLevel,
   factKey,
@@ -21,6 +22,7 @@ import {
 } from './claims.ts';
 import { refused, type TokenRefusal } from './identity.ts';
 import { vouchedDevice } from './request-device.ts';
+import { tokenDetails } from './token-details.ts';
 import { type KeyFact, verificationKey } from './verification-key.ts';
 import { decodeJws, hasSignatureOf } from './verify-jws.ts';
 
@@ -35,6 +37,7 @@ export interface TransactionToken {
   readonly actors: readonly Subject[];
   readonly session?: Session;
   readonly scopes: readonly string[];
+  readonly details: readonly AuthorizationDetail[];
   /** The device that it began at, as the point there saw it. */
   readonly device?: RequestDevice;
   /** The surface where the transaction came in. */
@@ -107,6 +110,8 @@ function readClaims(
   const subject = readSubject(stringClaim(claims, 'sub') ?? '');
   const actors = actorChain(claims);
   if (!subject || !actors) return invalid('sub or act is no subject');
+  const details = tokenDetails(about);
+  if (!details) return invalid('tctx.authorization_details are no list of one a type');
   const requester = objectClaim(claims, 'rctx') ?? {};
   const session = readSession(requester);
   const device = vouchedDevice(stringClaim(requester, 'device'));
@@ -119,6 +124,7 @@ function readClaims(
     subject,
     actors,
     scopes: granted,
+    details,
     surface,
     issuedAtMs,
     expiresAtMs,

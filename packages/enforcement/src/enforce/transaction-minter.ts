@@ -54,7 +54,7 @@ function claims(
   { trustDomain, spiffeId }: { readonly trustDomain: string; readonly spiffeId: string },
 ) {
   const iat = Math.floor(nowMs / 1000);
-  const { session, actors, subject, device } = identity;
+  const { session, actors, subject, device, details = [] } = identity;
   const act = actClaim(actors);
   return {
     iat,
@@ -72,6 +72,7 @@ function claims(
       resource: { type: description.resource.type, id: description.resource.id },
       // What the next point cannot see again: the signature covers what was asked for here.
       ...(identity.evidence !== 'E1' && { evidence: identity.evidence }),
+      ...(details.length > 0 && { authorization_details: details }),
     },
     rctx: {
       req_ip: ip,

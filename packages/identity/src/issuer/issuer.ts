@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
 import { IncomingMessage, type ServerResponse } from 'node:http';
-import type { Clock } from '@countersign/model';
+import type { Clock, DetailType } from '@countersign/model';
 import type { Database, FactLog } from '@countersign/state';
 import type { ClientCredentials, Configuration, KoaContextWithOIDC } from 'oidc-provider';
 import { errors, Provider } from 'oidc-provider';
@@ -11,6 +11,7 @@ import type { Logins } from '../login/logins.ts';
 import type { Recorder } from '../new-event.ts';
 import type { Registry } from '../registry.ts';
 import type { Revocations } from '../revocations.ts';
+import { DetailRules } from './authorization-details/detail-rules.ts';
 import { certificateOf } from './client-certificate.ts';
 import { clientMetadata } from './client-metadata.ts';
 import { CODE_FLOW_ROUTES, endReplayedSessions, withCodeFlow } from './code-flow/code-flow.ts';
@@ -42,6 +43,8 @@ interface IssuerOptions {
   readonly now: Clock;
   readonly issuerUrl: string;
   readonly accessTokenTtlSeconds: number;
+  /** Types of authorization details (RFC 9396); none if not said. */
+  readonly detailTypes?: readonly DetailType[];
   /** Where people sign in; absent: they do not. */
   readonly logins?: Logins;
 }
@@ -70,14 +73,17 @@ export function createIssuer(options: IssuerOptions): Issuer {
   const secondsMax = ASSERTION_SECONDS_MAX;
   const assertions = new SvidAssertions({ bundles, registry, issuerUrl, secondsMax, now });
   const forPeople = logins && new PeopleTokenRules({ logins, registry, rules, now });
-  const exchange = new TokenExchange({ ...options, rules });
-  const configuration = configurationOf(options, { rules, assertions, exchange });
+  const details = new DetailRules(options.detailTypes ?? []);
+  const exchange = new TokenExchange({ ...options, rules, details });
+  const configuration = configurationOf(options, { rules, assertions, exchange, details });
   const provider = new Provider(
     issuerUrl,
-    exchange.configure(
-      logins && forPeople
-        ? withCodeFlow(configuration, { logins, rules: forPeople })
-        : configuration,
+    details.configure(
+      exchange.configure(
+        logins && forPeople
+          ? withCodeFlow(configuration, { logins, rules: forPeople, details })
+          : configuration,
+      ),
     ),
   );
   exchange.register(provider);
@@ -90,7 +96,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
     logins &&
     forPeople &&
     createLoginSite({
-      ...{ provider, logins, record, origin: issuerUrl },
+      ...{ provider, logins, record, details, origin: issuerUrl },
       clientOf: (clientId) => forPeople.clientOf(clientId),
     });
   const isRoute = (route: string) =>
@@ -181,10 +187,12 @@ function configurationOf(
     rules,
     assertions,
     exchange,
+    details,
   }: {
     readonly rules: TokenRules;
     readonly assertions: SvidAssertions;
     readonly exchange: TokenExchange;
+    readonly details: DetailRules;
   },
 ): Configuration {
   const { database, keyring, registry, now } = options;
@@ -193,7 +201,9 @@ function configurationOf(
       now,
       clientMetadata(id) {
         const client = registry.client(id);
-        return client && clientMetadata(client, { svidAssertionJwk: assertions.publicJwk });
+        const svidAssertionJwk = assertions.publicJwk;
+        const isDetailType = (type: string) => details.has(type);
+        return client && clientMetadata(client, { svidAssertionJwk, isDetailType });
       },
     }),
     jwks: { keys: [accessTokenPrivateJwk(keyring)] },
@@ -285,7 +295,7 @@ function issuedEvent(
     readonly exchanged: ReturnType<TokenExchange['issued']>;
   },
 ): Parameters<Recorder>[0] {
-  const { jti, aud, scope, sid, client_id, exp, cnf } = payload;
+  const { jti, aud, scope, sid, client_id, exp, cnf, authorization_details } = payload;
   return {
     kind: 'administration',
     action: 'token-issued',
@@ -300,6 +310,9 @@ function issuedEvent(
       session: String(sid),
       binding: Object.keys(cnf as object).join(' '),
       expiresAtMs: Number(exp) * 1000,
+      ...(authorization_details !== undefined && {
+        authorizationDetails: JSON.parse(JSON.stringify(authorization_details)),
+      }),
       ...(exchanged && {
         actors: [...exchanged.actors],
         subjectTokenHash: exchanged.subjectTokenHash,

@@ -1,5 +1,6 @@
 import type { Acr, PeopleClient } from '@countersign/model';
 import { errors, type Provider } from 'oidc-provider';
+import { type DetailRules, detailsDigest } from '../issuer/authorization-details/detail-rules.ts';
 import { requiredAcr } from '../issuer/code-flow/interaction-policy.ts';
 import { type Answer, type Exchange, readJson, refusedAnswer } from './exchange.ts';
 import { satisfies } from './login-settings.ts';
@@ -19,15 +20,18 @@ export class InteractionRoutes {
   readonly #provider: Provider;
   readonly #logins: Logins;
   readonly #clientOf: (clientId: string) => PeopleClient;
+  readonly #details: DetailRules;
 
   constructor(options: {
     readonly provider: Provider;
     readonly logins: Logins;
     readonly clientOf: (clientId: string) => PeopleClient;
+    readonly details: DetailRules;
   }) {
     this.#provider = options.provider;
     this.#logins = options.logins;
     this.#clientOf = options.clientOf;
+    this.#details = options.details;
   }
 
   async page(exchange: Exchange, uid: string): Promise<Answer> {
@@ -40,6 +44,7 @@ export class InteractionRoutes {
         uid,
         clientId: clientIdOf(interaction),
         isHigher: this.#needed(interaction) === 'phrh',
+        approvals: this.#details.approvals(interaction.params['authorization_details']),
       }),
     };
   }
@@ -75,12 +80,17 @@ export class InteractionRoutes {
       return refusedAnswer(403, needed === 'phrh' ? 'hardware-needed' : 'refused');
     }
     const session = await this.#session(interaction, { login, ip, clientId });
+    const { authorization_details: asked } = interaction.params;
+    const approved = detailsDigest(asked);
+    // The challenge that was signed was given out for this interaction, and its page showed these.
+    if (typeof asked === 'string') await this.#logins.approved(login, { session, clientId, asked });
     const location = await this.#provider.interactionResult(request, response, {
       login: {
         ...{ accountId: login.subject, acr: login.acr, amr: [...login.amr], remember: false },
         // When the key was touched, and not when the browser comes back with it.
         ts: Math.floor(Date.now() / 1000),
         personSession: session,
+        ...(approved !== undefined && { approved }),
       },
     });
     return { status: 200, json: { location } };
@@ -152,7 +162,8 @@ export class InteractionRoutes {
 
   #needed(interaction: Interaction): Acr {
     const client = this.#clientOf(clientIdOf(interaction));
-    return requiredAcr(interaction.params['acr_values'], client);
+    const { acr_values, authorization_details } = interaction.params;
+    return requiredAcr(acr_values, client, this.#details.neededAcr(authorization_details));
   }
 }
 

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import type { PeopleClient } from '@countersign/model';
 import type { Provider } from 'oidc-provider';
+import type { DetailRules } from '../issuer/authorization-details/detail-rules.ts';
 import type { Recorder } from '../new-event.ts';
 import { AccountRoutes } from './account-routes.ts';
 import { EnrolRoutes } from './enrol-routes.ts';
@@ -23,6 +24,7 @@ type Route = (exchange: Exchange, parameter: string) => Promise<Answer>;
 export function createLoginSite(options: {
   readonly provider: Provider;
   readonly logins: Logins;
+  readonly details: DetailRules;
   readonly clientOf: (clientId: string) => PeopleClient;
   readonly origin: string;
   readonly record: Recorder;

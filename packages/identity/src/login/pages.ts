@@ -1,3 +1,4 @@
+import type { Approval } from '../issuer/authorization-details/detail-rules.ts';
 import type { Invite } from '../passkeys/invites.ts';
 import type { Passkey } from '../passkeys/passkey-rows.ts';
 import { nameOf } from '../passkeys/passkeys.ts';
@@ -45,15 +46,28 @@ export function loginPage(options: {
   readonly uid: string;
   readonly clientId: string;
   readonly isHigher: boolean;
+  /** What they approve by it, beside being who they are. */
+  readonly approvals: readonly Approval[];
 }): string {
-  const { name, uid, clientId, isHigher } = options;
+  const { name, uid, clientId, isHigher, approvals } = options;
   return page(`Sign in at ${name}`, {
     mode: 'login',
     path: `/interaction/${uid}`,
     body: `<p><strong>${text(clientId)}</strong> asks who you are.${isHigher ? ' It asks for your security key.' : ''}</p>
-<p><button id="sign-in" type="button">Sign in with a passkey</button>
+${approvals.map(approval).join('\n')}
+<p><button id="sign-in" type="button">${approvals.length > 0 ? 'Approve' : 'Sign in'} with a passkey</button>
 <button id="abort" type="button" class="plain">Do not sign in</button></p>`,
   });
+}
+
+/** What a person approves, in words; whatever the application wrote is text. */
+function approval({ title, lines }: Approval): string {
+  const rows = lines.map(
+    ({ label, text: value }) =>
+      `<tr><th scope="row">${text(label)}</th><td>${text(value)}</td></tr>`,
+  );
+  return `<section class="approval"><h2>You approve: ${text(title)}</h2>
+<table><tbody>${rows.join('\n')}</tbody></table></section>`;
 }
 
 /** Where a person registers a passkey by a one-time code. */

@@ -5,6 +5,7 @@ import * as client from 'openid-client';
 import { Agent, fetch as undiciFetch } from 'undici';
 import { accessTokenKey, accounts, id, newKey, partner, registration } from '../authority.ts';
 import { alice, type LoginBank, startLoginBank } from '../login/login-bank.ts';
+import type { SoftwareAuthenticator } from '../login/software-authenticator.ts';
 import type { Teller } from '../login/teller.ts';
 
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
@@ -31,6 +32,7 @@ export interface Actor {
 export interface AgentBank {
   readonly bank: LoginBank;
   readonly teller: Teller;
+  readonly aliceKey: SoftwareAuthenticator;
   /** Another set of registrations: what is said of one is added to it. */
   set(more?: Readonly<Record<string, More>>, others?: readonly Registration[]): Promise<unknown>;
   /** A token of alice's that was made for the first agent. */
@@ -125,7 +127,7 @@ export async function startAgentBank(
   };
   await set();
   return {
-    ...{ bank, teller, set, actor: open },
+    ...{ bank, teller, aliceKey, set, actor: open },
     assistant: await open('assistant', assistantKey.privateKey),
     booker: {
       config: bookerConfig,

@@ -91,6 +91,9 @@ export function checkClient(
     audiences: client.audiences,
     tokenTtlSeconds: client.tokenTtl ?? options.defaultTtlSeconds,
     ...(client.people && { people: client.people }),
+    ...(client.authorizationDetailsTypes?.length && {
+      detailTypes: client.authorizationDetailsTypes,
+    }),
     ...(client.exchange && { exchange: exchangeRule(client.exchange) }),
   };
 

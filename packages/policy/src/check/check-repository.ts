@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { CedarEngine } from '@countersign/cedar';
-import type { Clock, Surface } from '@countersign/model';
+import type { Clock, DetailType, Surface } from '@countersign/model';
 import { readText } from '../document/read-text.ts';
 import { createReport } from '../document/report.ts';
 import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
@@ -22,6 +22,7 @@ import { composeSchema } from '../schema/generate-schema.ts';
 import { checkAttributes } from './check-attributes.ts';
 import { bundleEndpointConfigs, checkBundleEndpoints } from './check-bundle-endpoints.ts';
 import { checkCa } from './check-ca.ts';
+import { checkDetails } from './check-details.ts';
 import { checkDevices } from './check-devices.ts';
 import { checkEntities } from './check-entities.ts';
 import { checkEntityTypes } from './check-entity-types.ts';
@@ -134,13 +135,14 @@ export async function checkRepository(
   if (registrations) checkPartnersTrust(config, registrations, context);
   const signals = checkSignals(config, registrations, context);
   const login = await checkLogin(config, identities, context);
+  const detailTypes = checkDetails(config, identities, context);
   const entities = await checkEntities(files.entities, context);
   checkHierarchy({ registrations: identities, entities }, report);
   const playbooks = await checkPlaybooks(files.playbooks, context);
   await checkPrivateKeys(context);
 
   const handWritten = files.hasSchema ? ((await readText(SCHEMA_FILE, context)) ?? '') : '';
-  const schema = composeSchema(plain, handWritten);
+  const schema = composeSchema(plain, handWritten, detailTypes);
   const { policies, ...read } = await readPolicies(files.policies, { context, engine });
   const tests = await readPolicyTests(files.tests, context);
   // With operations missing, every policy that names one would be blamed for it.
@@ -168,7 +170,7 @@ export async function checkRepository(
     ? undefined
     : bankConfig(
         config,
-        { points, exports, record, clusters, signals, login, ca, devices, people },
+        { points, exports, record, clusters, signals, login, ca, devices, people, detailTypes },
         context.folder,
       );
   if (!bank) return { problems: report.problems() };
@@ -221,6 +223,7 @@ function bankConfig(
     ca,
     devices,
     people,
+    detailTypes,
   }: Pick<BankConfig, 'points' | 'record'> & {
     readonly exports: readonly ExportConfig[];
     readonly clusters: readonly ClusterConfig[];
@@ -229,6 +232,7 @@ function bankConfig(
     readonly ca: CaConfig | undefined;
     readonly devices: DevicesConfig | undefined;
     readonly people: PeopleSettings | undefined;
+    readonly detailTypes: readonly DetailType[];
   },
   folder: string,
 ): BankConfig | undefined {
@@ -262,6 +266,7 @@ function bankConfig(
       ...bundleEndpointConfigs(authority, folder),
       ...(clusters.length > 0 && { kubernetes: clusters }),
       ...(login && { login }),
+      ...(detailTypes.length > 0 && { detailTypes }),
       ...(people && { people }),
     },
     points,

@@ -89,6 +89,15 @@ const client = z
       .meta({
         description: 'makes it an application that people sign in to: its tokens are theirs',
       }),
+    authorizationDetailsTypes: z
+      .array(z.string().max(63))
+      .max(50)
+      .optional()
+      .meta({
+        description:
+          'types of authorization details (RFC 9396) that it may ask for: purpose, or of authorizationDetails',
+        examples: [['purpose']],
+      }),
     exchange: z
       .strictObject({
         from: z

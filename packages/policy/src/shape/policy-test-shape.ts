@@ -81,6 +81,13 @@ const request = z
     authTime: instant.optional(),
     device: device.optional(),
     purpose: words('what for', 'fraud-investigation').optional(),
+    authorizationDetails: z
+      .record(z.string(), z.record(z.string(), z.unknown()))
+      .optional()
+      .meta({ description: 'what was authorised in detail, by type', examples: [{}] }),
+    contentDigest: token
+      .optional()
+      .meta({ description: 'SHA-256 of the content, base64, as it was signed' }),
     transaction: z
       .strictObject({ id: token, requestingWorkload: subjectName })
       .optional()

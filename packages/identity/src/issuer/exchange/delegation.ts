@@ -31,6 +31,10 @@ export function delegationFault(
   if (!token.audiences.some((each) => exchange.serves.includes(each))) {
     return `its audience is '${token.audiences.join(' ')}', which the client is not`;
   }
+  // Dropped on the way, what limits the token would limit nothing; so it is not exchanged.
+  const foreign = token.details?.find(({ type }) => !client.detailTypes?.includes(type));
+  if (foreign)
+    return `it has details of type '${foreign.type}', which the client is not registered for`;
   const { mayAct } = token;
   if (mayAct && !isNamed(mayAct, { actor, clientId: client.id })) {
     return 'its may_act names another';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { ACTORS_MAX, type Clock } from '@countersign/model';
+import { ACTORS_MAX, type AuthorizationDetail, type Clock } from '@countersign/model';
 import type { FactLog } from '@countersign/state';
 import { errors, importJWK, type JWK, type JWTPayload, jwtVerify } from 'jose';
 import { z } from 'zod';
@@ -24,6 +24,8 @@ export interface SubjectToken {
   readonly boundTo: { readonly certificate?: string; readonly key?: string };
   /** RFC 8693 §4.4: who alone may act. */
   readonly mayAct?: { readonly sub?: string; readonly clientId?: string };
+  /** What was authorised in detail (RFC 9396). */
+  readonly details?: readonly AuthorizationDetail[];
   /** How the person signed in, as in the token; nothing of a client's own token. */
   readonly authentication: Readonly<Record<string, unknown>>;
 }
@@ -46,6 +48,10 @@ const claimsShape = z.object({
   cnf: z.object({ 'x5t#S256': text.optional(), jkt: text.optional() }),
   act: z.unknown().optional(),
   may_act: z.object({ sub: text.optional(), client_id: text.optional() }).optional(),
+  authorization_details: z
+    .array(z.looseObject({ type: text }))
+    .max(10)
+    .optional(),
   acr: text.optional(),
   amr: z.array(text).max(20).optional(),
   auth_time: z.int().optional(),
@@ -105,6 +111,7 @@ export async function verifySubjectToken(
     jti: data.jti,
     session: data.sid,
     expiresAtMs: data.exp * 1000,
+    ...(data.authorization_details && { details: data.authorization_details }),
     boundTo: { ...(certificate && { certificate }), ...(key && { key }) },
     ...(mayAct && {
       mayAct: {

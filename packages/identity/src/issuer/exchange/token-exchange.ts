@@ -17,6 +17,7 @@ import {
 } from 'oidc-provider/lib/helpers/grants.js';
 import type { ClientOf, Registry } from '../../registry.ts';
 import type { Revocations } from '../../revocations.ts';
+import { type DetailRules, unchanged } from '../authorization-details/detail-rules.ts';
 import type { TokenRules } from '../token-rules.ts';
 import { actClaim, delegationFault } from './delegation.ts';
 import { jtiHash, type SubjectToken, verifySubjectToken } from './subject-token.ts';
@@ -36,6 +37,7 @@ const PARAMETERS = [
   'resource',
   'audience',
   'scope',
+  'authorization_details',
 ] as const;
 
 type Parameters = Partial<Record<(typeof PARAMETERS)[number], string | string[]>>;
@@ -57,6 +59,7 @@ interface TokenExchangeOptions {
   readonly revocations: Revocations;
   readonly factLog: FactLog;
   readonly rules: TokenRules;
+  readonly details: DetailRules;
   readonly issuerUrl: string;
   readonly now: Clock;
 }
@@ -108,7 +111,7 @@ export class TokenExchange {
   }
 
   async #exchange(provider: Provider, ctx: Context): Promise<void> {
-    const { rules } = this.#options;
+    const { rules, details } = this.#options;
     const compact = askedFor(ctx.oidc.params);
     const { clientId } = ctx.oidc.client;
     const registered = this.#options.registry.client(clientId);
@@ -138,6 +141,7 @@ export class TokenExchange {
       resourceServer,
       scope: scopeOf(ctx.oidc.params, subjectToken, registered),
       expiresIn: this.#seconds(ctx, subjectToken, clientId),
+      rar: unchanged(details.asked(ctx), subjectToken.details),
     });
     if (certificate !== undefined) token.setThumbprint('x5t', certificate);
     if (proof !== undefined) {
@@ -159,6 +163,7 @@ export class TokenExchange {
       token_type: token.tokenType,
       expires_in: token.expiration,
       scope: token.scope,
+      ...(token.rar && { authorization_details: token.rar }),
     };
   }
 
