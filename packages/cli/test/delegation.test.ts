@@ -209,6 +209,8 @@ test('a purpose that she said and approved opens what wants it, and another one 
   expect(await direct()).toBe(403);
   expect(await direct({ type: 'purpose', code: 'fraud-review' })).toBe(403);
   expect(await direct({ type: 'purpose', code: 'customer-request' })).toBe(200);
+  // As the guide asks, with the content of a payment.
+  expect(await direct(...JSON.parse(block('details.json', DETAILS)))).toBe(200);
 });
 
 test('ending her session ends what the agents hold', async () => {

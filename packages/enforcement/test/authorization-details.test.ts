@@ -18,8 +18,8 @@ const PAYMENT: DetailType = {
       },
     },
     creditorAccount: { label: 'To the account', kind: 'text', isOptional: false },
-    contentDigest: { label: 'Content', kind: 'text', isOptional: false },
   },
+  content: { 'instructedAmount.amount': '/amount', creditorAccount: '/creditor' },
 };
 
 const POLICIES = [

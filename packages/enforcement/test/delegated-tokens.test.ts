@@ -89,6 +89,16 @@ describe('a token in somebody’s name, bound to the SVID of who acts', () => {
     expect([got.status, (await decisionOf(got))?.reason]).toEqual([401, 'token-subject']);
   });
 
+  test('is accepted with a certificate that is registered for who acts, and with nobody else’s', async () => {
+    const as = await bank.partner('planner');
+    const token = () => bank.token({ sub: ALICE, act: byPlanner, ...boundTo(as) });
+    bank.change([subject(PLANNER, { certificates: [as.thumbprint] })]);
+    expect((await bank.call({ as, token: token() })).status).toBe(200);
+    bank.change([subject(PLANNER), subject(ALICE, { ...clerk, certificates: [as.thumbprint] })]);
+    const got = await bank.call({ as, token: token() });
+    expect([got.status, (await decisionOf(got))?.reason]).toEqual([401, 'token-subject']);
+  });
+
   test('is refused over the connection of the actor before', async () => {
     const token = bank.token({ sub: ALICE, act: byRunner, ...boundTo(runner) });
     const got = await bank.call({ as: planner, token });

@@ -28,6 +28,11 @@ export interface DetailType {
   /** Whether a client may have it in its own name; else a person approves it. */
   readonly isForClients: boolean;
   readonly fields: Readonly<Record<string, DetailField>>;
+  /**
+   * Where in the content that will be sent the fields stand: JSON Pointers (RFC 6901) by field, `instructedAmount.amount`. Then
+   * the content is asked for beside them, held against them, and only its digest goes on.
+   */
+  readonly content?: Readonly<Record<string, string>>;
 }
 
 /** A detail as it is asked for: `type`, and the fields of that type. */
@@ -41,8 +46,47 @@ export interface DetailLine {
 
 /** Why a detail is not as its type says; nothing when it is. What the type does not name is refused (RFC 9396 §5). */
 export function detailFault(detail: AuthorizationDetail, type: DetailType): string | undefined {
-  const { type: _, ...fields } = detail;
-  return recordFault(fields, type.fields, type.type);
+  const { type: _, content, ...fields } = detail;
+  const fault = recordFault(fields, type.fields, type.type);
+  if (fault !== undefined) return fault;
+  if (type.content === undefined) {
+    return content === undefined ? undefined : `'${type.type}' has no field 'content'`;
+  }
+  return contentFault(content, fields, type as DetailType & { content: object });
+}
+
+/** Whether the content says what the fields say: the person reads the fields, and the resource the content. */
+function contentFault(
+  content: unknown,
+  fields: Readonly<Record<string, unknown>>,
+  { type, content: pointers }: DetailType & { readonly content: Readonly<Record<string, string>> },
+): string | undefined {
+  if (typeof content !== 'string') return `'${type}.content' is no text`;
+  let value: unknown;
+  try {
+    value = JSON.parse(content);
+  } catch {
+    return `'${type}.content' is no JSON`;
+  }
+  // In its one form: a name that came twice would be read here in one way and by the resource in another.
+  if (JSON.stringify(value) !== content) return `'${type}.content' is not in its shortest form`;
+  for (const [path, pointer] of Object.entries(pointers)) {
+    const shown = path.split('.').reduce<unknown>(memberOf, fields);
+    const sent = pointer.split('/').slice(1).map(unescaped).reduce<unknown>(memberOf, value);
+    if (shown !== sent) return `'${type}.content' has another '${path}' at ${pointer}`;
+  }
+  return undefined;
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+    ? (value as Readonly<Record<string, unknown>>)[name]
+    : undefined;
+}
+
+/** RFC 6901 §4 */
+function unescaped(token: string): string {
+  return token.replaceAll('~1', '/').replaceAll('~0', '~');
 }
 
 /** What a detail says, in words, in the order of its type; the detail is as its type says. */

@@ -71,6 +71,21 @@ test.each([
     /'a' with values of kind integer/,
   ],
   [
+    'content that does not say where a field stands',
+    { authority: payment('{ a: { label: A }, b: { label: B } }, content: { a: /a }') },
+    /nothing of b; where each field stands/,
+  ],
+  [
+    'content of a field that there is not',
+    { authority: payment('{ a: { label: A } }, content: { a: /a, c: /c }') },
+    /field 'c'/,
+  ],
+  [
+    'content that is no pointer',
+    { authority: payment('{ a: { label: A } }, content: { a: a }') },
+    /JSON Pointer/,
+  ],
+  [
     'a policy that misspells a field',
     {
       authority: `${PURPOSES}${payment('{ amount: { label: A, kind: decimal } }')}`,

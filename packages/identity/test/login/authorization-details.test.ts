@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { DetailType } from '@countersign/model';
 import { decodeJwt } from 'jose';
 import * as client from 'openid-client';
@@ -43,10 +44,25 @@ const TYPES: readonly DetailType[] = [
     },
   },
   {
+    ...{ type: 'transfer', title: 'Make a transfer', isForClients: false },
+    fields: {
+      amount: { label: 'Amount', kind: 'decimal', isOptional: false },
+      creditor: { ...text, label: 'To' },
+      note: { ...text, label: 'Note', isOptional: true },
+    },
+    content: { amount: '/amounts/0', creditor: '/to/i~1ban', note: '/note' },
+  },
+  {
     ...{ type: 'limit_change', title: 'Change the limit', isForClients: false, acr: 'phrh' },
     fields: { limit: { label: 'Limit', kind: 'decimal', isOptional: false } },
   },
 ];
+/** One whose content is held against what the person reads. */
+const transfer = (content: unknown, amount = '123.50') => ({
+  ...{ type: 'transfer', amount, creditor: 'DE02' },
+  content: typeof content === 'string' ? content : JSON.stringify(content),
+});
+const sent = { to: { 'i/ban': 'DE02' }, amounts: ['123.50'], id: 7 };
 const purpose = { type: 'purpose', code: 'fraud-review' };
 const payment = {
   type: 'payment_initiation',
@@ -194,6 +210,48 @@ describe('details of an authorization request', () => {
   test('are said to be supported', () => {
     const metadata = agents.assistant.config.serverMetadata();
     expect(metadata['authorization_details_types_supported']).toEqual(detailTypes);
+  });
+});
+
+describe('content that is to be sent', () => {
+  test('is held against what the person reads, and its digest goes on', async () => {
+    const { claims } = await approved(asked(transfer(sent)));
+    const contentDigest = createHash('sha256').update(JSON.stringify(sent)).digest('base64');
+    expect(claims['authorization_details']).toEqual([
+      { type: 'transfer', amount: '123.50', creditor: 'DE02', contentDigest },
+    ]);
+  });
+
+  test.each([
+    ['with another amount', { ...sent, amounts: ['923.50'] }],
+    ['with a number for an amount', { ...sent, amounts: [123.5] }],
+    ['to somebody else', { ...sent, to: { 'i/ban': 'DE99' } }],
+    ['with a note that nobody reads', { ...sent, note: 'x' }],
+    ['without an amount', { ...sent, amounts: [] }],
+    [
+      'with an amount that comes twice',
+      '{"amounts":["923.50"],"amounts":["123.50"],"to":{"i/ban":"DE02"}}',
+    ],
+    ['in another form', JSON.stringify(sent, undefined, 1)],
+    ['that is no JSON', 'amount=123.50'],
+    ['that is nothing', 'null'],
+  ])('%s is refused', async (_what, content) => {
+    expect(await errorOf(agents.teller.begin(asked(transfer(content))))).toBe(
+      'invalid_authorization_details',
+    );
+  });
+
+  test('is asked for by its type, and by no other; the digest is nobody’s to say', async () => {
+    const { content, ...without } = transfer(sent);
+    for (const detail of [
+      without,
+      { ...payment, content },
+      { ...transfer(sent), contentDigest: 'x' },
+    ]) {
+      expect(await errorOf(agents.teller.begin(asked(detail)))).toBe(
+        'invalid_authorization_details',
+      );
+    }
   });
 });
 

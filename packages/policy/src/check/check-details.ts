@@ -18,7 +18,7 @@ type WrittenField = Omit<WrittenTypes[string]['fields'][string], 'fields'> & {
 
 /** What Cedar reads as something else, and what every detail has. */
 const RESERVED: ReadonlySet<string> = new Set(
-  'true false if then else in is like has __cedar type'.split(' '),
+  'true false if then else in is like has __cedar type content contentDigest'.split(' '),
 );
 const TYPES_MAX = 50;
 const NAMES: Readonly<Record<'type' | 'field' | 'code', { form: RegExp; expected: string }>> = {
@@ -28,7 +28,7 @@ const NAMES: Readonly<Record<'type' | 'field' | 'code', { form: RegExp; expected
   },
   field: {
     form: /^[A-Za-z][A-Za-z0-9_]{0,62}$/,
-    expected: 'letters, digits and _, no word of Cedar, and not type',
+    expected: 'letters, digits and _, no word of Cedar, and not type, content or contentDigest',
   },
   code: { form: /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, expected: 'letters, digits, dots, dashes' },
 };
@@ -77,13 +77,35 @@ export function checkDetails(
       ...{ type: PURPOSE_TYPE, title: 'Say what it is for', isForClients: true, fields: { code } },
     });
   }
-  for (const [type, { title, acr, fields }] of Object.entries(authorizationDetails)) {
+  for (const [type, { title, acr, fields, content }] of Object.entries(authorizationDetails)) {
     checkName('type', ['authorizationDetails', type]);
     checkFields(fields, ['authorizationDetails', type]);
     types.push({
       ...{ type, title, isForClients: false, fields: fieldsOf(fields) },
       ...(acr && { acr }),
+      ...(content && { content }),
     });
+    const leaves = leavesOf(fields);
+    for (const path of content ? Object.keys(content) : []) {
+      if (leaves.includes(path)) continue;
+      const expected = `one of ${listOf(leaves)}`;
+      const mend = didYouMean(path, leaves, 'remove it, or add the field');
+      refuse(
+        ['authorizationDetails', type, 'content', path],
+        `field ${quote(path)}`,
+        expected,
+        mend,
+      );
+    }
+    const missing = content ? leaves.filter((path) => !Object.hasOwn(content, path)) : [];
+    if (missing.length > 0) {
+      refuse(
+        ['authorizationDetails', type, 'content'],
+        `nothing of ${listOf(missing)}`,
+        'where each field stands: what people read must be what is sent',
+        'add them',
+      );
+    }
   }
   if (types.length > TYPES_MAX) {
     refuse(['authorizationDetails'], `${types.length} types`, `at most ${TYPES_MAX}`, 'join some');
@@ -103,6 +125,13 @@ export function checkDetails(
     }
   }
   return types;
+}
+
+/** Fields that are no records, by path. */
+function leavesOf(fields: Readonly<Record<string, WrittenField>>): readonly string[] {
+  return Object.entries(fields).flatMap(([name, field]) =>
+    field.fields ? leavesOf(field.fields).map((inner) => `${name}.${inner}`) : [name],
+  );
 }
 
 function fieldsOf(written: Readonly<Record<string, WrittenField>>): Record<string, DetailField> {

@@ -49,10 +49,15 @@ ${detailsText(details)}  caller?: Workload,
 function detailsText(types: readonly DetailType[]): string {
   const members = types
     .filter(({ type }) => type !== PURPOSE_TYPE)
-    .map(({ type, fields }) => `${type}?: ${recordText(fields)}`);
+    .map(
+      ({ type, fields, content }) =>
+        `${type}?: ${recordText(content ? { ...fields, contentDigest: TEXT } : fields)}`,
+    );
   if (members.length === 0) return '';
   return `  authorizationDetails?: { ${members.join(', ')} },\n  contentDigest?: String,\n`;
 }
+
+const TEXT: DetailField = { label: '', kind: 'text', isOptional: false };
 
 function recordText(fields: Readonly<Record<string, DetailField>>): string {
   const members = Object.entries(fields).map(

@@ -46,6 +46,17 @@ export const detailsShape = z
       .strictObject({
         title: words('what a person approves, in words', 'Make a payment'),
         acr: z.enum(ACR_VALUES).optional().meta({ description: 'how they must sign in, at least' }),
+        content: z
+          .record(
+            z.string(),
+            z.string().regex(/^(?:\/(?:[^~/]|~[01])*)+$/, 'a JSON Pointer: /amount/value'),
+          )
+          .optional()
+          .meta({
+            description:
+              'where its fields stand in the content that will be sent (JSON Pointers, RFC 6901); it is asked for, and its digest goes on',
+            examples: [{ 'instructedAmount.amount': '/instructedAmount/amount' }],
+          }),
         fields: z.record(z.string(), field).meta({ description: 'its fields', examples: [{}] }),
       })
       .meta({ description: 'a type' }),

@@ -13,8 +13,9 @@ import { errors } from 'oidc-provider';
 
 /** Details in one request; of each type there is one, so that a policy can name it. */
 const DETAILS_MAX = 10;
-/** Characters of all of them, as JSON: they travel in a token that is read up to 8192. */
-const DETAILS_CHARACTERS_MAX = 2048;
+/** Characters of all of them, as JSON, and of those that go on without content: in a token that is read up to 8192. */
+const DETAILS_CHARACTERS_MAX = 16_384;
+const GRANTED_CHARACTERS_MAX = 2048;
 
 /** What a person approves, in words. */
 export interface Approval {
@@ -54,7 +55,8 @@ export class DetailRules {
               { validate: (ctx: KoaContextWithOIDC) => void this.asked(ctx) },
             ]),
           ),
-          authorizationDetailsForGrantSource: (ctx: KoaContextWithOIDC) => this.asked(ctx),
+          authorizationDetailsForGrantSource: (ctx: KoaContextWithOIDC) =>
+            this.asked(ctx)?.map(withoutContent),
           authorizationDetailsForAccessToken: (
             ctx: KoaContextWithOIDC,
             _token: unknown,
@@ -122,6 +124,9 @@ export class DetailRules {
       const fault = detailFault(detail, type);
       if (fault !== undefined) throw refused(fault);
     }
+    if (JSON.stringify(details.map(withoutContent)).length > GRANTED_CHARACTERS_MAX) {
+      throw refused(`more than ${GRANTED_CHARACTERS_MAX} characters without content`);
+    }
     return details;
   }
 
@@ -145,6 +150,14 @@ export function unchanged(
     throw refused('other details than were authorised');
   }
   return granted && [...granted];
+}
+
+/** What of a detail goes on: of the content that was held against it, the digest. */
+function withoutContent(detail: AuthorizationDetail): AuthorizationDetail {
+  const { content, ...fields } = detail;
+  if (typeof content !== 'string') return detail;
+  const contentDigest = createHash('sha256').update(content).digest('base64');
+  return { ...(fields as AuthorizationDetail), contentDigest };
 }
 
 /** By what an interaction says that exactly this was approved. */
