@@ -332,6 +332,29 @@ describe('a subject token that is not good for the client is refused, with a rea
     expect(await errorOf(agents.assistant.exchange(handed))).not.toBe('none');
   });
 
+  test('when the certificate that it is bound to was revoked', async () => {
+    await agents.handed();
+    const value = 'c'.repeat(43);
+    const token = await forged(agents, { cnf: { 'x5t#S256': value } });
+    expect(await errorOf(agents.assistant.exchange(token))).toBe('none');
+    const revocation = { target: 'certificate', value, reason: 'stolen', by: 'test' } as const;
+    await agents.bank.authority.identity.revoke(revocation);
+    expect(await errorOf(agents.assistant.exchange(token))).toBe('invalid_request');
+  });
+
+  test('when the key that signed it has ended', async () => {
+    await agents.handed();
+    const { factLog, now } = agents.bank.authority;
+    const fact = factLog.all().find((each) => each.kind === 'issuer-key');
+    if (fact?.kind !== 'issuer-key') throw new Error('no key');
+    const kid = 'before';
+    await factLog.append({ puts: [{ ...fact, kid, notAfterMs: now() + 60_000 }] });
+    const token = await forged(agents, {}, { header: { kid } });
+    expect(await errorOf(agents.assistant.exchange(token))).toBe('none');
+    await factLog.append({ puts: [{ ...fact, kid, notAfterMs: now() - 1 }] });
+    expect(await errorOf(agents.assistant.exchange(token))).toBe('invalid_request');
+  });
+
   test('when the actor before, whose it was, was revoked or disabled', async () => {
     const first = await agents.assistant.exchange(await agents.handed(), { resource: BOOKER });
     expect(await errorOf(agents.booker.exchange(first))).toBe('none');
