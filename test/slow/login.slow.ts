@@ -1,6 +1,8 @@
 import { createHash, type X509Certificate } from 'node:crypto';
+import type { DetailType } from '@countersign/model';
 import { decodeJwt } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { accounts } from '../../packages/identity/test/authority.ts';
 import {
   alice,
   bob,
@@ -19,6 +21,14 @@ import { until } from './support/until.ts';
 
 /** What Chromium's virtual authenticators say that they are. */
 const VIRTUAL_MODEL = '01020304-0506-0708-0102-030405060708';
+
+const PAYMENT: DetailType = {
+  ...{ type: 'payment', title: 'Make a payment', isForClients: false },
+  fields: {
+    amount: { label: 'Amount', kind: 'decimal', isOptional: false },
+    creditor: { label: 'To', kind: 'text', isOptional: false },
+  },
+};
 
 interface Credential {
   readonly credentialId: string;
@@ -41,7 +51,7 @@ describe.skipIf(!isBrowserThere('the login pages in a browser'))('in Chromium', 
   afterAll(() => folder?.remove());
 
   beforeEach(async () => {
-    bank = await startLoginBank();
+    bank = await startLoginBank({ detailTypes: [PAYMENT] });
     teller = await bank.teller();
     // The issuer's authority is this test's own; its key is what the browser is told to trust, as a device policy would.
     const pin = spkiOf(bank.authority.issuerCertificate);
@@ -149,6 +159,33 @@ describe.skipIf(!isBrowserThere('the login pages in a browser'))('in Chromium', 
     const sid = String(claims['sid']);
     await click(`button[data-id="${sid}"]`);
     await settled(() => bank.authority.identity.isRevoked('session', sid));
+  });
+
+  test('what a person approves is on the page as text, in the bank’s words, and the token says it', async () => {
+    await bank.apply(
+      bank.registrations().map((each) =>
+        each.client?.people
+          ? {
+              ...each,
+              client: { ...each.client, audiences: [accounts], detailTypes: ['payment'] },
+            }
+          : each,
+      ),
+    );
+    await addAuthenticator();
+    await enrol(alice);
+    const creditor = '<img src=x onerror="document.title=1"> & <b>Bob</b>';
+    const payment = { type: 'payment', amount: '123.50', creditor };
+    const pending = await teller.begin({ authorization_details: JSON.stringify([payment]) });
+    await browser.open(pending.url.href);
+    await shows((text) => text.includes('You approve: Make a payment'));
+    const shown = await browser.evaluate<string>('document.body.innerText');
+    expect(shown).toContain(creditor);
+    expect(shown).toContain('123.50');
+    expect(await browser.evaluate('document.querySelectorAll("img, b").length')).toBe(0);
+    const callback = await callbackAfter(() => click('#sign-in'));
+    const claims = decodeJwt((await teller.finish(callback, pending)).access_token);
+    expect(claims['authorization_details']).toEqual([payment]);
   });
 
   test('nothing on the pages is against their own policy', async () => {

@@ -23,6 +23,7 @@ export function cedarContext(
   const { session, transaction } = request;
   // Absent when there are none, so that a bundle that knows no such member reads the rest.
   const partners = request.actors.filter(({ kind }) => kind === 'partner');
+  const workloads = request.actors.filter(({ kind }) => kind === 'workload');
   return {
     scopes: request.scopes,
     keyProof: request.keyProof,
@@ -37,10 +38,18 @@ export function cedarContext(
     ...(session?.authTimeMs !== undefined && { authTime: datetime(session.authTimeMs) }),
     ...(session !== undefined && { session: session.id }),
     ...(request.purpose !== undefined && { purpose: request.purpose }),
+    ...(request.authorizationDetails !== undefined && {
+      // The issuer held it against its types, and the schema does again.
+      authorizationDetails: request.authorizationDetails as CedarJson,
+    }),
+    ...(request.contentDigest !== undefined && { contentDigest: request.contentDigest }),
     ...(request.caller !== undefined && { caller: entity(subjectUid(request.caller)) }),
     actors: request.actors.map((actor) => entity(actorUid(actor))),
     ...(partners.length > 0 && {
       actingPartners: partners.map((actor) => entity(subjectUid(actor))),
+    }),
+    ...(workloads.length > 0 && {
+      actingWorkloads: workloads.map((actor) => entity(subjectUid(actor))),
     }),
     ...(transaction !== undefined && {
       transaction: {
@@ -75,11 +84,13 @@ export function subjectUid({ kind, id }: Subject): CedarUid {
 }
 
 /**
- * A set has one type in Cedar, and `context.actors.isEmpty()` must mean that nobody acts: a partner is in it under its own
- * name as an agent, and beside it as what it is.
+ * A set has one type in Cedar, and `context.actors.isEmpty()` must mean that nobody acts: a partner or workload is in it under
+ * its own name as an agent, and beside it as what it is.
  */
 function actorUid(actor: Subject): CedarUid {
-  return actor.kind === 'partner' ? { type: 'Agent', id: actor.id } : subjectUid(actor);
+  return actor.kind === 'partner' || actor.kind === 'workload'
+    ? { type: 'Agent', id: actor.id }
+    : subjectUid(actor);
 }
 
 function entity({ type, id }: CedarUid): CedarJson {

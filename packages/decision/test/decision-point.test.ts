@@ -288,6 +288,18 @@ describe('what policies see', () => {
       [subjectFact('agent/a')],
     ],
     [
+      'the workloads that act: as actors, and as what they are',
+      `context.actors.contains(Agent::"${id('workload/b')}") && context.actors.contains(Agent::"${id('agent/a')}") && context has actingWorkloads && context.actingWorkloads.contains(Workload::"${id('workload/b')}")`,
+      { actors: [subject('workload/b'), subject('agent/a')] },
+      [subjectFact('agent/a'), subjectFact('workload/b')],
+    ],
+    [
+      'that no workload acts',
+      '!(context has actingWorkloads)',
+      { actors: [subject('agent/a')] },
+      [subjectFact('agent/a')],
+    ],
+    [
       'the transaction',
       `context has transaction && context.transaction.id == "txn-1" && context.transaction.requestingWorkload == Workload::"${edge.id}"`,
       { transaction },

@@ -1,5 +1,7 @@
 import type { AccessRequest, Surface } from '@countersign/model';
+import type { ExpectedDigests } from '@countersign/sdk';
 import type { Identity } from './authenticate/identity.ts';
+import { detailsOfRequest } from './authenticate/token-details.ts';
 import type { Description } from './describe/describe.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -10,7 +12,12 @@ export function accessRequest(
   description: Description,
   surface: Surface,
   nowMs: number,
+  /** Of the content, as the caller signed it. */
+  signed?: ExpectedDigests,
 ): AccessRequest {
+  const details = detailsOfRequest(identity.details ?? []);
+  const sha256 = signed?.find(({ algorithm }) => algorithm === 'sha-256')?.digest;
+  const digest = sha256 && Buffer.from(sha256).toString('base64');
   const { caller, device, session, transaction } = identity;
   return {
     subject: identity.subject,
@@ -24,6 +31,11 @@ export function accessRequest(
     action: description.operation.id,
     resource: description.resource,
     scopes: identity.scopes,
+    ...details,
+    // Compared with the content before any of it goes on, where a surface wants it signed; elsewhere it may be anything.
+    ...(details.authorizationDetails &&
+      digest &&
+      surface.evidenceLevel >= 'E2' && { contentDigest: digest }),
     ...(transaction && { transaction }),
     timeMs: nowMs,
     ip: exchange.connection.ip,

@@ -109,7 +109,8 @@ async function judge(
     signature.kind === 'good'
       ? { ...identity, evidence: approval.kind === 'good' ? 'E3' : 'E2' }
       : identity;
-  const request = accessRequest(exchange, proven, description, surface, context.now());
+  const signed = signature.kind === 'good' ? signature.content : undefined;
+  const request = accessRequest(exchange, proven, description, surface, context.now(), signed);
   const judged: Verdict = {
     ...verdict,
     identity: proven,

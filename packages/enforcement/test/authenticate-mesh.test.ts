@@ -240,3 +240,18 @@ test('an access token does not count inside, and is not passed on', async () => 
   expect(decision?.subject).toBe(PAYMENTS);
   expect(bank.resource.seen.at(-1)?.headers['authorization']).toBeUndefined();
 });
+
+test('what was authorised where the transaction came in is what is decided by inside', async () => {
+  const call = async (authorization_details: unknown) => {
+    const headers = {
+      'Txn-Token': bank.txnToken({ tctx: { surface: 'accounts', authorization_details } }),
+    };
+    const got = await bank.call({ listener, as: payments, headers });
+    const eventId = got.problem.eventId ?? String(got.headers['countersign-event-id']);
+    return { status: got.status, decision: (await bank.record(eventId)).decision };
+  };
+  const { decision } = await call([{ type: 'purpose', code: 'fraud-review' }]);
+  expect(decision?.context).toMatchObject({ purpose: 'fraud-review' });
+  const twice = await call([{ type: 'purpose' }, { type: 'purpose' }]);
+  expect([twice.status, twice.decision?.reason]).toEqual([401, 'transaction-token-invalid']);
+});

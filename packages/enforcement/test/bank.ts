@@ -21,6 +21,7 @@ import {
 } from '@countersign/enforcement';
 import { ed25519NoteSigner, type Log, type LogDisk, nodeDisk, openLog } from '@countersign/ledger';
 import {
+  type DetailType,
   decodeEvent,
   type Event,
   type Fact,
@@ -127,6 +128,8 @@ export const ACCOUNTS: Surface = {
 
 export interface BankOptions {
   readonly surface?: Partial<Surface>;
+  /** Types of authorization details. */
+  readonly details?: readonly DetailType[];
   readonly tlsOff?: boolean;
   /** Changes what the point is built of: how a test takes one protection away. */
   readonly rebuild?: (options: EnforcementPointOptions) => EnforcementPointOptions;
@@ -289,7 +292,7 @@ export async function openBank(options: BankOptions = {}): Promise<Bank> {
         } as unknown as Parameters<typeof buildBundle>[0]['config'],
         surfaces,
         policies: policies.map((policy) => ({ ...policy, file: `${policy.id}.cedar` })),
-        schema: generateSchema(surfaces),
+        schema: generateSchema(surfaces, undefined, options.details),
       },
       { trustDomain: TRUST_DOMAIN, sequence: ++sequence, now },
     );

@@ -7,6 +7,7 @@ import {
   startAuthority,
   svidRequest,
 } from '../test/authority.ts';
+import { startAgentBank } from '../test/exchange/agent-bank.ts';
 import { alice, startLoginBank } from '../test/login/login-bank.ts';
 
 const authority = await startAuthority();
@@ -63,3 +64,10 @@ await perSecond('people signed in (browser, passkey and application included)', 
   await teller.finish(await bank.browser().signIn(pending.url, key), pending);
 });
 await bank.close();
+
+const agents = await startAgentBank();
+const handed = await agents.handed();
+await perSecond('tokens exchanged by an agent (private_key_jwt, DPoP, both made here)', 300, () =>
+  agents.assistant.exchange(handed),
+);
+await agents.close();

@@ -1,4 +1,4 @@
-import type { Registration } from '@countersign/model';
+import { ACTORS_MAX, type Registration } from '@countersign/model';
 import { parseSpiffeId } from '@countersign/spiffe';
 import { IdentityError } from './identity-error.ts';
 import type { PointRegistration } from './registry.ts';
@@ -115,6 +115,7 @@ function checkClient(
   for (const scope of client.scopes) {
     if (!SCOPE.test(scope)) throw refused(id, 'a scope with a forbidden character', 'none');
   }
+  checkExchange(id, client);
   for (const uri of client.people?.redirectUris ?? []) {
     // RFC 9700 §2.1, §4.1: whole, in one form, over TLS.
     if (URL.parse(uri)?.href !== uri || !uri.startsWith('https://') || /[#@*]/.test(uri)) {
@@ -128,6 +129,29 @@ function checkClient(
   const isWhole = Number.isInteger(tokenTtlSeconds);
   if (!isWhole || tokenTtlSeconds < 1 || tokenTtlSeconds > TOKEN_TTL_SECONDS_MAX) {
     throw refused(id, `tokens of ${tokenTtlSeconds} s`, `1 to ${TOKEN_TTL_SECONDS_MAX}`);
+  }
+}
+
+/** Whoever acts for others is an agent or a workload, and does not have people sign in to itself, too. */
+function checkExchange(
+  subject: string,
+  { id, exchange, people }: NonNullable<Registration['client']>,
+): void {
+  if (exchange === undefined) return;
+  const { from, serves, depthMax } = exchange;
+  if (people || !/^spiffe:\/\/[^/]+\/(?:agent|workload)\//.test(subject)) {
+    throw refused(subject, 'exchange', 'it of an agent or workload, and of no application');
+  }
+  if (from.length === 0 || serves.length === 0 || from.includes(id)) {
+    throw refused(subject, 'an exchange from nobody, itself or for no audience', 'others to name');
+  }
+  for (const audience of serves) {
+    if (!URL.canParse(audience) || audience.includes('#')) {
+      throw refused(subject, `audience '${audience}'`, 'an absolute URI without fragment');
+    }
+  }
+  if (!Number.isInteger(depthMax) || depthMax < 1 || depthMax > ACTORS_MAX) {
+    throw refused(subject, `a depth of ${depthMax}`, `1 to ${ACTORS_MAX}`);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { Clock, Fact, Registration, Signal } from '@countersign/model';
+import type { Clock, DetailType, Fact, Registration, Signal } from '@countersign/model';
 import type { RegisteredCredential } from '@countersign/sdk';
 import type { UpstreamAuthority, X509Svid } from '@countersign/spiffe';
 import { type Database, type FactLog, migrate, type TrustAnchors } from '@countersign/state';
@@ -249,6 +249,8 @@ export interface IdentityOptions {
     readonly login?: () => LoginSettings;
     /** Clusters whose pods may join; read at each join. None if not said. */
     readonly clusters?: () => readonly KubernetesCluster[];
+    /** Types of authorization details (RFC 9396); none if not said. */
+    readonly detailTypes?: readonly DetailType[];
     /** How long an X.509 authority issues: 10 s to 10 years, 24 h if not said. */
     readonly caLifetimeSeconds?: number;
     /** How long a key signs JWT-SVIDs: the same. */
@@ -392,6 +394,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   const issuer = createIssuer({
     ...(logins && { logins }),
     ...(idp && { idp }),
+    detailTypes: options.options.detailTypes ?? [],
     database,
     factLog,
     registry,

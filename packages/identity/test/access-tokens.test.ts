@@ -84,3 +84,42 @@ test('a scope that it does not have is refused in the issuer’s words', async (
   await authority.identity.revoke({ target: 'subject', value: api, reason: 'x', by: 'test' });
   await expect(tokens.get(wish)).rejects.toThrow(/access_denied/);
 });
+
+test('a workload acts for another with its SVID alone, by a token that was handed to it', async () => {
+  const desk = id('workload/desk');
+  const forApi = 'https://agents.bank.example/payments';
+  const svid = { authentication: 'spiffe_x509', scopes: ['accounts'] } as const;
+  const exchange = { from: [desk], serves: [forApi], depthMax: 1 };
+  await authority.identity.applyRegistrations(
+    [
+      registration('workload/desk', { client: { id: desk, ...svid, audiences: [forApi] } }),
+      registration('workload/payments/api', {
+        client: { id: api, ...svid, audiences: [accounts], exchange },
+      }),
+    ],
+    [],
+  );
+  const made = await authority.identity.createJoinToken({ spiffeId: desk, by: 'test' });
+  if (!made.isGranted) throw new Error(made.code);
+  const other = await connectWorkload({
+    authorityUrl: authority.controlUrl,
+    authoritySpiffeId: id('workload/countersign/authority'),
+    x509Authorities: authority.identity.trustAnchors.x509Authorities,
+    trustDomain,
+    joinToken: made.joinToken,
+  });
+  try {
+    const { issuerUrl } = authority;
+    const handed = await accessTokens(other, { issuerUrl }).get({ ...wish, resource: forApi });
+    const acting = await accessTokens(workload, { issuerUrl }).actFor(handed.value, wish);
+    const [before, after] = [decodeJwt(handed.value), decodeJwt(acting.value)];
+    expect(after).toMatchObject({ sub: desk, act: { sub: api }, client_id: api, aud: accounts });
+    expect(after['sid']).toBe(before['sid']);
+    expect(after['cnf']).not.toEqual(before['cnf']);
+    // Whoever it was handed by cannot exchange it itself.
+    const itself = accessTokens(other, { issuerUrl }).actFor(handed.value, wish);
+    await expect(itself).rejects.toMatchObject({ code: 'ERR_SDK_TOKEN_REFUSED', status: 400 });
+  } finally {
+    await other.close();
+  }
+});

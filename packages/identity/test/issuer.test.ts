@@ -631,7 +631,10 @@ describe('the issuer', () => {
       issuer: authority.issuerUrl,
       token_endpoint: `${authority.issuerUrl}/token`,
       jwks_uri: `${authority.issuerUrl}/jwks`,
-      grant_types_supported: ['client_credentials'],
+      grant_types_supported: [
+        'client_credentials',
+        'urn:ietf:params:oauth:grant-type:token-exchange',
+      ],
       response_types_supported: [],
       token_endpoint_auth_methods_supported: [
         'tls_client_auth',

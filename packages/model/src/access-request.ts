@@ -50,7 +50,7 @@ export interface AccessRequest {
   /** In whose name; the Cedar principal. */
   readonly subject: Subject;
   readonly subjectEntity?: SubjectEntity;
-  /** Agents that act for the subject, the outermost first (RFC 8693 `act`). */
+  /** Agents, workloads and partners that act for the subject, the outermost first (RFC 8693 `act`). */
   readonly actors: readonly Subject[];
   /** The workload at the other end of the connection, when it is not the subject itself. */
   readonly caller?: Subject;
@@ -62,7 +62,15 @@ export interface AccessRequest {
   /** An operationId of the surface. */
   readonly action: string;
   readonly resource: ResourceRef;
+  /** What it is for: the code of the token's detail of type `purpose`. */
   readonly purpose?: string;
+  /** What was authorised in detail (RFC 9396), by type, without `type` itself and without `purpose`. */
+  readonly authorizationDetails?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /**
+   * SHA-256 of the request's content, base64, as its signature covers it: where the surface wants signed requests, and the
+   * token has details to compare it with.
+   */
+  readonly contentDigest?: string;
   readonly scopes: readonly string[];
   readonly transaction?: Transaction;
   readonly timeMs: number;

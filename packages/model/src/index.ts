@@ -7,6 +7,15 @@ export type {
   SubjectEntity,
   Transaction,
 } from './access-request.ts';
+export {
+  type AuthorizationDetail,
+  type DetailField,
+  type DetailLine,
+  type DetailType,
+  detailFault,
+  detailLines,
+  PURPOSE_TYPE,
+} from './authorization-details.ts';
 export { type Clock, type RandomBytes, systemClock } from './clock.ts';
 export { compactId } from './compact-id.ts';
 export type { Challenge, Decision, Obligation, PolicyError } from './decision.ts';
@@ -56,10 +65,13 @@ export { ModelError, type ModelErrorCode } from './model-error.ts';
 export { DENIAL_REASONS, type DenialReason, REASONS, type Reason } from './reason.ts';
 export {
   ACR_VALUES,
+  ACTORS_DEFAULT,
+  ACTORS_MAX,
   type Acr,
   type Attestation,
   type ClientAuthentication,
   type ClientRegistration,
+  type ExchangeRule,
   type Organisation,
   type PeopleClient,
   type Playbook,

@@ -82,6 +82,29 @@ export interface ClientRegistration {
   readonly tokenTtlSeconds: number;
   /** Makes it an application that people sign in to: its tokens are theirs, and it gets none of its own. */
   readonly people?: PeopleClient;
+  /** In whose name it may act; absent: in nobody's but its own. */
+  readonly exchange?: ExchangeRule;
+  /** Types of authorization details (RFC 9396) that it may ask for; absent: none. */
+  readonly detailTypes?: readonly string[];
+}
+
+/** How many may act in one chain, when nobody says. */
+export const ACTORS_DEFAULT = 3;
+/** How many may act in one chain at most: enforcement points read no longer one. */
+export const ACTORS_MAX = 5;
+
+/**
+ * By what a client acts for others: token exchange (RFC 8693). Of agents and workloads only.
+ *
+ * @see docs/decisions/0019-who-acts-is-named-and-proves-its-own-key.md
+ */
+export interface ExchangeRule {
+  /** Ids of the clients whose tokens it takes over: those who hand them to it. */
+  readonly from: readonly string[];
+  /** Audiences that are this client itself: a token that was handed to it names one of them. */
+  readonly serves: readonly string[];
+  /** How many may act in a chain, itself included: 1 to {@link ACTORS_MAX}. */
+  readonly depthMax: number;
 }
 
 /** What an application for people may do at the issuer's authorization endpoint. */

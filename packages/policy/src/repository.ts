@@ -2,6 +2,7 @@ import type {
   Acr,
   Assurance,
   DecisionEvent,
+  DetailType,
   EntityUid,
   EventKind,
   FederationPartner,
@@ -48,6 +49,8 @@ export interface BankConfig {
     readonly metrics?: HostPort;
     /** How people sign in; absent: they do not. */
     readonly login?: LoginConfig;
+    /** Types of authorization details (RFC 9396); absent when there are none. */
+    readonly detailTypes?: readonly DetailType[];
     /** Clusters whose pods may join; absent when there are none. */
     readonly kubernetes?: readonly ClusterConfig[];
     /** The bank's people; absent: nobody brings any. */

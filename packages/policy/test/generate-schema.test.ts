@@ -63,6 +63,7 @@ describe('policies may ask', () => {
       context has authTime && context.authTime > datetime("2026-01-01") &&
       context has session && context.session == "s" && context has purpose && context.purpose == "p" &&
       context has caller && context.caller == Workload::"w" && context.actors.contains(Agent::"a") &&
+      context has actingWorkloads && context.actingWorkloads.contains(Workload::"w") &&
       context has transaction && context.transaction.id == "t" &&
       context.transaction.requestingWorkload == Workload::"w" };`,
     ],

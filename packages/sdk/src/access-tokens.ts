@@ -34,6 +34,14 @@ export interface AccessTokens {
    *   a failure the issuer is left alone for 1 to 30 s, and who asks meanwhile hears of that failure at once.
    */
   get(wish: TokenWish): Promise<AccessToken>;
+  /**
+   * A token in the name of whoever a handed token is of, with this workload as the actor (RFC 8693): a new one each time, that
+   * ends when the handed one does. The subject must be registered with `client.exchange`; `scope` must be said.
+   *
+   * @param subjectToken an access token that was made for this workload (`exchange.serves`) and handed to it
+   * @throws {SdkError} as {@link get}, without waiting after a failure
+   */
+  actFor(subjectToken: string, wish: TokenWish): Promise<AccessToken>;
 }
 
 /** Where tokens come from. */
@@ -88,12 +96,13 @@ export function accessTokens(workload: Workload, options: AccessTokensOptions): 
   const held = new Map<string, Held>();
 
   /** A token that is bound to the SVID of now: one that a rotation overtook is good for nothing. */
-  async function fetchBound(wish: TokenWish): Promise<BoundToken> {
+  async function fetchBound(wish: TokenWish, subjectToken?: string): Promise<BoundToken> {
     for (let attempt = 1; ; attempt += 1) {
       const askedAtMs = now();
       const token = await requestToken(wish, {
         issuerUrl,
         clientId: workload.spiffeId,
+        ...(subjectToken !== undefined && { subjectToken }),
         dispatcher: workload.dispatcherFor(issuerUrl, issuer),
       });
       if (token.certificate === thumbprintOf(workload) || attempt === ROTATIONS_MAX) {
@@ -134,6 +143,9 @@ export function accessTokens(workload: Workload, options: AccessTokensOptions): 
   }
 
   return {
+    async actFor(subjectToken, wish) {
+      return told(await fetchBound(wish, subjectToken));
+    },
     async get(wish) {
       const of = entryOf(held, wish);
       const nowMs = now();

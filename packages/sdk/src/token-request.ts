@@ -27,11 +27,19 @@ export async function requestToken(
     readonly issuerUrl: string;
     readonly clientId: string;
     readonly dispatcher: Dispatcher;
+    /** In whose name, by the token that was handed over (RFC 8693); absent: in the client's own. */
+    readonly subjectToken?: string;
   },
 ): Promise<IssuedToken> {
-  const { issuerUrl, clientId, dispatcher } = options;
+  const { issuerUrl, clientId, dispatcher, subjectToken } = options;
   const form = new URLSearchParams({
-    grant_type: 'client_credentials',
+    ...(subjectToken === undefined
+      ? { grant_type: 'client_credentials' }
+      : {
+          grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+          subject_token: subjectToken,
+          subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+        }),
     // The draft asks for it beside an X.509-SVID.
     client_id: clientId,
     resource,

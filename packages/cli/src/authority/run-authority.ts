@@ -242,6 +242,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         jwtKeyLifetimeSeconds: ca.jwtLifetimeSeconds,
         hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied.config),
         ...(login && { login }),
+        detailTypes: config.authority.detailTypes ?? [],
         clusters: () => applied.config.authority.kubernetes ?? [],
         ...peopleOptions(config),
         devices: () => deviceSettings(applied.config),

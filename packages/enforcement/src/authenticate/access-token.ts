@@ -1,5 +1,6 @@
 import type { FactView } from '@countersign/decision';
 import {
+  type AuthorizationDetail,
   factKey,
   type Session,
   type Subject,
@@ -19,6 +20,7 @@ import {
 } from './claims.ts';
 import { refused, type TokenRefusal } from './identity.ts';
 import { subjectEntity } from './subject-entity.ts';
+import { tokenDetails } from './token-details.ts';
 import { type KeyFact, verificationKey } from './verification-key.ts';
 import { decodeJws, hasSignatureOf, type UnverifiedJws } from './verify-jws.ts';
 
@@ -35,6 +37,7 @@ export interface AccessToken {
   readonly session?: Session;
   readonly audiences: readonly string[];
   readonly scopes: readonly string[];
+  readonly details: readonly AuthorizationDetail[];
   readonly issuedAtMs: number;
   readonly notBeforeMs: number;
   readonly expiresAtMs: number;
@@ -94,6 +97,9 @@ function readClaims(jws: UnverifiedJws, keyFact: KeyFact, keyFactKey: string) {
   if (!subject) return refused('token-subject', `sub '${clip(sub)}' is no subject's SPIFFE ID`);
   const actors = actorChain(claims);
   if (!actors) return refused('token-malformed', `act is no chain of at most ${LIMITS.actors}`);
+  const details = tokenDetails(claims);
+  if (!details)
+    return refused('token-malformed', 'authorization_details are no list of one a type');
   const notBeforeMs = claims['nbf'] === undefined ? issuedAtMs : timeClaimMs(claims, 'nbf');
   if (notBeforeMs === undefined) return refused('token-malformed', 'nbf is no time');
   const confirmation = objectClaim(claims, 'cnf') ?? {};
@@ -110,6 +116,7 @@ function readClaims(jws: UnverifiedJws, keyFact: KeyFact, keyFactKey: string) {
     actors,
     audiences: audiences(claims),
     scopes: granted,
+    details,
     issuedAtMs,
     notBeforeMs,
     expiresAtMs,

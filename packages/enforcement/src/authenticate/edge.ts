@@ -122,6 +122,7 @@ function judge(
     ...(token.session && { session: token.session }),
     keyProof,
     scopes: token.scopes,
+    details: token.details,
     hasToken: true,
     tokenHash: presented.digest,
     tokenId: token.id,
@@ -207,12 +208,14 @@ function bindingFault(
   // registered for another since.
   const shown =
     peer.kind === 'svid' && subjectOfPeer(peer.id, context.trustDomain, context.facts());
-  const isOther = shown && shown !== token.subject.id && !isDevice(shown, context.trustDomain);
+  // Of a token in somebody's name the one who acts, and whose key it is therefore bound to.
+  const holder = token.actors[0] ?? token.subject;
+  const isOther = shown && shown !== holder.id && !isDevice(shown, context.trustDomain);
   if (token.certificate && isOther) {
     return refused('token-subject', `the svid is of '${shown}'`);
   }
   const mapped = certificate && context.facts().subjectOfCertificate(certificate);
-  if (mapped && mapped !== token.subject.id) {
+  if (mapped && mapped !== holder.id) {
     return refused('token-subject', `the certificate is of '${mapped}'`);
   }
   return undefined;

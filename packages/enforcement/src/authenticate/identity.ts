@@ -1,4 +1,5 @@
 import type {
+  AuthorizationDetail,
   DenialReason,
   EvidenceLevel,
   KeyProof,
@@ -24,6 +25,8 @@ export interface Identity {
   readonly session?: Session;
   readonly keyProof: KeyProof;
   readonly scopes: readonly string[];
+  /** What the token says was authorised in detail; absent where no token is. */
+  readonly details?: readonly AuthorizationDetail[];
   /** False when no token stands behind the request: a workload that calls as itself. */
   readonly hasToken: boolean;
   readonly transaction?: Transaction;

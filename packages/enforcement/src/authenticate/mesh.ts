@@ -174,6 +174,7 @@ function judge(
     ...(token.session && { session: token.session }),
     keyProof: 'mtls',
     scopes: token.scopes,
+    details: token.details,
     hasToken: true,
     transaction: { id: token.transactionId, requestingWorkload: token.requestingWorkload },
     tokenHash: digest,

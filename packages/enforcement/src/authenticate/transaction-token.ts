@@ -1,5 +1,6 @@
 import type { FactView } from '@countersign/decision';
 import {
+  type AuthorizationDetail,
   EVIDENCE_LEVELS,
   type EvidenceLevel,
   factKey,
@@ -23,6 +24,7 @@ import {
 import { refused, type TokenRefusal } from './identity.ts';
 import { vouchedDevice } from './request-device.ts';
 import { subjectEntity } from './subject-entity.ts';
+import { tokenDetails } from './token-details.ts';
 import { type KeyFact, verificationKey } from './verification-key.ts';
 import { decodeJws, hasSignatureOf } from './verify-jws.ts';
 
@@ -38,6 +40,7 @@ export interface TransactionToken {
   readonly actors: readonly Subject[];
   readonly session?: Session;
   readonly scopes: readonly string[];
+  readonly details: readonly AuthorizationDetail[];
   /** The device that it began at, as the point there saw it. */
   readonly device?: RequestDevice;
   /** The surface where the transaction came in. */
@@ -111,6 +114,8 @@ function readClaims(
   const actors = actorChain(claims);
   if (!subject || !actors) return invalid('sub or act is no subject');
   const entity = subjectEntity(claims, subject);
+  const details = tokenDetails(about);
+  if (!details) return invalid('tctx.authorization_details are no list of one a type');
   const requester = objectClaim(claims, 'rctx') ?? {};
   const session = readSession(requester);
   const device = vouchedDevice(stringClaim(requester, 'device'));
@@ -123,6 +128,7 @@ function readClaims(
     subject,
     actors,
     scopes: granted,
+    details,
     surface,
     issuedAtMs,
     expiresAtMs,

@@ -55,7 +55,7 @@ function claims(
   { trustDomain, spiffeId }: { readonly trustDomain: string; readonly spiffeId: string },
 ) {
   const iat = Math.floor(nowMs / 1000);
-  const { session, actors, subject, subjectEntity, device } = identity;
+  const { session, actors, subject, subjectEntity, device, details = [] } = identity;
   const act = actClaim(actors);
   return {
     iat,
@@ -74,6 +74,7 @@ function claims(
       resource: { type: description.resource.type, id: description.resource.id },
       // What the next point cannot see again: the signature covers what was asked for here.
       ...(identity.evidence !== 'E1' && { evidence: identity.evidence }),
+      ...(details.length > 0 && { authorization_details: details }),
     },
     rctx: {
       req_ip: ip,

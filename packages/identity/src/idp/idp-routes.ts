@@ -58,8 +58,8 @@ export class IdpRoutes {
         if (interaction === undefined) return OVER;
         const { login } = finished;
         const asked = this.#interactions.asked(interaction);
-        if (!satisfies(login.acr, asked.acr)) {
-          const text = `client '${asked.clientId}' asks for ${asked.acr}`;
+        if (asked.approvals.length > 0 || !satisfies(login.acr, asked.acr)) {
+          const text = `client '${asked.clientId}' asks for ${asked.approvals.length > 0 ? 'an approval' : asked.acr}`;
           await this.#idp.wait(interaction.uid, { login, ip, asked: text });
           return { ...redirect(`/interaction/${interaction.uid}`), cookies: [cookie('', 0)] };
         }

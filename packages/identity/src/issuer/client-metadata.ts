@@ -2,6 +2,7 @@ import type { ClientAuthentication } from '@countersign/model';
 import type { AdapterPayload } from 'oidc-provider';
 import type { ClientOf } from '../registry.ts';
 import { peopleClientMetadata } from './code-flow/people-client-metadata.ts';
+import { TOKEN_EXCHANGE } from './exchange/token-exchange.ts';
 
 const PROVIDER_METHODS: Readonly<
   Record<ClientAuthentication, 'tls_client_auth' | 'private_key_jwt'>
@@ -21,14 +22,21 @@ const PROVIDER_METHODS: Readonly<
  */
 export function clientMetadata(
   { client, registration }: ClientOf,
-  { svidAssertionJwk }: { readonly svidAssertionJwk: Readonly<Record<string, unknown>> },
+  {
+    svidAssertionJwk,
+    isDetailType,
+  }: {
+    readonly svidAssertionJwk: Readonly<Record<string, unknown>>;
+    /** Whether the provider knows a type of authorization details: it was told at its start. */
+    readonly isDetailType: (type: string) => boolean;
+  },
 ): AdapterPayload {
   const method = PROVIDER_METHODS[client.authentication];
   const jwks = client.authentication === 'spiffe_jwt' ? [svidAssertionJwk] : client.jwks;
   return {
     client_id: client.id,
     token_endpoint_auth_method: method,
-    grant_types: ['client_credentials'],
+    grant_types: ['client_credentials', ...(client.exchange ? [TOKEN_EXCHANGE] : [])],
     response_types: [],
     redirect_uris: [],
     ...peopleClientMetadata(client),
@@ -37,6 +45,8 @@ export function clientMetadata(
       tls_client_auth_san_uri: registration.subject.id,
     }),
     ...(jwks && { jwks: { keys: jwks } }),
+    // Of the types that there are none but these (RFC 9396 §10).
+    authorization_details_types: (client.detailTypes ?? []).filter(isDetailType),
     // Never an unbound token: RFC 8705 §3.4, RFC 9449 §5.2.
     tls_client_certificate_bound_access_tokens: client.binding === 'mtls',
     dpop_bound_access_tokens: client.binding === 'dpop',

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
 import { IncomingMessage, type ServerResponse } from 'node:http';
-import type { Clock } from '@countersign/model';
+import type { Clock, DetailType } from '@countersign/model';
 import type { Database, FactLog } from '@countersign/state';
 import type { ClientCredentials, Configuration, KoaContextWithOIDC } from 'oidc-provider';
 import { errors, Provider } from 'oidc-provider';
@@ -12,10 +12,12 @@ import type { Logins } from '../login/logins.ts';
 import type { Recorder } from '../new-event.ts';
 import type { Registry } from '../registry.ts';
 import type { Revocations } from '../revocations.ts';
+import { DetailRules } from './authorization-details/detail-rules.ts';
 import { certificateOf } from './client-certificate.ts';
 import { clientMetadata } from './client-metadata.ts';
 import { CODE_FLOW_ROUTES, endReplayedSessions, withCodeFlow } from './code-flow/code-flow.ts';
 import { PeopleTokenRules } from './code-flow/people-token-rules.ts';
+import { TokenExchange } from './exchange/token-exchange.ts';
 import { issuerAdapter } from './issuer-adapter.ts';
 import { readForm, SvidAssertions } from './svid-assertion.ts';
 import { svidBundles } from './svid-bundles.ts';
@@ -42,6 +44,8 @@ interface IssuerOptions {
   readonly now: Clock;
   readonly issuerUrl: string;
   readonly accessTokenTtlSeconds: number;
+  /** Types of authorization details (RFC 9396); none if not said. */
+  readonly detailTypes?: readonly DetailType[];
   /** Where people sign in; absent: they do not. */
   readonly logins?: Logins;
   /** With `logins`. */
@@ -62,8 +66,8 @@ const SVID_METHODS = ['spiffe_x509', 'spiffe_jwt'] as const;
 const ASSERTION_SECONDS_MAX = 300;
 
 /**
- * The token endpoint: RFC 6749 §4.4 with RFC 8705, 9449, 8707, 9068 and draft-ietf-oauth-spiffe-client-auth; where people
- * sign in the code flow, too; and no other grant.
+ * The token endpoint: RFC 6749 §4.4 with RFC 8705, 9449, 8707, 9068 and draft-ietf-oauth-spiffe-client-auth; token exchange
+ * (RFC 8693) for those who may act for others; where people sign in the code flow, too; and no other grant.
  */
 export function createIssuer(options: IssuerOptions): Issuer {
   const { issuerUrl, record, factLog, registry, now, logins, idp } = options;
@@ -72,14 +76,26 @@ export function createIssuer(options: IssuerOptions): Issuer {
   const secondsMax = ASSERTION_SECONDS_MAX;
   const assertions = new SvidAssertions({ bundles, registry, issuerUrl, secondsMax, now });
   const forPeople = logins && new PeopleTokenRules({ logins, registry, rules, now });
-  const configuration = configurationOf(options, { rules, assertions });
+  const details = new DetailRules(options.detailTypes ?? []);
+  const exchange = new TokenExchange({
+    ...{ ...options, rules, details },
+    customers: logins?.customers,
+  });
+  const configuration = configurationOf(options, { rules, assertions, exchange, details });
   const provider = new Provider(
     issuerUrl,
-    logins && forPeople ? withCodeFlow(configuration, { logins, rules: forPeople }) : configuration,
+    details.configure(
+      exchange.configure(
+        logins && forPeople
+          ? withCodeFlow(configuration, { logins, rules: forPeople, details })
+          : configuration,
+      ),
+    ),
   );
+  exchange.register(provider);
   if (logins) endReplayedSessions(provider, logins);
   const refused = new WeakMap<object, errors.OIDCProviderError>();
-  recordRefusals(provider, { record, rules, refused });
+  recordRefusals(provider, { record, rules, refused, exchange });
   nameSvidMethods(provider);
   const callback = provider.callback();
   const site =
@@ -87,7 +103,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
     forPeople &&
     idp &&
     createLoginSite({
-      ...{ provider, logins, idp, record, origin: issuerUrl },
+      ...{ provider, logins, idp, details, record, origin: issuerUrl },
       clientOf: (clientId) => forPeople.clientOf(clientId),
     });
   const isRoute = (route: string) =>
@@ -174,7 +190,17 @@ function nameSvidMethods(provider: Provider): void {
 
 function configurationOf(
   options: IssuerOptions,
-  { rules, assertions }: { readonly rules: TokenRules; readonly assertions: SvidAssertions },
+  {
+    rules,
+    assertions,
+    exchange,
+    details,
+  }: {
+    readonly rules: TokenRules;
+    readonly assertions: SvidAssertions;
+    readonly exchange: TokenExchange;
+    readonly details: DetailRules;
+  },
 ): Configuration {
   const { database, keyring, registry, now } = options;
   return {
@@ -182,7 +208,9 @@ function configurationOf(
       now,
       clientMetadata(id) {
         const client = registry.client(id);
-        return client && clientMetadata(client, { svidAssertionJwk: assertions.publicJwk });
+        const svidAssertionJwk = assertions.publicJwk;
+        const isDetailType = (type: string) => details.has(type);
+        return client && clientMetadata(client, { svidAssertionJwk, isDetailType });
       },
     }),
     jwks: { keys: [accessTokenPrivateJwk(keyring)] },
@@ -224,7 +252,8 @@ function configurationOf(
           payload['sub'] = subject;
           // INVARIANT: nothing leaves that is not in the log.
           const authentication = rules.authenticationOf(token.clientId ?? '') ?? '';
-          await options.record(issuedEvent(subject, { payload, authentication }));
+          const exchanged = exchange.issued(token);
+          await options.record(issuedEvent(subject, { payload, authentication, exchanged }));
         },
       },
     },
@@ -266,13 +295,18 @@ function issuedEvent(
   {
     payload,
     authentication,
-  }: { readonly payload: Record<string, unknown>; readonly authentication: string },
+    exchanged,
+  }: {
+    readonly payload: Record<string, unknown>;
+    readonly authentication: string;
+    readonly exchanged: ReturnType<TokenExchange['issued']>;
+  },
 ): Parameters<Recorder>[0] {
-  const { jti, aud, scope, sid, client_id, exp, cnf } = payload;
+  const { jti, aud, scope, sid, client_id, exp, cnf, authorization_details } = payload;
   return {
     kind: 'administration',
     action: 'token-issued',
-    by: subject,
+    by: exchanged?.actors[0] ?? subject,
     target: subject,
     detail: {
       client: String(client_id),
@@ -283,6 +317,13 @@ function issuedEvent(
       session: String(sid),
       binding: Object.keys(cnf as object).join(' '),
       expiresAtMs: Number(exp) * 1000,
+      ...(authorization_details !== undefined && {
+        authorizationDetails: JSON.parse(JSON.stringify(authorization_details)),
+      }),
+      ...(exchanged && {
+        actors: [...exchanged.actors],
+        subjectTokenHash: exchanged.subjectTokenHash,
+      }),
     },
   };
 }
@@ -294,9 +335,11 @@ function recordRefusals(
     record,
     rules,
     refused,
+    exchange,
   }: {
     readonly record: Recorder;
     readonly rules: TokenRules;
+    readonly exchange: TokenExchange;
     /** Requests that were refused before the provider saw them. */
     readonly refused: WeakMap<object, errors.OIDCProviderError>;
   },
@@ -330,6 +373,8 @@ function recordRefusals(
         : undefined;
     const isAuthenticated = cause?.error !== 'invalid_client' && cause !== undefined;
     const subject = isAuthenticated ? rules.subjectOf(client?.clientId ?? '') : undefined;
+    // Of an exchange whose subject token was good: in whose name, and by whom.
+    const chain = exchange.chainOf(ctx.req);
     const detail = [
       client && `client '${client.clientId}'`,
       (cause as { error_description?: string } | undefined)?.error_description,
@@ -344,6 +389,7 @@ function recordRefusals(
       detail: detail.filter(Boolean).join('; ').slice(0, 1000),
       listener: 'issuer',
       ...(subject !== undefined && { subject }),
+      ...(chain && { subject: chain.subject, actors: [...chain.actors] }),
       ...(ctx.req.socket.remoteAddress && { ip: ctx.req.socket.remoteAddress }),
     };
     try {

@@ -1,7 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '@countersign/model';
 import type { Database } from '@countersign/state';
-import type { ClientCredentials, KoaContextWithOIDC, ResourceServer } from 'oidc-provider';
+import type {
+  AccessToken,
+  ClientCredentials,
+  KoaContextWithOIDC,
+  ResourceServer,
+} from 'oidc-provider';
 import { errors } from 'oidc-provider';
 import type { Recorder } from '../new-event.ts';
 import type { ClientOf, Registry } from '../registry.ts';
@@ -84,7 +89,10 @@ export class TokenRules {
    *
    * @returns the claims beside those of RFC 9068
    */
-  async admit(ctx: KoaContextWithOIDC, token: ClientCredentials): Promise<{ sid: string }> {
+  async admit(
+    ctx: KoaContextWithOIDC,
+    token: ClientCredentials | AccessToken,
+  ): Promise<{ sid: string }> {
     const { database, registry, revocations, now } = this.#options;
     const registered = this.#registered(token.clientId ?? '');
     const { client, registration } = registered;

@@ -1,7 +1,13 @@
 import type { Acr, PeopleClient } from '@countersign/model';
 import { errors, type Provider } from 'oidc-provider';
 import type { ProviderLogins } from '../idp/provider-logins.ts';
+import {
+  type Approval,
+  type DetailRules,
+  detailsDigest,
+} from '../issuer/authorization-details/detail-rules.ts';
 import { requiredAcr } from '../issuer/code-flow/interaction-policy.ts';
+import type { PasskeyLogin } from '../passkeys/passkeys.ts';
 import { type Answer, type Exchange, readJson, refusedAnswer } from './exchange.ts';
 import { satisfies } from './login-settings.ts';
 import type { Logins } from './logins.ts';
@@ -23,25 +29,28 @@ export class InteractionRoutes {
   readonly #logins: Logins;
   readonly #idp: ProviderLogins;
   readonly #clientOf: (clientId: string) => PeopleClient;
+  readonly #details: DetailRules;
 
   constructor(options: {
     readonly provider: Provider;
     readonly logins: Logins;
     readonly idp: ProviderLogins;
     readonly clientOf: (clientId: string) => PeopleClient;
+    readonly details: DetailRules;
   }) {
     this.#provider = options.provider;
     this.#logins = options.logins;
     this.#idp = options.idp;
     this.#clientOf = options.clientOf;
+    this.#details = options.details;
   }
 
   async page(exchange: Exchange, uid: string): Promise<Answer> {
     const interaction = await this.interaction(exchange, uid);
     if (interaction === undefined) return OVER;
-    const { acr, clientId } = this.asked(interaction);
+    const { acr, clientId, approvals } = this.asked(interaction);
     const { name } = this.#logins.settings;
-    const about = { name, uid, clientId, isHigher: acr === 'phrh' };
+    const about = { name, uid, clientId, isHigher: acr === 'phrh', approvals };
     const waiting = await this.#idp.waiting(uid);
     if (waiting === undefined) {
       return { status: 200, html: loginPage({ ...about, providers: this.#idp.providers }) };
@@ -64,7 +73,8 @@ export class InteractionRoutes {
     const provider = this.#idp.straightTo;
     if (provider === undefined || (await this.#idp.waiting(uid)) !== undefined) return undefined;
     const isSignedIn = interaction.session?.accountId !== undefined;
-    return isSignedIn && !this.#idp.mayProve(provider, this.asked(interaction).acr)
+    const { acr, approvals } = this.asked(interaction);
+    return isSignedIn && (approvals.length > 0 || !this.#idp.mayProve(provider, acr))
       ? undefined
       : provider.name;
   }
@@ -105,20 +115,27 @@ export class InteractionRoutes {
       await this.#logins.insufficient(login, { ip, detail });
       return refusedAnswer(403, needed === 'phrh' ? 'hardware-needed' : 'refused');
     }
-    const location = await this.complete(exchange, interaction, {
-      ...login,
-      ...(waiting && { provider: waiting.provider }),
-    });
+    const location = await this.complete(
+      exchange,
+      interaction,
+      { ...login, ...(waiting && { provider: waiting.provider }) },
+      login,
+    );
     return location === undefined
       ? refusedAnswer(403, 'refused')
       : { status: 200, json: { location } };
   }
 
-  /** Ends the interaction with a session; says where the browser goes, or nothing when what the login stands on is not good any more. */
+  /**
+   * Ends the interaction with a session; says where the browser goes, or nothing when what the login stands on is not good any more.
+   *
+   * @param approving the passkey that signed on a page which showed what is approved; without it nothing is
+   */
   async complete(
     { ip, request, response }: Exchange,
     interaction: Interaction,
     login: PersonLogin,
+    approving?: PasskeyLogin,
   ): Promise<string | undefined> {
     const { provider, authTimeMs = Date.now() } = login;
     const of = provider && { subject: login.subject, provider };
@@ -133,12 +150,19 @@ export class InteractionRoutes {
     if (of && (await this.#idp.isOvertaken(session, of, { ip, authTimeMs: cameMs }))) {
       return undefined;
     }
+    const { authorization_details: details } = interaction.params;
+    const approved = approving && detailsDigest(details);
+    // The challenge that was signed was given out for this interaction, and its page showed these.
+    if (approving && typeof details === 'string') {
+      await this.#logins.approved(approving, { session, clientId, asked: details });
+    }
     return this.#provider.interactionResult(request, response, {
       login: {
         ...{ accountId: login.subject, acr: login.acr, amr: [...login.amr], remember: false },
         // When the key was touched, and not when the browser comes back with it.
         ts: Math.floor(authTimeMs / 1000),
         personSession: session,
+        ...(approved !== undefined && { approved }),
       },
     });
   }
@@ -215,13 +239,20 @@ export class InteractionRoutes {
     readonly isFresh: boolean;
     readonly maxAgeSeconds?: number;
     readonly loginHint?: string;
+    /** What the person approves by it, each time with a passkey: nobody else's word is an approval. */
+    readonly approvals: readonly Approval[];
   } {
     const clientId = String(params['client_id']);
     const maxAgeSeconds = Number(params['max_age'] ?? Number.NaN);
+    const details = params['authorization_details'];
+    const approvals = this.#details.approvals(details);
+    const forDetails =
+      this.#details.neededAcr(details) ?? (approvals.length > 0 ? 'phr' : undefined);
     const prompts = String(params['prompt'] ?? '').split(' ');
     return {
       clientId,
-      acr: requiredAcr(params['acr_values'], this.#clientOf(clientId)),
+      acr: requiredAcr(params['acr_values'], this.#clientOf(clientId), forDetails),
+      approvals,
       // A session that is over does not go on by another's that is not.
       isFresh:
         prompts.includes('login') || maxAgeSeconds === 0 || prompt.reasons.includes('session_over'),

@@ -6,6 +6,7 @@ import type { PeopleClient } from '@countersign/model';
 import type { Provider } from 'oidc-provider';
 import { IdpRoutes } from '../idp/idp-routes.ts';
 import type { ProviderLogins } from '../idp/provider-logins.ts';
+import type { DetailRules } from '../issuer/authorization-details/detail-rules.ts';
 import type { Recorder } from '../new-event.ts';
 import { AccountRoutes } from './account-routes.ts';
 import { EnrolRoutes } from './enrol-routes.ts';
@@ -34,6 +35,7 @@ export function createLoginSite(options: {
   readonly provider: Provider;
   readonly logins: Logins;
   readonly idp: ProviderLogins;
+  readonly details: DetailRules;
   readonly clientOf: (clientId: string) => PeopleClient;
   readonly origin: string;
   readonly record: Recorder;

@@ -349,6 +349,23 @@ export class Logins {
     };
   }
 
+  /** The person approved details of a request with a passkey; recorded before anybody has a token by it. */
+  async approved(
+    { subject, credentialId }: PasskeyLogin,
+    of: { readonly session: string; readonly clientId: string; readonly asked: string },
+  ): Promise<void> {
+    await this.#options.record({
+      kind: 'administration',
+      action: 'authorization-approved',
+      by: subject,
+      target: subject,
+      detail: {
+        ...{ client: of.clientId, session: of.session, credentialId },
+        authorizationDetails: JSON.parse(of.asked),
+      },
+    });
+  }
+
   /** Ends a session everywhere: at the issuer, and by the feed at every point. */
   endSession(id: string, { by, reason }: { by: string; reason: string }): Promise<boolean> {
     const { serial, revocations } = this.#options;

@@ -1,3 +1,4 @@
+import type { Approval } from '../issuer/authorization-details/detail-rules.ts';
 import type { Invite } from '../passkeys/invites.ts';
 import type { Passkey } from '../passkeys/passkey-rows.ts';
 import { nameOf } from '../passkeys/passkeys.ts';
@@ -47,8 +48,10 @@ export function loginPage(options: {
   readonly isHigher: boolean;
   /** Where they may sign in instead. */
   readonly providers: readonly { readonly name: string; readonly displayName: string }[];
+  /** What they approve by it, beside being who they are. */
+  readonly approvals: readonly Approval[];
 }): string {
-  const { name, uid, clientId, isHigher, providers } = options;
+  const { name, uid, clientId, isHigher, providers, approvals } = options;
   const links = providers.map(
     (each) =>
       `<p><a class="button" href="/interaction/${uid}/idp?with=${text(each.name)}">Sign in with ${text(each.displayName)}</a></p>\n`,
@@ -57,7 +60,8 @@ export function loginPage(options: {
     mode: 'login',
     path: `/interaction/${uid}`,
     body: `<p><strong>${text(clientId)}</strong> asks who you are.${isHigher ? ' It asks for your security key.' : ''}</p>
-${links.join('')}<p><button id="sign-in" type="button">Sign in with a passkey</button>
+${approvals.map(approval).join('\n')}
+${links.join('')}<p><button id="sign-in" type="button">${approvals.length > 0 ? 'Approve' : 'Sign in'} with a passkey</button>
 <button id="abort" type="button" class="plain">Do not sign in</button></p>`,
   });
 }
@@ -70,13 +74,16 @@ export function stepUpPage(options: {
   readonly subject: string;
   readonly displayName: string;
   readonly isHigher: boolean;
+  readonly approvals: readonly Approval[];
 }): string {
-  const { name, uid, clientId, subject, displayName, isHigher } = options;
+  const { name, uid, clientId, subject, displayName, isHigher, approvals } = options;
+  const word = approvals.length > 0 ? 'Approve' : 'Go on';
   return page(`Sign in at ${name}`, {
     mode: 'login',
     path: `/interaction/${uid}`,
     body: `<p>${text(displayName)} says that you are <strong>${text(nameOf(subject))}</strong>. <strong>${text(clientId)}</strong> asks for ${isHigher ? 'your security key' : 'your passkey'} beside that.</p>
-<p><button id="sign-in" type="button">Go on with ${isHigher ? 'the security key' : 'the passkey'}</button>
+${approvals.map(approval).join('\n')}
+<p><button id="sign-in" type="button">${word} with ${isHigher ? 'the security key' : 'the passkey'}</button>
 <button id="abort" type="button" class="plain">Do not sign in</button></p>
 <p><a href="/interaction/${uid}?choose">This is not me</a></p>`,
   });
@@ -118,6 +125,16 @@ export function detourPage(options: {
 <p><a class="button" href="/interaction/${uid}?choose">Sign in another way</a></p>
 <p>Or go back to the application and begin again.</p>`,
   });
+}
+
+/** What a person approves, in words; whatever the application wrote is text. */
+function approval({ title, lines }: Approval): string {
+  const rows = lines.map(
+    ({ label, text: value }) =>
+      `<tr><th scope="row">${text(label)}</th><td>${text(value)}</td></tr>`,
+  );
+  return `<section class="approval"><h2>You approve: ${text(title)}</h2>
+<table><tbody>${rows.join('\n')}</tbody></table></section>`;
 }
 
 /** Where a person registers a passkey by a one-time code. */

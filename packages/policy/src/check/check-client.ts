@@ -1,5 +1,5 @@
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
-import type { ClientRegistration } from '@countersign/model';
+import type { ClientRegistration, ExchangeRule } from '@countersign/model';
 import type { z } from 'zod';
 import { describe, listOf, quote } from '../document/describe.ts';
 import type { Words } from '../document/report.ts';
@@ -16,6 +16,7 @@ export interface ClientVocabulary {
 }
 
 type WrittenIdentity = z.output<typeof identityShape>;
+type WrittenClient = NonNullable<WrittenIdentity['client']>;
 
 /** SPIFFE-ID §2, with a path. */
 const SPIFFE_ID = /^spiffe:\/\/[a-z0-9._-]{1,255}(?:\/[A-Za-z0-9._-]+)+$/;
@@ -90,6 +91,10 @@ export function checkClient(
     audiences: client.audiences,
     tokenTtlSeconds: client.tokenTtl ?? options.defaultTtlSeconds,
     ...(client.people && { people: client.people }),
+    ...(client.authorizationDetailsTypes?.length && {
+      detailTypes: client.authorizationDetailsTypes,
+    }),
+    ...(client.exchange && { exchange: exchangeRule(client.exchange) }),
   };
 
   /** RFC 6749 §2.2 leaves the name to us; a client that shows SVIDs is known by what stands in them. */
@@ -129,6 +134,14 @@ export function checkClient(
       });
     }
   }
+}
+
+function exchangeRule({
+  from,
+  serves,
+  depth,
+}: NonNullable<WrittenClient['exchange']>): ExchangeRule {
+  return { from: [...new Set(from)], serves: [...new Set(serves)], depthMax: depth };
 }
 
 /** RFC 7518 §6: the members of a JWK that are the private half, or a shared secret. */

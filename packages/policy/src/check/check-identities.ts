@@ -9,6 +9,7 @@ import { didYouMean } from '../document/suggest.ts';
 import { identityShape } from '../shape/identity-shape.ts';
 import { checkAttestations } from './check-attestations.ts';
 import { type ClientVocabulary, checkClient } from './check-client.ts';
+import { checkExchange } from './check-exchange.ts';
 import type { JoinChecker } from './check-joins.ts';
 import { readThumbprint } from './read-certificates.ts';
 import { type RegisteredIdentity, registeredFile } from './registered-identities.ts';
@@ -41,46 +42,55 @@ export async function checkIdentities(
   const certificates = createNameRegister('certificate', report);
   const clients = createNameRegister('client id', report);
   const registrations: Located<Registration>[] = [];
+  const written: Located<WrittenIdentity>[] = [];
   for await (const document of documents(files, options)) {
-    for (const { value, path } of checkList(document, identityShape, report)) {
-      const at = (...more: PropertyKey[]) => document.at([...path, ...more]);
-      if (!subjects.take(value.id, at('id'))) continue;
-      if (value.id.startsWith('workload/countersign/')) {
-        report.error(at('id'), {
-          found: quote(value.id),
-          expected: 'a name outside workload/countersign/, which is for enforcement points',
-          mend: "name the point under 'points' in countersign.yaml",
-        });
-      }
-      if (value.client?.id !== undefined) clients.take(value.client.id, at('client', 'id'));
-      const organisation = organisationOf(value, at, options);
-      const thumbprints: string[] = [];
-      for (const [index, named] of value.certificates.entries()) {
-        const from = at('certificates', index);
-        const thumbprint = await readThumbprint(named, { ...context, from });
-        // One certificate that maps to two subjects would be either of them.
-        if (thumbprint !== undefined && certificates.take(thumbprint, from))
-          thumbprints.push(thumbprint);
-      }
-      const joins = await options.joins.check(value.join, {
-        subject: value.id,
-        at: (...more) => at('join', ...more),
-        written: valueAt(document.value, [...path, 'join']),
-      });
-      const located = { value, document, path };
-      registrations.push({
-        ...located,
-        value: registrationOf(value, {
-          id: `spiffe://${trustDomain}/${value.id}`,
-          certificates: thumbprints,
-          joins,
-          client: value.client && checkClient(located, options),
-          organisation,
-        }),
-      });
+    for (const each of checkList(document, identityShape, report)) {
+      written.push({ ...each, document });
     }
   }
+  // Agents are audiences, too: of the tokens that are handed to them.
+  const served = written.flatMap(({ value }) => value.client?.exchange?.serves ?? []);
+  const audiences = new Set([...options.vocabulary.audiences, ...served]);
+  const vocabulary = { ...options.vocabulary, audiences };
+  for (const { value, document, path } of written) {
+    const at = (...more: PropertyKey[]) => document.at([...path, ...more]);
+    if (!subjects.take(value.id, at('id'))) continue;
+    if (value.id.startsWith('workload/countersign/')) {
+      report.error(at('id'), {
+        found: quote(value.id),
+        expected: 'a name outside workload/countersign/, which is for enforcement points',
+        mend: "name the point under 'points' in countersign.yaml",
+      });
+    }
+    if (value.client?.id !== undefined) clients.take(value.client.id, at('client', 'id'));
+    const organisation = organisationOf(value, at, options);
+    const thumbprints: string[] = [];
+    for (const [index, named] of value.certificates.entries()) {
+      const from = at('certificates', index);
+      const thumbprint = await readThumbprint(named, { ...context, from });
+      // One certificate that maps to two subjects would be either of them.
+      if (thumbprint !== undefined && certificates.take(thumbprint, from))
+        thumbprints.push(thumbprint);
+    }
+    const joins = await options.joins.check(value.join, {
+      subject: value.id,
+      at: (...more) => at('join', ...more),
+      written: valueAt(document.value, [...path, 'join']),
+    });
+    const located = { value, document, path };
+    registrations.push({
+      ...located,
+      value: registrationOf(value, {
+        id: `spiffe://${trustDomain}/${value.id}`,
+        certificates: thumbprints,
+        joins,
+        client: value.client && checkClient(located, { ...options, vocabulary }),
+        organisation,
+      }),
+    });
+  }
   checkAttestations(registrations, report);
+  checkExchange(registrations, report);
   return registrations;
 }
 

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { CedarEngine } from '@countersign/cedar';
-import type { Clock, Surface } from '@countersign/model';
+import type { Clock, DetailType, Surface } from '@countersign/model';
 import { readText } from '../document/read-text.ts';
 import { createReport } from '../document/report.ts';
 import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
@@ -25,6 +25,7 @@ import { checkAttributes } from './check-attributes.ts';
 import { bundleEndpointConfigs, checkBundleEndpoints } from './check-bundle-endpoints.ts';
 import { checkCa } from './check-ca.ts';
 import { checkCustomers } from './check-customers.ts';
+import { checkDetails } from './check-details.ts';
 import { checkDevices } from './check-devices.ts';
 import { checkEntities } from './check-entities.ts';
 import { checkEntityTypes } from './check-entity-types.ts';
@@ -143,13 +144,14 @@ export async function checkRepository(
   const signals = checkSignals(config, registrations, context);
   const customers = checkCustomers(config, registrations, context);
   const login = await checkLogin(config, identities, context);
+  const detailTypes = checkDetails(config, identities, context);
   const entities = await checkEntities(files.entities, context);
   checkHierarchy({ registrations: identities, entities }, report);
   const playbooks = await checkPlaybooks(files.playbooks, context);
   await checkPrivateKeys(context);
 
   const handWritten = files.hasSchema ? ((await readText(SCHEMA_FILE, context)) ?? '') : '';
-  const schema = composeSchema(plain, handWritten);
+  const schema = composeSchema(plain, handWritten, detailTypes);
   const { policies, ...read } = await readPolicies(files.policies, { context, engine });
   const tests = await readPolicyTests(files.tests, context);
   // With operations missing, every policy that names one would be blamed for it.
@@ -189,6 +191,7 @@ export async function checkRepository(
           customers,
           devices,
           people,
+          detailTypes,
         },
         context.folder,
       );
@@ -245,6 +248,7 @@ function bankConfig(
     customers,
     devices,
     people,
+    detailTypes,
   }: Pick<BankConfig, 'points' | 'record'> & {
     readonly exports: readonly ExportConfig[];
     readonly clusters: readonly ClusterConfig[];
@@ -255,6 +259,7 @@ function bankConfig(
     readonly customers: CustomersConfig | undefined;
     readonly devices: DevicesConfig | undefined;
     readonly people: PeopleSettings | undefined;
+    readonly detailTypes: readonly DetailType[];
   },
   folder: string,
 ): BankConfig | undefined {
@@ -289,6 +294,7 @@ function bankConfig(
       ...bundleEndpointConfigs(authority, folder),
       ...(clusters.length > 0 && { kubernetes: clusters }),
       ...(login && { login }),
+      ...(detailTypes.length > 0 && { detailTypes }),
       ...(people && { people }),
       ...(storage && { storage }),
     },

@@ -204,6 +204,8 @@ function requestOf(
       ? { ...qualified(resource), parents: [...resource.parents.map(qualified), surfaceUid] }
       : { ...surfaceUid, parents: [] },
     ...(request.purpose !== undefined && { purpose: request.purpose }),
+    ...(request.authorizationDetails && { authorizationDetails: request.authorizationDetails }),
+    ...(request.contentDigest !== undefined && { contentDigest: request.contentDigest }),
     scopes: request.scopes,
     ...(transaction && {
       transaction: {

@@ -1,6 +1,9 @@
 import {
+  type DetailField,
+  type DetailType,
   type Operation,
   POSTURE_SIGNALS,
+  PURPOSE_TYPE,
   SUBJECT_KINDS,
   type Surface,
   subjectTypeName,
@@ -16,7 +19,7 @@ export const PRINCIPAL_TYPES: readonly string[] = SUBJECT_KINDS.map(subjectTypeN
  * What every policy may ask of a request; `decision` fills it. Declared once as a common type,
  * because a surface may have hundreds of actions.
  */
-const REQUEST_CONTEXT = `type RequestContext = {
+const requestContext = (details: readonly DetailType[]) => `type RequestContext = {
   scopes: Set<String>,
   keyProof: String,
   time: datetime,
@@ -27,7 +30,7 @@ const REQUEST_CONTEXT = `type RequestContext = {
   authTime?: datetime,
   session?: String,
   purpose?: String,
-  caller?: Workload,
+${detailsText(details)}  caller?: Workload,
   device?: {
     id: Device,
     proof: String,
@@ -38,9 +41,44 @@ const REQUEST_CONTEXT = `type RequestContext = {
   },
   actors: Set<Agent>,
   actingPartners?: Set<Partner>,
+  actingWorkloads?: Set<Workload>,
   transaction?: { id: String, requestingWorkload: Workload },
 };
 `;
+
+/** What was authorised in detail, by type; a purpose stands in `purpose`. */
+function detailsText(types: readonly DetailType[]): string {
+  const members = types
+    .filter(({ type }) => type !== PURPOSE_TYPE)
+    .map(
+      ({ type, fields, content }) =>
+        `${type}?: ${recordText(content ? { ...fields, contentDigest: TEXT } : fields)}`,
+    );
+  if (members.length === 0) return '';
+  return `  authorizationDetails?: { ${members.join(', ')} },\n  contentDigest?: String,\n`;
+}
+
+const TEXT: DetailField = { label: '', kind: 'text', isOptional: false };
+
+function recordText(fields: Readonly<Record<string, DetailField>>): string {
+  const members = Object.entries(fields).map(
+    ([name, field]) => `${name}${field.isOptional ? '?' : ''}: ${fieldText(field)}`,
+  );
+  return `{ ${members.join(', ')} }`;
+}
+
+function fieldText({ kind, fields = {} }: DetailField): string {
+  switch (kind) {
+    case 'record':
+      return recordText(fields);
+    case 'decimal':
+      return 'decimal';
+    case 'integer':
+      return 'Long';
+    default:
+      return 'String';
+  }
+}
 
 /**
  * The Cedar schema (text form) of a repository: subjects, and for each surface a namespace with its
@@ -51,12 +89,20 @@ const REQUEST_CONTEXT = `type RequestContext = {
  * bring are added to those it names. What it declares in a surface's namespace joins that namespace.
  * @returns text that may be wrong where `handWritten` is: Cedar says so when it is loaded
  */
-export function generateSchema(surfaces: readonly Surface[], handWritten?: string): string {
-  return composeSchema(surfaces, handWritten).text;
+export function generateSchema(
+  surfaces: readonly Surface[],
+  handWritten?: string,
+  details?: readonly DetailType[],
+): string {
+  return composeSchema(surfaces, handWritten, details).text;
 }
 
 /** {@link generateSchema}, remembering what came from the hand-written part. */
-export function composeSchema(surfaces: readonly Surface[], handWritten = ''): ComposedSchema {
+export function composeSchema(
+  surfaces: readonly Surface[],
+  handWritten = '',
+  details: readonly DetailType[] = [],
+): ComposedSchema {
   const declarations = splitDeclarations(handWritten);
   const namespaces = new Map<string, SchemaPiece[]>();
   const into = (namespace: string) => {
@@ -64,7 +110,7 @@ export function composeSchema(surfaces: readonly Surface[], handWritten = ''): C
     namespaces.set(namespace, pieces);
     return pieces;
   };
-  into('').push({ text: REQUEST_CONTEXT });
+  into('').push({ text: requestContext(details) });
   const expected = expectedEntities(surfaces);
   const declared = new Set<string>();
   for (const declaration of declarations) {

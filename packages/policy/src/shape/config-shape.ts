@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { caKeysShape, upstreamShape } from './ca-shape.ts';
 import { customersShape } from './customers-shape.ts';
+import { detailsShape, purposesShape } from './details-shape.ts';
 import { devicesShape } from './devices-shape.ts';
 import { exportShape } from './export-shape.ts';
 import { clusterShape, joinsShape } from './join-shape.ts';
@@ -168,6 +169,8 @@ const authority = z
       .default([])
       .meta({ description: 'where events are exported to' }),
     login: loginShape.optional(),
+    purposes: purposesShape.optional(),
+    authorizationDetails: detailsShape.optional(),
     bundleEndpoints: z.array(bundleEndpoint).max(4, 'at most 4 bundle endpoints').default([]).meta({
       description: "where the trust domain's bundle is served to partners (SPIFFE Federation)",
     }),

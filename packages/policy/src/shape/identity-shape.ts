@@ -1,4 +1,4 @@
-import { ACR_VALUES } from '@countersign/model';
+import { ACR_VALUES, ACTORS_DEFAULT, ACTORS_MAX } from '@countersign/model';
 import { z } from 'zod';
 import { attributes } from './cedar-values.ts';
 import { joinsShape } from './join-shape.ts';
@@ -23,17 +23,17 @@ const redirectUri = z.string().refine((text) => {
   return url?.protocol === 'https:' && url.href === text && !/[#@*]/.test(text);
 }, 'an https URL in its normal form, without fragment, user or wildcard');
 
+const clientId = z
+  .string()
+  .regex(/^[\x21-\x7E]{1,2048}$/, 'a client id of visible ASCII characters');
+
 const client = z
   .strictObject({
-    id: z
-      .string()
-      .regex(/^[\x21-\x7E]{1,2048}$/, 'a client id of visible ASCII characters')
-      .optional()
-      .meta({
-        description:
-          'its OAuth client id; with spiffe_x509 and spiffe_jwt the SPIFFE ID that it shows, by default its own',
-        examples: ['ledgerly'],
-      }),
+    id: clientId.optional().meta({
+      description:
+        'its OAuth client id; with spiffe_x509 and spiffe_jwt the SPIFFE ID that it shows, by default its own',
+      examples: ['ledgerly'],
+    }),
     authentication: z
       .enum(['tls_client_auth', 'private_key_jwt', 'spiffe_x509', 'spiffe_jwt'])
       .meta({
@@ -88,6 +88,45 @@ const client = z
       .optional()
       .meta({
         description: 'makes it an application that people sign in to: its tokens are theirs',
+      }),
+    authorizationDetailsTypes: z
+      .array(z.string().max(63))
+      .max(50)
+      .optional()
+      .meta({
+        description:
+          'types of authorization details (RFC 9396) that it may ask for: purpose, or of authorizationDetails',
+        examples: [['purpose']],
+      }),
+    exchange: z
+      .strictObject({
+        from: z
+          .array(clientId)
+          .min(1, 'at least one client')
+          .max(100)
+          .meta({
+            description: 'client ids whose tokens it takes over: who hands them to it',
+            examples: [['teller']],
+          }),
+        serves: z
+          .array(audience)
+          .min(1, 'at least one audience')
+          .max(20)
+          .meta({
+            description: 'audiences that are itself: a token that is handed to it names one',
+            examples: [['https://agents.bank.example/assistant']],
+          }),
+        depth: z
+          .int()
+          .min(1)
+          .max(ACTORS_MAX)
+          .default(ACTORS_DEFAULT)
+          .meta({ description: '1 to 5: how many may act in one chain, itself included' }),
+      })
+      .optional()
+      .meta({
+        description:
+          'lets it act for others by token exchange (RFC 8693); of agents and workloads only',
       }),
   })
   .meta({ description: 'its OAuth client' });

@@ -44,7 +44,7 @@ const request = z
       .array(subjectName)
       .max(20)
       .default([])
-      .meta({ description: 'agents that act for it' }),
+      .meta({ description: 'agents and workloads that act for it' }),
     caller: subjectName
       .optional()
       .meta({ description: 'the workload at the other end, if another' }),
@@ -81,6 +81,13 @@ const request = z
     authTime: instant.optional(),
     device: device.optional(),
     purpose: words('what for', 'fraud-investigation').optional(),
+    authorizationDetails: z
+      .record(z.string(), z.record(z.string(), z.unknown()))
+      .optional()
+      .meta({ description: 'what was authorised in detail, by type', examples: [{}] }),
+    contentDigest: token
+      .optional()
+      .meta({ description: 'SHA-256 of the content, base64, as it was signed' }),
     transaction: z
       .strictObject({ id: token, requestingWorkload: subjectName })
       .optional()

@@ -10,6 +10,7 @@ import { errors } from 'oidc-provider';
 import type { Logins } from '../../login/logins.ts';
 import { PAGE_HEADERS } from '../../login/page-headers.ts';
 import { errorPage } from '../../login/pages.ts';
+import type { DetailRules } from '../authorization-details/detail-rules.ts';
 import { clientIdOf, loginPolicy, sessionOf } from './interaction-policy.ts';
 import type { PeopleTokenRules } from './people-token-rules.ts';
 
@@ -31,7 +32,15 @@ export const CODE_FLOW_ROUTES: readonly RegExp[] = [
  */
 export function withCodeFlow(
   configuration: Configuration,
-  { logins, rules }: { readonly logins: Logins; readonly rules: PeopleTokenRules },
+  {
+    logins,
+    rules,
+    details,
+  }: {
+    readonly logins: Logins;
+    readonly rules: PeopleTokenRules;
+    readonly details: DetailRules;
+  },
 ): Configuration {
   const { features = {}, enabledJWA = {} } = configuration;
   const isForPeople = (client: Client | undefined) =>
@@ -93,6 +102,7 @@ export function withCodeFlow(
       policy: loginPolicy({
         sessions: logins.sessions,
         clientOf: (clientId) => rules.clientOf(clientId),
+        details,
       }),
       url: (_ctx, interaction) => `/interaction/${interaction.uid}`,
     },

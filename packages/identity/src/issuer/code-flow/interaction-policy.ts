@@ -3,6 +3,7 @@ import * as oidc from 'oidc-provider';
 import { errors, type interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider';
 import { satisfies } from '../../login/login-settings.ts';
 import type { PersonSessions } from '../../login/person-sessions.ts';
+import { type DetailRules, detailsDigest } from '../authorization-details/detail-rules.ts';
 
 /**
  * The least level that answers a request: what the application always wants, and of `acr_values` the lowest that we know.
@@ -10,7 +11,14 @@ import type { PersonSessions } from '../../login/person-sessions.ts';
  * @throws {errors.CustomOIDCProviderError} `unmet_authentication_requirements` when none of them is known: then no login
  *   would answer (RFC 9470 §5)
  */
-export function requiredAcr(acrValues: unknown, { acr }: PeopleClient): Acr {
+export function requiredAcr(
+  acrValues: unknown,
+  { acr: always }: PeopleClient,
+  /** What the details of the request take. */
+  forDetails?: Acr,
+): Acr {
+  const acr = forDetails !== undefined && !satisfies(always, forDetails) ? forDetails : always;
+
   if (typeof acrValues !== 'string' || acrValues === '') return acr;
   const asked = acrValues.split(' ');
   const lowest = ACR_VALUES.find((each) => asked.includes(each));
@@ -30,8 +38,9 @@ export function requiredAcr(acrValues: unknown, { acr }: PeopleClient): Acr {
 export function loginPolicy(options: {
   readonly sessions: PersonSessions;
   readonly clientOf: (clientId: string) => PeopleClient;
+  readonly details: DetailRules;
 }): interactionPolicy.DefaultPolicy {
-  const { sessions, clientOf } = options;
+  const { sessions, clientOf, details } = options;
   const { Check, base } = oidc.interactionPolicy;
   const policy = base();
   policy.remove('consent');
@@ -51,8 +60,25 @@ export function loginPolicy(options: {
       'the person must be signed in at a higher level',
       'unmet_authentication_requirements',
       (ctx) => {
-        const needed = requiredAcr(ctx.oidc.params?.['acr_values'], clientOf(clientIdOf(ctx)));
+        const { acr_values, authorization_details } = ctx.oidc.params ?? {};
+        const forDetails = details.neededAcr(authorization_details);
+        const needed = requiredAcr(acr_values, clientOf(clientIdOf(ctx)), forDetails);
         return satisfies(ctx.oidc.acr, needed) ? Check.NO_NEED_TO_PROMPT : Check.REQUEST_PROMPT;
+      },
+    ),
+  );
+  checks.add(
+    new Check(
+      'details_unapproved',
+      'the person must approve what is asked for',
+      'login_required',
+      (ctx) => {
+        const asked = detailsDigest(ctx.oidc.params?.['authorization_details']);
+        const { login } = (ctx.oidc.result ?? {}) as { login?: { approved?: string } };
+        // Each time, with a passkey: being signed in is no approval.
+        return asked === undefined || login?.approved === asked
+          ? Check.NO_NEED_TO_PROMPT
+          : Check.REQUEST_PROMPT;
       },
     ),
   );
