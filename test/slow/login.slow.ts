@@ -163,16 +163,14 @@ describe.skipIf(!isBrowserThere('the login pages in a browser'))('in Chromium', 
 
   test('what a person approves is on the page as text, in the bank’s words, and the token says it', async () => {
     await bank.apply(
-      bank
-        .registrations()
-        .map((each) =>
-          each.client?.people
-            ? {
-                ...each,
-                client: { ...each.client, audiences: [accounts], detailTypes: ['payment'] },
-              }
-            : each,
-        ),
+      bank.registrations().map((each) =>
+        each.client?.people
+          ? {
+              ...each,
+              client: { ...each.client, audiences: [accounts], detailTypes: ['payment'] },
+            }
+          : each,
+      ),
     );
     await addAuthenticator();
     await enrol(alice);
