@@ -229,6 +229,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         issuerUrl,
         caLifetimeSeconds: ca.lifetimeSeconds,
         jwtKeyLifetimeSeconds: ca.jwtLifetimeSeconds,
+        tokenKeyLifetimeSeconds: ca.tokenLifetimeSeconds,
         hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied.config),
         ...(login && { login }),
         clusters: () => applied.config.authority.kubernetes ?? [],

@@ -15,7 +15,7 @@ import type { IdentityTables } from '../tables.ts';
 import type { AuthorityKeys } from './authority-keys.ts';
 import type { AuthorityOperations, AuthorityStatus, TaintOptions } from './authority-operations.ts';
 import type { StoredAuthority } from './authority-rows.ts';
-import { firstAuthorities } from './first-authorities.ts';
+import { firstAuthorities, firstToken } from './first-authorities.ts';
 import { KeptAuthorities } from './kept-authorities.ts';
 import { isVouchedFor, makeAuthority, x509AuthorityOf } from './make-authority.ts';
 import type { TrustBundleFact } from './own-bundle.ts';
@@ -23,6 +23,7 @@ import { RefusedAuthorities, revocationOf } from './refused-authorities.ts';
 import { isTrouble, RotationWatch } from './rotation-watch.ts';
 import { endOf, nextStep, overdueAt, type RotationStep } from './schedule.ts';
 import { AUTHORITY_KINDS, type AuthorityKind, type AuthoritySlot } from './slot.ts';
+import { TokenKeys } from './token-keys.ts';
 
 interface AuthoritiesOptions {
   readonly database: Database;
@@ -35,17 +36,21 @@ interface AuthoritiesOptions {
   readonly lifetimeSeconds: Readonly<Record<AuthorityKind, number>>;
   /** The longest life of what one issues that is kept nowhere. */
   readonly jwtSvidSeconds: number;
+  /** The issuer of access tokens, as its tokens name it. */
+  readonly issuerUrl: string;
   readonly upstream: UpstreamAuthority | undefined;
   /** Where their keys are made and used. */
   readonly keys: AuthorityKeys;
 }
 
+/** Whatever `accessTokenTtl` was when the last one was issued. */
+const ACCESS_TOKEN_SECONDS_MAX = 300;
 /** In the bundle at once, of a kind: half of what verifiers take (`@countersign/spiffe`: 64). */
 const TRUSTED_MAX = 32;
 /** Steps that can be due at once after a long absence: prune and prepare and activate, a few times. */
 const STEPS_MAX = 64;
 
-/** The X.509 and JWT authorities of the trust domain: who issues, and how one follows the other. */
+/** The X.509, JWT and token authorities of the trust domain: who issues, and how one follows the other. */
 export class Authorities implements AuthorityOperations {
   readonly #options: AuthoritiesOptions;
   /** One rotation at a time; an upstream may take its time, and issuing does not wait for it. */
@@ -85,6 +90,10 @@ export class Authorities implements AuthorityOperations {
       const first = await firstAuthorities(options);
       if (first.length > 0) await kept.replace(first);
     }
+    if (kept.of('token').length === 0) {
+      const first = firstToken(options);
+      if (first.length > 0) await kept.replace([...kept.all, ...first]);
+    }
     await authorities.rotate();
     // What is in force may have been made by an older version, or for another lifetime.
     await options.serial.run(() => kept.replace(kept.all));
@@ -113,6 +122,12 @@ export class Authorities implements AuthorityOperations {
     return issuer;
   }
 
+  /** The keys of access tokens and ID tokens. */
+  readonly tokens = new TokenKeys({
+    active: () => this.#active('token'),
+    all: () => this.#kept.of('token'),
+  });
+
   /** The bundle in force. */
   bundle(): TrustBundleFact {
     return this.#kept.bundle();
@@ -131,7 +146,11 @@ export class Authorities implements AuthorityOperations {
   }
 
   show(): Readonly<Record<AuthorityKind, AuthorityStatus>> {
-    return { x509: this.#status('x509'), jwt: this.#status('jwt') };
+    return {
+      x509: this.#status('x509'),
+      jwt: this.#status('jwt'),
+      token: this.#status('token'),
+    };
   }
 
   prepare(kind: AuthorityKind, { by }: { readonly by: string }): Promise<AuthoritySlot | Refusal> {
@@ -381,7 +400,8 @@ export class Authorities implements AuthorityOperations {
 
   #endOfIssued(kind: AuthorityKind, { id, notAfterMs, retiredMs = 0 }: AuthoritySlot): number {
     if (kind === 'x509') return this.#issuedUntilMs.get(id) ?? notAfterMs;
-    return retiredMs + this.#options.jwtSvidSeconds * 1000;
+    const seconds = kind === 'jwt' ? this.#options.jwtSvidSeconds : ACCESS_TOKEN_SECONDS_MAX;
+    return retiredMs + seconds * 1000;
   }
 
   /** What those issued that issue no more; the rows of what has ended are cleaned away meanwhile. */

@@ -5,7 +5,7 @@ import type { Clock } from '@countersign/model';
 import type { Database, FactLog } from '@countersign/state';
 import type { ClientCredentials, Configuration, KoaContextWithOIDC } from 'oidc-provider';
 import { errors, Provider } from 'oidc-provider';
-import { accessTokenPrivateJwk, type Keyring } from '../keyring.ts';
+import type { TokenKeys } from '../authorities/token-keys.ts';
 import { createLoginSite } from '../login/login-site.ts';
 import type { Logins } from '../login/logins.ts';
 import type { Recorder } from '../new-event.ts';
@@ -18,6 +18,8 @@ import { PeopleTokenRules } from './code-flow/people-token-rules.ts';
 import { issuerAdapter } from './issuer-adapter.ts';
 import { readForm, SvidAssertions } from './svid-assertion.ts';
 import { svidBundles } from './svid-bundles.ts';
+import { answerJwks } from './token-keys/jwks-route.ts';
+import { RotatingKey } from './token-keys/rotating-key.ts';
 import { TokenRules } from './token-rules.ts';
 
 /** Issues access tokens to the bank's clients over HTTP. */
@@ -36,7 +38,8 @@ interface IssuerOptions {
   readonly factLog: FactLog;
   readonly registry: Registry;
   readonly revocations: Revocations;
-  readonly keyring: Keyring;
+  /** What signs access tokens and ID tokens. */
+  readonly tokenKeys: TokenKeys;
   readonly record: Recorder;
   readonly now: Clock;
   readonly issuerUrl: string;
@@ -47,7 +50,6 @@ interface IssuerOptions {
 
 const ROUTES: ReadonlySet<string> = new Set([
   'POST /token',
-  'GET /jwks',
   'GET /.well-known/openid-configuration',
   'GET /.well-known/oauth-authorization-server',
 ]);
@@ -98,6 +100,10 @@ export function createIssuer(options: IssuerOptions): Issuer {
       // proofs, from the Host header; and that is the caller's. What was made for another server would pass here.
       request.headers.host = host;
       if (site?.handle(request, response)) return;
+      if (path === '/jwks' && request.method === 'GET') {
+        answerJwks(request, response, { tokenKeys: options.tokenKeys });
+        return;
+      }
       if (!isRoute(`${request.method} ${path}`)) {
         response.writeHead(404, { 'content-type': 'application/problem+json' });
         response.end(JSON.stringify({ title: 'Not Found', status: 404 }));
@@ -172,7 +178,7 @@ function configurationOf(
   options: IssuerOptions,
   { rules, assertions }: { readonly rules: TokenRules; readonly assertions: SvidAssertions },
 ): Configuration {
-  const { database, keyring, registry, now } = options;
+  const { database, tokenKeys, registry, now } = options;
   return {
     adapter: issuerAdapter(database, {
       now,
@@ -181,7 +187,7 @@ function configurationOf(
         return client && clientMetadata(client, { svidAssertionJwk: assertions.publicJwk });
       },
     }),
-    jwks: { keys: [accessTokenPrivateJwk(keyring)] },
+    jwks: { keys: [new RotatingKey(tokenKeys)] },
     responseTypes: [],
     scopes: [],
     clientAuthMethods: ['tls_client_auth', 'private_key_jwt'],
@@ -232,6 +238,7 @@ function configurationOf(
       revocation: { enabled: false },
       rpInitiatedLogout: { enabled: false },
       pushedAuthorizationRequests: { enabled: false },
+      externalSigningSupport: { enabled: true, ack: 'experimental-01' },
       dPoP: { enabled: true },
       mTLS: {
         enabled: true,
