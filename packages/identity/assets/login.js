@@ -13,6 +13,7 @@
     'hardware-needed': 'This takes a security key of the bank, and two of them registered.',
     'last-passkey': 'This is your last passkey: add another one first.',
     'sign-in': 'You are not signed in any more.',
+    'approval-over': 'This request is over.',
   };
 
   function say(text) {
@@ -33,7 +34,10 @@
   }
 
   function on(id, run) {
-    const button = byId(id);
+    whenClicked(byId(id), run);
+  }
+
+  function whenClicked(button, run) {
     button?.addEventListener('click', async () => {
       button.disabled = true;
       say('');
@@ -76,6 +80,7 @@
     'end-session': '/account/session/end',
     'remove-passkey': '/account/passkey/remove',
     'approve-recovery': '/account/recovery/approve',
+    'deny-approval': '/account/approval/deny',
   };
 
   if (mode === 'login' || mode === 'account-login') on('sign-in', signIn);
@@ -88,6 +93,16 @@
     await post('/account/logout');
     globalThis.location.assign('/account');
   });
+  async function approve(id) {
+    const optionsJSON = await post('/account/approval/options', { id });
+    const response = await startAuthentication({ optionsJSON });
+    await post('/account/approval/approve', { id, response });
+    globalThis.location.assign('/account');
+  }
+
+  for (const button of document.querySelectorAll('button[data-approve]')) {
+    whenClicked(button, () => approve(button.dataset.id));
+  }
   for (const button of document.querySelectorAll('button[data-action]')) {
     button.addEventListener('click', async () => {
       try {

@@ -13,6 +13,8 @@ import { DeviceRegister } from './devices/device-register.ts';
 import { DEFAULT_DEVICES, type DeviceSettings } from './devices/device-settings.ts';
 import { Devices } from './devices/devices.ts';
 import { IdentityError } from './identity-error.ts';
+import { cibaMigrations } from './issuer/ciba/ciba-tables.ts';
+import { personOf } from './issuer/ciba/person-of.ts';
 import { createIssuer, type Issuer } from './issuer/issuer.ts';
 import {
   createToken,
@@ -265,6 +267,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   const { onUpstreamError = () => undefined } = options;
   checkOptions(options.options);
   await migrate(database, { room: 'identity', migrations });
+  await migrate(database, { room: 'identity/ciba', migrations: cibaMigrations });
   // What changes who is registered or revoked, and what is granted by it, runs one at a time.
   const serial = new Serial();
   const authorities = await Authorities.open({
@@ -360,6 +363,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     settings && openLogins(options, { settings, registry, revocations, credentials, serial });
   const issuer = createIssuer({
     ...(logins && { logins }),
+    personOf: personOf({ database, registry }),
     database,
     factLog,
     registry,
@@ -518,6 +522,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
           });
         }
       });
+      await issuer.sweep();
       // Last: what ended makes room for it.
       await devices.sweep();
     },

@@ -92,6 +92,8 @@ export interface PeopleClient {
   readonly acr: Acr;
   /** Whether it gets refresh tokens; they end with the person's session. */
   readonly refresh: boolean;
+  /** Whether it may ask a person who is elsewhere (CIBA Core 1.0); absent: it may not. */
+  readonly ciba?: boolean | undefined;
 }
 
 /** `phr`: phishing-resistant. `phrh`: phishing-resistant, by a key that hardware protects; contains `phr`. */

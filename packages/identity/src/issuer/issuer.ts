@@ -11,6 +11,9 @@ import type { Logins } from '../login/logins.ts';
 import type { Recorder } from '../new-event.ts';
 import type { Registry } from '../registry.ts';
 import type { Revocations } from '../revocations.ts';
+import { ApprovalRequests } from './ciba/approval-requests.ts';
+import { Approvals } from './ciba/approvals.ts';
+import { CIBA_ROUTES, type PersonOf, paceApprovals, withCiba } from './ciba/with-ciba.ts';
 import { certificateOf } from './client-certificate.ts';
 import { clientMetadata } from './client-metadata.ts';
 import { CODE_FLOW_ROUTES, endReplayedSessions, withCodeFlow } from './code-flow/code-flow.ts';
@@ -21,6 +24,7 @@ import { svidBundles } from './svid-bundles.ts';
 import { answerJwks } from './token-keys/jwks-route.ts';
 import { RotatingKey } from './token-keys/rotating-key.ts';
 import { TokenRules } from './token-rules.ts';
+import { TooOften } from './too-often.ts';
 
 /** Issues access tokens to the bank's clients over HTTP. */
 export interface Issuer {
@@ -28,9 +32,11 @@ export interface Issuer {
   /**
    * Handles a request of a TLS server with `requestCert: true, rejectUnauthorized: false`: `POST /token`,
    * `GET /jwks`, `GET /.well-known/openid-configuration` and `…/oauth-authorization-server`; where people sign in
-   * `POST /request`, `GET /auth` and the pages for people, too; anything else is 404.
+   * `POST /request`, `GET /auth`, `POST /backchannel` and the pages for people, too; anything else is 404.
    */
   handler(request: IncomingMessage, response: ServerResponse): void;
+  /** Records what nobody answered; to be called now and then. */
+  sweep(): Promise<void>;
 }
 
 interface IssuerOptions {
@@ -46,6 +52,8 @@ interface IssuerOptions {
   readonly accessTokenTtlSeconds: number;
   /** Where people sign in; absent: they do not. */
   readonly logins?: Logins;
+  /** Who is meant by what a client calls them. */
+  readonly personOf?: PersonOf;
 }
 
 const ROUTES: ReadonlySet<string> = new Set([
@@ -54,9 +62,11 @@ const ROUTES: ReadonlySet<string> = new Set([
   'GET /.well-known/oauth-authorization-server',
 ]);
 /** Where clients authenticate. */
-const AUTHENTICATED_PATHS: ReadonlySet<string> = new Set(['/token', '/request']);
+const AUTHENTICATED_PATHS: ReadonlySet<string> = new Set(['/token', '/request', '/backchannel']);
 /** Beside what the provider knows: draft-ietf-oauth-spiffe-client-auth, "Client Registration Metadata". */
 const SVID_METHODS = ['spiffe_x509', 'spiffe_jwt'] as const;
+/** What a client is told that polls for an approval: no refusals, and too many for the record. */
+const POLLING: ReadonlySet<string> = new Set(['authorization_pending', 'slow_down']);
 /** How far ahead the `exp` of a client's assertion may be: as long its `jti` is remembered. */
 const ASSERTION_SECONDS_MAX = 300;
 
@@ -72,28 +82,44 @@ export function createIssuer(options: IssuerOptions): Issuer {
   const assertions = new SvidAssertions({ bundles, registry, issuerUrl, secondsMax, now });
   const forPeople = logins && new PeopleTokenRules({ logins, registry, rules, now });
   const configuration = configurationOf(options, { rules, assertions });
+  const approvals =
+    logins &&
+    new Approvals({
+      ...{ logins, registry, record, now },
+      requests: new ApprovalRequests(options),
+    });
   const provider = new Provider(
     issuerUrl,
-    logins && forPeople ? withCodeFlow(configuration, { logins, rules: forPeople }) : configuration,
+    forPeople && approvals
+      ? withCiba(withCodeFlow(configuration, { logins, rules: forPeople }), {
+          ...{ approvals, rules: forPeople, now },
+          personOf: options.personOf ?? (async () => undefined),
+        })
+      : configuration,
   );
+  approvals?.serve(provider);
   if (logins) endReplayedSessions(provider, logins);
   const refused = new WeakMap<object, errors.OIDCProviderError>();
   recordRefusals(provider, { record, rules, refused });
   nameSvidMethods(provider);
+  if (approvals) paceApprovals(provider, { now });
   const callback = provider.callback();
   const site =
     logins &&
     forPeople &&
+    approvals &&
     createLoginSite({
-      ...{ provider, logins, record, origin: issuerUrl },
+      ...{ provider, logins, approvals, record, origin: issuerUrl },
       clientOf: (clientId) => forPeople.clientOf(clientId),
     });
   const isRoute = (route: string) =>
     ROUTES.has(route) ||
-    (logins !== undefined && CODE_FLOW_ROUTES.some((each) => each.test(route)));
+    (logins !== undefined &&
+      [...CODE_FLOW_ROUTES, ...CIBA_ROUTES].some((each) => each.test(route)));
   const { host } = new URL(issuerUrl);
   return {
     url: issuerUrl,
+    sweep: async () => approvals?.sweep(),
     handler(request, response) {
       const [path] = (request.url ?? '').split('?', 1);
       // The provider derives its own URLs, which it compares with the audience of assertions and the `htu` of
@@ -312,6 +338,7 @@ function recordRefusals(
   provider.on('grant.error', note);
   provider.on('authorization.error', note);
   provider.on('pushed_authorization_request.error', note);
+  provider.on('backchannel_authentication.error', note);
   provider.on('server_error', note);
   provider.use(async (ctx, next) => {
     const early = refused.get(ctx.req);
@@ -325,7 +352,8 @@ function recordRefusals(
     const cause = causes.get(ctx.req);
     // An error of the authorization endpoint goes to the application as a redirect.
     const isRefused = ctx.path === '/token' ? ctx.status >= 400 : cause !== undefined;
-    if (!isRefused) return;
+    if (cause instanceof TooOften) ctx.set('retry-after', String(cause.retryAfterSeconds));
+    if (!isRefused || POLLING.has(cause?.error ?? '')) return;
     const client = (ctx as Partial<KoaContextWithOIDC>).oidc?.client;
     const fault =
       client?.clientAuthMethod === 'tls_client_auth'

@@ -4,8 +4,10 @@ import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import type { PeopleClient } from '@countersign/model';
 import type { Provider } from 'oidc-provider';
+import type { Approvals } from '../issuer/ciba/approvals.ts';
 import type { Recorder } from '../new-event.ts';
 import { AccountRoutes } from './account-routes.ts';
+import { ApprovalRoutes } from './approval-routes.ts';
 import { EnrolRoutes } from './enrol-routes.ts';
 import { type Answer, type Exchange, isFromOurPage, refusedAnswer, send } from './exchange.ts';
 import { InteractionRoutes } from './interaction-routes.ts';
@@ -23,14 +25,16 @@ type Route = (exchange: Exchange, parameter: string) => Promise<Answer>;
 export function createLoginSite(options: {
   readonly provider: Provider;
   readonly logins: Logins;
+  readonly approvals: Approvals;
   readonly clientOf: (clientId: string) => PeopleClient;
   readonly origin: string;
   readonly record: Recorder;
 }): LoginSite {
-  const { logins, origin, record } = options;
+  const { logins, approvals, origin, record } = options;
   const interaction = new InteractionRoutes(options);
   const enrol = new EnrolRoutes(logins);
-  const account = new AccountRoutes(logins);
+  const account = new AccountRoutes(logins, approvals);
+  const approval = new ApprovalRoutes(account, approvals);
   const files = pageFiles();
   const routes: Readonly<Record<string, Route>> = {
     'GET /interaction/*': (exchange, uid) => interaction.page(exchange, uid),
@@ -49,6 +53,9 @@ export function createLoginSite(options: {
     'POST /account/passkey/add': account.addPasskey,
     'POST /account/passkey/remove': account.removePasskey,
     'POST /account/recovery/approve': account.approveRecovery,
+    'POST /account/approval/options': approval.options,
+    'POST /account/approval/approve': approval.approve,
+    'POST /account/approval/deny': approval.deny,
   };
   const answer = async (route: Route, exchange: Exchange, parameter: string): Promise<Answer> => {
     const { request, ip } = exchange;

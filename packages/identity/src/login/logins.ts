@@ -298,9 +298,15 @@ export class Logins {
   /** Starts a session, recorded first. */
   async startSession(
     login: PasskeyLogin,
-    request: Asker & { readonly place: PersonSession['place']; readonly clientId?: string },
+    request: Asker & {
+      readonly place: PersonSession['place'];
+      readonly clientId?: string;
+      /** Shorter than sessions are, if said. */
+      readonly ttlSeconds?: number;
+    },
   ): Promise<{ readonly session: PersonSession; readonly cookie: string }> {
     const { ip, place, clientId } = request;
+    const longest = place === 'account' ? ACCOUNT_SESSION_SECONDS : this.settings.sessionTtlSeconds;
     const cookie = randomBytes(32).toString('base64url');
     const id = compactId();
     await this.#accepted(login, { session: id, ip, reason: 'passkey', place, clientId });
@@ -308,7 +314,7 @@ export class Logins {
       {
         ...{ subject: login.subject, acr: login.acr, amr: login.amr, place, ip },
         credentialId: login.credentialId,
-        ttlSeconds: place === 'account' ? ACCOUNT_SESSION_SECONDS : this.settings.sessionTtlSeconds,
+        ttlSeconds: Math.min(longest, request.ttlSeconds ?? longest),
         ...(place === 'account' && { cookieHash: cookieHash(cookie) }),
       },
       id,
@@ -339,7 +345,15 @@ export class Logins {
 
   /** The login was good, and is not enough for what was asked. */
   async insufficient(login: PasskeyLogin, { ip, detail }: Asker & { readonly detail: string }) {
-    await this.#record('tier-insufficient', { ip, detail, subject: login.subject });
+    await this.unfit(login, { ip, detail, reason: 'tier-insufficient' });
+  }
+
+  /** The login was good, and not for what it was shown for. */
+  async unfit(
+    { subject }: PasskeyLogin,
+    { ip, detail, reason }: Asker & { readonly detail: string; readonly reason: string },
+  ): Promise<void> {
+    await this.#record(reason, { ip, detail, subject });
   }
 
   async #invited(code: string, ip: string): Promise<Invite | undefined> {

@@ -22,8 +22,11 @@ export class Ceremonies {
   }
 
   /** Begins one, and ends the one before it of the same purpose and binding. */
-  async begin(purpose: CeremonyPurpose, boundTo: string): Promise<string> {
-    const challenge = randomBytes(32).toString('base64url');
+  async begin(
+    purpose: CeremonyPurpose,
+    boundTo: string,
+    challenge = randomBytes(32).toString('base64url'),
+  ): Promise<string> {
     const nowMs = this.#now();
     await this.#database.transaction(async (transaction) => {
       const tables = transaction.tables<IdentityTables>();

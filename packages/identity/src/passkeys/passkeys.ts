@@ -223,12 +223,15 @@ export class Passkeys {
   /** What the browser is asked to sign in with: any passkey of ours, or those of one person that reach a level. */
   async loginOptions({
     only,
+    challenge: over,
     ...binding
   }: Binding & {
+    /** Base64url; made over what is to be signed. Random if not said. */
+    readonly challenge?: string;
     readonly only?: { readonly subject: string; readonly acr: Acr };
   }): Promise<unknown> {
     const { ceremonies, settings } = this.#options;
-    const challenge = await ceremonies.begin(binding.purpose, binding.boundTo);
+    const challenge = await ceremonies.begin(binding.purpose, binding.boundTo, over);
     const mine = only ? await this.list(only.subject) : [];
     return generateAuthenticationOptions({
       rpID: settings().rpId,
