@@ -119,7 +119,14 @@ export interface IdentityTables {
     used_ms: number | null;
   };
   /** Challenges that authenticators are asked to sign, each once, for what it was made for. */
-  ceremony: { challenge: string; purpose: string; bound_to: string; expires_ms: number };
+  ceremony: {
+    challenge: string;
+    purpose: string;
+    bound_to: string;
+    /** Of the address that asked for it: of IPv6 the /64. */
+    network: string;
+    expires_ms: number;
+  };
   /** Sessions of people. */
   person_session: {
     id: string;
@@ -314,6 +321,13 @@ export const migrations: readonly Migration[] = [
       'drop table authority',
       'alter table authority_of_kinds rename to authority',
       `create unique index authority_single on authority (kind, state) where state in ('prepared', 'active')`,
+    ],
+  },
+  {
+    name: '0009-ceremony-networks',
+    statements: [
+      "alter table ceremony add column network text not null default ''",
+      'create index ceremony_network on ceremony (network, expires_ms)',
     ],
   },
 ];

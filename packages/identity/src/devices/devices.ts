@@ -3,6 +3,7 @@ import type { Clock, Fact, Signal } from '@countersign/model';
 import { ModelError, subjectFromId } from '@countersign/model';
 import { readCertificateRequest, SpiffeError } from '@countersign/spiffe';
 import { type Database, type FactLog, migrate } from '@countersign/state';
+import { FailureGate } from '../failure-gate.ts';
 import {
   consumeToken,
   createToken,
@@ -13,8 +14,10 @@ import {
 } from '../joining/join-tokens.ts';
 import { jwkThumbprint } from '../keyring.ts';
 import type { Recorder } from '../new-event.ts';
+import { svidPace } from '../nodes/paces.ts';
 import { type Refusal, refusal } from '../refusal.ts';
 import type { Registry } from '../registry.ts';
+import { RequestPace } from '../request-pace.ts';
 import type { RevocationResult, Revocations } from '../revocations.ts';
 import type { Serial } from '../serial.ts';
 import type { SvidGrant, Svids } from '../svids.ts';
@@ -68,9 +71,14 @@ const NAME = /^(?=.{1,200}$)[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0
 export class Devices {
   readonly #options: DevicesOptions;
   readonly #posture: PostureIntake;
+  readonly #pace: RequestPace;
+  /** Keeps those out for a while who show codes and keys that are none. */
+  readonly strangers: FailureGate;
 
   private constructor(options: DevicesOptions) {
     this.#options = options;
+    this.#pace = new RequestPace(options);
+    this.strangers = new FailureGate({ ...options, listener: 'control' });
     this.#posture = new PostureIntake(options);
   }
 
@@ -247,6 +255,8 @@ export class Devices {
   }): Promise<SvidGrant | Refusal> {
     const { svids, register, now } = this.#options;
     const { spiffeId } = asked;
+    // Both looks at one request take one.
+    let paced: Promise<Refusal | undefined> | undefined;
     return svids.issueForDevice(async () => {
       const device = register.get(spiffeId);
       if (device?.keyThumbprint === undefined) {
@@ -258,6 +268,13 @@ export class Devices {
       if (request.subject !== spiffeId) {
         return { request: refusal('request-subject', `found no subject, expected '${spiffeId}'`) };
       }
+      // The key is the device's: nobody else uses up what it has.
+      paced ??= this.#pace.refuse(
+        spiffeId,
+        new Map([[`device ${spiffeId}`, svidPace(this.#ttlSeconds())]]),
+      );
+      const tooOften = await paced;
+      if (tooOften) return { request: tooOften, spiffeId };
       const fault = this.#ownerFault(device);
       if (fault) return { request: fault, spiffeId };
       const nowMs = now();
@@ -430,8 +447,9 @@ export class Devices {
   }
 
   /** Drops from facts what got too old, and applies settings that changed; to be called now and then. */
-  sweep(): Promise<void> {
-    return this.#posture.sweep();
+  async sweep(): Promise<void> {
+    await this.strangers.sweep();
+    await this.#posture.sweep();
   }
 }
 

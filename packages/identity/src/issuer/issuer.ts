@@ -6,6 +6,7 @@ import type { Database, FactLog } from '@countersign/state';
 import type { ClientCredentials, Configuration, KoaContextWithOIDC } from 'oidc-provider';
 import { errors, Provider } from 'oidc-provider';
 import type { TokenKeys } from '../authorities/token-keys.ts';
+import { FailureGate } from '../failure-gate.ts';
 import { createLoginSite } from '../login/login-site.ts';
 import type { Logins } from '../login/logins.ts';
 import type { Recorder } from '../new-event.ts';
@@ -14,8 +15,10 @@ import type { Revocations } from '../revocations.ts';
 import { ApprovalRequests } from './ciba/approval-requests.ts';
 import { Approvals } from './ciba/approvals.ts';
 import { CIBA_ROUTES, type PersonOf, paceApprovals, withCiba } from './ciba/with-ciba.ts';
+import { claimedClient } from './claimed-client.ts';
 import { certificateOf } from './client-certificate.ts';
 import { clientMetadata } from './client-metadata.ts';
+import { ClientPace } from './client-pace.ts';
 import { CODE_FLOW_ROUTES, endReplayedSessions, withCodeFlow } from './code-flow/code-flow.ts';
 import { PeopleTokenRules } from './code-flow/people-token-rules.ts';
 import { issuerAdapter } from './issuer-adapter.ts';
@@ -35,7 +38,7 @@ export interface Issuer {
    * `POST /request`, `GET /auth`, `POST /backchannel` and the pages for people, too; anything else is 404.
    */
   handler(request: IncomingMessage, response: ServerResponse): void;
-  /** Records what nobody answered; to be called now and then. */
+  /** Records what nobody answered, and how many were turned away; to be called now and then. */
   sweep(): Promise<void>;
 }
 
@@ -81,7 +84,12 @@ export function createIssuer(options: IssuerOptions): Issuer {
   const secondsMax = ASSERTION_SECONDS_MAX;
   const assertions = new SvidAssertions({ bundles, registry, issuerUrl, secondsMax, now });
   const forPeople = logins && new PeopleTokenRules({ logins, registry, rules, now });
-  const configuration = configurationOf(options, { rules, assertions });
+  const gate = new FailureGate({ record, now, listener: 'issuer' });
+  const pace = new ClientPace({
+    now,
+    isForPeople: (clientId) => registry.client(clientId)?.client.people !== undefined,
+  });
+  const configuration = configurationOf(options, { rules, assertions, pace });
   const approvals =
     logins &&
     new Approvals({
@@ -100,7 +108,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
   approvals?.serve(provider);
   if (logins) endReplayedSessions(provider, logins);
   const refused = new WeakMap<object, errors.OIDCProviderError>();
-  recordRefusals(provider, { record, rules, refused });
+  recordRefusals(provider, { record, rules, refused, gate });
   nameSvidMethods(provider);
   if (approvals) paceApprovals(provider, { now });
   const callback = provider.callback();
@@ -119,7 +127,10 @@ export function createIssuer(options: IssuerOptions): Issuer {
   const { host } = new URL(issuerUrl);
   return {
     url: issuerUrl,
-    sweep: async () => approvals?.sweep(),
+    sweep: async () => {
+      await gate.sweep();
+      await approvals?.sweep();
+    },
     handler(request, response) {
       const [path] = (request.url ?? '').split('?', 1);
       // The provider derives its own URLs, which it compares with the audience of assertions and the `htu` of
@@ -140,7 +151,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
         callback(request, response);
         return;
       }
-      withSvidTranslated(request, { assertions, refused }).then(
+      withSvidTranslated(request, { assertions, refused, gate }).then(
         (next) => callback(next, response),
         (error: Error) => {
           response.destroy();
@@ -160,9 +171,11 @@ async function withSvidTranslated(
   {
     assertions,
     refused,
+    gate,
   }: {
     readonly assertions: SvidAssertions;
     readonly refused: WeakMap<object, errors.OIDCProviderError>;
+    readonly gate: FailureGate;
   },
 ): Promise<IncomingMessage> {
   const form = await readForm(request);
@@ -174,9 +187,13 @@ async function withSvidTranslated(
   // Whole already: else ending it would end the connection.
   next.complete = true;
   let body = form ?? '';
+  const waitSeconds = gate.waitSeconds(ipOf(request), claimedClient(form ?? ''));
   if (form === undefined) {
     request.resume();
     refused.set(next, new errors.InvalidRequest('the request is too long'));
+  } else if (waitSeconds > 0) {
+    // Before anything is verified: that costs as much for what is bad as for what is good.
+    refused.set(next, new TooOften(waitSeconds, 'its network waits', { telling: 'done' }));
   } else if (/^application\/x-www-form-urlencoded\b/i.test(next.headers['content-type'] ?? '')) {
     const translated = await assertions.translate(form);
     if (translated.kind === 'form') body = translated.form;
@@ -202,7 +219,15 @@ function nameSvidMethods(provider: Provider): void {
 
 function configurationOf(
   options: IssuerOptions,
-  { rules, assertions }: { readonly rules: TokenRules; readonly assertions: SvidAssertions },
+  {
+    rules,
+    assertions,
+    pace,
+  }: {
+    readonly rules: TokenRules;
+    readonly assertions: SvidAssertions;
+    readonly pace: ClientPace;
+  },
 ): Configuration {
   const { database, tokenKeys, registry, now } = options;
   return {
@@ -229,11 +254,13 @@ function configurationOf(
       response_types: [],
       token_endpoint_auth_method: 'private_key_jwt',
     },
-    assertJwtClientAuthClaimsAndHeader: async (_ctx, claims) => {
+    assertJwtClientAuthClaimsAndHeader: async (_ctx, claims, _header, client) => {
       const exp = claims['exp'];
       if (typeof exp !== 'number' || exp * 1000 > Date.now() + ASSERTION_SECONDS_MAX * 1000) {
         throw new errors.InvalidClientAuth(`exp is more than ${ASSERTION_SECONDS_MAX} s ahead`);
       }
+      // Asked when the signature is good: nobody else uses up what the client has.
+      pace.take(client.clientId);
     },
     ttl: {
       ClientCredentials: (ctx, _token, client) => rules.ttlSeconds(ctx, client.clientId),
@@ -276,9 +303,13 @@ function configurationOf(
           return client !== undefined && rules.certificateFault(ctx, client.clientId) === undefined;
         },
         // Asked after `certificateAuthorized`: the pinned certificate is the subject's, whatever it says.
-        certificateSubjectMatches: (ctx, property, expected) =>
-          property === 'tls_client_auth_san_uri' &&
-          rules.subjectOf(ctx.oidc.client?.clientId ?? '') === expected,
+        certificateSubjectMatches: (ctx, property, expected) => {
+          const clientId = ctx.oidc.client?.clientId ?? '';
+          const isIt =
+            property === 'tls_client_auth_san_uri' && rules.subjectOf(clientId) === expected;
+          if (isIt) pace.take(clientId);
+          return isIt;
+        },
       },
       resourceIndicators: {
         enabled: true,
@@ -316,6 +347,10 @@ function issuedEvent(
   };
 }
 
+function ipOf({ socket }: IncomingMessage): string {
+  return socket.remoteAddress ?? '';
+}
+
 /** Every refusal is recorded before its answer leaves; one that cannot be recorded is answered 500. */
 function recordRefusals(
   provider: Provider,
@@ -323,9 +358,11 @@ function recordRefusals(
     record,
     rules,
     refused,
+    gate,
   }: {
     readonly record: Recorder;
     readonly rules: TokenRules;
+    readonly gate: FailureGate;
     /** Requests that were refused before the provider saw them. */
     readonly refused: WeakMap<object, errors.OIDCProviderError>;
   },
@@ -349,12 +386,21 @@ function recordRefusals(
       ctx.status = early.statusCode;
       ctx.body = { error: early.error, error_description: early.error_description };
     }
+    const ip = ipOf(ctx.req);
     const cause = causes.get(ctx.req);
     // An error of the authorization endpoint goes to the application as a redirect.
     const isRefused = ctx.path === '/token' ? ctx.status >= 400 : cause !== undefined;
     if (cause instanceof TooOften) ctx.set('retry-after', String(cause.retryAfterSeconds));
-    if (!isRefused || POLLING.has(cause?.error ?? '')) return;
     const client = (ctx as Partial<KoaContextWithOIDC>).oidc?.client;
+    const proven =
+      AUTHENTICATED_PATHS.has(ctx.path) && cause?.error !== 'invalid_client' ? client : undefined;
+    if (proven) gate.succeeded(ip, proven.clientId);
+    if (!isRefused || POLLING.has(cause?.error ?? '')) return;
+    const telling = cause instanceof TooOften ? cause.telling : 'counted';
+    if (telling === 'done') return;
+    // What a client does that proved who it is, its own pace bounds; it must not hold up its neighbours.
+    const isTold = proven ? gate.failedOf(proven.clientId) : gate.failed(ip, client?.clientId);
+    if (!isTold && telling !== 'due') return;
     const fault =
       client?.clientAuthMethod === 'tls_client_auth'
         ? rules.certificateFault(ctx as KoaContextWithOIDC, client.clientId)
@@ -375,7 +421,7 @@ function recordRefusals(
       detail: detail.filter(Boolean).join('; ').slice(0, 1000),
       listener: 'issuer',
       ...(subject !== undefined && { subject }),
-      ...(ctx.req.socket.remoteAddress && { ip: ctx.req.socket.remoteAddress }),
+      ...(ip !== '' && { ip }),
     };
     try {
       await record(event);

@@ -50,11 +50,11 @@ export class AccountRoutes {
     };
   }
 
-  async loginOptions({ request }: Exchange): Promise<Answer> {
+  async loginOptions({ request, ip }: Exchange): Promise<Answer> {
     request.resume();
     // Of its own, or somebody else's challenge could be answered here.
     const boundTo = randomBytes(32).toString('base64url');
-    const options = await this.#logins.passkeys.loginOptions({ purpose: 'account', boundTo });
+    const options = await this.#logins.passkeys.loginOptions({ purpose: 'account', boundTo, ip });
     return {
       status: 200,
       json: options,
@@ -90,12 +90,12 @@ export class AccountRoutes {
     return done('/account');
   });
 
-  passkeyOptions = this.changing(async (session, { request }) => {
+  passkeyOptions = this.changing(async (session, { request, ip }) => {
     const { hardware } = (await readJson(request)) ?? {};
     const isHardware = hardware === true || this.#logins.passkeys.mustBeHardware(session.subject);
     if (!this.#logins.mayAdd(session, isHardware)) return refusedAnswer(403, 'hardware-needed');
     const options = await this.#logins.passkeys.registrationOptions(session.subject, {
-      ...{ purpose: 'add', boundTo: session.id, isHardware },
+      ...{ purpose: 'add', boundTo: session.id, isHardware, ip },
     });
     return { status: 200, json: { options, hardware: isHardware } };
   });

@@ -16,9 +16,9 @@ export class ApprovalRoutes {
   readonly deny: ReturnType<AccountRoutes['changing']>;
 
   constructor(account: AccountRoutes, approvals: Approvals) {
-    this.options = account.changing(async (session, { request }) => {
+    this.options = account.changing(async (session, { request, ip }) => {
       const { id } = (await readJson(request)) ?? {};
-      const options = typeof id === 'string' && (await approvals.options(session, id));
+      const options = typeof id === 'string' && (await approvals.options(session, { id, ip }));
       return options ? { status: 200, json: options } : REFUSED.over;
     });
     this.approve = account.changing(async (session, { request, ip }) => {

@@ -172,7 +172,7 @@ export class Logins {
     const invite = await this.#invited(code, ip);
     if (invite === undefined) return undefined;
     const mustBe = isHardware || this.passkeys.mustBeHardware(invite.subject);
-    const binding: Binding = { purpose: 'enrol', boundTo: invite.id };
+    const binding: Binding = { purpose: 'enrol', boundTo: invite.id, ip };
     return {
       options: await this.passkeys.registrationOptions(invite.subject, {
         ...binding,

@@ -73,6 +73,8 @@ export interface PasskeysOptions {
 export interface Binding {
   readonly purpose: CeremonyPurpose;
   readonly boundTo: string;
+  /** The address that asks, by which challenges that wait are bounded. */
+  readonly ip?: string;
 }
 
 /** People's passkeys: registering them, and signing in with them. */
@@ -99,7 +101,9 @@ export class Passkeys {
     const { database, ceremonies, settings } = this.#options;
     const { rpId, name } = settings();
     const mine = await passkeysOf(database, subject);
-    const challenge = await ceremonies.begin(binding.purpose, boundTo(binding, isHardware));
+    const challenge = await ceremonies.begin(binding.purpose, boundTo(binding, isHardware), {
+      ip: binding.ip,
+    });
     return generateRegistrationOptions({
       rpName: name,
       rpID: rpId,
@@ -231,7 +235,9 @@ export class Passkeys {
     readonly only?: { readonly subject: string; readonly acr: Acr };
   }): Promise<unknown> {
     const { ceremonies, settings } = this.#options;
-    const challenge = await ceremonies.begin(binding.purpose, binding.boundTo, over);
+    const challenge = await ceremonies.begin(binding.purpose, binding.boundTo, {
+      ...{ challenge: over, ip: binding.ip },
+    });
     const mine = only ? await this.list(only.subject) : [];
     return generateAuthenticationOptions({
       rpID: settings().rpId,

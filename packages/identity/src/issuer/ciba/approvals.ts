@@ -90,13 +90,16 @@ export class Approvals {
   }
 
   /** What the person's browser is asked to sign: the request itself. */
-  async options(session: PersonSession, id: string): Promise<unknown> {
+  async options(
+    session: PersonSession,
+    { id, ip }: { readonly id: string; readonly ip: string },
+  ): Promise<unknown> {
     const request = await this.#own(session, id);
     if (request === undefined) return undefined;
     const nonce = await this.#options.requests.renewNonce(id);
     const { acr } = request;
     return this.#options.logins.passkeys.loginOptions({
-      ...{ purpose: 'approve', boundTo: id },
+      ...{ purpose: 'approve', boundTo: id, ip },
       challenge: statementChallenge(approvalStatement(request, nonce)),
       // Nobody is asked for a key that would not be enough.
       ...(acr === 'phrh' && { only: { subject: session.subject, acr } }),
