@@ -436,6 +436,29 @@ describe('how often people are asked', () => {
     expect(reasons()).toContain('issuer-temporarily-unavailable');
   });
 
+  test('who tries names learns nothing, and somebody hears of it, once', async () => {
+    for (let index = 0; index < 25; index += 1) {
+      expect(await ask({ login_hint: `human/guess-${index}` })).toMatchObject({ expires_in: 300 });
+    }
+    const alarms = bank.authority.events.filter(
+      (event) => event.kind === 'alarm' && event.alarm === 'approval-unknown-persons',
+    );
+    expect(alarms).toHaveLength(1);
+    // All of it is forgotten after a day.
+    const rows = () =>
+      bank.authority.database
+        .tables<{ approval_request: { id: string } }>()
+        .selectFrom('approval_request')
+        .select('id')
+        .execute();
+    bank.authority.advance(301_000);
+    await bank.authority.identity.sweep();
+    expect(await rows()).toHaveLength(25);
+    bank.authority.advance(86_400_000);
+    await bank.authority.identity.sweep();
+    expect(await rows()).toEqual([]);
+  });
+
   test.each(['human/nobody', 'nobody', 'workload/teller', 'human/bob'])(
     'somebody who is not known, or gets nothing, is asked and slowed like anybody: %s',
     async (hint) => {

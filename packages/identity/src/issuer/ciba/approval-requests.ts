@@ -21,6 +21,9 @@ export interface ApprovalRequest {
   readonly expiresAtMs: number;
 }
 
+/** Before the hash of a hint by which nobody is known. */
+export const UNKNOWN = 'unknown:';
+const HOUR_MS = 3_600_000;
 /** Until the provider says how long it lives. */
 const RESERVED_MS = 30_000;
 /** Of one client at once, whoever is asked. */
@@ -48,17 +51,16 @@ export class ApprovalRequests {
       ApprovalRequest,
       'person' | 'clientId' | 'scope' | 'audience' | 'bindingMessage' | 'acr'
     > & { readonly isKnown: boolean },
-  ): Promise<{ readonly pace: ApprovalPace; readonly id: string }> {
+  ): Promise<{
+    readonly pace: ApprovalPace;
+    readonly id: string;
+    /** Requests of this client within an hour for persons that were not known, this one included. */
+    readonly unknownLately: number;
+  }> {
     const nowMs = this.#now();
     const id = compactId();
     return this.#database.transaction(async (transaction) => {
       const tables = transaction.tables<CibaTables>();
-      const old = tables
-        .selectFrom('approval_request')
-        .select('id')
-        .where('expires_ms', '<=', nowMs - REMEMBERED_MS)
-        .limit(CLEANUP_ROWS);
-      await tables.deleteFrom('approval_request').where('id', 'in', old).execute();
       const { count } = await tables
         .selectFrom('approval_request')
         .select(({ fn }) => fn.countAll<number>().as('count'))
@@ -67,7 +69,8 @@ export class ApprovalRequests {
         .where('ended_ms', 'is', null)
         .executeTakeFirstOrThrow();
       if (Number(count) >= OPEN_OF_CLIENT_MAX) {
-        return { id, pace: { kind: 'wait', retryAfterMs: RESERVED_MS, unanswered: 0 } };
+        const pace = { kind: 'wait', retryAfterMs: RESERVED_MS, unanswered: 0 } as const;
+        return { id, pace, unknownLately: 0 };
       }
       const rows = await tables
         .selectFrom('approval_request')
@@ -78,7 +81,7 @@ export class ApprovalRequests {
         .limit(ROWS_OF_PERSON_MAX)
         .execute();
       const pace = approvalPace(rows, { clientId: asked.clientId, nowMs });
-      if (pace.kind === 'wait') return { id, pace };
+      if (pace.kind === 'wait') return { id, pace, unknownLately: 0 };
       await tables
         .insertInto('approval_request')
         .values({
@@ -97,7 +100,15 @@ export class ApprovalRequests {
           ended_ms: null,
         })
         .execute();
-      return { id, pace };
+      if (asked.isKnown) return { id, pace, unknownLately: 0 };
+      const { unknown } = await tables
+        .selectFrom('approval_request')
+        .select(({ fn }) => fn.countAll<number>().as('unknown'))
+        .where('client_id', '=', asked.clientId)
+        .where('person', 'like', `${UNKNOWN}%`)
+        .where('created_ms', '>', nowMs - HOUR_MS)
+        .executeTakeFirstOrThrow();
+      return { id, pace, unknownLately: Number(unknown) };
     });
   }
 
@@ -186,6 +197,16 @@ export class ApprovalRequests {
       .limit(CLEANUP_ROWS)
       .execute();
     return rows.map(requestOf);
+  }
+
+  /** Forgets those that slow nothing any more. */
+  async forget(): Promise<void> {
+    await this.#database
+      .tables<CibaTables>()
+      .deleteFrom('approval_request')
+      .where('expires_ms', '<=', this.#now() - REMEMBERED_MS)
+      .where('ended_ms', 'is not', null)
+      .execute();
   }
 
   /** Ended by its time; one that was withheld stays that. */

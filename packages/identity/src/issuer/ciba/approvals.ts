@@ -15,6 +15,9 @@ import { approvalStatement, statementChallenge } from './approval-statement.ts';
 /** A session that one token is got under, and no other. */
 const SINGLE_TOKEN_SESSION_SECONDS = 900;
 
+/** A client that asks for so many in an hour whom nobody knows tries names. */
+const UNKNOWN_ALARM_FROM = 20;
+
 interface ApprovalsOptions {
   readonly requests: ApprovalRequests;
   readonly logins: Logins;
@@ -52,7 +55,7 @@ export class Approvals {
     const { requests, logins, registry, record, now } = this.#options;
     const { person, clientId } = asked;
     const isKnown = logins.refusalOf(person) === undefined;
-    const { id, pace } = await requests.reserve({ ...asked, isKnown });
+    const { id, pace, unknownLately } = await requests.reserve({ ...asked, isKnown });
     const name = registry.subject(person) ? person : 'somebody whom nobody knows';
     if (pace.kind === 'wait') {
       const retryAfterSeconds = Math.ceil(pace.retryAfterMs / 1000);
@@ -67,6 +70,7 @@ export class Approvals {
         await record({ kind: 'alarm', alarm: 'approval-fatigue', detail: detail.slice(0, 1000) });
       }
     }
+    if (unknownLately >= UNKNOWN_ALARM_FROM) await this.#alarmOfUnknown(clientId, unknownLately);
     return id;
   }
 
@@ -174,6 +178,14 @@ export class Approvals {
       await this.#record('approval-expired', request, { by: 'system' });
       await requests.expire(request);
     }
+    await requests.forget();
+  }
+
+  async #alarmOfUnknown(clientId: string, count: number): Promise<void> {
+    const { record, now } = this.#options;
+    if (this.#alarms.take(`${clientId} unknown`, now()) === undefined) return;
+    const detail = `client '${clientId}' asked for ${count} persons within an hour whom nobody knows`;
+    await record({ kind: 'alarm', alarm: 'approval-unknown-persons', detail });
   }
 
   async #grant(

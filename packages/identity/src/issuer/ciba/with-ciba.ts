@@ -3,6 +3,7 @@ import type { Configuration, KoaContextWithOIDC, Provider } from 'oidc-provider'
 import { errors } from 'oidc-provider';
 import { requiredAcr } from '../code-flow/interaction-policy.ts';
 import type { PeopleTokenRules } from '../code-flow/people-token-rules.ts';
+import { UNKNOWN } from './approval-requests.ts';
 import type { Approvals } from './approvals.ts';
 import { bindingMessageFault } from './binding-message.ts';
 import { POLL_INTERVAL_SECONDS, PollPace } from './poll-pace.ts';
@@ -10,7 +11,6 @@ import { POLL_INTERVAL_SECONDS, PollPace } from './poll-pace.ts';
 /** How long a request waits at the most; `requested_expiry` may be shorter. */
 const EXPIRY_SECONDS_MAX = 300;
 const HINT_LENGTH_MAX = 256;
-const UNKNOWN = 'unknown:';
 
 /** What clients call to ask somebody who is elsewhere. */
 export const CIBA_ROUTES: readonly RegExp[] = [/^POST \/backchannel$/];
