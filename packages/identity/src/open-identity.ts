@@ -15,6 +15,7 @@ import { Devices } from './devices/devices.ts';
 import { IdentityError } from './identity-error.ts';
 import { cibaMigrations } from './issuer/ciba/ciba-tables.ts';
 import { personOf } from './issuer/ciba/person-of.ts';
+import type { Notify } from './issuer/ciba/pings.ts';
 import { createIssuer, type Issuer } from './issuer/issuer.ts';
 import {
   createToken,
@@ -168,7 +169,7 @@ export interface Identity {
   readonly login?: PeopleLogin;
   /** Whether it is revoked now; a certificate by any of the hashes that it may be listed under. */
   readonly isRevoked: Revocations['covers'];
-  /** Stops to follow the upstream of the X.509 authorities. */
+  /** Stops to follow the upstream of the X.509 authorities, and to send. */
   close(): void;
   /** Who calls a resource of the authority itself with an access token of ours. */
   bearer(
@@ -242,6 +243,8 @@ export interface IdentityOptions {
   readonly openToken?: OpenToken;
   /** Told when a device became, or is no more, compliant: a signal to record and to answer. */
   readonly onCompliance?: (signal: Signal) => Promise<unknown>;
+  /** How clients are told that an approval was answered (CIBA ping mode); absent: they poll. */
+  readonly notify?: Notify;
   /** Told when news of the upstream's roots could not be had, or not be taken. */
   readonly onUpstreamError?: (error: unknown) => void;
   readonly now: Clock;
@@ -363,7 +366,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     settings && openLogins(options, { settings, registry, revocations, credentials, serial });
   const issuer = createIssuer({
     ...(logins && { logins }),
-    personOf: personOf({ database, registry }),
+    ...{ personOf: personOf({ database, registry }), notify: options.notify },
     database,
     factLog,
     registry,
@@ -399,7 +402,10 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       };
     },
     authorities,
-    close: () => unfollow?.(),
+    close: () => {
+      unfollow?.();
+      issuer.close();
+    },
     rotate: () => authorities.rotate(),
     bundle: () => authorities.bundle(),
     taintedAuthorities: () => authorities.taintedX509(),

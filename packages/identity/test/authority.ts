@@ -64,7 +64,7 @@ export interface TestAuthority {
 
 export async function startAuthority(
   options: Partial<Parameters<typeof openIdentity>[0]['options']> = {},
-  outside: Pick<Parameters<typeof openIdentity>[0], 'onCompliance'> = {},
+  outside: Pick<Parameters<typeof openIdentity>[0], 'onCompliance' | 'notify'> = {},
 ): Promise<TestAuthority> {
   const database = openDatabase({ file: ':memory:' });
   let offset = 0;

@@ -94,6 +94,8 @@ export interface PeopleClient {
   readonly refresh: boolean;
   /** Whether it may ask a person who is elsewhere (CIBA Core 1.0); absent: it may not. */
   readonly ciba?: boolean | undefined;
+  /** Where it is told that an approval was answered (ping mode); absent: it polls. */
+  readonly notificationEndpoint?: string | undefined;
 }
 
 /** `phr`: phishing-resistant. `phrh`: phishing-resistant, by a key that hardware protects; contains `phr`. */

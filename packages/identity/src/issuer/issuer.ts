@@ -14,6 +14,7 @@ import type { Registry } from '../registry.ts';
 import type { Revocations } from '../revocations.ts';
 import { ApprovalRequests } from './ciba/approval-requests.ts';
 import { Approvals } from './ciba/approvals.ts';
+import { type Notify, Pings } from './ciba/pings.ts';
 import { CIBA_ROUTES, type PersonOf, paceApprovals, withCiba } from './ciba/with-ciba.ts';
 import { claimedClient } from './claimed-client.ts';
 import { certificateOf } from './client-certificate.ts';
@@ -40,6 +41,8 @@ export interface Issuer {
   handler(request: IncomingMessage, response: ServerResponse): void;
   /** Records what nobody answered, and how many were turned away; to be called now and then. */
   sweep(): Promise<void>;
+  /** Ends what is being sent. */
+  close(): void;
 }
 
 interface IssuerOptions {
@@ -57,6 +60,8 @@ interface IssuerOptions {
   readonly logins?: Logins;
   /** Who is meant by what a client calls them. */
   readonly personOf?: PersonOf;
+  /** How clients are told that an approval was answered; absent: they are not. */
+  readonly notify?: Notify | undefined;
 }
 
 const ROUTES: ReadonlySet<string> = new Set([
@@ -90,6 +95,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
     isForPeople: (clientId) => registry.client(clientId)?.client.people !== undefined,
   });
   const configuration = configurationOf(options, { rules, assertions, pace });
+  const pings = new Pings({ notify: options.notify, record, now });
   const approvals =
     logins &&
     new Approvals({
@@ -100,7 +106,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
     issuerUrl,
     forPeople && approvals
       ? withCiba(withCodeFlow(configuration, { logins, rules: forPeople }), {
-          ...{ approvals, rules: forPeople, now },
+          ...{ approvals, rules: forPeople, pings, now },
           personOf: options.personOf ?? (async () => undefined),
         })
       : configuration,
@@ -127,6 +133,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
   const { host } = new URL(issuerUrl);
   return {
     url: issuerUrl,
+    close: () => pings.close(),
     sweep: async () => {
       await gate.sweep();
       await approvals?.sweep();

@@ -1,7 +1,12 @@
+import { once } from 'node:events';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { createPrivateAuthority, encodePem, softwareSigner } from '@countersign/spiffe';
 import { decodeJwt, SignJWT } from 'jose';
 import * as client from 'openid-client';
+import { Agent, request } from 'undici';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { accounts } from '../authority.ts';
+import { accounts, newKey, pemOf } from '../authority.ts';
 import { alice, bob, type LoginBank, startLoginBank } from './login-bank.ts';
 import type { SoftwareAuthenticator } from './software-authenticator.ts';
 import type { Asked, Teller } from './teller.ts';
@@ -478,6 +483,134 @@ describe('how often people are asked', () => {
     },
   );
 });
+
+describe('an application that wants to be told', () => {
+  test('is pinged when the person answered, with the token that it gave; then it asks', async () => {
+    await using endpoint = await startEndpoint();
+    const answers = [500, 204];
+    const told = endpoint.answer(() => answers.shift() ?? 204);
+    const before = bank;
+    const pinged = await startLoginBank({}, { notify: endpoint.notify });
+    try {
+      await pinged.apply(
+        pinged.registrations({ ciba: true, notificationEndpoint: `${endpoint.url}/approved` }),
+      );
+      bank = pinged;
+      aliceKey = await bank.enrol(alice);
+      teller = await bank.teller();
+      // CIBA §7.1: required in ping mode.
+      expect(await errorOf(ask())).toBe('invalid_request');
+      const asked = await ask({ client_notification_token: 'token-of-the-client' });
+      expect(await approve(await page())).toMatchObject({ status: 200 });
+      // The first one it could not take; the person did not wait for that.
+      await expect.poll(() => told.length, { timeout: 10_000 }).toBe(2);
+      expect(told.at(-1)).toEqual({
+        path: '/approved',
+        authorization: 'Bearer token-of-the-client',
+        body: { auth_req_id: asked.auth_req_id },
+      });
+      expect((await poll(asked)).access_token).toBeDefined();
+    } finally {
+      bank = before;
+      await pinged.close();
+    }
+  });
+
+  test('that cannot be told polls, and an alarm names the endpoint, and no person', async () => {
+    await using endpoint = await startEndpoint();
+    endpoint.answer(() => 302);
+    const before = bank;
+    const pinged = await startLoginBank({}, { notify: endpoint.notify });
+    try {
+      await pinged.apply(
+        pinged.registrations({ ciba: true, notificationEndpoint: `${endpoint.url}/approved` }),
+      );
+      bank = pinged;
+      aliceKey = await bank.enrol(alice);
+      teller = await bank.teller();
+      const asked = await ask({ client_notification_token: 'token-of-the-client' });
+      await approve(await page());
+      expect((await poll(asked)).access_token).toBeDefined();
+      await expect
+        .poll(() => bank.authority.events.filter(({ kind }) => kind === 'alarm'), {
+          timeout: 20_000,
+        })
+        .toEqual([
+          expect.objectContaining({
+            alarm: 'approval-ping-failed',
+            detail: `${endpoint.url} was not told that an approval was answered: HTTP 302`,
+          }),
+        ]);
+    } finally {
+      bank = before;
+      await pinged.close();
+    }
+  }, 30_000);
+
+  test.each(['http://teller.bank.example/x', 'https://user@teller.bank.example/', 'file:///etc'])(
+    'at %s is not registered',
+    async (notificationEndpoint) => {
+      const registrations = bank.registrations({ ciba: true, notificationEndpoint });
+      await expect(bank.apply(registrations)).rejects.toMatchObject({
+        code: 'ERR_IDENTITY_REGISTRATION',
+        message: expect.stringContaining('notification endpoint'),
+      });
+    },
+  );
+});
+
+/** An application's endpoint over TLS, and the way to it. */
+async function startEndpoint() {
+  const authority = await createPrivateAuthority({
+    commonName: 'applications',
+    signer: softwareSigner(newKey()),
+    now: Date.now,
+  });
+  const keys = newKey();
+  const { chain } = await authority.issueServerCertificate({
+    ...{ dnsNames: ['localhost'], publicKey: keys.publicKey, ttlSeconds: 3600 },
+  });
+  let status = () => 204;
+  const told: unknown[] = [];
+  const server = createServer(
+    { cert: encodePem(chain), key: pemOf(keys.privateKey) },
+    async (incoming, response) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of incoming) chunks.push(chunk as Buffer);
+      told.push({
+        path: incoming.url,
+        authorization: incoming.headers.authorization,
+        body: JSON.parse(Buffer.concat(chunks).toString()),
+      });
+      response.writeHead(status(), { location: 'https://elsewhere.example/' }).end();
+    },
+  );
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const agent = new Agent({ connect: { ca: encodePem([authority.certificate]) } });
+  return {
+    url: `https://localhost:${(server.address() as AddressInfo).port}`,
+    async notify(
+      url: string,
+      body: string,
+      { headers, signal }: { headers: Readonly<Record<string, string>>; signal: AbortSignal },
+    ) {
+      const answer = await request(url, {
+        ...{ dispatcher: agent, method: 'POST', headers: { ...headers }, body, signal },
+      });
+      await answer.body.dump();
+      return { status: answer.statusCode };
+    },
+    answer(next: () => number) {
+      status = next;
+      return told;
+    },
+    async [Symbol.asyncDispose]() {
+      await agent.destroy();
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
 
 /** Another application, with the same key. */
 async function otherClient(id: string): Promise<client.Configuration> {

@@ -88,6 +88,11 @@ const client = z
           description:
             'whether it may ask people for approval who are elsewhere, at their own page (OpenID CIBA)',
         }),
+        notificationEndpoint: redirectUri.optional().meta({
+          description:
+            'where it is told that an approval was answered (CIBA ping mode); without, it polls',
+          examples: ['https://teller.bank.example/approved'],
+        }),
       })
       .optional()
       .meta({

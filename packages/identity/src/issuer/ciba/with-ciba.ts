@@ -6,6 +6,7 @@ import type { PeopleTokenRules } from '../code-flow/people-token-rules.ts';
 import { UNKNOWN } from './approval-requests.ts';
 import type { Approvals } from './approvals.ts';
 import { bindingMessageFault } from './binding-message.ts';
+import type { Pings } from './pings.ts';
 import { POLL_INTERVAL_SECONDS, PollPace } from './poll-pace.ts';
 
 /** How long a request waits at the most; `requested_expiry` may be shorter. */
@@ -19,7 +20,7 @@ export const CIBA_ROUTES: readonly RegExp[] = [/^POST \/backchannel$/];
 export type PersonOf = (hint: string) => Promise<string | undefined>;
 
 /**
- * What decoupled approval changes of the provider's configuration: OpenID CIBA Core 1.0 in poll mode, as the FAPI-CIBA profile has it:
+ * What decoupled approval changes of the provider's configuration: OpenID CIBA Core 1.0 in poll and ping mode, as the FAPI-CIBA profile has it:
  * confidential clients, a binding message always, tokens bound to a key.
  *
  * Whoever asks for somebody who is not known, or gets nothing, is answered as for anybody: it waits, and nobody approves.
@@ -30,16 +31,18 @@ export function withCiba(
     readonly approvals: Approvals;
     readonly rules: PeopleTokenRules;
     readonly personOf: PersonOf;
+    readonly pings: Pings;
     readonly now: () => number;
   },
 ): Configuration {
-  const { approvals, rules, personOf, now } = options;
+  const { approvals, rules, personOf, pings, now } = options;
   /** Places of requests that are being answered. */
   const places = new WeakMap<object, string>();
   const needed = (ctx: KoaContextWithOIDC) =>
     requiredAcr(ctx.oidc.params?.['acr_values'], rules.clientOf(clientIdOf(ctx)));
   return {
     ...configuration,
+    fetch: pings.fetch,
     ttl: {
       ...configuration.ttl,
       BackchannelAuthenticationRequest: (ctx) => {
@@ -56,7 +59,7 @@ export function withCiba(
       ...configuration.features,
       ciba: {
         enabled: true,
-        deliveryModes: ['poll'],
+        deliveryModes: ['poll', 'ping'],
         processLoginHint: async (_ctx, hint = '') => {
           if (hint.length > HINT_LENGTH_MAX)
             throw new errors.InvalidRequest('login_hint is too long');

@@ -16,6 +16,11 @@ export function peopleClientMetadata({ people }: ClientRegistration): AdapterPay
     response_modes: ['query'],
     redirect_uris: [...people.redirectUris],
     require_pushed_authorization_requests: true,
-    ...(people.ciba && { backchannel_token_delivery_mode: 'poll' }),
+    ...(people.ciba && {
+      backchannel_token_delivery_mode: people.notificationEndpoint ? 'ping' : 'poll',
+      ...(people.notificationEndpoint && {
+        backchannel_client_notification_endpoint: people.notificationEndpoint,
+      }),
+    }),
   };
 }
