@@ -16,6 +16,7 @@ import type { AuthorityKeys } from './authority-keys.ts';
 import type { AuthorityOperations, AuthorityStatus, TaintOptions } from './authority-operations.ts';
 import type { StoredAuthority } from './authority-rows.ts';
 import { firstAuthorities, firstToken } from './first-authorities.ts';
+import { IssuedUntil } from './issued-until.ts';
 import { KeptAuthorities } from './kept-authorities.ts';
 import { isVouchedFor, makeAuthority, x509AuthorityOf } from './make-authority.ts';
 import type { TrustBundleFact } from './own-bundle.ts';
@@ -43,8 +44,6 @@ interface AuthoritiesOptions {
   readonly keys: AuthorityKeys;
 }
 
-/** Whatever `accessTokenTtl` was when the last one was issued. */
-const ACCESS_TOKEN_SECONDS_MAX = 300;
 /** In the bundle at once, of a kind: half of what verifiers take (`@countersign/spiffe`: 64). */
 const TRUSTED_MAX = 32;
 /** Steps that can be due at once after a long absence: prune and prepare and activate, a few times. */
@@ -60,8 +59,7 @@ export class Authorities implements AuthorityOperations {
   readonly #kept: KeptAuthorities;
   readonly #refused: RefusedAuthorities;
   readonly #watch: RotationWatch;
-  /** When the last of what each X.509 authority issued ends; of those that issue no more. */
-  readonly #issuedUntilMs = new Map<string, number>();
+  readonly #issuedUntil: IssuedUntil;
 
   private constructor(
     kept: KeptAuthorities,
@@ -71,6 +69,7 @@ export class Authorities implements AuthorityOperations {
     this.#kept = kept;
     this.#refused = refused;
     this.#watch = new RotationWatch(options.record);
+    this.#issuedUntil = new IssuedUntil(options);
     this.#options = options;
   }
 
@@ -265,7 +264,7 @@ export class Authorities implements AuthorityOperations {
   async #rotateKind(kind: AuthorityKind): Promise<void> {
     const { now } = this.#options;
     for (let steps = 0; steps < STEPS_MAX; steps++) {
-      await this.#lookAtIssued();
+      await this.#issuedUntil.lookAt(this.#kept.of('x509'));
       const due = this.#next(kind);
       if (due.atMs > now() || (due.step !== 'prune' && this.#watch.isWaiting(kind, now()))) break;
       try {
@@ -351,7 +350,7 @@ export class Authorities implements AuthorityOperations {
     );
     this.#x509.delete(authority.id);
     this.#jwt.delete(authority.id);
-    this.#issuedUntilMs.delete(authority.id);
+    this.#issuedUntil.forget(authority.id);
     // Of before authorities rotated: its key lies in a file as well.
     const first = firstAuthorityKeysOf(keyring);
     const { privateKey } = authority.key;
@@ -394,28 +393,8 @@ export class Authorities implements AuthorityOperations {
     return nextStep(this.#kept.of(kind), {
       nowMs: this.#options.now(),
       lifetimeMs: this.#options.lifetimeSeconds[kind] * 1000,
-      issuedUntilMs: (slot) => this.#endOfIssued(kind, slot),
+      issuedUntilMs: (slot) => this.#issuedUntil.of(kind, slot),
     });
-  }
-
-  #endOfIssued(kind: AuthorityKind, { id, notAfterMs, retiredMs = 0 }: AuthoritySlot): number {
-    if (kind === 'x509') return this.#issuedUntilMs.get(id) ?? notAfterMs;
-    const seconds = kind === 'jwt' ? this.#options.jwtSvidSeconds : ACCESS_TOKEN_SECONDS_MAX;
-    return retiredMs + seconds * 1000;
-  }
-
-  /** What those issued that issue no more; the rows of what has ended are cleaned away meanwhile. */
-  async #lookAtIssued(): Promise<void> {
-    for (const { id, state } of this.#kept.of('x509')) {
-      if (state === 'active' || state === 'prepared' || this.#issuedUntilMs.has(id)) continue;
-      const row = await this.#options.database
-        .tables<IdentityTables>()
-        .selectFrom('svid')
-        .select(({ fn }) => fn.max('not_after_ms').as('untilMs'))
-        .where('authority', '=', id)
-        .executeTakeFirst();
-      this.#issuedUntilMs.set(id, row?.untilMs ?? 0);
-    }
   }
 
   #status(kind: AuthorityKind): AuthorityStatus {

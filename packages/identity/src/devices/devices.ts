@@ -1,7 +1,5 @@
-import type { KeyObject } from 'node:crypto';
 import type { Clock, Fact, Signal } from '@countersign/model';
 import { ModelError, subjectFromId } from '@countersign/model';
-import { readCertificateRequest, SpiffeError } from '@countersign/spiffe';
 import { type Database, type FactLog, migrate } from '@countersign/state';
 import { FailureGate } from '../failure-gate.ts';
 import {
@@ -12,7 +10,6 @@ import {
   JOIN_TOKEN_TTL_SECONDS,
   JOIN_TOKEN_TTL_SECONDS_MAX,
 } from '../joining/join-tokens.ts';
-import { jwkThumbprint } from '../keyring.ts';
 import type { Recorder } from '../new-event.ts';
 import { svidPace } from '../nodes/paces.ts';
 import { type Refusal, refusal } from '../refusal.ts';
@@ -47,6 +44,7 @@ import {
   type UnreadablePosture,
 } from './posture/posture-intake.ts';
 import { identifiersOf } from './posture/read-value.ts';
+import { readDeviceRequest } from './read-device-request.ts';
 
 /** What devices need of the room. */
 export interface DevicesOptions {
@@ -189,7 +187,7 @@ export class Devices {
       }
       const refused = svids.standing(spiffeId) ?? this.#ownerFault(device);
       if (refused) return { request: refused, spiffeId };
-      const read = readRequest(asked.request);
+      const read = readDeviceRequest(asked.request);
       if (!read.isGranted) return { request: read, spiffeId };
       const { publicKey, keyThumbprint } = read;
       const holder = register.keyHolder(keyThumbprint);
@@ -455,24 +453,6 @@ export class Devices {
 
 function issued(device: Device, nowMs: number, certificateEndsAtMs: number): Device {
   return { ...device, renewedAtMs: nowMs, certificateEndsAtMs };
-}
-
-function readRequest(
-  text: string,
-):
-  | { readonly isGranted: true; readonly publicKey: KeyObject; readonly keyThumbprint: string }
-  | Refusal {
-  try {
-    const { publicKey } = readCertificateRequest(text);
-    return {
-      isGranted: true,
-      publicKey,
-      keyThumbprint: jwkThumbprint(publicKey.export({ format: 'jwk' })),
-    };
-  } catch (error) {
-    if (!(error instanceof SpiffeError)) throw error;
-    return refusal('request-malformed', `${error.code}: ${error.message}`);
-  }
 }
 
 function isSubject(id: string): boolean {
