@@ -15,6 +15,8 @@ import { approvalStatement, statementChallenge } from './approval-statement.ts';
 /** A session that one token is got under, and no other. */
 const SINGLE_TOKEN_SESSION_SECONDS = 900;
 
+/** Of a hundred each; what is left is for the next time. */
+const SWEEP_ROUNDS_MAX = 50;
 /** A client that asks for so many in an hour whom nobody knows tries names. */
 const UNKNOWN_ALARM_FROM = 20;
 
@@ -174,9 +176,13 @@ export class Approvals {
   /** Records what nobody answered; to be called now and then. */
   async sweep(): Promise<void> {
     const { requests } = this.#options;
-    for (const request of await requests.expired()) {
-      await this.#record('approval-expired', request, { by: 'system' });
-      await requests.expire(request);
+    for (let rounds = 0; rounds < SWEEP_ROUNDS_MAX; rounds += 1) {
+      const expired = await requests.expired();
+      for (const request of expired) {
+        await this.#record('approval-expired', request, { by: 'system' });
+        await requests.expire(request);
+      }
+      if (expired.length === 0) break;
     }
     await requests.forget();
   }
