@@ -188,6 +188,32 @@ describe.skipIf(!isBrowserThere('the login pages in a browser'))('in Chromium', 
     expect(claims['authorization_details']).toEqual([payment]);
   });
 
+  test('a person approves there what an application elsewhere asks for, and denies what they did not begin', async () => {
+    await bank.apply(bank.registrations({ ciba: true }));
+    await addAuthenticator();
+    await enrol(alice);
+    const wanted = await teller.ask();
+    await browser.open(`${bank.authority.issuerUrl}/account`);
+    await click('#sign-in');
+    await shows(
+      (text) =>
+        text.includes('Waiting for your approval') &&
+        text.includes('teller asks for accounts') &&
+        text.includes('Pay 120.00 to Example Ltd, K7-33'),
+    );
+    await click('button[data-approve]');
+    const { access_token } = await teller.poll(wanted);
+    expect(decodeJwt(access_token)).toMatchObject({ sub: alice, acr: 'phr', client_id: 'teller' });
+    await shows((text) => text.includes('Sessions') && !text.includes('Waiting for your approval'));
+
+    const unwanted = await teller.ask({ binding_message: 'Pay 9,999.00 to Mallory' });
+    await browser.open(`${bank.authority.issuerUrl}/account`);
+    await shows((text) => text.includes('Pay 9,999.00 to Mallory'));
+    await click('button[data-action="deny-approval"]');
+    await shows((text) => text.includes('Sessions') && !text.includes('Mallory'));
+    await expect(teller.poll(unwanted)).rejects.toMatchObject({ error: 'access_denied' });
+  });
+
   test('nothing on the pages is against their own policy', async () => {
     const violations: unknown[] = [];
     browser.onEvent((method, parameters) => {

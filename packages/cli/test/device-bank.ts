@@ -1,18 +1,12 @@
-import {
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  randomUUID,
-  X509Certificate,
-} from 'node:crypto';
+import { createHash, generateKeyPairSync, randomUUID, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { type RequestOptions, request } from 'node:https';
 import { join } from 'node:path';
 import { createPrivateAuthority, encodePem, softwareSigner } from '@countersign/spiffe';
-import { calculateJwkThumbprint, exportJWK, SignJWT } from 'jose';
+import { SignJWT } from 'jose';
+import { stolenTokenKey } from '../../identity/test/stolen-authority.ts';
 import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
@@ -99,13 +93,7 @@ export async function startDeviceBank() {
     void running.then(({ err, out }) => reject(new Error(err + out)));
   });
   const ca = await readFile(join(data, 'trust.pem'), 'utf8');
-  const passphrase = (await readFile(join(data, 'authority/passphrase'), 'utf8')).trim();
-  const issuerKey = createPrivateKey({
-    key: await readFile(join(data, 'authority/keys/access-tokens.pem'), 'utf8').catch(() =>
-      readFile(join(data, 'authority/keys/accessTokens.pem'), 'utf8'),
-    ),
-    passphrase,
-  });
+  const issuerKey = await stolenTokenKey(data);
   const device = join(folder.path, 'laptop');
 
   async function files() {
@@ -116,7 +104,7 @@ export async function startDeviceBank() {
   }
 
   async function token(person: string, cnf: object): Promise<string> {
-    const kid = await calculateJwkThumbprint(await exportJWK(createPublicKey(issuerKey)));
+    const { kid, privateKey } = issuerKey;
     return new SignJWT({ client_id: 'app', scope: 'accounts', sid: `session-of-${person}`, cnf })
       .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid })
       .setIssuer(`https://localhost:${issuer}`)
@@ -125,7 +113,7 @@ export async function startDeviceBank() {
       .setJti(randomUUID())
       .setIssuedAt()
       .setExpirationTime('4m')
-      .sign(issuerKey);
+      .sign(privateKey);
   }
 
   /** A request to the API over the certificate of the laptop; the answer's first bytes, and when it ends. */

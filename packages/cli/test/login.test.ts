@@ -81,7 +81,9 @@ beforeAll(async () => {
     ['mode: shadow', 'mode: enforce'],
   ]);
   const { x, y } = tellerKeys.publicKey.export({ format: 'jwk' });
-  const people = block('identities/people.yaml').replace('x: …, y: …', `x: ${x}, y: ${y}`);
+  const people = block('identities/people.yaml')
+    .replace('x: …, y: …', `x: ${x}, y: ${y}`)
+    .replace('refresh: true }', 'refresh: true, ciba: true }');
   await writeFile(join(bank, 'identities/people.yaml'), people);
   await writeFile(join(bank, 'policies/staff.cedar'), block('policies/staff.cedar'));
   ran.push('check');
@@ -168,6 +170,26 @@ test('an operation that asks for more says what; the person steps up in the same
   expect(await call(after.access_token, '/accounts/1', 'DELETE')).toMatchObject({ status: 200 });
   // What was given before is worth what it was.
   expect((await call(before.access_token, '/accounts/1', 'DELETE')).status).toBe(401);
+});
+
+test('a person approves elsewhere what the application asks for, and the gateway takes the token', async () => {
+  const asked = await teller.ask();
+  const own = browser();
+  await own.openAccount(first());
+  const { page } = await own.go('/account');
+  const [, id = ''] = /data-approve data-id="([^"]+)"/.exec(page?.html ?? '') ?? [];
+  const options = await own.post('/account/approval/options', { id });
+  const response = first().get(options.body, { origin: issuerUrl, rpId: 'localhost' });
+  expect((await own.post('/account/approval/approve', { id, response })).status).toBe(200);
+  const tokens = await teller.poll(asked);
+  expect((await call(tokens.access_token, '/accounts/1')).status).toBe(200);
+  const sid = String(decodeJwt(tokens.access_token)['sid']);
+  expect((await onData('session', 'list')).out).toContain(`${sid}  active   ${alice}  `);
+  const found = await onData('find', '--action', 'approval-granted', '--json');
+  const [row] = JSON.parse(found.out).answer.rows;
+  expect(row.event.by).toMatch(/human\/pn-/);
+  // What they were asked is personal: sealed in the record.
+  expect(JSON.stringify(row.event)).not.toContain('Example Ltd');
 });
 
 test('a session that is ended is refused at the gateway from then on', async () => {

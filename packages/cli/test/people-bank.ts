@@ -1,10 +1,4 @@
-import {
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  randomUUID,
-} from 'node:crypto';
+import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type ServerResponse } from 'node:http';
@@ -20,6 +14,7 @@ import {
   softwareSigner,
 } from '@countersign/spiffe';
 import { calculateJwkThumbprint, exportJWK, SignJWT } from 'jose';
+import { stolenTokenKey } from '../../identity/test/stolen-authority.ts';
 import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
@@ -145,18 +140,12 @@ ${hasCertificate ? '      certificateFile: ../scim.pem\n      keyFile: ../scim.k
     void running.then(({ err, out }) => reject(new Error(err + out)));
   });
   const ca = await readFile(join(data, 'trust.pem'), 'utf8');
-  const passphrase = (await readFile(join(data, 'authority/passphrase'), 'utf8')).trim();
-  const issuerKey = createPrivateKey({
-    key: await readFile(join(data, 'authority/keys/accessTokens.pem'), 'utf8').catch(() =>
-      readFile(join(data, 'authority/keys/access-tokens.pem'), 'utf8'),
-    ),
-    passphrase,
-  });
+  const issuerKey = await stolenTokenKey(data);
   const dpop = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const dpopJwk = await exportJWK(dpop.publicKey);
 
   async function tokenFor(subject: string): Promise<string> {
-    const kid = await calculateJwkThumbprint(await exportJWK(createPublicKey(issuerKey)));
+    const { kid, privateKey } = issuerKey;
     return new SignJWT({
       client_id: 'app',
       scope: 'accounts',
@@ -170,7 +159,7 @@ ${hasCertificate ? '      certificateFile: ../scim.pem\n      keyFile: ../scim.k
       .setJti(randomUUID())
       .setIssuedAt()
       .setExpirationTime('4m')
-      .sign(issuerKey);
+      .sign(privateKey);
   }
 
   async function headersFor(token: string): Promise<Record<string, string>> {

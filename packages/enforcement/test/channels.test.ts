@@ -95,6 +95,16 @@ describe('what a fact revokes is closed at once, on both sides', () => {
     expect(bank.point.channels.counts().exchange).toBe(0);
   });
 
+  test("the issuer's key that signed its token: a stream", async () => {
+    const { bank, as } = await open();
+    const { socket, resource } = await openStream(bank, as, bank.token(bound(as)));
+    const closed = Promise.all([once(socket, 'close'), once(resource, 'close')]);
+    bank.change([], ['issuer-key https://localhost:7402 issuer-1']);
+    await closed;
+    const closure = await bank.event((event) => event.kind === 'closure');
+    expect(closure).toMatchObject({ cause: 'revoked', subject: LEDGERLY });
+  });
+
   test('session: a WebSocket', async () => {
     const { bank, as } = await open();
     const { socket, resource } = await openWebSocket(bank, as, bank.token(bound(as)));

@@ -14,6 +14,7 @@
     'person-differs': 'This passkey is of somebody else than you said before.',
     'last-passkey': 'This is your last passkey: add another one first.',
     'sign-in': 'You are not signed in any more.',
+    'approval-over': 'This request is over.',
   };
 
   function say(text) {
@@ -34,7 +35,10 @@
   }
 
   function on(id, run) {
-    const button = byId(id);
+    whenClicked(byId(id), run);
+  }
+
+  function whenClicked(button, run) {
     button?.addEventListener('click', async () => {
       button.disabled = true;
       say('');
@@ -77,6 +81,7 @@
     'end-session': '/account/session/end',
     'remove-passkey': '/account/passkey/remove',
     'approve-recovery': '/account/recovery/approve',
+    'deny-approval': '/account/approval/deny',
   };
 
   if (mode === 'login' || mode === 'account-login') on('sign-in', signIn);
@@ -89,6 +94,16 @@
     await post('/account/logout');
     globalThis.location.assign('/account');
   });
+  async function approve(id) {
+    const optionsJSON = await post('/account/approval/options', { id });
+    const response = await startAuthentication({ optionsJSON });
+    await post('/account/approval/approve', { id, response });
+    globalThis.location.assign('/account');
+  }
+
+  for (const button of document.querySelectorAll('button[data-approve]')) {
+    whenClicked(button, () => approve(button.dataset.id));
+  }
   for (const button of document.querySelectorAll('button[data-action]')) {
     button.addEventListener('click', async () => {
       try {

@@ -47,7 +47,7 @@ const taintShape = z.strictObject({
  * `DELETE /v1/revocations/<target>/<value>` (the value percent-encoded), `GET` and `POST /v1/credentials`,
  * `DELETE /v1/credentials/<id>`; where people sign in `POST /v1/passkey-invites`, `GET /v1/passkeys`,
  * `GET /v1/passkey-recoveries`, and `GET /v1/person-sessions` (empty lists where they do not);
- * `GET /v1/ca` (the X.509 and JWT authorities), `POST /v1/ca/<x509|jwt>/<prepare|activate|taint|revoke>`.
+ * `GET /v1/ca` (the X.509, JWT and token authorities), `POST /v1/ca/<x509|jwt|token>/<prepare|activate|taint|revoke>`.
  *
  * @param options `by` names the operator in the record
  */

@@ -116,10 +116,15 @@ function checkClient(
     if (!SCOPE.test(scope)) throw refused(id, 'a scope with a forbidden character', 'none');
   }
   checkExchange(id, client);
-  for (const uri of client.people?.redirectUris ?? []) {
+  const { redirectUris = [], notificationEndpoint } = client.people ?? {};
+  for (const uri of [...redirectUris, ...(notificationEndpoint ? [notificationEndpoint] : [])]) {
     // RFC 9700 §2.1, §4.1: whole, in one form, over TLS.
     if (URL.parse(uri)?.href !== uri || !uri.startsWith('https://') || /[#@*]/.test(uri)) {
-      throw refused(id, `redirect URI '${uri}'`, 'an https URL in its normal form');
+      throw refused(
+        id,
+        `${uri === notificationEndpoint ? 'notification endpoint' : 'redirect URI'} '${uri}'`,
+        'an https URL in its normal form',
+      );
     }
   }
   if (client.people && (client.people.redirectUris.length === 0 || client.scopes.length === 0)) {

@@ -16,7 +16,7 @@ export type IdentityErrorCode =
   | 'ERR_IDENTITY_HSM'
   /** The token is away, or does not answer: worth asking again. */
   | 'ERR_IDENTITY_HSM_UNAVAILABLE'
-  /** No X.509 or JWT authority can issue: the last one has ended and there was no other to be had, or a key does not open. */
+  /** No X.509, JWT or token authority can issue: the last one has ended and there was no other to be had, or a key does not open. */
   | 'ERR_IDENTITY_AUTHORITY'
   /** An HR feed that cannot be read, or contradicts itself. */
   | 'ERR_IDENTITY_HR_FEED'

@@ -5,13 +5,12 @@ import { IdentityError } from './identity-error.ts';
 
 /** The authority's keys by name, and of which kind each is. The file is `<name>.pem`. */
 const MADE_KINDS = {
-  'access-tokens': 'ec',
   facts: 'ed25519',
   policy: 'ed25519',
   log: 'ed25519',
   /** Nothing is agreed with it: its secret is what the record's keys are encrypted under. */
   record: 'x25519',
-  /** The same for the keys of the X.509 and JWT authorities, which rotate and lie in the database. */
+  /** The same for the keys of the X.509, JWT and token authorities, which rotate and lie in the database. */
   authorities: 'x25519',
 } as const;
 const NAMES = Object.keys(MADE_KINDS) as (keyof typeof MADE_KINDS)[];
@@ -20,8 +19,9 @@ const NAMES = Object.keys(MADE_KINDS) as (keyof typeof MADE_KINDS)[];
 const WANTED_KINDS = { signals: 'rsa' } as const;
 const RSA_BITS = 3072;
 
-/** The one X.509 and the one JWT authority of a keyring that is older than their rotation. */
-const FIRST_KINDS = { ca: 'ec', 'jwt-svids': 'ec' } as const;
+/** The one authority of each kind of a keyring that is older than their rotation. */
+const FIRST_KINDS = { ca: 'ec', 'jwt-svids': 'ec', 'access-tokens': 'ec' } as const;
+const FIRST_FILES = { x509: 'ca', jwt: 'jwt-svids', token: 'access-tokens' } as const;
 
 const KINDS = { ...MADE_KINDS, ...WANTED_KINDS, ...FIRST_KINDS } as const;
 
@@ -29,7 +29,6 @@ const PASSPHRASE_LENGTH_MIN = 16;
 
 /** Private keys, decrypted. */
 export interface AuthorityKeys {
-  readonly accessTokens: KeyObject;
   readonly facts: KeyObject;
   readonly policy: KeyObject;
   readonly log: KeyObject;
@@ -37,6 +36,7 @@ export interface AuthorityKeys {
   readonly authorities: KeyObject;
   readonly firstX509?: KeyObject;
   readonly firstJwt?: KeyObject;
+  readonly firstToken?: KeyObject;
 }
 
 /** Reads the keys of a folder, or makes the folder with all of them. */
@@ -58,8 +58,8 @@ export async function openKeyFiles({
   const read = (name: keyof typeof KINDS) => readKeyFile(folder, name, passphrase);
   const firstX509 = await readIfThere(folder, 'ca', passphrase);
   const firstJwt = await readIfThere(folder, 'jwt-svids', passphrase);
+  const firstToken = await readIfThere(folder, 'access-tokens', passphrase);
   return {
-    accessTokens: await read('access-tokens'),
     facts: await read('facts'),
     policy: await read('policy'),
     log: await read('log'),
@@ -67,12 +67,16 @@ export async function openKeyFiles({
     authorities: await readOrMake(folder, 'authorities', passphrase),
     ...(firstX509 && { firstX509 }),
     ...(firstJwt && { firstJwt }),
+    ...(firstToken && { firstToken }),
   };
 }
 
 /** Removes the key of a first authority that is over. Idempotent. */
-export async function removeFirstKey(folder: string, kind: 'x509' | 'jwt'): Promise<void> {
-  await rm(join(folder, `${kind === 'x509' ? 'ca' : 'jwt-svids'}.pem`), { force: true });
+export async function removeFirstKey(
+  folder: string,
+  kind: keyof typeof FIRST_FILES,
+): Promise<void> {
+  await rm(join(folder, `${FIRST_FILES[kind]}.pem`), { force: true });
   await syncFolder(folder);
 }
 

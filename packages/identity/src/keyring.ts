@@ -1,10 +1,11 @@
 import { createHash, createPublicKey, hkdfSync, type KeyObject, sign } from 'node:crypto';
 import { localSigner, type StatementSigner } from '@countersign/state';
+import type { AuthorityKind } from './authorities/slot.ts';
 import { openKeyFiles, removeFirstKey } from './key-files.ts';
 
 /** The authority's keys, apart from each other. What comes out signs; the keys themselves stay inside. */
 export interface Keyring {
-  /** 32 bytes: what the keys of the X.509 and JWT authorities, which rotate, are encrypted under. */
+  /** 32 bytes: what the keys of the X.509, JWT and token authorities, which rotate, are encrypted under. */
   readonly authoritySecret: Uint8Array;
   /** Ed25519: facts. */
   readonly facts: StatementSigner;
@@ -18,23 +19,15 @@ export interface Keyring {
   };
   /** 32 bytes: what the keys of the record are encrypted under. It stays with the authority. */
   readonly recordSecret: Uint8Array;
-  /** P-256: access tokens. The private half goes to the issuer of this room only. */
-  readonly accessTokens: {
-    readonly kid: string;
-    /** `kty`, `crv`, `x`, `y`, `kid`, `alg`, `use`. */
-    readonly publicJwk: Readonly<Record<string, string>>;
-  };
 }
-
-/** Private JWKs for the issuer, which `oidc-provider` takes in no other form. */
-const accessTokenKeys = new WeakMap<Keyring, KeyObject>();
 
 /** P-256 keys that lie in files of their own, until what they are of is over. */
 export interface FirstAuthorityKeys {
   readonly x509?: KeyObject;
   readonly jwt?: KeyObject;
+  readonly token?: KeyObject;
   /** Removes the file. */
-  remove(kind: 'x509' | 'jwt'): Promise<void>;
+  remove(kind: AuthorityKind): Promise<void>;
 }
 
 const firstAuthorityKeys = new WeakMap<Keyring, FirstAuthorityKeys>();
@@ -55,8 +48,6 @@ export async function openKeyring(options: {
   readonly passphrase: string;
 }): Promise<Keyring> {
   const keys = await openKeyFiles(options);
-  const { accessTokens } = keys;
-  const tokenJwk = publicJwkOf(accessTokens);
   const keyring: Keyring = Object.freeze({
     authoritySecret: secretOf(keys.authorities, 'countersign authority keys v1'),
     facts: localSigner(keys.facts, publicJwkOf(keys.facts).kid),
@@ -66,15 +57,11 @@ export async function openKeyring(options: {
       sign: (message: Uint8Array) => sign(null, message, keys.log),
     }),
     recordSecret: secretOf(keys.record, 'countersign record keys v1'),
-    accessTokens: Object.freeze({
-      kid: tokenJwk.kid,
-      publicJwk: Object.freeze({ ...tokenJwk, alg: 'ES256', use: 'sig' }),
-    }),
   });
-  accessTokenKeys.set(keyring, accessTokens);
   firstAuthorityKeys.set(keyring, {
     ...(keys.firstX509 && { x509: keys.firstX509 }),
     ...(keys.firstJwt && { jwt: keys.firstJwt }),
+    ...(keys.firstToken && { token: keys.firstToken }),
     remove: (kind) => removeFirstKey(options.folder, kind),
   });
   return keyring;
@@ -83,13 +70,6 @@ export async function openKeyring(options: {
 /** The keys of the authorities of before they rotated, where the keyring has them; not exported from the room. */
 export function firstAuthorityKeysOf(keyring: Keyring): FirstAuthorityKeys {
   return firstAuthorityKeys.get(keyring) ?? { remove: async () => undefined };
-}
-
-/** The private JWK that signs access tokens; not exported from the room. */
-export function accessTokenPrivateJwk(keyring: Keyring): Record<string, unknown> {
-  const key = accessTokenKeys.get(keyring);
-  if (key === undefined) throw new Error('broken invariant: a keyring is made by openKeyring');
-  return { ...key.export({ format: 'jwk' }), ...keyring.accessTokens.publicJwk };
 }
 
 /** The RFC 7638 thumbprint of a public JWK of kind EC, OKP or RSA: SHA-256, base64url. */

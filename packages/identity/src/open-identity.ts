@@ -21,6 +21,9 @@ import {
   providerOperations,
   withProviders,
 } from './idp/open-provider-logins.ts';
+import { cibaMigrations } from './issuer/ciba/ciba-tables.ts';
+import { personOf } from './issuer/ciba/person-of.ts';
+import type { Notify } from './issuer/ciba/pings.ts';
 import { createIssuer, type Issuer } from './issuer/issuer.ts';
 import {
   createToken,
@@ -58,12 +61,7 @@ import {
   Registry,
 } from './registry.ts';
 import { RequestPace } from './request-pace.ts';
-import {
-  FOREVER_MS,
-  type RevocationRequest,
-  type RevocationResult,
-  Revocations,
-} from './revocations.ts';
+import { type RevocationRequest, type RevocationResult, Revocations } from './revocations.ts';
 import { Serial } from './serial.ts';
 import { type ClientSession, liveSessions } from './sessions.ts';
 import { type Bearer, type BearerCall, checkBearer, type SignalScope } from './signals/bearer.ts';
@@ -81,7 +79,7 @@ export interface Identity {
   readonly authorityId: string;
   /** What points and workloads are given beforehand, as it is now: the X.509 authorities rotate. */
   readonly trustAnchors: TrustAnchors;
-  /** The X.509 and JWT authorities, for the operator. */
+  /** The X.509, JWT and token authorities, for the operator. */
   readonly authorities: AuthorityOperations;
   /** Does what is due of their rotation; to be called often. */
   rotate(): Promise<void>;
@@ -192,7 +190,7 @@ export interface Identity {
   readonly login?: PeopleLogin;
   /** Whether it is revoked now; a certificate by any of the hashes that it may be listed under. */
   readonly isRevoked: Revocations['covers'];
-  /** Stops to follow the upstream of the X.509 authorities. */
+  /** Stops to follow the upstream of the X.509 authorities, and to send. */
   close(): void;
   /** Who calls a resource of the authority itself with an access token of ours. */
   bearer(
@@ -255,6 +253,8 @@ export interface IdentityOptions {
     readonly caLifetimeSeconds?: number;
     /** How long a key signs JWT-SVIDs: the same. */
     readonly jwtKeyLifetimeSeconds?: number;
+    /** How long a key signs access tokens and ID tokens: the same. */
+    readonly tokenKeyLifetimeSeconds?: number;
     /** How devices are kept, read at each use; as by an empty configuration if not said. */
     readonly devices?: () => DeviceSettings;
     /** How the directory is kept; by default nothing of a person spreads but whether it is enabled. */
@@ -264,10 +264,12 @@ export interface IdentityOptions {
   };
   /** Who signs our X.509 authorities; each is its own root if not said. Closed by whoever opened it. */
   readonly upstream?: UpstreamAuthority;
-  /** The HSM in which the keys of the X.509 and JWT authorities are made; they lie in the database if not said. */
+  /** The HSM in which the keys of the authorities are made; they lie in the database if not said. */
   readonly openToken?: OpenToken;
   /** Told when a device became, or is no more, compliant: a signal to record and to answer. */
   readonly onCompliance?: (signal: Signal) => Promise<unknown>;
+  /** How clients are told that an approval was answered (CIBA ping mode); absent: they poll. */
+  readonly notify?: Notify;
   /** Told when news of the upstream's roots could not be had, or not be taken. */
   readonly onUpstreamError?: (error: unknown) => void;
   readonly now: Clock;
@@ -280,7 +282,6 @@ export interface IdentityOptions {
 /** SPIRE's. */
 const AUTHORITY_SECONDS = 86_400;
 const AUTHORITY_SECONDS_MAX = 10 * 365 * 86_400;
-const ISSUER_KEY_MILLISECONDS = 400 * 86_400_000;
 
 /**
  * Opens the room: its tables, the X.509 authority, the issuer, and the facts about both.
@@ -294,6 +295,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   const { onUpstreamError = () => undefined } = options;
   checkOptions(options.options);
   await migrate(database, { room: 'identity', migrations });
+  await migrate(database, { room: 'identity/ciba', migrations: cibaMigrations });
   // What changes who is registered or revoked, and what is granted by it, runs one at a time, over all processes.
   const serial = new Serial({ database, factLog, name: 'identity' });
   const authorities = await Authorities.open({
@@ -301,7 +303,9 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     lifetimeSeconds: {
       x509: options.options.caLifetimeSeconds ?? AUTHORITY_SECONDS,
       jwt: options.options.jwtKeyLifetimeSeconds ?? AUTHORITY_SECONDS,
+      token: options.options.tokenKeyLifetimeSeconds ?? AUTHORITY_SECONDS,
     },
+    issuerUrl,
     jwtSvidSeconds: JWT_SVID_SECONDS,
     upstream: options.upstream,
     keys: authorityKeys({ trustDomain: factLog.trustDomain, openToken: options.openToken }),
@@ -312,7 +316,6 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     },
     onError: onUpstreamError,
   });
-  await publishKeys(options);
   let changes = 0;
   const changed = new Set<() => void>();
   const tellChange = (): void => {
@@ -395,11 +398,12 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     ...(logins && { logins }),
     ...(idp && { idp }),
     detailTypes: options.options.detailTypes ?? [],
+    ...{ personOf: personOf({ database, registry, customers }), notify: options.notify },
     database,
     factLog,
     registry,
     revocations,
-    keyring,
+    tokenKeys: authorities.tokens,
     record,
     now,
     issuerUrl,
@@ -431,7 +435,10 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       };
     },
     authorities,
-    close: () => unfollow?.(),
+    close: () => {
+      unfollow?.();
+      issuer.close();
+    },
     rotate: () => authorities.rotate(),
     bundle: () => authorities.bundle(),
     taintedAuthorities: () => authorities.taintedX509(),
@@ -497,7 +504,8 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       organisationsOf(await registered(), { cutOff: await cutOffs.names(), nowMs: now() }),
     cutOff: (name, order) => serial.run(() => cutOffs.cut(name, order)),
     restore: (name, order) => serial.run(() => cutOffs.restore(name, order)),
-    probeToken: (probe) => issueProbeToken(probe, { keyring, issuerUrl, record, now }),
+    probeToken: (probe) =>
+      issueProbeToken(probe, { tokenKeys: authorities.tokens, issuerUrl, record, now }),
     credentials: () => credentials.all(),
     registerCredential: (credential, { by }) =>
       serial.run(() => credentials.register(credential, by)),
@@ -521,7 +529,9 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     }),
     isRevoked: revocations.covers.bind(revocations) as Revocations['covers'],
     bearer: (call, asked) =>
-      checkBearer(call, { ...asked, issuerUrl, keyring, registry, revocations, now }),
+      checkBearer(call, {
+        ...{ ...asked, issuerUrl, tokenKeys: authorities.tokens, registry, revocations, now },
+      }),
     sweep: async () => {
       await serial.run(async () => {
         await revocations.complete();
@@ -538,6 +548,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
           });
         }
       });
+      await issuer.sweep();
       // Last: what ended makes room for it.
       await devices.sweep();
     },
@@ -583,7 +594,8 @@ function checkOptions(options: IdentityOptions['options']): void {
   if (!isWithin(accessTokenTtlSeconds, 1, 300)) {
     throw optionsError(`access tokens of ${accessTokenTtlSeconds} s`, '1 to 300');
   }
-  for (const seconds of [options.caLifetimeSeconds, options.jwtKeyLifetimeSeconds]) {
+  const { caLifetimeSeconds, jwtKeyLifetimeSeconds, tokenKeyLifetimeSeconds } = options;
+  for (const seconds of [caLifetimeSeconds, jwtKeyLifetimeSeconds, tokenKeyLifetimeSeconds]) {
     if (seconds !== undefined && !isWithin(seconds, 10, AUTHORITY_SECONDS_MAX)) {
       throw optionsError(`an authority of ${seconds} s`, `10 to ${AUTHORITY_SECONDS_MAX}`);
     }
@@ -603,33 +615,4 @@ function optionsError(found: string, expected: string): IdentityError {
     'ERR_IDENTITY_OPTIONS',
     `could not serve identity: found ${found}, expected ${expected}`,
   );
-}
-
-/** What enforcement points verify tokens with. */
-async function publishKeys({
-  factLog,
-  keyring,
-  options: { issuerUrl },
-  now,
-}: IdentityOptions): Promise<void> {
-  const { kid, publicJwk } = keyring.accessTokens;
-  const known = factLog.get(`issuer-key ${issuerUrl} ${kid}`);
-  const isFresh =
-    known?.kind === 'issuer-key' && known.notAfterMs > now() + ISSUER_KEY_MILLISECONDS / 2;
-  const issuerKey: Fact = {
-    kind: 'issuer-key',
-    issuer: issuerUrl,
-    kid,
-    jwk: { ...publicJwk },
-    notAfterMs: Math.min(now() + ISSUER_KEY_MILLISECONDS, FOREVER_MS),
-  };
-  const stale = factLog
-    .all()
-    .flatMap((fact) =>
-      fact.kind === 'issuer-key' && (fact.kid !== kid || fact.issuer !== issuerUrl)
-        ? [`issuer-key ${fact.issuer} ${fact.kid}`]
-        : [],
-    );
-  const puts = isFresh ? [] : [issuerKey];
-  if (puts.length + stale.length > 0) await factLog.append({ puts, removes: stale });
 }

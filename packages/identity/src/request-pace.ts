@@ -48,7 +48,29 @@ export class RequestPace {
     key: string,
     { subject, pace }: { readonly subject: string; readonly pace: Pace },
   ): Promise<Refusal | undefined> {
-    const { burst, perSecond } = pace;
+    const refused = this.ask(key, pace);
+    if (refused === undefined) return undefined;
+    const { found, retryAfterSeconds, tell } = refused;
+    if (tell !== undefined) {
+      await this.#options.record({
+        ...{ kind: 'authentication', result: 'refused', reason: 'request-rate', detail: tell },
+        ...{ listener: 'control', subject },
+      });
+    }
+    return { ...refusal('request-rate', found), retryAfterSeconds };
+  }
+
+  /** Takes one; when there is none, when to come again, and, once a minute, what the record is to be told. */
+  ask(
+    key: string,
+    { burst, perSecond }: Pace,
+  ):
+    | {
+        readonly found: string;
+        readonly retryAfterSeconds: number;
+        readonly tell: string | undefined;
+      }
+    | undefined {
     const nowMs = this.#options.now();
     const bucket = this.#bucketOf(key, { burst, nowMs });
     // A clock that went back gives nothing.
@@ -62,16 +84,11 @@ export class RequestPace {
     const retryAfterSeconds = Math.max(1, Math.ceil((1 - bucket.left) / perSecond));
     bucket.untold += 1;
     const found = `found more than ${burst} at once, or one in ${round(1 / perSecond)} s: ${key}`;
-    if (nowMs - bucket.toldMs >= TOLD_EVERY_MS) {
-      const detail = `${found}; ${bucket.untold} since the last that was told`.slice(-1000);
-      bucket.untold = 0;
-      bucket.toldMs = nowMs;
-      await this.#options.record({
-        ...{ kind: 'authentication', result: 'refused', reason: 'request-rate', detail },
-        ...{ listener: 'control', subject },
-      });
-    }
-    return { ...refusal('request-rate', found), retryAfterSeconds };
+    if (nowMs - bucket.toldMs < TOLD_EVERY_MS) return { found, retryAfterSeconds, tell: undefined };
+    const tell = `${found}; ${bucket.untold} since the last that was told`.slice(-1000);
+    bucket.untold = 0;
+    bucket.toldMs = nowMs;
+    return { found, retryAfterSeconds, tell };
   }
 
   #bucketOf(key: string, { burst, nowMs }: { burst: number; nowMs: number }): Bucket {

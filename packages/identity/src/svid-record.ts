@@ -48,6 +48,8 @@ export class SvidRecord {
   /** A refusal, with its alarm where it has one. */
   async refused(refused: Refusal, subject?: string): Promise<Refusal> {
     const { code, detail } = refused;
+    // `RequestPace` told it, once a minute.
+    if (code === 'request-rate') return refused;
     await this.#record({
       kind: 'authentication',
       result: 'refused',

@@ -34,9 +34,9 @@ export interface IdentityTables {
     /** The node that it was handed to for a workload of its. */
     node: string | null;
   };
-  /** X.509 and JWT authorities, and their keys, encrypted. */
+  /** X.509, JWT and token authorities, and their keys, encrypted. */
   authority: {
-    kind: 'x509' | 'jwt';
+    kind: 'x509' | 'jwt' | 'token';
     id: string;
     state: 'prepared' | 'active' | 'old' | 'tainted';
     /** DER in base64 as a JSON list: the authority's own certificate, then what leads to the upstream's root. Empty for JWT. */
@@ -119,7 +119,14 @@ export interface IdentityTables {
     used_ms: number | null;
   };
   /** Challenges that authenticators are asked to sign, each once, for what it was made for. */
-  ceremony: { challenge: string; purpose: string; bound_to: string; expires_ms: number };
+  ceremony: {
+    challenge: string;
+    purpose: string;
+    bound_to: string;
+    /** Of the address that asked for it: of IPv6 the /64. */
+    network: string;
+    expires_ms: number;
+  };
   /** Sessions of people. */
   person_session: {
     id: string;
@@ -294,6 +301,34 @@ export const migrations: readonly Migration[] = [
          subject text primary key, organisation text not null, behind text
        ) strict`,
       'create index cut_subject_organisation on cut_subject (organisation)',
+    ],
+  },
+  {
+    name: '0008-token-authorities',
+    statements: [
+      // The same with one kind more: SQLite changes no check of a table that there is.
+      `create table authority_of_kinds (
+         kind text not null check (kind in ('x509', 'jwt', 'token')), id text not null,
+         state text not null check (state in ('prepared', 'active', 'old', 'tainted')),
+         chain text not null, shared text not null, sealed blob not null, upstream text,
+         not_before_ms integer not null, not_after_ms integer not null, prepared_ms integer not null,
+         activated_ms integer, retired_ms integer, tainted_ms integer,
+         primary key (kind, id)
+       ) strict`,
+      `insert into authority_of_kinds (kind, id, state, chain, shared, sealed, upstream, not_before_ms, not_after_ms,
+         prepared_ms, activated_ms, retired_ms, tainted_ms)
+       select kind, id, state, chain, shared, sealed, upstream, not_before_ms, not_after_ms,
+         prepared_ms, activated_ms, retired_ms, tainted_ms from authority`,
+      'drop table authority',
+      'alter table authority_of_kinds rename to authority',
+      `create unique index authority_single on authority (kind, state) where state in ('prepared', 'active')`,
+    ],
+  },
+  {
+    name: '0009-ceremony-networks',
+    statements: [
+      "alter table ceremony add column network text not null default ''",
+      'create index ceremony_network on ceremony (network, expires_ms)',
     ],
   },
 ];

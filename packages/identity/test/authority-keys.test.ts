@@ -1,9 +1,11 @@
+import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { openIdentity, openPkcs11Token, type Pkcs11Token } from '@countersign/identity';
 import { type Database, openFactLog } from '@countersign/state';
 import { missingSoftHsm, newSoftHsm, PIN } from '@countersign/test-support/softhsm';
+import { compactVerify, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { keyring, trustDomain } from './authority.ts';
+import { accounts, id, keyring, newKey, trustDomain } from './authority.ts';
 import { emptyDatabase } from './empty-database.ts';
 
 describe.skipIf(missingSoftHsm())('the keys of authorities', () => {
@@ -52,11 +54,29 @@ describe.skipIf(missingSoftHsm())('the keys of authorities', () => {
     expect(states).toEqual(['old', 'active']);
   });
 
+  test('of tokens sign in the HSM, and points know them by their fact', async () => {
+    const identity = await open(true);
+    await identity.authorities.prepare('token', { by: 'a test' });
+    const made = await identity.authorities.activate('token', { by: 'a test' });
+    expect(made).toMatchObject({ keyIn: 'hsm' });
+    const signed = await identity.probeToken({
+      ...{ subject: id('workload/api'), clientId: 'api', audience: accounts, by: 'a test' },
+      key: newKey().publicKey,
+    });
+    const { kid } = decodeProtectedHeader(signed);
+    expect(made).toMatchObject({ id: kid });
+    const facts = await openFactLog(database, { trustDomain, now: Date.now });
+    const fact = facts.get(`issuer-key https://localhost:7402 ${kid}`);
+    if (fact?.kind !== 'issuer-key') throw new Error('found no key');
+    const key = createPublicKey({ key: fact.jwk as JsonWebKey, format: 'jwk' });
+    await compactVerify(signed, key);
+  });
+
   test('that are in an HSM do not open without it', async () => {
     await expect(open(false)).rejects.toMatchObject({
       code: 'ERR_IDENTITY_AUTHORITY',
       message: expect.stringMatching(
-        /found it in an HSM \('countersign bank\.example x509 [0-9a-f]{16}'\), expected authority\.ca\.keys to say which$/,
+        /found it in an HSM \('countersign bank\.example (?:x509|token) [0-9a-f]{16}'\), expected authority\.ca\.keys to say which$/,
       ),
     });
   });

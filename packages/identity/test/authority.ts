@@ -80,7 +80,7 @@ export interface TestAuthority {
 
 export async function startAuthority(
   options: Partial<Parameters<typeof openIdentity>[0]['options']> = {},
-  outside: Pick<Parameters<typeof openIdentity>[0], 'onCompliance'> & {
+  outside: Pick<Parameters<typeof openIdentity>[0], 'onCompliance' | 'notify'> & {
     readonly database?: Database;
   } = {},
 ): Promise<TestAuthority> {

@@ -18,17 +18,10 @@ import { newKey, passphrase } from './authority.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'keyring-'));
 afterAll(() => rmSync(root, { recursive: true }));
-const NAMES = [
-  'access-tokens.pem',
-  'authorities.pem',
-  'facts.pem',
-  'log.pem',
-  'policy.pem',
-  'record.pem',
-];
+const NAMES = ['authorities.pem', 'facts.pem', 'log.pem', 'policy.pem', 'record.pem'];
 
 describe('openKeyring', () => {
-  test('makes six encrypted keys that only their owner may read, and opens them again', async () => {
+  test('makes five encrypted keys that only their owner may read, and opens them again', async () => {
     const folder = join(root, 'deep', 'keys');
     const made = await openKeyring({ folder, passphrase });
     expect(readdirSync(folder).sort()).toEqual(NAMES);
@@ -40,7 +33,6 @@ describe('openKeyring', () => {
       );
     }
     const opened = await openKeyring({ folder, passphrase });
-    expect(opened.accessTokens).toEqual(made.accessTokens);
     expect(opened.facts.publicJwk).toEqual(made.facts.publicJwk);
     const jws = await signStatement({ a: 1 }, { type: 't', signer: made.facts });
     expect(verifyStatement(jws, { type: 't', keys: [opened.facts.publicJwk] })).toEqual({ a: 1 });
@@ -56,9 +48,8 @@ describe('openKeyring', () => {
 
   test('keeps the keys apart', async () => {
     const keyring = await openKeyring({ folder: join(root, 'apart'), passphrase });
-    const { facts, policy, accessTokens, log } = keyring;
-    const kids = [facts.kid, policy.kid, accessTokens.kid];
-    expect(new Set(kids).size).toBe(3);
+    const { facts, policy, log } = keyring;
+    expect(facts.kid).not.toBe(policy.kid);
     expect(facts.publicJwk['x']).not.toBe(Buffer.from(log.publicKey).toString('base64url'));
     expect(JSON.stringify(keyring)).not.toContain('"d"');
   });
@@ -88,7 +79,7 @@ describe('openKeyring', () => {
       code: 'ERR_IDENTITY_KEY',
       message: expect.stringContaining('log.pem'),
     });
-    expect(readdirSync(folder)).toHaveLength(5);
+    expect(readdirSync(folder)).toHaveLength(4);
   });
 
   test("makes the record's key for a keyring that is older than it, and keeps it", async () => {
@@ -134,6 +125,6 @@ describe('openKeyring', () => {
     const folder = join(root, 'empty');
     mkdirSync(folder);
     await openKeyring({ folder, passphrase });
-    expect(readdirSync(folder)).toHaveLength(6);
+    expect(readdirSync(folder)).toHaveLength(5);
   });
 });

@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type JsonWebKey } from 'node:crypto';
 import {
   AUTHORITY_KINDS,
   type AuthorityKind,
@@ -17,7 +17,7 @@ import {
 } from '@countersign/spiffe';
 import { type Database, type FactLog, openDatabase, openFactLog } from '@countersign/state';
 import fc from 'fast-check';
-import { decodeJwt } from 'jose';
+import { compactVerify, decodeJwt, decodeProtectedHeader } from 'jose';
 import { expect, test } from 'vitest';
 import { id, joinedPeer, keyring, newKey, registration, trustDomain } from './authority.ts';
 
@@ -93,7 +93,10 @@ class World {
   factLog!: FactLog;
   readonly svids: { chain: readonly Uint8Array[]; by: string; endMs: number }[] = [];
   readonly tokens: { token: string; by: string; endMs: number }[] = [];
-  readonly taken: Record<AuthorityKind, Set<string>> = { x509: new Set(), jwt: new Set() };
+  readonly accessTokens: { token: string; by: string; endMs: number }[] = [];
+  readonly taken: Record<AuthorityKind, Set<string>> = {
+    ...{ x509: new Set(), jwt: new Set(), token: new Set() },
+  };
   sequence = 0;
   readonly #database = openDatabase({ file: ':memory:' });
   readonly #upstream: UpstreamAuthority | undefined;
@@ -157,6 +160,22 @@ class World {
       .execute();
     const kids = (fact.jwtAuthorities ?? []).map(({ kid }) => String(kid));
     expect(kids.toSorted()).toEqual(rows.map((row) => row.id).toSorted());
+    const tokenRows = await this.#database
+      .tables<{ authority: { kind: string; id: string; state: string } }>()
+      .selectFrom('authority')
+      .select('id')
+      .where('kind', '=', 'token')
+      .where('state', '!=', 'tainted')
+      .execute();
+    expect(this.#issuerKids()).toEqual(tokenRows.map((row) => row.id).toSorted());
+  }
+
+  /** The keys by which points verify access tokens. */
+  #issuerKids(): string[] {
+    return this.factLog
+      .all()
+      .flatMap((fact) => (fact.kind === 'issuer-key' ? [fact.kid] : []))
+      .toSorted();
   }
 
   async take(what: Step): Promise<void> {
@@ -167,7 +186,7 @@ class World {
       // What is in memory is gone; what is on the disk is there.
       await this.open();
     }
-    this.check();
+    await this.check();
   }
 
   async #do(what: Step): Promise<void> {
@@ -229,7 +248,7 @@ class World {
 
   async #issue(): Promise<void> {
     try {
-      const [x509, jwt] = AUTHORITY_KINDS.map(
+      const [x509, jwt, accessToken] = AUTHORITY_KINDS.map(
         (each) =>
           this.identity.authorities.show()[each].authorities.find(({ state }) => state === 'active')
             ?.id ?? '',
@@ -246,13 +265,20 @@ class World {
         by: jwt ?? '',
         endMs: (decodeJwt(grant.token).exp ?? 0) * 1000,
       });
+      const token = await this.identity.probeToken({
+        ...{ subject: workload, clientId: 'probe', audience: 'core', by: 'system' },
+        key: newKey().publicKey,
+      });
+      expect(decodeProtectedHeader(token).kid).toBe(accessToken);
+      const endMs = (decodeJwt(token).exp ?? 0) * 1000;
+      this.accessTokens.push({ token, by: accessToken ?? '', endMs });
     } catch (error) {
       // Only where nobody can issue: fail closed.
       if (!(error instanceof IdentityError) || error.code !== 'ERR_IDENTITY_AUTHORITY') throw error;
     }
   }
 
-  check(): void {
+  async check(): Promise<void> {
     const bundle = this.identity.bundle();
     expect(bundle.sequence ?? 0).toBeGreaterThanOrEqual(this.sequence);
     this.sequence = bundle.sequence ?? 0;
@@ -271,6 +297,7 @@ class World {
     const idsOf = (each: AuthorityKind): string[] =>
       shown[each].authorities.filter(({ state }) => state !== 'tainted').map((slot) => slot.id);
     expect(jwtAuthorities.map(({ keyId }) => keyId).toSorted()).toEqual(idsOf('jwt').toSorted());
+    expect(this.#issuerKids()).toEqual(idsOf('token').toSorted());
     expect(x509Authorities).toHaveLength(this.#upstream ? 1 : idsOf('x509').length);
     // Nothing that is good was issued by somebody who is not in the bundle; nothing that is tainted is.
     for (const { chain, by, endMs } of this.svids) {
@@ -290,6 +317,16 @@ class World {
         verifyJwtSvid(token, { audience: 'core', bundles, now });
       });
       expect(isGood).toBe(!this.taken.jwt.has(by));
+    }
+    for (const { token, by, endMs } of this.accessTokens) {
+      if (endMs <= this.nowMs) continue;
+      const { kid } = decodeProtectedHeader(token);
+      const fact = this.factLog.get(`issuer-key https://localhost:7402 ${kid}`);
+      expect(fact !== undefined).toBe(!this.taken.token.has(by));
+      if (fact?.kind !== 'issuer-key') continue;
+      expect(fact.notAfterMs).toBeGreaterThanOrEqual(endMs);
+      const jwk = fact.jwk as JsonWebKey;
+      await compactVerify(token, createPublicKey({ key: jwk, format: 'jwk' }));
     }
   }
 
@@ -344,7 +381,7 @@ test.each(['its own root', 'an upstream'])(
         world = new World(upstream && (() => upstream));
         try {
           await world.open();
-          world.check();
+          await world.check();
           for (const each of steps) await world.take(each);
         } finally {
           await world.close();

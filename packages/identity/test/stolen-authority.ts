@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openKeyring } from '@countersign/identity';
@@ -19,15 +20,29 @@ export interface Shown {
  * to nobody, so this goes round its front door.
  */
 export async function stolenAuthorities(data: string): Promise<readonly StoredAuthority[]> {
+  return (await stolenKeys(data)).filter(({ kind }) => kind === 'x509');
+}
+
+/** The key that signs access tokens now, as the same thief has it. */
+export async function stolenTokenKey(
+  data: string,
+): Promise<{ readonly kid: string; readonly privateKey: KeyObject }> {
+  const active = (await stolenKeys(data)).find(
+    ({ kind, state }) => kind === 'token' && state === 'active',
+  );
+  const privateKey = active?.key.privateKey;
+  if (active === undefined || privateKey === undefined) throw new Error('found no key of tokens');
+  return { kid: active.id, privateKey };
+}
+
+async function stolenKeys(data: string): Promise<readonly StoredAuthority[]> {
   const passphrase = readFileSync(join(data, 'authority/passphrase'), 'utf8').trim();
   const keyring = await openKeyring({ folder: join(data, 'authority/keys'), passphrase });
   const database = openDatabase({ file: join(data, 'authority/state.db') });
   try {
     const keys = authorityKeys({ trustDomain, openToken: undefined });
     const secret = keyring.authoritySecret;
-    return (await readAuthorities(database, { secret, keys })).filter(
-      ({ kind }) => kind === 'x509',
-    );
+    return await readAuthorities(database, { secret, keys });
   } finally {
     await database.close();
   }

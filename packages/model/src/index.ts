@@ -62,6 +62,7 @@ export type { FederationPartner, PartnerBundleEndpoint } from './federation.ts';
 export { assertNever, invariant } from './invariant.ts';
 export type { CertificateJoin, JoinRule, KubernetesJoin } from './join-rule.ts';
 export { ModelError, type ModelErrorCode } from './model-error.ts';
+export { networkOf } from './network-of.ts';
 export { DENIAL_REASONS, type DenialReason, REASONS, type Reason } from './reason.ts';
 export {
   ACR_VALUES,

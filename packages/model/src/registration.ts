@@ -115,6 +115,10 @@ export interface PeopleClient {
   readonly acr: Acr;
   /** Whether it gets refresh tokens; they end with the person's session. */
   readonly refresh: boolean;
+  /** Whether it may ask a person who is elsewhere (CIBA Core 1.0); absent: it may not. */
+  readonly ciba?: boolean | undefined;
+  /** Where it is told that an approval was answered (ping mode); absent: it polls. */
+  readonly notificationEndpoint?: string | undefined;
 }
 
 /**

@@ -243,6 +243,8 @@ export interface CaConfig {
   readonly lifetimeSeconds: number;
   /** How long one key signs JWT-SVIDs. */
   readonly jwtLifetimeSeconds: number;
+  /** How long one key signs access tokens and ID tokens. */
+  readonly tokenLifetimeSeconds: number;
   /** Who signs the X.509 authorities; each is its own root when absent. */
   readonly upstream?: UpstreamConfig;
   /** Where their keys are made; encrypted in the database when absent. */

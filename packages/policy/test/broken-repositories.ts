@@ -1027,6 +1027,32 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     ],
   },
   {
+    claim: 'an endpoint for word of approvals of an application that may ask for none',
+    breaks: people(
+      '',
+      APPLICATION.replace(
+        'refresh: true',
+        'refresh: true, notificationEndpoint: https://teller.bank.example/approved',
+      ),
+    ),
+    says: [
+      "identities/partners.yaml:20:106 error: a notificationEndpoint without 'ciba: true'; one of an application that may ask people who are elsewhere; add 'ciba: true', or remove it",
+    ],
+  },
+  {
+    claim: 'an endpoint for word of approvals that is not over TLS',
+    breaks: people(
+      '',
+      APPLICATION.replace(
+        'refresh: true',
+        'ciba: true, notificationEndpoint: http://teller.bank.example/approved',
+      ),
+    ),
+    says: [
+      "identities/partners.yaml:20:103 error: 'http://teller.bank.example/approved'; an https URL in its normal form, without fragment, user or wildcard; write for example https://teller.bank.example/approved",
+    ],
+  },
+  {
     claim: 'passkeys for a domain that the issuer is not in',
     breaks: people('    rpId: other.example\n'),
     says: [

@@ -28,6 +28,7 @@ test('an upstream on disk and an HSM are resolved, with paths from the repositor
   expect(ca).toEqual({
     lifetimeSeconds: 43_200,
     jwtLifetimeSeconds: 86_400,
+    tokenLifetimeSeconds: 86_400,
     upstream: {
       kind: 'disk',
       certificateFile: `${folder}/pki/issuing.pem`,

@@ -121,7 +121,7 @@ test('resolves routes, certificates and clients', async () => {
     issuer: { host: '127.0.0.1', port: 7402 },
     issuerUrl: 'https://localhost:7402',
     svidTtlSeconds: 3600,
-    ca: { lifetimeSeconds: 86_400, jwtLifetimeSeconds: 86_400 },
+    ca: { lifetimeSeconds: 86_400, jwtLifetimeSeconds: 86_400, tokenLifetimeSeconds: 86_400 },
     accessTokenTtlSeconds: 300,
     passphraseFile: `${folder.folder}/secret`,
     historyFile: '/past.ndjson',

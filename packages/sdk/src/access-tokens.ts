@@ -42,6 +42,11 @@ export interface AccessTokens {
    * @throws {SdkError} as {@link get}, without waiting after a failure
    */
   actFor(subjectToken: string, wish: TokenWish): Promise<AccessToken>;
+  /**
+   * To be told when a resource answered 401 `invalid_token`: the key that signed it may be one that is believed no more. The
+   * next {@link get} asks for another, at most once a second. A token that is not kept any more is nothing to forget.
+   */
+  refused(token: AccessToken): void;
 }
 
 /** Where tokens come from. */
@@ -65,6 +70,8 @@ export interface AccessTokensOptions {
 const WISHES_MAX = 256;
 /** Part of a token's life after which the next one is got. */
 const RENEW_AFTER = 0.7;
+/** A token that is refused as soon as it is there will not be good by asking for more. */
+const REFUSED_MS_MIN = 1000;
 /** Too short to reach anybody. */
 const LEFT_MS_MIN = 1000;
 const RETRY_MS = { first: 1000, max: 30_000 } as const;
@@ -113,6 +120,7 @@ export function accessTokens(workload: Workload, options: AccessTokensOptions): 
           ...(token.scope !== undefined && { scope: token.scope }),
           expiresAtMs: askedAtMs + lifeMs,
           renewAtMs: askedAtMs + lifeMs * RENEW_AFTER,
+          askedAtMs,
           certificate: token.certificate,
         };
       }
@@ -164,11 +172,19 @@ export function accessTokens(workload: Workload, options: AccessTokensOptions): 
       }
       return told(token);
     },
+    refused({ value }) {
+      for (const of of held.values()) {
+        const { token } = of;
+        if (token?.value !== value || now() < token.askedAtMs + REFUSED_MS_MIN) continue;
+        of.token = undefined;
+      }
+    },
   };
 }
 
 interface BoundToken extends AccessToken {
   readonly renewAtMs: number;
+  readonly askedAtMs: number;
   /** `x5t#S256` of the certificate that it is bound to. */
   readonly certificate: string;
 }

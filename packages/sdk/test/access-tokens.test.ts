@@ -122,6 +122,25 @@ test('however many ask, the issuer is asked once for each wish', async () => {
   expect(asked).toHaveLength(3);
 });
 
+test('one that was refused is asked for anew, once a second, and nothing else is', async () => {
+  const { tokens, asked, state } = await anIssuer();
+  const first = await tokens.get(accounts);
+  const other = await tokens.get({ ...accounts, scope: 'other' });
+  // Refused as soon as it was there: a new one would be no better.
+  tokens.refused(first);
+  expect(await tokens.get(accounts)).toEqual(first);
+  state.skewMs = 1500;
+  tokens.refused(first);
+  const second = await tokens.get(accounts);
+  expect(second.value).not.toBe(first.value);
+  // What a call that began before says late is about the one before.
+  state.skewMs = 5000;
+  tokens.refused(first);
+  expect(await tokens.get(accounts)).toEqual(second);
+  expect(await tokens.get({ ...accounts, scope: 'other' })).toEqual(other);
+  expect(asked).toHaveLength(3);
+});
+
 test('it is renewed behind the scenes before it ends, and waited for once it has', async () => {
   const { tokens, asked, state } = await anIssuer();
   const first = await tokens.get(accounts);

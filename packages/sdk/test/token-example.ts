@@ -8,9 +8,13 @@ const dispatcher = workload.dispatcherFor(api, 'spiffe://bank.example/workload/c
 
 export async function statementsOf(account: string) {
   const wish = { resource: 'https://api.bank.example/statements', scope: 'statements' };
-  const { authorization } = await tokens.get(wish);
+  const token = await tokens.get(wish);
   const url = `${api}/statements-api/accounts/${account}/statements`;
-  const { statusCode, body } = await request(url, { dispatcher, headers: { authorization } });
+  const { statusCode, body } = await request(url, {
+    dispatcher,
+    headers: { authorization: token.authorization },
+  });
+  if (statusCode === 401) tokens.refused(token);
   if (statusCode !== 200) throw new Error(`found status ${statusCode}`);
   return body.json();
 }

@@ -40,6 +40,7 @@ export {
   followBundle,
   refreshIntervalSeconds,
 } from './federation/follow-bundle.ts';
+export { es256Signature } from './jwt/es256-signature.ts';
 export { JWT_AUDIENCES } from './jwt/jwt-audiences.ts';
 export {
   createJwtIssuer,

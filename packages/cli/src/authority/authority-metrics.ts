@@ -43,7 +43,7 @@ export function measureAuthority(
       });
   metrics.gauge(
     'countersign_ca_active_until_seconds',
-    'When the X.509 or JWT authority that issues has to be replaced at the latest, Unix time.',
+    'When the X.509, JWT or token authority that issues has to be replaced at the latest, Unix time.',
     eachCa(({ activeUntilMs }) => activeUntilMs && activeUntilMs / 1000),
   );
   metrics.gauge(
@@ -56,13 +56,16 @@ export function measureAuthority(
     'Whether the next step of the rotation could not be done.',
     eachCa(({ trouble }) => (trouble ? 1 : 0)),
   );
-  metrics.gauge('countersign_ca_authorities', 'X.509 and JWT authorities by their state.', () =>
-    Object.entries(identity.authorities.show()).flatMap(([kind, { authorities }]) =>
-      (['prepared', 'active', 'old', 'tainted'] as const).map((state) => [
-        { kind, state },
-        authorities.filter((each) => each.state === state).length,
-      ]),
-    ),
+  metrics.gauge(
+    'countersign_ca_authorities',
+    'X.509, JWT and token authorities by their state.',
+    () =>
+      Object.entries(identity.authorities.show()).flatMap(([kind, { authorities }]) =>
+        (['prepared', 'active', 'old', 'tainted'] as const).map((state) => [
+          { kind, state },
+          authorities.filter((each) => each.state === state).length,
+        ]),
+      ),
   );
   const each =
     (value: (status: ExporterStatus) => number) => (): readonly (readonly [Labels, number])[] =>

@@ -1,4 +1,5 @@
 import type { Server, TLSSocket } from 'node:tls';
+import { networkOf } from '@countersign/model';
 import { throttleRepeats } from '../point/throttle-repeats.ts';
 import type { ControlPeers } from './control-peer.ts';
 import type { Recorder } from './record/own-record.ts';
@@ -6,13 +7,13 @@ import type { Recorder } from './record/own-record.ts';
 /** How many connections a listener holds at once. */
 export interface ConnectionBounds {
   readonly inAll: number;
-  /** From one address, as long as they have shown no SVID of ours: enrolling and asking for the bundle are short. */
-  readonly strangersOfAnAddress: number;
+  /** From one address, of IPv6 one /64, as long as they have shown no SVID of ours: enrolling and asking for the bundle are short. */
+  readonly strangersOfANetwork: number;
   /** Of one SPIFFE ID: a node has up to 128 to ask with, and twice as many while its own SVID rotates. */
   readonly ofAPeer: number;
 }
 
-const BOUNDS: ConnectionBounds = { inAll: 8192, strangersOfAnAddress: 512, ofAPeer: 512 };
+const BOUNDS: ConnectionBounds = { inAll: 8192, strangersOfANetwork: 512, ofAPeer: 512 };
 /** Who opens connections in a loop must not fill the record. */
 const TOLD_EVERY_MS = 60_000;
 
@@ -51,13 +52,14 @@ export function boundConnections(
   server.on('connection', (socket) => {
     const address = plain(socket.remoteAddress);
     const name = `${address} ${socket.remotePort}`;
-    if (strangers.of(address) >= bounds.strangersOfAnAddress) {
+    const network = networkOf(address);
+    if (strangers.of(network) >= bounds.strangersOfANetwork) {
       ip = address;
-      refused('strangersOfAnAddress', `${bounds.strangersOfAnAddress} connections without an SVID`);
+      refused('strangersOfANetwork', `${bounds.strangersOfANetwork} connections without an SVID`);
       socket.destroy();
       return;
     }
-    const leave = strangers.enter(address);
+    const leave = strangers.enter(network);
     leaves.set(name, leave);
     socket.once('close', () => {
       leave();

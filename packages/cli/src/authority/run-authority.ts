@@ -41,6 +41,7 @@ import { peopleOptions, scimHosts } from '../people/people-options.ts';
 import { serveScim } from '../people/serve-scim.ts';
 import { personalKinds, personalTypes } from '../point/personal-types.ts';
 import { throttleRepeats } from '../point/throttle-repeats.ts';
+import { openOutbound } from '../signals/outbound.ts';
 import { runSignals } from '../signals/run-signals.ts';
 import { countAlarms } from '../watch/count-alarms.ts';
 import { serveMetrics } from '../watch/serve-metrics.ts';
@@ -223,6 +224,8 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const hsm = ca.pkcs11 && (await openHsm(ca.pkcs11, { env: options.env }));
     if (hsm) closers.add(() => hsm.close());
     const login = loginSettings(config, () => applied.config);
+    const outbound = await openOutbound({ name: 'approvals' });
+    closers.add(() => outbound.close());
     const identity = await openIdentity({
       database,
       factLog,
@@ -231,6 +234,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       record: record as IdentityRecorder,
       ...(upstream && { upstream }),
       ...(hsm && { openToken: hsm.open }),
+      ...(login && { notify: outbound.post }),
       onUpstreamError: upstreamTrouble({ now, warn }),
       // Nothing is told before the listeners are there, and the risk loop is by then.
       onCompliance: (signal) => risk.respond(signal),
@@ -240,6 +244,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         issuerUrl,
         caLifetimeSeconds: ca.lifetimeSeconds,
         jwtKeyLifetimeSeconds: ca.jwtLifetimeSeconds,
+        tokenKeyLifetimeSeconds: ca.tokenLifetimeSeconds,
         hostNamesOf: (spiffeId) => pointHostNames(spiffeId, applied.config),
         ...(login && { login }),
         detailTypes: config.authority.detailTypes ?? [],
@@ -248,6 +253,8 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         devices: () => deviceSettings(applied.config),
       },
     });
+
+    closers.add(async () => identity.close());
 
     const federation = await openFederation({ database, factLog, record, now, warn });
     closers.add(() => federation.close());

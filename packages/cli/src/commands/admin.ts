@@ -28,7 +28,7 @@ export const statusCommand: Command = {
   name: 'status',
   summary: 'tell how a running authority and its points are',
   description:
-    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export, the index of `find` and the published logs are, which X.509 and JWT authority issues and what comes next,\nhow the bundle of each federated trust domain stands, and until when the certificates of its listeners are good. Exit code 1 when a\npoint is away, its log is not being collected, an authority could not be replaced, one of these fails, a bundle is not fresh, or a\ncertificate ends within a week.',
+    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export, the index of `find` and the published logs are, which X.509, JWT and token authority issues and what comes next,\nhow the bundle of each federated trust domain stands, and until when the certificates of its listeners are good. Exit code 1 when a\npoint is away, its log is not being collected, an authority could not be replaced, one of these fails, a bundle is not fresh, or a\ncertificate ends within a week.',
   options: { data: shared.data, json: shared.json },
   async run(args, io) {
     const status = await authorityOf(args, io).call<AuthorityStatus>('GET', '/v1/status');
@@ -179,7 +179,7 @@ export interface AuthorityStatus {
   readonly federation: FederationStatus;
   /** Certificates of the bank's own at the authority's listeners. */
   readonly certificates: readonly ListenerCertificateStatus[];
-  /** The X.509 and JWT authorities, and what comes next of their rotation. */
+  /** The X.509, JWT and token authorities, and what comes next of their rotation. */
   readonly ca: CaStatus;
 }
 

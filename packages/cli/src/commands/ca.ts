@@ -1,4 +1,9 @@
-import type { AuthorityKind, AuthoritySlot, AuthorityStatus } from '@countersign/identity';
+import {
+  AUTHORITY_KINDS,
+  type AuthorityKind,
+  type AuthoritySlot,
+  type AuthorityStatus,
+} from '@countersign/identity';
 import { adminClient } from '../admin-client.ts';
 import {
   type Arguments,
@@ -12,8 +17,6 @@ import { dataFolder } from '../data-folder.ts';
 import { printable } from '../record/printable.ts';
 import { dataOf, print, shared } from './options.ts';
 
-const KINDS: readonly AuthorityKind[] = ['x509', 'jwt'];
-
 /** What `GET /v1/ca` answers. */
 export type CaStatus = Readonly<Record<AuthorityKind, AuthorityStatus>>;
 
@@ -22,16 +25,16 @@ const reason: OptionSpec = { type: 'string', value: 'TEXT', help: 'why; kept in 
 /** `countersign ca show` */
 export const caShowCommand: Command = {
   name: 'ca show',
-  summary: 'show the X.509 and JWT authorities: which issues, until when, what comes next',
-  operands: '[x509|jwt]',
+  summary: 'show the X.509, JWT and token authorities: which issues, until when, what comes next',
+  operands: '[x509|jwt|token]',
   operandsMax: 1,
   description:
-    'Asks the authority that runs on this data folder. `prepared` is in the bundle and issues nothing yet, `active` issues, `old` is in the\nbundle until what it issued is over, `tainted` is in no bundle. Exit code 1 when the next one could not be had, or should be there by now.',
+    "Asks the authority that runs on this data folder. `prepared` is in the bundle and issues nothing yet, `active` issues, `old` is in the\nbundle until what it issued is over, `tainted` is in no bundle. Of kind `token`, which\nsigns access and ID tokens, the bundle is the issuer's JWK Set. Exit code 1 when the next one could not be had, or should be there by now.",
   options: { data: shared.data, json: shared.json },
   examples: ['countersign ca show', 'countersign ca show x509 --json'],
   async run(args, io) {
     const [kind] = args.operands;
-    const shown = kind === undefined ? KINDS : [kindOf(args)];
+    const shown = kind === undefined ? AUTHORITY_KINDS : [kindOf(args)];
     const status = await clientOf(args, io).call<CaStatus>('GET', '/v1/ca');
     const value =
       kind === undefined ? status : Object.fromEntries(shown.map((each) => [each, status[each]]));
@@ -46,7 +49,7 @@ export const caShowCommand: Command = {
 export const caPrepareCommand: Command = {
   name: 'ca prepare',
   summary: 'make the next authority and publish it: everybody trusts it before it issues',
-  operands: '<x509|jwt>',
+  operands: '<x509|jwt|token>',
   operandsMax: 1,
   description:
     'Makes a key and, for x509, has its certificate signed by the upstream authority where there is one. Enforcement points, nodes and workloads\nof the SDK hear of it within moments; partners that fetch the bundle, within its refresh hint. Where one is prepared already, that is the answer.',
@@ -59,7 +62,7 @@ export const caPrepareCommand: Command = {
 export const caActivateCommand: Command = {
   name: 'ca activate',
   summary: 'let the prepared authority issue from now on; the one before becomes old',
-  operands: '<x509|jwt> [ID]',
+  operands: '<x509|jwt|token> [ID]',
   operandsMax: 2,
   description:
     'What the one before issued stays good until it ends. Without ID it is the one that is prepared. Partners that federate must have heard\nof it: let the refresh hint of the bundle (5 minutes or less) pass three times after it was prepared, as the schedule does.',
@@ -79,10 +82,10 @@ export const caTaintCommand: Command = {
   name: 'ca taint',
   summary:
     'take an authority out of the bundle at once: what it issued is refused and issued again',
-  operands: '<x509|jwt> ID',
+  operands: '<x509|jwt|token> ID',
   operandsMax: 2,
   description:
-    'For a key that may be in other hands. Enforcement points and workloads close what was opened with its SVIDs, and every host gets new ones\nat once: with an SVID of it that was really issued it can still renew, and nothing else. One that is active is refused: prepare and\nactivate another first.',
+    'For a key that may be in other hands. Enforcement points and workloads close what was opened with its SVIDs, and every host gets new ones\nat once: with an SVID of it that was really issued it can still renew, and nothing else. One that is active is refused: prepare and\nactivate another first. Of kind `token`: clients get other tokens as they do when one ends; sessions go on.',
   options: { data: shared.data, json: shared.json, reason },
   examples: ["countersign ca taint x509 3f0a…c2 --reason 'backup of the key was found'"],
   run: (args, io) => step(args, io, { word: 'taint', done: 'tainted', body: named(args) }),
@@ -92,7 +95,7 @@ export const caTaintCommand: Command = {
 export const caRevokeCommand: Command = {
   name: 'ca revoke',
   summary: 'forget a tainted authority and its key: nothing that it issued is renewed any more',
-  operands: '<x509|jwt> ID',
+  operands: '<x509|jwt|token> ID',
   operandsMax: 2,
   description:
     'A host that did not renew since the authority was tainted needs a new join token afterwards.',
@@ -126,9 +129,9 @@ function named(args: Arguments): { readonly id: string; readonly reason: string 
 
 function kindOf(args: Arguments): AuthorityKind {
   const [word] = args.operands;
-  const kind = KINDS.find((each) => each === word);
+  const kind = AUTHORITY_KINDS.find((each) => each === word);
   if (kind) return kind;
-  throw new UsageError(`found '${word ?? ''}', expected x509 or jwt`);
+  throw new UsageError(`found '${word ?? ''}', expected x509, jwt or token`);
 }
 
 function clientOf(args: Arguments, io: Io) {

@@ -104,6 +104,7 @@ function judge(
     actors: token.actors,
     tokenId: token.id,
     ...(token.session && { session: token.session.id }),
+    issuerKey: { factKey: token.keyFactKey, untilMs: token.expiresAtMs },
     ...((peer.kind === 'partner' || peer.kind === 'svid') && { certificate: peer.names }),
   };
   const fault =
@@ -126,6 +127,7 @@ function judge(
     hasToken: true,
     tokenHash: presented.digest,
     tokenId: token.id,
+    issuerKey: credentials.issuerKey,
     expiresAtMs: token.expiresAtMs + LIMITS.clockSkewMs,
     evidence: 'E1', // sender-constrained
     isFresh,

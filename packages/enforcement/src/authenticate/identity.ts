@@ -9,6 +9,7 @@ import type {
   SubjectEntity,
   Transaction,
 } from '@countersign/model';
+import type { Credentials } from './standing.ts';
 
 /** In whose name a request is made, by whom, and how that was proved. */
 export interface Identity {
@@ -34,6 +35,8 @@ export interface Identity {
   readonly tokenHash?: string;
   /** The access token's `jti`. */
   readonly tokenId?: string;
+  /** The key that signed it, and until when that is asked for. */
+  readonly issuerKey?: Credentials['issuerKey'];
   /** When the credential that carries this identity ends, skew included. */
   readonly expiresAtMs: number;
   readonly evidence: EvidenceLevel;

@@ -14,6 +14,8 @@ export interface Credentials {
   readonly device?: string;
   readonly session?: string;
   readonly tokenId?: string;
+  /** The fact with the key that signed its access token; asked for until that token ends, as an old key is kept. */
+  readonly issuerKey?: { readonly factKey: string; readonly untilMs: number };
   /** Of the connection. */
   readonly certificate?: CertificateNames;
 }
@@ -29,12 +31,15 @@ export function checkStanding(
   facts: FactView,
   nowMs: number,
 ): TokenRefusal | undefined {
-  const { certificate, tokenId, session, caller, device } = credentials;
+  const { certificate, tokenId, session, issuerKey, caller, device } = credentials;
   if (certificate && facts.revocation('certificate', certificate, nowMs)) {
     return refused('certificate-revoked', 'the certificate is revoked');
   }
   if (tokenId && facts.revocation('token', tokenId, nowMs)) {
     return refused('token-revoked', 'the token is revoked');
+  }
+  if (issuerKey && nowMs < issuerKey.untilMs && facts.get(issuerKey.factKey) === undefined) {
+    return refused('token-signature', 'the key that signed it is known of this issuer no more');
   }
   if (session && facts.revocation('session', session, nowMs)) {
     return refused('session-revoked', 'the session is revoked');

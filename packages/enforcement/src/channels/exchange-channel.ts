@@ -33,6 +33,7 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
     actors: identity.actors,
     ...(identity.tokenId && { tokenId: identity.tokenId }),
     ...(identity.session && { session: identity.session.id }),
+    ...(identity.issuerKey && { issuerKey: identity.issuerKey }),
     ...(identity.caller && { caller: identity.caller.id }),
     ...(known && { certificate: known.names }),
     ...(identity.device && { device: identity.device.subject.id }),

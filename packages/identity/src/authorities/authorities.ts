@@ -15,7 +15,8 @@ import type { IdentityTables } from '../tables.ts';
 import type { AuthorityKeys } from './authority-keys.ts';
 import type { AuthorityOperations, AuthorityStatus, TaintOptions } from './authority-operations.ts';
 import type { StoredAuthority } from './authority-rows.ts';
-import { firstAuthorities } from './first-authorities.ts';
+import { firstAuthorities, firstToken } from './first-authorities.ts';
+import { IssuedUntil } from './issued-until.ts';
 import { KeptAuthorities } from './kept-authorities.ts';
 import { isVouchedFor, makeAuthority, x509AuthorityOf } from './make-authority.ts';
 import type { TrustBundleFact } from './own-bundle.ts';
@@ -23,6 +24,7 @@ import { RefusedAuthorities, revocationOf } from './refused-authorities.ts';
 import { isTrouble, RotationWatch } from './rotation-watch.ts';
 import { endOf, nextStep, overdueAt, type RotationStep } from './schedule.ts';
 import { AUTHORITY_KINDS, type AuthorityKind, type AuthoritySlot } from './slot.ts';
+import { TokenKeys } from './token-keys.ts';
 
 interface AuthoritiesOptions {
   readonly database: Database;
@@ -35,6 +37,8 @@ interface AuthoritiesOptions {
   readonly lifetimeSeconds: Readonly<Record<AuthorityKind, number>>;
   /** The longest life of what one issues that is kept nowhere. */
   readonly jwtSvidSeconds: number;
+  /** The issuer of access tokens, as its tokens name it. */
+  readonly issuerUrl: string;
   readonly upstream: UpstreamAuthority | undefined;
   /** Where their keys are made and used. */
   readonly keys: AuthorityKeys;
@@ -45,7 +49,7 @@ const TRUSTED_MAX = 32;
 /** Steps that can be due at once after a long absence: prune and prepare and activate, a few times. */
 const STEPS_MAX = 64;
 
-/** The X.509 and JWT authorities of the trust domain: who issues, and how one follows the other. */
+/** The X.509, JWT and token authorities of the trust domain: who issues, and how one follows the other. */
 export class Authorities implements AuthorityOperations {
   readonly #options: AuthoritiesOptions;
   /** One rotation at a time over all processes; an upstream may take its time, and issuing does not wait for it. */
@@ -55,8 +59,7 @@ export class Authorities implements AuthorityOperations {
   readonly #kept: KeptAuthorities;
   readonly #refused: RefusedAuthorities;
   readonly #watch: RotationWatch;
-  /** When the last of what each X.509 authority issued ends; of those that issue no more. */
-  readonly #issuedUntilMs = new Map<string, number>();
+  readonly #issuedUntil: IssuedUntil;
 
   private constructor(
     kept: KeptAuthorities,
@@ -67,6 +70,7 @@ export class Authorities implements AuthorityOperations {
     this.#refused = refused;
     this.#turns = new Serial({ ...options, name: 'identity/rotation' });
     this.#watch = new RotationWatch(options.record);
+    this.#issuedUntil = new IssuedUntil(options);
     this.#options = options;
   }
 
@@ -86,6 +90,11 @@ export class Authorities implements AuthorityOperations {
       if (kept.all.length > 0) return;
       const first = await firstAuthorities(options);
       if (first.length > 0) await kept.replace(first);
+    });
+    await options.serial.run(async () => {
+      if (kept.of('token').length > 0) return;
+      const first = firstToken(options);
+      if (first.length > 0) await kept.replace([...kept.all, ...first]);
     });
     await authorities.rotate();
     // What is in force may have been made by an older version, or for another lifetime.
@@ -115,6 +124,12 @@ export class Authorities implements AuthorityOperations {
     return issuer;
   }
 
+  /** The keys of access tokens and ID tokens. */
+  readonly tokens = new TokenKeys({
+    active: () => this.#active('token'),
+    all: () => this.#kept.of('token'),
+  });
+
   /** The bundle in force. */
   bundle(): TrustBundleFact {
     return this.#kept.bundle();
@@ -133,7 +148,11 @@ export class Authorities implements AuthorityOperations {
   }
 
   show(): Readonly<Record<AuthorityKind, AuthorityStatus>> {
-    return { x509: this.#status('x509'), jwt: this.#status('jwt') };
+    return {
+      x509: this.#status('x509'),
+      jwt: this.#status('jwt'),
+      token: this.#status('token'),
+    };
   }
 
   prepare(kind: AuthorityKind, { by }: { readonly by: string }): Promise<AuthoritySlot | Refusal> {
@@ -248,7 +267,7 @@ export class Authorities implements AuthorityOperations {
   async #rotateKind(kind: AuthorityKind): Promise<void> {
     const { now } = this.#options;
     for (let steps = 0; steps < STEPS_MAX; steps++) {
-      await this.#lookAtIssued();
+      await this.#issuedUntil.lookAt(this.#kept.of('x509'));
       const due = this.#next(kind);
       if (due.atMs > now() || (due.step !== 'prune' && this.#watch.isWaiting(kind, now()))) break;
       try {
@@ -337,7 +356,7 @@ export class Authorities implements AuthorityOperations {
     });
     this.#x509.delete(authority.id);
     this.#jwt.delete(authority.id);
-    this.#issuedUntilMs.delete(authority.id);
+    this.#issuedUntil.forget(authority.id);
     // Of before authorities rotated: its key lies in a file as well.
     const first = firstAuthorityKeysOf(keyring);
     const { privateKey } = authority.key;
@@ -389,27 +408,8 @@ export class Authorities implements AuthorityOperations {
     return nextStep(this.#kept.of(kind), {
       nowMs: this.#options.now(),
       lifetimeMs: this.#options.lifetimeSeconds[kind] * 1000,
-      issuedUntilMs: (slot) => this.#endOfIssued(kind, slot),
+      issuedUntilMs: (slot) => this.#issuedUntil.of(kind, slot),
     });
-  }
-
-  #endOfIssued(kind: AuthorityKind, { id, notAfterMs, retiredMs = 0 }: AuthoritySlot): number {
-    if (kind === 'x509') return this.#issuedUntilMs.get(id) ?? notAfterMs;
-    return retiredMs + this.#options.jwtSvidSeconds * 1000;
-  }
-
-  /** What those issued that issue no more; the rows of what has ended are cleaned away meanwhile. */
-  async #lookAtIssued(): Promise<void> {
-    for (const { id, state } of this.#kept.of('x509')) {
-      if (state === 'active' || state === 'prepared' || this.#issuedUntilMs.has(id)) continue;
-      const row = await this.#options.database
-        .tables<IdentityTables>()
-        .selectFrom('svid')
-        .select(({ fn }) => fn.max('not_after_ms').as('untilMs'))
-        .where('authority', '=', id)
-        .executeTakeFirst();
-      this.#issuedUntilMs.set(id, row?.untilMs ?? 0);
-    }
   }
 
   #status(kind: AuthorityKind): AuthorityStatus {

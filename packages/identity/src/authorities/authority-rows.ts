@@ -13,7 +13,7 @@ export interface StoredAuthority extends AuthoritySlot {
   readonly chain: readonly string[];
   /** Roots of the upstream (DER in base64), or further public JWKs that it shares; none without upstream. */
   readonly shared: readonly (string | Readonly<Record<string, string>>)[];
-  /** Of a JWT authority: the public JWK with `kid`, `alg` and `use`. */
+  /** Of a JWT or token authority: the public JWK with `kid`, `alg` and `use`. */
   readonly jwk?: Readonly<Record<string, string>>;
 }
 
@@ -46,7 +46,7 @@ export async function readAuthorities(
       ...(row.retired_ms !== null && { retiredMs: row.retired_ms }),
       ...(row.tainted_ms !== null && { taintedMs: row.tainted_ms }),
       ...(row.upstream !== null && { upstream: row.upstream }),
-      ...(kind === 'jwt' && { jwk: jwtAuthorityJwk(key.publicKey, id) }),
+      ...(kind !== 'x509' && { jwk: publicJwk(kind, key.publicKey, id) }),
     };
   });
 }
@@ -113,8 +113,13 @@ function rowOf(authority: StoredAuthority): Omit<IdentityTables['authority'], 's
   };
 }
 
-/** RFC 7517: what a bundle says of the key. */
-export function jwtAuthorityJwk(publicKey: KeyObject, kid: string): Record<string, string> {
+/** RFC 7517: what a bundle, or the issuer's JWK Set, says of the key. */
+export function publicJwk(
+  kind: 'jwt' | 'token',
+  publicKey: KeyObject,
+  kid: string,
+): Record<string, string> {
   const { kty, crv, x, y } = publicKey.export({ format: 'jwk' }) as Record<string, string>;
-  return { kty, crv, x, y, kid, alg: 'ES256', use: 'jwt-svid' } as Record<string, string>;
+  const use = kind === 'jwt' ? 'jwt-svid' : 'sig';
+  return { kty, crv, x, y, kid, alg: 'ES256', use } as Record<string, string>;
 }

@@ -4,8 +4,9 @@ import type { Database, FactLog } from '@countersign/state';
 import { firstAuthorityKeysOf, type Keyring } from '../keyring.ts';
 import type { IdentityTables } from '../tables.ts';
 import { localKey } from './authority-keys.ts';
-import { jwtAuthorityJwk, type StoredAuthority } from './authority-rows.ts';
+import { publicJwk, type StoredAuthority } from './authority-rows.ts';
 import { x509AuthorityOf } from './make-authority.ts';
+import { tokenAuthorityOf } from './token-authority.ts';
 
 /** The one JWT key of before had no end. */
 const FOREVER_MS = 8_640_000_000_000_000;
@@ -58,6 +59,18 @@ export async function firstAuthorities(options: {
   return first;
 }
 
+/** The one key of access tokens of before they rotated: it signs on under its `kid`, so that no token is refused. */
+export function firstToken(options: {
+  readonly keyring: Keyring;
+  readonly now: () => number;
+}): readonly StoredAuthority[] {
+  const { token } = firstAuthorityKeysOf(options.keyring);
+  if (token === undefined) return [];
+  const nowMs = options.now();
+  const made = tokenAuthorityOf(localKey(token), { nowMs, notAfterMs: FOREVER_MS });
+  return [{ ...made, state: 'active', activatedMs: nowMs }];
+}
+
 async function unlessExpired<T>(opening: Promise<T>): Promise<T | undefined> {
   try {
     return await opening;
@@ -78,6 +91,6 @@ function firstJwt(
     ...{ id, key, chain: [] },
     notBeforeMs: now(),
     notAfterMs: FOREVER_MS,
-    jwk: jwtAuthorityJwk(key.publicKey, id),
+    jwk: publicJwk('jwt', key.publicKey, id),
   };
 }

@@ -1,4 +1,5 @@
-import type { Clock, Fact } from '@countersign/model';
+import { isDeepStrictEqual } from 'node:util';
+import { type Clock, type Fact, factKey } from '@countersign/model';
 import type { Database, FactLog, Transaction } from '@countersign/state';
 import type { AuthorityKeys } from './authority-keys.ts';
 import {
@@ -7,6 +8,7 @@ import {
   type StoredAuthority,
   writeAuthorities,
 } from './authority-rows.ts';
+import { issuerKeyChanges } from './issuer-keys.ts';
 import { ownBundle, type TrustBundleFact } from './own-bundle.ts';
 import type { AuthorityKind } from './slot.ts';
 
@@ -19,20 +21,26 @@ interface KeptAuthoritiesOptions {
   readonly keys: AuthorityKeys;
   readonly now: Clock;
   readonly lifetimeSeconds: Readonly<Record<AuthorityKind, number>>;
+  /** Whose keys the token authorities are. */
+  readonly issuerUrl: string;
 }
 
 /**
- * The authorities in the database, and the bundle that is made of them.
+ * The authorities in the database, and the bundle and the issuer's keys that are made of them.
  *
- * INVARIANT: rows and bundle change in one transaction, so whoever issues is in the bundle, and who leaves it issues nothing;
+ * INVARIANT: rows, bundle and issuer's keys change in one transaction, so whoever issues is in the bundle, and who leaves it issues nothing;
  * a crash leaves the state before a step or the state after it.
  */
 export class KeptAuthorities {
   readonly #options: KeptAuthoritiesOptions;
   #kept: readonly StoredAuthority[];
-  /** What is being kept, with the sequence of its bundle: whoever is told of that bundle finds its authorities here. */
+  /** What is being kept, with its facts: whoever is told of those finds their authorities here. */
   #keeping:
-    | { readonly authorities: readonly StoredAuthority[]; readonly sequence: number }
+    | {
+        readonly authorities: readonly StoredAuthority[];
+        readonly puts: readonly Fact[];
+        readonly removes: readonly string[];
+      }
     | undefined;
 
   private constructor(kept: readonly StoredAuthority[], options: KeptAuthoritiesOptions) {
@@ -52,8 +60,13 @@ export class KeptAuthorities {
 
   /** By the time of their making. */
   get all(): readonly StoredAuthority[] {
-    const isKept = this.#keeping && this.#bundle()?.sequence === this.#keeping.sequence;
-    return isKept && this.#keeping ? this.#keeping.authorities : this.#kept;
+    if (this.#keeping === undefined) return this.#kept;
+    const { factLog } = this.#options;
+    const { authorities, puts, removes } = this.#keeping;
+    const isKept =
+      puts.every((put) => isDeepStrictEqual(factLog.get(factKey(put)), put)) &&
+      removes.every((key) => factLog.get(key) === undefined);
+    return isKept ? authorities : this.#kept;
   }
 
   of(kind: AuthorityKind): readonly StoredAuthority[] {
@@ -78,7 +91,7 @@ export class KeptAuthorities {
       readonly also?: (transaction: Transaction) => Promise<void>;
     } = {},
   ): Promise<void> {
-    const { database, factLog, secret, lifetimeSeconds, now } = this.#options;
+    const { database, factLog, secret, lifetimeSeconds, issuerUrl, now } = this.#options;
     const before = this.#bundle();
     const bundle = ownBundle(after, {
       ...{ trustDomain: factLog.trustDomain, before, nowMs: now() },
@@ -86,16 +99,22 @@ export class KeptAuthorities {
       isAnother: revocation !== undefined,
       lifetimeSecondsMin: Math.min(lifetimeSeconds.x509, lifetimeSeconds.jwt),
     });
-    const puts = [...(bundle === before ? [] : [bundle]), ...(revocation ? [revocation] : [])];
+    const issuerKeys = issuerKeyChanges(after, { factLog, issuerUrl });
+    const { removes } = issuerKeys;
+    const puts = [
+      ...(bundle === before ? [] : [bundle]),
+      ...issuerKeys.puts,
+      ...(revocation ? [revocation] : []),
+    ];
     const rows = { before: this.#kept, after, secret };
     const write = async (transaction: Transaction): Promise<void> => {
       await writeAuthorities(transaction, rows);
       await also(transaction);
     };
     try {
-      if (puts.length > 0) {
-        this.#keeping = { authorities: after, sequence: bundle.sequence ?? 0 };
-        await factLog.append({ puts }, { also: write });
+      if (puts.length + removes.length > 0) {
+        this.#keeping = { authorities: after, puts, removes };
+        await factLog.append({ puts, removes }, { also: write });
       } else if (after !== this.#kept) {
         await database.transaction(write);
       }

@@ -9,8 +9,9 @@ import {
   type X509Authority,
 } from '@countersign/spiffe';
 import type { AuthorityKey, AuthorityKeys } from './authority-keys.ts';
-import { jwtAuthorityJwk, type StoredAuthority } from './authority-rows.ts';
+import { publicJwk, type StoredAuthority } from './authority-rows.ts';
 import type { AuthorityKind } from './slot.ts';
+import { makeTokenAuthority } from './token-authority.ts';
 
 /** What an authority is made of. */
 export interface AuthorityOptions {
@@ -37,7 +38,8 @@ export async function makeAuthority(
 ): Promise<StoredAuthority> {
   const key = await options.keys.make(kind);
   try {
-    return await (kind === 'x509' ? makeX509(key, options) : makeJwt(key, options));
+    if (kind === 'x509') return await makeX509(key, options);
+    return await (kind === 'jwt' ? makeJwt(key, options) : makeTokenAuthority(key, options));
   } catch (error) {
     // A key that nothing was signed for is of no use; where it cannot be destroyed now, it stays in the HSM.
     await options.keys.destroy(key).catch(() => undefined);
@@ -162,7 +164,7 @@ async function makeJwt(
       })),
     notBeforeMs: nowMs,
     preparedMs: nowMs,
-    jwk: jwtAuthorityJwk(signer.publicKey, id),
+    jwk: publicJwk('jwt', signer.publicKey, id),
     ...(shared && upstream && { upstream: upstream.name }),
   };
 }

@@ -1,7 +1,7 @@
-import type { FastifyPluginAsync, FastifyReply } from 'fastify';
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { answerProblems, problem } from '../problem.ts';
-import { PUBLIC_ANSWERS, type Refusal } from '../refusal.ts';
+import { answerProblems, publicProblem } from '../problem.ts';
+import { type Refusal, refusal } from '../refusal.ts';
 import type { SvidGrant } from '../svids.ts';
 import type { Devices } from './devices.ts';
 
@@ -21,17 +21,32 @@ export function deviceControlRoutes({
 }): FastifyPluginAsync {
   return async (app) => {
     answerProblems(app);
-    app.post('/v1/devices/enrol', { bodyLimit: BODY_BYTES_MAX }, async (request, reply) =>
-      answer(reply, await devices.enrol(enrolShape.parse(request.body))),
+    // Strangers get here: one network may fail so often, and then it waits, whatever it shows.
+    const asked = async (
+      { ip }: FastifyRequest,
+      reply: FastifyReply,
+      ask: () => Promise<SvidGrant | Refusal>,
+    ): Promise<FastifyReply> => {
+      const retryAfterSeconds = devices.strangers.waitSeconds(ip);
+      if (retryAfterSeconds > 0) {
+        const waits = refusal('request-rate', 'its network waits');
+        return answer(reply, { ...waits, retryAfterSeconds });
+      }
+      const result = await ask();
+      if (!result.isGranted && result.code !== 'request-rate') devices.strangers.failed(ip);
+      return answer(reply, result);
+    };
+    app.post('/v1/devices/enrol', { bodyLimit: BODY_BYTES_MAX }, (request, reply) =>
+      asked(request, reply, () => devices.enrol(enrolShape.parse(request.body))),
     );
-    app.post('/v1/devices/renew', { bodyLimit: BODY_BYTES_MAX }, async (request, reply) =>
-      answer(reply, await devices.renew(renewShape.parse(request.body))),
+    app.post('/v1/devices/renew', { bodyLimit: BODY_BYTES_MAX }, (request, reply) =>
+      asked(request, reply, () => devices.renew(renewShape.parse(request.body))),
     );
   };
 }
 
 function answer(reply: FastifyReply, result: SvidGrant | Refusal): FastifyReply {
-  if (!result.isGranted) return problem(reply, PUBLIC_ANSWERS[result.code]);
+  if (!result.isGranted) return publicProblem(reply, result);
   const { isGranted, ...granted } = result;
   return reply.header('cache-control', 'no-store').send(granted);
 }

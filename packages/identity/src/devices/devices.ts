@@ -1,8 +1,7 @@
-import type { KeyObject } from 'node:crypto';
 import type { Clock, Fact, Signal } from '@countersign/model';
 import { ModelError, subjectFromId } from '@countersign/model';
-import { readCertificateRequest, SpiffeError } from '@countersign/spiffe';
 import { type Database, type FactLog, migrate } from '@countersign/state';
+import { FailureGate } from '../failure-gate.ts';
 import {
   consumeToken,
   createToken,
@@ -11,10 +10,11 @@ import {
   JOIN_TOKEN_TTL_SECONDS,
   JOIN_TOKEN_TTL_SECONDS_MAX,
 } from '../joining/join-tokens.ts';
-import { jwkThumbprint } from '../keyring.ts';
 import type { Recorder } from '../new-event.ts';
+import { svidPace } from '../nodes/paces.ts';
 import { type Refusal, refusal } from '../refusal.ts';
 import type { Registry } from '../registry.ts';
+import { RequestPace } from '../request-pace.ts';
 import type { RevocationResult, Revocations } from '../revocations.ts';
 import type { Serial } from '../serial.ts';
 import type { SvidGrant, Svids } from '../svids.ts';
@@ -44,6 +44,7 @@ import {
   type UnreadablePosture,
 } from './posture/posture-intake.ts';
 import { identifiersOf } from './posture/read-value.ts';
+import { readDeviceRequest } from './read-device-request.ts';
 
 /** What devices need of the room. */
 export interface DevicesOptions {
@@ -68,9 +69,14 @@ const NAME = /^(?=.{1,200}$)[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0
 export class Devices {
   readonly #options: DevicesOptions;
   readonly #posture: PostureIntake;
+  readonly #pace: RequestPace;
+  /** Keeps those out for a while who show codes and keys that are none. */
+  readonly strangers: FailureGate;
 
   private constructor(options: DevicesOptions) {
     this.#options = options;
+    this.#pace = new RequestPace(options);
+    this.strangers = new FailureGate({ ...options, listener: 'control' });
     this.#posture = new PostureIntake(options);
   }
 
@@ -181,7 +187,7 @@ export class Devices {
       }
       const refused = svids.standing(spiffeId) ?? this.#ownerFault(device);
       if (refused) return { request: refused, spiffeId };
-      const read = readRequest(asked.request);
+      const read = readDeviceRequest(asked.request);
       if (!read.isGranted) return { request: read, spiffeId };
       const { publicKey, keyThumbprint } = read;
       const holder = register.keyHolder(keyThumbprint);
@@ -247,6 +253,8 @@ export class Devices {
   }): Promise<SvidGrant | Refusal> {
     const { svids, register, now } = this.#options;
     const { spiffeId } = asked;
+    // Both looks at one request take one.
+    let paced: Promise<Refusal | undefined> | undefined;
     return svids.issueForDevice(async () => {
       const device = register.get(spiffeId);
       if (device?.keyThumbprint === undefined) {
@@ -258,6 +266,13 @@ export class Devices {
       if (request.subject !== spiffeId) {
         return { request: refusal('request-subject', `found no subject, expected '${spiffeId}'`) };
       }
+      // The key is the device's: nobody else uses up what it has.
+      paced ??= this.#pace.refuse(
+        spiffeId,
+        new Map([[`device ${spiffeId}`, svidPace(this.#ttlSeconds())]]),
+      );
+      const tooOften = await paced;
+      if (tooOften) return { request: tooOften, spiffeId };
       const fault = this.#ownerFault(device);
       if (fault) return { request: fault, spiffeId };
       const nowMs = now();
@@ -430,31 +445,14 @@ export class Devices {
   }
 
   /** Drops from facts what got too old, and applies settings that changed; to be called now and then. */
-  sweep(): Promise<void> {
-    return this.#posture.sweep();
+  async sweep(): Promise<void> {
+    await this.strangers.sweep();
+    await this.#posture.sweep();
   }
 }
 
 function issued(device: Device, nowMs: number, certificateEndsAtMs: number): Device {
   return { ...device, renewedAtMs: nowMs, certificateEndsAtMs };
-}
-
-function readRequest(
-  text: string,
-):
-  | { readonly isGranted: true; readonly publicKey: KeyObject; readonly keyThumbprint: string }
-  | Refusal {
-  try {
-    const { publicKey } = readCertificateRequest(text);
-    return {
-      isGranted: true,
-      publicKey,
-      keyThumbprint: jwkThumbprint(publicKey.export({ format: 'jwk' })),
-    };
-  } catch (error) {
-    if (!(error instanceof SpiffeError)) throw error;
-    return refusal('request-malformed', `${error.code}: ${error.message}`);
-  }
 }
 
 function isSubject(id: string): boolean {

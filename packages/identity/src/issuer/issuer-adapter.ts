@@ -6,6 +6,8 @@ import type { IdentityTables } from '../tables.ts';
 
 /** Rows without an end of their own are kept for a day. */
 const TTL_SECONDS = 86_400;
+/** After its end somebody may ask for it, and is told that it has ended (CIBA Core 1.0 §11: `expired_token`). */
+const TOLD_SECONDS: Readonly<Record<string, number>> = { BackchannelAuthenticationRequest: 600 };
 /** Ended rows removed with each new one: more than one goes out for each that comes in. */
 const CLEANUP_ROWS = 10;
 
@@ -81,7 +83,7 @@ export function issuerAdapter(
         grant_id: payload.grantId ?? null,
         uid: payload.uid ?? null,
         user_code: payload.userCode ?? null,
-        expires_ms: now() + (expiresIn ?? TTL_SECONDS) * 1000,
+        expires_ms: now() + ((expiresIn ?? TTL_SECONDS) + (TOLD_SECONDS[model] ?? 0)) * 1000,
       });
     },
     find: async (id) => (model === 'Client' ? clientMetadata(id) : findBy(model, 'id', id)),

@@ -5,23 +5,33 @@ import type { Clock, DetailType } from '@countersign/model';
 import type { Database, FactLog } from '@countersign/state';
 import type { ClientCredentials, Configuration, KoaContextWithOIDC } from 'oidc-provider';
 import { errors, Provider } from 'oidc-provider';
+import type { TokenKeys } from '../authorities/token-keys.ts';
+import { FailureGate } from '../failure-gate.ts';
 import type { ProviderLogins } from '../idp/provider-logins.ts';
-import { accessTokenPrivateJwk, type Keyring } from '../keyring.ts';
 import { createLoginSite } from '../login/login-site.ts';
 import type { Logins } from '../login/logins.ts';
 import type { Recorder } from '../new-event.ts';
 import type { Registry } from '../registry.ts';
 import type { Revocations } from '../revocations.ts';
 import { DetailRules } from './authorization-details/detail-rules.ts';
+import { ApprovalRequests } from './ciba/approval-requests.ts';
+import { Approvals } from './ciba/approvals.ts';
+import { type Notify, Pings } from './ciba/pings.ts';
+import { CIBA_ROUTES, type PersonOf, paceApprovals, withCiba } from './ciba/with-ciba.ts';
+import { claimedClient } from './claimed-client.ts';
 import { certificateOf } from './client-certificate.ts';
 import { clientMetadata } from './client-metadata.ts';
+import { ClientPace } from './client-pace.ts';
 import { CODE_FLOW_ROUTES, endReplayedSessions, withCodeFlow } from './code-flow/code-flow.ts';
 import { PeopleTokenRules } from './code-flow/people-token-rules.ts';
 import { TokenExchange } from './exchange/token-exchange.ts';
 import { issuerAdapter } from './issuer-adapter.ts';
 import { readForm, SvidAssertions } from './svid-assertion.ts';
 import { svidBundles } from './svid-bundles.ts';
+import { answerJwks } from './token-keys/jwks-route.ts';
+import { RotatingKey } from './token-keys/rotating-key.ts';
 import { TokenRules } from './token-rules.ts';
+import { TooOften } from './too-often.ts';
 
 /** Issues access tokens to the bank's clients over HTTP. */
 export interface Issuer {
@@ -29,9 +39,13 @@ export interface Issuer {
   /**
    * Handles a request of a TLS server with `requestCert: true, rejectUnauthorized: false`: `POST /token`,
    * `GET /jwks`, `GET /.well-known/openid-configuration` and `…/oauth-authorization-server`; where people sign in
-   * `POST /request`, `GET /auth` and the pages for people, too; anything else is 404.
+   * `POST /request`, `GET /auth`, `POST /backchannel` and the pages for people, too; anything else is 404.
    */
   handler(request: IncomingMessage, response: ServerResponse): void;
+  /** Records what nobody answered, and how many were turned away; to be called now and then. */
+  sweep(): Promise<void>;
+  /** Ends what is being sent. */
+  close(): void;
 }
 
 interface IssuerOptions {
@@ -39,7 +53,8 @@ interface IssuerOptions {
   readonly factLog: FactLog;
   readonly registry: Registry;
   readonly revocations: Revocations;
-  readonly keyring: Keyring;
+  /** What signs access tokens and ID tokens. */
+  readonly tokenKeys: TokenKeys;
   readonly record: Recorder;
   readonly now: Clock;
   readonly issuerUrl: string;
@@ -50,18 +65,23 @@ interface IssuerOptions {
   readonly logins?: Logins;
   /** With `logins`. */
   readonly idp?: ProviderLogins;
+  /** Who is meant by what a client calls them. */
+  readonly personOf?: PersonOf;
+  /** How clients are told that an approval was answered; absent: they are not. */
+  readonly notify?: Notify | undefined;
 }
 
 const ROUTES: ReadonlySet<string> = new Set([
   'POST /token',
-  'GET /jwks',
   'GET /.well-known/openid-configuration',
   'GET /.well-known/oauth-authorization-server',
 ]);
 /** Where clients authenticate. */
-const AUTHENTICATED_PATHS: ReadonlySet<string> = new Set(['/token', '/request']);
+const AUTHENTICATED_PATHS: ReadonlySet<string> = new Set(['/token', '/request', '/backchannel']);
 /** Beside what the provider knows: draft-ietf-oauth-spiffe-client-auth, "Client Registration Metadata". */
 const SVID_METHODS = ['spiffe_x509', 'spiffe_jwt'] as const;
+/** What a client is told that polls for an approval: no refusals, and too many for the record. */
+const POLLING: ReadonlySet<string> = new Set(['authorization_pending', 'slow_down']);
 /** How far ahead the `exp` of a client's assertion may be: as long its `jti` is remembered. */
 const ASSERTION_SECONDS_MAX = 300;
 
@@ -76,48 +96,71 @@ export function createIssuer(options: IssuerOptions): Issuer {
   const secondsMax = ASSERTION_SECONDS_MAX;
   const assertions = new SvidAssertions({ bundles, registry, issuerUrl, secondsMax, now });
   const forPeople = logins && new PeopleTokenRules({ logins, registry, rules, now });
+  const gate = new FailureGate({ record, now, listener: 'issuer' });
+  const pace = new ClientPace({
+    now,
+    isForPeople: (clientId) => registry.client(clientId)?.client.people !== undefined,
+  });
   const details = new DetailRules(options.detailTypes ?? []);
   const exchange = new TokenExchange({
     ...{ ...options, rules, details },
     customers: logins?.customers,
   });
-  const configuration = configurationOf(options, { rules, assertions, exchange, details });
-  const provider = new Provider(
-    issuerUrl,
-    details.configure(
-      exchange.configure(
-        logins && forPeople
-          ? withCodeFlow(configuration, { logins, rules: forPeople, details })
-          : configuration,
-      ),
-    ),
-  );
+  const configuration = configurationOf(options, { rules, assertions, exchange, details, pace });
+  const pings = new Pings({ notify: options.notify, record, now });
+  const approvals =
+    logins &&
+    new Approvals({
+      ...{ logins, registry, record, now },
+      requests: new ApprovalRequests(options),
+    });
+  const forAll =
+    logins && forPeople && approvals
+      ? withCiba(withCodeFlow(configuration, { logins, rules: forPeople, details }), {
+          ...{ approvals, rules: forPeople, pings, now },
+          personOf: options.personOf ?? (async () => undefined),
+        })
+      : configuration;
+  const provider = new Provider(issuerUrl, details.configure(exchange.configure(forAll)));
   exchange.register(provider);
+  approvals?.serve(provider);
   if (logins) endReplayedSessions(provider, logins);
   const refused = new WeakMap<object, errors.OIDCProviderError>();
-  recordRefusals(provider, { record, rules, refused, exchange });
+  recordRefusals(provider, { record, rules, refused, exchange, gate });
   nameSvidMethods(provider);
+  if (approvals) paceApprovals(provider, { now });
   const callback = provider.callback();
   const site =
     logins &&
     forPeople &&
     idp &&
+    approvals &&
     createLoginSite({
-      ...{ provider, logins, idp, details, record, origin: issuerUrl },
+      ...{ provider, logins, idp, details, approvals, record, origin: issuerUrl },
       clientOf: (clientId) => forPeople.clientOf(clientId),
     });
   const isRoute = (route: string) =>
     ROUTES.has(route) ||
-    (logins !== undefined && CODE_FLOW_ROUTES.some((each) => each.test(route)));
+    (logins !== undefined &&
+      [...CODE_FLOW_ROUTES, ...CIBA_ROUTES].some((each) => each.test(route)));
   const { host } = new URL(issuerUrl);
   return {
     url: issuerUrl,
+    close: () => pings.close(),
+    sweep: async () => {
+      await gate.sweep();
+      await approvals?.sweep();
+    },
     handler(request, response) {
       const [path] = (request.url ?? '').split('?', 1);
       // The provider derives its own URLs, which it compares with the audience of assertions and the `htu` of
       // proofs, from the Host header; and that is the caller's. What was made for another server would pass here.
       request.headers.host = host;
       if (site?.handle(request, response)) return;
+      if (path === '/jwks' && request.method === 'GET') {
+        answerJwks(request, response, { tokenKeys: options.tokenKeys });
+        return;
+      }
       if (!isRoute(`${request.method} ${path}`)) {
         response.writeHead(404, { 'content-type': 'application/problem+json' });
         response.end(JSON.stringify({ title: 'Not Found', status: 404 }));
@@ -128,7 +171,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
         callback(request, response);
         return;
       }
-      withSvidTranslated(request, { assertions, refused }).then(
+      withSvidTranslated(request, { assertions, refused, gate }).then(
         (next) => callback(next, response),
         (error: Error) => {
           response.destroy();
@@ -148,9 +191,11 @@ async function withSvidTranslated(
   {
     assertions,
     refused,
+    gate,
   }: {
     readonly assertions: SvidAssertions;
     readonly refused: WeakMap<object, errors.OIDCProviderError>;
+    readonly gate: FailureGate;
   },
 ): Promise<IncomingMessage> {
   const form = await readForm(request);
@@ -162,9 +207,13 @@ async function withSvidTranslated(
   // Whole already: else ending it would end the connection.
   next.complete = true;
   let body = form ?? '';
+  const waitSeconds = gate.waitSeconds(ipOf(request), claimedClient(form ?? ''));
   if (form === undefined) {
     request.resume();
     refused.set(next, new errors.InvalidRequest('the request is too long'));
+  } else if (waitSeconds > 0) {
+    // Before anything is verified: that costs as much for what is bad as for what is good.
+    refused.set(next, new TooOften(waitSeconds, 'its network waits', { telling: 'done' }));
   } else if (/^application\/x-www-form-urlencoded\b/i.test(next.headers['content-type'] ?? '')) {
     const translated = await assertions.translate(form);
     if (translated.kind === 'form') body = translated.form;
@@ -195,14 +244,16 @@ function configurationOf(
     assertions,
     exchange,
     details,
+    pace,
   }: {
     readonly rules: TokenRules;
     readonly assertions: SvidAssertions;
     readonly exchange: TokenExchange;
     readonly details: DetailRules;
+    readonly pace: ClientPace;
   },
 ): Configuration {
-  const { database, keyring, registry, now } = options;
+  const { database, tokenKeys, registry, now } = options;
   return {
     adapter: issuerAdapter(database, {
       now,
@@ -213,7 +264,7 @@ function configurationOf(
         return client && clientMetadata(client, { svidAssertionJwk, isDetailType });
       },
     }),
-    jwks: { keys: [accessTokenPrivateJwk(keyring)] },
+    jwks: { keys: [new RotatingKey(tokenKeys)] },
     responseTypes: [],
     scopes: [],
     clientAuthMethods: ['tls_client_auth', 'private_key_jwt'],
@@ -229,11 +280,13 @@ function configurationOf(
       response_types: [],
       token_endpoint_auth_method: 'private_key_jwt',
     },
-    assertJwtClientAuthClaimsAndHeader: async (_ctx, claims) => {
+    assertJwtClientAuthClaimsAndHeader: async (_ctx, claims, _header, client) => {
       const exp = claims['exp'];
       if (typeof exp !== 'number' || exp * 1000 > Date.now() + ASSERTION_SECONDS_MAX * 1000) {
         throw new errors.InvalidClientAuth(`exp is more than ${ASSERTION_SECONDS_MAX} s ahead`);
       }
+      // Asked when the signature is good: nobody else uses up what the client has.
+      pace.take(client.clientId);
     },
     ttl: {
       ClientCredentials: (ctx, _token, client) => rules.ttlSeconds(ctx, client.clientId),
@@ -265,6 +318,7 @@ function configurationOf(
       revocation: { enabled: false },
       rpInitiatedLogout: { enabled: false },
       pushedAuthorizationRequests: { enabled: false },
+      externalSigningSupport: { enabled: true, ack: 'experimental-01' },
       dPoP: { enabled: true },
       mTLS: {
         enabled: true,
@@ -276,9 +330,13 @@ function configurationOf(
           return client !== undefined && rules.certificateFault(ctx, client.clientId) === undefined;
         },
         // Asked after `certificateAuthorized`: the pinned certificate is the subject's, whatever it says.
-        certificateSubjectMatches: (ctx, property, expected) =>
-          property === 'tls_client_auth_san_uri' &&
-          rules.subjectOf(ctx.oidc.client?.clientId ?? '') === expected,
+        certificateSubjectMatches: (ctx, property, expected) => {
+          const clientId = ctx.oidc.client?.clientId ?? '';
+          const isIt =
+            property === 'tls_client_auth_san_uri' && rules.subjectOf(clientId) === expected;
+          if (isIt) pace.take(clientId);
+          return isIt;
+        },
       },
       resourceIndicators: {
         enabled: true,
@@ -328,6 +386,10 @@ function issuedEvent(
   };
 }
 
+function ipOf({ socket }: IncomingMessage): string {
+  return socket.remoteAddress ?? '';
+}
+
 /** Every refusal is recorded before its answer leaves; one that cannot be recorded is answered 500. */
 function recordRefusals(
   provider: Provider,
@@ -336,10 +398,12 @@ function recordRefusals(
     rules,
     refused,
     exchange,
+    gate,
   }: {
     readonly record: Recorder;
     readonly rules: TokenRules;
     readonly exchange: TokenExchange;
+    readonly gate: FailureGate;
     /** Requests that were refused before the provider saw them. */
     readonly refused: WeakMap<object, errors.OIDCProviderError>;
   },
@@ -352,6 +416,7 @@ function recordRefusals(
   provider.on('grant.error', note);
   provider.on('authorization.error', note);
   provider.on('pushed_authorization_request.error', note);
+  provider.on('backchannel_authentication.error', note);
   provider.on('server_error', note);
   provider.use(async (ctx, next) => {
     const early = refused.get(ctx.req);
@@ -362,11 +427,21 @@ function recordRefusals(
       ctx.status = early.statusCode;
       ctx.body = { error: early.error, error_description: early.error_description };
     }
+    const ip = ipOf(ctx.req);
     const cause = causes.get(ctx.req);
     // An error of the authorization endpoint goes to the application as a redirect.
     const isRefused = ctx.path === '/token' ? ctx.status >= 400 : cause !== undefined;
-    if (!isRefused) return;
+    if (cause instanceof TooOften) ctx.set('retry-after', String(cause.retryAfterSeconds));
     const client = (ctx as Partial<KoaContextWithOIDC>).oidc?.client;
+    const proven =
+      AUTHENTICATED_PATHS.has(ctx.path) && cause?.error !== 'invalid_client' ? client : undefined;
+    if (proven) gate.succeeded(ip, proven.clientId);
+    if (!isRefused || POLLING.has(cause?.error ?? '')) return;
+    const telling = cause instanceof TooOften ? cause.telling : 'counted';
+    if (telling === 'done') return;
+    // What a client does that proved who it is, its own pace bounds; it must not hold up its neighbours.
+    const isTold = proven ? gate.failedOf(proven.clientId) : gate.failed(ip, client?.clientId);
+    if (!isTold && telling !== 'due') return;
     const fault =
       client?.clientAuthMethod === 'tls_client_auth'
         ? rules.certificateFault(ctx as KoaContextWithOIDC, client.clientId)
@@ -390,7 +465,7 @@ function recordRefusals(
       listener: 'issuer',
       ...(subject !== undefined && { subject }),
       ...(chain && { subject: chain.subject, actors: [...chain.actors] }),
-      ...(ctx.req.socket.remoteAddress && { ip: ctx.req.socket.remoteAddress }),
+      ...(ip !== '' && { ip }),
     };
     try {
       await record(event);

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Approvals } from '../issuer/ciba/approvals.ts';
 import {
   type Answer,
   cookieOf,
@@ -17,14 +18,17 @@ const CEREMONY_COOKIE = '__Host-account-login';
 const CEREMONY_SECONDS = 300;
 const OWN = /^[A-Za-z0-9_-]{43}$/;
 
-type Changes = (session: PersonSession, exchange: Exchange) => Promise<Answer>;
+/** What somebody who is signed in to this page wants changed. */
+export type Changes = (session: PersonSession, exchange: Exchange) => Promise<Answer>;
 
 /** A person's own page: their sessions and passkeys, and the end of them. */
 export class AccountRoutes {
   readonly #logins: Logins;
+  readonly #approvals: Approvals;
 
-  constructor(logins: Logins) {
+  constructor(logins: Logins, approvals: Approvals) {
     this.#logins = logins;
+    this.#approvals = approvals;
   }
 
   async page({ request }: Exchange): Promise<Answer> {
@@ -39,17 +43,18 @@ export class AccountRoutes {
       html: accountPage({
         ...{ name, session },
         sessions: await this.#logins.sessions.of(subject),
+        approvals: await this.#approvals.waiting(subject),
         passkeys: await this.#logins.passkeys.list(subject),
         recoveries: waiting.filter((each) => each.subject !== subject),
       }),
     };
   }
 
-  async loginOptions({ request }: Exchange): Promise<Answer> {
+  async loginOptions({ request, ip }: Exchange): Promise<Answer> {
     request.resume();
     // Of its own, or somebody else's challenge could be answered here.
     const boundTo = randomBytes(32).toString('base64url');
-    const options = await this.#logins.passkeys.loginOptions({ purpose: 'account', boundTo });
+    const options = await this.#logins.passkeys.loginOptions({ purpose: 'account', boundTo, ip });
     return {
       status: 200,
       json: options,
@@ -72,12 +77,12 @@ export class AccountRoutes {
     };
   }
 
-  logout = this.#changing(async (session) => {
+  logout = this.changing(async (session) => {
     await this.#end(session, session.id);
     return { ...done('/account'), cookies: [setCookie(SESSION_COOKIE, '', 0)] };
   });
 
-  endSession = this.#changing(async (session, { request }) => {
+  endSession = this.changing(async (session, { request }) => {
     const { id } = (await readJson(request)) ?? {};
     const mine = await this.#logins.sessions.of(session.subject);
     if (!mine.some((each) => each.id === id)) return refusedAnswer(404, 'not-found');
@@ -85,17 +90,17 @@ export class AccountRoutes {
     return done('/account');
   });
 
-  passkeyOptions = this.#changing(async (session, { request }) => {
+  passkeyOptions = this.changing(async (session, { request, ip }) => {
     const { hardware } = (await readJson(request)) ?? {};
     const isHardware = hardware === true || this.#logins.passkeys.mustBeHardware(session.subject);
     if (!this.#logins.mayAdd(session, isHardware)) return refusedAnswer(403, 'hardware-needed');
     const options = await this.#logins.passkeys.registrationOptions(session.subject, {
-      ...{ purpose: 'add', boundTo: session.id, isHardware },
+      ...{ purpose: 'add', boundTo: session.id, isHardware, ip },
     });
     return { status: 200, json: { options, hardware: isHardware } };
   });
 
-  addPasskey = this.#changing(async (session, { request, ip }) => {
+  addPasskey = this.changing(async (session, { request, ip }) => {
     const { hardware, label, response } = (await readJson(request)) ?? {};
     const registration = parseRegistration(response);
     if (registration === undefined) return refusedAnswer(400, 'malformed');
@@ -105,14 +110,14 @@ export class AccountRoutes {
     return passkey === undefined ? refusedAnswer(401, 'refused') : done('/account');
   });
 
-  removePasskey = this.#changing(async (session, { request }) => {
+  removePasskey = this.changing(async (session, { request }) => {
     const { id } = (await readJson(request)) ?? {};
     return typeof id === 'string' && (await this.#logins.removePasskey(session, id))
       ? done('/account')
       : refusedAnswer(409, 'last-passkey');
   });
 
-  approveRecovery = this.#changing(async (session, { request }) => {
+  approveRecovery = this.changing(async (session, { request }) => {
     const { id } = (await readJson(request)) ?? {};
     if (typeof id !== 'string') return refusedAnswer(400, 'malformed');
     const result = await this.#logins.approveRecovery(id, session.subject);
@@ -120,7 +125,7 @@ export class AccountRoutes {
   });
 
   /** For those only who are signed in to this page. */
-  #changing(change: Changes): (exchange: Exchange) => Promise<Answer> {
+  changing(change: Changes): (exchange: Exchange) => Promise<Answer> {
     return async (exchange) => {
       const session = await this.#session(exchange.request);
       return session === undefined ? refusedAnswer(401, 'sign-in') : change(session, exchange);

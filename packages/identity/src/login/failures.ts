@@ -1,4 +1,4 @@
-import type { Clock } from '@countersign/model';
+import { type Clock, networkOf } from '@countersign/model';
 import type { Database } from '@countersign/state';
 import type { IdentityTables } from '../tables.ts';
 
@@ -77,15 +77,4 @@ export class LoginFailures {
       return Number(count) === FAILURES_MAX;
     });
   }
-}
-
-/** Of IPv6 the /64: whoever has one address has all of them. */
-function networkOf(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  if (mapped !== undefined || !address.includes(':')) return mapped ?? address.slice(0, 64);
-  const [head = '', tail] = address.split('%', 1)[0]?.split('::') ?? [];
-  const first = head.split(':').filter(Boolean);
-  const last = tail?.split(':').filter(Boolean) ?? [];
-  const middle = Array<string>(Math.max(0, 8 - first.length - last.length)).fill('0');
-  return `${[...first, ...(tail === undefined ? [] : middle), ...last].slice(0, 4).join(':')}::/64`;
 }

@@ -88,7 +88,7 @@ export class InteractionRoutes {
     return {
       status: 200,
       json: await this.#logins.passkeys.loginOptions({
-        ...{ purpose: 'login', boundTo: uid },
+        ...{ purpose: 'login', boundTo: uid, ip: exchange.ip },
         // Who is signed in already is offered the keys that help; of others nothing is told.
         ...(accountId !== undefined && acr === 'phrh' && { only: { subject: accountId, acr } }),
         ...(waiting !== undefined && acr !== 'phrh' && { only: { subject: waiting.subject } }),

@@ -7,8 +7,10 @@ import type { Provider } from 'oidc-provider';
 import { IdpRoutes } from '../idp/idp-routes.ts';
 import type { ProviderLogins } from '../idp/provider-logins.ts';
 import type { DetailRules } from '../issuer/authorization-details/detail-rules.ts';
+import type { Approvals } from '../issuer/ciba/approvals.ts';
 import type { Recorder } from '../new-event.ts';
 import { AccountRoutes } from './account-routes.ts';
+import { ApprovalRoutes } from './approval-routes.ts';
 import { EnrolRoutes } from './enrol-routes.ts';
 import { type Answer, type Exchange, isFromOurPage, refusedAnswer, send } from './exchange.ts';
 import { InteractionRoutes } from './interaction-routes.ts';
@@ -36,15 +38,17 @@ export function createLoginSite(options: {
   readonly logins: Logins;
   readonly idp: ProviderLogins;
   readonly details: DetailRules;
+  readonly approvals: Approvals;
   readonly clientOf: (clientId: string) => PeopleClient;
   readonly origin: string;
   readonly record: Recorder;
 }): LoginSite {
-  const { logins, origin, record } = options;
+  const { logins, approvals, origin, record } = options;
   const interaction = new InteractionRoutes(options);
   const idp = new IdpRoutes({ idp: options.idp, interactions: interaction });
   const enrol = new EnrolRoutes(logins);
-  const account = new AccountRoutes(logins);
+  const account = new AccountRoutes(logins, approvals);
+  const approval = new ApprovalRoutes(account, approvals);
   const files = pageFiles();
   const routes: Readonly<Record<string, Route>> = {
     'GET /interaction/*': async (exchange, uid) => {
@@ -72,6 +76,9 @@ export function createLoginSite(options: {
     'POST /account/passkey/add': account.addPasskey,
     'POST /account/passkey/remove': account.removePasskey,
     'POST /account/recovery/approve': account.approveRecovery,
+    'POST /account/approval/options': approval.options,
+    'POST /account/approval/approve': approval.approve,
+    'POST /account/approval/deny': approval.deny,
   };
   const answer = async (route: Route, exchange: Exchange, parameter: string): Promise<Answer> => {
     const { request, ip } = exchange;

@@ -183,7 +183,7 @@ export class Logins {
     const invite = await this.#invited(code, ip);
     if (invite === undefined) return undefined;
     const mustBe = isHardware || this.passkeys.mustBeHardware(invite.subject);
-    const binding: Binding = { purpose: 'enrol', boundTo: invite.id };
+    const binding: Binding = { purpose: 'enrol', boundTo: invite.id, ip };
     return {
       options: await this.passkeys.registrationOptions(invite.subject, {
         ...binding,
@@ -309,9 +309,15 @@ export class Logins {
   /** Starts a session, recorded first. */
   async startSession(
     login: PersonLogin,
-    request: Asker & { readonly place: PersonSession['place']; readonly clientId?: string },
+    request: Asker & {
+      readonly place: PersonSession['place'];
+      readonly clientId?: string;
+      /** Shorter than sessions are, if said. */
+      readonly ttlSeconds?: number;
+    },
   ): Promise<{ readonly session: PersonSession; readonly cookie: string }> {
     const { ip, place, clientId } = request;
+    const longest = place === 'account' ? ACCOUNT_SESSION_SECONDS : this.settings.sessionTtlSeconds;
     const cookie = randomBytes(32).toString('base64url');
     const id = compactId();
     await this.#accepted(login, { session: id, ip, place, clientId });
@@ -319,7 +325,7 @@ export class Logins {
       {
         ...{ subject: login.subject, acr: login.acr, amr: login.amr, place, ip },
         ...{ credentialId: login.credentialId, authTimeMs: login.authTimeMs },
-        ttlSeconds: place === 'account' ? ACCOUNT_SESSION_SECONDS : this.settings.sessionTtlSeconds,
+        ttlSeconds: Math.min(longest, request.ttlSeconds ?? longest),
         ...(place === 'account' && { cookieHash: cookieHash(cookie) }),
       },
       id,
@@ -380,7 +386,15 @@ export class Logins {
     login: Pick<PersonLogin, 'subject'>,
     { ip, detail }: Asker & { readonly detail: string },
   ) {
-    await this.#record('tier-insufficient', { ip, detail, subject: login.subject });
+    await this.unfit(login, { ip, detail, reason: 'tier-insufficient' });
+  }
+
+  /** The login was good, and not for what it was shown for. */
+  async unfit(
+    { subject }: Pick<PersonLogin, 'subject'>,
+    { ip, detail, reason }: Asker & { readonly detail: string; readonly reason: string },
+  ): Promise<void> {
+    await this.#record(reason, { ip, detail, subject });
   }
 
   /** Nobody is signed in, and whoever tries counts: an address that does it too often waits. */

@@ -1,13 +1,11 @@
 import type { Approval } from '../issuer/authorization-details/detail-rules.ts';
+import type { ApprovalRequest } from '../issuer/ciba/approval-requests.ts';
 import type { Invite } from '../passkeys/invites.ts';
 import type { Passkey } from '../passkeys/passkey-rows.ts';
 import { nameOf } from '../passkeys/passkeys.ts';
+import { approvalSection } from './approval-section.ts';
+import { text } from './page-text.ts';
 import type { PersonSession } from './person-sessions.ts';
-
-/** Text that is put into HTML. */
-function text(value: string): string {
-  return value.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
-}
 
 /** @param mode what the script does with it; `path` where it asks */
 function page(
@@ -163,6 +161,7 @@ export function accountPage(options: {
   readonly name: string;
   readonly session: PersonSession;
   readonly sessions: readonly PersonSession[];
+  readonly approvals: readonly ApprovalRequest[];
   readonly passkeys: readonly Passkey[];
   readonly recoveries: readonly Invite[];
 }): string {
@@ -178,6 +177,7 @@ export function accountPage(options: {
     mode: 'account',
     path: '/account',
     body: `<p>You are <strong>${text(nameOf(session.subject))}</strong>. <button id="sign-out" type="button" class="plain">Sign out here</button></p>
+${approvalSection(options.approvals)}
 <h2>Sessions</h2>
 ${table(
   ['Where', 'Since', 'Passkey asked', 'Ends', 'Unused until', 'Address', 'Level'],

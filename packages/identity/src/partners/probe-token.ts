@@ -1,7 +1,7 @@
-import { createHash, type JsonWebKey, type KeyObject } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import { type Clock, compactId } from '@countersign/model';
-import { importJWK, SignJWT } from 'jose';
-import { accessTokenPrivateJwk, jwkThumbprint, type Keyring } from '../keyring.ts';
+import type { TokenKeys } from '../authorities/token-keys.ts';
+import { jwkThumbprint } from '../keyring.ts';
 import type { Recorder } from '../new-event.ts';
 
 const TTL_SECONDS = 60;
@@ -20,28 +20,27 @@ export async function issueProbeToken(
     readonly by: string;
   },
   options: {
-    readonly keyring: Keyring;
+    readonly tokenKeys: TokenKeys;
     readonly issuerUrl: string;
     readonly record: Recorder;
     readonly now: Clock;
   },
 ): Promise<string> {
   const { subject, clientId, audience, key, by } = probe;
-  const { keyring, issuerUrl, record, now } = options;
-  const privateJwk = accessTokenPrivateJwk(keyring);
-  const { kid } = keyring.accessTokens;
+  const { tokenKeys, issuerUrl, record, now } = options;
   const seconds = Math.floor(now() / 1000);
   const jti = compactId();
   const jkt = jwkThumbprint(key.export({ format: 'jwk' }) as Record<string, unknown>);
-  const token = await new SignJWT({ client_id: clientId, sid: jti, scope: '', cnf: { jkt } })
-    .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid })
-    .setIssuer(issuerUrl)
-    .setSubject(subject)
-    .setAudience(audience)
-    .setJti(jti)
-    .setIssuedAt(seconds)
-    .setExpirationTime(seconds + TTL_SECONDS)
-    .sign(await importJWK(privateJwk as JsonWebKey, 'ES256'));
+  const header = { alg: 'ES256', typ: 'at+jwt', kid: tokenKeys.activeKid() };
+  const claims = {
+    ...{ iss: issuerUrl, sub: subject, aud: audience, client_id: clientId, jti },
+    ...{ sid: jti, scope: '', cnf: { jkt }, iat: seconds, exp: seconds + TTL_SECONDS },
+  };
+  const parts = [header, claims].map((part) =>
+    Buffer.from(JSON.stringify(part)).toString('base64url'),
+  );
+  const signature = await tokenKeys.sign(Buffer.from(parts.join('.'), 'latin1'));
+  const token = [...parts, Buffer.from(signature).toString('base64url')].join('.');
   await record({
     ...{ kind: 'administration', action: 'token-issued', by, target: subject },
     detail: {

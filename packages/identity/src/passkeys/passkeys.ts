@@ -75,6 +75,8 @@ export interface PasskeysOptions {
 export interface Binding {
   readonly purpose: CeremonyPurpose;
   readonly boundTo: string;
+  /** The address that asks, by which challenges that wait are bounded. */
+  readonly ip?: string;
 }
 
 /** People's passkeys: registering them, and signing in with them. */
@@ -101,7 +103,9 @@ export class Passkeys {
     const { database, ceremonies, settings } = this.#options;
     const { rpId, name } = settings();
     const mine = await passkeysOf(database, subject);
-    const challenge = await ceremonies.begin(binding.purpose, boundTo(binding, isHardware));
+    const challenge = await ceremonies.begin(binding.purpose, boundTo(binding, isHardware), {
+      ip: binding.ip,
+    });
     return generateRegistrationOptions({
       rpName: name,
       rpID: rpId,
@@ -225,12 +229,17 @@ export class Passkeys {
   /** What the browser is asked to sign in with: any passkey of ours, or those of one person, all or that reach a level. */
   async loginOptions({
     only,
+    challenge: over,
     ...binding
   }: Binding & {
+    /** Base64url; made over what is to be signed. Random if not said. */
+    readonly challenge?: string;
     readonly only?: { readonly subject: string; readonly acr?: Acr };
   }): Promise<unknown> {
     const { ceremonies, settings } = this.#options;
-    const challenge = await ceremonies.begin(binding.purpose, binding.boundTo);
+    const challenge = await ceremonies.begin(binding.purpose, binding.boundTo, {
+      ...{ challenge: over, ip: binding.ip },
+    });
     const mine = only ? await this.list(only.subject) : [];
     return generateAuthenticationOptions({
       rpID: settings().rpId,

@@ -2,7 +2,7 @@ import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import type { Clock } from '@countersign/model';
 import { certificateNames } from '@countersign/spiffe';
 import { jwtVerify } from 'jose';
-import type { Keyring } from '../keyring.ts';
+import type { TokenKeys } from '../authorities/token-keys.ts';
 import type { Registry } from '../registry.ts';
 import type { Revocations } from '../revocations.ts';
 
@@ -36,22 +36,23 @@ export async function checkBearer(
     readonly audience: string;
     readonly issuerUrl: string;
     readonly scope: SignalScope;
-    readonly keyring: Keyring;
+    readonly tokenKeys: TokenKeys;
     readonly registry: Registry;
     readonly revocations: Revocations;
     readonly now: Clock;
   },
 ): Promise<Bearer> {
-  const { audience, issuerUrl, scope, keyring, registry, revocations, now } = options;
+  const { audience, issuerUrl, scope, tokenKeys, registry, revocations, now } = options;
   const token = /^Bearer ([A-Za-z0-9._~+/-]+=*)$/i.exec(call.authorization ?? '')?.[1];
   if (token === undefined) return bad('invalid_request', 'found no bearer token');
   let claims: Record<string, unknown>;
   try {
-    const key = createPublicKey({
-      key: keyring.accessTokens.publicJwk as JsonWebKey,
-      format: 'jwk',
-    });
-    const { payload } = await jwtVerify(token, key, {
+    const keyOf = ({ kid }: { readonly kid?: string }) => {
+      const jwk = tokenKeys.jwk(kid);
+      if (jwk === undefined) throw new Error('found no key of ours by which it is signed');
+      return createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' });
+    };
+    const { payload } = await jwtVerify(token, keyOf, {
       ...{ typ: 'at+jwt', algorithms: ['ES256'], issuer: issuerUrl, audience },
       currentDate: new Date(now()),
       requiredClaims: ['exp', 'sub', 'client_id', 'jti', 'cnf'],

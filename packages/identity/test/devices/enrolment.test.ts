@@ -308,3 +308,40 @@ describe('a device that is', () => {
     });
   });
 });
+
+describe('how often', () => {
+  test('a device that renews in a loop waits, and leaves one event a minute', async () => {
+    const { keys } = await enrolled();
+    const statuses: number[] = [];
+    for (let times = 0; times < 20; times += 1) statuses.push((await bank.renew(keys)).status);
+    expect(statuses.filter((status) => status === 200)).toHaveLength(16);
+    expect(statuses.slice(16)).toEqual([429, 429, 429, 429]);
+    const told = bank.events.filter(
+      (event) => event.kind === 'authentication' && event.reason === 'request-rate',
+    );
+    expect(told).toEqual([
+      expect.objectContaining({ subject: LAPTOP, detail: expect.stringContaining(LAPTOP) }),
+    ]);
+    bank.advance(31_000);
+    expect((await bank.renew(keys)).status).toBe(200);
+  });
+
+  test('strangers use up nothing of a device, and wait when they fail too often', async () => {
+    const { keys } = await enrolled();
+    const statuses: number[] = [];
+    for (let times = 0; times < 130; times += 1) {
+      statuses.push((await bank.renew(newKey())).status);
+    }
+    expect(statuses.indexOf(429)).toBe(120);
+    expect((await bank.enrol('x'.repeat(43))).status).toBe(429);
+    const count = bank.events.length;
+    expect((await bank.renew(newKey())).status).toBe(429);
+    expect(bank.events).toHaveLength(count);
+    bank.advance(61_000);
+    await bank.identity.sweep();
+    expect(bank.events.slice(count)).toContainEqual(
+      expect.objectContaining({ reason: 'request-rate', listener: 'control', ip: '127.0.0.1' }),
+    );
+    for (let times = 0; times < 16; times += 1) expect((await bank.renew(keys)).status).toBe(200);
+  });
+});

@@ -40,6 +40,7 @@ export interface LoginBank {
 
 export async function startLoginBank(
   options: Parameters<typeof startAuthority>[0] = {},
+  outside: Parameters<typeof startAuthority>[1] = {},
 ): Promise<LoginBank> {
   const maker = await createMaker();
   let settings: LoginSettings = {
@@ -53,7 +54,7 @@ export async function startLoginBank(
     hardwareKeys: { roots: [maker.root], aaguids: [MODEL] },
     exceptions: [],
   };
-  const authority = await startAuthority({ ...options, login: () => settings });
+  const authority = await startAuthority({ ...options, login: () => settings }, outside);
   const agent = new Agent({ connect: { ca: authority.authorityPem } });
   const fetchIt = ((url: string | URL, init: object) =>
     undiciFetch(url, { ...init, dispatcher: agent } as never)) as unknown as typeof fetch;

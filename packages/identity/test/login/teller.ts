@@ -86,10 +86,31 @@ export class Teller {
     });
   }
 
+  /** Asks a person who is elsewhere (OpenID CIBA). */
+  ask(parameters: Record<string, string> = {}): Promise<Asked> {
+    return client.initiateBackchannelAuthentication(this.config, {
+      ...{ scope: 'openid accounts', resource: ACCOUNTS, login_hint: 'human/alice' },
+      ...{ binding_message: 'Pay 120.00 to Example Ltd, K7-33', ...parameters },
+    });
+  }
+
+  /** Polls as openid-client does, the first time at once. */
+  poll(asked: Asked) {
+    return client.pollBackchannelAuthenticationGrant(
+      this.config,
+      { ...asked, interval: 0 },
+      undefined,
+      { DPoP: this.dpop, signal: AbortSignal.timeout(10_000) },
+    );
+  }
+
   refresh(refreshToken: string, dpop = this.dpop) {
     return client.refreshTokenGrant(this.config, refreshToken, undefined, { DPoP: dpop });
   }
 }
+
+/** What a backchannel request is answered. */
+export type Asked = client.BackchannelAuthenticationResponse;
 
 /** A request that was pushed. */
 export interface Pending {

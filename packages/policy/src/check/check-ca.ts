@@ -16,7 +16,7 @@ export function checkCa(
   context: CheckContext,
 ): CaConfig | undefined {
   if (!document || !authority) return undefined;
-  const { lifetime, jwtLifetime, upstream, keys } = authority.ca;
+  const { lifetime, jwtLifetime, tokenLifetime, upstream, keys } = authority.ca;
   const one = oneOf(document, context);
   const place = placeOf(context);
   const signedBy = upstream && upstreamOf(upstream, { document, context, one, place });
@@ -24,6 +24,7 @@ export function checkCa(
   return {
     lifetimeSeconds: lifetime,
     jwtLifetimeSeconds: jwtLifetime,
+    tokenLifetimeSeconds: tokenLifetime,
     ...(signedBy && { upstream: signedBy }),
     ...(pkcs11 && { pkcs11 }),
   };

@@ -70,6 +70,13 @@ export function checkClient(
       mend: "remove 'binding'",
     });
   }
+  if (client.people?.notificationEndpoint !== undefined && client.people.ciba !== true) {
+    refuse(['people', 'notificationEndpoint'], {
+      found: "a notificationEndpoint without 'ciba: true'",
+      expected: 'one of an application that may ask people who are elsewhere',
+      mend: "add 'ciba: true', or remove it",
+    });
+  }
   const id = clientId();
   for (const [index, jwk] of (client.jwks ?? []).entries()) {
     const fault = faultOfKey(jwk);

@@ -134,11 +134,18 @@ const authority = z
           max: '8760h',
           example: '24h',
         }).prefault('24h'),
+        tokenLifetime: duration('how long one key signs access tokens and ID tokens', {
+          min: '30s',
+          max: '8760h',
+          example: '24h',
+        }).prefault('24h'),
         upstream: upstreamShape.optional(),
         keys: caKeysShape.optional(),
       })
       .prefault({})
-      .meta({ description: 'the authorities that issue SVIDs, and how they rotate' }),
+      .meta({
+        description: 'the authorities that issue SVIDs and sign tokens, and how they rotate',
+      }),
     accessTokenTtl: duration('the life of an access token', {
       min: '1s',
       max: '5m',

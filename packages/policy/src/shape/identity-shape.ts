@@ -84,6 +84,15 @@ const client = z
         refresh: z.boolean().default(false).meta({
           description: "whether it gets refresh tokens, which end with the person's session",
         }),
+        ciba: z.boolean().optional().meta({
+          description:
+            'whether it may ask people for approval who are elsewhere, at their own page (OpenID CIBA)',
+        }),
+        notificationEndpoint: redirectUri.optional().meta({
+          description:
+            'where it is told that an approval was answered (CIBA ping mode); without, it polls',
+          examples: ['https://teller.bank.example/approved'],
+        }),
       })
       .optional()
       .meta({

@@ -1,9 +1,8 @@
 import { Buffer } from 'node:buffer';
 import { type CaSigner, p256PublicKeyInfo } from '../authority/ca-signer.ts';
-import { DerReader, readIntegerBytes } from '../der/der-reader.ts';
-import { DER_TAG } from '../der/der-writer.ts';
 import { SpiffeError } from '../spiffe-error.ts';
 import { excerpt, parseTrustDomain, type SpiffeId } from '../spiffe-id.ts';
+import { es256Signature } from './es256-signature.ts';
 import { type JwtAuthority, jwkThumbprint } from './jwt-key.ts';
 
 /** An issued JWT-SVID: a bearer token, so as secret as a password while it lives. */
@@ -89,7 +88,7 @@ export function createJwtIssuer(options: JwtIssuerOptions): JwtIssuer {
         exp: issuedAt + ttlSeconds,
       };
       const signed = `${header}.${base64url(JSON.stringify(claims))}`;
-      const signature = rawSignature(await signer.sign(Buffer.from(signed, 'latin1')));
+      const signature = es256Signature(await signer.sign(Buffer.from(signed, 'latin1')));
       return Object.freeze({
         spiffeId,
         token: `${signed}.${signature.toString('base64url')}`,
@@ -110,22 +109,6 @@ function requireAudiences(audiences: readonly string[]): void {
       throw refused(`audience ${excerpt(audience)}`, `1 to ${AUDIENCE_LENGTH_MAX} characters`);
     }
   }
-}
-
-/** RFC 7518 §3.4: `r || s`, 32 bytes each, where certificates have DER (RFC 3279 §2.2.3). */
-function rawSignature(der: Uint8Array): Buffer {
-  const outer = new DerReader(der, 'signature');
-  const integers = outer.enter(DER_TAG.sequence);
-  outer.end();
-  const out = Buffer.alloc(64);
-  for (const end of [32, 64]) {
-    const bytes = readIntegerBytes(integers.read(DER_TAG.integer), 'signature');
-    const digits = bytes[0] === 0 ? bytes.subarray(1) : bytes;
-    if (digits.length > 32) throw refused('a signature of more than 64 bytes', 'one by p-256');
-    out.set(digits, end - digits.length);
-  }
-  integers.end();
-  return out;
 }
 
 function base64url(text: string): string {

@@ -108,11 +108,13 @@ export class PeopleTokenRules {
       throw new errors.InvalidGrant('the grant is bound to another key');
     }
     await this.#logins.sessions.use(session);
-    // RFC 9068 §2.2.1: as they were when the code was given, for every token that derives from it.
-    const { AuthorizationCode: code, RefreshToken: refresh } = ctx.oidc.entities;
-    const { acr, amr, authTime } = code ?? refresh ?? {};
+    // RFC 9068 §2.2.1: as they were when the code was given, or the approval, for every token that derives from it.
+    const { entities } = ctx.oidc;
+    const { AuthorizationCode: code, RefreshToken: refresh } = entities;
+    const { acr, amr, authTime } =
+      code ?? refresh ?? entities.BackchannelAuthenticationRequest ?? {};
     if (acr === undefined || amr === undefined || authTime === undefined) {
-      throw new Error('broken invariant: a code says how the person signed in');
+      throw new Error('broken invariant: a code or approval says how the person signed in');
     }
     const { id: actor, kind } = registration.subject;
     const entity = await this.#logins.customers.entityOf(session.subject);
