@@ -1,11 +1,5 @@
-import {
-  createPrivateKey,
-  generateKeyPairSync,
-  type KeyObject,
-  randomUUID,
-  X509Certificate,
-} from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { generateKeyPairSync, type KeyObject, randomUUID, X509Certificate } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer as createHttpsServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -48,15 +42,6 @@ const folder = mkdtempSync(join(tmpdir(), 'identity-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 /** One for all tests: deriving keys from a passphrase takes its time. */
 export const keyring: Promise<Keyring> = openKeyring({ folder: join(folder, 'keys'), passphrase });
-
-/** What the issuer signs access tokens with: for tokens as nobody but it could make them. */
-export async function accessTokenKey(): Promise<KeyObject> {
-  await keyring;
-  return createPrivateKey({
-    key: readFileSync(join(folder, 'keys/access-tokens.pem')),
-    passphrase,
-  });
-}
 
 /** An authority with its two listeners, in memory. */
 export interface TestAuthority {

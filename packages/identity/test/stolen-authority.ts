@@ -7,7 +7,7 @@ import { openDatabase } from '@countersign/state';
 import { authorityKeys } from '../src/authorities/authority-keys.ts';
 import { readAuthorities, type StoredAuthority } from '../src/authorities/authority-rows.ts';
 import { x509AuthorityOf } from '../src/authorities/make-authority.ts';
-import { newKey, pemOf, trustDomain } from './authority.ts';
+import { keyring, newKey, pemOf, type TestAuthority, trustDomain } from './authority.ts';
 
 /** What somebody shows in a handshake. */
 export interface Shown {
@@ -27,9 +27,21 @@ export async function stolenAuthorities(data: string): Promise<readonly StoredAu
 export async function stolenTokenKey(
   data: string,
 ): Promise<{ readonly kid: string; readonly privateKey: KeyObject }> {
-  const active = (await stolenKeys(data)).find(
-    ({ kind, state }) => kind === 'token' && state === 'active',
-  );
+  return activeTokenKey(await stolenKeys(data));
+}
+
+/** The same of an authority of a test, with what is in its database. */
+export async function tokenKeyOf({ database }: Pick<TestAuthority, 'database'>): Promise<{
+  readonly kid: string;
+  readonly privateKey: KeyObject;
+}> {
+  const keys = authorityKeys({ trustDomain, openToken: undefined });
+  const secret = (await keyring).authoritySecret;
+  return activeTokenKey(await readAuthorities(database, { secret, keys }));
+}
+
+function activeTokenKey(authorities: readonly StoredAuthority[]) {
+  const active = authorities.find(({ kind, state }) => kind === 'token' && state === 'active');
   const privateKey = active?.key.privateKey;
   if (active === undefined || privateKey === undefined) throw new Error('found no key of tokens');
   return { kid: active.id, privateKey };

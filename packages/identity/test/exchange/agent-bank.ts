@@ -3,10 +3,11 @@ import type { ClientRegistration, ExchangeRule, Registration } from '@countersig
 import { calculateJwkThumbprint, SignJWT } from 'jose';
 import * as client from 'openid-client';
 import { Agent, fetch as undiciFetch } from 'undici';
-import { accessTokenKey, accounts, id, newKey, partner, registration } from '../authority.ts';
+import { accounts, id, newKey, partner, registration } from '../authority.ts';
 import { alice, type LoginBank, startLoginBank } from '../login/login-bank.ts';
 import type { SoftwareAuthenticator } from '../login/software-authenticator.ts';
 import type { Teller } from '../login/teller.ts';
+import { tokenKeyOf } from '../stolen-authority.ts';
 
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 export const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
@@ -196,8 +197,8 @@ export async function forged(
   claims: Record<string, unknown>,
   { header = {}, key }: { header?: Record<string, unknown>; key?: KeyObject } = {},
 ): Promise<string> {
-  const { identity, issuerUrl, factLog } = bank.authority;
-  const fact = factLog.all().find((each) => each.kind === 'issuer-key');
+  const { identity, issuerUrl } = bank.authority;
+  const own = await tokenKeyOf(bank.authority);
   const [session] = (await identity.login?.sessions()) ?? [];
   const nowSeconds = Math.floor(Date.now() / 1000);
   const all = {
@@ -213,8 +214,8 @@ export async function forged(
     ...claims,
   };
   return new SignJWT(all)
-    .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: String(fact?.kid), ...header })
-    .sign(key ?? (await accessTokenKey()));
+    .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: own.kid, ...header })
+    .sign(key ?? own.privateKey);
 }
 
 /** What the issuer answered instead of a token. */

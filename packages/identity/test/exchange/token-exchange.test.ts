@@ -3,8 +3,9 @@ import type { RevocationRequest } from '@countersign/identity';
 import { decodeJwt, decodeProtectedHeader, SignJWT, UnsecuredJWT } from 'jose';
 import * as client from 'openid-client';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { accessTokenKey, accounts, id, last, newKey, payments } from '../authority.ts';
+import { accounts, id, last, newKey, payments } from '../authority.ts';
 import { alice } from '../login/login-bank.ts';
+import { tokenKeyOf } from '../stolen-authority.ts';
 import {
   ACCESS_TOKEN,
   type AgentBank,
@@ -345,7 +346,8 @@ describe('a subject token that is not good for the client is refused, with a rea
   test('when the key that signed it has ended', async () => {
     await agents.handed();
     const { factLog, now } = agents.bank.authority;
-    const fact = factLog.all().find((each) => each.kind === 'issuer-key');
+    const { kid: own } = await tokenKeyOf(agents.bank.authority);
+    const fact = factLog.all().find((each) => each.kind === 'issuer-key' && each.kid === own);
     if (fact?.kind !== 'issuer-key') throw new Error('no key');
     const kid = 'before';
     await factLog.append({ puts: [{ ...fact, kid, notAfterMs: now() + 60_000 }] });
@@ -477,7 +479,7 @@ async function withCriticalHeader(): Promise<string> {
   const [header = '', claims = ''] = (await forged(agents, {})).split('.');
   const more = { ...JSON.parse(Buffer.from(header, 'base64url').toString()), crit: ['x'], x: 1 };
   const input = `${Buffer.from(JSON.stringify(more)).toString('base64url')}.${claims}`;
-  const key = await accessTokenKey();
+  const { privateKey: key } = await tokenKeyOf(agents.bank.authority);
   const signature = sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' });
   return `${input}.${signature.toString('base64url')}`;
 }

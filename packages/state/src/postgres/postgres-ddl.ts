@@ -10,9 +10,11 @@ import { StateError } from '../state-error.ts';
  * @throws {StateError} `ERR_STATE_MIGRATION` for a column whose type is none of these
  */
 export function postgresDdl(statement: string): string {
-  const table = /^\s*create\s+table\s+(if\s+not\s+exists\s+)?(\w+)\s*\(([\s\S]*)\)([^)]*)$/i.exec(
-    statement,
-  );
+  // A table that was given another name stands in quotes in SQLite's own text of it.
+  const table =
+    /^\s*create\s+table\s+(if\s+not\s+exists\s+)?"?(\w+)"?\s*\(([\s\S]*)\)([^)]*)$/i.exec(
+      statement,
+    );
   if (table) {
     const [, guard = '', name, body = '', options = ''] = table;
     if (!/^\s*strict\s*(?:,\s*without\s+rowid\s*)?;?\s*$/i.test(options)) {
