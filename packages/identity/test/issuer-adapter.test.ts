@@ -37,6 +37,11 @@ describe('the rows of the issuer', () => {
     expect(await grants.find('a')).toBeUndefined();
   });
 
+  test('are none of a name that no text of the database can be', async () => {
+    expect(await adapterOf('AuthorizationCode').find('a\0b')).toBeUndefined();
+    expect(await adapterOf('Session').findByUid('\0')).toBeUndefined();
+  });
+
   test('of one model are not those of another', async () => {
     await adapterOf('Grant').upsert('a', { jti: 'a' }, 10);
     expect(await adapterOf('Session').find('a')).toBeUndefined();

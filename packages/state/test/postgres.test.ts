@@ -1,5 +1,8 @@
-import { migrate } from '@countersign/state';
-import { sql } from 'kysely';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { migrate, moveState, openDatabase } from '@countersign/state';
+import { type Generated, sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { onPostgres } from './engines.ts';
 
@@ -179,6 +182,42 @@ onPostgres('several processes on one database', (engine) => {
       await transaction.touch('words');
     });
     await second.exclusive('words', async () => expect(copy).toEqual([1, 2]));
+  });
+});
+
+onPostgres('a file of SQLite', (engine) => {
+  test('is moved as later steps left it: renamed, with columns added and dropped, numbered on', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'move-state-'));
+    const file = join(folder, 'a.db');
+    const from = openDatabase({ file });
+    const statements = [
+      'create table old (id integer primary key autoincrement, a text not null, b blob, c integer) strict',
+      "insert into old (a, b, c) values ('1', x'00ff', 1), ('2', null, 2), ('3', null, 3)",
+      'alter table old rename to renamed',
+      'alter table renamed rename column a to name',
+      "alter table renamed add column later text not null default 'x' check (later in ('x', 'y'))",
+      'alter table renamed drop column c',
+      'create unique index renamed_name on renamed (name) where later is not null',
+      'delete from renamed where id = 3',
+    ];
+    await migrate(from, { room: 'a', migrations: [{ name: '0001', statements }] });
+    await from.close();
+    const to = await engine.open();
+    expect(await moveState({ file, to })).toEqual({ tables: 2, rows: 3 });
+    await migrate(to, { room: 'a', migrations: [{ name: '0001', statements }] });
+    const tables = to.tables<{
+      renamed: { id: Generated<number>; name: string; b: Uint8Array | null; later: string };
+    }>();
+    await tables.insertInto('renamed').values({ name: '4', b: null, later: 'y' }).execute();
+    expect(await tables.selectFrom('renamed').selectAll().orderBy('id').execute()).toEqual([
+      { id: 1, name: '1', b: Buffer.from([0, 255]), later: 'x' },
+      { id: 2, name: '2', b: null, later: 'x' },
+      { id: 4, name: '4', b: null, later: 'y' },
+    ]);
+    await expect(
+      tables.insertInto('renamed').values({ name: '4', b: null, later: 'y' }).execute(),
+    ).rejects.toThrow(/renamed_name/);
+    rmSync(folder, { recursive: true });
   });
 });
 

@@ -1,3 +1,7 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { type Fact, type FactChange, factKey } from '@countersign/model';
 import {
   type Database,
@@ -6,6 +10,7 @@ import {
   openBundleStore,
   openFactLog,
 } from '@countersign/state';
+import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { onPostgres } from './engines.ts';
 
@@ -141,6 +146,51 @@ onPostgres('a fact log of several processes', (engine) => {
     }
     expect(sorted(one.log)).toEqual(sorted(two.log));
   }, 60_000);
+
+  test('has every change that killed processes had acknowledged, whole, and in one order', async () => {
+    const { database, log } = await follow(await engine.open());
+    const { rows } = await sql<{ name: string }>`select current_database() as name`.execute(
+      database.tables(),
+    );
+    const acknowledged: string[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      const writers = [0, 1].map((who) => {
+        const child = spawn(
+          process.execPath,
+          [
+            ...[
+              '--conditions=@countersign/source',
+              join(import.meta.dirname, 'append-postgres.ts'),
+            ],
+            ...[engine.server.folder, rows[0]?.name ?? '', 'test', `${round}.${who}`],
+          ],
+          { stdio: ['ignore', 'pipe', 'inherit'] },
+        );
+        const lines = createInterface({ input: child.stdout });
+        lines.on('line', (line) => acknowledged.push(line));
+        return { child, ended: once(lines, 'close') };
+      });
+      const before = acknowledged.length;
+      await expect
+        .poll(() => acknowledged.length - before, { timeout: 20_000 })
+        .toBeGreaterThan(20 + 40 * round);
+      for (const { child } of writers) child.kill('SIGKILL');
+      await Promise.all(writers.map(({ ended }) => ended));
+    }
+    // Their locks ended with them.
+    await log.append({ puts: [revocation('last')] });
+    expect(acknowledged.length).toBeGreaterThan(180);
+    const changes: FactChange[] = [];
+    while (changes.length < log.sequence) changes.push(...(await log.changesSince(changes.length)));
+    expect(changes.map(({ sequence }) => sequence)).toEqual(changes.map((_, at) => at + 1));
+    for (const line of acknowledged) {
+      const [sequence, ...name] = line.split(' ');
+      const { puts } = changes[Number(sequence) - 1] ?? { puts: [] };
+      expect(puts.map((put) => 'value' in put && put.value)).toEqual(
+        ['a', 'b'].map((half) => `${name.join(' ')} ${half}`),
+      );
+    }
+  }, 90_000);
 
   test('ends, loudly, when the database went back behind what was told', async () => {
     const { database, log, standings } = await follow(await engine.open());

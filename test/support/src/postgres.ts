@@ -1,5 +1,14 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { chownSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  globSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -15,6 +24,8 @@ export interface Postgres {
   createDatabase(): Promise<PostgresPlace>;
   /** Ends it as a crash does, without a checkpoint, and starts it again after `downMilliseconds`. */
   crash(options?: { readonly downMilliseconds?: number }): Promise<void>;
+  /** Seconds of processor that it has used so far, with all of its processes, also those that ended. */
+  cpuSeconds(): number;
   stop(): Promise<void>;
 }
 
@@ -29,7 +40,7 @@ let shared: Promise<Postgres> | undefined;
 
 /** One server for all who ask in this process; it ends with the process. */
 export function sharedPostgres(bin: string): Promise<Postgres> {
-  shared ??= startPostgres(bin).then((server) => {
+  shared ??= startPostgres(bin, { isBackground: true }).then((server) => {
     // Also when this process is killed: then the pipe to the watch ends.
     const order = `cat >/dev/null; kill -QUIT ${server.pid}; sleep 1; rm -rf '${server.folder}'`;
     spawn('sh', ['-c', order], { stdio: ['pipe', 'ignore', 'ignore'], detached: true }).unref();
@@ -62,14 +73,26 @@ export function findPostgres(): string | undefined {
 /**
  * @param bin as `findPostgres` found it
  * @param options `isDurable` whether a commit waits for the disk, as it does for everybody; off unless asked for: quicker.
- *   `settings` further ones of the server
+ *   `isBackground` whether this process may end while it runs. `files` writes what the server is to read, and
+ *   gives settings; `hba` are the lines of `pg_hba.conf`
  */
 export async function startPostgres(
   bin: string,
   {
     isDurable = false,
-    settings = {},
-  }: { readonly isDurable?: boolean; readonly settings?: Readonly<Record<string, string>> } = {},
+    isBackground = false,
+    files = () => ({}),
+    hba,
+  }: {
+    readonly isDurable?: boolean;
+    readonly isBackground?: boolean;
+    readonly files?: (owner: {
+      readonly folder: string;
+      readonly uid?: number;
+      readonly gid?: number;
+    }) => Readonly<Record<string, string>>;
+    readonly hba?: readonly string[];
+  } = {},
 ): Promise<Postgres> {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-postgres-'));
   const owner = ownerOf(folder);
@@ -90,12 +113,14 @@ export async function startPostgres(
     ],
     { cwd: folder, ...owner },
   );
-  const options = {
+  const options: Readonly<Record<string, string>> = {
+    port: '5432',
     listen_addresses: '',
     unix_socket_directories: folder,
     fsync: isDurable ? 'on' : 'off',
-    ...settings,
+    ...files({ folder, ...owner }),
   };
+  if (hba) writeFileSync(join(data, 'pg_hba.conf'), `${hba.join('\n')}\n`);
   const words = Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   let stderr = '';
   const start = () => {
@@ -107,11 +132,17 @@ export async function startPostgres(
     server.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr = (stderr + text).slice(-4_000);
     });
+    if (isBackground) {
+      server.unref();
+      (server.stderr as Socket).unref();
+    }
     const ended = new Promise<void>((done) => server.once('close', () => done()));
     return { server, ended };
   };
   const connect = async (database = 'postgres') => {
-    const client = new pg.Client({ host: folder, user: 'test', database });
+    const client = new pg.Client({
+      ...{ host: folder, port: Number(options['port']), user: 'test', database },
+    });
     await client.connect();
     return client;
   };
@@ -137,6 +168,7 @@ export async function startPostgres(
     pid: running.server.pid ?? 0,
     connect,
     stop,
+    cpuSeconds: () => cpuSecondsOf(running.server.pid ?? 0),
     async createDatabase() {
       databases += 1;
       const database = `db${databases}`;
@@ -152,6 +184,29 @@ export async function startPostgres(
       await ready();
     },
   };
+}
+
+/** Linux, proc(5): `/proc/PID/stat` counts in ticks of a hundredth of a second. */
+function cpuSecondsOf(pid: number): number {
+  const read = (folder: string): number[] => {
+    try {
+      const text = readFileSync(join(folder, 'stat'), 'utf8');
+      return text
+        .slice(text.lastIndexOf(')') + 2)
+        .split(' ')
+        .map(Number);
+    } catch {
+      return [];
+    }
+  };
+  let ticks = 0;
+  for (const folder of globSync('/proc/[0-9]*')) {
+    const [, parent, ...more] = read(folder);
+    const [user = 0, system = 0, endedUser = 0, endedSystem = 0] = more.slice(9);
+    if (folder === `/proc/${pid}`) ticks += user + system + endedUser + endedSystem;
+    else if (parent === pid) ticks += user + system;
+  }
+  return ticks / 100;
 }
 
 /** PostgreSQL refuses to run as root: the folder and the server then belong to another user. */

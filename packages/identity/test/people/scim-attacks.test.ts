@@ -147,6 +147,17 @@ describe('user names', () => {
   );
 });
 
+describe('NUL, which not every database takes', () => {
+  test.each([
+    ['/Groups', { displayName: 'a\u0000b' }],
+    ['/Users', { userName: 'dora', externalId: 'a\u0000b' }],
+    ['/Users', { userName: 'dora', name: { familyName: 'a\u0000b' } }],
+  ])('in a resource of %s is refused', async (path, resource) => {
+    const { status, body } = await directory.call('POST', path, resource);
+    expect([status, body.scimType]).toEqual([400, 'invalidValue']);
+  });
+});
+
 describe('what is too much', () => {
   test('a body of more than 4 MiB, of no JSON, of another type', async () => {
     const big = JSON.stringify({ userName: 'x', title: 'x'.repeat(4 * 1024 * 1024) });

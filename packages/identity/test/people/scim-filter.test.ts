@@ -228,6 +228,7 @@ describe('a filter', () => {
     '"userName" eq "x"',
     '] eq "x"',
     'userName eq "a" "b"',
+    'userName eq "a\\u0000b"',
     // The last accepted has 50 comparisons, 16 levels, 4,096 characters.
     Array.from({ length: 51 }, () => 'title pr').join(' or '),
     `${'('.repeat(17)}title pr${')'.repeat(17)}`,

@@ -82,7 +82,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
         if (isTold) return;
         isTold = true;
         // Sent by PostgreSQL when the transaction commits, and not otherwise.
-        await sql`select pg_notify(${CHANNEL}, '')`.execute(inner);
+        await sql`select pg_notify(${CHANNEL}, ${wakeups.own})`.execute(inner);
       };
       return work({
         tables: <Tables>() => inner as unknown as Kysely<Tables>,

@@ -10,7 +10,7 @@ import { StateError } from '../state-error.ts';
  * @throws {StateError} `ERR_STATE_MIGRATION` for a column whose type is none of these
  */
 export function postgresDdl(statement: string): string {
-  // A table that was given another name stands in quotes in SQLite's own text of it.
+  // SQLite puts names in quotes itself, where a table or a column was renamed.
   const table =
     /^\s*create\s+table\s+(if\s+not\s+exists\s+)?"?(\w+)"?\s*\(([\s\S]*)\)([^)]*)$/i.exec(
       statement,
@@ -24,6 +24,7 @@ export function postgresDdl(statement: string): string {
   }
   const added = /^\s*alter\s+table\s+(\w+)\s+add\s+column\s+([\s\S]+)$/i.exec(statement);
   if (added) return `alter table ${added[1]} add column ${column(added[2] ?? '')}`;
+  if (/^\s*create\s+table\b/i.test(statement)) throw unknown(statement, 'no name and columns');
   return statement;
 }
 
@@ -43,7 +44,7 @@ const CONSTRAINTS: ReadonlySet<string> = new Set([
 ]);
 
 function column(part: string): string {
-  const [, name = '', type = '', rest = ''] = /^\s*(\w+)\s+(\w+)\b([\s\S]*)$/.exec(part) ?? [];
+  const [, name = '', type = '', rest = ''] = /^\s*"?(\w+)"?\s+(\w+)\b([\s\S]*)$/.exec(part) ?? [];
   if (CONSTRAINTS.has(name.toLowerCase())) return part.trim();
   const known = TYPES.get(type.toLowerCase());
   if (known === undefined) throw unknown(part, `the type '${type}'`);

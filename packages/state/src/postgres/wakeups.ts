@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 
 /** How often followers look, whatever was told: a notice that was lost delays nobody by more than this. */
@@ -5,7 +6,7 @@ const LOOK_MILLISECONDS = 1000;
 const RETRY_MILLISECONDS = { first: 100, max: 5000 };
 /** A connection that says nothing for this long is asked whether it lives. */
 const PROBE_MILLISECONDS = 10_000;
-/** PostgreSQL's channel on which commits are told of; the notice says nothing: what happened stands in the rows. */
+/** PostgreSQL's channel on which commits are told of; a notice says by whom: what happened stands in the rows. */
 export const CHANNEL = 'countersign';
 
 /**
@@ -13,6 +14,8 @@ export const CHANNEL = 'countersign';
  * least each second. Only a hint: whoever is woken reads by sequence what is new.
  */
 export class Wakeups {
+  /** What this process says in its notices: those need not wake itself. */
+  readonly own = randomUUID();
   readonly #config: pg.ClientConfig;
   readonly #listeners = new Set<() => void>();
   readonly #look: NodeJS.Timeout;
@@ -53,7 +56,9 @@ export class Wakeups {
     const fail = () => this.#failed(client);
     client.on('error', fail);
     client.on('end', fail);
-    client.on('notification', () => this.#wake());
+    client.on('notification', ({ payload }) => {
+      if (payload !== this.own) this.#wake();
+    });
     this.#client = client;
     try {
       await client.connect();

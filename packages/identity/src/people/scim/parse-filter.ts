@@ -229,6 +229,10 @@ class FilterParser {
     if (typeof value === 'object' && value !== null) {
       throw this.#fault(`found ${this.#here()}, expected text, a number, true, false or null`);
     }
+    // No attribute has it, and PostgreSQL takes no text with it.
+    if (typeof value === 'string' && value.includes('\0')) {
+      throw this.#fault(`found ${this.#here()}, expected text without NUL`);
+    }
     this.#next();
     return value as FilterValue;
   }

@@ -160,6 +160,8 @@ function readText(value: unknown, attribute: ScimAttribute): string {
   if (text.length > TEXT_LENGTH_MAX) {
     throw invalid(attribute, `${text.length} characters`, `at most ${TEXT_LENGTH_MAX}`);
   }
+  // PostgreSQL takes no text with it, and no name has it.
+  if (text.includes('\0')) throw invalid(attribute, text, 'text without NUL');
   return text;
 }
 
