@@ -25,18 +25,23 @@ interface Node {
   readonly literals: Map<string, Node>;
   readonly patterns: { readonly prefix: string; readonly suffix: string; readonly node: Node }[];
   readonly operations: Map<string, Operation>;
+  /** What begins here and ends in `/**`. */
+  readonly rest: Map<string, Operation>;
 }
 
 /**
  * Compiles operations into a trie of path segments. A literal segment wins over a parameter
- * (OpenAPI 3.1, Paths Object), and the case of a path matters.
+ * (OpenAPI 3.1, Paths Object), a parameter over `**` at the end of a path, which is one segment or
+ * more, the empty one behind a trailing slash included; and the case of a path matters.
  */
 export function compileOperationRoutes(operations: readonly Operation[]): OperationRoutes {
   const root = node();
   for (const operation of operations) {
     let at = root;
-    for (const segment of operation.path.split('/').slice(1)) at = step(at, segment);
-    at.operations.set(operation.method, operation);
+    const segments = operation.path.split('/').slice(1);
+    const isRest = segments.at(-1) === '**';
+    for (const segment of isRest ? segments.slice(0, -1) : segments) at = step(at, segment);
+    (isRest ? at.rest : at.operations).set(operation.method, operation);
   }
   return { match: (method, path) => matchFrom(root, method, path) };
 }
@@ -67,15 +72,15 @@ function matchFrom(root: Node, method: string, path: string): OperationMatch {
   const found = path.startsWith('/') ? descend(root, segments, 1, values) : undefined;
   if (!found) return { kind: 'route-unknown', isTrailingSlash: path.endsWith('/') };
   const operation =
-    found.operations.get(method) ??
+    found.get(method) ??
     // RFC 9110 §9.3.2: HEAD is GET without the body, so it needs what GET needs.
-    (method === 'HEAD' ? found.operations.get('GET') : undefined);
+    (method === 'HEAD' ? found.get('GET') : undefined);
   if (operation) return { kind: 'operation', operation, values: values.map(decodeURIComponent) };
-  const [any] = found.operations.values();
+  const [any] = found.values();
   return {
     kind: 'method-unknown',
     template: any?.path ?? path,
-    methods: [...found.operations.keys()],
+    methods: [...found.keys()],
   };
 }
 
@@ -84,8 +89,8 @@ function descend(
   segments: readonly string[],
   index: number,
   values: string[],
-): Node | undefined {
-  if (index === segments.length) return at.operations.size > 0 ? at : undefined;
+): ReadonlyMap<string, Operation> | undefined {
+  if (index === segments.length) return at.operations.size > 0 ? at.operations : undefined;
   const segment = segments[index] as string;
   const literal = at.literals.get(segment);
   const found = literal && descend(literal, segments, index + 1, values);
@@ -99,9 +104,9 @@ function descend(
     if (deeper) return deeper;
     values.length = depth;
   }
-  return undefined;
+  return at.rest.size > 0 ? at.rest : undefined;
 }
 
 function node(): Node {
-  return { literals: new Map(), patterns: [], operations: new Map() };
+  return { literals: new Map(), patterns: [], operations: new Map(), rest: new Map() };
 }

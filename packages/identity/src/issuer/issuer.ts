@@ -13,7 +13,7 @@ import type { Registry } from '../registry.ts';
 import type { Revocations } from '../revocations.ts';
 import { certificateOf } from './client-certificate.ts';
 import { clientMetadata } from './client-metadata.ts';
-import { CODE_FLOW_ROUTES, endReplayedSessions, withCodeFlow } from './code-flow/code-flow.ts';
+import { CODE_FLOW_ROUTES, endRevokedSessions, withCodeFlow } from './code-flow/code-flow.ts';
 import { PeopleTokenRules } from './code-flow/people-token-rules.ts';
 import { issuerAdapter } from './issuer-adapter.ts';
 import { readForm, SvidAssertions } from './svid-assertion.ts';
@@ -52,7 +52,11 @@ const ROUTES: ReadonlySet<string> = new Set([
   'GET /.well-known/oauth-authorization-server',
 ]);
 /** Where clients authenticate. */
-const AUTHENTICATED_PATHS: ReadonlySet<string> = new Set(['/token', '/request']);
+const AUTHENTICATED_PATHS: ReadonlySet<string> = new Set([
+  '/token',
+  '/request',
+  '/token/revocation',
+]);
 /** Beside what the provider knows: draft-ietf-oauth-spiffe-client-auth, "Client Registration Metadata". */
 const SVID_METHODS = ['spiffe_x509', 'spiffe_jwt'] as const;
 /** How far ahead the `exp` of a client's assertion may be: as long its `jti` is remembered. */
@@ -74,7 +78,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
     issuerUrl,
     logins && forPeople ? withCodeFlow(configuration, { logins, rules: forPeople }) : configuration,
   );
-  if (logins) endReplayedSessions(provider, logins);
+  if (logins) endRevokedSessions(provider, logins, (id) => rules.subjectOf(id) ?? 'system');
   const refused = new WeakMap<object, errors.OIDCProviderError>();
   recordRefusals(provider, { record, rules, refused });
   nameSvidMethods(provider);
@@ -305,6 +309,7 @@ function recordRefusals(
   provider.on('grant.error', note);
   provider.on('authorization.error', note);
   provider.on('pushed_authorization_request.error', note);
+  provider.on('revocation.error', note);
   provider.on('server_error', note);
   provider.use(async (ctx, next) => {
     const early = refused.get(ctx.req);
