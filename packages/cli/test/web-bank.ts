@@ -52,12 +52,10 @@ export type WebBank = Awaited<ReturnType<typeof startWebBank>>;
 export async function startWebBank({
   accessTokenTtl = '5m',
   mode = 'enforce',
-  now = () => Date.now(),
   edit: editMore = async () => undefined,
 }: {
   readonly accessTokenTtl?: string;
   readonly mode?: 'enforce' | 'shadow';
-  readonly now?: () => number;
   readonly edit?: (
     edit: (file: string, pairs: readonly (readonly [string | RegExp, string])[]) => Promise<void>,
   ) => Promise<unknown>;
@@ -109,19 +107,22 @@ export async function startWebBank({
   if (checked.code !== 0) throw new Error(checked.out + checked.err);
 
   const stop = new AbortController();
-  let running: Promise<Ran> | undefined;
-  let errors = '';
-  await new Promise<void>((resolve, reject) => {
-    running = countersign(['start', '-C', bank, '-d', data], {
-      stop: stop.signal,
-      now,
-      onOut: (text) => text.includes('"ready":true') && resolve(),
-    });
-    void running.then(({ err, out }) => {
-      errors = err;
-      reject(new Error(err + out));
-    });
-  });
+  let stopEdge = new AbortController();
+  const authority = await started(['authority', '-C', bank, '-d', data], { stop: stop.signal });
+  const { out: joinToken } = await countersign([
+    ...['join-token', 'workload/countersign/edge', '-d', data],
+  ]);
+  await writeFile(join(folder.path, 'token'), joinToken);
+  const edgeData = join(folder.path, 'edge');
+  const startEdge = () =>
+    started(
+      [
+        ...['gateway', 'edge', '-d', edgeData, '--trust', join(data, 'trust.json')],
+        ...['--join-token-file', join(folder.path, 'token')],
+      ],
+      { stop: stopEdge.signal },
+    );
+  let gateway = await startEdge();
   const ca = await readFile(join(data, 'trust.pem'), 'utf8');
   const agent = new Agent({ connect: { ca } });
   const fetchIt = ((url: string | URL, init: object) =>
@@ -131,8 +132,19 @@ export async function startWebBank({
   const onData = (...words: readonly string[]) => countersign([...words, '-d', data]);
   return {
     ...{ origin, port: web as number, issuerUrl, ca, data, bank, seen, sockets, checked },
+    folder: folder.path,
     ...{ fetch: fetchIt, onData, edit },
-    errors: () => errors,
+    /** Stops the gateway and starts it again. */
+    async restartEdge(): Promise<void> {
+      stopEdge.abort();
+      await gateway.ended;
+      stopEdge = new AbortController();
+      gateway = await startEdge();
+    },
+    async stopAuthority(): Promise<void> {
+      stop.abort();
+      await authority.ended;
+    },
     /** A person's passkey, registered by a code. */
     async enrol(person: string): Promise<SoftwareAuthenticator> {
       const { code, out, err } = await onData('passkey', 'invite', person, '--json');
@@ -152,8 +164,10 @@ export async function startWebBank({
         .map((line) => JSON.parse(line));
     },
     async [Symbol.asyncDispose]() {
+      stopEdge.abort();
+      await gateway.ended;
       stop.abort();
-      await running?.catch(() => undefined);
+      await authority.ended;
       await agent.destroy();
       app.closeAllConnections();
       for (const socket of sockets) socket.destroy();
@@ -161,6 +175,22 @@ export async function startWebBank({
       await folder[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Resolves when the process is ready; its end is in the object, which no `await` unpacks. */
+async function started(
+  words: readonly string[],
+  options: { readonly stop: AbortSignal },
+): Promise<{ readonly ended: Promise<Ran> }> {
+  let running: Promise<Ran> | undefined;
+  await new Promise<void>((resolve, reject) => {
+    running = countersign(words, {
+      ...options,
+      onOut: (text) => text.includes('"ready":true') && resolve(),
+    });
+    void running.then(({ err }) => reject(new Error(err)));
+  });
+  return { ended: running as Promise<Ran> };
 }
 
 /** Sets a cookie of its own, shows who asks, echoes forms, streams, and speaks WebSocket; nothing in it knows of Countersign. */
@@ -213,6 +243,8 @@ interface Place {
 
 /** A browser with cookies of the application and of the issuer, each apart. */
 export class WebBrowser {
+  /** A certificate that it shows: of an enrolled device. */
+  certificate: { readonly cert: string; readonly key: string } | undefined;
   readonly cookies = new Map<string, string>();
   readonly issuer: Browser;
   readonly #place: Place;
@@ -233,10 +265,13 @@ export class WebBrowser {
       method = 'GET',
       headers = {},
       body,
+      localAddress,
     }: {
       readonly method?: string;
       readonly headers?: Readonly<Record<string, string | string[]>>;
       readonly body?: string;
+      /** Another address of this machine: as if from elsewhere. */
+      readonly localAddress?: string;
     } = {},
   ): Promise<WebAnswer> {
     const { port, ca } = this.#place;
@@ -245,6 +280,8 @@ export class WebBrowser {
       const asking = request(
         {
           ...{ host: '127.0.0.1', port, servername: HOST, ca, agent: false, method, path },
+          ...this.certificate,
+          ...(localAddress !== undefined && { localAddress }),
           headers: { host: `${HOST}:${port}`, ...(cookie && { cookie }), ...headers },
         },
         async (answer) => {

@@ -56,7 +56,11 @@ export async function beginSignIn(
     code_challenge: createHash('sha256').update(verifier).digest('base64url'),
     code_challenge_method: 'S256',
     acr_values: acr && acr.length > 0 ? acr.join(' ') : config.acr,
-    ...(challenge?.maxAgeSeconds !== undefined && { max_age: String(challenge.maxAgeSeconds) }),
+    ...(challenge?.maxAgeSeconds !== undefined && {
+      // Somewhat less: by whole seconds and a clock of its own the issuer could find recent what policy does not, and the
+      // browser would be sent to and fro without anybody being asked.
+      max_age: String(Math.max(0, challenge.maxAgeSeconds - LIMITS.clockSkewMs / 1000 - 1)),
+    }),
   });
   if (isFault(pushed)) {
     return pageAnswer(

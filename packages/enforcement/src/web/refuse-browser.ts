@@ -8,13 +8,15 @@ import { isNavigation, isPage, valuesOf } from './same-origin.ts';
 import { hardened, pageAnswer } from './web-answers.ts';
 import type { WebApplication } from './web-application.ts';
 
-/** What signing in again does not mend. */
-const NOT_BY_SIGNING_IN: ReadonlySet<DenialReason> = new Set([
-  'certificate-missing',
-  'certificate-invalid',
-  'certificate-expired',
-  'certificate-revoked',
-  'subject-disabled',
+/** What signing in mends. Of all else it would go round: who is known at the issuer comes back as they were. */
+const BY_SIGNING_IN: ReadonlySet<DenialReason> = new Set([
+  'session-missing',
+  'session-revoked',
+  'token-revoked',
+  'token-signature',
+  // The session is a device's that this connection does not show.
+  'token-binding',
+  'authentication-insufficient',
 ]);
 
 /**
@@ -35,7 +37,7 @@ export async function refuseBrowser(
   const helps =
     plain.status === 401 &&
     refusal !== undefined &&
-    !NOT_BY_SIGNING_IN.has(refusal.reason) &&
+    BY_SIGNING_IN.has(refusal.reason) &&
     // Asked again by one who is what was asked for, it would go round for ever.
     !(challenge && session && isMet(challenge, session, nowMs));
   if (helps && isNavigation(exchange)) {
