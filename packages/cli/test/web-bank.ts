@@ -95,7 +95,9 @@ export async function startWebBank({
       .replace('127.0.0.1:9100', `127.0.0.1:${(app.address() as { port: number }).port}`)
       .replace('mode: enforce', `mode: ${mode}`),
   );
-  await writeFile(join(bank, 'policies/console.cedar'), block('policies/console.cedar'));
+  for (const file of ['policies/console.cedar', 'policies/tests/console.yaml']) {
+    await writeFile(join(bank, file), block(file));
+  }
   await edit('identities/workloads.yaml', [
     [
       /$/,
