@@ -115,7 +115,8 @@ test('a form of the application works; one of another site, or of nobody, is ref
     { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' },
     { origin: `https://other.localhost:${bank.port}`, 'sec-fetch-site': 'same-site' },
     { origin: bank.origin.replace('https', 'http'), 'sec-fetch-site': 'cross-site' },
-    { origin: 'null' },
+    { origin: 'null', 'sec-fetch-site': 'cross-site' },
+    { origin: 'null', 'sec-fetch-site': '' },
     { origin: bank.origin, 'sec-fetch-site': 'cross-site' },
     { origin: `${bank.origin}.evil.example` },
   ];
@@ -123,6 +124,8 @@ test('a form of the application works; one of another site, or of nobody, is ref
     const answer = await browser.form('/tickets/7', FORM, headers);
     expect([headers, answer.status]).toEqual([headers, 403]);
   }
+  const unnamed = { origin: 'null', 'sec-fetch-mode': 'cors' };
+  expect((await browser.ask('/api', { method: 'POST', headers: unnamed })).status).toBe(403);
   const bare = await browser.ask('/tickets/7', {
     method: 'POST',
     headers: { 'content-length': '9' },
@@ -138,7 +141,10 @@ test('a form of the application works; one of another site, or of nobody, is ref
     body: FORM,
   });
   expect(twice.status).toBe(403);
+  expect((await browser.socket('/live', { origin: 'null' })).status).toBe(403);
   expect(bank.seen.length).toBe(before);
+  // A page of the application that has the policy no-referrer is not named, and is of this origin all the same.
+  expect((await browser.form('/tickets/7', FORM, { origin: 'null' })).status).toBe(200);
 });
 
 test('a WebSocket opens from the application alone, and is cut when the session is revoked', async () => {

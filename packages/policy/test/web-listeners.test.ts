@@ -144,7 +144,7 @@ describe('a check says what is wrong with a listener for browsers', () => {
       config('{ surface: console }', '{ surface: console }\n          - { surface: accounts }'),
       [
         'error: prefix',
-        "error: surfaces for https://ops.bank.example, https://api.bank.example/accounts; one audience",
+        'error: surfaces for https://ops.bank.example, https://api.bank.example/accounts; one audience',
       ],
     ],
     [

@@ -16,7 +16,8 @@ const SECURITY_FIELDS: readonly string[] = [
   ],
   ...['X-Frame-Options', 'DENY'],
   ...['X-Content-Type-Options', 'nosniff'],
-  ...['Referrer-Policy', 'no-referrer'],
+  // Not no-referrer: then the form of the page itself would come from nowhere.
+  ...['Referrer-Policy', 'same-origin'],
   ...['Cross-Origin-Opener-Policy', 'same-origin'],
   ...['Cross-Origin-Resource-Policy', 'same-origin'],
   ...HSTS,
