@@ -90,6 +90,7 @@ export function withCodeFlow(
     interactions: {
       policy: loginPolicy({
         sessions: logins.sessions,
+        isLasting: (session) => logins.isLasting(session),
         clientOf: (clientId) => rules.clientOf(clientId),
       }),
       url: (_ctx, interaction) => `/interaction/${interaction.uid}`,
