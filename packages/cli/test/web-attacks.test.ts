@@ -10,7 +10,11 @@ const COOKIE = '__Host-countersign.edge';
 const IN = '__Host-countersign-in.edge.';
 
 beforeAll(async () => {
-  bank = await startWebBank();
+  // A header that nobody but this listener's configuration knows to say who asks.
+  bank = await startWebBank({
+    edit: (edit) =>
+      edit('countersign.yaml', [['userHeader: Remote-User', 'userHeader: X-Employee']]),
+  });
   [alices, bobs] = [await bank.enrol('human/alice'), await bank.enrol('human/bob')];
 }, 60_000);
 afterAll(() => bank?.[Symbol.asyncDispose]());
@@ -48,6 +52,22 @@ test('a cookie that was there before is never the session: not one made up, and 
   expect((await other.follow(await other.navigate(at(back)))).text).toContain('>bob<');
   expect(other.cookies.get(COOKIE)).not.toBe(theirs);
   expect(await isSignedIn(attacker)).toBe(false);
+});
+
+test('nobody but the point says who asks, in whatever spelling', async () => {
+  const browser = bank.browser();
+  await browser.open('/', alices);
+  await browser.ask('/page', {
+    headers: {
+      'x-employee': 'bob',
+      'X-EMPLOYEE': 'bob',
+      x_employee: 'bob',
+      X_Employee: ['bob', 'bob'],
+    },
+  });
+  const { headers = {} } = bank.seen.at(-1) ?? {};
+  expect(headers['x-employee']).toBe('alice');
+  expect(Object.keys(headers).filter((name) => /employee/i.test(name))).toEqual(['x-employee']);
 });
 
 test('two cookies of the name, in one field or two, are no session', async () => {

@@ -214,7 +214,7 @@ function legacyApplication(seen: Seen[], sockets: Set<Duplex>): Server {
     ]);
     answer.setHeader('content-type', 'text/html');
     answer.setHeader('strict-transport-security', 'max-age=0');
-    answer.end(`<h1>Console</h1><p id="who">${headers['remote-user']}</p>
+    answer.end(`<h1>Console</h1><p id="who">${headers['remote-user'] ?? headers['x-employee']}</p>
 <form method="post" action="/tickets/7"><input name="text" value="done"><button id="send">Send</button></form>
 <pre id="sent">${method} ${body}</pre>`);
   });

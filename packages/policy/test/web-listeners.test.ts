@@ -110,6 +110,14 @@ describe('a check says what is wrong with a listener for browsers', () => {
       ["error: 'https://ops.bank.example/console'; an https origin in its normal form"],
     ],
     [
+      'a header that frames the message',
+      config(
+        'https://ops.bank.example\n',
+        'https://ops.bank.example\n          userHeader: Content-Length\n',
+      ),
+      ["error: 'Content-Length'; a header of its own"],
+    ],
+    [
       'without TLS',
       config(/ {8}certificateFile: .*\n.*\n/, "        tls: 'off'\n"),
       [

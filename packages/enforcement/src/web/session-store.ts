@@ -1,5 +1,6 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Acr } from '@countersign/model';
+import { tokenDigest } from '../authenticate/token-digest.ts';
 import { LIMITS } from '../limits.ts';
 
 /** The tokens of a session. */
@@ -50,6 +51,8 @@ export interface SessionStore {
 
 /** NIST SP 800-63B-4 §2.3.3: fifteen minutes at AAL3, as at the issuer. */
 const IDLE_SECONDS_MAX_HARDWARE = 900;
+/** How exactly the order of use is kept. */
+const ORDER_MS = 10_000;
 const COOKIE = /^[A-Za-z0-9_-]{43}$/;
 
 /**
@@ -61,14 +64,14 @@ export function createSessionStore(options: {
   readonly now: () => number;
 }): SessionStore {
   const { idleSeconds, now } = options;
-  // By hash: whoever reads this memory has no cookie. In the order of use, the least recent first.
+  // By hash: whoever reads this memory has no cookie. Roughly in the order of use, the least recent first.
   const byHash = new Map<string, WebSession>();
-  const hashes = new Map<WebSession, string>();
+  const places = new Map<WebSession, { readonly hash: string; movedMs: number }>();
 
   function end(session: WebSession): void {
     session.isOver = true;
-    byHash.delete(hashes.get(session) ?? '');
-    hashes.delete(session);
+    byHash.delete(places.get(session)?.hash ?? '');
+    places.delete(session);
   }
 
   function isIdle({ acr, askedMs }: WebSession): boolean {
@@ -79,9 +82,9 @@ export function createSessionStore(options: {
   function keep(session: WebSession): string {
     // 256 bits: nobody finds one by trying.
     const cookie = randomBytes(32).toString('base64url');
-    const hash = hashOf(cookie);
+    const hash = tokenDigest(cookie);
     byHash.set(hash, session);
-    hashes.set(session, hash);
+    places.set(session, { hash, movedMs: now() });
     return cookie;
   }
 
@@ -91,15 +94,20 @@ export function createSessionStore(options: {
     },
     find(cookie) {
       if (!COOKIE.test(cookie)) return undefined;
-      const hash = hashOf(cookie);
+      const hash = tokenDigest(cookie);
       const session = byHash.get(hash);
       if (!session) return undefined;
       if (isIdle(session)) {
         end(session);
         return undefined;
       }
-      byHash.delete(hash);
-      byHash.set(hash, session);
+      // Roughly is enough: moving it on each request would cost more than all else that is asked of it.
+      const place = places.get(session);
+      if (place && now() - place.movedMs > ORDER_MS) {
+        place.movedMs = now();
+        byHash.delete(hash);
+        byHash.set(hash, session);
+      }
       return session;
     },
     start(session) {
@@ -112,7 +120,7 @@ export function createSessionStore(options: {
       return keep(session);
     },
     move(session) {
-      byHash.delete(hashes.get(session) ?? '');
+      byHash.delete(places.get(session)?.hash ?? '');
       return keep(session);
     },
     end,
@@ -121,8 +129,4 @@ export function createSessionStore(options: {
     },
     all: () => byHash.values(),
   };
-}
-
-function hashOf(cookie: string): string {
-  return createHash('sha256').update(cookie).digest('base64url');
 }

@@ -6,6 +6,10 @@ const origin = z.string().refine((text) => {
   return url?.protocol === 'https:' && url.origin === text && text.length <= 300;
 }, 'an https origin in its normal form: https://ops.bank.example');
 
+/** RFC 9110 §7.6.1, §8.6, and what the point sends itself. */
+const TAKEN =
+  /^(?:connection|keep-alive|te|trailer|transfer-encoding|upgrade|content-.*|host|expect|cookie|origin|authorization|proxy-.*|txn-token|x-forwarded-.*|sec-.*)$/i;
+
 /** `web` of a listener. */
 export const webShape = z
   .strictObject({
@@ -21,6 +25,10 @@ export const webShape = z
       .string()
       // RFC 9110 §5.1: a field name is a token.
       .regex(/^[!#$%&'*+.^`|~0-9A-Za-z-]{1,100}$/, 'the name of a header, without _')
+      .refine(
+        (name) => !TAKEN.test(name),
+        'a header of its own: not one that frames the message, or that says something else',
+      )
       .optional()
       .meta({
         description:
