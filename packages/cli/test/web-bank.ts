@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { request } from 'node:https';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ import { Browser } from '../../identity/test/login/browser.ts';
 import { SoftwareAuthenticator } from '../../identity/test/login/software-authenticator.ts';
 import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
+import { webCa } from './web-ca.ts';
 
 const GUIDE = readFileSync(
   new URL('../../../docs/operate/web-applications.md', import.meta.url),
@@ -53,12 +54,15 @@ export async function startWebBank({
   accessTokenTtl = '5m',
   mode = 'enforce',
   edit: editMore = async () => undefined,
+  hasCertificates = false,
 }: {
   readonly accessTokenTtl?: string;
   readonly mode?: 'enforce' | 'shadow';
   readonly edit?: (
     edit: (file: string, pairs: readonly (readonly [string | RegExp, string])[]) => Promise<void>,
   ) => Promise<unknown>;
+  /** Issuer and listener show certificates of a CA of the bank's, as browsers need them. */
+  readonly hasCertificates?: boolean;
 } = {}) {
   const folder = await temporaryFolder();
   const bank = join(folder.path, 'bank');
@@ -80,8 +84,29 @@ export async function startWebBank({
   const origin = `https://${HOST}:${web}`;
   const listener = block('countersign.yaml')
     .replace('0.0.0.0:443', `127.0.0.1:${web}`)
-    .replace(/^ +(?:certificateFile|keyFile):.*\n/gm, '')
+    .replace(/^ +(?:certificateFile|keyFile):.*\n/gm, (line) =>
+      hasCertificates ? line.replace('/run/secrets', folder.path) : '',
+    )
     .replace('https://ops.bank.example', origin);
+  const ownCa = hasCertificates ? webCa(folder.path) : undefined;
+  if (ownCa) {
+    for (const [name, host] of [
+      ['ops', HOST],
+      ['issuer', 'localhost'],
+    ] as const) {
+      const { chainPem, keyPem } = ownCa.issue([host]);
+      await writeFile(join(folder.path, `${name}.pem`), chainPem);
+      await writeFile(join(folder.path, `${name}.key`), keyPem, { mode: 0o600 });
+    }
+    await mkdir(join(bank, 'trust'), { recursive: true });
+    await writeFile(join(bank, 'trust/web-ca.pem'), ownCa.rootPem);
+    await edit('countersign.yaml', [
+      [
+        '  svidTtl:',
+        `  issuerCertificateFile: ../issuer.pem\n  issuerKeyFile: ../issuer.key\n  issuerAuthorities: [trust/web-ca.pem]\n  svidTtl:`,
+      ],
+    ]);
+  }
   await edit('countersign.yaml', [
     ['7401', `${control}`],
     [/7402/g, `${issuer}`],
@@ -125,7 +150,7 @@ export async function startWebBank({
       { stop: stopEdge.signal },
     );
   let gateway = await startEdge();
-  const ca = await readFile(join(data, 'trust.pem'), 'utf8');
+  const ca = ownCa?.rootPem ?? (await readFile(join(data, 'trust.pem'), 'utf8'));
   const agent = new Agent({ connect: { ca } });
   const fetchIt = ((url: string | URL, init: object) =>
     undiciFetch(url, { ...init, dispatcher: agent } as never)) as unknown as typeof fetch;

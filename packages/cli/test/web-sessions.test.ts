@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { countersign } from './test-io.ts';
 import { startWebBank, type WebBank, type WebBrowser } from './web-bank.ts';
+import { hasOpenssl } from './web-ca.ts';
 
 // How long the session of a browser lasts, what it takes to have more in it, and whose it is.
 const COOKIE = '__Host-countersign.edge';
@@ -256,5 +257,19 @@ test(
     const his = await shared.open('/', bobs);
     // And is not sent round and round.
     expect([his.status, his.headers.location]).toEqual([401, undefined]);
+  },
+);
+
+test.skipIf(!hasOpenssl())(
+  'with certificates that browsers know, at the application and at the issuer, whom the point knows by the CA that is named',
+  TIMEOUT,
+  async () => {
+    await using bank = await startWebBank({ hasCertificates: true });
+    // Nothing is left to warn of.
+    expect(bank.checked.out).toBe('good: 0 errors, 0 warnings\n');
+    const browser = bank.browser();
+    const page = await browser.open('/tickets/7', await bank.enrol('human/alice'));
+    expect([page.status, page.text]).toEqual([200, expect.stringContaining('>alice<')]);
+    expect((await browser.form('/.countersign/logout', '')).status).toBe(303);
   },
 );
