@@ -41,6 +41,18 @@ withSchema('every shape of event that the example bank writes is an OCSF event',
   ]);
 });
 
+withSchema('a browser that signs out is a logoff, and whoever tries and fails is none', () => {
+  const signedIn = tour.find(({ kind }) => kind === 'authentication');
+  const activity = (more: object) => {
+    const written = sent(toOcsf(parseEvent({ ...signedIn, ...more })));
+    expect(ocsfProblems(schema(), written)).toEqual([]);
+    return written.activity_name;
+  };
+  expect(activity({ result: 'accepted', reason: 'web-session-ended' })).toBe('Logoff');
+  expect(activity({ result: 'accepted', reason: 'web-session-started' })).toBe('Logon');
+  expect(activity({ result: 'refused', reason: 'web-sign-in-refused' })).toBe('Logon');
+});
+
 for (const kind of KINDS) {
   withSchema(`any ${kind} of the contract is an OCSF event`, () => {
     const ocsf = schema();

@@ -25,6 +25,7 @@ import { LIMITS } from './limits.ts';
 import type { AlarmName, Counters, PointContext } from './point-context.ts';
 import { createRecorder } from './record/recorder.ts';
 import type { ServerCertificate } from './server-certificate.ts';
+import { createWebApplications, sweepWebApplications } from './web/web-applications.ts';
 
 /** What an enforcement point is made of. It owns none of these and closes none of them. */
 export interface EnforcementPointOptions {
@@ -148,6 +149,7 @@ export function createEnforcementPoint(options: EnforcementPointOptions): Enforc
       now,
       facts: () => replica.point.facts,
       edgeListeners: new Set(config.listeners.filter(isEdge).map((listener) => listener.name)),
+      web: createWebApplications(config, { ...options, facts: () => replica.point.facts }),
       accessTokens: createVerifiedTokens(),
       transactionTokens: createVerifiedTokens(),
       proofs: createProofMemory(now()),
@@ -218,6 +220,7 @@ export function createEnforcementPoint(options: EnforcementPointOptions): Enforc
       state = 'listening';
       sweeper = setInterval(() => {
         channels.sweep(now());
+        sweepWebApplications(context);
         handshakes.flush(now());
       }, LIMITS.sweepMs);
       sweeper.unref();
@@ -258,8 +261,8 @@ export function createEnforcementPoint(options: EnforcementPointOptions): Enforc
 
 type ListenerConfig = PointConfig['listeners'][number];
 
-function isEdge({ clientAuthoritiesPem }: ListenerConfig): boolean {
-  return clientAuthoritiesPem.length > 0;
+function isEdge({ clientAuthoritiesPem, web }: ListenerConfig): boolean {
+  return clientAuthoritiesPem.length > 0 || web !== undefined;
 }
 
 /** INVARIANT: a listener that is to show a certificate of its own shows nothing else. */

@@ -57,6 +57,8 @@ export interface ForwardPlan {
   readonly answerHeaders: readonly string[];
   /** Lower-case names that never leave with the resource's answer. */
   readonly answerHeadersStripped: ReadonlySet<string>;
+  /** Whether a field of the resource's answer does not leave, by lower-case name and value. */
+  readonly isStripped?: (lowerName: string, value: string) => boolean;
 }
 
 /** Why an exchange ended; the words of the closure event. */

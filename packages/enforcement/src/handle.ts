@@ -18,6 +18,8 @@ import type { Exchange } from './exchange.ts';
 import type { PointContext } from './point-context.ts';
 import { recordDecision } from './record/record-decision.ts';
 import type { Verdict } from './verdict.ts';
+import { answerReserved } from './web/answer-reserved.ts';
+import { isReserved } from './web/return-target.ts';
 
 /**
  * The way of one request: five verbs, in this order. Never rejects: what goes wrong here refuses
@@ -27,6 +29,11 @@ export async function handle(exchange: Exchange, context: PointContext): Promise
   context.counters.exchanges++;
   try {
     const { method, target } = exchange.head;
+    const web = context.authentication.web.get(exchange.connection.listener);
+    if (web && isReserved(target) && context.routes(exchange.connection.listener).isEnforcing) {
+      await answerReserved(exchange, web, context);
+      return;
+    }
     const route = context.routes(exchange.connection.listener).find(method, target);
     if (typeof route === 'object' && route.surface.mode === 'shadow') {
       observe(exchange, route, context);

@@ -75,6 +75,22 @@ export const LIMITS = {
   handshakeEvents: 20,
   /** Addresses whose failed handshakes are counted apart; all further ones share one count. */
   handshakeAddresses: 1_000,
+  /** Sessions of browsers at one listener; the one asked least recently goes, and its person signs in again. */
+  webSessions: 10_000,
+  /** Sessions of one person at one listener; then the one asked least recently of that person goes. */
+  webSessionsOfOnePerson: 20,
+  /** How long a person may take to sign in. */
+  signInMs: 600_000,
+  /** Sign-ins that one browser has under way; then the oldest is forgotten. */
+  signInsOfOneBrowser: 4,
+  /** Sign-ins begun by one address within `failureWindowMs`; then 429. */
+  signInsOfOneAddress: 100,
+  /** States of sign-ins that came back, remembered so that each does once; then the oldest is forgotten. */
+  usedSignIns: 20_000,
+  /** Requests to the issuer at a time, of one listener; above it as if it did not answer. */
+  issuerRequests: 128,
+  /** How often sessions of browsers are looked at: idle ones end, those with open streams are renewed. */
+  webSweepMs: 2_000,
   /** How often expiry and staleness of what is open are looked at. */
   sweepMs: 250,
   /** What a caller is told to wait when we cannot decide or record. */

@@ -73,12 +73,20 @@ export function checkRegistrations(
  */
 export function checkPoints(points: readonly PointRegistration[]): void {
   const names = new Set<string>();
-  for (const { name } of points) {
+  const clients = new Set<string>();
+  for (const { name, web } of points) {
     if (!POINT_NAME.test(name) || name === 'authority') {
       throw refused(name, 'that name', 'lower-case kebab, not authority');
     }
     if (names.has(name)) throw refused(name, 'it twice', 'it once');
     names.add(name);
+    for (const { id } of web ?? []) {
+      if (!URL.canParse(id) || !id.startsWith('https://')) {
+        throw refused(id, 'a web client of that name', 'an https URL');
+      }
+      if (clients.has(id)) throw refused(id, 'a web client twice', 'it once');
+      clients.add(id);
+    }
   }
 }
 

@@ -146,6 +146,7 @@ export type { SubjectIdentifier } from './signals/subject-identifier.ts';
 export type { SignalReceiver } from './signals/transmitter-routes.ts';
 export type { PointKeys } from './svid-request.ts';
 export type { ControlPeer, HostNames, SvidGrant } from './svids.ts';
+export type { WebClient } from './web-clients.ts';
 export {
   type KeptRegistration,
   REGISTERED_MAX,

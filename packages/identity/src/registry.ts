@@ -11,6 +11,7 @@ import {
 import type { Database, FactEdit, FactLog, Transaction } from '@countersign/state';
 import { checkPoints, checkRegistrations } from './check-registrations.ts';
 import type { IdentityTables } from './tables.ts';
+import { type WebClient, webClientOf } from './web-clients.ts';
 
 /** An entity that policies ask about and that is no subject. */
 export interface RegisteredEntity {
@@ -26,6 +27,8 @@ export interface PointRegistration {
   readonly surfaces: readonly string[];
   /** By what it may join without a join token; kept in memory only: whoever opens the room registers points anew. */
   readonly joins?: readonly JoinRule[];
+  /** The web applications before which it stands; in memory only, as its joins are. */
+  readonly web?: readonly WebClient[];
 }
 
 /** An enforcement point, and what it registered itself. */
@@ -57,6 +60,8 @@ export class Registry {
   #isPerson: (id: string) => boolean = () => false;
   #registrations: ReadonlyMap<string, Registration> = new Map();
   #clients: ReadonlyMap<string, ClientOf> = new Map();
+  /** Of points; their ids are URLs, which those of registrations are not. */
+  #webClients: ReadonlyMap<string, ClientOf> = new Map();
   #points: ReadonlyMap<string, Point> = new Map();
 
   constructor(database: Database, factLog: FactLog) {
@@ -133,7 +138,7 @@ export class Registry {
   }
 
   client(id: string): ClientOf | undefined {
-    return this.#clients.get(id);
+    return this.#clients.get(id) ?? this.#webClients.get(id);
   }
 
   /** Every subject: the bank's, the points, the authority. */
@@ -203,11 +208,12 @@ export class Registry {
         fact.kind === 'transaction-key' ||
         (fact.kind === 'subject' && this.#isOwn(fact.id) && fact.id !== this.authorityId),
     );
-    const next = points.map(({ name, surfaces, joins }) => {
+    const next = points.map(({ name, surfaces, joins, web }) => {
       const logVerifierKey = this.#points.get(this.pointId(name))?.logVerifierKey;
       return {
         ...{ name, surfaces },
         ...(joins && { joins }),
+        ...(web && { web }),
         ...(logVerifierKey !== undefined && { logVerifierKey }),
       };
     });
@@ -294,6 +300,11 @@ export class Registry {
         return [spiffeId, { ...point, spiffeId }];
       }),
     );
+    this.#webClients = new Map(
+      points.flatMap(({ name, web = [] }) =>
+        web.map((client) => [client.id, webClientOf(client, ownRegistration(this.pointId(name)))]),
+      ),
+    );
   }
 }
 
@@ -301,6 +312,8 @@ export class Registry {
 export interface ClientOf {
   readonly client: ClientRegistration;
   readonly registration: Registration;
+  /** The SPIFFE ID in the SVIDs that it shows, where that is not its client id. */
+  readonly shows?: string;
 }
 
 function ownRegistration(id: string): Registration {

@@ -41,7 +41,9 @@ export type {
   SignalTransmitterConfig,
   StorageConfig,
   UpstreamConfig,
+  WebConfig,
 } from './repository.ts';
 export { RepositoryError, type RepositoryErrorCode } from './repository-error.ts';
 export { generateSchema } from './schema/generate-schema.ts';
 export { jsonSchemas } from './shape/json-schemas.ts';
+export { RESERVED_PATH, WEB_PATHS } from './web-paths.ts';

@@ -408,7 +408,31 @@ export interface ListenerConfig {
   readonly clientAuthoritiesPem: readonly string[];
   /** Edge listeners: what they show, files of the point's host; absent: the point's SVID. */
   readonly certificate?: CertificateFiles;
+  /** Makes it a listener for browsers. */
+  readonly web?: WebConfig;
   readonly routes: readonly RouteConfig[];
+}
+
+/** A web application behind a listener: people sign in at the issuer, of which the point is a client. */
+export interface WebConfig {
+  /** Where browsers reach it: `https://ops.bank.example`. */
+  readonly origin: string;
+  /** The point's OAuth client id for it; nobody else's. */
+  readonly clientId: string;
+  readonly issuer: {
+    readonly url: string;
+    /** The CAs above a certificate of its own, PEM, or `system`; absent: it shows the authority's SVID. */
+    readonly authoritiesPem?: 'system' | readonly string[];
+  };
+  readonly acr: Acr;
+  /** Of its surfaces, which have one and the same. */
+  readonly audience: string;
+  /** What the session's tokens are for: `web`, and all that its operations ask for. */
+  readonly scopes: readonly string[];
+  /** How long a session lives here without a request, 600 to 43,200. */
+  readonly idleSeconds: number;
+  readonly userHeader?: string;
+  readonly allowedOrigins: readonly string[];
 }
 
 /** Which surface, and through which other point; without `via` the surface's own upstream. */

@@ -216,7 +216,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     claim: 'a mistyped key',
     breaks: edit(SURFACE, 'mode:', 'mdoe:'),
     says: [
-      "surfaces/accounts.yaml:10:1 error: unknown key 'mdoe'; one of name, title, owner, criticality, regulations, dataClasses, persons, openapi, basePath, mode, upstream, audience and 4 more; did you mean 'mode'?",
+      "surfaces/accounts.yaml:10:1 error: unknown key 'mdoe'; one of name, title, owner, criticality, regulations, dataClasses, persons, openapi, paths, basePath, mode, upstream and 5 more; did you mean 'mode'?",
     ],
   },
   {
@@ -407,7 +407,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     claim: 'a certificate of its own at a listener that services and points call',
     breaks: append(CONFIG, `${SECOND_LISTENER}${OWN_CERTIFICATE}`),
     says: [
-      "countersign.yaml:21:26 error: 'certificateFile' of a listener without 'clientAuthorities'; none: services and points call it, and take it for who it is by the SPIFFE ID in its SVID, which no other certificate has; remove it; partners and clients who verify by host name need an edge listener (clientAuthorities)",
+      "countersign.yaml:21:26 error: 'certificateFile' of a listener without 'clientAuthorities' or 'web'; none: services and points call it, and take it for who it is by the SPIFFE ID in its SVID, which no other certificate has; remove it; partners and clients who verify by host name need an edge listener (clientAuthorities)",
     ],
   },
   {
@@ -439,7 +439,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
       `${SECOND_POINT.replace(', via: accounts }]', ` }]\n${EDGE}${OWN_CERTIFICATE}`)}${SECOND_POINT.replace('edge', 'front').replace('8443', '8444').replace('via: accounts', 'via: edge')}`,
     ),
     says: [
-      "countersign.yaml:33:44 error: point 'edge', which routes 'accounts' on listeners with a certificate of their own only; a listener that shows the SVID: the next point must prove who it is; add a listener for 'accounts' without 'certificateFile' there",
+      "countersign.yaml:33:44 error: point 'edge', which routes 'accounts' on listeners for browsers, or with a certificate of their own, only; a listener that shows the SVID: the next point must prove who it is; add a listener for 'accounts' without 'certificateFile' and 'web' there",
     ],
   },
   {

@@ -23,7 +23,8 @@ export function authenticationParts(event: AuthenticationEvent): OcsfParts {
   const { result, reason, surface, listener, method } = event;
   return {
     class: 'authentication',
-    activity: 'Logon',
+    // Of a browser at a point; sessions that are revoked are administration.
+    activity: result === 'accepted' && reason === 'web-session-ended' ? 'Logoff' : 'Logon',
     severity: result === 'refused' ? 'Low' : 'Informational',
     message: `authentication ${result}: ${reason}`,
     code: reason,

@@ -55,7 +55,7 @@ const CLASSES = {
     uid: 3002,
     name: 'Authentication',
     category: 'Identity & Access Management',
-    activities: { Logon: 1 },
+    activities: { Logon: 1, Logoff: 2 },
   },
   authorizeSession: {
     uid: 3003,

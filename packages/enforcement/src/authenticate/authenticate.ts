@@ -1,5 +1,6 @@
 import type { HeaderFields } from '../describe/header-fields.ts';
 import type { Exchange } from '../exchange.ts';
+import { authenticateBrowser } from '../web/authenticate-browser.ts';
 import type { AuthenticationContext } from './authentication-context.ts';
 import { authenticateEdge } from './edge.ts';
 import type { AuthenticationRefusal, Identity } from './identity.ts';
@@ -17,6 +18,8 @@ export function authenticate(
   audience: string | undefined,
   context: AuthenticationContext,
 ): Identity | AuthenticationRefusal | Promise<Identity | AuthenticationRefusal> {
+  const web = context.web.get(exchange.connection.listener);
+  if (web) return authenticateBrowser(exchange, fields, context, web);
   return context.edgeListeners.has(exchange.connection.listener)
     ? authenticateEdge(exchange, fields, audience, context)
     : authenticateMesh(exchange, fields, context);

@@ -1,4 +1,5 @@
 import type { FactView } from '@countersign/decision';
+import type { WebApplication } from '../web/web-application.ts';
 import type { AccessToken } from './access-token.ts';
 import type { FailureThrottle } from './failure-throttle.ts';
 import type { ProofMemory } from './proof-memory.ts';
@@ -12,6 +13,8 @@ export interface AuthenticationContext {
   readonly now: () => number;
   /** Listeners with authorities of partners; at all others the peer must be a workload of ours. */
   readonly edgeListeners: ReadonlySet<string>;
+  /** By listener: where browsers come, with cookies of sessions. */
+  readonly web: ReadonlyMap<string, WebApplication>;
   readonly accessTokens: VerifiedTokens<AccessToken>;
   readonly transactionTokens: VerifiedTokens<TransactionToken>;
   readonly proofs: ProofMemory;

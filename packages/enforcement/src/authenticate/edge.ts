@@ -164,7 +164,8 @@ function judge(
   });
 }
 
-function timeFault(token: AccessToken, audience: string | undefined, nowMs: number) {
+/** What is wrong with a token's time, key or audience. */
+export function timeFault(token: AccessToken, audience: string | undefined, nowMs: number) {
   if (nowMs >= token.expiresAtMs + LIMITS.clockSkewMs) {
     return refused('token-expired', 'exp is past');
   }
@@ -224,7 +225,7 @@ function bindingFault(
 }
 
 /** What is wrong with the connection itself, whatever token comes over it. */
-function connectionFault(connection: Connection, nowMs: number): TokenRefusal | undefined {
+export function connectionFault(connection: Connection, nowMs: number): TokenRefusal | undefined {
   const { peer } = connection;
   if (!connection.isSecure) return refused('certificate-missing', 'the listener has no TLS');
   if (peer.kind === 'invalid') return refused(peer.reason, peer.detail);

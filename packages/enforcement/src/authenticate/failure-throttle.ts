@@ -15,8 +15,8 @@ interface Count {
   failures: number;
 }
 
-/** An empty table; bounds: {@link LIMITS}.failures, failureWindowMs, failingPeers. */
-export function createFailureThrottle(): FailureThrottle {
+/** An empty table; bounds: {@link LIMITS}.failures or another, failureWindowMs, failingPeers. */
+export function createFailureThrottle(failuresMax: number = LIMITS.failures): FailureThrottle {
   const counts = new Map<string, Count>();
   return {
     isThrottled(peer, nowMs) {
@@ -26,7 +26,7 @@ export function createFailureThrottle(): FailureThrottle {
         counts.delete(peer);
         return false;
       }
-      return count.failures >= LIMITS.failures;
+      return count.failures >= failuresMax;
     },
     failed(peer, nowMs) {
       const count = counts.get(peer);

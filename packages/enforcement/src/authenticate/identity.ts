@@ -49,7 +49,7 @@ export interface Identity {
 }
 
 /** Which challenge a caller should get with a 401. */
-export type AuthenticationScheme = 'Bearer' | 'DPoP' | 'both' | 'mutual-tls';
+export type AuthenticationScheme = 'Bearer' | 'DPoP' | 'both' | 'mutual-tls' | 'cookie';
 
 /** Why there is no identity. */
 export interface AuthenticationRefusal {

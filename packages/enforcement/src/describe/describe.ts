@@ -61,6 +61,12 @@ export function describe(
         methods: match.methods,
       };
     case 'route-unknown':
+      if (match.isOtherSpelling) {
+        return refusal(
+          'path-ambiguous',
+          'another spelling of a path that has a template of its own',
+        );
+      }
       // Some resources cut a trailing slash off, and would serve what we know by another name.
       return match.isTrailingSlash
         ? refusal('path-ambiguous', 'a trailing slash that no template has')

@@ -1,9 +1,17 @@
 import { invariant } from '@countersign/model';
 import { openExchangeChannel } from '../channels/exchange-channel.ts';
-import type { Answer, EndCause, ForwardFailure, ForwardObserver } from '../exchange.ts';
+import type {
+  Answer,
+  EndCause,
+  ForwardFailure,
+  ForwardObserver,
+  ForwardPlan,
+} from '../exchange.ts';
 import type { PointContext } from '../point-context.ts';
 import { closureEvent, outcomeEvent } from '../record/event-bodies.ts';
 import type { Verdict } from '../verdict.ts';
+import { browserPlan } from '../web/forward-browser.ts';
+import { browserFailure } from '../web/refuse-browser.ts';
 import { gatewayAnswer, refusalAnswer } from './refusal-answer.ts';
 
 const STRIPPED_EVERYWHERE: ReadonlySet<string> = new Set(['countersign-event-id']);
@@ -41,18 +49,28 @@ export async function forwardIdentified(verdict: Verdict, context: PointContext)
     record(verdict, context, { failure: 'client-abort' });
     return;
   }
-  exchange.forward(
-    {
-      target: route.target,
-      manner: 'identified',
-      headers: identifiedHeaders(verdict, token),
-      answerHeaders: ['Countersign-Event-Id', verdict.eventId],
-      answerHeadersStripped: context.authentication.edgeListeners.has(exchange.connection.listener)
-        ? STRIPPED_AT_EDGE
-        : STRIPPED_EVERYWHERE,
-    },
-    createObserver(verdict, channel, context),
-  );
+  exchange.forward(planOf(verdict, token, context), createObserver(verdict, channel, context));
+}
+
+function planOf(verdict: Verdict, token: string, { authentication }: PointContext): ForwardPlan {
+  const { exchange, route } = verdict;
+  invariant(route, 'only a routed request is permitted');
+  const { listener } = exchange.connection;
+  const plan = {
+    target: route.target,
+    manner: 'identified',
+    headers: identifiedHeaders(verdict, token),
+    answerHeaders: ['Countersign-Event-Id', verdict.eventId],
+    answerHeadersStripped: authentication.edgeListeners.has(listener)
+      ? STRIPPED_AT_EDGE
+      : STRIPPED_EVERYWHERE,
+  } as const;
+  const web = authentication.web.get(listener);
+  return web ? browserPlan(plan, verdict, web) : plan;
+}
+
+function isForBrowser({ exchange }: Verdict, { authentication }: PointContext): boolean {
+  return authentication.web.has(exchange.connection.listener);
 }
 
 /** One token per transaction: minted where it comes in, passed on unmodified from there. */
@@ -131,7 +149,8 @@ function createObserver(
     async onFailure(failure, detail, wasSent) {
       context.channels.remove(channel);
       if (failure === 'upstream-unauthenticated') context.alarm(failure, detail);
-      const answer = failureAnswer(failure, verdict.eventId);
+      const plain = failureAnswer(failure, verdict.eventId);
+      const answer = isForBrowser(verdict, context) ? browserFailure(verdict, plain) : plain;
       try {
         const status = isCutOff(failure) ? 0 : answer.status;
         const outcome = { status, forwarded: wasSent, failure, nowMs: now() };

@@ -29,6 +29,7 @@ type RefusalClass =
   | 'authentication-level'
   | 'throttled'
   | 'request'
+  | 'cross-site'
   | 'route'
   | 'method'
   | 'scope'
@@ -75,6 +76,11 @@ const CLASSES: { readonly [K in RefusalClass]: ClassView } = {
     status: 400,
     title: 'Ambiguous request',
     detail: 'The request can be read in more than one way.',
+  },
+  'cross-site': {
+    status: 403,
+    title: 'Sent by another site',
+    detail: 'The request does not come from a page of this application.',
   },
   route: {
     status: 404,
@@ -187,6 +193,7 @@ function challengeFields(kind: RefusalClass, view: RefusalView): readonly string
       return ['Connection', 'close'];
     case 'content-size':
     case 'request':
+    case 'cross-site':
     case 'route':
     case 'policy':
       return [];
@@ -225,6 +232,9 @@ function schemes(scheme: AuthenticationScheme): readonly ('Bearer' | 'DPoP')[] {
       return ['Bearer', 'DPoP'];
     case 'mutual-tls':
       return ['Bearer'];
+    // Browsers are told where to sign in, by whoever shows them the answer.
+    case 'cookie':
+      return [];
     default:
       return [scheme];
   }
@@ -258,6 +268,7 @@ function classOf(reason: DenialReason): RefusalClass {
     case 'token-revoked':
     case 'session-revoked':
     case 'subject-disabled':
+    case 'session-missing':
     case 'transaction-token-missing':
     case 'transaction-token-invalid':
     case 'transaction-token-expired':
@@ -294,6 +305,9 @@ function classOf(reason: DenialReason): RefusalClass {
     case 'policy-forbids':
     case 'policy-error':
       return 'policy';
+    case 'request-cross-site':
+      return 'cross-site';
+    case 'issuer-unreachable':
     case 'facts-stale':
     case 'policy-missing':
     case 'log-unavailable':

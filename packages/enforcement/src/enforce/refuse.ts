@@ -6,6 +6,8 @@ import type { Exchange } from '../exchange.ts';
 import type { PointContext } from '../point-context.ts';
 import { outcomeEvent } from '../record/event-bodies.ts';
 import type { Verdict } from '../verdict.ts';
+import { refuseBrowser } from '../web/refuse-browser.ts';
+import { hardened } from '../web/web-answers.ts';
 import { refusalAnswer } from './refusal-answer.ts';
 
 /**
@@ -17,10 +19,11 @@ export async function refuse(verdict: Verdict, context: PointContext): Promise<v
   const { exchange, description, identity, ruling } = verdict;
   const { refusal } = ruling;
   invariant(refusal, 'what is not permitted has a reason');
-  const answer = refusalAnswer({
+  const web = context.authentication.web.get(exchange.connection.listener);
+  const plain = refusalAnswer({
     reason: refusal.reason,
     eventId: verdict.eventId,
-    scheme: schemeOf(verdict),
+    scheme: web ? 'cookie' : schemeOf(verdict),
     ...(refusal.reason === 'scope-insufficient' &&
       description.kind === 'description' && { scopes: description.operation.scopes }),
     ...(identity.kind === 'refusal' && identity.nonce && { nonce: identity.nonce }),
@@ -29,6 +32,7 @@ export async function refuse(verdict: Verdict, context: PointContext): Promise<v
     ...(refusal.retryAfterSeconds && { retryAfterSeconds: refusal.retryAfterSeconds }),
     ...(description.kind === 'refusal' && description.methods && { methods: description.methods }),
   });
+  const answer = web ? await refuseBrowser(verdict, plain, web, context.now()) : plain;
   const index = context.recorder.append(
     outcomeEvent(verdict, {
       status: answer.status,
@@ -73,9 +77,10 @@ export function refuseUnrecorded(exchange: Exchange, error: unknown, context: Po
   // The recorder has told of its own failure.
   if (!isLog) context.alarm('internal-error', error instanceof Error ? error.message : 'unknown');
   context.counters.refused++;
-  exchange.answer(
-    refusalAnswer({ reason: 'log-unavailable', eventId: compactId(), scheme: 'both' }),
-  );
+  const isForBrowser = context.authentication.web.has(exchange.connection.listener);
+  const scheme = isForBrowser ? 'cookie' : 'both';
+  const answer = refusalAnswer({ reason: 'log-unavailable', eventId: compactId(), scheme });
+  exchange.answer(isForBrowser ? hardened(answer) : answer);
 }
 
 function schemeOf({ identity }: Verdict) {

@@ -60,8 +60,9 @@ export function svidFault(
   try {
     const chain = peerChain(socket as TLSSocket);
     const { spiffeId, names } = verifyX509Svid(chain, { bundles, now });
-    if (spiffeId.uri !== registered.client.id) {
-      return `the svid is of '${spiffeId.uri}', expected '${registered.client.id}'`;
+    const expected = registered.shows ?? registered.client.id;
+    if (spiffeId.uri !== expected) {
+      return `the svid is of '${spiffeId.uri}', expected '${expected}'`;
     }
     // Its authority's, too: one that an upstream signed leads to a root that stays in the bundle when it is tainted.
     const revoked = [names, ...chain.slice(1).map(certificateNames)].find((each) =>

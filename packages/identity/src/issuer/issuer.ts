@@ -22,7 +22,7 @@ import { claimedClient } from './claimed-client.ts';
 import { certificateOf } from './client-certificate.ts';
 import { clientMetadata } from './client-metadata.ts';
 import { ClientPace } from './client-pace.ts';
-import { CODE_FLOW_ROUTES, endReplayedSessions, withCodeFlow } from './code-flow/code-flow.ts';
+import { CODE_FLOW_ROUTES, endRevokedSessions, withCodeFlow } from './code-flow/code-flow.ts';
 import { PeopleTokenRules } from './code-flow/people-token-rules.ts';
 import { TokenExchange } from './exchange/token-exchange.ts';
 import { issuerAdapter } from './issuer-adapter.ts';
@@ -77,7 +77,12 @@ const ROUTES: ReadonlySet<string> = new Set([
   'GET /.well-known/oauth-authorization-server',
 ]);
 /** Where clients authenticate. */
-const AUTHENTICATED_PATHS: ReadonlySet<string> = new Set(['/token', '/request', '/backchannel']);
+const AUTHENTICATED_PATHS: ReadonlySet<string> = new Set([
+  '/token',
+  '/request',
+  '/backchannel',
+  '/token/revocation',
+]);
 /** Beside what the provider knows: draft-ietf-oauth-spiffe-client-auth, "Client Registration Metadata". */
 const SVID_METHODS = ['spiffe_x509', 'spiffe_jwt'] as const;
 /** What a client is told that polls for an approval: no refusals, and too many for the record. */
@@ -124,7 +129,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
   const provider = new Provider(issuerUrl, details.configure(exchange.configure(forAll)));
   exchange.register(provider);
   approvals?.serve(provider);
-  if (logins) endReplayedSessions(provider, logins);
+  if (logins) endRevokedSessions(provider, logins, (id) => rules.subjectOf(id) ?? 'system');
   const refused = new WeakMap<object, errors.OIDCProviderError>();
   recordRefusals(provider, { record, rules, refused, exchange, gate });
   nameSvidMethods(provider);
@@ -417,6 +422,7 @@ function recordRefusals(
   provider.on('authorization.error', note);
   provider.on('pushed_authorization_request.error', note);
   provider.on('backchannel_authentication.error', note);
+  provider.on('revocation.error', note);
   provider.on('server_error', note);
   provider.use(async (ctx, next) => {
     const early = refused.get(ctx.req);

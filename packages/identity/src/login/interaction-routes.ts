@@ -197,7 +197,7 @@ export class InteractionRoutes {
       providerUid !== undefined && accountId !== undefined
         ? await this.#logins.sessions.ofProvider(providerUid, accountId)
         : undefined;
-    if (known?.subject === login.subject) {
+    if (known?.subject === login.subject && this.#logins.isLasting(known)) {
       await this.#logins.renewSession(known, login, { ip, clientId });
       return known.id;
     }

@@ -27,6 +27,8 @@ import type { PersonSession, PersonSessions } from './person-sessions.ts';
 
 /** A session of the own page: time for a few changes, each as good as just signed in. */
 const ACCOUNT_SESSION_SECONDS = 600;
+/** The longest life of an access token, and of the code that it is given for. */
+const LAST_TOKEN_SECONDS = 300 + 60;
 
 /** What people's logins stand on. */
 export interface LoginsOptions {
@@ -370,6 +372,17 @@ export class Logins {
         authorizationDetails: JSON.parse(of.asked),
       },
     });
+  }
+
+  /**
+   * Whether a session lasts for a token that is given now. In one that is about to end nobody gets any: who signs in to an
+   * application then begins another, and is not told to come back in five minutes.
+   */
+  isLasting({ endsAtMs }: Pick<PersonSession, 'endsAtMs'>): boolean {
+    const { sessionTtlSeconds } = this.settings;
+    // Never more than a new session has, or one would ask for the next.
+    const seconds = Math.min(LAST_TOKEN_SECONDS, sessionTtlSeconds / 2);
+    return endsAtMs - this.#options.now() >= seconds * 1000;
   }
 
   /** Ends a session everywhere: at the issuer, and by the feed at every point. */

@@ -109,6 +109,23 @@ describe('a session in which nothing is asked', () => {
   });
 });
 
+test('who signs in to an application when the session is about to end begins another, which lasts', async () => {
+  bank.set({ sessionTtlSeconds: 1800, sessionIdleSeconds: 600 });
+  const { browser, sid, refreshToken } = await signedIn();
+  for (const seconds of [500, 500, 490]) {
+    bank.authority.advance(seconds * 1000);
+    expect(await isRefused(refreshToken)).toBe(false);
+  }
+  bank.authority.advance(50_000);
+  // No token that is given now would end before it.
+  expect(await isRefused(refreshToken)).toBe(true);
+  expect((await browser.go((await teller.begin()).url)).page?.response.status).toBe(200);
+  const next = await signedIn({}, browser);
+  expect(next.sid).not.toBe(sid);
+  bank.authority.advance(500_000);
+  expect(await isRefused(next.refreshToken)).toBe(false);
+});
+
 test('a session is over at its end, however much is asked in it', async () => {
   bank.set({ sessionTtlSeconds: 1800, sessionIdleSeconds: 600 });
   const { refreshToken } = await signedIn();

@@ -1,4 +1,4 @@
-import { CRITICALITIES, EVIDENCE_LEVELS, SURFACE_MODES } from '@countersign/model';
+import { ACR_VALUES, CRITICALITIES, EVIDENCE_LEVELS, SURFACE_MODES } from '@countersign/model';
 import { z } from 'zod';
 import type { PolicyBundle } from '../bundle.ts';
 import { RepositoryError } from '../repository-error.ts';
@@ -58,6 +58,22 @@ const point = z.strictObject({
       clientAuthoritiesPem: texts,
       certificate: z
         .strictObject({ certificateFile: text.min(1), keyFile: text.min(1) })
+        .exactOptional(),
+      web: z
+        .strictObject({
+          origin: text.startsWith('https://'),
+          clientId: text.min(1),
+          issuer: z.strictObject({
+            url: text.startsWith('https://'),
+            authoritiesPem: z.union([z.literal('system'), texts]).exactOptional(),
+          }),
+          acr: z.enum(ACR_VALUES),
+          audience: text.min(1),
+          scopes: texts,
+          idleSeconds: z.number().int().min(600).max(43_200),
+          userHeader: text.min(1).exactOptional(),
+          allowedOrigins: texts,
+        })
         .exactOptional(),
       routes: z.array(
         z.strictObject({

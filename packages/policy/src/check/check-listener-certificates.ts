@@ -35,9 +35,9 @@ export function checkListenerCertificate(
       expected: 'TLS, without which no certificate is shown',
       mend: "remove 'tls: off', or the files",
     });
-  } else if (listener.clientAuthorities.length === 0) {
+  } else if (listener.clientAuthorities.length === 0 && !listener.web) {
     report.error(at(first), {
-      found: `'${first}' of a listener without 'clientAuthorities'`,
+      found: `'${first}' of a listener without 'clientAuthorities' or 'web'`,
       expected:
         'none: services and points call it, and take it for who it is by the SPIFFE ID in its SVID, which no other certificate has',
       mend: 'remove it; partners and clients who verify by host name need an edge listener (clientAuthorities)',

@@ -5,6 +5,7 @@ import type { ListenerConfig, PointConfig, RouteConfig } from '../repository.ts'
 import { checkAddresses } from './check-addresses.ts';
 import { checkListenerCertificate } from './check-listener-certificates.ts';
 import type { CheckedSurface, CheckedSurfaces } from './check-surfaces.ts';
+import { checkWeb } from './check-web.ts';
 import { readAuthorities } from './read-certificates.ts';
 import type { WrittenConfig, WrittenPoint } from './read-config.ts';
 import type { CheckContext } from './repository-source.ts';
@@ -92,9 +93,14 @@ async function resolveListener(
     report: context.report,
     at: (key) => at(point, 'listeners', index, key),
   });
+  const web = await checkWeb(listener, routes, {
+    ...options,
+    at: (...path) => at(point, 'listeners', index, ...path),
+  });
   return {
     ...{ name, address, tls, clientAuthoritiesPem: authorities },
     ...(certificate && { certificate }),
+    ...(web && { web }),
     routes,
   };
 }

@@ -7,6 +7,7 @@ import { API_BYTES_MAX, inside } from '../document/read-text.ts';
 import type { SourceDocument } from '../document/source-document.ts';
 import { pascalCase } from '../openapi/entity-type.ts';
 import { readApiDescription } from '../openapi/read-api-description.ts';
+import { readPathList } from '../openapi/read-path-list.ts';
 import { isMapping } from '../openapi/resolve-reference.ts';
 import { surfaceShape } from '../shape/surface-shape.ts';
 import { checkPersons } from './check-persons.ts';
@@ -101,9 +102,22 @@ async function readOperations(
   const { document, shape, namespace, api } = surface;
   const { report } = context;
   const from = document.at(['openapi']);
+  if ((shape.openapi === undefined) === (shape.paths === undefined)) {
+    report.error(document.at(['name']), {
+      found: shape.paths ? "'openapi' and 'paths'" : "neither 'openapi' nor 'paths'",
+      expected: 'one of the two, which says what operations it has',
+      mend: shape.paths ? 'remove one' : "add 'openapi: <name>.openapi.yaml'",
+    });
+    return undefined;
+  }
+  if (shape.paths) {
+    const before = report.errorCount;
+    const operations = readPathList(shape.paths, { document, namespace, report });
+    return report.errorCount === before ? operations : undefined;
+  }
   if (api === undefined) {
     report.error(from, {
-      found: quote(shape.openapi),
+      found: quote(shape.openapi ?? ''),
       expected: 'a path inside the repository, from the folder of this file',
       mend: 'put the description beside the surface',
     });

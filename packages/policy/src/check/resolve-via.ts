@@ -39,12 +39,12 @@ export function resolveVia(
     routes.some(({ surface }) => surface === route.surface),
   );
   const secure = routing.filter(({ tls }) => tls === 'required');
-  const reached = secure.find(({ certificateFile }) => certificateFile === undefined);
+  const reached = secure.find(({ certificateFile, web }) => certificateFile === undefined && !web);
   if (!reached && secure.length > 0) {
     return refuse(
-      `point '${route.via}', which routes '${route.surface}' on listeners with a certificate of their own only`,
+      `point '${route.via}', which routes '${route.surface}' on listeners for browsers, or with a certificate of their own, only`,
       'a listener that shows the SVID: the next point must prove who it is',
-      `add a listener for '${route.surface}' without 'certificateFile' there`,
+      `add a listener for '${route.surface}' without 'certificateFile' and 'web' there`,
     );
   }
   if (!reached) {

@@ -11,10 +11,21 @@ import { readScopes, reportAlternatives } from './security.ts';
 /** How many operations one surface may have. */
 export const OPERATIONS_MAX = 5000;
 
-// OAS 3.1 §4.8.9.1, the fixed fields of a path item that are operations.
-const METHODS = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace'] as const;
-const SAFE_METHODS: readonly string[] = ['get', 'head', 'options', 'trace'];
-const OPERATION_ID = /^[^\p{C}"\\]{1,200}$/u;
+/** OAS 3.1 §4.8.9.1, the fixed fields of a path item that are operations. */
+export const METHODS = [
+  'get',
+  'put',
+  'post',
+  'delete',
+  'options',
+  'head',
+  'patch',
+  'trace',
+] as const;
+/** RFC 9110 §9.2.1 */
+export const SAFE_METHODS: readonly string[] = ['get', 'head', 'options', 'trace'];
+/** What an operation may be called. */
+export const OPERATION_ID = /^[^\p{C}"\\]{1,200}$/u;
 /** The action groups that every surface has; an operation of that name would be the group. */
 export const ACTION_GROUPS = ['read', 'write'] as const;
 
@@ -50,7 +61,7 @@ export function readApiDescription(
     found.push(...readPathItem(item, { ...options, document, root, text, alternatives }));
   }
   reportAlternatives(document, alternatives, report);
-  reportDuplicateIds(document, found, report);
+  reportDuplicateIds(document, found, report, (path) => [...path, 'operationId']);
   reportAmbiguities(document, found, report);
   return found.slice(0, OPERATIONS_MAX).map(({ operation }) => operation);
 }
@@ -160,16 +171,18 @@ function hasKnownVersion(document: SourceDocument, root: Mapping, report: Report
   return false;
 }
 
-function reportDuplicateIds(
+/** @param at where the name stands, from where the operation does */
+export function reportDuplicateIds(
   document: SourceDocument,
   found: readonly FoundOperation[],
   report: Report,
+  at: (path: Path) => Path = (path) => path,
 ): void {
   const first = new Map<string, Operation>();
   for (const { operation, path } of found) {
     const other = first.get(operation.id);
     if (other) {
-      report.error(document.at([...path, 'operationId']), {
+      report.error(document.at(at(path)), {
         found: `operationId ${quote(operation.id)} a second time`,
         expected: `a name of its own: ${other.method} ${other.path} has this one`,
         mend: 'rename one of the two',

@@ -11,6 +11,7 @@ import { recordShape } from './record-shape.ts';
 import { duration, filePath, hostPort, kebab, trustDomain } from './scalars.ts';
 import { signalsShape } from './signals-shape.ts';
 import { storageShape } from './storage-shape.ts';
+import { webShape } from './web-shape.ts';
 
 const route = z
   .strictObject({
@@ -32,10 +33,11 @@ const listener = z
       .default([])
       .meta({ description: 'makes this an edge listener: whose certificates partners present' }),
     certificateFile: filePath(
-      "edge listeners: the certificate of the web's or the bank's CA that partners are shown in place of the SVID, with its intermediates, PEM; an absolute path on the point's host; read again when it changes",
+      "edge and web listeners: the certificate of the web's or the bank's CA that callers are shown in place of the SVID, with its intermediates, PEM; an absolute path on the point's host; read again when it changes",
       '/run/secrets/edge.pem',
     ).optional(),
     keyFile: filePath('the key of that certificate, PEM', '/run/secrets/edge.key').optional(),
+    web: webShape.optional(),
     routes: z
       .array(route)
       .min(1, 'at least one route')
@@ -117,6 +119,14 @@ const authority = z
       'the key of that certificate, PEM',
       '/run/secrets/issuer.key',
     ).optional(),
+    issuerAuthorities: z
+      .array(filePath("a PEM file of the CAs above the issuer's certificate", 'trust/web-ca.pem'))
+      .max(20)
+      .default([])
+      .meta({
+        description:
+          'by which points know the issuer, where it shows issuerCertificateFile; by default the CAs that Node comes with',
+      }),
     svidTtl: duration("the life of a workload's certificate", {
       min: '10s',
       max: '24h',

@@ -1,5 +1,6 @@
 import { CRITICALITIES, EVIDENCE_LEVELS, SURFACE_MODES } from '@countersign/model';
 import { z } from 'zod';
+import { pathListShape } from './path-list-shape.ts';
 import { audience, duration, filePath, hostPort, kebab, words } from './scalars.ts';
 
 const upstream = z
@@ -39,7 +40,8 @@ export const surfaceShape = z
           'types of its resources whose ids name persons: the record has pseudonyms for them, and encrypts what is personal',
         examples: [['Account']],
       }),
-    openapi: filePath('its API description, beside this file', 'accounts.openapi.yaml'),
+    openapi: filePath('its API description, beside this file', 'accounts.openapi.yaml').optional(),
+    paths: pathListShape.optional(),
     basePath: z
       .string()
       .regex(

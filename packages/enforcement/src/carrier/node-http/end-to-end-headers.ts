@@ -1,3 +1,5 @@
+import type { ForwardPlan } from '../../exchange.ts';
+
 // RFC 9110 §7.6.1, with the fields that were never standard but mean the same.
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
@@ -18,6 +20,7 @@ const NOTHING: ReadonlySet<string> = new Set();
  *
  * @param keep lower-case names of hop-by-hop fields to leave in
  * @param strip lower-case names to take out as well
+ * @param isStripped what else to take out, by lower-case name and value
  * @param before fields to begin with
  */
 export function endToEndHeaders(
@@ -25,10 +28,12 @@ export function endToEndHeaders(
   {
     keep = NOTHING,
     strip = NOTHING,
+    isStripped,
     before = [],
   }: {
     readonly keep?: ReadonlySet<string>;
     readonly strip?: ReadonlySet<string>;
+    readonly isStripped?: ForwardPlan['isStripped'] | undefined;
     readonly before?: readonly string[];
   } = {},
 ): string[] {
@@ -37,7 +42,7 @@ export function endToEndHeaders(
   for (let index = 0; index < raw.length; index += 2) {
     const name = raw[index] as string;
     const lower = name.toLowerCase();
-    if (strip.has(lower)) continue;
+    if (strip.has(lower) || isStripped?.(lower, raw[index + 1] as string)) continue;
     if ((HOP_BY_HOP.has(lower) || nominated?.has(lower)) && !keep.has(lower)) continue;
     headers.push(name, raw[index + 1] as string);
   }

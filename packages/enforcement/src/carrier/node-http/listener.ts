@@ -100,6 +100,8 @@ export function createListener(options: ListenerOptions): Listener {
     // At the edge workloads come, too: a client that picks by these names must find those of its SVID.
     get clientAuthorities() {
       const { clientAuthorities } = options;
+      // A browser that has no certificate of an enrolled device asks nobody to choose one.
+      if (config.web) return workload.authorities;
       return clientAuthorities.length > 0 ? [...clientAuthorities, ...workload.authorities] : [];
     },
     alpn: ['http/1.1'],

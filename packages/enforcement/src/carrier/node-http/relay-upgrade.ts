@@ -124,6 +124,7 @@ function openTunnel(
     const headers = endToEndHeaders(agreed.rawHeaders, {
       keep: kept,
       strip: plan.answerHeadersStripped,
+      isStripped: plan.isStripped,
     });
     client.write(
       headBytes(101, agreed.statusMessage ?? '', [...plan.answerHeaders, ...headers]),

@@ -109,9 +109,10 @@ export function createRelay(
       return;
     }
     state = 'streaming';
-    const { answerHeaders: before, answerHeadersStripped: strip } = plan;
+    const { answerHeaders: before, answerHeadersStripped: strip, isStripped } = plan;
     try {
-      downstream.head(status, message, endToEndHeaders(rawHeaders, { strip, before }));
+      const headers = endToEndHeaders(rawHeaders, { strip, isStripped, before });
+      downstream.head(status, message, headers);
     } catch (error) {
       // A head that Node will not write is the resource's fault: it ends this exchange, not the point.
       breakOff('upstream-reset', error instanceof Error ? error.message : 'a head');
@@ -153,7 +154,10 @@ export function createRelay(
         downstream.informational(
           status,
           message,
-          endToEndHeaders(rawHeaders, { strip: plan.answerHeadersStripped }),
+          endToEndHeaders(rawHeaders, {
+            strip: plan.answerHeadersStripped,
+            isStripped: plan.isStripped,
+          }),
         );
       }
     },
@@ -176,7 +180,10 @@ export function createRelay(
     },
     end(rawTrailers) {
       // What must not leave in the head must not leave in the trailers either (RFC 9110 §6.5.1).
-      const trailers = endToEndHeaders(rawTrailers, { strip: plan.answerHeadersStripped });
+      const trailers = endToEndHeaders(rawTrailers, {
+        strip: plan.answerHeadersStripped,
+        isStripped: plan.isStripped,
+      });
       if (state === 'held') heldTrailers = trailers;
       else if (state === 'streaming') complete(trailers);
     },

@@ -22,6 +22,7 @@ const INTERACTION_SECONDS = 600;
 /** Requests that people's browsers and applications make of the provider. */
 export const CODE_FLOW_ROUTES: readonly RegExp[] = [
   /^POST \/request$/,
+  /^POST \/token\/revocation$/,
   /^GET \/auth$/,
   /^GET \/auth\/[A-Za-z0-9_-]{1,64}$/,
 ];
@@ -101,6 +102,7 @@ export function withCodeFlow(
     interactions: {
       policy: loginPolicy({
         sessions: logins.sessions,
+        isLasting: (session) => logins.isLasting(session),
         clientOf: (clientId) => rules.clientOf(clientId),
         details,
       }),
@@ -116,6 +118,12 @@ export function withCodeFlow(
       fapi: { enabled: true, profile: (_ctx, client) => (isForPeople(client) ? '2.0' : undefined) },
       pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true },
       requestObjects: { enabled: true },
+      // RFC 7009: with its refresh token an application signs its person out, everywhere.
+      revocation: {
+        enabled: true,
+        allowedPolicy: (_ctx, client, token) =>
+          token.kind === 'RefreshToken' && token.clientId === client.clientId,
+      },
       resourceIndicators: {
         ...features.resourceIndicators,
         defaultResource: (ctx, client, oneOf) => {
@@ -170,18 +178,30 @@ async function grantFor(ctx: KoaContextWithOIDC, logins: Logins) {
 }
 
 /**
- * RFC 6749 §4.1.2: a code that comes twice was stolen. The provider forgets what it granted; the tokens that are out are
- * ended by their session, before the answer leaves.
+ * What the provider forgets that it granted, ends with its session, before the answer leaves: the tokens that are out are good
+ * without the provider. RFC 6749 §4.1.2: a code that comes twice was stolen. RFC 7009: an application signs its person out.
  */
-export function endReplayedSessions(provider: Provider, logins: Logins): void {
+export function endRevokedSessions(
+  provider: Provider,
+  logins: Logins,
+  bySubject: (clientId: string) => string,
+): void {
   const revoked = new WeakMap<object, string>();
   provider.on('grant.revoked', (ctx, grantId) => void revoked.set(ctx.req, grantId));
   provider.use(async (ctx, next) => {
     await next();
     const grantId = revoked.get(ctx.req);
     const session = grantId && (await logins.sessions.sessionOfGrant(grantId));
-    if (session) {
-      await logins.endSession(session, { by: 'system', reason: 'a code was used twice' });
-    }
+    if (!session) return;
+    const { client } = (ctx as KoaContextWithOIDC).oidc;
+    await logins.endSession(
+      session,
+      ctx.path === '/token/revocation' && client
+        ? {
+            by: bySubject(client.clientId),
+            reason: `signed out at ${client.clientId}`.slice(0, 200),
+          }
+        : { by: 'system', reason: 'a code was used twice' },
+    );
   });
 }

@@ -2,7 +2,7 @@ import { ACR_VALUES, type Acr, type PeopleClient } from '@countersign/model';
 import * as oidc from 'oidc-provider';
 import { errors, type interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider';
 import { satisfies } from '../../login/login-settings.ts';
-import type { PersonSessions } from '../../login/person-sessions.ts';
+import type { PersonSession, PersonSessions } from '../../login/person-sessions.ts';
 import { type DetailRules, detailsDigest } from '../authorization-details/detail-rules.ts';
 
 /**
@@ -37,10 +37,12 @@ export function requiredAcr(
  */
 export function loginPolicy(options: {
   readonly sessions: PersonSessions;
+  /** Whether a session lasts for a token that is given now. */
+  readonly isLasting: (session: PersonSession) => boolean;
   readonly clientOf: (clientId: string) => PeopleClient;
   readonly details: DetailRules;
 }): interactionPolicy.DefaultPolicy {
-  const { sessions, clientOf, details } = options;
+  const { sessions, isLasting, clientOf, details } = options;
   const { Check, base } = oidc.interactionPolicy;
   const policy = base();
   policy.remove('consent');
@@ -50,8 +52,8 @@ export function loginPolicy(options: {
       const { accountId, uid } = sessionOf(ctx);
       if (accountId === undefined) return Check.NO_NEED_TO_PROMPT;
       // Also when the person is disabled: then nobody is found, and the login is refused.
-      const isLive = ctx.oidc.account && (await sessions.ofProvider(uid, accountId));
-      return isLive ? Check.NO_NEED_TO_PROMPT : Check.REQUEST_PROMPT;
+      const session = ctx.oidc.account && (await sessions.ofProvider(uid, accountId));
+      return session && isLasting(session) ? Check.NO_NEED_TO_PROMPT : Check.REQUEST_PROMPT;
     }),
   );
   checks.add(

@@ -1,0 +1,78 @@
+import { ACR_VALUES, type Challenge } from '@countersign/model';
+import { WEB_PATHS } from '@countersign/policy';
+import { connectionFault } from '../authenticate/edge.ts';
+import { readHeaderFields } from '../describe/header-fields.ts';
+import type { Answer, Exchange } from '../exchange.ts';
+import type { PointContext } from '../point-context.ts';
+import { beginSignIn } from './begin-sign-in.ts';
+import { finishSignIn } from './finish-sign-in.ts';
+import { logout, logoutPage } from './logout.ts';
+import { returnTarget } from './return-target.ts';
+import { pageAnswer } from './web-answers.ts';
+import type { WebApplication } from './web-application.ts';
+
+/**
+ * Answers what is asked at the paths that are the point's own. Nothing of it is ever sent on.
+ *
+ * @throws {EnforcementError} `ERR_ENFORCEMENT_LOG_UNAVAILABLE`
+ */
+export async function answerReserved(
+  exchange: Exchange,
+  web: WebApplication,
+  context: PointContext,
+): Promise<void> {
+  exchange.answer(await answerOf(exchange, web, context));
+}
+
+async function answerOf(
+  exchange: Exchange,
+  web: WebApplication,
+  context: PointContext,
+): Promise<Answer> {
+  const { method, target, rawHeaders } = exchange.head;
+  const fields = readHeaderFields(rawHeaders);
+  const fault = connectionFault(exchange.connection, context.now());
+  if (fault || fields.ambiguity || !web.isOwnHost(fields.host)) {
+    return pageAnswer(400, { title: 'Ambiguous request', text: [] });
+  }
+  const [path = ''] = target.split('?', 1);
+  if (!(Object.values(WEB_PATHS) as readonly string[]).includes(path) || exchange.isUpgrade) {
+    return pageAnswer(404, { title: 'No such page', text: [] });
+  }
+  switch (`${method} ${path}`) {
+    case `GET ${WEB_PATHS.callback}`:
+      return finishSignIn(exchange, web, context);
+    case `GET ${WEB_PATHS.signIn}`:
+      return beginSignIn(exchange, web, { ...asked(target), nowMs: context.now() });
+    case `GET ${WEB_PATHS.logout}`:
+      return logoutPage(exchange, web);
+    case `POST ${WEB_PATHS.logout}`:
+      return logout(exchange, web, context);
+    default:
+      return pageAnswer(
+        405,
+        { title: 'No such operation', text: [] },
+        { headers: ['Allow', path === WEB_PATHS.logout ? 'GET, POST' : 'GET'] },
+      );
+  }
+}
+
+/** What a script was told to open: where to go on, and what the session lacks. */
+function asked(target: string): {
+  readonly returnTo: string;
+  readonly challenge: Challenge | undefined;
+} {
+  const parameters = new URLSearchParams(target.slice(target.indexOf('?') + 1));
+  const acrValues = (parameters.get('acr_values') ?? '')
+    .split(' ')
+    .filter((each) => (ACR_VALUES as readonly string[]).includes(each));
+  const maxAge = parameters.get('max_age') ?? '';
+  const challenge: Challenge = {
+    ...(acrValues.length > 0 && { acrValues }),
+    ...(/^\d{1,6}$/.test(maxAge) && { maxAgeSeconds: Number(maxAge) }),
+  };
+  return {
+    returnTo: target.includes('?') ? returnTarget(parameters.get('return') ?? undefined) : '/',
+    challenge: Object.keys(challenge).length > 0 ? challenge : undefined,
+  };
+}
