@@ -140,7 +140,7 @@ describe('a workload that runs', () => {
     await ended;
     await expect.poll(() => authority.requests.map(({ path }) => path)).toContain('/v1/svid');
     await expect.poll(() => workload.authorities.map(base64)).toEqual(authority.anchors);
-    expect((await get(workload, peer)).serial).not.toBe(serial);
+    await expect.poll(async () => (await get(workload, peer)).serial).not.toBe(serial);
   });
 
   test.each<[string, Forgery & { sequence?: number }]>([
