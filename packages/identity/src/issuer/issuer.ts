@@ -22,6 +22,7 @@ import { issuerAdapter } from './issuer-adapter.ts';
 import { readForm, SvidAssertions } from './svid-assertion.ts';
 import { svidBundles } from './svid-bundles.ts';
 import { TokenRules } from './token-rules.ts';
+import { assertReadable } from './token-size.ts';
 
 /** Issues access tokens to the bank's clients over HTTP. */
 export interface Issuer {
@@ -203,6 +204,7 @@ function configurationOf(
   },
 ): Configuration {
   const { database, keyring, registry, now } = options;
+  const signingKey = accessTokenPrivateJwk(keyring);
   return {
     adapter: issuerAdapter(database, {
       now,
@@ -213,7 +215,7 @@ function configurationOf(
         return client && clientMetadata(client, { svidAssertionJwk, isDetailType });
       },
     }),
-    jwks: { keys: [accessTokenPrivateJwk(keyring)] },
+    jwks: { keys: [signingKey] },
     responseTypes: [],
     scopes: [],
     clientAuthMethods: ['tls_client_auth', 'private_key_jwt'],
@@ -250,6 +252,7 @@ function configurationOf(
           }
           // RFC 9068 §2.2: without a resource owner `sub` is the client; its name among us is the SPIFFE ID.
           payload['sub'] = subject;
+          assertReadable(payload, String(signingKey['kid']));
           // INVARIANT: nothing leaves that is not in the log.
           const authentication = rules.authenticationOf(token.clientId ?? '') ?? '';
           const exchanged = exchange.issued(token);
