@@ -22,8 +22,8 @@ import { AUDIENCE, startAuthorityProcess } from './start-authority.ts';
 /** How long each is measured in a round; `BENCH_SECONDS=2` for a glance. */
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 10);
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 3);
-/** Tokens that do not count: both compile what runs often while it runs. */
-const WARM = Math.min(5000, SECONDS * 500);
+/** Tokens of each that do not count: both compile what runs often while it runs, and Java is not done for long. */
+const WARM = Math.min(20_000, SECONDS * 2500);
 const AT_ONCE = 16;
 
 /** Who is asked, and how. */
