@@ -1,8 +1,6 @@
 import type { Database } from '@countersign/state';
 import type { IdentityTables } from '../tables.ts';
 
-/** Ended rows removed with each new one: more than one goes out for each that comes in. */
-const CLEANUP_ROWS = 10;
 /** Rows of one transaction: what waits behind them waits no longer than that. */
 const ROWS_AT_ONCE = 64;
 
@@ -25,11 +23,14 @@ interface Waiting {
 export class GroupedRows {
   readonly #database: Database;
   readonly #atOnce: number;
+  readonly #cleanupRows: number;
   #waiting: Waiting[] = [];
   #isWriting = false;
 
-  constructor(database: Database) {
+  /** @param options `cleanupRows`: ended ones that are removed with each that is written */
+  constructor(database: Database, options: { readonly cleanupRows: number }) {
     this.#database = database;
+    this.#cleanupRows = options.cleanupRows;
     this.#atOnce = database.engine === 'sqlite' ? ROWS_AT_ONCE : 1;
   }
 
@@ -82,7 +83,7 @@ export class GroupedRows {
             selectFrom('issuer_row')
               .select(['model', 'id'])
               .where('expires_ms', '<=', first?.nowMs ?? 0)
-              .limit(CLEANUP_ROWS * group.length)
+              .limit(this.#cleanupRows * group.length)
               .$asTuple('model', 'id'),
           ),
         )

@@ -7,6 +7,8 @@ import { GroupedRows } from './grouped-rows.ts';
 
 /** Rows without an end of their own are kept for a day. */
 const TTL_SECONDS = 86_400;
+/** Ended rows removed with each new one: more than one goes out for each that comes in. */
+const CLEANUP_ROWS = 10;
 
 type Row = IdentityTables['issuer_row'];
 
@@ -35,7 +37,7 @@ export function issuerAdapter(
       .executeTakeFirst();
     return row === undefined ? undefined : (JSON.parse(row.payload) as AdapterPayload);
   };
-  const grouped = new GroupedRows(database);
+  const grouped = new GroupedRows(database, { cleanupRows: CLEANUP_ROWS });
   const write = async (row: Row): Promise<void> => {
     if (!(await grouped.write(row, now()))) {
       throw new errors.InvalidRequest('the assertion or proof was used before');

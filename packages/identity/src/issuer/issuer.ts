@@ -19,10 +19,10 @@ import { CODE_FLOW_ROUTES, endReplayedSessions, withCodeFlow } from './code-flow
 import { PeopleTokenRules } from './code-flow/people-token-rules.ts';
 import { TokenExchange } from './exchange/token-exchange.ts';
 import { issuerAdapter } from './issuer-adapter.ts';
+import { assertReadable } from './readable-token.ts';
 import { readForm, SvidAssertions } from './svid-assertion.ts';
 import { svidBundles } from './svid-bundles.ts';
 import { TokenRules } from './token-rules.ts';
-import { assertReadable } from './token-size.ts';
 
 /** Issues access tokens to the bank's clients over HTTP. */
 export interface Issuer {
@@ -204,7 +204,6 @@ function configurationOf(
   },
 ): Configuration {
   const { database, keyring, registry, now } = options;
-  const signingKey = accessTokenPrivateJwk(keyring);
   return {
     adapter: issuerAdapter(database, {
       now,
@@ -215,7 +214,7 @@ function configurationOf(
         return client && clientMetadata(client, { svidAssertionJwk, isDetailType });
       },
     }),
-    jwks: { keys: [signingKey] },
+    jwks: { keys: [accessTokenPrivateJwk(keyring)] },
     responseTypes: [],
     scopes: [],
     clientAuthMethods: ['tls_client_auth', 'private_key_jwt'],
@@ -252,7 +251,7 @@ function configurationOf(
           }
           // RFC 9068 §2.2: without a resource owner `sub` is the client; its name among us is the SPIFFE ID.
           payload['sub'] = subject;
-          assertReadable(payload, String(signingKey['kid']));
+          assertReadable(payload);
           // INVARIANT: nothing leaves that is not in the log.
           const authentication = rules.authenticationOf(token.clientId ?? '') ?? '';
           const exchanged = exchange.issued(token);
