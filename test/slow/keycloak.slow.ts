@@ -1,6 +1,12 @@
 import { createHash, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import {
+  freePort,
+  isKeycloakThere,
+  type Keycloak,
+  startKeycloak,
+} from '@countersign/test-support/keycloak';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { pemOf } from '../../packages/identity/test/authority.ts';
@@ -15,7 +21,6 @@ import { REDIRECT, type Teller } from '../../packages/identity/test/login/teller
 import { encodePem } from '../../packages/spiffe/src/index.ts';
 import { type BrowserPage, isBrowserThere, openBrowserPage } from './support/chromium.ts';
 import { makeFolder, type TestFolder } from './support/data-folder.ts';
-import { freePort, isKeycloakThere, type Keycloak, startKeycloak } from './support/keycloak.ts';
 import { until } from './support/until.ts';
 
 const PASSWORD = 'only-keycloak-knows-it';

@@ -196,6 +196,45 @@ test('two agents in a chain reach the API in her name, and policy decides by her
   await expect.poll(decisions).toContain('agent/assistant');
 });
 
+test('an agent that is registered by API acts at once and after apply, and for nobody when it is taken away', async () => {
+  const key = newKey();
+  const file = join(folder.path, 'scribe.yaml');
+  const scribe = (from: string) => `id: agent/scribe
+owner: assistants@bank.example
+client:
+  id: scribe
+  authentication: private_key_jwt
+  jwks: [{ kty: EC, crv: P-256, kid: k1, ${coordinates(key)} }]
+  scopes: [accounts]
+  audiences: [${ACCOUNTS}]
+  exchange: { from: [${from}], serves: [${ASSISTANT}] }
+`;
+  await writeFile(file, scribe('nobody'));
+  const unknown = await onData('identity', 'register', file);
+  expect([unknown.code, unknown.out]).toEqual([1, expect.stringContaining("'nobody'")]);
+  await writeFile(file, scribe('teller'));
+  expect((await onData('identity', 'register', file)).code).toBe(EXIT.ok);
+  const more = { [client.customFetch]: fetchIt };
+  const agentOfApi = await guide.open(issuerUrl, 'scribe', await signing(key), more);
+  const acts = async () => guide.actFor(agentOfApi, await handed(), ACCOUNTS, 'accounts');
+  const actsAsItself = async () => {
+    const token = await acts();
+    expect(decodeJwt(token)).toMatchObject({
+      ...{ sub: id('human/alice'), act: { sub: id('agent/scribe') } },
+    });
+    // The point knows it, and policy lets nobody but the booker act.
+    await expect.poll(() => call(agentOfApi, token, '/accounts/1')).toBe(403);
+    return token;
+  };
+  await actsAsItself();
+  expect((await onData('apply')).code).toBe(EXIT.ok);
+  const token = await actsAsItself();
+  const gone = await onData('identity', 'unregister', 'agent/scribe');
+  expect([gone.code, gone.err]).toEqual([EXIT.ok, '']);
+  await expect(acts()).rejects.toMatchObject({ error: 'invalid_client' });
+  await expect.poll(() => call(agentOfApi, token, '/accounts/1')).toBe(401);
+});
+
 test('a purpose that she said and approved opens what wants it, and another one does not', async () => {
   const direct = async (...details: readonly unknown[]) => {
     const pending = await teller.begin({

@@ -112,6 +112,26 @@ describe('the rows of the issuer', () => {
     await replays.upsert('j', { jti: 'j' }, 10);
   });
 
+  test('that come at once are each written or refused for themselves, of one jti the first', async () => {
+    const replays = adapterOf('ReplayDetection');
+    const ids = Array.from({ length: 300 }, (_, index) => `j${index % 100}`);
+    const taken = await Promise.allSettled(ids.map((jti) => replays.upsert(jti, { jti }, 10)));
+    expect(taken.map(({ status }) => status === 'fulfilled')).toEqual(
+      ids.map((_, index) => index < 100),
+    );
+    expect(await rows()).toBe(100);
+  });
+
+  test('that cannot be written fail alone, whatever they are written with', async () => {
+    const replays = adapterOf('ReplayDetection');
+    const ids = ['first', 'a', undefined, 'b', 'a'] as string[];
+    const taken = await Promise.allSettled(ids.map((jti) => replays.upsert(jti, {}, 10)));
+    const isTaken = taken.map(({ status }) => status === 'fulfilled');
+    expect(isTaken).toEqual([true, true, false, true, false]);
+    await expect(replays.upsert('b', {}, 10)).rejects.toMatchObject({ error: 'invalid_request' });
+    expect(await rows()).toBe(3);
+  });
+
   test('hold no clients: those are the registered ones', async () => {
     const clients = adapterOf('Client');
     await clients.upsert('stranger', { client_id: 'stranger' });

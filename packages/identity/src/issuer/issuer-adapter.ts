@@ -3,6 +3,7 @@ import type { Database } from '@countersign/state';
 import type { Adapter, AdapterFactory, AdapterPayload } from 'oidc-provider';
 import { errors } from 'oidc-provider';
 import type { IdentityTables } from '../tables.ts';
+import { GroupedRows } from './grouped-rows.ts';
 
 /** Rows without an end of their own are kept for a day. */
 const TTL_SECONDS = 86_400;
@@ -40,38 +41,9 @@ export function issuerAdapter(
       .executeTakeFirst();
     return row === undefined ? undefined : (JSON.parse(row.payload) as AdapterPayload);
   };
+  const grouped = new GroupedRows(database, { cleanupRows: CLEANUP_ROWS });
   const write = async (row: Row): Promise<void> => {
-    const nowMs = now();
-    const written = await database.transaction(async (transaction) => {
-      const rows = transaction.tables<IdentityTables>();
-      await rows
-        .deleteFrom('issuer_row')
-        .where(({ eb, refTuple, selectFrom }) =>
-          eb(
-            refTuple('model', 'id'),
-            'in',
-            selectFrom('issuer_row')
-              .select(['model', 'id'])
-              .where('expires_ms', '<=', nowMs)
-              .limit(CLEANUP_ROWS)
-              .$asTuple('model', 'id'),
-          ),
-        )
-        .execute();
-      return rows
-        .insertInto('issuer_row')
-        .values(row)
-        .onConflict((conflict) => {
-          const update = conflict.columns(['model', 'id']).doUpdateSet(row);
-          // The provider looks first and writes then; of two that looked at once only one may write.
-          return row.model === 'ReplayDetection'
-            ? update.where('issuer_row.expires_ms', '<=', nowMs)
-            : update;
-        })
-        .returning('id')
-        .executeTakeFirst();
-    });
-    if (written === undefined) {
+    if (!(await grouped.write(row, now()))) {
       throw new errors.InvalidRequest('the assertion or proof was used before');
     }
   };

@@ -26,6 +26,7 @@ import { CODE_FLOW_ROUTES, endRevokedSessions, withCodeFlow } from './code-flow/
 import { PeopleTokenRules } from './code-flow/people-token-rules.ts';
 import { TokenExchange } from './exchange/token-exchange.ts';
 import { issuerAdapter } from './issuer-adapter.ts';
+import { assertReadable } from './readable-token.ts';
 import { readForm, SvidAssertions } from './svid-assertion.ts';
 import { svidBundles } from './svid-bundles.ts';
 import { answerJwks } from './token-keys/jwks-route.ts';
@@ -308,6 +309,7 @@ function configurationOf(
           }
           // RFC 9068 §2.2: without a resource owner `sub` is the client; its name among us is the SPIFFE ID.
           payload['sub'] = subject;
+          assertReadable(payload);
           // INVARIANT: nothing leaves that is not in the log.
           const authentication = rules.authenticationOf(token.clientId ?? '') ?? '';
           const exchanged = exchange.issued(token);

@@ -13,9 +13,9 @@ import { errors } from 'oidc-provider';
 
 /** Details in one request; of each type there is one, so that a policy can name it. */
 const DETAILS_MAX = 10;
-/** Characters of all of them, as JSON, and of those that go on without content: in a token that is read up to 8192. */
+/** Characters of all of them, as JSON, and bytes of those that go on without content, since they do so in a token. */
 const DETAILS_CHARACTERS_MAX = 16_384;
-const GRANTED_CHARACTERS_MAX = 2048;
+const GRANTED_BYTES_MAX = 2048;
 
 /** What a person approves, in words. */
 export interface Approval {
@@ -124,8 +124,8 @@ export class DetailRules {
       const fault = detailFault(detail, type);
       if (fault !== undefined) throw refused(fault);
     }
-    if (JSON.stringify(details.map(withoutContent)).length > GRANTED_CHARACTERS_MAX) {
-      throw refused(`more than ${GRANTED_CHARACTERS_MAX} characters without content`);
+    if (Buffer.byteLength(JSON.stringify(details.map(withoutContent))) > GRANTED_BYTES_MAX) {
+      throw refused(`more than ${GRANTED_BYTES_MAX} bytes without content`);
     }
     return details;
   }

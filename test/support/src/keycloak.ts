@@ -1,11 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { Agent, request } from 'node:https';
 import { createServer } from 'node:net';
-import { Agent, request } from 'undici';
-import { until } from './until.ts';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
-const VERSION = '26.7.3';
-const KC = `.cache/keycloak/keycloak-${VERSION}/bin/kc.sh`;
+export const KEYCLOAK_VERSION = '26.7.3';
+const KC = join(
+  import.meta.dirname,
+  `../../../.cache/keycloak/keycloak-${KEYCLOAK_VERSION}/bin/kc.sh`,
+);
 const ADMIN = { username: 'admin', password: 'admin-of-a-test' };
 /** The first start lays out its program anew; on two busy processors that is a minute. */
 const START_MS = 240_000;
@@ -17,9 +21,11 @@ export function isKeycloakThere(what: string): boolean {
   return isThere;
 }
 
-/** A Keycloak of this test's own, its database in memory. */
+/** A Keycloak of this test's own. */
 export interface Keycloak {
   readonly url: string;
+  /** Of all that runs for it. */
+  readonly processGroup: number;
   /** Asks its administration. */
   admin(method: string, path: string, body?: unknown): Promise<unknown>;
   close(): Promise<void>;
@@ -32,17 +38,27 @@ export async function startKeycloak(options: {
   readonly caFile: string;
   readonly caPem: string;
   readonly port: number;
+  /** Asks clients for certificates, by whom `caFile` says. */
+  readonly clientCertificates?: boolean;
+  /** Where its database (H2) is; in memory if not said. */
+  readonly databaseFile?: string;
+  /** For who measures it: compiled as it runs for long, and not to start soon. */
+  readonly isForSpeed?: boolean;
 }): Promise<Keycloak> {
-  const { certificateFile, keyFile, caFile, caPem, port } = options;
+  const { certificateFile, keyFile, caFile, caPem, port, databaseFile } = options;
   const url = `https://localhost:${port}`;
   const child = spawn(
     KC,
     [
-      ...['start-dev', '--db=dev-mem', '--cache=local', `--hostname=${url}`],
+      ...['start-dev', '--cache=local', `--hostname=${url}`],
+      ...(databaseFile === undefined
+        ? ['--db=dev-mem']
+        : ['--db=dev-file', `--db-url=jdbc:h2:file:${databaseFile};NON_KEYWORDS=VALUE`]),
       ...['--http-host=127.0.0.1', `--http-port=${await freePort()}`, `--https-port=${port}`],
       `--https-certificate-file=${certificateFile}`,
       `--https-certificate-key-file=${keyFile}`,
       `--truststore-paths=${caFile}`,
+      ...(options.clientCertificates ? ['--https-client-auth=request'] : []),
     ],
     {
       detached: true,
@@ -51,7 +67,7 @@ export async function startKeycloak(options: {
         ...process.env,
         KC_BOOTSTRAP_ADMIN_USERNAME: ADMIN.username,
         KC_BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password,
-        JAVA_OPTS_APPEND: '-XX:TieredStopAtLevel=1',
+        ...(!options.isForSpeed && { JAVA_OPTS_APPEND: '-XX:TieredStopAtLevel=1' }),
       },
     },
   );
@@ -61,19 +77,18 @@ export async function startKeycloak(options: {
       out = (out + text).slice(-20_000);
     });
   }
-  const agent = new Agent({ connect: { ca: caPem } });
+  const agent = new Agent({ ca: caPem, keepAlive: true });
   const close = async () => {
-    await agent.destroy();
+    agent.destroy();
     await ended(child);
   };
-  try {
-    await until(() => {
-      if (child.exitCode !== null) throw new Error(`Keycloak ended: ${out}`);
-      return /started in [0-9.]+s/.test(out);
-    }, START_MS);
-  } catch (error) {
-    await close();
-    throw new Error(`Keycloak did not start: ${out.slice(-2000)}`, { cause: error });
+  const untilMs = Date.now() + START_MS;
+  while (!/started in [0-9.]+s/.test(out)) {
+    if (child.exitCode !== null || Date.now() > untilMs) {
+      await close();
+      throw new Error(`Keycloak did not start: ${out.slice(-2000)}`);
+    }
+    await sleep(100);
   }
   const call = async (
     method: string,
@@ -81,17 +96,24 @@ export async function startKeycloak(options: {
     headers: Record<string, string>,
     body?: string,
   ) => {
-    const answer = await request(`${url}${path}`, {
-      ...{ method: method as 'GET', headers, dispatcher: agent },
-      ...(body !== undefined && { body }),
-    });
-    const text = await answer.body.text();
-    if (answer.statusCode >= 300)
-      throw new Error(`${method} ${path}: ${answer.statusCode} ${text}`);
+    const { status, text } = await new Promise<{ status: number; text: string }>(
+      (resolve, reject) => {
+        const asked = request(`${url}${path}`, { method, headers, agent }, (answer) => {
+          const chunks: Buffer[] = [];
+          answer.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', reject);
+          answer.on('end', () =>
+            resolve({ status: answer.statusCode ?? 0, text: Buffer.concat(chunks).toString() }),
+          );
+        });
+        asked.on('error', reject).end(body);
+      },
+    );
+    if (status >= 300) throw new Error(`${method} ${path}: ${status} ${text}`);
     return text === '' ? undefined : (JSON.parse(text) as unknown);
   };
   return {
     url,
+    processGroup: child.pid ?? 0,
     close,
     async admin(method, path, body) {
       const form = { 'content-type': 'application/x-www-form-urlencoded' };

@@ -1,0 +1,110 @@
+import type { Database } from '@countersign/state';
+import type { IdentityTables } from '../tables.ts';
+
+/** Rows of one transaction: what waits behind them waits no longer than that. */
+const ROWS_AT_ONCE = 64;
+
+type Row = IdentityTables['issuer_row'];
+
+interface Waiting {
+  readonly row: Row;
+  readonly nowMs: number;
+  readonly resolve: (isWritten: boolean) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Writes rows of the issuer, each on disk before its promise resolves. With SQLite rows that come while others are written go to disk
+ * with the next ones, in one transaction: a sync is the dearest part of a token that shows a proof and an assertion. PostgreSQL has
+ * several connections and groups commits itself, and there rows of two requests in one transaction could wait for each other.
+ *
+ * Who waits is bounded by the requests that the listener takes.
+ */
+export class GroupedRows {
+  readonly #database: Database;
+  readonly #atOnce: number;
+  readonly #cleanupRows: number;
+  #waiting: Waiting[] = [];
+  #isWriting = false;
+
+  /** @param options `cleanupRows`: ended ones that are removed with each that is written */
+  constructor(database: Database, options: { readonly cleanupRows: number }) {
+    this.#database = database;
+    this.#cleanupRows = options.cleanupRows;
+    this.#atOnce = database.engine === 'sqlite' ? ROWS_AT_ONCE : 1;
+  }
+
+  /** False, with nothing written, for a `ReplayDetection` that is remembered already: the first in order counts. */
+  write(row: Row, nowMs: number): Promise<boolean> {
+    if (this.#atOnce === 1) return this.#together([{ row, nowMs }]).then(([isFirst]) => !!isFirst);
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ row, nowMs, resolve, reject });
+      if (!this.#isWriting) void this.#writeWaiting();
+    });
+  }
+
+  async #writeWaiting(): Promise<void> {
+    this.#isWriting = true;
+    while (this.#waiting.length > 0) {
+      const group = this.#waiting.splice(0, this.#atOnce);
+      const written = await this.#settled(group);
+      for (const [index, { resolve, reject }] of group.entries()) {
+        const outcome = written[index];
+        if (outcome?.status === 'fulfilled') resolve(outcome.value);
+        else reject(outcome?.reason);
+      }
+    }
+    this.#isWriting = false;
+  }
+
+  /** Whatever fails a group is not on disk, and fails none of those beside it. */
+  async #settled(group: readonly Waiting[]): Promise<PromiseSettledResult<boolean>[]> {
+    try {
+      const written = await this.#together(group);
+      return written.map((value) => ({ status: 'fulfilled', value }));
+    } catch (reason) {
+      if (group.length === 1) return [{ status: 'rejected', reason }];
+      const alone: PromiseSettledResult<boolean>[] = [];
+      for (const each of group) alone.push(...(await this.#settled([each])));
+      return alone;
+    }
+  }
+
+  #together(group: readonly Pick<Waiting, 'row' | 'nowMs'>[]): Promise<boolean[]> {
+    return this.#database.transaction(async (transaction) => {
+      const rows = transaction.tables<IdentityTables>();
+      const [first] = group;
+      await rows
+        .deleteFrom('issuer_row')
+        .where(({ eb, refTuple, selectFrom }) =>
+          eb(
+            refTuple('model', 'id'),
+            'in',
+            selectFrom('issuer_row')
+              .select(['model', 'id'])
+              .where('expires_ms', '<=', first?.nowMs ?? 0)
+              .limit(this.#cleanupRows * group.length)
+              .$asTuple('model', 'id'),
+          ),
+        )
+        .execute();
+      const written: boolean[] = [];
+      for (const { row, nowMs } of group) {
+        const found = await rows
+          .insertInto('issuer_row')
+          .values(row)
+          .onConflict((conflict) => {
+            const update = conflict.columns(['model', 'id']).doUpdateSet(row);
+            // The provider looks first and writes then; of two that looked at once only one may write.
+            return row.model === 'ReplayDetection'
+              ? update.where('issuer_row.expires_ms', '<=', nowMs)
+              : update;
+          })
+          .returning('id')
+          .executeTakeFirst();
+        written.push(found !== undefined);
+      }
+      return written;
+    });
+  }
+}
