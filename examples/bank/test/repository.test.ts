@@ -4,8 +4,13 @@ import { join } from 'node:path';
 import { type CedarEngine, createCedarEngine } from '@countersign/cedar';
 import { startNodeThread } from '@countersign/cedar/node';
 import { createDecisionPoint } from '@countersign/decision';
-import { OPENED_ACCOUNTS, prepareBank, REPOSITORY_SOURCE } from '@countersign/example-bank';
-import { type Fact, parseFact } from '@countersign/model';
+import {
+  ONBOARDED_CUSTOMERS,
+  OPENED_ACCOUNTS,
+  prepareBank,
+  REPOSITORY_SOURCE,
+} from '@countersign/example-bank';
+import { type AccessRequest, type Fact, parseFact } from '@countersign/model';
 import {
   buildBundle,
   checkRepository,
@@ -59,6 +64,64 @@ test('the prepared repository has no problem, and decides as its tests say', asy
     'payments enforce',
     'statements shadow',
   ]);
+});
+
+/** Policy tests say nothing of what a token vouches of a customer: asked here. */
+test('a customer pays what it approved just now, with the content that it approved, and nothing else', async () => {
+  const point = createDecisionPoint({ engine });
+  const { repository } = await checkRepository(target, { engine, now });
+  if (!repository) throw new Error('found no repository');
+  const { trustDomain } = repository.config;
+  await point.install(buildBundle(repository, { trustDomain, sequence: 1, now }));
+  point.facts.replace(factsOf(repository), { sequence: 1, asOfMs: now() });
+  const payment = {
+    debtorAccount: '22289',
+    instructedAmount: { currency: 'GBP', amount: '12.50' },
+    creditorAccount: 'XB88CSGN00471230824693',
+    creditorName: 'Larkspur Grocers',
+    contentDigest: 'approved',
+  };
+  const paying = (change: Partial<AccessRequest> = {}): string => {
+    const { id = '', attributes } = ONBOARDED_CUSTOMERS[0] ?? {};
+    const { effect, reason } = point.decide({
+      subject: { id: `spiffe://${trustDomain}/customer/${id}`, kind: 'customer' },
+      subjectEntity: { attributes: attributes as never, parents: [] },
+      actors: [],
+      session: { id: 's-1', acr: 'phr', amr: ['pop'], authTimeMs: now() - 5_000 },
+      keyProof: 'dpop',
+      surface: 'payments',
+      action: 'CreateDomesticPayment',
+      resource: { type: 'Surface', id: 'payments', parents: [] },
+      scopes: ['payments'],
+      authorizationDetails: { payment_initiation: payment },
+      contentDigest: 'approved',
+      timeMs: now(),
+      ip: '192.0.2.1',
+      ...change,
+    } as AccessRequest);
+    return `${effect} ${reason}`;
+  };
+  const old = { id: 's-1', acr: 'phr', authTimeMs: now() - 3_600_000 };
+  expect(paying()).toBe('permit policy-permits');
+  expect(paying({ contentDigest: 'another' })).toBe('deny policy-none-permits');
+  expect(paying({ keyProof: 'none' })).toBe('deny policy-none-permits');
+  expect(paying({ session: old })).toBe('challenge authentication-insufficient');
+  expect(paying({ authorizationDetails: {} })).toBe('challenge authentication-insufficient');
+  const debit = { surface: 'accounts', action: 'DebitAccount' };
+  const from = (account: string) => {
+    const parents = [{ type: 'Surface', id: 'accounts' }];
+    return { ...debit, resource: { type: 'Accounts::Account', id: account, parents } };
+  };
+  const caller = {
+    id: `spiffe://${trustDomain}/workload/payments/api`,
+    kind: 'workload' as const,
+  };
+  const transaction = { id: 't-1', requestingWorkload: caller.id };
+  const inside = { caller, transaction, keyProof: 'mtls' as const };
+  expect(paying({ ...inside, ...from('22289') })).toBe('permit policy-permits');
+  expect(paying({ ...inside, ...from('22296') })).toBe('deny policy-none-permits');
+  expect(paying(from('22289'))).toBe('deny policy-none-permits');
+  point.release();
 });
 
 function factsOf({ registrations, entities }: Repository): Fact[] {

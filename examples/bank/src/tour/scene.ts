@@ -7,6 +7,8 @@ export interface TourEnvironment extends BankEnvironment {
   readonly trustDomain: string;
   /** The working copy of the repository, which the authority applies. */
   readonly repositoryFolder: string;
+  /** What people hold, who sign in: passkeys, a file each. None of it is the bank's. */
+  readonly peopleFolder: string;
   /** Where each service keeps its data, in a folder of its own name. */
   readonly servicesFolder: string;
   /** Where the points beside the services listen, `https://127.0.0.1:8452`. */

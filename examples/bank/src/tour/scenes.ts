@@ -1,5 +1,6 @@
 import { ambiguousPaths } from './ambiguous-paths.ts';
 import { bulkReader } from './bulk-reader.ts';
+import { customerPays } from './customer-pays.ts';
 import { forgedHeaders } from './forged-headers.ts';
 import { undeclaredHop, unregisteredService, wrapWithoutIdentity } from './inside-callers.ts';
 import { expiredToken, wrongAudience } from './misused-token.ts';
@@ -18,6 +19,7 @@ export const SCENES: readonly Scene[] = [
   partnerPays,
   partnerPaysFromAnother,
   partnerPaysUnsigned,
+  customerPays,
   stolenToken,
   stolenTokenNoCertificate,
   wrongAudience,

@@ -21,6 +21,7 @@ export function tourEnvironment(
     now,
     trustDomain: trust.trustDomain,
     repositoryFolder: bank.repositoryFolder,
+    peopleFolder: join(bank.dataRoot, 'people'),
     servicesFolder: join(bank.dataRoot, 'services'),
     meshOrigins: {
       payments: mesh(ports.payments),
