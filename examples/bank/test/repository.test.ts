@@ -66,6 +66,48 @@ test('the prepared repository has no problem, and decides as its tests say', asy
   ]);
 });
 
+test('staff follows accounts with a passkey, at the edge and behind it, and does nothing else there', async () => {
+  const point = createDecisionPoint({ engine });
+  const { repository } = await checkRepository(target, { engine, now });
+  if (!repository) throw new Error('found no repository');
+  const { trustDomain } = repository.config;
+  await point.install(buildBundle(repository, { trustDomain, sequence: 1, now }));
+  const robin = { id: `spiffe://${trustDomain}/human/robin`, kind: 'human' as const };
+  const nothing = { attributes: {}, parents: [], certificates: [] };
+  const fact = { kind: 'subject', id: robin.id, owner: 'hr', enabled: true, ...nothing };
+  const facts = [...factsOf(repository), parseFact(fact)];
+  point.facts.replace(facts, { sequence: 1, asOfMs: now() });
+  const following = (change: Partial<AccessRequest> = {}): string => {
+    const { effect, reason } = point.decide({
+      subject: robin,
+      actors: [],
+      session: { id: 's-1', acr: 'phr', authTimeMs: now() },
+      keyProof: 'dpop',
+      surface: 'accounts',
+      action: 'StreamAccountEvents',
+      resource: { type: 'Surface', id: 'accounts', parents: [] },
+      scopes: ['accounts'],
+      timeMs: now(),
+      ip: '192.0.2.1',
+      ...change,
+    });
+    return `${effect} ${reason}`;
+  };
+  const calledBy = (workload: string): Partial<AccessRequest> => {
+    const caller = {
+      id: `spiffe://${trustDomain}/workload/${workload}`,
+      kind: 'workload' as const,
+    };
+    return { caller, transaction: { id: 't-1', requestingWorkload: caller.id } };
+  };
+  expect(following()).toBe('permit policy-permits');
+  expect(following(calledBy('countersign/edge'))).toBe('permit policy-permits');
+  expect(following(calledBy('payments/api'))).toBe('deny policy-none-permits');
+  expect(following({ session: { id: 's-1' } })).toBe('deny policy-none-permits');
+  expect(following({ action: 'ListAccounts' })).toBe('deny policy-none-permits');
+  point.release();
+});
+
 /** Policy tests say nothing of what a token vouches of a customer: asked here. */
 test('a customer pays what it approved just now, with the content that it approved, and nothing else', async () => {
   const point = createDecisionPoint({ engine });

@@ -12,6 +12,8 @@ export const WORKLOAD_SOCKETS = [
   'payments-api',
   'statement-checks',
   'customer-app',
+  'staff-desk',
+  'reconciler',
 ] as const;
 /** One of {@link WORKLOAD_SOCKETS}. */
 export type WorkloadSocket = (typeof WORKLOAD_SOCKETS)[number];

@@ -34,6 +34,8 @@ export interface SceneResult {
   /** In the words of `expected`, or what there was instead. */
   readonly got: string;
   readonly ok: boolean;
+  /** How long something took, which nobody promises: `the stream was cut after 14 ms`. */
+  readonly measured?: string;
   /** Ids of the events that show it. */
   readonly evidence?: readonly string[];
 }

@@ -3,6 +3,7 @@ import { bulkReader } from './bulk-reader.ts';
 import { customerPays } from './customer-pays.ts';
 import { forgedHeaders } from './forged-headers.ts';
 import { undeclaredHop, unregisteredService, wrapWithoutIdentity } from './inside-callers.ts';
+import { leaverIsCut } from './leaver-is-cut.ts';
 import { expiredToken, wrongAudience } from './misused-token.ts';
 import { ownWorkload } from './own-workload.ts';
 import { partnerPays, partnerPaysFromAnother, partnerPaysUnsigned } from './partner-pays.ts';
@@ -31,6 +32,7 @@ export const SCENES: readonly Scene[] = [
   undeclaredHop,
   ownWorkload,
   bulkReader,
+  leaverIsCut,
   shadowReports,
   enforceStops,
 ];
