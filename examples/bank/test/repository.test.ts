@@ -1,4 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type CedarEngine, createCedarEngine } from '@countersign/cedar';
@@ -66,7 +67,7 @@ test('the prepared repository has no problem, and decides as its tests say', asy
   ]);
 });
 
-test('staff follows accounts with a passkey, at the edge and behind it, and does nothing else there', async () => {
+test('staff follows accounts, looks at one with a passkey, and does nothing else there', async () => {
   const point = createDecisionPoint({ engine });
   const { repository } = await checkRepository(target, { engine, now });
   if (!repository) throw new Error('found no repository');
@@ -103,7 +104,17 @@ test('staff follows accounts with a passkey, at the edge and behind it, and does
   expect(following()).toBe('permit policy-permits');
   expect(following(calledBy('countersign/edge'))).toBe('permit policy-permits');
   expect(following(calledBy('payments/api'))).toBe('deny policy-none-permits');
-  expect(following({ session: { id: 's-1' } })).toBe('deny policy-none-permits');
+  const parents = [{ type: 'Surface', id: 'accounts' }];
+  const resource = { type: 'Accounts::Account', id: '22289', parents };
+  const byProvider = { id: 's-1', acr: 'idp', authTimeMs: now() };
+  expect(following({ session: byProvider })).toBe('permit policy-permits');
+  expect(following({ action: 'GetAccount', resource })).toBe('permit policy-permits');
+  expect(following({ action: 'GetAccount', resource, session: byProvider })).toBe(
+    'challenge authentication-insufficient',
+  );
+  expect(following({ action: 'GetAccountTransactions', resource })).toBe(
+    'deny policy-none-permits',
+  );
   expect(following({ action: 'ListAccounts' })).toBe('deny policy-none-permits');
   point.release();
 });
@@ -199,10 +210,29 @@ test('partners’ certificates are good by their own authority, and carry no SPI
   }
 });
 
-test('private keys are the partners’, readable by nobody else, and not in the repository', () => {
-  for (const file of ['ledgerly/key.pem', 'pocketwise/client-key.pem', 'pocketwise/dpop-key.pem']) {
-    expect(statSync(join(folder, 'partners', file)).mode & 0o777).toBe(0o600);
+test('the identity provider has a certificate for localhost, of an authority that is none of the bank’s', () => {
+  const [ca, certificate] = [
+    join(target, 'trust', 'idp-ca.pem'),
+    join(folder, 'idp/certificate.pem'),
+  ]
+    .map((file) => readFileSync(file))
+    .map((pem) => new X509Certificate(pem)) as [X509Certificate, X509Certificate];
+  expect(certificate.checkHost('localhost')).toBe('localhost');
+  expect(certificate.checkIssued(ca) && certificate.verify(ca.publicKey)).toBe(true);
+  expect(ca.subject).not.toContain('Fintech');
+});
+
+test('private keys are of partners and the identity provider, or given to the authority, readable by nobody else, and not in the repository', () => {
+  const ofPartners = ['ledgerly/key.pem', 'pocketwise/client-key.pem', 'pocketwise/dpop-key.pem'];
+  const others = ['idp/key.pem', 'idp/authority/key.pem', 'secrets/staff-idp.key'];
+  for (const file of [...ofPartners.map((each) => join('partners', each)), ...others]) {
+    expect(statSync(join(folder, file)).mode & 0o777).toBe(0o600);
   }
+  const inRepository = readdirSync(target, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'));
+  expect(inRepository.length).toBeGreaterThan(20);
+  expect(inRepository.filter((text) => text.includes('PRIVATE KEY'))).toEqual([]);
   const written = readFileSync(join(target, 'identities', 'partners.yaml'), 'utf8');
   expect(written).toContain('"kty":"EC"');
   expect(written).not.toMatch(/"d":|PRIVATE KEY/);

@@ -6,14 +6,9 @@ import { type ApiAnswer, type ApiRequest, callApi } from './call-api.ts';
 import type { BankEnvironment } from './environment.ts';
 import type { AccessToken, TokenWish } from './obtain-token.ts';
 import type { CallerKeys } from './partner.ts';
-import type { SoftwareBrowser } from './software-browser.ts';
-import type { SoftwarePasskey } from './software-passkey.ts';
 
-/** Somebody at a browser, with a passkey. */
-export interface Person {
-  readonly browser: SoftwareBrowser;
-  readonly passkey: SoftwarePasskey;
-}
+/** How somebody signs in: from the authorization endpoint, where the application sends the browser, back to the application. */
+export type SignIn = (url: URL) => Promise<URL>;
 
 /** An application of the bank that people sign in to; close it when done. */
 export interface Application {
@@ -25,7 +20,7 @@ export interface Application {
    * is asked for a passkey only when `more` wants it: `acr_values`, `max_age`, `authorization_details`.
    */
   signIn(
-    person: Person,
+    signIn: SignIn,
     wish: TokenWish & { readonly more?: Readonly<Record<string, string>> },
   ): Promise<AccessToken>;
   call(request: ApiRequest): Promise<ApiAnswer>;
@@ -82,7 +77,7 @@ export async function openApplication(
   return {
     partner,
     dispatcher,
-    signIn: async ({ browser, passkey }, { scope, resource, more }) => {
+    signIn: async (signIn, { scope, resource, more }) => {
       const pkceCodeVerifier = oauth.randomPKCECodeVerifier();
       const expectedState = oauth.randomState();
       const url = await oauth.buildAuthorizationUrlWithPAR(
@@ -98,7 +93,7 @@ export async function openApplication(
         },
         { DPoP },
       );
-      const callback = await browser.signIn(url, passkey);
+      const callback = await signIn(url);
       const checks = { pkceCodeVerifier, expectedState, idTokenExpected: true };
       const granted = await oauth.authorizationCodeGrant(config, callback, checks, undefined, {
         DPoP,

@@ -2,6 +2,7 @@ import { AUDIENCES } from '../callers/environment.ts';
 import { layDownPayment, type PaymentContent, pay } from '../callers/make-payment.ts';
 import { openApplication } from '../callers/open-application.ts';
 import { ONBOARDED_CUSTOMERS } from '../data/onboarded-customers.ts';
+import { challengeOf } from './challenge.ts';
 import { asOperator, enrolledPerson } from './enrolled-person.ts';
 import { outcomeWords, RECORD_MS_MAX } from './recorded.ts';
 import { type Scene, sceneResult, type TourEnvironment } from './scene.ts';
@@ -26,20 +27,20 @@ export const customerPays: Scene = {
       workloadEndpoint: env.workloadEndpoint('customer-app'),
     });
     try {
-      const customer = await enrolledPerson(env, {
+      const { withPasskey } = await enrolledPerson(env, {
         name: `customer-${CUSTOMER}`,
         dispatcher: application.dispatcher,
         invite: { path: `/v1/customers/${CUSTOMER}/passkey-invites`, body: {} },
       });
       const reading = { scope: 'accounts', resource: AUDIENCES.accounts };
-      const toRead = await application.signIn(customer, reading);
+      const toRead = await application.signIn(withPasskey, reading);
       const read = (account: string) =>
         application.call({ path: `/accounts-api/accounts/${account}`, token: toRead });
       const own = await read('22289');
       const another = await read('22296');
 
       const paying = { scope: 'payments', resource: AUDIENCES.payments };
-      const signedIn = await application.signIn(customer, paying);
+      const signedIn = await application.signIn(withPasskey, paying);
       const { consent, content } = await layDownPayment(application, signedIn, {
         account: '22289',
         amount: '12.50',
@@ -50,7 +51,7 @@ export const customerPays: Scene = {
       const tooEarly = await pay(application, signedIn, { content });
       const fromMs = env.now();
       const more = { ...challengeOf(tooEarly.headers['www-authenticate']), ...approving(content) };
-      const approved = await application.signIn(customer, { ...paying, more });
+      const approved = await application.signIn(withPasskey, { ...paying, more });
       const changed = await pay(application, approved, { content: withAmount(content, '1250.00') });
       const paid = await pay(application, approved, { content });
 
@@ -66,12 +67,6 @@ export const customerPays: Scene = {
     }
   },
 };
-
-/** RFC 9470 §4: what to begin again with, from the challenge of the point. */
-function challengeOf(header: unknown): Record<string, string> {
-  const parameters = [...String(header).matchAll(/(acr_values|max_age)="?([^",]+)"?/g)];
-  return Object.fromEntries(parameters.map(([, name = '', value = '']) => [name, value]));
-}
 
 /** RFC 9396: this very payment, to be read and approved, with the content that will be sent. */
 function approving(content: PaymentContent): { readonly authorization_details: string } {

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { accessTokens, SdkError, workloadFromApi } from '@countersign/sdk';
-import { BankError } from '../bank-error.ts';
 import { AUDIENCES } from '../callers/environment.ts';
-import { type EventStream, followEvents } from '../callers/follow-events.ts';
+import type { EventStream } from '../callers/follow-events.ts';
 import type { AccessToken } from '../callers/obtain-token.ts';
 import { type Application, openApplication } from '../callers/open-application.ts';
-import { asOperator, enrolledPerson } from './enrolled-person.ts';
+import { enrolledPerson } from './enrolled-person.ts';
+import { employ, inDirectory } from './hr-feed.ts';
+import { joinerStream } from './joiner-stream.ts';
 import { outcomeWords, RECORD_MS_MAX, streamEnd } from './recorded.ts';
 import { type Scene, sceneResult, type TourEnvironment } from './scene.ts';
 
@@ -20,8 +21,8 @@ const EMPLOYEE = {
 /** What Robin answers for, by `identities/workloads.yaml`. */
 const OWNED = 'workload/reports/reconciler';
 const READING = { scope: 'accounts', resource: AUDIENCES.accounts };
-/** How long a stream may stand after its person has left, and a point may not know of a joiner. */
-const FOLLOW_MS_MAX = 10_000;
+/** How long a stream may stand after its person has left. */
+const CUT_MS_MAX = 10_000;
 const DAY_MS = 86_400_000;
 
 /**
@@ -34,10 +35,10 @@ export const leaverIsCut: Scene = {
     'An employee leaves with a stream open: the HR feed cuts it, and suspends the service they answered for',
   expected: 'stream cut, 401 session-revoked, service suspended, no token for it',
   run: async (env) => {
-    if ((await inDirectory(env))?.enabled === false) {
+    if ((await inDirectory(env, EMPLOYEE))?.enabled === false) {
       return sceneResult(leaverIsCut, `${EMPLOYEE.userName} left in an earlier tour on this data`);
     }
-    const joined = await hrImport(env, EMPLOYEE);
+    const joined = await employ(env, EMPLOYEE);
     const desk = await openApplication(env, {
       spiffeId: `spiffe://${env.trustDomain}/workload/staff-desk`,
       redirectUri: 'https://desk.bank.example/callback',
@@ -47,21 +48,21 @@ export const leaverIsCut: Scene = {
     // A new one each time: what it kept from before would tell nothing.
     const ownedToken = () => accessTokens(owned, { issuerUrl: env.issuerUrl }).get(READING);
     try {
-      const employee = await enrolledPerson(env, {
+      const { withPasskey } = await enrolledPerson(env, {
         name: `employee-${EMPLOYEE.employeeNumber}`,
         dispatcher: desk.dispatcher,
         invite: { path: '/v1/passkey-invites', body: { subject: joined } },
       });
-      const token = await desk.signIn(employee, READING);
-      const stream = await openStream(env, desk, token);
+      const token = await desk.signIn(withPasskey, READING);
+      const stream = await joinerStream(env, desk, token);
       if (stream.status !== 200) return sceneResult(leaverIsCut, `stream: ${stream.status}`);
       await ownedToken();
 
       const yesterday = new Date(env.now() - DAY_MS).toISOString().slice(0, 10);
       const fromMs = env.now();
       const sentAt = performance.now();
-      const cutAt = endsWithin(stream, FOLLOW_MS_MAX);
-      await hrImport(env, { ...EMPLOYEE, endDate: yesterday });
+      const cutAt = endsWithin(stream, CUT_MS_MAX);
+      await employ(env, { ...EMPLOYEE, endDate: yesterday });
       const cutMs = (await cutAt) - sentAt;
       stream.close();
 
@@ -89,46 +90,6 @@ export const leaverIsCut: Scene = {
     }
   },
 };
-
-/** One row of a feed, applied; gives the SPIFFE ID of whom it is about. */
-async function hrImport(env: TourEnvironment, row: Record<string, string>): Promise<string> {
-  const feed = { rows: [row], apply: true };
-  const { isApplied } = await asOperator<{ isApplied: boolean }>(
-    env,
-    '/v1/people/hr-imports',
-    feed,
-  );
-  const person = await inDirectory(env);
-  if (isApplied && person) return person.spiffeId;
-  throw new BankError(
-    'ERR_BANK_TOUR',
-    'could not import the HR feed: found it refused, expected it applied',
-  );
-}
-
-/** Robin as the directory has it, once a feed has told of it. */
-async function inDirectory(
-  env: TourEnvironment,
-): Promise<{ readonly spiffeId: string; readonly enabled: boolean } | undefined> {
-  const name = encodeURIComponent(EMPLOYEE.userName);
-  const { status, body } = await env.admin('GET', `/v1/people/show?name=${name}`);
-  return status === 200 ? (body as { spiffeId: string; enabled: boolean }) : undefined;
-}
-
-/** A point hears of a joiner a moment after the feed was applied. */
-async function openStream(
-  env: TourEnvironment,
-  desk: Application,
-  token: AccessToken,
-): Promise<EventStream> {
-  const untilMs = env.now() + FOLLOW_MS_MAX;
-  for (;;) {
-    const stream = await followEvents(env, desk, token);
-    if (stream.status === 200 || env.now() > untilMs) return stream;
-    stream.close();
-    await sleep(100);
-  }
-}
 
 /** When the stream was over, by `performance.now()`; never, when it stands. */
 async function endsWithin(stream: EventStream, timeoutMs: number): Promise<number> {

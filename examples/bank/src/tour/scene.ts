@@ -7,6 +7,8 @@ export interface TourEnvironment extends BankEnvironment {
   readonly trustDomain: string;
   /** The working copy of the repository, which the authority applies. */
   readonly repositoryFolder: string;
+  /** Where the staff's identity provider is to listen, and its own folder, as `prepareBank` made it. */
+  readonly idp: { readonly origin: string; readonly folder: string };
   /** What people hold, who sign in: passkeys, a file each. None of it is the bank's. */
   readonly peopleFolder: string;
   /** Where each service keeps its data, in a folder of its own name. */

@@ -10,6 +10,7 @@ import { partnerPays, partnerPaysFromAnother, partnerPaysUnsigned } from './part
 import { dpopPartnerReads, partnerReads, partnerReadsAnother } from './partner-reads.ts';
 import type { Scene } from './scene.ts';
 import { enforceStops, shadowReports } from './shadow-and-enforce.ts';
+import { staffProvider } from './staff-provider.ts';
 import { stolenToken, stolenTokenNoCertificate } from './stolen-token.ts';
 
 /** Every scene of the tour, in the order in which it is told. */
@@ -32,6 +33,7 @@ export const SCENES: readonly Scene[] = [
   undeclaredHop,
   ownWorkload,
   bulkReader,
+  staffProvider,
   leaverIsCut,
   shadowReports,
   enforceStops,
