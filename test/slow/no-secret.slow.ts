@@ -9,8 +9,11 @@ import { environmentOf, prepareBank, startBank, tokenOf } from './support/prepar
 // While the bank runs, and serves, none of its services has anything secret: not in a file, not in what
 // it was started with.
 
-/** Who may hold keys: the authority, points and the node (their own), partners outside. */
-const HOLDERS = [/^authority\//, /^points\/[^/]+\/(?:keys|svid)\//, /^node\/svid\//, /^partners\//];
+/** Who may hold keys: the authority (one of them is given to it), points and the node (their own), partners and the identity provider outside. */
+const HOLDERS = [
+  ...[/^authority\//, /^secrets\//, /^points\/[^/]+\/(?:keys|svid)\//, /^node\/svid\//],
+  ...[/^partners\//, /^idp\//],
+];
 /** Code that Node compiled: ours, and no service's data. */
 const PASSED_OVER = /^compile-cache\//;
 

@@ -6,6 +6,7 @@ export type BankErrorCode =
   | 'ERR_BANK_PARTNER'
   | 'ERR_BANK_REPOSITORY'
   | 'ERR_BANK_RESPONSE'
+  | 'ERR_BANK_SIGN_IN'
   | 'ERR_BANK_TOKEN_REFUSED'
   | 'ERR_BANK_TOUR';
 

@@ -32,6 +32,7 @@ export {
   type Posting,
   type StandingOrder,
 } from './data/generate-bank.ts';
+export { ONBOARDED_CUSTOMERS, type OnboardedCustomer } from './data/onboarded-customers.ts';
 export { OPENED_ACCOUNTS, openedTo } from './data/opened-accounts.ts';
 export { type SeededRandom, seededRandom } from './data/seeded-random.ts';
 export { HISTORY_ORIGIN, type WrittenHistory, writeHistory } from './history/write-history.ts';

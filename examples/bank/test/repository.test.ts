@@ -1,11 +1,17 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type CedarEngine, createCedarEngine } from '@countersign/cedar';
 import { startNodeThread } from '@countersign/cedar/node';
 import { createDecisionPoint } from '@countersign/decision';
-import { OPENED_ACCOUNTS, prepareBank, REPOSITORY_SOURCE } from '@countersign/example-bank';
-import { type Fact, parseFact } from '@countersign/model';
+import {
+  ONBOARDED_CUSTOMERS,
+  OPENED_ACCOUNTS,
+  prepareBank,
+  REPOSITORY_SOURCE,
+} from '@countersign/example-bank';
+import { type AccessRequest, type Fact, parseFact } from '@countersign/model';
 import {
   buildBundle,
   checkRepository,
@@ -61,6 +67,116 @@ test('the prepared repository has no problem, and decides as its tests say', asy
   ]);
 });
 
+test('staff follows accounts, looks at one with a passkey, and does nothing else there', async () => {
+  const point = createDecisionPoint({ engine });
+  const { repository } = await checkRepository(target, { engine, now });
+  if (!repository) throw new Error('found no repository');
+  const { trustDomain } = repository.config;
+  await point.install(buildBundle(repository, { trustDomain, sequence: 1, now }));
+  const robin = { id: `spiffe://${trustDomain}/human/robin`, kind: 'human' as const };
+  const nothing = { attributes: {}, parents: [], certificates: [] };
+  const fact = { kind: 'subject', id: robin.id, owner: 'hr', enabled: true, ...nothing };
+  const facts = [...factsOf(repository), parseFact(fact)];
+  point.facts.replace(facts, { sequence: 1, asOfMs: now() });
+  const following = (change: Partial<AccessRequest> = {}): string => {
+    const { effect, reason } = point.decide({
+      subject: robin,
+      actors: [],
+      session: { id: 's-1', acr: 'phr', authTimeMs: now() },
+      keyProof: 'dpop',
+      surface: 'accounts',
+      action: 'StreamAccountEvents',
+      resource: { type: 'Surface', id: 'accounts', parents: [] },
+      scopes: ['accounts'],
+      timeMs: now(),
+      ip: '192.0.2.1',
+      ...change,
+    });
+    return `${effect} ${reason}`;
+  };
+  const calledBy = (workload: string): Partial<AccessRequest> => {
+    const caller = {
+      id: `spiffe://${trustDomain}/workload/${workload}`,
+      kind: 'workload' as const,
+    };
+    return { caller, transaction: { id: 't-1', requestingWorkload: caller.id } };
+  };
+  expect(following()).toBe('permit policy-permits');
+  expect(following(calledBy('countersign/edge'))).toBe('permit policy-permits');
+  expect(following(calledBy('payments/api'))).toBe('deny policy-none-permits');
+  const parents = [{ type: 'Surface', id: 'accounts' }];
+  const resource = { type: 'Accounts::Account', id: '22289', parents };
+  const byProvider = { id: 's-1', acr: 'idp', authTimeMs: now() };
+  expect(following({ session: byProvider })).toBe('permit policy-permits');
+  expect(following({ action: 'GetAccount', resource })).toBe('permit policy-permits');
+  expect(following({ action: 'GetAccount', resource, session: byProvider })).toBe(
+    'challenge authentication-insufficient',
+  );
+  expect(following({ action: 'GetAccountTransactions', resource })).toBe(
+    'deny policy-none-permits',
+  );
+  expect(following({ action: 'ListAccounts' })).toBe('deny policy-none-permits');
+  point.release();
+});
+
+/** Policy tests say nothing of what a token vouches of a customer: asked here. */
+test('a customer pays what it approved just now, with the content that it approved, and nothing else', async () => {
+  const point = createDecisionPoint({ engine });
+  const { repository } = await checkRepository(target, { engine, now });
+  if (!repository) throw new Error('found no repository');
+  const { trustDomain } = repository.config;
+  await point.install(buildBundle(repository, { trustDomain, sequence: 1, now }));
+  point.facts.replace(factsOf(repository), { sequence: 1, asOfMs: now() });
+  const payment = {
+    debtorAccount: '22289',
+    instructedAmount: { currency: 'GBP', amount: '12.50' },
+    creditorAccount: 'XB88CSGN00471230824693',
+    creditorName: 'Larkspur Grocers',
+    contentDigest: 'approved',
+  };
+  const paying = (change: Partial<AccessRequest> = {}): string => {
+    const { id = '', attributes } = ONBOARDED_CUSTOMERS[0] ?? {};
+    const { effect, reason } = point.decide({
+      subject: { id: `spiffe://${trustDomain}/customer/${id}`, kind: 'customer' },
+      subjectEntity: { attributes: attributes as never, parents: [] },
+      actors: [],
+      session: { id: 's-1', acr: 'phr', amr: ['pop'], authTimeMs: now() - 5_000 },
+      keyProof: 'dpop',
+      surface: 'payments',
+      action: 'CreateDomesticPayment',
+      resource: { type: 'Surface', id: 'payments', parents: [] },
+      scopes: ['payments'],
+      authorizationDetails: { payment_initiation: payment },
+      contentDigest: 'approved',
+      timeMs: now(),
+      ip: '192.0.2.1',
+      ...change,
+    } as AccessRequest);
+    return `${effect} ${reason}`;
+  };
+  const old = { id: 's-1', acr: 'phr', authTimeMs: now() - 3_600_000 };
+  expect(paying()).toBe('permit policy-permits');
+  expect(paying({ contentDigest: 'another' })).toBe('deny policy-none-permits');
+  expect(paying({ keyProof: 'none' })).toBe('deny policy-none-permits');
+  expect(paying({ session: old })).toBe('challenge authentication-insufficient');
+  expect(paying({ authorizationDetails: {} })).toBe('challenge authentication-insufficient');
+  const debit = { surface: 'accounts', action: 'DebitAccount' };
+  const from = (account: string) => {
+    const parents = [{ type: 'Surface', id: 'accounts' }];
+    return { ...debit, resource: { type: 'Accounts::Account', id: account, parents } };
+  };
+  const caller = {
+    id: `spiffe://${trustDomain}/workload/payments/api`,
+    kind: 'workload' as const,
+  };
+  const transaction = { id: 't-1', requestingWorkload: caller.id };
+  const inside = { caller, transaction, keyProof: 'mtls' as const };
+  expect(paying({ ...inside, ...from('22289') })).toBe('permit policy-permits');
+  expect(paying({ ...inside, ...from('22296') })).toBe('deny policy-none-permits');
+  expect(paying(from('22289'))).toBe('deny policy-none-permits');
+  point.release();
+});
+
 function factsOf({ registrations, entities }: Repository): Fact[] {
   const subjects = registrations.map(
     ({ subject: { id }, owner, enabled, attributes, parents, certificates }) =>
@@ -94,10 +210,29 @@ test('partners’ certificates are good by their own authority, and carry no SPI
   }
 });
 
-test('private keys are the partners’, readable by nobody else, and not in the repository', () => {
-  for (const file of ['ledgerly/key.pem', 'pocketwise/client-key.pem', 'pocketwise/dpop-key.pem']) {
-    expect(statSync(join(folder, 'partners', file)).mode & 0o777).toBe(0o600);
+test('the identity provider has a certificate for localhost, of an authority that is none of the bank’s', () => {
+  const [ca, certificate] = [
+    join(target, 'trust', 'idp-ca.pem'),
+    join(folder, 'idp/certificate.pem'),
+  ]
+    .map((file) => readFileSync(file))
+    .map((pem) => new X509Certificate(pem)) as [X509Certificate, X509Certificate];
+  expect(certificate.checkHost('localhost')).toBe('localhost');
+  expect(certificate.checkIssued(ca) && certificate.verify(ca.publicKey)).toBe(true);
+  expect(ca.subject).not.toContain('Fintech');
+});
+
+test('private keys are of partners and the identity provider, or given to the authority, readable by nobody else, and not in the repository', () => {
+  const ofPartners = ['ledgerly/key.pem', 'pocketwise/client-key.pem', 'pocketwise/dpop-key.pem'];
+  const others = ['idp/key.pem', 'idp/authority/key.pem', 'secrets/staff-idp.key'];
+  for (const file of [...ofPartners.map((each) => join('partners', each)), ...others]) {
+    expect(statSync(join(folder, file)).mode & 0o777).toBe(0o600);
   }
+  const inRepository = readdirSync(target, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'));
+  expect(inRepository.length).toBeGreaterThan(20);
+  expect(inRepository.filter((text) => text.includes('PRIVATE KEY'))).toEqual([]);
   const written = readFileSync(join(target, 'identities', 'partners.yaml'), 'utf8');
   expect(written).toContain('"kty":"EC"');
   expect(written).not.toMatch(/"d":|PRIVATE KEY/);

@@ -10,7 +10,7 @@ export interface Edit {
   readonly put: string;
 }
 
-const WRITTEN_PORTS = [7401, 7402, 8443, 8444, 8451, 8452, 8453];
+const WRITTEN_PORTS = [7401, 7402, 7403, 8443, 8444, 8451, 8452, 8453];
 
 /**
  * Makes the working copy of the bank's repository in a data folder and edits it. Its ports become

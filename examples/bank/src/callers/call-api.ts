@@ -5,7 +5,7 @@ import type { Dispatcher } from 'undici';
 import { readBounded } from '../http/read-bounded.ts';
 import type { BankEnvironment } from './environment.ts';
 import type { AccessToken } from './obtain-token.ts';
-import type { Partner } from './partner.ts';
+import type { CallerKeys } from './partner.ts';
 import { dpopProof } from './sign-jwt.ts';
 
 /** One request to the bank. */
@@ -17,7 +17,7 @@ export interface ApiRequest {
   readonly path: string;
   readonly token?: AccessToken;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Signed with the key that the partner authenticates with, as surfaces of evidence level E2 want it. */
+  /** Signed with the key that the caller authenticates with, as surfaces of evidence level E2 want it. */
   readonly isSigned?: boolean;
   /** Sent as JSON. */
   readonly body?: unknown;
@@ -38,9 +38,9 @@ const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
 /** Soon after a start the bank takes no signature that may be older than that; longer than this nobody waits. */
 const SIGN_AGAIN_SECONDS_MAX = 15;
 
-type Call = ApiRequest & { partner: Partner | undefined; dispatcher: Dispatcher };
+type Call = ApiRequest & { partner: CallerKeys | undefined; dispatcher: Dispatcher };
 
-/** Makes one request with a token and, for a DPoP token, a proof of the partner's key; once more when the bank says how. */
+/** Makes one request with a token and, for a DPoP token, a proof of the caller's key; once more when the bank says how. */
 export async function callApi(env: BankEnvironment, options: Call): Promise<ApiAnswer> {
   const answer = await ask(env, options);
   const nonce = nonceOf(answer);
@@ -109,8 +109,8 @@ async function ask(
   };
 }
 
-/** The key that a partner's token is bound to. */
-function keyOf(partner: Partner): SignRequestOptions['key'] {
+/** The key that a caller's token is bound to. */
+function keyOf(partner: CallerKeys): SignRequestOptions['key'] {
   return partner.kind === 'dpop' ? partner.dpopKey : partner.keyPem;
 }
 
@@ -119,7 +119,7 @@ export function authorization(
   env: BankEnvironment,
   origin: string,
   options: Pick<ApiRequest, 'token' | 'method' | 'path'> & {
-    readonly partner: Partner | undefined;
+    readonly partner: CallerKeys | undefined;
     readonly nonce?: string | undefined;
   },
 ): Record<string, string> {

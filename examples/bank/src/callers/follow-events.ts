@@ -2,6 +2,7 @@ import { authorization, nonceOf } from './call-api.ts';
 import type { BankEnvironment } from './environment.ts';
 import type { AccessToken } from './obtain-token.ts';
 import type { Caller } from './open-caller.ts';
+import type { CallerKeys } from './partner.ts';
 
 /** An open stream of account notifications. */
 export interface EventStream {
@@ -17,7 +18,7 @@ export interface EventStream {
 /** Opens the bank's stream of notifications and reads it until it ends. */
 export async function followEvents(
   env: BankEnvironment,
-  caller: Caller,
+  caller: Pick<Caller, 'dispatcher'> & { readonly partner: CallerKeys | undefined },
   token: AccessToken,
 ): Promise<EventStream> {
   const path = '/accounts-api/events';

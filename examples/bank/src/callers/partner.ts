@@ -8,22 +8,23 @@ export const PARTNERS = ['ledgerly', 'harvest', 'tempo', 'pocketwise'] as const;
 /** One of {@link PARTNERS}. */
 export type PartnerName = (typeof PARTNERS)[number];
 
-/** A partner and what it proves itself with. */
-export type Partner =
-  | {
-      readonly kind: 'certificate';
-      readonly name: PartnerName;
-      readonly certificatePem: string;
-      readonly keyPem: string;
-    }
+/** What somebody proves with each request: the key that its tokens are bound to. */
+export type CallerKeys =
+  | { readonly kind: 'certificate'; readonly certificatePem: string; readonly keyPem: string }
   | {
       readonly kind: 'dpop';
-      readonly name: PartnerName;
-      /** Signs token requests (`private_key_jwt`). */
-      readonly clientKey: KeyObject;
       /** Signs a proof with each request. */
       readonly dpopKey: KeyObject;
     };
+
+/** A partner and what it proves itself with. */
+export type Partner = { readonly name: PartnerName } & (
+  | Extract<CallerKeys, { kind: 'certificate' }>
+  | (Extract<CallerKeys, { kind: 'dpop' }> & {
+      /** Signs token requests (`private_key_jwt`). */
+      readonly clientKey: KeyObject;
+    })
+);
 
 /**
  * Reads a partner's own keys.

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { BankError } from '../bank-error.ts';
+import { prepareIdp } from './prepare-idp.ts';
 import { type PartnerTrust, preparePartners } from './prepare-partners.ts';
 
 /** Where a prepared bank stands. */
@@ -20,7 +21,9 @@ export const REPOSITORY_SOURCE = join(import.meta.dirname, '..', '..', 'reposito
 
 /**
  * Makes a working copy of the bank's repository, and what partners bring of their own: their
- * certificate authority, keys and certificates, whose public parts go into the copy under `trust/`.
+ * certificate authority, keys and certificates, whose public parts go into the copy under `trust/`. So does
+ * the authority of the staff's identity provider, which is in `idp/` beside the copy; in `secrets/` is the
+ * one key that the bank's issuer needs there.
  *
  * A copy that is there already is left as it is, edits included; certificates are made again when
  * they would end within a day.
@@ -43,6 +46,11 @@ export async function prepareBank(options: {
     );
   }
   const trust = await preparePartners(partnerFolder, now);
+  const idpAuthorityPem = await prepareIdp({
+    folder: join(dirname(target), 'idp'),
+    secretsFolder: join(dirname(target), 'secrets'),
+    now,
+  });
   const isNew = !existsSync(target);
   if (isNew) {
     await mkdir(dirname(target), { recursive: true, mode: 0o700 });
@@ -51,21 +59,26 @@ export async function prepareBank(options: {
     try {
       await cp(source, half, { recursive: true });
       await writeClientKeys(join(half, 'identities', 'partners.yaml'), trust);
-      await writeTrust(half, trust);
+      await writeTrust(half, trust, idpAuthorityPem);
       await rename(half, target);
     } finally {
       await rm(half, { recursive: true, force: true });
     }
   } else {
-    await writeTrust(target, trust);
+    await writeTrust(target, trust, idpAuthorityPem);
   }
   return { repositoryFolder: target, partnerFolder, isNew };
 }
 
-async function writeTrust(repository: string, trust: PartnerTrust): Promise<void> {
+async function writeTrust(
+  repository: string,
+  trust: PartnerTrust,
+  idpAuthorityPem: string,
+): Promise<void> {
   const folder = join(repository, 'trust');
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'partner-ca.pem'), trust.authorityPem);
+  await writeFile(join(folder, 'idp-ca.pem'), idpAuthorityPem);
   for (const [partner, pem] of trust.certificates) {
     await writeFile(join(folder, `${partner}.pem`), pem);
   }

@@ -1,18 +1,8 @@
-import {
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  type KeyObject,
-  X509Certificate,
-} from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  createPrivateAuthority,
-  encodePem,
-  type PrivateAuthority,
-  softwareSigner,
-} from '@countersign/spiffe';
+import { encodePem, type PrivateAuthority } from '@countersign/spiffe';
+import { isFresh, keyIn, openAuthority, readIfThere } from './kept-keys.ts';
 
 /** What the bank is given by its partners: public parts only. */
 export interface PartnerTrust {
@@ -33,13 +23,12 @@ const WITH_CERTIFICATE: Readonly<Record<string, string>> = {
 /** Partners that sign instead. */
 const WITH_CLIENT_KEY = ['pocketwise'] as const;
 
-const DAY_MS = 86_400_000;
 const CERTIFICATE_SECONDS = 90 * 86_400;
 
 /** Makes what is missing in `folder`, keeps what is there, and gives the public parts. */
 export async function preparePartners(folder: string, now: () => number): Promise<PartnerTrust> {
   const authorityFolder = join(folder, 'authority');
-  const authority = await openAuthority(authorityFolder, now);
+  const authority = await openAuthority(authorityFolder, 'Fintech Partners Example CA', now);
   const certificates = new Map<string, string>();
   for (const [partner, organization] of Object.entries(WITH_CERTIFICATE)) {
     const own = join(folder, partner);
@@ -57,22 +46,6 @@ export async function preparePartners(folder: string, now: () => number): Promis
   }
   const authorityPem = await readFile(join(authorityFolder, 'certificate.pem'), 'utf8');
   return { authorityPem, certificates, clientKeys };
-}
-
-async function openAuthority(folder: string, now: () => number): Promise<PrivateAuthority> {
-  const privateKey = await keyIn(folder, 'key.pem');
-  const file = join(folder, 'certificate.pem');
-  const kept = await readIfThere(file);
-  const authority = await createPrivateAuthority({
-    commonName: 'Fintech Partners Example CA',
-    signer: softwareSigner({ privateKey, publicKey: createPublicKey(privateKey) }),
-    ...(kept !== undefined && isFresh(kept, now)
-      ? { certificate: new X509Certificate(kept).raw }
-      : {}),
-    now,
-  });
-  await writeFile(file, encodePem([authority.certificate]));
-  return authority;
 }
 
 async function certificateIn(
@@ -107,31 +80,7 @@ async function certificateIn(
   return pem;
 }
 
-/** A P-256 key in PKCS#8 PEM, mode 0600; made when absent. */
-async function keyIn(folder: string, name: string): Promise<KeyObject> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const file = join(folder, name);
-  const kept = await readIfThere(file);
-  if (kept !== undefined) return createPrivateKey(kept);
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  await writeFile(file, privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600 });
-  return privateKey;
-}
-
 function publicJwk(key: KeyObject, partner: string): Readonly<Record<string, unknown>> {
   const jwk = createPublicKey(key).export({ format: 'jwk' });
   return { ...jwk, kid: `${partner}-1`, use: 'sig', alg: 'ES256' };
-}
-
-function isFresh(pem: string, now: () => number): boolean {
-  return new X509Certificate(pem).validToDate.getTime() - now() > DAY_MS;
-}
-
-async function readIfThere(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
 }

@@ -7,7 +7,14 @@ export const NODE = 'workload/nodes/local';
  * Sockets of `countersign node`, each for one workload. They stand in `identities/workloads.yaml` (`socket:name:…`): services
  * of one user and one program are told apart by nothing else.
  */
-export const WORKLOAD_SOCKETS = ['accounts-api', 'payments-api', 'statement-checks'] as const;
+export const WORKLOAD_SOCKETS = [
+  'accounts-api',
+  'payments-api',
+  'statement-checks',
+  'customer-app',
+  'staff-desk',
+  'reconciler',
+] as const;
 /** One of {@link WORKLOAD_SOCKETS}. */
 export type WorkloadSocket = (typeof WORKLOAD_SOCKETS)[number];
 

@@ -7,8 +7,8 @@ import type { Caller } from '../callers/open-caller.ts';
 import { usualRequest } from '../callers/usual.ts';
 import { OPENED_ACCOUNTS } from '../data/opened-accounts.ts';
 import { seededRandom } from '../data/seeded-random.ts';
-import { decisionOf, outcomeWords, RECORD_MS_MAX } from './recorded.ts';
-import { type Scene, sceneResult, type TourEnvironment } from './scene.ts';
+import { outcomeWords, streamEnd } from './recorded.ts';
+import { type Scene, sceneResult } from './scene.ts';
 import { withCallers } from './with-callers.ts';
 
 /** Reads that are like the partner's past, before those that are not. */
@@ -45,31 +45,13 @@ export const bulkReader: Scene = {
       const next = await askAgain(harvest, token);
       const asked = await harvest.obtainToken(wish);
       const got = [
-        isClosed ? `stream ${await endOf(env, stream)}` : 'stream open',
+        isClosed ? `stream ${await streamEnd(env, stream)}` : 'stream open',
         await outcomeWords(env, next),
         asked.kind === 'refused' ? 'no token' : 'a new token',
       ];
       return sceneResult(bulkReader, got.join(', '), [stream.eventId, next.eventId]);
     }),
 };
-
-/**
- * What the record says of the stream's end: one that merely broke off proves nothing. The stream runs
- * through two points, and the risk fact may come before the revocation: whichever point was first cut
- * it, for its session or for the policy that forbids whoever is at high risk.
- */
-async function endOf(env: TourEnvironment, { eventId }: EventStream): Promise<string> {
-  const txn = (await decisionOf(env, eventId))?.txn;
-  if (txn === undefined) return 'closed, not recorded';
-  const event = await env.findEvent(
-    (each) =>
-      each.kind === 'closure' &&
-      each.txn === txn &&
-      (each.cause === 'revoked' || each.cause === 'policy-changed'),
-    RECORD_MS_MAX,
-  );
-  return event ? 'cut' : 'closed, not by us';
-}
 
 /** Asks once more as a caller would; a risk fact that came before the revocation answers 403 first. */
 async function askAgain(harvest: Caller, token: AccessToken): Promise<ApiAnswer> {

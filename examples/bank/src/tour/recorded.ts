@@ -1,5 +1,6 @@
 import type { DecisionEvent, Event } from '@countersign/model';
 import type { ApiAnswer } from '../callers/call-api.ts';
+import type { EventStream } from '../callers/follow-events.ts';
 import type { TourEnvironment } from './scene.ts';
 
 /** How long a scene waits for the record; collecting takes well under a second. */
@@ -42,6 +43,27 @@ export async function decisionOf(
     RECORD_MS_MAX,
   );
   return event?.kind === 'decision' ? event : undefined;
+}
+
+/**
+ * What the record says of the stream's end: one that merely broke off proves nothing. The stream runs
+ * through two points, and the risk fact may come before the revocation: whichever point was first cut
+ * it, for its session or for the policy that forbids whoever is at high risk.
+ */
+export async function streamEnd(
+  env: Pick<TourEnvironment, 'findEvent'>,
+  { eventId }: Pick<EventStream, 'eventId'>,
+): Promise<string> {
+  const txn = (await decisionOf(env, eventId))?.txn;
+  if (txn === undefined) return 'closed, not recorded';
+  const event = await env.findEvent(
+    (each) =>
+      each.kind === 'closure' &&
+      each.txn === txn &&
+      (each.cause === 'revoked' || each.cause === 'policy-changed'),
+    RECORD_MS_MAX,
+  );
+  return event ? 'cut' : 'closed, not by us';
 }
 
 /** `3 x 400 path-ambiguous` when all are alike, else each kind with its count. */

@@ -7,6 +7,10 @@ export interface TourEnvironment extends BankEnvironment {
   readonly trustDomain: string;
   /** The working copy of the repository, which the authority applies. */
   readonly repositoryFolder: string;
+  /** Where the staff's identity provider is to listen, and its own folder, as `prepareBank` made it. */
+  readonly idp: { readonly origin: string; readonly folder: string };
+  /** What people hold, who sign in: passkeys, a file each. None of it is the bank's. */
+  readonly peopleFolder: string;
   /** Where each service keeps its data, in a folder of its own name. */
   readonly servicesFolder: string;
   /** Where the points beside the services listen, `https://127.0.0.1:8452`. */
@@ -32,6 +36,8 @@ export interface SceneResult {
   /** In the words of `expected`, or what there was instead. */
   readonly got: string;
   readonly ok: boolean;
+  /** How long something took, which nobody promises: `the stream was cut after 14 ms`. */
+  readonly measured?: string;
   /** Ids of the events that show it. */
   readonly evidence?: readonly string[];
 }

@@ -7,6 +7,8 @@ import { freePorts } from './free-ports.ts';
 export interface BankPorts {
   readonly control: number;
   readonly issuer: number;
+  /** Of the staff's identity provider, which is none of the bank's parts. */
+  readonly idp: number;
   readonly edge: number;
   readonly statements: number;
   readonly payments: number;
@@ -40,7 +42,11 @@ export async function choosePorts(
 }
 
 interface WrittenConfig {
-  readonly authority: { readonly control: string; readonly issuer: string };
+  readonly authority: {
+    readonly control: string;
+    readonly issuer: string;
+    readonly login?: { readonly identityProviders?: readonly { readonly issuer: string }[] };
+  };
   readonly points: Readonly<
     Record<
       string,
@@ -55,6 +61,7 @@ function portsOf(config: WrittenConfig): { -readonly [name in keyof BankPorts]: 
   return {
     control: portOf(config.authority.control),
     issuer: portOf(config.authority.issuer),
+    idp: portOf(config.authority.login?.identityProviders?.[0]?.issuer ?? ''),
     edge: listener('edge', 'partners'),
     statements: listener('edge', 'statements'),
     payments: listener('payments', 'mesh'),

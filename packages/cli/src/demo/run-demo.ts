@@ -67,11 +67,12 @@ async function playOnce({ running, bank, finder, isJson, io }: Playing): Promise
     broken,
     interrupted,
   ]);
-  const scenes = played.map(({ scene, got, ok, evidence }) => ({
+  const scenes = played.map(({ scene, got, ok, measured, evidence }) => ({
     name: scene.name,
     expected: scene.expected,
     got,
     ok,
+    ...(measured !== undefined && { measured }),
     ...(evidence && { evidence }),
   }));
   const passed = scenes.filter(({ ok }) => ok).length;
@@ -119,8 +120,9 @@ async function show(
   return EXIT.ok;
 }
 
-function sceneLines({ scene, got, ok, milliseconds }: PlayedScene): string {
-  return `${ok ? 'ok    ' : 'FAILED'}  ${scene.name.padEnd(28)}  ${scene.title}\n        expected ${scene.expected}; got ${got}  (${milliseconds} ms)\n`;
+function sceneLines({ scene, got, ok, measured, milliseconds }: PlayedScene): string {
+  const told = measured === undefined ? got : `${got}; ${measured}`;
+  return `${ok ? 'ok    ' : 'FAILED'}  ${scene.name.padEnd(28)}  ${scene.title}\n        expected ${scene.expected}; got ${told}  (${milliseconds} ms)\n`;
 }
 
 function whatRuns({ children, ports, dataRoot }: RunningBank): string {

@@ -21,6 +21,8 @@ export function tourEnvironment(
     now,
     trustDomain: trust.trustDomain,
     repositoryFolder: bank.repositoryFolder,
+    idp: { origin: `https://localhost:${ports.idp}`, folder: join(bank.dataRoot, 'idp') },
+    peopleFolder: join(bank.dataRoot, 'people'),
     servicesFolder: join(bank.dataRoot, 'services'),
     meshOrigins: {
       payments: mesh(ports.payments),
