@@ -1,12 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { EXIT } from '@countersign/cli';
 import { connectWorkload, type Workload } from '@countersign/sdk';
-import { createPrivateAuthority, encodePem, softwareSigner } from '@countersign/spiffe';
 import { decodeJwt } from 'jose';
 import { Agent, request, fetch as undiciFetch } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -64,15 +63,9 @@ beforeAll(async () => {
       .replace('7401', `${control}`)
       .replaceAll('7402', `${issuer}`)
       .replace('8443', `${edge}`)
-      .replace(/# clientAuthorities: .*/, 'clientAuthorities: [trust/partner-ca.pem]')
+      .replace(/# clientAuthorities: .*/, 'accessTokens: true')
       .replace(/ {2}svidTtl:/, `${more}  svidTtl:`),
   );
-  const partners = await createPrivateAuthority({
-    ...{ commonName: 'Partner CA', now: Date.now },
-    signer: softwareSigner(generateKeyPairSync('ec', { namedCurve: 'P-256' })),
-  });
-  await mkdir(join(bank, 'trust'), { recursive: true });
-  await writeFile(join(bank, 'trust/partner-ca.pem'), encodePem([partners.certificate]));
   await edit('surfaces/accounts.yaml', (text) =>
     text
       .replace('9001', `${(api.address() as { port: number }).port}`)

@@ -261,8 +261,8 @@ export function createEnforcementPoint(options: EnforcementPointOptions): Enforc
 
 type ListenerConfig = PointConfig['listeners'][number];
 
-function isEdge({ clientAuthoritiesPem, web }: ListenerConfig): boolean {
-  return clientAuthoritiesPem.length > 0 || web !== undefined;
+function isEdge({ clientAuthoritiesPem, accessTokens, web }: ListenerConfig): boolean {
+  return clientAuthoritiesPem.length > 0 || accessTokens === true || web !== undefined;
 }
 
 /** INVARIANT: a listener that is to show a certificate of its own shows nothing else. */

@@ -406,6 +406,8 @@ export interface ListenerConfig {
   readonly tls: 'required' | 'off';
   /** PEM of partners' certificate authorities; their certificates are mapped, never taken as SVIDs. */
   readonly clientAuthoritiesPem: readonly string[];
+  /** An edge listener where nobody shows a partner's certificate: customers, people's applications, workloads with tokens. */
+  readonly accessTokens?: true;
   /** Edge listeners: what they show, files of the point's host; absent: the point's SVID. */
   readonly certificate?: CertificateFiles;
   /** Makes it a listener for browsers. */

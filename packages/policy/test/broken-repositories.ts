@@ -407,7 +407,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     claim: 'a certificate of its own at a listener that services and points call',
     breaks: append(CONFIG, `${SECOND_LISTENER}${OWN_CERTIFICATE}`),
     says: [
-      "countersign.yaml:21:26 error: 'certificateFile' of a listener without 'clientAuthorities' or 'web'; none: services and points call it, and take it for who it is by the SPIFFE ID in its SVID, which no other certificate has; remove it; partners and clients who verify by host name need an edge listener (clientAuthorities)",
+      "countersign.yaml:21:26 error: 'certificateFile' of a listener without 'clientAuthorities', 'accessTokens' or 'web'; none: services and points call it, and take it for who it is by the SPIFFE ID in its SVID, which no other certificate has; remove it; partners and clients who verify by host name need an edge listener (clientAuthorities or accessTokens)",
     ],
   },
   {
@@ -597,6 +597,13 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     },
     says: [
       "countersign.yaml:17:28 error: clientAuthorities with 'tls: off'; TLS, without which no caller presents a certificate; remove 'tls: off', or the authorities",
+    ],
+  },
+  {
+    claim: 'access tokens without TLS',
+    breaks: (r) => r.edit(CONFIG, '8451\n', '8451\n        tls: off\n        accessTokens: true\n'),
+    says: [
+      "countersign.yaml:17:23 error: accessTokens with 'tls: off'; TLS, without which a token is anybody’s who sees it; remove 'tls: off', or 'accessTokens'",
     ],
   },
   {

@@ -138,6 +138,11 @@ describe('a check says what is wrong with a listener for browsers', () => {
       ["error: clientAuthorities beside 'web'"],
     ],
     [
+      'for callers with tokens, too',
+      config('        web:', '        accessTokens: true\n        web:'),
+      ["error: accessTokens beside 'web'"],
+    ],
+    [
       'no certificate that browsers know',
       config(/ {8}certificateFile: .*\n.*\n/, ''),
       ['warning: a listener for browsers that shows an SVID'],

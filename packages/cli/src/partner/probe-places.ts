@@ -39,7 +39,7 @@ export function probePlaces(
   const byName = new Map(surfaces.map((surface) => [surface.name, surface]));
   for (const { name: point, listeners } of points) {
     for (const { name: listener, address, certificate, routes, tls, ...rest } of listeners) {
-      if (rest.clientAuthoritiesPem.length === 0) continue;
+      if (rest.clientAuthoritiesPem.length === 0 && rest.accessTokens !== true) continue;
       const fronted = routes.flatMap((route) => {
         const surface = byName.get(route.surface);
         return surface ? [{ ...route, ...surface }] : [];

@@ -56,6 +56,7 @@ const point = z.strictObject({
       address,
       tls: z.enum(['required', 'off']),
       clientAuthoritiesPem: texts,
+      accessTokens: z.literal(true).exactOptional(),
       certificate: z
         .strictObject({ certificateFile: text.min(1), keyFile: text.min(1) })
         .exactOptional(),

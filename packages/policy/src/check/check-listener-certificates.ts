@@ -35,12 +35,12 @@ export function checkListenerCertificate(
       expected: 'TLS, without which no certificate is shown',
       mend: "remove 'tls: off', or the files",
     });
-  } else if (listener.clientAuthorities.length === 0 && !listener.web) {
+  } else if (!isEdge(listener) && !listener.web) {
     report.error(at(first), {
-      found: `'${first}' of a listener without 'clientAuthorities' or 'web'`,
+      found: `'${first}' of a listener without 'clientAuthorities', 'accessTokens' or 'web'`,
       expected:
         'none: services and points call it, and take it for who it is by the SPIFFE ID in its SVID, which no other certificate has',
-      mend: 'remove it; partners and clients who verify by host name need an edge listener (clientAuthorities)',
+      mend: 'remove it; partners and clients who verify by host name need an edge listener (clientAuthorities or accessTokens)',
     });
   }
   for (const key of FILES) {
@@ -104,8 +104,8 @@ export function checkPartnersTrust(
   }
   for (const point of config.points) {
     for (const [index, listener] of point.value.listeners.entries()) {
-      const { name, address, clientAuthorities, certificateFile, tls } = listener;
-      if (clientAuthorities.length === 0 || tls === 'off' || isLoopback(address)) continue;
+      const { name, address, certificateFile, tls } = listener;
+      if (!isEdge(listener) || tls === 'off' || isLoopback(address)) continue;
       if (certificateFile !== undefined) continue;
       const place = point.document.at([...point.path, 'listeners', index, 'address']);
       report.warn(place, words(`listener '${point.name}/${name}'`, FILES));
@@ -120,4 +120,12 @@ function isLoopback({ host }: HostPort): boolean {
 
 function hours(seconds: number): string {
   return seconds % 3600 === 0 ? `${seconds / 3600} h` : `${seconds} s`;
+}
+
+/** Whether callers from outside come to it with access tokens. */
+function isEdge({
+  clientAuthorities,
+  accessTokens,
+}: Pick<WrittenListener, 'clientAuthorities' | 'accessTokens'>): boolean {
+  return accessTokens || clientAuthorities.length > 0;
 }

@@ -73,6 +73,13 @@ async function resolveListener(
       mend: "remove 'tls: off', or the authorities",
     });
   }
+  if (listener.tls === 'off' && listener.accessTokens) {
+    context.report.error(at(point, 'listeners', index, 'accessTokens'), {
+      found: "accessTokens with 'tls: off'",
+      expected: 'TLS, without which a token is anybody’s who sees it',
+      mend: "remove 'tls: off', or 'accessTokens'",
+    });
+  }
   const routes: RouteConfig[] = [];
   for (const [which, route] of listener.routes.entries()) {
     const place = (key: string) => at(point, 'listeners', index, 'routes', which, key);
@@ -99,6 +106,7 @@ async function resolveListener(
   });
   return {
     ...{ name, address, tls, clientAuthoritiesPem: authorities },
+    ...(listener.accessTokens && { accessTokens: true as const }),
     ...(certificate && { certificate }),
     ...(web && { web }),
     routes,

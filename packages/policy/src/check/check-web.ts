@@ -51,6 +51,13 @@ export async function checkWeb(
       mend: 'give the partners a listener of their own',
     });
   }
+  if (listener.accessTokens) {
+    report.error(at('accessTokens'), {
+      found: "accessTokens beside 'web'",
+      expected: 'a listener for browsers, or one for callers with tokens of their own',
+      mend: 'give the others a listener of their own',
+    });
+  }
   if (listener.certificateFile === undefined) {
     report.warn(at('web'), {
       found: 'a listener for browsers that shows an SVID',

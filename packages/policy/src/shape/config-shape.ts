@@ -32,6 +32,10 @@ const listener = z
       .max(100)
       .default([])
       .meta({ description: 'makes this an edge listener: whose certificates partners present' }),
+    accessTokens: z.boolean().default(false).meta({
+      description:
+        'makes this an edge listener without clientAuthorities: callers bring access tokens, bound to a DPoP key or an SVID',
+    }),
     certificateFile: filePath(
       "edge and web listeners: the certificate of the web's or the bank's CA that callers are shown in place of the SVID, with its intermediates, PEM; an absolute path on the point's host; read again when it changes",
       '/run/secrets/edge.pem',
