@@ -39,55 +39,54 @@ export const leaverIsCut: Scene = {
       return sceneResult(leaverIsCut, `${EMPLOYEE.userName} left in an earlier tour on this data`);
     }
     const joined = await employ(env, EMPLOYEE);
+    await using opened = new AsyncDisposableStack();
     const desk = await openApplication(env, {
       spiffeId: `spiffe://${env.trustDomain}/workload/staff-desk`,
       redirectUri: 'https://desk.bank.example/callback',
       workloadEndpoint: env.workloadEndpoint('staff-desk'),
     });
+    opened.defer(() => desk.close());
     const owned = await workloadFromApi({ endpoint: env.workloadEndpoint('reconciler') });
+    opened.defer(() => owned.close());
     // A new one each time: what it kept from before would tell nothing.
     const ownedToken = () => accessTokens(owned, { issuerUrl: env.issuerUrl }).get(READING);
-    try {
-      const { withPasskey } = await enrolledPerson(env, {
-        name: `employee-${EMPLOYEE.employeeNumber}`,
-        dispatcher: desk.dispatcher,
-        invite: { path: '/v1/passkey-invites', body: { subject: joined } },
-      });
-      const token = await desk.signIn(withPasskey, READING);
-      const stream = await joinerStream(env, desk, token);
-      if (stream.status !== 200) return sceneResult(leaverIsCut, `stream: ${stream.status}`);
-      await ownedToken();
+    const { withPasskey } = await enrolledPerson(env, {
+      name: `employee-${EMPLOYEE.employeeNumber}`,
+      dispatcher: desk.dispatcher,
+      invite: { path: '/v1/passkey-invites', body: { subject: joined } },
+    });
+    const token = await desk.signIn(withPasskey, READING);
+    const stream = await joinerStream(env, desk, token);
+    if (stream.status !== 200) return sceneResult(leaverIsCut, `stream: ${stream.status}`);
+    await ownedToken();
 
-      const yesterday = new Date(env.now() - DAY_MS).toISOString().slice(0, 10);
-      const fromMs = env.now();
-      const sentAt = performance.now();
-      const cutAt = endsWithin(stream, CUT_MS_MAX);
-      await employ(env, { ...EMPLOYEE, endDate: yesterday });
-      const cutMs = (await cutAt) - sentAt;
-      stream.close();
+    const yesterday = new Date(env.now() - DAY_MS).toISOString().slice(0, 10);
+    const fromMs = env.now();
+    const sentAt = performance.now();
+    const cutAt = endsWithin(stream, CUT_MS_MAX);
+    await employ(env, { ...EMPLOYEE, endDate: yesterday });
+    const cutMs = (await cutAt) - sentAt;
+    stream.close();
 
-      const next = await askAgain(desk, token);
-      const [left, suspended] = await Promise.all([
-        administration(env, 'person-disabled', fromMs),
-        administration(env, 'registration-suspended', fromMs),
-      ]);
-      const refused = await ownedToken().then(() => false, isRefusal);
-      const got = [
-        Number.isFinite(cutMs) ? `stream ${await streamEnd(env, stream)}` : 'stream open',
-        await outcomeWords(env, next),
-        suspended ? 'service suspended' : 'service goes on',
-        refused ? 'no token for it' : 'a token for it',
-      ];
-      const evidence = [stream.eventId, next.eventId, left, suspended];
-      return {
-        ...sceneResult(leaverIsCut, got.join(', '), evidence),
-        ...(Number.isFinite(cutMs) && {
-          measured: `the stream was cut ${cutMs.toFixed(0)} ms after the feed was sent`,
-        }),
-      };
-    } finally {
-      await Promise.all([desk.close(), owned.close()]);
-    }
+    const next = await askAgain(desk, token);
+    const [left, suspended] = await Promise.all([
+      administration(env, 'person-disabled', fromMs),
+      administration(env, 'registration-suspended', fromMs),
+    ]);
+    const refused = await ownedToken().then(() => false, isRefusal);
+    const got = [
+      Number.isFinite(cutMs) ? `stream ${await streamEnd(env, stream)}` : 'stream open',
+      await outcomeWords(env, next),
+      suspended ? 'service suspended' : 'service goes on',
+      refused ? 'no token for it' : 'a token for it',
+    ];
+    const evidence = [stream.eventId, next.eventId, left, suspended];
+    return {
+      ...sceneResult(leaverIsCut, got.join(', '), evidence),
+      ...(Number.isFinite(cutMs) && {
+        measured: `the stream was cut ${cutMs.toFixed(0)} ms after the feed was sent`,
+      }),
+    };
   },
 };
 

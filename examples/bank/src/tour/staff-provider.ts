@@ -38,7 +38,11 @@ export const staffProvider: Scene = {
       env.issuerCa,
       await readFile(join(env.idp.folder, 'authority', 'certificate.pem'), 'utf8'),
     ];
-    const dispatcher = new Agent({ connect: { ca: authorities, minVersion: 'TLSv1.3' } });
+    await using opened = new AsyncDisposableStack();
+    const dispatcher = opened.adopt(
+      new Agent({ connect: { ca: authorities, minVersion: 'TLSv1.3' } }),
+      (agent) => agent.destroy(),
+    );
     const account = { name: 'kim', password: randomBytes(12).toString('base64url') };
     const { employeeNumber } = EMPLOYEE;
     const provider = await openIdentityProvider({
@@ -47,42 +51,38 @@ export const staffProvider: Scene = {
       dispatcher,
       people: [{ ...account, employeeNumber }],
     });
+    opened.defer(() => provider.close());
     const desk = await openApplication(env, {
       spiffeId: `spiffe://${env.trustDomain}/workload/staff-desk`,
       redirectUri: 'https://desk.bank.example/callback',
       workloadEndpoint: env.workloadEndpoint('staff-desk'),
     });
-    try {
-      const { browser, withPasskey } = await enrolledPerson(env, {
-        name: `employee-${employeeNumber}`,
-        dispatcher,
-        origins: [env.idp.origin],
-        invite: { path: '/v1/passkey-invites', body: { subject: employee } },
-      });
-      const atProvider = (url: URL) => browser.signInAt(url, 'staff', account);
-      const byProvider = await desk.signIn(atProvider, READING);
-      const stream = await joinerStream(env, desk, byProvider);
-      stream.close();
-      const path = '/accounts-api/accounts/22289';
-      const tooLow = await desk.call({ path, token: byProvider });
-      const more = challengeOf(tooLow.headers['www-authenticate']);
-      const byPasskey = await desk.signIn(withPasskey, { ...READING, more });
-      const looked = await desk.call({ path, token: byPasskey });
-      const session = (await decisionOf(env, stream.eventId))?.session;
-      const first = await signedIn(env, session, 'idp');
-      const second = await signedIn(env, session, 'passkey-again');
-      const got = [
-        `${await outcomeWords(env, stream)} by ${first?.reason}`,
-        await outcomeWords(env, tooLow),
-        `${await outcomeWords(env, looked)} by ${second?.reason}`,
-      ];
-      const ids = [first?.id, stream.eventId, tooLow.eventId, second?.id, looked.eventId];
-      return sceneResult(staffProvider, got.join(', '), ids);
-    } finally {
-      await desk.close();
-      await provider.close();
-      await dispatcher.destroy();
-    }
+    opened.defer(() => desk.close());
+    const { browser, withPasskey } = await enrolledPerson(env, {
+      name: `employee-${employeeNumber}`,
+      dispatcher,
+      origins: [env.idp.origin],
+      invite: { path: '/v1/passkey-invites', body: { subject: employee } },
+    });
+    const atProvider = (url: URL) => browser.signInAt(url, 'staff', account);
+    const byProvider = await desk.signIn(atProvider, READING);
+    const stream = await joinerStream(env, desk, byProvider);
+    stream.close();
+    const path = '/accounts-api/accounts/22289';
+    const tooLow = await desk.call({ path, token: byProvider });
+    const more = challengeOf(tooLow.headers['www-authenticate']);
+    const byPasskey = await desk.signIn(withPasskey, { ...READING, more });
+    const looked = await desk.call({ path, token: byPasskey });
+    const session = (await decisionOf(env, stream.eventId))?.session;
+    const first = await signedIn(env, session, 'idp');
+    const second = await signedIn(env, session, 'passkey-again');
+    const got = [
+      `${await outcomeWords(env, stream)} by ${first?.reason}`,
+      await outcomeWords(env, tooLow),
+      `${await outcomeWords(env, looked)} by ${second?.reason}`,
+    ];
+    const ids = [first?.id, stream.eventId, tooLow.eventId, second?.id, looked.eventId];
+    return sceneResult(staffProvider, got.join(', '), ids);
   },
 };
 
