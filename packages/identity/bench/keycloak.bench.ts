@@ -25,6 +25,8 @@ const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 3);
 /** Tokens of each that do not count: both compile what runs often while it runs, and Java is not done for long. */
 const WARM = Math.min(20_000, SECONDS * 2500);
 const AT_ONCE = 16;
+/** Of each kind: as many as keep within the pace that one client has. */
+const CLIENTS = 32;
 
 /** Who is asked, and how. */
 interface Target {
@@ -38,18 +40,26 @@ const newKey = () => generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const folder = mkdtempSync(join(tmpdir(), 'cs-bench-'));
 const at = (name: string) => join(folder, name);
 
-/** A client that signs what it sends, and one that shows a certificate. */
-const signing = newKey();
-const dpop = newKey();
-const jwk = { ...signing.publicKey.export({ format: 'jwk' }), kid: 'k1', alg: 'ES256', use: 'sig' };
 const clientAuthority = await createPrivateAuthority({
   ...{ commonName: 'Clients', now: Date.now, signer: softwareSigner(newKey()) },
 });
-const shown = newKey();
-const { chain } = await clientAuthority.issueClientCertificate({
-  ...{ commonName: 'pinned', publicKey: shown.publicKey, ttlSeconds: 86_400 },
-});
-const certificate = { cert: encodePem(chain), key: pemOf(shown.privateKey) };
+/** Each signs what it sends with one key, proves another, and shows a certificate of a third. */
+const clients = await Promise.all(
+  Array.from({ length: CLIENTS }, async (_, number) => {
+    const [signing, proving, shown] = [newKey(), newKey(), newKey()];
+    const { chain } = await clientAuthority.issueClientCertificate({
+      ...{ commonName: `pinned${number}`, publicKey: shown.publicKey, ttlSeconds: 86_400 },
+    });
+    const proofKey = proving.publicKey.export({ format: 'jwk' });
+    return {
+      ...{ number, signing, proving, proofKey },
+      jwk: { ...signing.publicKey.export({ format: 'jwk' }), kid: 'k1', alg: 'ES256', use: 'sig' },
+      thumbprint: await calculateJwkThumbprint(proofKey as never),
+      certificate: { cert: encodePem(chain), key: pemOf(shown.privateKey) },
+      leaf: encodePem(chain.slice(0, 1)),
+    };
+  }),
+);
 
 console.log(
   `${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, load average ${loadavg()
@@ -58,24 +68,28 @@ console.log(
 );
 const ours = await startAuthorityProcess({
   folder,
-  files: { 'pinned.pem': encodePem(chain.slice(0, 1)) },
-  identities: `- id: workload/bench/keyed
+  files: Object.fromEntries(clients.map(({ number, leaf }) => [`pinned${number}.pem`, leaf])),
+  identities: clients
+    .map(
+      ({ number, jwk }) => `- id: workload/bench/keyed${number}
   owner: bench@bank.example
   client:
-    id: keyed
+    id: keyed${number}
     authentication: private_key_jwt
     jwks: [${JSON.stringify(jwk)}]
     scopes: [accounts]
     audiences: [${AUDIENCE}]
-- id: workload/bench/pinned
+- id: workload/bench/pinned${number}
   owner: bench@bank.example
-  certificates: [pinned.pem]
+  certificates: [pinned${number}.pem]
   client:
-    id: pinned
+    id: pinned${number}
     authentication: tls_client_auth
     scopes: [accounts]
     audiences: [${AUDIENCE}]
 `,
+    )
+    .join(''),
 });
 let keycloak: Keycloak | undefined;
 try {
@@ -138,22 +152,24 @@ async function openKeycloak(): Promise<Keycloak> {
     ...{ defaultClientScopes: ['basic'], optionalClientScopes: [] },
     attributes: { 'access.token.signed.response.alg': 'ES256', ...attributes },
   });
-  const signed = {
-    'use.jwks.string': 'true',
-    'jwks.string': JSON.stringify({ keys: [jwk] }),
-    'token.endpoint.auth.signing.alg': 'ES256',
-  };
   await opened.admin('POST', '', {
     ...{ realm: 'bench', enabled: true, sslRequired: 'all', accessTokenLifespan: 300 },
     ...{ eventsEnabled: true, eventsExpiration: 86_400 },
-    clients: [
-      client('keyed', 'client-jwt', { ...signed, 'dpop.bound.access.tokens': 'true' }),
-      client('bearer', 'client-jwt', signed),
-      client('pinned', 'client-x509', {
-        'x509.subjectdn': 'CN=pinned',
-        'tls.client.certificate.bound.access.tokens': 'true',
-      }),
-    ],
+    clients: clients.flatMap(({ number, jwk }) => {
+      const signed = {
+        'use.jwks.string': 'true',
+        'jwks.string': JSON.stringify({ keys: [jwk] }),
+        'token.endpoint.auth.signing.alg': 'ES256',
+      };
+      return [
+        client(`keyed${number}`, 'client-jwt', { ...signed, 'dpop.bound.access.tokens': 'true' }),
+        client(`bearer${number}`, 'client-jwt', signed),
+        client(`pinned${number}`, 'client-x509', {
+          'x509.subjectdn': `CN=pinned${number}`,
+          'tls.client.certificate.bound.access.tokens': 'true',
+        }),
+      ];
+    }),
   });
   const { id } = (await opened.admin('GET', '/bench')) as { id: string };
   await opened.admin('POST', '/bench/components', {
@@ -185,14 +201,16 @@ interface Endpoint {
   readonly form?: Readonly<Record<string, string>>;
 }
 
-/** Asks with an assertion (RFC 7523) and, but for `bearer`, a proof (RFC 9449). */
-function keyed(clientId: string, { url, issuer, ca, form }: Endpoint): () => Promise<void> {
+/** Asks with an assertion (RFC 7523) and, but for `bearer`, a proof (RFC 9449); each time another client. */
+function keyed(kind: 'keyed' | 'bearer', { url, issuer, ca, form }: Endpoint): () => Promise<void> {
   const dispatcher = new Agent({ connect: { ca }, connections: AT_ONCE });
-  const proofKey = dpop.publicKey.export({ format: 'jwk' });
+  let asked = 0;
   return async () => {
+    const client = clients[asked++ % CLIENTS] as (typeof clients)[number];
+    const clientId = `${kind}${client.number}`;
     const nowSeconds = Math.floor(Date.now() / 1000);
     const assertion = await sign(
-      signing.privateKey,
+      client.signing.privateKey,
       { alg: 'ES256', kid: 'k1' },
       {
         ...{ iss: clientId, sub: clientId, aud: issuer, jti: randomUUID() },
@@ -200,32 +218,38 @@ function keyed(clientId: string, { url, issuer, ca, form }: Endpoint): () => Pro
       },
     );
     const proof = await sign(
-      dpop.privateKey,
-      { alg: 'ES256', typ: 'dpop+jwt', jwk: proofKey },
+      client.proving.privateKey,
+      { alg: 'ES256', typ: 'dpop+jwt', jwk: client.proofKey },
       { htm: 'POST', htu: url, jti: randomUUID(), iat: nowSeconds },
     );
     await post(url, {
       dispatcher,
-      headers: clientId === 'bearer' ? {} : { dpop: proof },
+      headers: kind === 'bearer' ? {} : { dpop: proof },
       form: {
         ...form,
         client_id: clientId,
         client_assertion: assertion,
         client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
       },
-      bound:
-        clientId === 'bearer'
-          ? undefined
-          : { jkt: await calculateJwkThumbprint(proofKey as never) },
+      bound: kind === 'bearer' ? undefined : { jkt: client.thumbprint },
     });
   };
 }
 
-/** Asks over a connection that showed the certificate (RFC 8705). */
+/** Asks over a connection that showed the certificate (RFC 8705); each time another client. */
 function pinned({ url, ca, form }: Endpoint): () => Promise<void> {
-  const dispatcher = new Agent({ connect: { ca, ...certificate }, connections: AT_ONCE });
-  return () =>
-    post(url, { dispatcher, form: { ...form, client_id: 'pinned' }, bound: { 'x5t#S256': true } });
+  const dispatchers = clients.map(
+    ({ certificate }) => new Agent({ connect: { ca, ...certificate }, connections: AT_ONCE }),
+  );
+  let asked = 0;
+  return () => {
+    const number = asked++ % CLIENTS;
+    return post(url, {
+      dispatcher: dispatchers[number] as Agent,
+      form: { ...form, client_id: `pinned${number}` },
+      bound: { 'x5t#S256': true },
+    });
+  };
 }
 
 async function post(
