@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import type { Registered } from '@countersign/identity';
 import { type AdminClient, adminClient } from '../admin-client.ts';
 import type { IdentitiesRegistered } from '../authority/registration-routes.ts';
@@ -7,11 +5,11 @@ import { problemText } from '../check/problem-text.ts';
 import {
   type Arguments,
   type Command,
-  CommandError,
   EXIT,
   type Io,
   UsageError,
 } from '../command-line/command.ts';
+import { readInput } from '../command-line/read-input.ts';
 import { dataFolder } from '../data-folder.ts';
 import type { Explanation } from '../node/serve-node-operator.ts';
 import { shortName } from '../record/event-line.ts';
@@ -133,7 +131,7 @@ export const identityRegisterCommand: Command = {
     const [file] = args.operands;
     if (file === undefined)
       throw new UsageError('found no FILE, expected one, or - for standard input');
-    const text = await readText(file, io.cwd);
+    const text = await readInput(file, io.cwd);
     const answer = await orProblems(args, io, (client) =>
       client.send<IdentitiesRegistered>('POST', '/v1/registrations', text),
     );
@@ -190,15 +188,6 @@ async function orProblems<T>(
     const text = [...problems.map(problemText), 'nothing was changed'].join('\n');
     print(io, args, { problems }, text);
     return undefined;
-  }
-}
-
-async function readText(file: string, cwd: string): Promise<string> {
-  try {
-    return await readFile(file === '-' ? '/dev/stdin' : resolve(cwd, file), 'utf8');
-  } catch (cause) {
-    const why = (cause as NodeJS.ErrnoException).code ?? 'unknown cause';
-    throw new CommandError(`cannot read '${file}': ${why}`, { cause });
   }
 }
 

@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { CUSTOMERS_AT_ONCE_MAX, type Customer, type CustomersChanged } from '@countersign/identity';
 import { type AdminClient, adminClient } from '../admin-client.ts';
 import {
@@ -10,6 +8,7 @@ import {
   type Io,
   UsageError,
 } from '../command-line/command.ts';
+import { readInput } from '../command-line/read-input.ts';
 import { wholeNumber } from '../command-line/words.ts';
 import { dataOf, print, shared } from '../commands/options.ts';
 import { dataFolder } from '../data-folder.ts';
@@ -45,7 +44,7 @@ const importCommand: Command = {
     const [file] = args.operands;
     if (file === undefined)
       throw new UsageError('found no FILE, expected one, or - for standard input');
-    const lines = (await textOf(file, io.cwd)).split('\n');
+    const lines = (await readInput(file, io.cwd)).split('\n');
     const client = clientOf(args, io);
     const total = { created: 0, changed: 0, unchanged: 0, disabled: 0, enabled: 0 };
     let batch: unknown[] = [];
@@ -107,15 +106,6 @@ function parsed(line: string, where: string): unknown {
     throw new CommandError(`${where}: found no JSON, expected one customer as a JSON object`, {
       cause,
     });
-  }
-}
-
-async function textOf(file: string, cwd: string): Promise<string> {
-  try {
-    return await readFile(file === '-' ? '/dev/stdin' : resolve(cwd, file), 'utf8');
-  } catch (cause) {
-    const why = (cause as NodeJS.ErrnoException).code ?? 'unknown cause';
-    throw new CommandError(`cannot read '${file}': ${why}`, { cause });
   }
 }
 

@@ -1,9 +1,7 @@
-import { createHash } from 'node:crypto';
-import type { EventEmitter } from 'node:events';
 import { IncomingMessage, type ServerResponse } from 'node:http';
 import type { Clock, DetailType } from '@countersign/model';
 import type { Database, FactLog } from '@countersign/state';
-import type { ClientCredentials, Configuration, KoaContextWithOIDC } from 'oidc-provider';
+import type { ClientCredentials, Configuration } from 'oidc-provider';
 import { errors, Provider } from 'oidc-provider';
 import type { TokenKeys } from '../authorities/token-keys.ts';
 import { FailureGate } from '../failure-gate.ts';
@@ -25,8 +23,10 @@ import { ClientPace } from './client-pace.ts';
 import { CODE_FLOW_ROUTES, endRevokedSessions, withCodeFlow } from './code-flow/code-flow.ts';
 import { PeopleTokenRules } from './code-flow/people-token-rules.ts';
 import { TokenExchange } from './exchange/token-exchange.ts';
+import { issuedEvent } from './issued-event.ts';
 import { issuerAdapter } from './issuer-adapter.ts';
 import { assertReadable } from './readable-token.ts';
+import { AUTHENTICATED_PATHS, ipOf, recordRefusals } from './record-refusals.ts';
 import { readForm, SvidAssertions } from './svid-assertion.ts';
 import { svidBundles } from './svid-bundles.ts';
 import { answerJwks } from './token-keys/jwks-route.ts';
@@ -77,17 +77,8 @@ const ROUTES: ReadonlySet<string> = new Set([
   'GET /.well-known/openid-configuration',
   'GET /.well-known/oauth-authorization-server',
 ]);
-/** Where clients authenticate. */
-const AUTHENTICATED_PATHS: ReadonlySet<string> = new Set([
-  '/token',
-  '/request',
-  '/backchannel',
-  '/token/revocation',
-]);
 /** Beside what the provider knows: draft-ietf-oauth-spiffe-client-auth, "Client Registration Metadata". */
 const SVID_METHODS = ['spiffe_x509', 'spiffe_jwt'] as const;
-/** What a client is told that polls for an approval: no refusals, and too many for the record. */
-const POLLING: ReadonlySet<string> = new Set(['authorization_pending', 'slow_down']);
 /** How far ahead the `exp` of a client's assertion may be: as long its `jti` is remembered. */
 const ASSERTION_SECONDS_MAX = 300;
 
@@ -353,139 +344,4 @@ function configurationOf(
       },
     },
   };
-}
-
-function issuedEvent(
-  subject: string,
-  {
-    payload,
-    authentication,
-    exchanged,
-  }: {
-    readonly payload: Record<string, unknown>;
-    readonly authentication: string;
-    readonly exchanged: ReturnType<TokenExchange['issued']>;
-  },
-): Parameters<Recorder>[0] {
-  const { jti, aud, scope, sid, client_id, exp, cnf, authorization_details } = payload;
-  return {
-    kind: 'administration',
-    action: 'token-issued',
-    by: exchanged?.actors[0] ?? subject,
-    target: subject,
-    detail: {
-      client: String(client_id),
-      authentication,
-      jtiHash: createHash('sha256').update(String(jti)).digest('base64url'),
-      audience: String(aud),
-      scope: String(scope ?? ''),
-      session: String(sid),
-      binding: Object.keys(cnf as object).join(' '),
-      expiresAtMs: Number(exp) * 1000,
-      ...(authorization_details !== undefined && {
-        authorizationDetails: JSON.parse(JSON.stringify(authorization_details)),
-      }),
-      ...(exchanged && {
-        actors: [...exchanged.actors],
-        subjectTokenHash: exchanged.subjectTokenHash,
-      }),
-    },
-  };
-}
-
-function ipOf({ socket }: IncomingMessage): string {
-  return socket.remoteAddress ?? '';
-}
-
-/** Every refusal is recorded before its answer leaves; one that cannot be recorded is answered 500. */
-function recordRefusals(
-  provider: Provider,
-  {
-    record,
-    rules,
-    refused,
-    exchange,
-    gate,
-  }: {
-    readonly record: Recorder;
-    readonly rules: TokenRules;
-    readonly exchange: TokenExchange;
-    readonly gate: FailureGate;
-    /** Requests that were refused before the provider saw them. */
-    readonly refused: WeakMap<object, errors.OIDCProviderError>;
-  },
-): void {
-  const causes = new WeakMap<
-    object,
-    Error & { error?: string | undefined; error_detail?: string | undefined }
-  >();
-  const note = (ctx: KoaContextWithOIDC, error: Error) => void causes.set(ctx.req, error);
-  provider.on('grant.error', note);
-  provider.on('authorization.error', note);
-  provider.on('pushed_authorization_request.error', note);
-  provider.on('backchannel_authentication.error', note);
-  provider.on('revocation.error', note);
-  provider.on('server_error', note);
-  provider.use(async (ctx, next) => {
-    const early = refused.get(ctx.req);
-    if (early === undefined) {
-      await next();
-    } else {
-      causes.set(ctx.req, early);
-      ctx.status = early.statusCode;
-      ctx.body = { error: early.error, error_description: early.error_description };
-    }
-    const ip = ipOf(ctx.req);
-    const cause = causes.get(ctx.req);
-    // An error of the authorization endpoint goes to the application as a redirect.
-    const isRefused = ctx.path === '/token' ? ctx.status >= 400 : cause !== undefined;
-    if (cause instanceof TooOften) ctx.set('retry-after', String(cause.retryAfterSeconds));
-    const client = (ctx as Partial<KoaContextWithOIDC>).oidc?.client;
-    const proven =
-      AUTHENTICATED_PATHS.has(ctx.path) && cause?.error !== 'invalid_client' ? client : undefined;
-    if (proven) gate.succeeded(ip, proven.clientId);
-    if (!isRefused || POLLING.has(cause?.error ?? '')) return;
-    const telling = cause instanceof TooOften ? cause.telling : 'counted';
-    if (telling === 'done') return;
-    // What a client does that proved who it is, its own pace bounds; it must not hold up its neighbours.
-    const isTold = proven ? gate.failedOf(proven.clientId) : gate.failed(ip, client?.clientId);
-    if (!isTold && telling !== 'due') return;
-    const fault =
-      client?.clientAuthMethod === 'tls_client_auth'
-        ? rules.certificateFault(ctx as KoaContextWithOIDC, client.clientId)
-        : undefined;
-    const isAuthenticated = cause?.error !== 'invalid_client' && cause !== undefined;
-    const subject = isAuthenticated ? rules.subjectOf(client?.clientId ?? '') : undefined;
-    // Of an exchange whose subject token was good: in whose name, and by whom.
-    const chain = exchange.chainOf(ctx.req);
-    const detail = [
-      client && `client '${client.clientId}'`,
-      (cause as { error_description?: string } | undefined)?.error_description,
-      cause?.error_detail,
-      fault,
-      ctx.status >= 500 && cause?.message,
-    ];
-    const event: Parameters<Recorder>[0] = {
-      kind: 'authentication',
-      result: 'refused',
-      reason: `issuer-${(cause?.error ?? 'server_error').replaceAll('_', '-')}`,
-      detail: detail.filter(Boolean).join('; ').slice(0, 1000),
-      listener: 'issuer',
-      ...(subject !== undefined && { subject }),
-      ...(chain && { subject: chain.subject, actors: [...chain.actors] }),
-      ...(ip !== '' && { ip }),
-    };
-    try {
-      await record(event);
-    } catch {
-      ctx.status = 500;
-      ctx.body = { error: 'server_error', error_description: 'the request was not carried out' };
-    }
-  });
-  // Koa prints what it cannot answer; the answer is 500 and the record says so where it can.
-  (provider as EventEmitter).on('error', (error: Error) => {
-    record({ kind: 'alarm', alarm: 'issuer-failed', detail: error.message.slice(0, 1000) }).catch(
-      () => undefined,
-    );
-  });
 }
