@@ -273,3 +273,26 @@ test.skipIf(!hasOpenssl())(
     expect((await browser.form('/.countersign/logout', '')).status).toBe(303);
   },
 );
+
+test(
+  'a WebSocket is cut when the key is tainted that signed the token which it stands on',
+  TIMEOUT,
+  async () => {
+    await using bank = await startWebBank();
+    const alices = await bank.enrol('human/alice');
+    const browser = bank.browser();
+    await browser.open('/', alices);
+    const socket = await browser.socket('/live', { ...WEBSOCKET, origin: bank.origin });
+    expect(socket.status).toBe(101);
+    const { out } = await bank.onData('ca', 'show', 'token', '--json');
+    const [{ id }] = JSON.parse(out).token.authorities;
+    for (const words of [['prepare'], ['activate'], ['taint', id, '--reason', 'it was found']]) {
+      const [verb = '', ...more] = words;
+      expect((await bank.onData('ca', verb, 'token', ...more)).code).toBe(0);
+    }
+    await socket.closed;
+    // Who opens a page has a token of the next key, and is asked for nothing.
+    await browser.open('/', alices);
+    expect(await status(browser)).toBe(200);
+  },
+);

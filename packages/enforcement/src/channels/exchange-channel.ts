@@ -33,7 +33,6 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
     actors: identity.actors,
     ...(identity.tokenId && { tokenId: identity.tokenId }),
     ...(identity.session && { session: identity.session.id }),
-    ...(identity.issuerKey && { issuerKey: identity.issuerKey }),
     ...(identity.caller && { caller: identity.caller.id }),
     ...(known && { certificate: known.names }),
     ...(identity.device && { device: identity.device.subject.id }),
@@ -59,7 +58,10 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
       const surface = point.bundle?.surfaces.find(({ name }) => name === route.surface.name);
       if (!surface) return { cause: 'policy-changed', detail: 'the surface is gone' };
       if (surface.mode === 'shadow') return undefined;
-      const fault = checkStanding(credentials, point.facts, nowMs);
+      // Of a browser's session it is the key of the token that it has now.
+      const { issuerKey } = identity;
+      const now = { ...credentials, ...(issuerKey && { issuerKey }) };
+      const fault = checkStanding(now, point.facts, nowMs);
       if (fault) return { cause: 'revoked', detail: `${fault.reason}: ${fault.detail}` };
       return isStreaming && isReached(reach) ? decideAgain(nowMs) : undefined;
     },

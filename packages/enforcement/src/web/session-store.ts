@@ -11,6 +11,8 @@ export interface SessionToken {
   /** Of the point's SVID that it was got with. */
   readonly certificate: string;
   readonly expiresAtMs: number;
+  /** The fact with the key that signed it, and until when that is asked for. */
+  readonly issuerKey: { readonly factKey: string; readonly untilMs: number };
   /** When the next one is asked for. */
   readonly renewAtMs: number;
 }
