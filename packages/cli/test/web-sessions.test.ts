@@ -296,3 +296,16 @@ test(
     expect(await status(browser)).toBe(200);
   },
 );
+
+test('an application that is content with less takes a passkey, too', TIMEOUT, async () => {
+  await using bank = await startWebBank({
+    edit: (edit) =>
+      edit('countersign.yaml', [
+        ['userHeader: Remote-User', 'userHeader: Remote-User\n          acr: idp'],
+      ]),
+  });
+  const alices = await bank.enrol('human/alice');
+  const browser = bank.browser();
+  await browser.open('/', alices);
+  expect(await status(browser)).toBe(200);
+});
