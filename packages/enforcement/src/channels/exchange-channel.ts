@@ -39,6 +39,8 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
   };
   const device = identity.device?.subject.id;
   let isStreaming = false;
+  const entityNow = () => (identity.entityNow ? identity.entityNow() : identity.subjectEntity);
+  let decidedWith = identity.subjectEntity;
   // What is known of a device gets too old without any news.
   let postureUntilMs = postureEnd(request.timeMs);
 
@@ -78,7 +80,9 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
       if (nowMs >= identity.expiresAtMs) return { cause: 'expired', detail: 'its token has ended' };
       const stale = staleness(route.surface, context.point(), nowMs);
       if (stale) return { cause: 'expired', detail: stale };
-      return nowMs >= postureUntilMs ? decideAgain(nowMs) : undefined;
+      // Another token came, which may say something else of a customer.
+      const isOther = entityNow() !== decidedWith;
+      return isOther || nowMs >= postureUntilMs ? decideAgain(nowMs) : undefined;
     },
     close: (cause, detail) => exchange.cut(cause, detail),
   };
@@ -96,7 +100,12 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
   }
 
   function decideAgain(nowMs: number): ChannelFault | undefined {
-    const decision = context.point().decide({ ...asked, timeMs: nowMs });
+    const { subjectEntity: _, ...others } = asked;
+    decidedWith = entityNow();
+    const decision = context.point().decide({
+      ...{ ...others, timeMs: nowMs },
+      ...(decidedWith && { subjectEntity: decidedWith }),
+    });
     postureUntilMs = postureEnd(nowMs);
     if (decision.effect === 'permit') return undefined;
     const policies = decision.policies.join(' ');

@@ -94,6 +94,7 @@ export function createWebApplication(options: {
       token: {
         ...{ compact: accessToken, digest: tokenDigest(accessToken), certificate },
         ...{ expiresAtMs, renewAtMs },
+        ...(claims.subjectEntity && { subjectEntity: claims.subjectEntity }),
         issuerKey: { factKey: claims.keyFactKey, untilMs: expiresAtMs },
       },
       claims: { ...claims, session },
