@@ -202,6 +202,10 @@ export class Customers {
         ...{ target: 'subject', value: person.spiffeId },
         ...{ nowMs, untilMs: nowMs + REVOKED_MS },
       }),
+      // By themselves, too: an operator who takes a revocation of the customer back gives none of these back.
+      ...sessions.map(({ id: value, endsMs: untilMs }) =>
+        revocation(factLog, { target: 'session', value, nowMs, untilMs }),
+      ),
     );
     edit.disabled.push(id);
     edit.events.push({
