@@ -186,6 +186,16 @@ test('a customer who is disabled is out at once, an open stream included, and in
   expect(await status(accessToken)).toBe(401);
 });
 
+test('a customer of the longest id is known, gets a code, and is removed', async () => {
+  const long = 'c'.repeat(128);
+  expect((await ask(onboarding, 'POST', '/v1/customers', [{ id: long }])).status).toBe(200);
+  expect((await ask(onboarding, 'GET', `/v1/customers/${long}`)).status).toBe(200);
+  const invite = `/v1/customers/${long}/passkey-invites`;
+  expect((await ask(onboarding, 'POST', invite, {})).status).toBe(201);
+  expect((await onData('customer', 'show', long)).code).toBe(EXIT.ok);
+  expect((await ask(onboarding, 'DELETE', `/v1/customers/${long}`)).status).toBe(204);
+});
+
 test('nobody else writes customers: no other workload, and nobody without an SVID', async () => {
   const other = await workload('workload/payments/api');
   for (const [method, path] of [

@@ -63,11 +63,28 @@ test('nobody but the point says who asks, in whatever spelling', async () => {
       'X-EMPLOYEE': 'bob',
       x_employee: 'bob',
       X_Employee: ['bob', 'bob'],
+      'X.Employee': 'bob',
+      'x!employee': 'bob',
     },
   });
   const { headers = {} } = bank.seen.at(-1) ?? {};
   expect(headers['x-employee']).toBe('alice');
   expect(Object.keys(headers).filter((name) => /employee/i.test(name))).toEqual(['x-employee']);
+});
+
+test('nobody takes away what the point says of them by a Connection that names it', async () => {
+  const browser = bank.browser();
+  await browser.open('/', alices);
+  const connection = 'close, X-Employee, X-Forwarded-For, X-Forwarded-Proto, X-Hop';
+  const own = { 'x-employee': 'alice', 'x-forwarded-proto': 'https' };
+  await browser.ask('/page', { headers: { connection, 'X-Hop': '1' } });
+  expect(bank.seen.at(-1)?.headers).toMatchObject({ ...own, 'x-forwarded-for': '127.0.0.1' });
+  expect(bank.seen.at(-1)?.headers).not.toHaveProperty('x-hop');
+  const open = await browser.socket('/live', {
+    ...{ origin: bank.origin, connection: 'Upgrade, X-Employee', 'sec-fetch-mode': 'websocket' },
+  });
+  expect([open.status, bank.seen.at(-1)?.headers]).toEqual([101, expect.objectContaining(own)]);
+  open.end();
 });
 
 test('two cookies of the name, in one field or two, are no session', async () => {

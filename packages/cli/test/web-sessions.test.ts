@@ -273,3 +273,87 @@ test.skipIf(!hasOpenssl())(
     expect((await browser.form('/.countersign/logout', '')).status).toBe(303);
   },
 );
+
+test(
+  'a WebSocket is cut when the key is tainted that signed the token which it stands on',
+  TIMEOUT,
+  async () => {
+    await using bank = await startWebBank();
+    const alices = await bank.enrol('human/alice');
+    const browser = bank.browser();
+    await browser.open('/', alices);
+    const socket = await browser.socket('/live', { ...WEBSOCKET, origin: bank.origin });
+    expect(socket.status).toBe(101);
+    const { out } = await bank.onData('ca', 'show', 'token', '--json');
+    const [{ id }] = JSON.parse(out).token.authorities;
+    for (const words of [['prepare'], ['activate'], ['taint', id, '--reason', 'it was found']]) {
+      const [verb = '', ...more] = words;
+      expect((await bank.onData('ca', verb, 'token', ...more)).code).toBe(0);
+    }
+    await socket.closed;
+    // Who opens a page has a token of the next key, and is asked for nothing.
+    await browser.open('/', alices);
+    expect(await status(browser)).toBe(200);
+  },
+);
+
+test('an application that is content with less takes a passkey, too', TIMEOUT, async () => {
+  await using bank = await startWebBank({
+    edit: (edit) =>
+      edit('countersign.yaml', [
+        ['userHeader: Remote-User', 'userHeader: Remote-User\n          acr: idp'],
+      ]),
+  });
+  const alices = await bank.enrol('human/alice');
+  const browser = bank.browser();
+  await browser.open('/', alices);
+  expect(await status(browser)).toBe(200);
+});
+
+test(
+  'what is open to a customer is decided again when a new token says something else of it',
+  TIMEOUT,
+  async () => {
+    const GROUP = { parents: [{ type: 'Group', id: 'traders' }] };
+    await using bank = await startWebBank({
+      accessTokenTtl: '2s',
+      edit: async (edit) => {
+        await edit('countersign.yaml', [
+          [
+            '  login: { name: Example Bank }',
+            '  login: { name: Example Bank }\n  customers: { sources: [] }',
+          ],
+        ]);
+        await edit('policies/schema.cedarschema', [[/$/, '\nentity Customer in [Group];\n']]);
+        await edit('policies/console.cedar', [
+          [
+            /$/,
+            '\n@id("traders-watch")\npermit (principal is Customer, action, resource) when { principal in Group::"traders" && context.scopes.contains("web") };\n',
+          ],
+        ]);
+        await edit('policies/tests/console.yaml', NO_TESTS);
+      },
+    });
+    const write = async (more: object) => {
+      const file = join(bank.folder, 'customers.ndjson');
+      await writeFile(file, `${JSON.stringify({ id: '7f3a91', ...more })}\n`);
+      const { code, err } = await bank.onData('customer', 'import', file);
+      expect([code, err]).toEqual([0, '']);
+    };
+    await write(GROUP);
+    const key = await bank.enrol('customer/7f3a91');
+    const browser = bank.browser();
+    await browser.open('/', key);
+    expect(await status(browser)).toBe(200);
+    const socket = await browser.socket('/live', { ...WEBSOCKET, origin: bank.origin });
+    expect(socket.status).toBe(101);
+    await sleep(5000);
+    expect(await status(browser)).toBe(200);
+    await write({});
+    await expect.poll(() => status(browser), { timeout: 10_000 }).toBe(403);
+    await Promise.race([
+      socket.closed,
+      sleep(10_000).then(() => Promise.reject(new Error('it is open still'))),
+    ]);
+  },
+);

@@ -53,6 +53,8 @@ export interface ForwardPlan {
   readonly manner: 'verbatim' | 'identified';
   /** Names and values alternating; the carrier removes hop-by-hop fields from them. */
   readonly headers: readonly string[];
+  /** Ours, put behind them where they are `identified`, whatever a `Connection` of the caller's names. */
+  readonly ownHeaders?: readonly string[];
   /** Put before the resource's own answer headers. */
   readonly answerHeaders: readonly string[];
   /** Lower-case names that never leave with the resource's answer. */

@@ -50,6 +50,9 @@ describe('identity headers from outside never reach the resource', () => {
     'x_forwarded_user',
     'X_Customer_Id',
     'REMOTE_USER',
+    'Remote.User',
+    'X.Customer.Id',
+    'x!forwarded!user',
     'x-FORWARDED-client-CERT',
   ])('%s', async (name) => {
     const value = 'spiffe://bank.example/human/chief';

@@ -98,10 +98,11 @@ export class Registry {
     this.#setPoints(
       points.map(({ name, surfaces, log_verifier_key }) => {
         // Known to this process only.
-        const { joins } = this.#points.get(this.pointId(name)) ?? {};
+        const { joins, web } = this.#points.get(this.pointId(name)) ?? {};
         return {
           ...{ name, surfaces: JSON.parse(surfaces) as string[] },
           ...(joins && { joins }),
+          ...(web && { web }),
           ...(log_verifier_key !== null && { logVerifierKey: log_verifier_key }),
         };
       }),

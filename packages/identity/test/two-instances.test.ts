@@ -368,4 +368,22 @@ describe.skipIf(bin === undefined)('two instances on one PostgreSQL', () => {
       })
       .toBe(200);
   }, 60_000);
+
+  test('keep the clients of web applications when the other one registers somebody', async () => {
+    const web = {
+      ...{ id: 'https://ops.bank.example/edge', audience: 'https://ops.bank.example' },
+      ...{ redirectUri: 'https://ops.bank.example/.countersign/callback', acr: 'phr' as const },
+      ...{ scopes: ['web'], tokenTtlSeconds: 300 },
+    };
+    for (const { identity } of [a, b]) {
+      await identity.registerPoints([{ name: 'edge', surfaces: [], web: [web] }]);
+    }
+    await b.identity.applyRegistrations([...registrations(), registration('workload/late')], []);
+    await known(() => a.identity.registration(id('workload/late')));
+    await post(a, `${a.issuerUrl}/request`, { form: { client_id: web.id } });
+    expect(a.events.at(-1)).toMatchObject({
+      reason: 'issuer-invalid-client',
+      detail: expect.stringContaining('certificate was not provided'),
+    });
+  });
 });

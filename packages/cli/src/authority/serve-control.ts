@@ -86,6 +86,8 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
   const app = Fastify({
     https: { ...serverTlsOptions(tls), handshakeTimeout: HANDSHAKE_MS_MAX },
     forceCloseConnections: true,
+    // A customer's id is longer than what Fastify takes as a named parameter.
+    routerOptions: { maxParamLength: 400 },
   });
   own.keepFresh(app.server as unknown as TlsServer, tls);
   recordFailedHandshakes(app.server as unknown as TlsServer, options);

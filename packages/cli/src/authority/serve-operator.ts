@@ -40,7 +40,8 @@ export async function serveOperator(
     } & Omit<Parameters<typeof federationRoutes>[0], 'identity' | 'by'> &
     Pick<CutOptions, 'config' | 'surfaces' | 'shownCertificate' | 'now'>,
 ): Promise<{ close(): Promise<void> }> {
-  const app = Fastify({ forceCloseConnections: true });
+  // A customer's id is longer than what Fastify takes as a named parameter.
+  const app = Fastify({ forceCloseConnections: true, routerOptions: { maxParamLength: 400 } });
   await app.register(adminRoutes({ identity: options.identity, by: options.by }));
   const { by } = options;
   const record = options.record as Recorder;

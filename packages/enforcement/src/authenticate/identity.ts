@@ -39,6 +39,8 @@ export interface Identity {
   readonly issuerKey?: Credentials['issuerKey'];
   /** When the credential that carries this identity ends, skew included. */
   readonly expiresAtMs: number;
+  /** What is vouched of the subject by now, where its token is renewed while something is open: in a browser's session. */
+  readonly entityNow?: () => SubjectEntity | undefined;
   readonly evidence: EvidenceLevel;
   /** What the point where the transaction came in says of its evidence, when that very point is the caller. */
   readonly vouched?: { readonly surface: string; readonly evidence: EvidenceLevel };

@@ -33,13 +33,14 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
     actors: identity.actors,
     ...(identity.tokenId && { tokenId: identity.tokenId }),
     ...(identity.session && { session: identity.session.id }),
-    ...(identity.issuerKey && { issuerKey: identity.issuerKey }),
     ...(identity.caller && { caller: identity.caller.id }),
     ...(known && { certificate: known.names }),
     ...(identity.device && { device: identity.device.subject.id }),
   };
   const device = identity.device?.subject.id;
   let isStreaming = false;
+  const entityNow = () => (identity.entityNow ? identity.entityNow() : identity.subjectEntity);
+  let decidedWith = identity.subjectEntity;
   // What is known of a device gets too old without any news.
   let postureUntilMs = postureEnd(request.timeMs);
 
@@ -59,7 +60,10 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
       const surface = point.bundle?.surfaces.find(({ name }) => name === route.surface.name);
       if (!surface) return { cause: 'policy-changed', detail: 'the surface is gone' };
       if (surface.mode === 'shadow') return undefined;
-      const fault = checkStanding(credentials, point.facts, nowMs);
+      // Of a browser's session it is the key of the token that it has now.
+      const { issuerKey } = identity;
+      const now = { ...credentials, ...(issuerKey && { issuerKey }) };
+      const fault = checkStanding(now, point.facts, nowMs);
       if (fault) return { cause: 'revoked', detail: `${fault.reason}: ${fault.detail}` };
       return isStreaming && isReached(reach) ? decideAgain(nowMs) : undefined;
     },
@@ -76,7 +80,9 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
       if (nowMs >= identity.expiresAtMs) return { cause: 'expired', detail: 'its token has ended' };
       const stale = staleness(route.surface, context.point(), nowMs);
       if (stale) return { cause: 'expired', detail: stale };
-      return nowMs >= postureUntilMs ? decideAgain(nowMs) : undefined;
+      // Another token came, which may say something else of a customer.
+      const isOther = entityNow() !== decidedWith;
+      return isOther || nowMs >= postureUntilMs ? decideAgain(nowMs) : undefined;
     },
     close: (cause, detail) => exchange.cut(cause, detail),
   };
@@ -94,7 +100,12 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
   }
 
   function decideAgain(nowMs: number): ChannelFault | undefined {
-    const decision = context.point().decide({ ...asked, timeMs: nowMs });
+    const { subjectEntity: _, ...others } = asked;
+    decidedWith = entityNow();
+    const decision = context.point().decide({
+      ...{ ...others, timeMs: nowMs },
+      ...(decidedWith && { subjectEntity: decidedWith }),
+    });
     postureUntilMs = postureEnd(nowMs);
     if (decision.effect === 'permit') return undefined;
     const policies = decision.policies.join(' ');

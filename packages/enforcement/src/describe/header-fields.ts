@@ -61,9 +61,9 @@ export function readHeaderFields(rawHeaders: readonly string[]): HeaderFields {
       ambiguity ??= nominated(rawHeaders[index + 1] as string);
     } else if (name === 'signature-input') {
       isSigned = true;
-    } else if (name.includes('_') && SINGLETONS.has(name.replaceAll('_', '-'))) {
+    } else if (SINGLETONS.has(plain(name))) {
       // CGI-like resources read `Content_Length` as `Content-Length`.
-      ambiguity ??= `a field that some readers take for ${name.replaceAll('_', '-')}`;
+      ambiguity ??= `a field that some readers take for ${plain(name)}`;
     }
   }
   const encoding = found.get('transfer-encoding');
@@ -86,10 +86,15 @@ export function readHeaderFields(rawHeaders: readonly string[]): HeaderFields {
   };
 }
 
+/** As readers may take it who know letters and digits alone. */
+function plain(name: string): string {
+  return name.replace(/[^a-z0-9]/g, '-');
+}
+
 /** A caller that declares a security field hop-by-hop wants it gone on one side only. */
 function nominated(connection: string): string | undefined {
   for (const option of connection.toLowerCase().split(',')) {
-    const name = option.trim().replaceAll('_', '-');
+    const name = plain(option.trim());
     // Naming Transfer-Encoding there is odd but harmless: it is hop-by-hop.
     if (SINGLETONS.has(name) && name !== 'transfer-encoding') {
       return `connection names ${name}`;

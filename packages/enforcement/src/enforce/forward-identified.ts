@@ -59,7 +59,8 @@ function planOf(verdict: Verdict, token: string, { authentication }: PointContex
   const plan = {
     target: route.target,
     manner: 'identified',
-    headers: identifiedHeaders(verdict, token),
+    headers: identifiedHeaders(verdict),
+    ownHeaders: ['Txn-Token', token],
     answerHeaders: ['Countersign-Event-Id', verdict.eventId],
     answerHeadersStripped: authentication.edgeListeners.has(listener)
       ? STRIPPED_AT_EDGE
@@ -92,11 +93,8 @@ function transactionTokenOf(verdict: Verdict, context: PointContext): Promise<st
   });
 }
 
-/** The caller's headers without any that say who it is, and ours. */
-function identifiedHeaders(
-  { exchange, route, signature }: Verdict,
-  token: string,
-): readonly string[] {
+/** The caller's headers without any that say who it is. */
+function identifiedHeaders({ exchange, route, signature }: Verdict): readonly string[] {
   const raw = exchange.head.rawHeaders;
   const headers: string[] = [];
   for (let index = 0; index < raw.length; index += 2) {
@@ -105,7 +103,6 @@ function identifiedHeaders(
     if (signature.record && SIGNATURE_FIELDS.has(name.toLowerCase())) continue;
     if (!route?.identityHeaders.isIdentity(name)) headers.push(name, raw[index + 1] as string);
   }
-  headers.push('Txn-Token', token);
   return headers;
 }
 

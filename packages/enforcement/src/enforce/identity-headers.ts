@@ -1,6 +1,6 @@
 /** Tells which header fields say who a caller is: from outside they are a claim without proof. */
 export interface IdentityHeaders {
-  /** Names are compared without case, and with `_` as `-`: CGI-like resources read them alike. */
+  /** Names are compared without case, and with `_`, `.` and all such as `-`: CGI-like resources read them alike. */
   isIdentity(name: string): boolean;
 }
 
@@ -72,6 +72,7 @@ export function createIdentityHeaders(more: readonly string[]): IdentityHeaders 
   };
 }
 
-function canonical(name: string): string {
-  return name.toLowerCase().replaceAll('_', '-');
+/** PHP reads `Remote.User` as `Remote-User`, too, and some servers all that is no letter and no digit. */
+export function canonical(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]/g, '-');
 }

@@ -130,6 +130,10 @@ function judge(
     hasToken: true,
     tokenHash: digest,
     tokenId: token.id,
+    get issuerKey() {
+      return session.token.issuerKey;
+    },
+    entityNow: () => session.token.subjectEntity,
     // What is open lasts as long as the session is renewed, and not a moment longer than it.
     get expiresAtMs() {
       return session.isOver ? 0 : session.token.expiresAtMs + LIMITS.clockSkewMs;

@@ -1,3 +1,4 @@
+import { canonical } from '../enforce/identity-headers.ts';
 import type { ForwardPlan } from '../exchange.ts';
 import type { Verdict } from '../verdict.ts';
 import { isOurs, withoutOurCookies } from './cookies.ts';
@@ -8,7 +9,8 @@ import type { WebApplication } from './web-application.ts';
 export function browserPlan(plan: ForwardPlan, verdict: Verdict, web: WebApplication): ForwardPlan {
   return {
     ...plan,
-    headers: browserHeaders(plan.headers, verdict, web),
+    headers: browserHeaders(plan.headers, web),
+    ownHeaders: [...(plan.ownHeaders ?? []), ...ownHeaders(verdict, web)],
     answerHeaders: [...plan.answerHeaders, ...HSTS],
     answerHeadersStripped: new Set([...plan.answerHeadersStripped, 'strict-transport-security']),
     // An application must not change whose session it is.
@@ -17,17 +19,14 @@ export function browserPlan(plan: ForwardPlan, verdict: Verdict, web: WebApplica
 }
 
 /**
- * The header fields that a web application gets: without the session's cookie, which is not its; with who asks, where it wants
- * that in a header; and with what it needs to know of how it was asked.
+ * The header fields that a web application gets of the browser's: without the session's cookie, which is not its.
  *
  * @param headers as they go to any resource, identity headers of the caller's own stripped
  */
 function browserHeaders(
   headers: readonly string[],
-  { identity, exchange }: Pick<Verdict, 'identity' | 'exchange'>,
-  { config }: Pick<WebApplication, 'config'>,
+  { config: { userHeader } }: Pick<WebApplication, 'config'>,
 ): readonly string[] {
-  const { userHeader, origin } = config;
   const made: string[] = [];
   for (let index = 0; index < headers.length; index += 2) {
     const [name, value] = [headers[index] as string, headers[index + 1] as string];
@@ -39,7 +38,18 @@ function browserHeaders(
     const theirs = withoutOurCookies(value);
     if (theirs !== undefined) made.push(name, theirs);
   }
-  // INVARIANT: what came under these names was stripped, so that this is the only word on it.
+  return made;
+}
+
+/**
+ * Who asks, where the application wants that in a header, and what it needs to know of how it was asked. INVARIANT: what came under
+ * these names was stripped, so that this is the only word on it.
+ */
+function ownHeaders(
+  { identity, exchange }: Pick<Verdict, 'identity' | 'exchange'>,
+  { config: { userHeader, origin } }: Pick<WebApplication, 'config'>,
+): readonly string[] {
+  const made: string[] = [];
   made.push('X-Forwarded-Proto', 'https', 'X-Forwarded-Host', new URL(origin).host);
   made.push('X-Forwarded-For', exchange.connection.ip);
   if (userHeader !== undefined && identity.kind === 'identity') {
@@ -56,8 +66,4 @@ function isOurCookie(lowerName: string, value: string): boolean {
 function userName(spiffeId: string): string {
   const path = spiffeId.split('/').slice(3).join('/');
   return path.startsWith('human/') ? path.slice('human/'.length) : path;
-}
-
-function canonical(name: string): string {
-  return name.toLowerCase().replaceAll('_', '-');
 }

@@ -1,4 +1,4 @@
-import type { Challenge, DenialReason, Session } from '@countersign/model';
+import { ACR_VALUES, type Challenge, type DenialReason, type Session } from '@countersign/model';
 import { WEB_PATHS } from '@countersign/policy';
 import type { Answer } from '../exchange.ts';
 import type { Verdict } from '../verdict.ts';
@@ -6,7 +6,7 @@ import { beginSignIn } from './begin-sign-in.ts';
 import { pageOf, returnTarget } from './return-target.ts';
 import { isNavigation, isPage, valuesOf } from './same-origin.ts';
 import { hardened, pageAnswer } from './web-answers.ts';
-import type { WebApplication } from './web-application.ts';
+import { isLevel, type WebApplication } from './web-application.ts';
 
 /** What signing in mends. Of all else it would go round: who is known at the issuer comes back as they were. */
 const BY_SIGNING_IN: ReadonlySet<DenialReason> = new Set([
@@ -114,7 +114,7 @@ function isMet(
 ): boolean {
   const isHighEnough =
     acrValues === undefined ||
-    acrValues.some((each) => each === acr || (each === 'phr' && acr === 'phrh'));
+    acrValues.some((each) => each === acr || ACR_VALUES.some((a) => a === each && isLevel(acr, a)));
   const isRecent =
     maxAgeSeconds === undefined ||
     (authTimeMs !== undefined && nowMs - authTimeMs <= maxAgeSeconds * 1000);

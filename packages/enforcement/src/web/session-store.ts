@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Acr } from '@countersign/model';
+import type { Acr, SubjectEntity } from '@countersign/model';
 import { tokenDigest } from '../authenticate/token-digest.ts';
 import { LIMITS } from '../limits.ts';
 
@@ -11,6 +11,10 @@ export interface SessionToken {
   /** Of the point's SVID that it was got with. */
   readonly certificate: string;
   readonly expiresAtMs: number;
+  /** The fact with the key that signed it, and until when that is asked for. */
+  readonly issuerKey: { readonly factKey: string; readonly untilMs: number };
+  /** What the issuer vouches of a customer in it. */
+  readonly subjectEntity?: SubjectEntity;
   /** When the next one is asked for. */
   readonly renewAtMs: number;
 }

@@ -1,5 +1,5 @@
 import type { FactView } from '@countersign/decision';
-import type { Acr } from '@countersign/model';
+import { ACR_VALUES, type Acr } from '@countersign/model';
 import { WEB_PATHS, type WebConfig } from '@countersign/policy';
 import type { Workload } from '@countersign/sdk';
 import { type AccessToken, verifyAccessToken } from '../authenticate/access-token.ts';
@@ -94,6 +94,8 @@ export function createWebApplication(options: {
       token: {
         ...{ compact: accessToken, digest: tokenDigest(accessToken), certificate },
         ...{ expiresAtMs, renewAtMs },
+        ...(claims.subjectEntity && { subjectEntity: claims.subjectEntity }),
+        issuerKey: { factKey: claims.keyFactKey, untilMs: expiresAtMs },
       },
       claims: { ...claims, session },
     };
@@ -174,7 +176,8 @@ export function createWebApplication(options: {
   };
 }
 
-/** Whether one level is enough where another is asked for: `phrh` contains `phr` (OpenID EAP ACR Values 1.0 §2). */
+/** Whether one level is enough where another is asked for: `phrh` contains `phr` (OpenID EAP ACR Values 1.0 §2), and both `idp`. */
 export function isLevel(acr: string | undefined, asked: Acr): boolean {
-  return acr === 'phrh' || acr === asked;
+  const levels: readonly (string | undefined)[] = ACR_VALUES;
+  return levels.indexOf(acr) >= levels.indexOf(asked);
 }

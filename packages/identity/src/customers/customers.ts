@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock, Fact, SubjectEntity } from '@countersign/model';
 import { type Database, type FactLog, migrate, type Transaction } from '@countersign/state';
+import { type IdpTables, idpMigrations } from '../idp/idp-tables.ts';
 import type { NewEvent, Recorder } from '../new-event.ts';
 import {
   endPasskeys,
@@ -53,6 +54,8 @@ export class Customers {
 
   static async open(options: CustomersOptions): Promise<Customers> {
     await migrate(options.database, { room: 'identity/customers', migrations });
+    // Its links are ended here, also where nobody signs in now.
+    await migrate(options.database, { room: 'identity/idp', migrations: idpMigrations });
     return new Customers(options);
   }
 
@@ -140,6 +143,7 @@ export class Customers {
       const edit = emptyEdit();
       await this.#end(transaction, id, { edit, nowMs, by, action: 'customer-removed' });
       await endPasskeys(this.#named(id), { transaction, nowMs });
+      await this.#endLinks(id, { transaction, nowMs });
       const tables = tablesOf(transaction);
       await tables
         .deleteFrom('customer_credential')
@@ -198,12 +202,34 @@ export class Customers {
         ...{ target: 'subject', value: person.spiffeId },
         ...{ nowMs, untilMs: nowMs + REVOKED_MS },
       }),
+      // By themselves, too: an operator who takes a revocation of the customer back gives none of these back.
+      ...sessions.map(({ id: value, endsMs: untilMs }) =>
+        revocation(factLog, { target: 'session', value, nowMs, untilMs }),
+      ),
     );
     edit.disabled.push(id);
     edit.events.push({
       ...{ kind: 'administration', action, by, target: person.spiffeId },
       detail: { sessions: sessions.map((each) => each.id), grants },
     });
+  }
+
+  /**
+   * Who had an account at a provider by this id is not whom the bank gives it to next: the account stays somebody else's, and the
+   * next one's is free to be linked.
+   */
+  async #endLinks(
+    id: string,
+    { transaction, nowMs }: { readonly transaction: Transaction; readonly nowMs: number },
+  ): Promise<void> {
+    const subject = this.#prefix + id;
+    await transaction
+      .tables<IdpTables>()
+      .updateTable('idp_link')
+      // No customer's name: those have no further segment.
+      .set({ subject: `${subject}/removed/${nowMs}` })
+      .where('subject', '=', subject)
+      .execute();
   }
 
   async #letIn(

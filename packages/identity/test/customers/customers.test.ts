@@ -116,6 +116,15 @@ test("an operator's revocation of a customer outlives whatever its source writes
   expect(made).toMatchObject({ isGranted: false, code: 'subject-revoked' });
 });
 
+test('who is disabled has no session back when an operator takes a revocation of theirs back', async () => {
+  const { claims } = await signedIn();
+  const { identity } = bank.authority;
+  await identity.revoke({ target: 'subject', value: dora, reason: 'fraud', by: 'local:uid=0' });
+  await write(false);
+  await identity.reinstate({ target: 'subject', value: dora, by: 'local:uid=0' });
+  expect(identity.isRevoked('session', String(claims['sid']))).toBe(true);
+});
+
 test('a customer who is removed is nobody: no code, no sign-in, no passkey of it', async () => {
   const { key } = await signedIn();
   expect(await customers().remove(NUMBER, by)).toBe(true);

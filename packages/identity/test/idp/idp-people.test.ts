@@ -129,6 +129,21 @@ test('a customer of the bank’s own table signs in, and does not when disabled 
   expect(await of()).toBe('subject-disabled');
 });
 
+test('an account of a customer who was removed is not that of whom the bank gives the id next', async () => {
+  const { customers } = bank.authority.identity;
+  const written = { id: 'emil', enabled: true, attributes: {}, parents: [] };
+  await customers.put([written], 'test');
+  const person = { claim: 'customer', matches: 'id' } as const;
+  const as = (sub: string) => who(person, { customer: 'emil', sub }, { subjects: 'customer' });
+  expect(await as('before')).toBe('emil');
+  expect(await customers.remove('emil', 'test')).toBe(true);
+  await customers.put([{ ...written, enabled: false }], 'test');
+  await customers.put([written], 'test');
+  expect(await as('before')).toBe('idp-link');
+  expect(await as('after')).toBe('emil');
+  expect(await as('before')).toBe('idp-link');
+});
+
 test('whoever is inactive in the directory is not signed in, and nobody is made', async () => {
   await user('dora', { active: false });
   const person = { claim: 'preferred_username', matches: 'userName' } as const;

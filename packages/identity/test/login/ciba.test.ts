@@ -186,6 +186,16 @@ describe('an application that asks', () => {
     expect((await page()).html).toContain('signed message');
   });
 
+  test('that is content with an identity provider gets what a passkey approved', async () => {
+    await bank.apply(bank.registrations({ ciba: true, acr: 'idp' }));
+    const asked = await ask();
+    expect((await approve(await page())).status).toBe(200);
+    expect(decodeJwt((await poll(asked)).access_token)['acr']).toBe('phr');
+    const askedFor = await ask({ acr_values: 'idp' });
+    expect((await approve(await page())).status).toBe(200);
+    expect(decodeJwt((await poll(askedFor)).access_token)['acr']).toBe('phr');
+  });
+
   test('is told to wait while the person has not answered, and to slow down when it hurries', async () => {
     const asked = await ask();
     const before = bank.authority.events.length;

@@ -44,7 +44,7 @@ export function dispatchIdentified(
   const options: Dispatcher.DispatchOptions = {
     path: request.url ?? '/',
     method: request.method ?? 'GET',
-    headers: endToEndHeaders(plan.headers, { strip: STRIP }),
+    headers: [...endToEndHeaders(plan.headers, { strip: STRIP }), ...(plan.ownHeaders ?? [])],
     body,
     headersTimeout: LIMITS.upstreamHeadTimeoutMs,
     bodyTimeout: 0,

@@ -91,7 +91,11 @@ export function relayUpgrade(
  */
 function handshakeHeaders(plan: ForwardPlan): readonly string[] {
   if (plan.manner === 'verbatim') return plan.headers;
-  return [...endToEndHeaders(plan.headers), 'Connection', 'Upgrade', 'Upgrade', 'websocket'];
+  return [
+    ...endToEndHeaders(plan.headers),
+    ...(plan.ownHeaders ?? []),
+    ...['Connection', 'Upgrade', 'Upgrade', 'websocket'],
+  ];
 }
 
 interface Ends {

@@ -39,7 +39,8 @@ export function withCiba(
   /** Places of requests that are being answered. */
   const places = new WeakMap<object, string>();
   const needed = (ctx: KoaContextWithOIDC) =>
-    requiredAcr(ctx.oidc.params?.['acr_values'], rules.clientOf(clientIdOf(ctx)));
+    // Approvals are given with a passkey, whatever less the application is content with.
+    requiredAcr(ctx.oidc.params?.['acr_values'], rules.clientOf(clientIdOf(ctx)), 'phr');
   return {
     ...configuration,
     fetch: pings.fetch,
