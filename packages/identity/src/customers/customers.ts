@@ -122,6 +122,9 @@ export class Customers {
           await this.#end(transaction, id, { edit, nowMs, by, action: 'customer-disabled' });
         } else if (before?.enabled === 0 && row.enabled === 1) {
           await this.#letIn(transaction, id, { edit, nowMs, by });
+        } else if (before === undefined && row.enabled === 1) {
+          // Of one of that id who was removed: what they had is revoked each by itself.
+          await this.#lift(transaction, id, { edit, nowMs });
         }
       }
       const { created, changed: count } = changed;
@@ -232,15 +235,23 @@ export class Customers {
       .execute();
   }
 
-  async #letIn(
+  async #lift(
     transaction: Transaction,
     id: string,
-    { edit, nowMs, by }: { readonly edit: Edit; readonly nowMs: number; readonly by: string },
+    { edit, nowMs }: { readonly edit: Edit; readonly nowMs: number },
   ): Promise<void> {
     const { factLog } = this.#options;
     const { puts, removes } = await returnOf(this.#named(id), { factLog, transaction, nowMs });
     edit.puts.push(...puts);
     edit.removes.push(...removes);
+  }
+
+  async #letIn(
+    transaction: Transaction,
+    id: string,
+    { edit, nowMs, by }: { readonly edit: Edit; readonly nowMs: number; readonly by: string },
+  ): Promise<void> {
+    await this.#lift(transaction, id, { edit, nowMs });
     edit.enabled.push(id);
     edit.events.push({
       ...{ kind: 'administration', action: 'customer-enabled', by },

@@ -19,6 +19,8 @@ type WrittenIdentity = z.output<typeof identityShape>;
 type WrittenClient = NonNullable<WrittenIdentity['client']>;
 
 /** SPIFFE-ID §2, with a path. */
+/** As the issuer takes it: RFC 6749 appendix A.1, without what would need care in a log or a path. */
+const CLIENT_ID = /^[A-Za-z0-9._~-]{1,128}$/;
 const SPIFFE_ID = /^spiffe:\/\/[a-z0-9._-]{1,255}(?:\/[A-Za-z0-9._-]+)+$/;
 
 /** Checks an identity's OAuth client against its certificates, its keys and what the surfaces know. */
@@ -109,10 +111,11 @@ export function checkClient(
     const own = `spiffe://${options.trustDomain}/${identity.value.id}`;
     const { id = own } = client as NonNullable<typeof client>;
     if (!bySvid) {
-      if (client?.id !== undefined && !id.startsWith('spiffe://')) return id;
+      if (client?.id !== undefined && CLIENT_ID.test(id)) return id;
       refuse(client?.id === undefined ? [] : ['id'], {
         found: client?.id === undefined ? `${authentication} without a client id` : quote(id),
-        expected: 'a name; a SPIFFE ID is for clients that show SVIDs',
+        expected:
+          'a name of letters, digits, . _ ~ -, at most 128; a SPIFFE ID is for clients that show SVIDs',
         mend: "write 'id: <name>', or 'authentication: spiffe_x509'",
       });
       return id;
