@@ -229,21 +229,28 @@ test('a file is imported by the thousand; a line that cannot be taken is named, 
   ]);
   expect(JSON.parse((await onData('customer', 'import', file, '--json')).out).unchanged).toBe(2500);
   const bad: [string, string][] = [
-    ['{"id": "../x"}', 'letters, digits'],
+    ['{"id": "../x"}', 'id: found "../x", expected letters, digits, . _ -, at most 128'],
     [JSON.stringify({ id: 'x', attributes: { note: 'x'.repeat(2100) } }), 'more than 2048 bytes'],
     ['{"id": "x", "vip": true}', 'vip'],
-    ['{"id": "x"}\n{"id": "x"}', "found 'x' twice"],
+    ['{"id": "ok"}', "found 'ok' twice"],
     ['{"id": "x", "parents": ["Group"]}', 'parents'],
+    [
+      '{"id": "x", "attributes": {"acounts": []}}',
+      "found attribute 'acounts', expected one that the schema declares",
+    ],
+    ['{"id": "x", "attributes": {"accounts": ["22289"]}}', 'attributes.accounts'],
+    ['{"id": "x", "parents": [{"type": "Human", "id": "y"}]}', 'found Customer in Human'],
+    ['{"id": "x", "parents": [{"type": "Goup", "id": "y"}]}', "found entity type 'Goup'"],
+    ['not json', 'found no JSON'],
   ];
   for (const [text, told] of bad) {
-    await writeFile(file, text);
-    const { code, err } = await onData('customer', 'import', file);
-    expect([code, err]).toEqual([EXIT.failed, expect.stringContaining(told)]);
-    expect(err).toContain(`${file}:1`);
+    await writeFile(file, `{"id": "ok"}\n\n${text}\n`);
+    const { code, out } = await onData('customer', 'import', file);
+    expect([code, out]).toEqual([EXIT.negative, expect.stringContaining(`${file}:3: `)]);
+    expect(out).toContain(told);
   }
-  await writeFile(file, '{"id": "y"}\nnot json\n');
-  const { err } = await onData('customer', 'import', file);
-  expect(err).toContain(`${file}:2: found no JSON`);
+  // A line that is none ends it there: those before it are written.
+  expect((await onData('customer', 'show', 'ok')).code).toBe(EXIT.ok);
   const listed = await onData('customer', 'list', '--after', 'c2498', '--limit', '2');
   expect(listed.out).toMatch(/^c2499 +enabled .*\nc25 +enabled /);
 });
@@ -252,6 +259,7 @@ test('what the bank forgets is nobody', async () => {
   expect((await onData('customer', 'remove', 'customer/c0')).out).toBe('removed c0\n');
   const shown = await onData('customer', 'show', 'c0');
   expect([shown.code, shown.err]).toEqual([EXIT.failed, expect.stringContaining("'c0'")]);
+  await onData('revoke', 'subject', 'customer/7f3a91', '--reason', 'fraud');
   const { out } = await onData('customer', 'show', '7f3a91');
-  expect(out).toMatch(/^7f3a91 +enabled .*\nattributes {2}\{"accounts":/);
+  expect(out).toMatch(/^7f3a91 +revoked .*\nattributes {2}\{"accounts":/);
 });

@@ -221,6 +221,11 @@ test('a provider that is not believed any more is taken out, and what stands on 
   const ended = await onData('login', 'end', 'staff', '--reason', 'taken over, INC-9');
   expect([ended.code, ended.out]).toEqual([EXIT.ok, expect.stringMatching(/^ended [1-9]\d* sess/)]);
   await expect.poll(async () => (await call(token, '/accounts/1')).status).toBe(401);
+  const misspelt = await onData('login', 'end', 'staf', '--reason', 'taken over, INC-9');
+  expect([misspelt.code, misspelt.err]).toEqual([
+    EXIT.failed,
+    expect.stringContaining("found no identity provider 'staf'"),
+  ]);
 });
 
 test('the record has it, with people by pseudonym', async () => {

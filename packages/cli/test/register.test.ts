@@ -29,16 +29,21 @@ async function startBank() {
   await edit('countersign.yaml', (text) =>
     text.replace('7401', `${control}`).replaceAll('7402', `${issuer}`),
   );
-  let running = await start(bank, data);
+  let offset = 0;
+  const now = () => Date.now() + offset;
+  let running = await start(bank, data, now);
   const onData = (...words: string[]) => countersign([...words, '-d', data]);
   return {
     ...{ bank, data, edit, onData, control: `https://127.0.0.1:${control}` },
+    later(ms: number): void {
+      offset += ms;
+    },
     /** The output of the authority that ended. */
     async restart(meanwhile: () => Promise<void> = async () => undefined): Promise<string> {
       running.stop.abort();
       const { err } = await running.ended;
       await meanwhile();
-      running = await start(bank, data);
+      running = await start(bank, data, now);
       return err;
     },
     async register(text: string, ...words: string[]): Promise<Ran> {
@@ -62,12 +67,12 @@ async function startBank() {
   };
 }
 
-async function start(bank: string, data: string) {
+async function start(bank: string, data: string, now: () => number) {
   const stop = new AbortController();
   let ended: Promise<Ran> | undefined;
   await new Promise<void>((resolve, reject) => {
     ended = countersign(['authority', '-C', bank, '-d', data], {
-      stop: stop.signal,
+      ...{ stop: stop.signal, now },
       onOut: (text) => text.includes('"ready":true') && resolve(),
     });
     void ended.then(({ err }) => reject(new Error(err)));
@@ -137,11 +142,11 @@ test('a registration passes the checks of the repository, all of a request or no
   await using bank = await startBank();
   const before = await bank.listed();
   const faults: [string, RegExp][] = [
-    ['id: workload/fraud/screening\n', /request:1:1: error: found .*owner/s],
-    [`${SCREENING}ttl: 5m\n`, /request:7:1: error: found unknown key 'ttl'/],
+    ['id: workload/fraud/screening\n', /identity\.yaml:1:1: error: found .*owner/s],
+    [`${SCREENING}ttl: 5m\n`, /identity\.yaml:7:1: error: found unknown key 'ttl'/],
     [
       SCREENING.replace('[accounts]', '[acounts]'),
-      /registered:workload\/fraud\/screening:1:\d+: .*acounts/,
+      /registered:workload\/fraud\/screening: .*acounts/,
     ],
     [
       SCREENING.replace('workload/fraud/screening', 'workload/payments/api'),
@@ -153,10 +158,11 @@ test('a registration passes the checks of the repository, all of a request or no
     ],
     [
       `- ${SCREENING.replaceAll('\n', '\n  ').trim()}\n- { id: workload/other, owner: '' }\n`,
-      /request:7/,
+      /identity\.yaml:7/,
     ],
     ['[]', /found 0 identities/],
-    ['a: [', /request:1/],
+    [`${SCREENING}expires: 2020-01-01\n`, /found a day that is over/],
+    ['a: [', /identity\.yaml:1/],
   ];
   for (const [text, told] of faults) {
     const { code, out } = await bank.register(text);
@@ -222,9 +228,12 @@ test('a registration that ends is disabled then, and one that is written anew ta
   timeout: 60_000,
 }, async () => {
   await using bank = await startBank();
-  await bank.register(`${SCREENING}expires: 2020-01-01\n`);
+  const tomorrow = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10);
+  await bank.register(`${SCREENING}expires: ${tomorrow}\n`);
   const find = async () => (await bank.listed()).find(({ subject }) => subject.id === SPIFFE_ID);
-  expect(await find()).toMatchObject({ enabled: false, refusal: 'subject-disabled' });
+  expect(await find()).not.toHaveProperty('refusal');
+  bank.later(3 * 86_400_000);
+  expect(await find()).toMatchObject({ refusal: 'subject-expired' });
   await bank.register(SCREENING.replace('fraud-team', 'risk-team'));
   expect(await find()).toMatchObject({ enabled: true, owner: 'risk-team@bank.example' });
 });

@@ -25,7 +25,8 @@ test(
     const alices = await bank.enrol('human/alice');
     const browser = bank.browser();
     await browser.open('/', alices);
-    expect(await tokensIssued(bank)).toBe(1);
+    const before = await tokensIssued(bank);
+    expect(before).toBeGreaterThan(0);
     await sleep(2100);
     // It has ended: all of these wait for one request to the issuer, and none of them is refused.
     const beganMs = Date.now();
@@ -33,7 +34,7 @@ test(
     expect(new Set(answers)).toEqual(new Set([200]));
     // On a slow machine their time is up again before all have asked; twenty would be one each.
     const renewalsMax = 1 + Math.ceil((Date.now() - beganMs) / 1400);
-    const renewals = (await tokensIssued(bank)) - 1;
+    const renewals = (await tokensIssued(bank)) - before;
     expect(renewals).toBeGreaterThan(0);
     expect(renewals).toBeLessThanOrEqual(Math.min(renewalsMax, 19));
     // Nobody asks anything any more but a WebSocket that is open: past the end of the token, its skew included.

@@ -18,10 +18,9 @@ export { controlRoutes } from './control-routes.ts';
 export type { CredentialResult } from './credentials.ts';
 export {
   CUSTOMERS_AT_ONCE_MAX,
-  type Customer,
   ENTITY_BYTES_MAX,
 } from './customers/customer.ts';
-export { customerRoutes } from './customers/customer-routes.ts';
+export { customerRoutes, type ShownCustomer } from './customers/customer-routes.ts';
 export type { CustomersChanged } from './customers/customers.ts';
 export type {
   Device,
@@ -115,6 +114,7 @@ export {
 } from './pkcs11/open-token.ts';
 export type { KeyChoice, TokenKeyKind } from './pkcs11/token-keys.ts';
 export type { TokenChoice } from './pkcs11/token-slot.ts';
+export { answerProblems } from './problem.ts';
 export type { Refusal, RefusalCode } from './refusal.ts';
 export type { Registered } from './registered.ts';
 export type { Applied, Point, PointRegistration, RegisteredEntity } from './registry.ts';

@@ -1,3 +1,4 @@
+import { StateError } from '@countersign/state';
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { IdentityError } from './identity-error.ts';
@@ -43,6 +44,13 @@ export function answerProblems(app: FastifyInstance): void {
     }
     if (error instanceof IdentityError && error.code === 'ERR_IDENTITY_BUSY') {
       const detail = 'too many requests wait; try again';
+      return problem(reply, { status: 503, title: 'Service Unavailable', detail });
+    }
+    if (error instanceof IdentityError && error.code === 'ERR_IDENTITY_REGISTRATION') {
+      return problem(reply, { status: 409, title: 'Conflict', detail: error.message });
+    }
+    if (error instanceof StateError && error.code === 'ERR_STATE_UNAVAILABLE') {
+      const detail = 'the database that holds the state is away; try again';
       return problem(reply, { status: 503, title: 'Service Unavailable', detail });
     }
     if (error instanceof IdentityError && CANNOT_ISSUE.has(error.code)) {

@@ -3,6 +3,7 @@ export { parseBundle } from './bundle/parse-bundle.ts';
 export { BUNDLE_TYPE, signBundle } from './bundle/sign-bundle.ts';
 export type { PolicyBundle } from './bundle.ts';
 export { type CheckOptions, checkRepository } from './check/check-repository.ts';
+export { type EntityFault, entityFault } from './check/entity-fault.ts';
 export type { AssumedDevice, PolicyTestQuestion, RunPolicyTest } from './check/policy-tests.ts';
 export {
   REGISTERED_AT_ONCE_MAX,

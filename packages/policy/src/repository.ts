@@ -15,6 +15,8 @@ import type {
   Surface,
 } from '@countersign/model';
 import type { PeopleSettings } from './people-settings.ts';
+import type { AttributeTypes } from './schema/attribute-types.ts';
+import type { EntityVocabulary } from './schema/entity-vocabulary.ts';
 
 /** `countersign.yaml`, parsed: every default filled in, every path absolute. */
 export interface BankConfig {
@@ -457,6 +459,11 @@ export interface Repository {
   }[];
   /** Generated and hand-written parts together. */
   readonly schema: string;
+  /** What of it attributes and parents are held against: which types there are, in what, with which attributes. */
+  readonly entitySchema: {
+    readonly vocabulary: EntityVocabulary;
+    readonly types: ReadonlyMap<string, AttributeTypes>;
+  };
   readonly registrations: readonly Registration[];
   /** SPIFFE IDs of those registrations that stand in no file: they were registered by API. */
   readonly registered: ReadonlySet<string>;

@@ -1117,14 +1117,14 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     claim: 'a client without a name',
     breaks: append(PARTNERS, CLIENT.replace(/^ {4}id: .*\n/m, '')),
     says: [
-      "identities/partners.yaml:16:5 error: tls_client_auth without a client id; a name; a SPIFFE ID is for clients that show SVIDs; write 'id: <name>', or 'authentication: spiffe_x509'",
+      "identities/partners.yaml:16:5 error: tls_client_auth without a client id; a name of letters, digits, . _ ~ -, at most 128; a SPIFFE ID is for clients that show SVIDs; write 'id: <name>', or 'authentication: spiffe_x509'",
     ],
   },
   {
     claim: 'a client of a certificate that is named as one of SVIDs',
     breaks: append(PARTNERS, CLIENT.replace('id: example', 'id: spiffe://bank.example/partner/x')),
     says: [
-      "identities/partners.yaml:16:9 error: 'spiffe://bank.example/partner/x'; a name; a SPIFFE ID is for clients that show SVIDs; write 'id: <name>', or 'authentication: spiffe_x509'",
+      "identities/partners.yaml:16:9 error: 'spiffe://bank.example/partner/x'; a name of letters, digits, . _ ~ -, at most 128; a SPIFFE ID is for clients that show SVIDs; write 'id: <name>', or 'authentication: spiffe_x509'",
     ],
   },
   {

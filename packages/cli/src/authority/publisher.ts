@@ -53,7 +53,7 @@ export interface PublisherOptions {
   readonly check: CheckWith;
   /** What is in force. */
   readonly current: () => Repository;
-  /** Told before something else is put in force. */
+  /** Told when registrations are in force, and before policies are. */
   readonly take: (repository: Repository) => Promise<void>;
   readonly identity: Identity;
   readonly federation: Federation;
@@ -76,6 +76,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     // Those who are gone go before anybody else comes.
     await federation.apply(repository.federation, { by });
     await identity.applyRegistrations(repository.registrations, repository.entities, { by });
+    await options.take(repository);
     const signer = keyring.policy;
     const publication = await publishBundle(repository, { bundles, signer, now, again });
     options.setPlaybooks(repository.playbooks);
@@ -104,7 +105,6 @@ export function createPublisher(options: PublisherOptions): Publisher {
       inTurn(async () => {
         const { repository, problems } = await check(await identity.writtenRegistrations());
         if (!repository) return problems;
-        await options.take(repository);
         const publication = await publish(repository, by, again);
         return { ...publication, restart: needsRestart(started, repository.config) };
       }),

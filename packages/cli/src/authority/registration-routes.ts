@@ -1,8 +1,10 @@
 import { type Identity, IdentityError } from '@countersign/identity';
+import type { Clock } from '@countersign/model';
 import {
   type Problem,
   type RegisteredIdentity,
   readRegisteredIdentities,
+  registeredIdOf,
 } from '@countersign/policy';
 import type { FastifyPluginAsync, FastifyReply } from 'fastify';
 import type { Publisher } from './publisher.ts';
@@ -29,8 +31,9 @@ export function registrationRoutes(options: {
   readonly publisher: Publisher;
   readonly identity: Identity;
   readonly by: string;
+  readonly now: Clock;
 }): FastifyPluginAsync {
-  const { publisher, identity, by } = options;
+  const { publisher, identity, by, now } = options;
   return async (app) => {
     // As text: problems name the line of what was sent.
     app.removeContentTypeParser('application/json');
@@ -56,7 +59,9 @@ export function registrationRoutes(options: {
 
     app.post('/v1/registrations', async (request, reply) => {
       const text = typeof request.body === 'string' ? request.body : '';
-      const { identities, problems } = readRegisteredIdentities(text, 'request');
+      const { identities, problems } = readRegisteredIdentities(text, {
+        ...{ file: 'request', nowMs: now() },
+      });
       if (identities.length === 0) return refused(reply, problems);
       const result = await change(reply, { puts: identities, removes: [] });
       if (!('sequence' in result)) return result;
@@ -84,6 +89,11 @@ export function registrationRoutes(options: {
 
 function refused(reply: FastifyReply, problems: readonly Problem[]): FastifyReply {
   const errors = problems.filter(({ severity }) => severity === 'error');
+  // Of what is registered nobody sees the text that we keep: a line in it says nothing.
+  const told = problems.map((problem) => {
+    const { line: _line, column: _column, ...rest } = problem;
+    return registeredIdOf(problem) === undefined ? problem : rest;
+  });
   return reply
     .code(422)
     .type('application/problem+json')
@@ -94,6 +104,6 @@ function refused(reply: FastifyReply, problems: readonly Problem[]): FastifyRepl
         .map(({ file, found, expected }) => `${file}: found ${found}, expected ${expected}`)
         .join('; ')
         .slice(0, 4000),
-      problems,
+      problems: told,
     });
 }

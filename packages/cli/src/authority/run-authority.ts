@@ -21,8 +21,13 @@ import {
   openSignalKey,
 } from '@countersign/identity';
 import { renameVerifierKey, verifierKey } from '@countersign/ledger';
-import { type Clock, compactId } from '@countersign/model';
-import { type BankConfig, checkRepository, type Repository } from '@countersign/policy';
+import { type Clock, compactId, type SubjectEntity } from '@countersign/model';
+import {
+  type BankConfig,
+  checkRepository,
+  entityFault,
+  type Repository,
+} from '@countersign/policy';
 import { openBundleStore, openFactLog } from '@countersign/state';
 import { policyTestRunner } from '../check/policy-tests.ts';
 import { problemText } from '../check/problem-text.ts';
@@ -315,6 +320,8 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     exports = running;
     closers.add(() => running.close());
 
+    const customerFault = (spiffeId: string, entity: SubjectEntity) =>
+      entityFault(spiffeId, entity, applied);
     const { control, issuer, issuerCertificate, signals: signalsConfig } = config.authority;
     const controlUrl = `https://${control.host}:${control.port}`;
     const rotation = await runRotation({
@@ -371,6 +378,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       publishedFolder: folder.published,
       readers: () => applied.config.record.readers,
       customerSources: () => applied.config.authority.customers?.sources ?? [],
+      customerFault,
       publishNow: (name) => published.publishNow(name),
       verifierKey: (name) =>
         name === 'checkpoints'
@@ -459,7 +467,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     const operator = await serveOperator(folder.adminSocket, {
       connected: () => controlListener.connected(),
       apply: ({ again }) => publisher.apply(by, { started: config, again }),
-      publisher,
+      ...{ publisher, customerFault },
       risk: risk.engine,
       forget: risk.forget,
       publishedFolder: folder.published,

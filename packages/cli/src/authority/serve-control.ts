@@ -68,6 +68,7 @@ export interface ControlListenerOptions
   readonly readers: () => readonly RecordReader[];
   /** SPIFFE IDs of who writes customers, by the same. */
   readonly customerSources: () => readonly string[];
+  readonly customerFault: Parameters<typeof customerRoutes>[0]['faultOf'];
   readonly record: Recorder;
   readonly now: Clock;
   readonly warn: (text: string) => void;
@@ -115,7 +116,7 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
   );
   await app.register(
     customerRoutes({
-      identity,
+      ...{ identity, faultOf: options.customerFault },
       caller: customerSources({
         peer: ({ raw }) => peer(raw.socket),
         sources: options.customerSources,

@@ -2,6 +2,7 @@ import { chmod, rm } from 'node:fs/promises';
 import { tileRoutes } from '@countersign/audit';
 import {
   adminRoutes,
+  answerProblems,
   customerRoutes,
   deviceRoutes,
   loginLinkRoutes,
@@ -35,6 +36,7 @@ export async function serveOperator(
       readonly questions: RecordQuestions;
       readonly retention: Retention;
       readonly publisher: Publisher;
+      readonly customerFault: Parameters<typeof customerRoutes>[0]['faultOf'];
       /** Absent where none are configured. */
       readonly signals: RunningSignals | undefined;
     } & Omit<Parameters<typeof federationRoutes>[0], 'identity' | 'by'> &
@@ -42,13 +44,20 @@ export async function serveOperator(
 ): Promise<{ close(): Promise<void> }> {
   // A customer's id is longer than what Fastify takes as a named parameter.
   const app = Fastify({ forceCloseConnections: true, routerOptions: { maxParamLength: 400 } });
+  // Of routes that say nothing of their own.
+  answerProblems(app);
   await app.register(adminRoutes({ identity: options.identity, by: options.by }));
   const { by } = options;
   const record = options.record as Recorder;
   await app.register(peopleRoutes({ people: options.identity.people, by, record }));
   await app.register(loginLinkRoutes({ identity: options.identity, by }));
   await app.register(deviceRoutes({ devices: options.identity.devices, by }));
-  await app.register(customerRoutes({ identity: options.identity, caller: async () => by }));
+  await app.register(
+    customerRoutes({
+      ...{ identity: options.identity, faultOf: options.customerFault },
+      caller: async () => by,
+    }),
+  );
   await app.register(operatorRoutes(options));
   await app.register(registrationRoutes(options));
   await app.register(

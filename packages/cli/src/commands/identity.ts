@@ -132,8 +132,11 @@ export const identityRegisterCommand: Command = {
     if (file === undefined)
       throw new UsageError('found no FILE, expected one, or - for standard input');
     const text = await readInput(file, io.cwd);
-    const answer = await orProblems(args, io, (client) =>
-      client.send<IdentitiesRegistered>('POST', '/v1/registrations', text),
+    const answer = await orProblems(
+      args,
+      io,
+      (client) => client.send<IdentitiesRegistered>('POST', '/v1/registrations', text),
+      file,
     );
     if (answer === undefined) return EXIT.negative;
     const lines = answer.registered.map((id) => `registered ${printable(id)}`);
@@ -179,12 +182,16 @@ async function orProblems<T>(
   args: Arguments,
   io: Io,
   ask: (client: AdminClient) => Promise<T>,
+  file?: string,
 ): Promise<T | undefined> {
   try {
     return await ask(adminClient(dataFolder(dataOf(args, io)).adminSocket));
   } catch (error) {
-    const problems = problemsOf(error);
-    if (!problems) throw error;
+    const found = problemsOf(error);
+    if (!found) throw error;
+    const problems = found.map((each) =>
+      each.file === 'request' && file !== undefined ? { ...each, file } : each,
+    );
     const text = [...problems.map(problemText), 'nothing was changed'].join('\n');
     print(io, args, { problems }, text);
     return undefined;

@@ -1,9 +1,12 @@
-import { CUSTOMERS_AT_ONCE_MAX, type Customer, type CustomersChanged } from '@countersign/identity';
-import { type AdminClient, adminClient } from '../admin-client.ts';
+import {
+  CUSTOMERS_AT_ONCE_MAX,
+  type CustomersChanged,
+  type ShownCustomer,
+} from '@countersign/identity';
+import { type AdminClient, AdminRefusal, adminClient } from '../admin-client.ts';
 import {
   type Arguments,
   type Command,
-  CommandError,
   EXIT,
   type Io,
   UsageError,
@@ -37,7 +40,7 @@ const importCommand: Command = {
   operands: 'FILE',
   operandsMax: 1,
   description:
-    'FILE (- is standard input) is JSON lines: {"id": "7f3a91", "enabled": true, "attributes": {...}, "parents": [...]}, each customer whole.\nThey are written by the thousand; what a line has that cannot be taken stops there, and names it: run it again when it is mended.\nWho is not in the file stays as they are.',
+    'FILE (- is standard input) is JSON lines: {"id": "7f3a91", "enabled": true, "attributes": {...}, "parents": [...]}, each customer whole.\nThey are written by the thousand; a line that cannot be taken stops it, and is named (exit code 1): run all of it again when it is mended.\nWho is not in the file stays as they are.',
   options: { data, json },
   examples: ['countersign customer import customers.ndjson'],
   async run(args, io) {
@@ -47,30 +50,49 @@ const importCommand: Command = {
     const lines = (await readInput(file, io.cwd)).split('\n');
     const client = clientOf(args, io);
     const total = { created: 0, changed: 0, unchanged: 0, disabled: 0, enabled: 0 };
-    let batch: unknown[] = [];
-    let first = 1;
+    let batch: Numbered[] = [];
     let done = 0;
-    const write = async (next: number): Promise<void> => {
-      if (batch.length > 0) {
-        const result = await writeBatch(client, batch, { file, first, last: next - 1 });
-        total.created += result.created;
-        total.changed += result.changed;
-        total.unchanged += result.unchanged;
-        total.disabled += result.disabled.length;
-        total.enabled += result.enabled.length;
-      }
+    /** What is wrong, with its line; nothing when all are written. */
+    const write = async (): Promise<string | undefined> => {
+      if (batch.length === 0) return undefined;
+      const result = await writeBatch(client, batch);
+      if (typeof result === 'string') return result;
+      total.created += result.created;
+      total.changed += result.changed;
+      total.unchanged += result.unchanged;
+      total.disabled += result.disabled.length;
+      total.enabled += result.enabled.length;
       const before = Math.floor(done / PROGRESS_EVERY);
       done += batch.length;
       if (Math.floor(done / PROGRESS_EVERY) > before) io.err(`${done} customers\n`);
       batch = [];
-      first = next;
+      return undefined;
     };
+    let fault: string | undefined;
     for (const [index, line] of lines.entries()) {
       if (line.trim() === '') continue;
-      batch.push(parsed(line, `${file}:${index + 1}`));
-      if (batch.length === CUSTOMERS_AT_ONCE_MAX) await write(index + 2);
+      const customer = parsed(line);
+      if (customer === undefined) {
+        fault =
+          (await write()) ?? `${index + 1}: found no JSON, expected one customer as a JSON object`;
+        break;
+      }
+      batch.push({ line: index + 1, customer });
+      if (batch.length < CUSTOMERS_AT_ONCE_MAX) continue;
+      fault = await write();
+      if (fault !== undefined) break;
     }
-    await write(lines.length + 1);
+    fault ??= await write();
+    if (fault !== undefined) {
+      const where = `${file}:${fault}`;
+      print(
+        io,
+        args,
+        { fault: where, ...total },
+        `${where}\n${done} customers before it are written; mend it and run all of it again`,
+      );
+      return EXIT.negative;
+    }
     const { created, changed, unchanged, disabled, enabled } = total;
     print(
       io,
@@ -82,30 +104,33 @@ const importCommand: Command = {
   },
 };
 
+/** A customer, and the line where it stands. */
+interface Numbered {
+  readonly line: number;
+  readonly customer: unknown;
+}
+
+/** What it came to, or what is wrong with which line. */
 async function writeBatch(
   client: AdminClient,
-  batch: readonly unknown[],
-  { file, first, last }: { readonly file: string; readonly first: number; readonly last: number },
-): Promise<CustomersChanged> {
+  batch: readonly Numbered[],
+): Promise<CustomersChanged | string> {
   try {
-    return await client.call<CustomersChanged>('POST', '/v1/customers', batch);
+    const customers = batch.map(({ customer }) => customer);
+    return await client.call<CustomersChanged>('POST', '/v1/customers', customers);
   } catch (error) {
-    if (!(error instanceof CommandError)) throw error;
-    const where = `${file}:${first}${last > first ? ` to ${last}` : ''}`;
-    throw new CommandError(
-      `could not write the customers of ${where} (those before are written): ${error.message}`,
-      { cause: error },
-    );
+    if (!(error instanceof AdminRefusal) || error.status !== 400) throw error;
+    const { index = 0, detail = error.message } = error.body as { index?: number; detail?: string };
+    return `${batch[index]?.line ?? 1}: ${printable(detail)}`;
   }
 }
 
-function parsed(line: string, where: string): unknown {
+/** Nothing for what is no JSON. */
+function parsed(line: string): unknown {
   try {
     return JSON.parse(line);
-  } catch (cause) {
-    throw new CommandError(`${where}: found no JSON, expected one customer as a JSON object`, {
-      cause,
-    });
+  } catch {
+    return undefined;
   }
 }
 
@@ -125,7 +150,7 @@ const list: Command = {
     const limit = wholeNumber(args, 'limit', { min: 1, max: 1000 }) ?? 100;
     const after = args.text('after');
     const query = new URLSearchParams({ limit: `${limit}`, ...(after !== undefined && { after }) });
-    const found = await clientOf(args, io).call<readonly Customer[]>(
+    const found = await clientOf(args, io).call<readonly ShownCustomer[]>(
       'GET',
       `/v1/customers?${query}`,
     );
@@ -144,7 +169,7 @@ const show: Command = {
   options: { data, json },
   examples: ['countersign customer show 7f3a91'],
   async run(args, io) {
-    const found = await clientOf(args, io).call<Customer>('GET', pathOf(idOf(args)));
+    const found = await clientOf(args, io).call<ShownCustomer>('GET', pathOf(idOf(args)));
     const { attributes, parents } = found;
     const text = `${line(found)}\nattributes  ${printable(JSON.stringify(attributes))}\nparents     ${printable(JSON.stringify(parents))}`;
     print(io, args, found, text);
@@ -170,7 +195,10 @@ const [disable, enable] = (['disable', 'enable'] as const).map(
     examples: [`countersign customer ${verb} 7f3a91`],
     async run(args, io) {
       const client = clientOf(args, io);
-      const { id, attributes, parents } = await client.call<Customer>('GET', pathOf(idOf(args)));
+      const { id, attributes, parents } = await client.call<ShownCustomer>(
+        'GET',
+        pathOf(idOf(args)),
+      );
       const isEnabled = verb === 'enable';
       const written = [{ id, enabled: isEnabled, attributes, parents }];
       const result = await client.call<CustomersChanged>('POST', '/v1/customers', written);
@@ -220,8 +248,9 @@ const invite: Command = {
   },
 };
 
-function line({ id, enabled, changedAtMs }: Customer): string {
-  return `${printable(id).padEnd(32)}  ${enabled ? 'enabled ' : 'disabled'}  since ${new Date(changedAtMs).toISOString()}`;
+function line({ id, enabled, isRevoked, changedAtMs }: ShownCustomer): string {
+  const state = isRevoked ? 'revoked ' : enabled ? 'enabled ' : 'disabled';
+  return `${printable(id).padEnd(32)}  ${state}  since ${new Date(changedAtMs).toISOString()}`;
 }
 
 /** `countersign customer …` */

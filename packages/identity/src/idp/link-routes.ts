@@ -53,10 +53,12 @@ export function loginLinkRoutes({
       return { links, sessions };
     });
 
-    app.post('/v1/login-providers/end', async (request) => {
+    app.post('/v1/login-providers/end', async (request, reply) => {
       const order = endShape.parse(request.body);
-      const sessions = (await identity.login?.providers?.endSessions({ ...order, by })) ?? 0;
-      return { sessions };
+      const sessions = await identity.login?.providers?.endSessions({ ...order, by });
+      if (sessions !== undefined) return { sessions };
+      const detail = `found no identity provider '${order.provider}': none is configured, linked to anybody or signed in by`;
+      return problem(reply, { status: 404, title: 'Not Found', detail });
     });
   };
 }

@@ -142,6 +142,20 @@ export class ProviderLinks {
     return rows.map(({ session_id }) => session_id);
   }
 
+  /** Whether anybody is linked to an account there, or signed in by it, whatever the configuration says now. */
+  async knows(provider: string): Promise<boolean> {
+    for (const table of ['idp_link', 'idp_session'] as const) {
+      const row = await this.#tables()
+        .selectFrom(table)
+        .select('provider')
+        .where('provider', '=', provider)
+        .limit(1)
+        .executeTakeFirst();
+      if (row !== undefined) return true;
+    }
+    return false;
+  }
+
   /** Names of the providers that sessions of ours stand on, by session. */
   async providersOf(): Promise<ReadonlyMap<string, readonly string[]>> {
     const rows = await this.#tables()

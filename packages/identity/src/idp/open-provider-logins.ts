@@ -25,12 +25,12 @@ export interface ProviderOperations {
         readonly sessions: number;
       }
   >;
-  /** Ends all sessions that stand on a provider, which need not be configured any more. Says how many. */
+  /** Ends all sessions that stand on a provider, which need not be configured any more. Says how many; nothing when nobody knows it. */
   endSessions(request: {
     readonly provider: string;
     readonly reason: string;
     readonly by: string;
-  }): Promise<number>;
+  }): Promise<number | undefined>;
   /** The person whose account at a provider it is, if they are of that kind. */
   linked(account: {
     readonly iss: string;
@@ -80,7 +80,12 @@ export function providerOperations(idp: ProviderLogins): ProviderOperations {
       for (const each of links) sessions += await idp.unlink(each, { reason, by });
       return { isGranted: true, links, sessions };
     },
-    endSessions: ({ provider, ...order }) => idp.endAll(provider, order),
+    async endSessions({ provider, ...order }) {
+      // In an incident a name that is misspelt must not read like an all-clear.
+      const isKnown =
+        idp.providers.some(({ name }) => name === provider) || (await idp.links.knows(provider));
+      return isKnown ? idp.endAll(provider, order) : undefined;
+    },
     async linked({ iss, sub, kind }) {
       const subject = await idp.links.subjectOf({ issuer: iss, sub });
       return subject !== undefined && subjectFromId(subject).kind === kind ? subject : undefined;

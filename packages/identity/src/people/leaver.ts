@@ -111,7 +111,11 @@ export async function returnOf(
   }
   const key = `revocation subject ${person.spiffeId}`;
   const known = factLog.get(key);
-  const isOurs = known?.kind === 'revocation' && known.reason === LEFT_REASON;
+  // An operator's stands until it is taken back, whatever its words.
+  const isOurs =
+    known?.kind === 'revocation' &&
+    known.reason === LEFT_REASON &&
+    known.untilMs - known.atMs <= REVOKED_MS;
   return {
     puts: sessions.map(({ id, ends_ms }) =>
       revocation(factLog, { target: 'session', value: id, nowMs, untilMs: ends_ms }),

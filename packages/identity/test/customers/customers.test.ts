@@ -107,7 +107,7 @@ test('who is disabled loses session, grants and sign-in at once, and what is ope
 
 test("an operator's revocation of a customer outlives whatever its source writes", async () => {
   await bank.authority.identity.revoke({
-    ...{ target: 'subject', value: dora, reason: 'fraud', by: 'local:uid=0' },
+    ...{ target: 'subject', value: dora, reason: 'the person was disabled', by: 'local:uid=0' },
   });
   await write(false);
   await write(true);

@@ -155,11 +155,12 @@ export async function checkRepository(
   const { policies, ...read } = await readPolicies(files.policies, { context, engine });
   const tests = await readPolicyTests(files.tests, context);
   // With operations missing, every policy that names one would be blamed for it.
+  const vocabulary = entityVocabulary(plain, handWritten);
+  const types = attributeTypes(plain, handWritten);
   if (known.isWhole) {
-    const vocabulary = entityVocabulary(plain, handWritten);
     const written = { registrations: identities, entities };
     checkEntityTypes(written, vocabulary, report);
-    checkAttributes(written, { vocabulary, types: attributeTypes(plain, handWritten) }, report);
+    checkAttributes(written, { vocabulary, types }, report);
     const names = [...vocabulary.keys(), ...actionNames(plain)];
     await validatePolicies(policies, { context, engine, schema, handWritten, names });
     checkPolicyTests(tests, { surfaces: plain, ...(read.isWhole && { policies }) }, context);
@@ -202,6 +203,7 @@ export async function checkRepository(
     surfaces: plain,
     policies: policies.map(({ id, text, file }) => ({ id, text, file })),
     schema: schema.text,
+    entitySchema: { vocabulary, types },
     registrations: identities.map(({ value }) => value),
     registered: new Set(registered.map(({ id }) => `spiffe://${trustDomain}/${id}`)),
     entities: entities.map(({ value }) => value),

@@ -33,7 +33,7 @@ export function registeredIdOf({ file }: Problem): string | undefined {
  */
 export function readRegisteredIdentities(
   text: string,
-  file: string,
+  { file, nowMs }: { readonly file: string; readonly nowMs: number },
 ): { readonly identities: readonly RegisteredIdentity[]; readonly problems: readonly Problem[] } {
   const report = createReport();
   const document = parseSource(text, file, report);
@@ -61,6 +61,13 @@ export function readRegisteredIdentities(
         found: `identity '${entry.id}' a second time`,
         expected: 'it once',
         mend: 'remove one of the two',
+      });
+    }
+    if (entry.expires !== undefined && entry.expires <= nowMs) {
+      report.error(document.at([...path, 'expires']), {
+        found: 'a day that is over',
+        expected: 'one to come: it would get nothing from the first moment',
+        mend: "write a later day, or remove 'expires'",
       });
     }
     ids.add(entry.id);
