@@ -79,6 +79,7 @@
 
   const ACTIONS = {
     'end-session': '/account/session/end',
+    'end-device': '/account/device/end',
     'remove-passkey': '/account/passkey/remove',
     'approve-recovery': '/account/recovery/approve',
     'deny-approval': '/account/approval/deny',

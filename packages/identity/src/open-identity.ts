@@ -14,6 +14,7 @@ import { PersonCredentials } from './customers/person-credentials.ts';
 import { DeviceRegister } from './devices/device-register.ts';
 import { DEFAULT_DEVICES, type DeviceSettings } from './devices/device-settings.ts';
 import { Devices } from './devices/devices.ts';
+import { ownDevices } from './devices/own-devices.ts';
 import { IdentityError } from './identity-error.ts';
 import {
   openProviderLogins,
@@ -397,6 +398,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   const issuer = createIssuer({
     ...(logins && { logins }),
     ...(idp && { idp }),
+    ownDevices: ownDevices(devices),
     detailTypes: options.options.detailTypes ?? [],
     ...{ personOf: personOf({ database, registry, customers }), notify: options.notify },
     database,

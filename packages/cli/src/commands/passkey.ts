@@ -5,6 +5,7 @@ import {
   type Command,
   EXIT,
   type Io,
+  type OptionSpec,
   UsageError,
 } from '../command-line/command.ts';
 import { wholeNumber } from '../command-line/words.ts';
@@ -17,6 +18,35 @@ function authorityOf(args: Arguments, io: Io): AdminClient {
   return adminClient(dataFolder(dataOf(args, io)).adminSocket);
 }
 
+/** A one-time code for a passkey, as the authority answers it. */
+export interface MadeInvite {
+  readonly code: string;
+  readonly invite: Invite;
+  readonly enrolUrl: string;
+}
+
+/** How long such a code is good. */
+export const inviteTtl: OptionSpec = {
+  type: 'string',
+  value: 'SECONDS',
+  help: 'how long it is good, up to a day (default 3600)',
+};
+
+/** What {@link inviteTtl} says, or its default. */
+export function inviteTtlOf(args: Arguments): number {
+  return wholeNumber(args, 'ttl', { min: 60, max: 86_400 }) ?? 3600;
+}
+
+/** The code, where it is typed, until when it is good, and what it waits for. */
+export function inviteText({ code, invite, enrolUrl }: MadeInvite): string {
+  const until = new Date(invite.expiresAtMs).toISOString();
+  const next =
+    invite.purpose === 'recovery'
+      ? `\nrecovery ${invite.id}: good when an approver has approved it at ${enrolUrl.replace(/enrol$/, 'account')}`
+      : '';
+  return `${code}\nto be typed at ${enrolUrl} until ${until}${next}`;
+}
+
 /** `countersign passkey invite` */
 export const passkeyInviteCommand: Command = {
   name: 'passkey invite',
@@ -25,33 +55,18 @@ export const passkeyInviteCommand: Command = {
   operandsMax: 1,
   description:
     'The person is a SPIFFE ID or its path, such as human/alice. The code is printed once; the person types it at /enrol of the\nissuer. Five wrong tries end it. For a person who has, or had, passkeys, and for an approver or administrator when another approver has one,\nit is a recovery: good only after one of authority.login.recoveryApprovers approved it at /account, and what the person had before ends with it.\nGive it to the person whom you see or whose number you know: whoever has the code becomes that person.',
-  options: {
-    data: shared.data,
-    json: shared.json,
-    ttl: {
-      type: 'string',
-      value: 'SECONDS',
-      help: 'how long it is good, up to a day (default 3600)',
-    },
-  },
+  options: { data: shared.data, json: shared.json, ttl: inviteTtl },
   examples: ['countersign passkey invite human/alice'],
   async run(args, io) {
     const [person] = args.operands;
     if (!person) throw new UsageError('found no person, expected one');
-    const ttlSeconds = wholeNumber(args, 'ttl', { min: 60, max: 86_400 }) ?? 3600;
+    const ttlSeconds = inviteTtlOf(args);
     const client = authorityOf(args, io);
     const subject = subjectUri(person, await trustDomainOf(client));
-    const made = await client.call<{ code: string; invite: Invite; enrolUrl: string }>(
-      'POST',
-      '/v1/passkey-invites',
-      { subject, ttlSeconds },
-    );
-    const { code, enrolUrl, invite } = made;
-    const next =
-      invite.purpose === 'recovery'
-        ? `\nrecovery ${invite.id}: good when an approver has approved it at ${enrolUrl.replace(/enrol$/, 'account')}`
-        : '';
-    print(io, args, made, `${code}\nto be typed at ${enrolUrl}${next}`);
+    const made = await client.call<MadeInvite>('POST', '/v1/passkey-invites', {
+      ...{ subject, ttlSeconds },
+    });
+    print(io, args, made, inviteText(made));
     return EXIT.ok;
   },
 };

@@ -14,6 +14,7 @@ import {
 import { readInput } from '../command-line/read-input.ts';
 import { wholeNumber } from '../command-line/words.ts';
 import { dataOf, print, shared } from '../commands/options.ts';
+import { inviteText, inviteTtl, inviteTtlOf, type MadeInvite } from '../commands/passkey.ts';
 import { dataFolder } from '../data-folder.ts';
 import { printable } from '../record/printable.ts';
 
@@ -235,15 +236,14 @@ const invite: Command = {
   operandsMax: 1,
   description:
     'As `passkey invite` does for people: shown once, good for an hour. One who had a passkey needs a second person to agree (recovery).',
-  options: { data, json },
+  options: { data, json, ttl: inviteTtl },
   examples: ['countersign customer invite 7f3a91'],
   async run(args, io) {
-    const made = await clientOf(args, io).call<{ code: string; enrolUrl: string }>(
-      'POST',
-      `${pathOf(idOf(args))}/passkey-invites`,
-      {},
-    );
-    print(io, args, made, `code  ${made.code}\nat    ${made.enrolUrl}`);
+    const path = `${pathOf(idOf(args))}/passkey-invites`;
+    const made = await clientOf(args, io).call<MadeInvite>('POST', path, {
+      ttlSeconds: inviteTtlOf(args),
+    });
+    print(io, args, made, inviteText(made));
     return EXIT.ok;
   },
 };

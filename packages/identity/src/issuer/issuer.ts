@@ -4,6 +4,7 @@ import type { Database, FactLog } from '@countersign/state';
 import type { ClientCredentials, Configuration } from 'oidc-provider';
 import { errors, Provider } from 'oidc-provider';
 import type { TokenKeys } from '../authorities/token-keys.ts';
+import type { OwnDevices } from '../devices/own-devices.ts';
 import { FailureGate } from '../failure-gate.ts';
 import type { ProviderLogins } from '../idp/provider-logins.ts';
 import { createLoginSite } from '../login/login-site.ts';
@@ -66,6 +67,8 @@ interface IssuerOptions {
   readonly logins?: Logins;
   /** With `logins`. */
   readonly idp?: ProviderLogins;
+  /** What people see of their devices; nothing if not said. */
+  readonly ownDevices?: OwnDevices;
   /** Who is meant by what a client calls them. */
   readonly personOf?: PersonOf;
   /** How clients are told that an approval was answered; absent: they are not. */
@@ -134,6 +137,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
     approvals &&
     createLoginSite({
       ...{ provider, logins, idp, details, approvals, record, origin: issuerUrl },
+      devices: options.ownDevices,
       clientOf: (clientId) => forPeople.clientOf(clientId),
     });
   const isRoute = (route: string) =>

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { OwnDevices } from '../devices/own-devices.ts';
 import type { Approvals } from '../issuer/ciba/approvals.ts';
 import {
   type Answer,
@@ -21,14 +22,17 @@ const OWN = /^[A-Za-z0-9_-]{43}$/;
 /** What somebody who is signed in to this page wants changed. */
 export type Changes = (session: PersonSession, exchange: Exchange) => Promise<Answer>;
 
-/** A person's own page: their sessions and passkeys, and the end of them. */
+/** A person's own page: their sessions, devices and passkeys, and the end of them. */
 export class AccountRoutes {
   readonly #logins: Logins;
   readonly #approvals: Approvals;
 
-  constructor(logins: Logins, approvals: Approvals) {
+  readonly #devices: OwnDevices | undefined;
+
+  constructor(logins: Logins, approvals: Approvals, devices: OwnDevices | undefined) {
     this.#logins = logins;
     this.#approvals = approvals;
+    this.#devices = devices;
   }
 
   async page({ request }: Exchange): Promise<Answer> {
@@ -44,6 +48,7 @@ export class AccountRoutes {
         ...{ name, session },
         sessions: await this.#logins.sessions.of(subject),
         approvals: await this.#approvals.waiting(subject),
+        devices: this.#devices?.of(subject) ?? [],
         passkeys: await this.#logins.passkeys.list(subject),
         recoveries: waiting.filter((each) => each.subject !== subject),
       }),
@@ -88,6 +93,12 @@ export class AccountRoutes {
     if (!mine.some((each) => each.id === id)) return refusedAnswer(404, 'not-found');
     await this.#end(session, String(id));
     return done('/account');
+  });
+
+  endDevice = this.changing(async (session, { request }) => {
+    const { id } = (await readJson(request)) ?? {};
+    const isEnded = typeof id === 'string' && (await this.#devices?.end(id, session.subject));
+    return isEnded ? done('/account') : refusedAnswer(404, 'not-found');
   });
 
   passkeyOptions = this.changing(async (session, { request, ip }) => {

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import type { PeopleClient } from '@countersign/model';
 import type { Provider } from 'oidc-provider';
+import type { OwnDevices } from '../devices/own-devices.ts';
 import { IdpRoutes } from '../idp/idp-routes.ts';
 import type { ProviderLogins } from '../idp/provider-logins.ts';
 import type { DetailRules } from '../issuer/authorization-details/detail-rules.ts';
@@ -39,6 +40,7 @@ export function createLoginSite(options: {
   readonly idp: ProviderLogins;
   readonly details: DetailRules;
   readonly approvals: Approvals;
+  readonly devices: OwnDevices | undefined;
   readonly clientOf: (clientId: string) => PeopleClient;
   readonly origin: string;
   readonly record: Recorder;
@@ -47,7 +49,7 @@ export function createLoginSite(options: {
   const interaction = new InteractionRoutes(options);
   const idp = new IdpRoutes({ idp: options.idp, interactions: interaction });
   const enrol = new EnrolRoutes(logins);
-  const account = new AccountRoutes(logins, approvals);
+  const account = new AccountRoutes(logins, approvals, options.devices);
   const approval = new ApprovalRoutes(account, approvals);
   const files = pageFiles();
   const routes: Readonly<Record<string, Route>> = {
@@ -72,6 +74,7 @@ export function createLoginSite(options: {
     'POST /account/login': (exchange) => account.login(exchange),
     'POST /account/logout': account.logout,
     'POST /account/session/end': account.endSession,
+    'POST /account/device/end': account.endDevice,
     'POST /account/passkey/options': account.passkeyOptions,
     'POST /account/passkey/add': account.addPasskey,
     'POST /account/passkey/remove': account.removePasskey,

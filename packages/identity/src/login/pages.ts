@@ -1,3 +1,4 @@
+import type { DeviceReport } from '../devices/device.ts';
 import type { Approval } from '../issuer/authorization-details/detail-rules.ts';
 import type { ApprovalRequest } from '../issuer/ciba/approval-requests.ts';
 import type { Invite } from '../passkeys/invites.ts';
@@ -162,10 +163,11 @@ export function accountPage(options: {
   readonly session: PersonSession;
   readonly sessions: readonly PersonSession[];
   readonly approvals: readonly ApprovalRequest[];
+  readonly devices: readonly DeviceReport[];
   readonly passkeys: readonly Passkey[];
   readonly recoveries: readonly Invite[];
 }): string {
-  const { name, session, sessions, passkeys, recoveries } = options;
+  const { name, session, sessions, devices, passkeys, recoveries } = options;
   const at = (ms: number | undefined) => (ms === undefined ? 'never' : new Date(ms).toISOString());
   const row = (cells: readonly string[], button: string) =>
     `<tr>${cells.map((cell) => `<td>${text(cell)}</td>`).join('')}<td>${button}</td></tr>`;
@@ -196,6 +198,26 @@ ${table(
     ),
   ),
 )}
+${
+  devices.length === 0
+    ? ''
+    : `<h2>Devices</h2>
+${table(
+  ['Name', 'Serial number', 'Enrolled', 'Certificate ends', 'State'],
+  devices.map((each) =>
+    row(
+      [
+        nameOf(each.id),
+        each.identifiers.serial ?? '',
+        at(each.enrolledAtMs),
+        at(each.certificateEndsAtMs),
+        each.state,
+      ],
+      each.state === 'revoked' ? '' : button('end-device', each.id, 'It is lost or stolen'),
+    ),
+  ),
+)}`
+}
 <h2>Passkeys</h2>
 ${table(
   ['Name', 'Registered', 'Last used', 'Kind', 'State'],

@@ -142,3 +142,43 @@ test('a session is over at its end, however much is asked in it', async () => {
   bank.authority.advance(11_000);
   expect(await isRefused(refreshToken)).toBe(true);
 });
+
+describe("a person's devices on the own page", () => {
+  const enrolment = (name: string, owner?: string) =>
+    bank.authority.identity.devices.enrolment({
+      ...{ name, by: 'local:uid=0' },
+      ...(owner !== undefined && { owner }),
+    });
+  const state = async (name: string) => (await bank.authority.identity.devices.show(name))?.state;
+
+  test('are shown, and ended by their owner alone', async () => {
+    await enrolment('alice-laptop', alice);
+    await enrolment('counter-3');
+    const bobs = await bank.enrol(bob);
+    const own = bank.browser();
+    await own.openAccount(key);
+    const page = (await own.go('/account')).page?.html ?? '';
+    expect(page).toContain('alice-laptop');
+    expect(page).not.toContain('counter-3');
+    const other = bank.browser();
+    await other.openAccount(bobs);
+    expect((await other.go('/account')).page?.html).not.toContain('alice-laptop');
+
+    const [laptop, shared] = ['alice-laptop', 'counter-3'].map((name) =>
+      bank.authority.identity.devices.idOf(name),
+    );
+    const end = (browser: typeof own, id: unknown) =>
+      browser.post('/account/device/end', { id }).then(({ status }) => status);
+    expect(await end(bank.browser(), laptop)).toBe(401);
+    expect(await end(other, laptop)).toBe(404);
+    expect(await end(own, shared)).toBe(404);
+    expect(await end(own, undefined)).toBe(404);
+    expect(await state('alice-laptop')).toBe('awaited');
+    expect(await end(own, laptop)).toBe(200);
+    expect(await state('alice-laptop')).toBe('revoked');
+    expect(await end(own, laptop)).toBe(404);
+    expect(bank.authority.events).toContainEqual(
+      expect.objectContaining({ action: 'subject-revoked', by: alice, target: laptop }),
+    );
+  });
+});
