@@ -171,7 +171,7 @@ test('with a carrier that takes anybody for the holder of the key, a stolen toke
     isUpgrade: false,
     isGone: false,
     answer: (answer) => void answers.push(answer),
-    forward: (plan) => void forwarded.push(...plan.headers),
+    forward: (plan) => void forwarded.push(...plan.headers, ...(plan.ownHeaders ?? [])),
     cut: () => {},
   });
   await bank.point.handle(exchange(thief.thumbprint));
