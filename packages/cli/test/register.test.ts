@@ -224,6 +224,33 @@ test('what the repository has no room for any more is not applied; at a start it
   expect((await bank.onData('identity', 'unregister', 'workload/fraud/screening')).code).toBe(0);
 });
 
+test('where a start cannot tell which one it is, none is taken, and that is an alarm, too', {
+  timeout: 60_000,
+}, async () => {
+  await using bank = await startBank();
+  const account = "{ __entity: { type: Accounts::Account, id: '22289' } }";
+  await bank.register(
+    `{ id: partner/newcomer, owner: o@bank.example, attributes: { accounts: [${account}] } }`,
+  );
+  await writeFile(
+    join(bank.bank, 'policies/tests/newcomer.yaml'),
+    `- name: nobody knows the newcomer
+  request: { subject: partner/newcomer, surface: accounts, action: GetAccount, scopes: [accounts], resource: { type: Account, id: '22289' } }
+  expect: deny
+`,
+  );
+  await bank.restart();
+  const ids = (await bank.listed()).map(({ subject }) => subject.id);
+  expect(ids).not.toContain('spiffe://bank.example/partner/newcomer');
+  const told = await bank.restart(() => rm(join(bank.bank, 'policies/tests/newcomer.yaml')));
+  expect(told).toContain(
+    'alarm registration-unfit: 1 registered identities get nothing: policies/tests/newcomer.yaml',
+  );
+  expect((await bank.listed()).map(({ subject }) => subject.id)).toContain(
+    'spiffe://bank.example/partner/newcomer',
+  );
+});
+
 test('a registration that ends is disabled then, and one that is written anew takes the place of the old', {
   timeout: 60_000,
 }, async () => {

@@ -34,20 +34,32 @@ export async function checkAtStart(
     const faults = checked.problems.filter(({ severity }) => severity === 'error');
     const unfit = new Set(faults.map(registeredIdOf));
     const left = registered.filter(({ id }) => !unfit.has(id));
-    if (checked.repository || left.length === registered.length) return checked;
+    if (checked.repository) return checked;
     for (const problem of faults) await tell(problem, options);
+    if (left.length === registered.length) {
+      // What is wrong stands elsewhere, such as in a policy test: which of them it is, nothing says.
+      const [first] = faults;
+      const where = `${first?.file}: found ${first?.found}, expected ${first?.expected}`;
+      await alarm(`${left.length} registered identities get nothing: ${where}`, options);
+      return options.without;
+    }
     registered = left;
   }
 }
 
-async function tell(
-  problem: Problem,
-  { record, warn }: { readonly record: Recorder; readonly warn: (text: string) => void },
-): Promise<void> {
+interface Told {
+  readonly record: Recorder;
+  readonly warn: (text: string) => void;
+}
+
+async function tell(problem: Problem, options: Told): Promise<void> {
   const id = registeredIdOf(problem);
   if (id === undefined) return;
   const { found, expected } = problem;
-  const detail = `${id} gets nothing: found ${found}, expected ${expected}`;
+  await alarm(`${id} gets nothing: found ${found}, expected ${expected}`, options);
+}
+
+async function alarm(detail: string, { record, warn }: Told): Promise<void> {
   warn(`alarm registration-unfit: ${detail}`);
   await record({ kind: 'alarm', alarm: 'registration-unfit', detail: detail.slice(0, 1000) });
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import {
+  ACR_VALUES,
   type Acr,
   type AuthorizationDetail,
   type DetailLine,
@@ -91,7 +92,8 @@ export class DetailRules {
   /** How whoever approves it must sign in, at least. */
   neededAcr(text: unknown): Acr | undefined {
     const needed = this.#known(text).map(([, { acr }]) => acr);
-    return needed.includes('phrh') ? 'phrh' : needed.find((each) => each !== undefined);
+    // From the lowest to the highest.
+    return ACR_VALUES.findLast((level) => needed.includes(level));
   }
 
   #known(text: unknown): [AuthorizationDetail, DetailType][] {
