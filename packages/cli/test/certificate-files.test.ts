@@ -178,6 +178,7 @@ describe.skipIf(!hasOpenssl())("a listener's certificate and key", () => {
       const endMs = held.notAfterMs();
       const [, began] = await ask();
       const next = web.issue(['a.example'], 90);
+      nowMs = Date.now(); // the new one begins now, by OpenSSL's clock
       replaceFile(files.certificateFile, next.chainPem);
       replaceFile(files.keyFile, next.keyPem);
       await expect.poll(() => held.notAfterMs()).toBeGreaterThan(endMs);
