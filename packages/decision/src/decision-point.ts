@@ -29,6 +29,8 @@ export interface FactView {
     names: readonly string[],
     nowMs: number,
   ): Extract<Fact, { kind: 'revocation' }> | undefined;
+  /** What a session is narrowed to now, if it is. */
+  narrowing(session: string, nowMs: number): Extract<Fact, { kind: 'narrowing' }> | undefined;
   byKind<K extends Fact['kind']>(kind: K): Iterable<Extract<Fact, { kind: K }>>;
 }
 

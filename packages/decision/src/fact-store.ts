@@ -87,6 +87,10 @@ export function createFactStore(): FactStore {
       }
       return undefined;
     },
+    narrowing(session, nowMs) {
+      const fact = find('narrowing', `narrowing ${session}`);
+      return fact && nowMs <= fact.untilMs ? fact : undefined;
+    },
     byKind<K extends Fact['kind']>(kind: K) {
       return (kinds.get(kind)?.values() ?? []) as Iterable<Extract<Fact, { kind: K }>>;
     },

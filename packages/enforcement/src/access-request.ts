@@ -1,7 +1,9 @@
+import type { FactView } from '@countersign/decision';
 import type { AccessRequest, Surface } from '@countersign/model';
 import type { ExpectedDigests } from '@countersign/sdk';
 import type { Identity } from './authenticate/identity.ts';
 import { detailsOfRequest } from './authenticate/token-details.ts';
+import { narrowingOf, scopesLeft } from './decide/narrowing.ts';
 import type { Description } from './describe/describe.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -11,7 +13,7 @@ export function accessRequest(
   identity: Identity,
   description: Description,
   surface: Surface,
-  nowMs: number,
+  { facts, nowMs }: { readonly facts: FactView; readonly nowMs: number },
   /** Of the content, as the caller signed it. */
   signed?: ExpectedDigests,
 ): AccessRequest {
@@ -30,7 +32,7 @@ export function accessRequest(
     surface: surface.name,
     action: description.operation.id,
     resource: description.resource,
-    scopes: identity.scopes,
+    scopes: scopesLeft(identity.scopes, narrowingOf(session, facts, nowMs)),
     ...details,
     // Compared with the content before any of it goes on, where a surface wants it signed; elsewhere it may be anything.
     ...(details.authorizationDetails &&

@@ -9,6 +9,7 @@ import { compareContent } from './compare-content.ts';
 import { decide, type Ruling, staleness } from './decide/decide.ts';
 import { type Description, type DescriptionRefusal, describe } from './describe/describe.ts';
 import { readHeaderFields } from './describe/header-fields.ts';
+import { isStateChanging } from './describe/is-state-changing.ts';
 import type { RouteFound, SurfaceRoute } from './describe/surface-routes.ts';
 import { forwardIdentified } from './enforce/forward-identified.ts';
 import { forwardVerbatim } from './enforce/forward-verbatim.ts';
@@ -117,14 +118,19 @@ async function judge(
       ? { ...identity, evidence: approval.kind === 'good' ? 'E3' : 'E2' }
       : identity;
   const signed = signature.kind === 'good' ? signature.content : undefined;
-  const request = accessRequest(exchange, proven, description, surface, context.now(), signed);
+  const known = { facts: point.facts, nowMs: context.now() };
+  const request = accessRequest(exchange, proven, description, surface, known, signed);
+  const subject = {
+    ...{ identity: proven, description, surface, signature, approval },
+    isStateChanging: isStateChanging({ description, exchange }),
+  };
   const judged: Verdict = {
     ...verdict,
     identity: proven,
     description,
     request,
     transactionId: identity.transaction?.id ?? transactionId(),
-    ruling: decide(request, { identity: proven, description, surface, signature, approval }, point),
+    ruling: decide(request, subject, point),
     signature: {
       ...signatureVerdict(signature),
       ...(approval.kind === 'good' && { assertion: approval.record }),

@@ -4,6 +4,7 @@ import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import type { Fact } from '@countersign/model';
 import { describe, expect, test } from 'vitest';
 import { type Bank, LEDGERLY, openBank, PAYMENTS, POINT_ID, type Presented } from './bank.ts';
+import { openStream, openWebSocket } from './open-streams.ts';
 
 async function open(options: Parameters<typeof openBank>[0] = {}) {
   const bank = await openBank(options);
@@ -19,44 +20,6 @@ function revocation(
 ): Fact {
   const atMs = bank.now();
   return { kind: 'revocation', target, value, reason: 'test', atMs, untilMs: atMs + 600_000 };
-}
-
-/** A stream of server-sent events that is open and has delivered one. */
-async function openStream(bank: Bank, as: Presented, token: string, more = '', listener?: 'mesh') {
-  const answer = Promise.withResolvers<ServerResponse>();
-  bank.resource.handler = (_request, response) => {
-    response.writeHead(200, { 'Content-Type': 'text/event-stream' });
-    response.write('data: 1\n\n');
-    answer.resolve(response);
-  };
-  const socket = await bank.tls({ as, ...(listener && { listener }) });
-  const authorization = token ? `Authorization: Bearer ${token}\r\n` : '';
-  socket.write(`GET /accounts-api/events HTTP/1.1\r\nHost: a\r\n${authorization}${more}\r\n`);
-  let all = '';
-  socket.on('data', (chunk: Buffer) => {
-    all += chunk.toString();
-  });
-  while (!all.includes('data: 1')) await once(socket, 'data');
-  return { socket, resource: await answer.promise, all: () => all };
-}
-
-async function openWebSocket(bank: Bank, as: Presented, token: string) {
-  const resource = Promise.withResolvers<NodeJS.EventEmitter>();
-  bank.resource.server.once('upgrade', (_request, socket) => {
-    socket.on('error', () => {});
-    socket.on('end', () => socket.end());
-    socket.resume();
-    socket.write(
-      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
-    );
-    resource.resolve(socket);
-  });
-  const socket = await bank.tls({ as });
-  socket.write(
-    `GET /accounts-api/socket HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
-  );
-  await once(socket, 'data');
-  return { socket, resource: await resource.promise };
 }
 
 describe('what a fact revokes is closed at once, on both sides', () => {

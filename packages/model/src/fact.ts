@@ -59,6 +59,19 @@ const schema = z.discriminatedUnion('kind', [
     atMs: z.number().int(),
     untilMs: z.number().int(),
   }),
+  /** A session that is good for less than its tokens say. Kept until it would have ended by itself. */
+  z.strictObject({
+    kind: z.literal('narrowing'),
+    /** The session's id, as tokens name it in `sid`. */
+    session: z.string().regex(/^\S+$/),
+    /** What is left of the scopes; absent: all of them. */
+    scopes: z.array(z.string()).optional(),
+    /** Nothing that may change state. */
+    readOnly: z.boolean(),
+    reason: z.string(),
+    atMs: z.number().int(),
+    untilMs: z.number().int(),
+  }),
   /** A key that access tokens are signed with. */
   z.strictObject({
     kind: z.literal('issuer-key'),
@@ -145,6 +158,8 @@ export function factKey(fact: Fact): string {
       return `risk ${fact.subject}`;
     case 'revocation':
       return `revocation ${fact.target} ${fact.value}`;
+    case 'narrowing':
+      return `narrowing ${fact.session}`;
     case 'issuer-key':
       return `issuer-key ${fact.issuer} ${fact.kid}`;
     case 'transaction-key':

@@ -37,6 +37,7 @@ export const DENIAL_REASONS = [
   'route-unknown',
   'method-unknown',
   // decide
+  'session-narrowed',
   'scope-insufficient',
   'evidence-insufficient',
   'content-mismatch',

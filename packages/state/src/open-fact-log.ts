@@ -22,7 +22,9 @@ import { StateError } from './state-error.ts';
 
 /** All facts together, as JSON: a snapshot of them still fits a signed statement of 16 MiB. */
 const FACTS_BYTES_MAX = 11.5 * 1024 * 1024;
-/** Kept free for revocations: no amount of entities may stop one. */
+/** What takes trust away. */
+const CONTAINING: ReadonlySet<Fact['kind']> = new Set(['revocation', 'narrowing']);
+/** Kept free for these: no amount of entities may stop one. */
 const REVOCATIONS_BYTES = 1.5 * 1024 * 1024;
 /** Appends that may wait; the next one is refused. */
 const APPENDS_MAX = 10_000;
@@ -370,8 +372,8 @@ class SqlFactLog implements FactLog {
     for (const { key, body } of rows) {
       bytes += (body === null ? 0 : Buffer.byteLength(body)) - (this.#current.get(key)?.bytes ?? 0);
     }
-    const revokes = rows.every(({ fact }) => fact === undefined || fact.kind === 'revocation');
-    const limit = revokes ? FACTS_BYTES_MAX : FACTS_BYTES_MAX - REVOCATIONS_BYTES;
+    const contains = rows.every(({ fact }) => fact === undefined || CONTAINING.has(fact.kind));
+    const limit = contains ? FACTS_BYTES_MAX : FACTS_BYTES_MAX - REVOCATIONS_BYTES;
     if (bytes > limit && bytes > this.#bytes) {
       throw new StateError(
         'ERR_STATE_FACTS_TOO_LARGE',

@@ -1,6 +1,8 @@
 import { postureChangesAt } from '@countersign/model';
 import { type Credentials, checkStanding } from '../authenticate/standing.ts';
 import { staleness } from '../decide/decide.ts';
+import { narrowingFault, narrowingOf, scopesLeft } from '../decide/narrowing.ts';
+import { isStateChanging } from '../describe/is-state-changing.ts';
 import type { SurfaceRoute } from '../describe/surface-routes.ts';
 import type { Exchange } from '../exchange.ts';
 import type { PointContext } from '../point-context.ts';
@@ -18,26 +20,30 @@ export interface ExchangeChannel extends Channel {
 
 /** Registers a permitted request: it ends when what permitted it no longer stands. */
 export function openExchangeChannel(verdict: Verdict, context: PointContext): ExchangeChannel {
-  const { exchange, identity, request, route } = verdict;
+  const { exchange, identity, request, route, description } = verdict;
   const { connection } = exchange;
-  if (identity.kind !== 'identity' || !request || !route) {
+  if (identity.kind !== 'identity' || !request || !route || description.kind !== 'description') {
     throw new Error('broken invariant: only a permitted request is in flight');
   }
   const { peer } = connection;
   const known = peer.kind === 'svid' || peer.kind === 'partner' ? peer : undefined;
-  const { subject } = identity;
+  const { subject, session, scopes } = identity;
   const asked = request;
   const credentials: Credentials = {
     subject: subject.id,
     isVouched: identity.subjectEntity !== undefined,
     actors: identity.actors,
     ...(identity.tokenId && { tokenId: identity.tokenId }),
-    ...(identity.session && { session: identity.session.id }),
+    ...(session && { session: session.id }),
     ...(identity.caller && { caller: identity.caller.id }),
     ...(known && { certificate: known.names }),
     ...(identity.device && { device: identity.device.subject.id }),
   };
   const device = identity.device?.subject.id;
+  const needs = {
+    scopes: description.operation.scopes,
+    isStateChanging: isStateChanging({ description, exchange }),
+  };
   let isStreaming = false;
   const entityNow = () => (identity.entityNow ? identity.entityNow() : identity.subjectEntity);
   let decidedWith = identity.subjectEntity;
@@ -49,7 +55,7 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
     connection,
     surface: route.surface.name,
     subject: identity.subject.id,
-    ...(identity.session && { session: identity.session.id }),
+    ...(session && { session: session.id }),
     ...(identity.caller && { caller: identity.caller.id }),
     ...(known && { certificate: known.thumbprint }),
     startStreaming: () => {
@@ -65,6 +71,9 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
       const now = { ...credentials, ...(issuerKey && { issuerKey }) };
       const fault = checkStanding(now, point.facts, nowMs);
       if (fault) return { cause: 'revoked', detail: `${fault.reason}: ${fault.detail}` };
+      const narrowing = narrowingOf(session, point.facts, nowMs);
+      const narrowed = narrowing && narrowingFault(narrowing, needs);
+      if (narrowed) return { cause: 'revoked', detail: `session-narrowed: ${narrowed}` };
       return isStreaming && isReached(reach) ? decideAgain(nowMs) : undefined;
     },
     recheckFully(nowMs) {
@@ -90,7 +99,8 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
     return (
       decisions === 'all' ||
       decisions.has(subject.id) ||
-      (device !== undefined && decisions.has(device))
+      (device !== undefined && decisions.has(device)) ||
+      (session !== undefined && decisions.has(session.id))
     );
   }
 
@@ -102,8 +112,10 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
   function decideAgain(nowMs: number): ChannelFault | undefined {
     const { subjectEntity: _, ...others } = asked;
     decidedWith = entityNow();
-    const decision = context.point().decide({
-      ...{ ...others, timeMs: nowMs },
+    const point = context.point();
+    const narrowing = narrowingOf(session, point.facts, nowMs);
+    const decision = point.decide({
+      ...{ ...others, timeMs: nowMs, scopes: scopesLeft(scopes, narrowing) },
       ...(decidedWith && { subjectEntity: decidedWith }),
     });
     postureUntilMs = postureEnd(nowMs);

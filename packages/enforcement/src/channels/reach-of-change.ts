@@ -6,7 +6,7 @@ import type { ReplicaChange } from '@countersign/decision';
  * the answer can have changed.
  */
 export interface Reach {
-  /** Whose open requests must be decided again: everybody's, or those of these subjects and devices. */
+  /** Whose open requests must be decided again: everybody's, or those of these subjects, devices and sessions. */
   readonly decisions: 'all' | ReadonlySet<string>;
 }
 
@@ -24,11 +24,13 @@ export function reachOfChange(change: ReplicaChange): Reach {
     if (fact.kind === 'risk') subjects.add(fact.subject);
     // So is a posture, in that of requests from its device.
     if (fact.kind === 'device') subjects.add(fact.id);
+    // The scopes that are left are in the context of the session's own.
+    if (fact.kind === 'narrowing') subjects.add(fact.session);
   }
   for (const key of change.change.removes) {
     const [kind, subject = ''] = key.split(' ');
     if (kind === 'subject' || kind === 'entity') return REACHES_ALL;
-    if (kind === 'risk' || kind === 'device') subjects.add(subject);
+    if (kind === 'risk' || kind === 'device' || kind === 'narrowing') subjects.add(subject);
   }
   return { decisions: subjects };
 }

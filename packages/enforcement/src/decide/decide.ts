@@ -13,6 +13,7 @@ import type { Identity } from '../authenticate/identity.ts';
 import type { SignatureFinding } from '../authenticate/request-signature.ts';
 import type { Description } from '../describe/describe.ts';
 import { LIMITS } from '../limits.ts';
+import { narrowingFault, narrowingOf } from './narrowing.ts';
 
 /** The answer to one access request, whoever gave it: the policy, or a rule that stands before it. */
 export interface Ruling {
@@ -71,10 +72,11 @@ export interface DecisionSubject {
   readonly surface: Surface;
   readonly signature: SignatureFinding;
   readonly approval: ApprovalFinding;
+  readonly isStateChanging: boolean;
 }
 
 function precondition(
-  { identity, description, surface, signature, approval }: DecisionSubject,
+  { identity, description, surface, signature, approval, isStateChanging }: DecisionSubject,
   point: DecisionPoint,
   nowMs: number,
 ): Ruling['refusal'] {
@@ -86,6 +88,9 @@ function precondition(
   // A scope limits what a token may be used for. A workload that calls as itself has no token:
   // what it may do is for the policy alone to say.
   const { scopes } = description.operation;
+  const narrowing = narrowingOf(identity.session, point.facts, nowMs);
+  const narrowed = narrowing && narrowingFault(narrowing, { scopes, isStateChanging });
+  if (narrowed) return { reason: 'session-narrowed', detail: narrowed };
   if (identity.hasToken && !scopes.every((scope) => identity.scopes.includes(scope))) {
     return { reason: 'scope-insufficient', detail: `needs '${scopes.join(' ')}'` };
   }

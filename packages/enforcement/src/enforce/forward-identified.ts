@@ -76,17 +76,21 @@ function isForBrowser({ exchange }: Verdict, { authentication }: PointContext): 
 
 /** One token per transaction: minted where it comes in, passed on unmodified from there. */
 function transactionTokenOf(verdict: Verdict, context: PointContext): Promise<string> | string {
-  const { identity, description, exchange, route, transactionId, transactionToken } = verdict;
+  const { identity, description, exchange, request, route, transactionId, transactionToken } =
+    verdict;
   if (identity.kind === 'identity' && identity.transaction && transactionToken) {
     return transactionToken;
   }
   invariant(
-    identity.kind === 'identity' && description.kind === 'description' && route && transactionId,
+    identity.kind === 'identity' &&
+      description.kind === 'description' &&
+      request &&
+      route &&
+      transactionId,
     'only a described request of somebody is permitted',
   );
   return context.minter.mint(transactionId, {
-    identity,
-    description,
+    ...{ identity, description, scopes: request.scopes },
     surface: route.surface.name,
     ip: exchange.connection.ip,
     nowMs: context.now(),

@@ -32,6 +32,7 @@ type RefusalClass =
   | 'cross-site'
   | 'route'
   | 'method'
+  | 'narrowed'
   | 'scope'
   | 'evidence'
   | 'content'
@@ -91,6 +92,11 @@ const CLASSES: { readonly [K in RefusalClass]: ClassView } = {
     status: 405,
     title: 'No such operation',
     detail: 'The API description has no operation for this method.',
+  },
+  narrowed: {
+    status: 403,
+    title: 'Session narrowed',
+    detail: 'The session is good for less than its token says, and not for this.',
   },
   scope: {
     status: 403,
@@ -196,6 +202,8 @@ function challengeFields(kind: RefusalClass, view: RefusalView): readonly string
     case 'cross-site':
     case 'route':
     case 'policy':
+    // No token with the scope would help: none of this session has it.
+    case 'narrowed':
       return [];
     default:
       return assertNever(kind);
@@ -287,6 +295,8 @@ function classOf(reason: DenialReason): RefusalClass {
       return 'route';
     case 'method-unknown':
       return 'method';
+    case 'session-narrowed':
+      return 'narrowed';
     case 'scope-insufficient':
       return 'scope';
     case 'authentication-insufficient':

@@ -17,6 +17,8 @@ export interface TransactionSigner {
 /** What a transaction is about. */
 export interface TransactionSubject {
   readonly identity: Identity;
+  /** Those that are left in its session. */
+  readonly scopes: readonly string[];
   readonly description: Description;
   readonly surface: string;
   readonly ip: string;
@@ -51,7 +53,7 @@ export function createTransactionMinter(
 /** draft-ietf-oauth-transaction-tokens §8.2; it never holds the access token or a hash of it. */
 function claims(
   id: string,
-  { identity, description, surface, ip, nowMs }: TransactionSubject,
+  { identity, scopes, description, surface, ip, nowMs }: TransactionSubject,
   { trustDomain, spiffeId }: { readonly trustDomain: string; readonly spiffeId: string },
 ) {
   const iat = Math.floor(nowMs / 1000);
@@ -65,7 +67,7 @@ function claims(
     txn: id,
     sub: subject.id,
     ...(subjectEntity && { [SUBJECT_ENTITY]: subjectEntity }),
-    scope: identity.scopes.join(' '),
+    scope: scopes.join(' '),
     req_wl: spiffeId,
     ...(act && { act }),
     tctx: {

@@ -1,5 +1,6 @@
 import type { DecisionPoint } from '@countersign/decision';
 import { EVIDENCE_CLASS, type EventKind, READS_CLASS } from '@countersign/model';
+import { isStateChanging } from '../describe/is-state-changing.ts';
 import type { EndCause } from '../exchange.ts';
 import type { Verdict } from '../verdict.ts';
 import type { EventBody } from './recorder.ts';
@@ -131,15 +132,6 @@ export function closureEvent(
 /** Whether the verdict is acted upon. What no surface claims is refused, so it is. */
 export function isEnforced({ route }: Verdict): boolean {
   return route?.surface.mode !== 'shadow';
-}
-
-/** Whether the request may change state; what nobody described may. A WebSocket carries anything. */
-export function isStateChanging({ description, exchange }: Verdict): boolean {
-  return (
-    exchange.isUpgrade ||
-    description.kind !== 'description' ||
-    description.operation.isStateChanging
-  );
 }
 
 /** The surface's class; else reads that were permitted are kept for less long than everything that a bank answers for. */

@@ -1,6 +1,7 @@
+import { isStateChanging } from '../describe/is-state-changing.ts';
 import type { PointContext } from '../point-context.ts';
 import type { Verdict } from '../verdict.ts';
-import { authenticationEvent, decisionEvent, isEnforced, isStateChanging } from './event-bodies.ts';
+import { authenticationEvent, decisionEvent, isEnforced } from './event-bodies.ts';
 
 /**
  * The fifth verb's first half: the decision enters the log. A request that may change state waits
