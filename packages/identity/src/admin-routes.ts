@@ -16,6 +16,16 @@ const revocationShape = z.strictObject({
   value: z.string().min(1).max(2048),
   reason: z.string().min(1).max(1000),
 });
+const narrowingShape = z
+  .strictObject({
+    session: z.string().min(1).max(128),
+    scopes: z.array(z.string().min(1).max(200)).max(200).optional(),
+    readOnly: z.boolean().optional(),
+    reason: z.string().min(1).max(1000),
+  })
+  .refine(({ scopes, readOnly }) => scopes !== undefined || readOnly === true, {
+    message: 'nothing to narrow to, expected scopes or readOnly: true',
+  });
 
 const inviteShape = z.strictObject({
   subject: z.string().max(2048),
@@ -44,7 +54,7 @@ const taintShape = z.strictObject({
  * What the operator asks of the authority, for a unix socket that only the operator can open:
  * `POST /v1/join-tokens`, `GET /v1/sessions`, `GET /v1/subjects`, `GET /v1/points`, `GET /v1/registrations`,
  * `POST /v1/revocations`,
- * `DELETE /v1/revocations/<target>/<value>` (the value percent-encoded), `GET` and `POST /v1/credentials`,
+ * `DELETE /v1/revocations/<target>/<value>` (the value percent-encoded), `POST /v1/narrowings`, `DELETE /v1/narrowings/<session>`, `GET` and `POST /v1/credentials`,
  * `DELETE /v1/credentials/<id>`; where people sign in `POST /v1/passkey-invites`, `GET /v1/passkeys`,
  * `GET /v1/passkey-recoveries`, and `GET /v1/person-sessions` (empty lists where they do not);
  * `GET /v1/ca` (the X.509, JWT and token authorities), `POST /v1/ca/<x509|jwt|token>/<prepare|activate|taint|revoke>`.
@@ -71,7 +81,13 @@ export function adminRoutes(options: {
       return reply.code(201).send({ joinToken, spiffeId, expiresAtMs });
     });
 
-    app.get('/v1/sessions', () => identity.sessions());
+    /** With what it is narrowed to. */
+    const asNarrowed = <S extends { readonly id: string }>(session: S) => {
+      const { scopes, readOnly } = identity.narrowing(session.id) ?? {};
+      if (readOnly === undefined) return session;
+      return { ...session, narrowed: { ...(scopes && { scopes }), readOnly } };
+    };
+    app.get('/v1/sessions', async () => (await identity.sessions()).map(asNarrowed));
     app.get('/v1/subjects', async () => identity.subjects());
     app.get('/v1/points', async () => identity.points());
     app.get('/v1/registrations', () => identity.registrations());
@@ -82,6 +98,21 @@ export function adminRoutes(options: {
       if (!result.isGranted) return refused(reply, result);
       return reply.code(201).send({ target, value, reason, untilMs: result.untilMs });
     });
+
+    app.post('/v1/narrowings', async (request, reply) => {
+      const { session, scopes, readOnly, reason } = narrowingShape.parse(request.body);
+      const limits = { ...(scopes && { scopes }), ...(readOnly !== undefined && { readOnly }) };
+      const result = await identity.narrow({ session, ...limits, reason, by });
+      return result.isGranted ? reply.code(201).send(result.narrowing) : refused(reply, result);
+    });
+
+    app.delete<{ Params: { session: string } }>(
+      '/v1/narrowings/:session',
+      async (request, reply) => {
+        const result = await identity.widen({ session: request.params.session, by });
+        return result.isGranted ? reply.code(204).send() : refused(reply, result);
+      },
+    );
 
     app.get('/v1/credentials', async () => identity.credentials());
 
@@ -96,7 +127,9 @@ export function adminRoutes(options: {
       return result.isGranted ? reply.code(204).send() : refused(reply, result);
     });
 
-    app.get('/v1/person-sessions', async () => (await identity.login?.sessions()) ?? []);
+    app.get('/v1/person-sessions', async () =>
+      ((await identity.login?.sessions()) ?? []).map(asNarrowed),
+    );
     app.get('/v1/passkeys', async () => (await identity.login?.passkeys()) ?? []);
     app.get('/v1/passkey-recoveries', async () => (await identity.login?.recoveries()) ?? []);
 
@@ -159,6 +192,7 @@ const OPERATOR_ANSWERS: Partial<Record<Refusal['code'], { status: number; title:
   'authority-state': { status: 409, title: 'Conflict' },
   'organisation-cut-off': { status: 409, title: 'Conflict' },
   'authority-unavailable': { status: 503, title: 'Service Unavailable' },
+  'request-malformed': { status: 422, title: 'Unprocessable Content' },
   'credential-malformed': { status: 422, title: 'Unprocessable Content' },
   'device-malformed': { status: 422, title: 'Unprocessable Content' },
   'device-registered': { status: 409, title: 'Conflict' },

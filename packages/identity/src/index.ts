@@ -76,6 +76,13 @@ export type { KubernetesCluster } from './joining/token-review.ts';
 export { type Keyring, openKeyring } from './keyring.ts';
 export type { HardwareKeys, LoginSettings, TierException } from './login/login-settings.ts';
 export type { PersonSession } from './login/person-sessions.ts';
+export {
+  type Limits,
+  limitsText,
+  type Narrowing,
+  type NarrowRequest,
+  type NarrowResult,
+} from './narrowings.ts';
 export type { NewEvent, Recorder } from './new-event.ts';
 export type { Entry } from './nodes/entry.ts';
 export { nodeRoutes } from './nodes/node-routes.ts';

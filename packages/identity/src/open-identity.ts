@@ -38,6 +38,7 @@ import { LoginFailures } from './login/failures.ts';
 import { idleSeconds, type LoginSettings } from './login/login-settings.ts';
 import { Logins } from './login/logins.ts';
 import { type PersonSession, PersonSessions } from './login/person-sessions.ts';
+import { type Narrowing, Narrowings, type NarrowRequest, type NarrowResult } from './narrowings.ts';
 import type { Recorder } from './new-event.ts';
 import { JWT_SVID_SECONDS, Nodes } from './nodes/nodes.ts';
 import { renewalPace, svidPace } from './nodes/paces.ts';
@@ -156,6 +157,15 @@ export interface Identity {
   revoke(request: RevocationRequest): Promise<RevocationResult>;
   /** Refused with `organisation-cut-off` for a subject of an organisation that is cut off. */
   reinstate(request: ReinstateRequest): Promise<RevocationResult>;
+  /** Takes from a running session a part of what it is good for: at every enforcement point, open streams included. */
+  narrow(request: NarrowRequest): Promise<NarrowResult>;
+  /** Gives a session back all that {@link narrow} took. */
+  widen(order: {
+    readonly session: string;
+    readonly by: string;
+  }): Promise<Refusal | { readonly isGranted: true }>;
+  /** What a session is narrowed to now, if it is. */
+  narrowing(session: string): Narrowing | undefined;
   /** A subject's own revocation, be it in force or behind the cut of its organisation. */
   ownRevocation(subject: string): Promise<Extract<Fact, { kind: 'revocation' }> | undefined>;
   /** The organisations that subjects are registered of. */
@@ -335,6 +345,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     tokenTtlSecondsMax: accessTokenTtlSeconds,
     isCustomer: async (spiffeId) => (await customers.get(spiffeId)) !== undefined,
   });
+  const narrowings = new Narrowings({ factLog, registry, tables, record, now });
   const credentials = new Credentials({ factLog, record });
   const register = new DeviceRegister(database, factLog);
   registry.leaveDevices((spiffeId) => register.has(spiffeId));
@@ -405,6 +416,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     factLog,
     registry,
     revocations,
+    narrowings,
     tokenKeys: authorities.tokens,
     record,
     now,
@@ -501,6 +513,9 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     sessions: () => liveSessions(database, now()),
     revoke: (request) => serial.run(() => cutOffs.revoke(request)),
     reinstate: (request) => serial.run(() => cutOffs.reinstate(request)),
+    narrow: (request) => serial.run(() => narrowings.narrow(request)),
+    widen: (order) => serial.run(() => narrowings.widen(order)),
+    narrowing: (session) => narrowings.of(session),
     ownRevocation: (subject) => cutOffs.ownRevocation(subject),
     organisations: async () =>
       organisationsOf(await registered(), { cutOff: await cutOffs.names(), nowMs: now() }),
@@ -533,6 +548,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     bearer: (call, asked) =>
       checkBearer(call, {
         ...{ ...asked, issuerUrl, tokenKeys: authorities.tokens, registry, revocations, now },
+        narrowings,
       }),
     sweep: async () => {
       await serial.run(async () => {

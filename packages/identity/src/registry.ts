@@ -138,6 +138,13 @@ export class Registry {
     return [...this.#registrations.values()];
   }
 
+  /** Whether some client may ask for it. */
+  isScope(scope: string): boolean {
+    return [...this.#clients.values(), ...this.#webClients.values()].some(({ client }) =>
+      client.scopes.includes(scope),
+    );
+  }
+
   client(id: string): ClientOf | undefined {
     return this.#clients.get(id) ?? this.#webClients.get(id);
   }

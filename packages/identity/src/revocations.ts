@@ -150,7 +150,7 @@ export class Revocations {
     const nowMs = this.#now();
     return this.#factLog.all().flatMap((fact) => {
       const endMs =
-        fact.kind === 'revocation'
+        fact.kind === 'revocation' || fact.kind === 'narrowing'
           ? fact.untilMs
           : fact.kind === 'transaction-key'
             ? fact.notAfterMs

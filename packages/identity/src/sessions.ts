@@ -36,7 +36,13 @@ export type SessionKey = Pick<ClientSession, 'clientId' | 'subject' | 'binding' 
 
 /** The session to issue under, or why there is none. */
 export type SessionResult =
-  | { readonly kind: 'session'; readonly session: ClientSession; readonly isNew: boolean }
+  | {
+      readonly kind: 'session';
+      readonly session: ClientSession;
+      readonly isNew: boolean;
+      /** Sessions of the client that are narrowed, by DPoP keys of its other than this one's: it cannot be wider. */
+      readonly narrowedBy: readonly string[];
+    }
   | { readonly kind: 'revoked'; readonly session: ClientSession }
   | { readonly kind: 'too-many' };
 
@@ -62,12 +68,14 @@ export async function resolveSession(
     const isSameKey = ({ and, eb }: ExpressionBuilder<IdentityTables, 'session'>) =>
       and([eb('binding', '=', key.binding), eb('thumbprint', '=', key.thumbprint)]);
 
-    const revoked = await live()
+    const limiting = await live()
       .selectAll()
-      .where('revoked_ms', 'is not', null)
+      .where(({ eb, or }) => or([eb('revoked_ms', 'is not', null), eb('narrowed', '=', 1)]))
       .where((each) => (key.binding === 'dpop' ? each.eb('binding', '=', 'dpop') : isSameKey(each)))
-      .executeTakeFirst();
+      .execute();
+    const revoked = limiting.find(({ revoked_ms }) => revoked_ms !== null);
     if (revoked) return { kind: 'revoked', session: sessionOf(revoked) };
+    const narrowedBy = limiting.map(({ id }) => id);
 
     // INVARIANT: no token outlives its session, so a revocation that ends with it misses none.
     const known = await live()
@@ -83,7 +91,7 @@ export async function resolveSession(
         .where('id', '=', known.id)
         .execute();
       const session = sessionOf({ ...known, last_token_ms: nowMs });
-      return { kind: 'session', session, isNew: false };
+      return { kind: 'session', session, isNew: false, narrowedBy };
     }
 
     const { count } = await live()
@@ -101,7 +109,7 @@ export async function resolveSession(
     };
     await tables.insertInto('session').values(rowOf(session)).execute();
     await removeEnded(transaction, nowMs);
-    return { kind: 'session', session, isNew: true };
+    return { kind: 'session', session, isNew: true, narrowedBy };
   });
 }
 
@@ -120,6 +128,8 @@ async function makeRoom(
         .select('id')
         .where('client_id', '=', clientId)
         .where('revoked_ms', 'is', null)
+        // What is narrowed narrows others.
+        .where('narrowed', '=', 0)
         .where('last_token_ms', '<', nowMs - TOKEN_MILLISECONDS_MAX)
         .orderBy('last_token_ms')
         .limit(1),
@@ -201,5 +211,6 @@ function rowOf(session: ClientSession): IdentityTables['session'] {
     last_token_ms: session.lastTokenAtMs,
     revoked_ms: null,
     revoked_reason: null,
+    narrowed: 0,
   };
 }

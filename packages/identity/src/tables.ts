@@ -73,6 +73,8 @@ export interface IdentityTables {
     last_token_ms: number;
     revoked_ms: number | null;
     revoked_reason: string | null;
+    /** 1 when it is narrowed; to what is a fact. */
+    narrowed: number;
   };
   /** What `oidc-provider` keeps, by its model and id; `payload` is JSON. */
   issuer_row: {
@@ -330,5 +332,9 @@ export const migrations: readonly Migration[] = [
       "alter table ceremony add column network text not null default ''",
       'create index ceremony_network on ceremony (network, expires_ms)',
     ],
+  },
+  {
+    name: '0010-narrowed-sessions',
+    statements: ['alter table session add column narrowed integer not null default 0'],
   },
 ];

@@ -135,6 +135,38 @@ describe('the admin socket', () => {
     expect((await call('DELETE', path)).status).toBe(404);
   });
 
+  test('narrows a session, shows it in the list, and widens it; what nobody can mean is told', async () => {
+    const rows = authority.database.tables<{ session: Record<string, string | number | null> }>();
+    const session = {
+      ...{ id: 'session-1', client_id: 'robot', subject: alice, binding: 'dpop', thumbprint: 't' },
+      ...{ started_ms: authority.now(), ends_ms: authority.now() + 60_000 },
+      ...{ last_token_ms: authority.now(), revoked_ms: null, revoked_reason: null, narrowed: 0 },
+    };
+    await rows.insertInto('session').values(session).execute();
+    const narrow = (more: object) =>
+      call('POST', '/v1/narrowings', { session: 'session-1', reason: 'odd hour', ...more });
+    expect((await narrow({})).body).toMatchObject({
+      status: 400,
+      detail: expect.stringContaining('nothing to narrow to'),
+    });
+    expect((await narrow({ scopes: ['x'] })).body).toMatchObject({
+      ...{ status: 422, detail: "request-malformed: found scope 'x', which no client may ask for" },
+    });
+    expect((await narrow({ readOnly: true, session: 'nobody' })).status).toBe(404);
+    const narrowed = await narrow({ readOnly: true });
+    expect([narrowed.status, narrowed.body]).toEqual([
+      201,
+      { session: 'session-1', readOnly: true, untilMs: session.ends_ms },
+    ]);
+    expect((await call('GET', '/v1/sessions')).body).toMatchObject([
+      { id: 'session-1', narrowed: { readOnly: true } },
+    ]);
+    expect((await call('DELETE', '/v1/narrowings/session-1')).status).toBe(204);
+    expect((await call('DELETE', '/v1/narrowings/session-1')).status).toBe(404);
+    const [back] = (await call('GET', '/v1/sessions')).body;
+    expect(back).not.toHaveProperty('narrowed');
+  });
+
   test('takes back the revocation of a name as long as names get', async () => {
     const path = `human/${'a'.repeat(2000)}`;
     const value = id(path);

@@ -157,6 +157,34 @@ test('a polled stream gets what the record says, in tokens of CAEP, and again un
   expect(await poll(bank, stream.stream_id)).toEqual({ sets: {} });
 });
 
+test('that scopes were taken from a session is told as a change of the claims of its tokens', async () => {
+  const bank = await setUp();
+  const { stream_id: streamId, aud } = await newStream(bank);
+  const narrowed = (detail: Record<string, unknown>) =>
+    bank.log.write({
+      ...{ kind: 'administration', action: 'session-narrowed', by: 'system:risk' },
+      ...{ target: 'session-1', detail: { reason: 'odd hour', subject: ALICE, ...detail } },
+    });
+  // No claim says so.
+  narrowed({ readOnly: true });
+  const written = narrowed({ readOnly: true, scopes: 'accounts' });
+  const { sets } = await poll(bank, streamId, { returnImmediately: false });
+  expect(Object.keys(sets)).toEqual([written.id]);
+  expect(await readSet(sets[written.id] ?? '', bank, aud)).toMatchObject({
+    sub_id: {
+      format: 'complex',
+      user: { format: 'iss_sub', iss: bank.url, sub: ALICE },
+      session: { format: 'opaque', id: 'session-1' },
+    },
+    events: {
+      [EVENT_TYPES['token-claims-change']]: {
+        ...{ claims: { scope: 'accounts' }, initiating_entity: 'policy' },
+        reason_admin: { en: 'odd hour' },
+      },
+    },
+  });
+});
+
 test('a device that became, or is no more, compliant is told of as a device', async () => {
   const bank = await setUp();
   const { stream_id: streamId, aud } = await newStream(bank);
@@ -374,6 +402,14 @@ describe('who may not', () => {
       403,
       'Bearer error="insufficient_scope"',
     ]);
+    const narrow = { token: await bank.siem.token() };
+    const session = String(decodeJwt(narrow.token)['sid']);
+    const order = { session, readOnly: true, reason: 'odd hour', by: 'test' };
+    await authority.identity.narrow(order);
+    const change = await bank.siem.call('POST', '/ssf/streams', {}, narrow);
+    const look = await bank.siem.call('GET', '/ssf/streams', undefined, narrow);
+    expect([change.status, look.status]).toEqual([403, 200]);
+    await authority.identity.widen({ session, by: 'test' });
     const foreign = await bank.other.call('GET', `/ssf/streams?stream_id=${streamId}`);
     expect(foreign.status).toBe(404);
     const polled = await bank.other.call('POST', `/ssf/streams/${streamId}/poll`, {});

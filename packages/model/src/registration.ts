@@ -138,5 +138,8 @@ export interface Playbook {
   readonly do: readonly PlaybookAction[];
 }
 
-/** `revoke-session` ends the signal's session (and the subject's streams); `disable-subject` all of it. */
-export type PlaybookAction = 'revoke-session' | 'disable-subject';
+/**
+ * `narrow-session` leaves the signal's session what changes nothing; `revoke-session` ends it (and the subject's streams);
+ * `disable-subject` all of it.
+ */
+export type PlaybookAction = 'narrow-session' | 'revoke-session' | 'disable-subject';

@@ -13,6 +13,8 @@ export type RiskFact = Extract<Fact, { kind: 'risk' }>;
  * settle: the next signal of the same subject waits for it.
  */
 export interface ResponderActions {
+  /** Leaves it what changes nothing. */
+  narrowSession(session: string, reason: string): Promise<void> | void;
   revokeSession(session: string, reason: string): Promise<void> | void;
   disableSubject(subject: string, reason: string): Promise<void> | void;
   putRisk(fact: RiskFact): Promise<void> | void;
@@ -39,7 +41,7 @@ export interface ResponseStep {
   readonly playbook?: string;
   /**
    * `superseded`: a newer signal of the subject has already put its risk. `impossible`: the signal
-   * names no session to revoke. `failed` and `impossible` were alarmed.
+   * names no session to narrow or revoke. `failed` and `impossible` were alarmed.
    */
   readonly outcome: 'done' | 'superseded' | 'impossible' | 'failed';
 }
@@ -180,20 +182,22 @@ class PlaybookResponder implements Responder {
   async #run(step: PlaybookStep, log: ResponseRecord): Promise<ResponseStep> {
     const { action, playbook, session, subject, reason } = step;
     const { act } = this.#options;
-    if (action === 'revoke-session' && session === undefined) {
+    if (action !== 'disable-subject' && session === undefined) {
       await log.failed(action, new Error('found no session in the signal, expected one'));
       return { action, playbook, outcome: 'impossible' };
     }
-    const [run, done, target] =
-      action === 'revoke-session'
-        ? ([() => act.revokeSession(session ?? '', reason), 'session-revoked', session] as const)
-        : ([() => act.disableSubject(subject, reason), 'subject-disabled', subject] as const);
+    const target = action === 'disable-subject' ? subject : (session ?? '');
+    const run = {
+      'narrow-session': () => act.narrowSession(target, reason),
+      'revoke-session': () => act.revokeSession(target, reason),
+      'disable-subject': () => act.disableSubject(target, reason),
+    }[action];
     const error = await attempt(run, this.#retry);
     if (error !== undefined) {
       await log.failed(action, error);
       return { action, playbook, outcome: 'failed' };
     }
-    await log.done(done, { target: target ?? subject, playbook });
+    await log.done(DONE[action], { target, playbook });
     return { action, playbook, outcome: 'done' };
   }
 
@@ -206,6 +210,13 @@ class PlaybookResponder implements Responder {
     return remembered;
   }
 }
+
+/** What the record says of it. */
+const DONE: { readonly [K in PlaybookStep['action']]: string } = {
+  'narrow-session': 'session-narrowed',
+  'revoke-session': 'session-revoked',
+  'disable-subject': 'subject-disabled',
+};
 
 function riskFact(signal: Signal, level: RiskFact['level']): RiskFact {
   const { subject, score, reasonAdmin, atMs } = signal;

@@ -6,7 +6,7 @@ export interface PlaybookStep {
   readonly playbook: string;
   readonly action: PlaybookAction;
   readonly subject: string;
-  /** Absent when the signal names none: then `revoke-session` cannot be done. */
+  /** Absent when the signal names none: then `narrow-session` and `revoke-session` cannot be done. */
   readonly session?: string;
   readonly reason: string;
 }
@@ -15,7 +15,7 @@ export interface PlaybookStep {
  * Which actions a signal asks for, in the order of the playbooks and of each playbook's list; an
  * action that two playbooks ask for comes once, at its first place. Pure.
  *
- * `when.level` means that level or higher: who reacts to MEDIUM must not miss a jump to HIGH. Both
+ * `when.level` means that level or higher: who reacts to MEDIUM must not miss a jump to HIGH. All
  * actions contain, so a risk level that falls, or is known to be LOW for the first time, asks for
  * nothing.
  */

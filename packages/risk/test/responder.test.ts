@@ -43,6 +43,7 @@ function office(
     },
     record: (event) => run(`record ${event.kind}`, () => events.push(event)),
     act: {
+      narrowSession: (session) => run('narrow', () => done.push(`narrow ${session}`)),
       revokeSession: (session) => run('revoke', () => done.push(`revoke ${session}`)),
       disableSubject: (subject) => run('disable', () => done.push(`disable ${subject}`)),
       putRisk: (fact) => run('put', () => facts.push(fact)),
@@ -159,6 +160,28 @@ describe('a responder', () => {
     expect(facts.map((fact) => fact.level)).toEqual(['HIGH', 'MEDIUM']);
   });
 
+  test('narrows the session of a signal, and says so', async () => {
+    const { responder, done, events } = office({
+      playbooks: [
+        {
+          name: 'watch',
+          on: 'risk-level-change',
+          when: { level: 'MEDIUM' },
+          do: ['narrow-session'],
+        },
+      ],
+    });
+    const { steps } = await responder.handle(signal({ level: 'MEDIUM' }));
+    expect(steps[1]).toEqual({ action: 'narrow-session', playbook: 'watch', outcome: 'done' });
+    expect(done).toEqual(['narrow sid']);
+    expect(events.at(-1)).toMatchObject({
+      ...{ action: 'session-narrowed', by: 'system', target: 'sid' },
+      detail: { playbook: 'watch', signal: 'signal-1' },
+    });
+    const { session: _none, ...anonymous } = signal({ id: 'signal-2', level: 'HIGH' });
+    expect((await responder.handle(anonymous)).steps[1]?.outcome).toBe('impossible');
+  });
+
   test('alarms that a session cannot be revoked when the signal names none', async () => {
     const { session: _none, ...anonymous } = signal();
     const { responder, done, events } = office();
@@ -185,6 +208,7 @@ describe('a responder', () => {
     });
     const { responder } = office({
       act: {
+        narrowSession: () => {},
         revokeSession: () => {},
         disableSubject: () => {},
         putRisk: async (fact) => {

@@ -84,6 +84,8 @@ const ENDINGS: ReadonlyMap<string, string> = new Map(
     published: 'Update',
     put: 'Update',
     changed: 'Update',
+    narrowed: 'Update',
+    widened: 'Update',
     removed: 'Delete',
     deleted: 'Delete',
     destroyed: 'Delete',

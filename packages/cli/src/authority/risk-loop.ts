@@ -74,6 +74,10 @@ export async function openRiskLoop(options: RiskLoopOptions): Promise<RiskLoop> 
       now,
       record: async (event) => void (await record(event)),
       act: {
+        narrowSession: async (session, reason) => {
+          const result = await identity.narrow({ session, readOnly: true, reason, by });
+          if (!result.isGranted) throw new Error(`session ${session} not narrowed: ${result.code}`);
+        },
         revokeSession: async (session, reason) => {
           const result = await identity.revoke({ target: 'session', value: session, reason, by });
           if (!result.isGranted) throw new Error(`session ${session} not revoked: ${result.code}`);

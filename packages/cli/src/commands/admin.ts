@@ -19,7 +19,8 @@ import { subjectUri, trustDomainOf } from '../subject-uri.ts';
 import { type CaStatus, nextText, timeOf } from './ca.ts';
 import { dataOf, print, shared } from './options.ts';
 
-function authorityOf(args: Arguments, io: Io): AdminClient {
+/** The authority that runs on the data folder. */
+export function authorityOf(args: Arguments, io: Io): AdminClient {
   return adminClient(dataFolder(dataOf(args, io)).adminSocket);
 }
 
@@ -280,70 +281,6 @@ export const joinTokenCommand: Command = {
     return EXIT.ok;
   },
 };
-
-/** `countersign session list` */
-export const sessionListCommand: Command = {
-  name: 'session list',
-  summary: 'list sessions: whose, since when, revoked or not',
-  description:
-    'Sessions of clients and of people that have not ended yet; of people also how they signed in.',
-  options: { data: shared.data, json: shared.json },
-  async run(args, io) {
-    const client = authorityOf(args, io);
-    const clients = await client.call<readonly SessionRow[]>('GET', '/v1/sessions');
-    const people = await client.call<readonly SessionRow[]>('GET', '/v1/person-sessions');
-    const sessions = [...people, ...clients].toSorted((a, b) => b.startedAtMs - a.startedAtMs);
-    const rows = sessions.map((session) =>
-      [
-        session.id,
-        session.revokedAtMs ? 'revoked' : 'active ',
-        session.subject,
-        new Date(session.startedAtMs).toISOString(),
-        ...(session.acr ? [session.acr, session.place, session.ip] : []),
-        ...(session.providers ? [`by ${session.providers.join(', ')}`] : []),
-      ].join('  '),
-    );
-    print(io, args, sessions, rows.join('\n') || 'no sessions');
-    return EXIT.ok;
-  },
-};
-
-/** `countersign session end` */
-export const sessionEndCommand: Command = {
-  name: 'session end',
-  summary: 'end a session at once, open streams included',
-  operands: '<session>',
-  operandsMax: 1,
-  description:
-    "The same as 'revoke session': its tokens are refused at every enforcement point, and a person has to sign in again.",
-  options: {
-    data: shared.data,
-    json: shared.json,
-    reason: { type: 'string', value: 'TEXT', help: 'why; kept in the record (needed)' },
-  },
-  examples: ["countersign session end 3fG5… --reason 'laptop stolen'"],
-  async run(args, io) {
-    const [value] = args.operands;
-    const reason = args.text('reason');
-    if (!value) throw new UsageError('found no session, expected one');
-    if (!reason) throw new UsageError('found no --reason, expected why: it is kept in the record');
-    const body = { target: 'session', value, reason };
-    const answer = await authorityOf(args, io).call('POST', '/v1/revocations', body);
-    print(io, args, answer, `ended session ${value}`);
-    return EXIT.ok;
-  },
-};
-
-interface SessionRow {
-  readonly acr?: string;
-  readonly providers?: readonly string[];
-  readonly place?: string;
-  readonly ip?: string;
-  readonly id: string;
-  readonly subject: string;
-  readonly startedAtMs: number;
-  readonly revokedAtMs?: number | null;
-}
 
 const REVOCABLE = ['session', 'subject', 'token', 'certificate'] as const;
 

@@ -2,14 +2,7 @@ import type { Command } from '../command-line/command.ts';
 import { customerCommands } from '../customers/commands.ts';
 import { deviceCommands } from '../devices/commands.ts';
 import { peopleCommands } from '../people/commands.ts';
-import {
-  applyCommand,
-  joinTokenCommand,
-  revokeCommand,
-  sessionEndCommand,
-  sessionListCommand,
-  statusCommand,
-} from './admin.ts';
+import { applyCommand, joinTokenCommand, revokeCommand, statusCommand } from './admin.ts';
 import { authorityCommand } from './authority.ts';
 import {
   caActivateCommand,
@@ -68,6 +61,12 @@ import {
   recordHoldListCommand,
   recordRetentionCommand,
 } from './retention.ts';
+import {
+  sessionEndCommand,
+  sessionListCommand,
+  sessionNarrowCommand,
+  sessionWidenCommand,
+} from './session.ts';
 import { signalsListCommand, signalsSetCommand, signalsVerifyCommand } from './signals.ts';
 import { startCommand } from './start.ts';
 import { stateMoveCommand } from './state.ts';
@@ -88,6 +87,8 @@ export const commands: readonly Command[] = [
   applyCommand,
   statusCommand,
   sessionListCommand,
+  sessionNarrowCommand,
+  sessionWidenCommand,
   sessionEndCommand,
   revokeCommand,
   credentialRegisterCommand,

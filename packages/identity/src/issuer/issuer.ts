@@ -9,6 +9,7 @@ import { FailureGate } from '../failure-gate.ts';
 import type { ProviderLogins } from '../idp/provider-logins.ts';
 import { createLoginSite } from '../login/login-site.ts';
 import type { Logins } from '../login/logins.ts';
+import type { Narrowings } from '../narrowings.ts';
 import type { Recorder } from '../new-event.ts';
 import type { Registry } from '../registry.ts';
 import type { Revocations } from '../revocations.ts';
@@ -26,6 +27,7 @@ import { PeopleTokenRules } from './code-flow/people-token-rules.ts';
 import { TokenExchange } from './exchange/token-exchange.ts';
 import { issuedEvent } from './issued-event.ts';
 import { issuerAdapter } from './issuer-adapter.ts';
+import { NarrowedTokens } from './narrowed-tokens.ts';
 import { assertReadable } from './readable-token.ts';
 import { AUTHENTICATED_PATHS, ipOf, recordRefusals } from './record-refusals.ts';
 import { readForm, SvidAssertions } from './svid-assertion.ts';
@@ -55,6 +57,7 @@ interface IssuerOptions {
   readonly factLog: FactLog;
   readonly registry: Registry;
   readonly revocations: Revocations;
+  readonly narrowings: Narrowings;
   /** What signs access tokens and ID tokens. */
   readonly tokenKeys: TokenKeys;
   readonly record: Recorder;
@@ -106,7 +109,10 @@ export function createIssuer(options: IssuerOptions): Issuer {
     ...{ ...options, rules, details },
     customers: logins?.customers,
   });
-  const configuration = configurationOf(options, { rules, assertions, exchange, details, pace });
+  const narrowed = new NarrowedTokens(options.narrowings);
+  const configuration = configurationOf(options, {
+    ...{ rules, assertions, exchange, details, pace, narrowed },
+  });
   const pings = new Pings({ notify: options.notify, record, now });
   const approvals =
     logins &&
@@ -123,6 +129,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
       : configuration;
   const provider = new Provider(issuerUrl, details.configure(exchange.configure(forAll)));
   exchange.register(provider);
+  narrowed.tell(provider);
   approvals?.serve(provider);
   if (logins) endRevokedSessions(provider, logins, (id) => rules.subjectOf(id) ?? 'system');
   const refused = new WeakMap<object, errors.OIDCProviderError>();
@@ -137,7 +144,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
     approvals &&
     createLoginSite({
       ...{ provider, logins, idp, details, approvals, record, origin: issuerUrl },
-      devices: options.ownDevices,
+      ...{ devices: options.ownDevices, narrowings: options.narrowings },
       clientOf: (clientId) => forPeople.clientOf(clientId),
     });
   const isRoute = (route: string) =>
@@ -246,12 +253,14 @@ function configurationOf(
     exchange,
     details,
     pace,
+    narrowed,
   }: {
     readonly rules: TokenRules;
     readonly assertions: SvidAssertions;
     readonly exchange: TokenExchange;
     readonly details: DetailRules;
     readonly pace: ClientPace;
+    readonly narrowed: NarrowedTokens;
   },
 ): Configuration {
   const { database, tokenKeys, registry, now } = options;
@@ -295,7 +304,7 @@ function configurationOf(
     extraTokenClaims: (ctx, token) => rules.admit(ctx, token as ClientCredentials),
     formats: {
       customizers: {
-        jwt: async (_ctx, token, { payload }) => {
+        jwt: async (ctx, token, { payload }) => {
           // A person's is in their own name; a client's in its subject's.
           const subject =
             token.kind === 'AccessToken' ? token.accountId : rules.subjectOf(token.clientId ?? '');
@@ -304,6 +313,7 @@ function configurationOf(
           }
           // RFC 9068 §2.2: without a resource owner `sub` is the client; its name among us is the SPIFFE ID.
           payload['sub'] = subject;
+          narrowed.narrow(token, payload, ctx.req);
           assertReadable(payload);
           // INVARIANT: nothing leaves that is not in the log.
           const authentication = rules.authenticationOf(token.clientId ?? '') ?? '';

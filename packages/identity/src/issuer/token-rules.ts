@@ -8,6 +8,7 @@ import type {
   ResourceServer,
 } from 'oidc-provider';
 import { errors } from 'oidc-provider';
+import type { Narrowings } from '../narrowings.ts';
 import type { Recorder } from '../new-event.ts';
 import type { ClientOf, Registry } from '../registry.ts';
 import type { Revocations } from '../revocations.ts';
@@ -20,6 +21,7 @@ export interface TokenRulesOptions {
   readonly database: Database;
   readonly registry: Registry;
   readonly revocations: Revocations;
+  readonly narrowings: Narrowings;
   readonly record: Recorder;
   readonly now: Clock;
   readonly accessTokenTtlSeconds: number;
@@ -128,6 +130,9 @@ export class TokenRules {
             target: resolved.session.id,
             detail: { client: client.id, binding: client.binding, thumbprint },
           });
+        }
+        if (resolved.narrowedBy.length > 0) {
+          await this.#options.narrowings.inherit(resolved.session, resolved.narrowedBy);
         }
         return { sid: resolved.session.id };
     }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { OwnDevices } from '../devices/own-devices.ts';
 import type { Approvals } from '../issuer/ciba/approvals.ts';
+import { limitsText, type Narrowings } from '../narrowings.ts';
 import {
   type Answer,
   cookieOf,
@@ -28,11 +29,18 @@ export class AccountRoutes {
   readonly #approvals: Approvals;
 
   readonly #devices: OwnDevices | undefined;
+  readonly #narrowings: Narrowings;
 
-  constructor(logins: Logins, approvals: Approvals, devices: OwnDevices | undefined) {
-    this.#logins = logins;
-    this.#approvals = approvals;
-    this.#devices = devices;
+  constructor(options: {
+    readonly logins: Logins;
+    readonly approvals: Approvals;
+    readonly devices: OwnDevices | undefined;
+    readonly narrowings: Narrowings;
+  }) {
+    this.#logins = options.logins;
+    this.#approvals = options.approvals;
+    this.#devices = options.devices;
+    this.#narrowings = options.narrowings;
   }
 
   async page({ request }: Exchange): Promise<Answer> {
@@ -47,6 +55,10 @@ export class AccountRoutes {
       html: accountPage({
         ...{ name, session },
         sessions: await this.#logins.sessions.of(subject),
+        narrowedTo: (id) => {
+          const narrowing = this.#narrowings.of(id);
+          return narrowing && limitsText(narrowing);
+        },
         approvals: await this.#approvals.waiting(subject),
         devices: this.#devices?.of(subject) ?? [],
         passkeys: await this.#logins.passkeys.list(subject),

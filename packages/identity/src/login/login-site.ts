@@ -9,6 +9,7 @@ import { IdpRoutes } from '../idp/idp-routes.ts';
 import type { ProviderLogins } from '../idp/provider-logins.ts';
 import type { DetailRules } from '../issuer/authorization-details/detail-rules.ts';
 import type { Approvals } from '../issuer/ciba/approvals.ts';
+import type { Narrowings } from '../narrowings.ts';
 import type { Recorder } from '../new-event.ts';
 import { AccountRoutes } from './account-routes.ts';
 import { ApprovalRoutes } from './approval-routes.ts';
@@ -41,6 +42,7 @@ export function createLoginSite(options: {
   readonly details: DetailRules;
   readonly approvals: Approvals;
   readonly devices: OwnDevices | undefined;
+  readonly narrowings: Narrowings;
   readonly clientOf: (clientId: string) => PeopleClient;
   readonly origin: string;
   readonly record: Recorder;
@@ -49,7 +51,7 @@ export function createLoginSite(options: {
   const interaction = new InteractionRoutes(options);
   const idp = new IdpRoutes({ idp: options.idp, interactions: interaction });
   const enrol = new EnrolRoutes(logins);
-  const account = new AccountRoutes(logins, approvals, options.devices);
+  const account = new AccountRoutes(options);
   const approval = new ApprovalRoutes(account, approvals);
   const files = pageFiles();
   const routes: Readonly<Record<string, Route>> = {

@@ -162,6 +162,8 @@ export function accountPage(options: {
   readonly name: string;
   readonly session: PersonSession;
   readonly sessions: readonly PersonSession[];
+  /** What a session is narrowed to, in words. */
+  readonly narrowedTo: (session: string) => string | undefined;
   readonly approvals: readonly ApprovalRequest[];
   readonly devices: readonly DeviceReport[];
   readonly passkeys: readonly Passkey[];
@@ -182,7 +184,7 @@ export function accountPage(options: {
 ${approvalSection(options.approvals)}
 <h2>Sessions</h2>
 ${table(
-  ['Where', 'Since', 'Passkey asked', 'Ends', 'Unused until', 'Address', 'Level'],
+  ['Where', 'Since', 'Passkey asked', 'Ends', 'Unused until', 'Address', 'Level', 'Good for'],
   sessions.map((each) =>
     row(
       [
@@ -193,6 +195,7 @@ ${table(
         at(each.idleEndsAtMs),
         each.ip,
         each.acr,
+        options.narrowedTo(each.id) ?? 'all that you may',
       ],
       button('end-session', each.id, 'End'),
     ),

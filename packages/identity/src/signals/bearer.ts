@@ -3,6 +3,7 @@ import type { Clock } from '@countersign/model';
 import { certificateNames } from '@countersign/spiffe';
 import { jwtVerify } from 'jose';
 import type { TokenKeys } from '../authorities/token-keys.ts';
+import type { Narrowings } from '../narrowings.ts';
 import type { Registry } from '../registry.ts';
 import type { Revocations } from '../revocations.ts';
 
@@ -39,10 +40,11 @@ export async function checkBearer(
     readonly tokenKeys: TokenKeys;
     readonly registry: Registry;
     readonly revocations: Revocations;
+    readonly narrowings: Narrowings;
     readonly now: Clock;
   },
 ): Promise<Bearer> {
-  const { audience, issuerUrl, scope, tokenKeys, registry, revocations, now } = options;
+  const { audience, issuerUrl, scope, tokenKeys, registry, revocations, narrowings, now } = options;
   const token = /^Bearer ([A-Za-z0-9._~+/-]+=*)$/i.exec(call.authorization ?? '')?.[1];
   if (token === undefined) return bad('invalid_request', 'found no bearer token');
   let claims: Record<string, unknown>;
@@ -79,9 +81,12 @@ export async function checkBearer(
   if (isRevoked || !isRegistered || subject === undefined) {
     return bad('invalid_token', 'found it revoked, or its client gone');
   }
-  const scopes = String(claims['scope'] ?? '').split(' ');
+  const scopes = narrowings.left(session ?? '', String(claims['scope'] ?? '').split(' '));
+  const mayChange = narrowings.of(session ?? '')?.readOnly !== true;
   // Who may change streams may look at them.
-  const has = scopes.includes(scope) || (scope === 'ssf.read' && scopes.includes('ssf.manage'));
+  const has =
+    (scopes.includes(scope) && (scope === 'ssf.read' || mayChange)) ||
+    (scope === 'ssf.read' && scopes.includes('ssf.manage'));
   if (!has) {
     return { isGood: false, status: 403, error: 'insufficient_scope', detail: `expected ${scope}` };
   }

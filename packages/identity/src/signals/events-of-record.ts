@@ -111,6 +111,16 @@ function ofAdministration(event: Event): Told | undefined {
         ...{ type: 'session-revoked', session: target, reason, claims: initiating },
         subject: textOf(detail['subject']),
       };
+    case 'session-narrowed': {
+      // That it is read-only is said by no claim of its tokens.
+      const { scopes: scope } = detail;
+      if (typeof scope !== 'string') return undefined;
+      return {
+        ...{ type: 'token-claims-change', session: target, reason },
+        subject: textOf(detail['subject']),
+        claims: { claims: { scope }, ...initiating },
+      };
+    }
     case 'session-started':
       return { type: 'session-established', subject: by, session: target, claims: {} };
     case 'subject-revoked':

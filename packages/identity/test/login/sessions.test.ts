@@ -143,6 +143,17 @@ test('a session is over at its end, however much is asked in it', async () => {
   expect(await isRefused(refreshToken)).toBe(true);
 });
 
+test('a person sees on the own page what a session of theirs is narrowed to', async () => {
+  const { sid } = await signedIn();
+  const own = bank.browser();
+  await own.openAccount(key);
+  const page = async () => (await own.go('/account')).page?.html ?? '';
+  expect(await page()).not.toContain('what changes nothing');
+  const { identity } = bank.authority;
+  await identity.narrow({ session: sid, readOnly: true, reason: 'odd hour', by: 'local:uid=0' });
+  expect(await page()).toContain('<td>what changes nothing</td>');
+});
+
 describe("a person's devices on the own page", () => {
   const enrolment = (name: string, owner?: string) =>
     bank.authority.identity.devices.enrolment({

@@ -2,7 +2,11 @@ import { type PlaybookAction, SIGNAL_TYPES } from '@countersign/model';
 import { z } from 'zod';
 import { kebab } from './scalars.ts';
 
-const ACTIONS = ['revoke-session', 'disable-subject'] as const satisfies readonly PlaybookAction[];
+const ACTIONS = [
+  'narrow-session',
+  'revoke-session',
+  'disable-subject',
+] as const satisfies readonly PlaybookAction[];
 
 /** `playbooks/<name>.yaml`. */
 export const playbookShape = z

@@ -16,6 +16,7 @@ import {
   validateDpop,
 } from 'oidc-provider/lib/helpers/grants.js';
 import type { Customers } from '../../customers/customers.ts';
+import type { Narrowing, Narrowings } from '../../narrowings.ts';
 import type { ClientOf, Registry } from '../../registry.ts';
 import type { Revocations } from '../../revocations.ts';
 import { type DetailRules, unchanged } from '../authorization-details/detail-rules.ts';
@@ -58,6 +59,7 @@ interface Issued extends Chain {
 interface TokenExchangeOptions {
   readonly registry: Registry;
   readonly revocations: Revocations;
+  readonly narrowings: Narrowings;
   readonly factLog: FactLog;
   readonly rules: TokenRules;
   readonly details: DetailRules;
@@ -123,9 +125,11 @@ export class TokenExchange {
     const certificate = checkMtlsCert(provider, ctx);
     checkDpopRequired(provider, ctx, proof);
 
-    const subjectToken = await verifySubjectToken(compact, this.#options);
-    if (typeof subjectToken === 'string') throw refused(subjectToken);
-    const { subject, session, authentication } = subjectToken;
+    const verified = await verifySubjectToken(compact, this.#options);
+    if (typeof verified === 'string') throw refused(verified);
+    const { subject, session, authentication } = verified;
+    const { narrowings } = this.#options;
+    const subjectToken = { ...verified, scopes: narrowings.left(session, verified.scopes) };
     const actors = [registered.registration.subject.id, ...subjectToken.actors];
     this.#chains.set(ctx.req, { subject, actors });
     const fault = await delegationFault(subjectToken, registered, this.#options);
@@ -153,7 +157,8 @@ export class TokenExchange {
     }
     assertOwnKey(token, subjectToken);
     // The actor's own standing, and its own session: what is refused to it as itself is refused to it for others.
-    await rules.admit(ctx, token);
+    const { sid } = await rules.admit(ctx, token);
+    assertLeft(token, narrowings.of(sid));
     const entity = await this.#options.customers?.entityOf(subject);
     this.#issued.set(token, {
       ...{ subject, actors },
@@ -246,6 +251,19 @@ function assertOwnKey(token: AccessToken | ClientCredentials, { boundTo }: Subje
     (boundTo.key !== undefined && token.jkt === boundTo.key) ||
     (boundTo.certificate !== undefined && token['x5t#S256'] === boundTo.certificate);
   if (isShared) throw refused('the actor shows the key that the subject token is bound to');
+}
+
+/**
+ * Points see the session of the subject only, so what the actor's own was narrowed to is held against it here.
+ *
+ * @throws {errors.AccessDenied}, {errors.InvalidScope}
+ */
+function assertLeft({ scope }: AccessToken, own: Narrowing | undefined): void {
+  if (own?.readOnly) {
+    throw new errors.AccessDenied("the actor's session is narrowed to what changes nothing");
+  }
+  const lost = own?.scopes && scope?.split(' ').find((each) => !own.scopes?.includes(each));
+  if (lost) throw new errors.InvalidScope("the actor's session is narrowed", lost);
 }
 
 /** RFC 8693 §2.2.2: `invalid_request`, whatever it is that the token is not good for; what it is, the log says. */

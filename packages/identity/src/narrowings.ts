@@ -1,0 +1,234 @@
+import type { Clock, Fact } from '@countersign/model';
+import type { FactLog } from '@countersign/state';
+import type { Kysely } from 'kysely';
+import type { Recorder } from './new-event.ts';
+import { type Refusal, refusal } from './refusal.ts';
+import type { Registry } from './registry.ts';
+import type { IdentityTables } from './tables.ts';
+
+/** What a session is narrowed to. */
+export type Narrowing = Extract<Fact, { kind: 'narrowing' }>;
+
+/** What a session is to be good for from now on; at least one of `scopes` and `readOnly`. */
+export interface NarrowRequest {
+  /** The session's id. */
+  readonly session: string;
+  /** What is left of its scopes, at most; not said: all of them. */
+  readonly scopes?: readonly string[];
+  /** Nothing that may change state. */
+  readonly readOnly?: boolean;
+  readonly reason: string;
+  /** Who does it: a SPIFFE ID, `local:uid=<n>`, `playbook:<name>`, `system`. */
+  readonly by: string;
+}
+
+/** What became of it. */
+export type NarrowResult =
+  | Refusal
+  | {
+      readonly isGranted: true;
+      /** All that it is narrowed to by now. */
+      readonly narrowing: Pick<Narrowing, 'session' | 'scopes' | 'readOnly' | 'untilMs'>;
+    };
+
+/**
+ * Takes from running sessions a part of what they are good for, and gives it back: facts, which every enforcement point holds
+ * against what the session's tokens say, and the issuer against what it issues. A session is narrowed further, never by that
+ * widened. The callers run these one at a time.
+ */
+export class Narrowings {
+  readonly #factLog: FactLog;
+  readonly #registry: Registry;
+  readonly #tables: () => Kysely<IdentityTables>;
+  readonly #record: Recorder;
+  readonly #now: Clock;
+
+  constructor(options: {
+    readonly factLog: FactLog;
+    readonly registry: Registry;
+    readonly tables: () => Kysely<IdentityTables>;
+    readonly record: Recorder;
+    readonly now: Clock;
+  }) {
+    this.#factLog = options.factLog;
+    this.#registry = options.registry;
+    this.#tables = options.tables;
+    this.#record = options.record;
+    this.#now = options.now;
+  }
+
+  /** What a session is narrowed to now, if it is. */
+  of(session: string): Narrowing | undefined {
+    const fact = this.#factLog.get(`narrowing ${session}`);
+    return fact?.kind === 'narrowing' && this.#now() <= fact.untilMs ? fact : undefined;
+  }
+
+  /** Those scopes that a session has left, in their order. */
+  left(session: string, scopes: readonly string[]): readonly string[] {
+    const kept = this.of(session)?.scopes;
+    return kept ? scopes.filter((each) => kept.includes(each)) : scopes;
+  }
+
+  async narrow(request: NarrowRequest): Promise<NarrowResult> {
+    const { session, scopes, readOnly = false, reason, by } = request;
+    if (scopes === undefined && !readOnly) {
+      return refusal(
+        'request-malformed',
+        'found nothing to narrow to, expected scopes or readOnly',
+      );
+    }
+    const unknown = scopes?.find((each) => !this.#registry.isScope(each));
+    if (unknown !== undefined) {
+      return refusal('request-malformed', `found scope '${unknown}', which no client may ask for`);
+    }
+    const row = await this.#live(session);
+    if (row === undefined) {
+      return refusal('not-found', `found no session '${session}' that goes on`);
+    }
+    const narrowing = merged([this.of(session), { scopes, readOnly }]);
+    const fact: Narrowing = {
+      ...{ kind: 'narrowing', session, ...narrowing, reason },
+      ...{ atMs: this.#now(), untilMs: row.endsMs },
+    };
+    await this.#factLog.append(
+      { puts: [fact] },
+      { also: (transaction) => mark(transaction.tables<IdentityTables>(), session, 1) },
+    );
+    await this.#record({
+      kind: 'administration',
+      action: 'session-narrowed',
+      ...{ by, target: session },
+      detail: { reason, subject: row.subject, untilMs: row.endsMs, ...detailOf(narrowing) },
+    });
+    return { isGranted: true, narrowing: { session, ...narrowing, untilMs: row.endsMs } };
+  }
+
+  /** Gives back all that was taken. */
+  async widen({
+    session,
+    by,
+  }: {
+    readonly session: string;
+    readonly by: string;
+  }): Promise<Refusal | { readonly isGranted: true }> {
+    if (this.of(session) === undefined) {
+      return refusal('not-found', `found no narrowing of session '${session}'`);
+    }
+    const row = await this.#live(session);
+    // Before: giving trust back is not done when it cannot be recorded.
+    await this.#record({
+      kind: 'administration',
+      action: 'session-widened',
+      ...{ by, target: session },
+      ...(row && { detail: { subject: row.subject } }),
+    });
+    const heirs = await this.#heirs(session);
+    const removes = [session, ...heirs].map((each) => `narrowing ${each}`);
+    await this.#factLog.append(
+      { removes: removes.filter((key) => this.#factLog.get(key) !== undefined) },
+      { also: (transaction) => mark(transaction.tables<IdentityTables>(), session, 0) },
+    );
+    return { isGranted: true };
+  }
+
+  /**
+   * Makes a client's session as narrow as others of its that are: a client that makes up its DPoP keys itself would get a wide
+   * session by another key.
+   */
+  async inherit(
+    { id, endsAtMs, subject }: { id: string; endsAtMs: number; subject: string },
+    others: readonly string[],
+  ): Promise<void> {
+    const own = this.of(id);
+    const all = [own, ...others.map((each) => this.of(each))];
+    const narrowing = merged(all);
+    if (isAsNarrow(own, narrowing)) return;
+    const reason = all.findLast((each) => each !== undefined)?.reason ?? '';
+    const detail = { reason, subject, untilMs: endsAtMs, ...detailOf(narrowing) };
+    // Before: what is issued next relies on it.
+    await this.#record({
+      kind: 'administration',
+      action: 'session-narrowed',
+      ...{ by: 'system', target: id, detail },
+    });
+    const at = { atMs: this.#now(), untilMs: endsAtMs };
+    await this.#factLog.append({
+      puts: [{ kind: 'narrowing', session: id, ...narrowing, reason, ...at }],
+    });
+  }
+
+  /** Sessions that a client's session made narrow, and that were not narrowed themselves. */
+  async #heirs(session: string): Promise<readonly string[]> {
+    const rows = await this.#tables()
+      .selectFrom('session')
+      .select('id')
+      .where('binding', '=', 'dpop')
+      .where('narrowed', '=', 0)
+      .where('client_id', '=', (of) =>
+        of
+          .selectFrom('session')
+          .select('client_id')
+          .where('id', '=', session)
+          .where('binding', '=', 'dpop'),
+      )
+      .execute();
+    return rows.map(({ id }) => id);
+  }
+
+  async #live(session: string): Promise<{ subject: string; endsMs: number } | undefined> {
+    const of = (table: 'session' | 'person_session') =>
+      this.#tables()
+        .selectFrom(table)
+        .select(['subject', 'ends_ms'])
+        .where('id', '=', session)
+        .where(table === 'session' ? 'ends_ms' : 'idle_ends_ms', '>', this.#now())
+        .where('revoked_ms', 'is', null)
+        .executeTakeFirst();
+    const row = (await of('session')) ?? (await of('person_session'));
+    return row && { subject: row.subject, endsMs: row.ends_ms };
+  }
+}
+
+/** In words: what is left. */
+export function limitsText({ scopes, readOnly }: Limits): string {
+  const left = scopes && (scopes.length === 0 ? 'no scopes' : `scopes '${scopes.join(' ')}'`);
+  return [...(left ? [left] : []), ...(readOnly ? ['what changes nothing'] : [])].join(', ');
+}
+
+/** What is left of a session. */
+export type Limits = Pick<Narrowing, 'scopes' | 'readOnly'>;
+
+/** All of them at once: what each leaves. */
+function merged(
+  each: readonly (
+    | { readonly scopes?: readonly string[] | undefined; readonly readOnly: boolean }
+    | undefined
+  )[],
+): Limits {
+  let scopes: readonly string[] | undefined;
+  let readOnly = false;
+  for (const limits of each) {
+    const { scopes: left } = limits ?? {};
+    if (left) scopes = scopes ? scopes.filter((scope) => left.includes(scope)) : [...new Set(left)];
+    readOnly ||= limits?.readOnly === true;
+  }
+  return { ...(scopes && { scopes: [...scopes] }), readOnly };
+}
+
+function isAsNarrow(own: Limits | undefined, { scopes, readOnly }: Limits): boolean {
+  return (own?.readOnly ?? false) === readOnly && own?.scopes?.length === scopes?.length;
+}
+
+/** As the record has it. */
+function detailOf({ scopes, readOnly }: Limits) {
+  return { readOnly, ...(scopes && { scopes: scopes.join(' ') }) };
+}
+
+/** Of a client's sessions it is marked which are narrowed, so that others of its can be found to be. */
+async function mark(
+  tables: Kysely<IdentityTables>,
+  session: string,
+  narrowed: 0 | 1,
+): Promise<void> {
+  await tables.updateTable('session').set({ narrowed }).where('id', '=', session).execute();
+}
