@@ -88,6 +88,8 @@ export function createFactStore(): FactStore {
       return undefined;
     },
     narrowing(session, nowMs) {
+      // Asked on every request, and there is seldom one at all.
+      if (!kinds.get('narrowing')?.size) return undefined;
       const fact = find('narrowing', `narrowing ${session}`);
       return fact && nowMs <= fact.untilMs ? fact : undefined;
     },
