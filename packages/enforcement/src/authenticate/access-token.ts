@@ -5,17 +5,16 @@ import {
   type Session,
   type Subject,
   type SubjectEntity,
-  subjectFromId,
 } from '@countersign/model';
 import { LIMITS } from '../limits.ts';
 import { actorChain } from './actor-chain.ts';
 import {
   audiences,
-  type Claims,
   objectClaim,
   scopes,
+  sessionClaims,
   stringClaim,
-  stringsClaim,
+  subjectClaim,
   timeClaimMs,
 } from './claims.ts';
 import { refused, type TokenRefusal } from './identity.ts';
@@ -93,7 +92,7 @@ function readClaims(jws: UnverifiedJws, keyFact: KeyFact, keyFactKey: string) {
   if (!id || issuedAtMs === undefined || expiresAtMs === undefined || !granted) {
     return refused('token-malformed', 'jti, iat, exp or scope missing or of the wrong type');
   }
-  const subject = sub && readSubject(sub);
+  const subject = subjectClaim(claims);
   if (!subject) return refused('token-subject', `sub '${clip(sub)}' is no subject's SPIFFE ID`);
   const actors = actorChain(claims);
   if (!actors) return refused('token-malformed', `act is no chain of at most ${LIMITS.actors}`);
@@ -105,7 +104,7 @@ function readClaims(jws: UnverifiedJws, keyFact: KeyFact, keyFactKey: string) {
   const confirmation = objectClaim(claims, 'cnf') ?? {};
   const certificate = stringClaim(confirmation, 'x5t#S256', 64);
   const proofKey = stringClaim(confirmation, 'jkt', 64);
-  const session = readSession(claims);
+  const session = sessionClaims(claims);
   const entity = subjectEntity(claims, subject);
   const token: AccessToken = {
     kind: 'access-token',
@@ -126,28 +125,6 @@ function readClaims(jws: UnverifiedJws, keyFact: KeyFact, keyFactKey: string) {
     ...(proofKey && { proofKey }),
   };
   return token;
-}
-
-function readSession(claims: Claims): Session | undefined {
-  const id = stringClaim(claims, 'sid', 128);
-  if (!id) return undefined;
-  const acr = stringClaim(claims, 'acr', 256);
-  const amr = stringsClaim(claims, 'amr');
-  const authTimeMs = timeClaimMs(claims, 'auth_time');
-  return {
-    id,
-    ...(acr && { acr }),
-    ...(amr && { amr }),
-    ...(authTimeMs !== undefined && { authTimeMs }),
-  };
-}
-
-function readSubject(id: string): Subject | undefined {
-  try {
-    return subjectFromId(id);
-  } catch {
-    return undefined;
-  }
 }
 
 function clip(value: unknown): string {

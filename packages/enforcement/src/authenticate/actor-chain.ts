@@ -1,6 +1,6 @@
-import { type Subject, subjectFromId } from '@countersign/model';
+import type { Subject } from '@countersign/model';
 import { LIMITS } from '../limits.ts';
-import { type Claims, objectClaim, stringClaim } from './claims.ts';
+import { type Claims, objectClaim, subjectClaim } from './claims.ts';
 
 /** The agents of an `act` claim, the outermost first (RFC 8693 §4.1); nothing when it is malformed. */
 export function actorChain(claims: Claims): readonly Subject[] | undefined {
@@ -8,13 +8,9 @@ export function actorChain(claims: Claims): readonly Subject[] | undefined {
   let at: Claims = claims;
   while (at['act'] !== undefined) {
     const act = objectClaim(at, 'act');
-    const id = act && stringClaim(act, 'sub');
-    if (!act || !id || actors.length === LIMITS.actors) return undefined;
-    try {
-      actors.push(subjectFromId(id));
-    } catch {
-      return undefined;
-    }
+    const actor = act && subjectClaim(act);
+    if (!actor || actors.length === LIMITS.actors) return undefined;
+    actors.push(actor);
     at = act;
   }
   return actors;

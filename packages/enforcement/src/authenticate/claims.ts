@@ -1,3 +1,5 @@
+import { type Session, type Subject, subjectFromId } from '@countersign/model';
+
 /** Reads claims without believing their types. */
 export type Claims = Readonly<Record<string, unknown>>;
 
@@ -46,4 +48,28 @@ export function stringsClaim(claims: Claims, name: string): readonly string[] | 
   return Array.isArray(value) && value.every((each) => typeof each === 'string')
     ? value
     : undefined;
+}
+
+/** The session that claims tell of (OpenID Connect Front-Channel Logout 1.0 §3 `sid`, RFC 9068 §2.2.1); nothing without `sid`. */
+export function sessionClaims(claims: Claims): Session | undefined {
+  const id = stringClaim(claims, 'sid', 128);
+  if (!id) return undefined;
+  const acr = stringClaim(claims, 'acr', 256);
+  const amr = stringsClaim(claims, 'amr');
+  const authTimeMs = timeClaimMs(claims, 'auth_time');
+  return {
+    id,
+    ...(acr && { acr }),
+    ...(amr && { amr }),
+    ...(authTimeMs !== undefined && { authTimeMs }),
+  };
+}
+
+/** `sub` when it is a subject's SPIFFE ID. */
+export function subjectClaim(claims: Claims): Subject | undefined {
+  try {
+    return subjectFromId(stringClaim(claims, 'sub') ?? '');
+  } catch {
+    return undefined;
+  }
 }

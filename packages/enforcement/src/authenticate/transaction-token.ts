@@ -8,7 +8,6 @@ import {
   type Session,
   type Subject,
   type SubjectEntity,
-  subjectFromId,
 } from '@countersign/model';
 import { LIMITS } from '../limits.ts';
 import { actorChain } from './actor-chain.ts';
@@ -17,8 +16,9 @@ import {
   type Claims,
   objectClaim,
   scopes,
+  sessionClaims,
   stringClaim,
-  stringsClaim,
+  subjectClaim,
   timeClaimMs,
 } from './claims.ts';
 import { refused, type TokenRefusal } from './identity.ts';
@@ -110,14 +110,14 @@ function readClaims(
   if (!surface || !keyFact.surfaces.includes(surface)) {
     return invalid('tctx.surface is none that the holder of the key fronts');
   }
-  const subject = readSubject(stringClaim(claims, 'sub') ?? '');
+  const subject = subjectClaim(claims);
   const actors = actorChain(claims);
   if (!subject || !actors) return invalid('sub or act is no subject');
   const entity = subjectEntity(claims, subject);
   const details = tokenDetails(about);
   if (!details) return invalid('tctx.authorization_details are no list of one a type');
   const requester = objectClaim(claims, 'rctx') ?? {};
-  const session = readSession(requester);
+  const session = sessionClaims(requester);
   const device = vouchedDevice(stringClaim(requester, 'device'));
   return {
     kind: 'transaction-token',
@@ -137,28 +137,6 @@ function readClaims(
     ...(device && { device }),
     ...(evidence && { evidence }),
   };
-}
-
-function readSession(context: Claims): Session | undefined {
-  const id = stringClaim(context, 'sid', 128);
-  if (!id) return undefined;
-  const acr = stringClaim(context, 'acr', 256);
-  const amr = stringsClaim(context, 'amr');
-  const authTimeMs = timeClaimMs(context, 'auth_time');
-  return {
-    id,
-    ...(acr && { acr }),
-    ...(amr && { amr }),
-    ...(authTimeMs !== undefined && { authTimeMs }),
-  };
-}
-
-function readSubject(id: string): Subject | undefined {
-  try {
-    return subjectFromId(id);
-  } catch {
-    return undefined;
-  }
 }
 
 function invalid(detail: string): TokenRefusal {
