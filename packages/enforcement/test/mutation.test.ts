@@ -46,11 +46,12 @@ test('with a log that only says it is durable, a write runs ahead of its record'
   bank.disk.open();
 });
 
-test('with facts that know no revocation, a revoked session goes on', async () => {
+test('with facts that know no revocation, a revoked session goes on; with none that know a narrowing, a narrowed one does what it likes', async () => {
   const bank = await openBank({
     rebuild: (options) => {
       const facts = Object.create(options.replica.point.facts, {
         revocation: { value: () => undefined },
+        narrowing: { value: () => undefined },
       });
       const point = Object.create(options.replica.point, { facts: { get: () => facts } });
       return { ...options, replica: { ...options.replica, point } };
@@ -62,8 +63,11 @@ test('with facts that know no revocation, a revoked session goes on', async () =
   const untilMs = atMs + 60_000;
   bank.change([
     { kind: 'revocation', target: 'session', value: 'session-1', reason: 'x', atMs, untilMs },
+    { kind: 'narrowing', session: 'session-1', readOnly: true, reason: 'x', atMs, untilMs },
   ]);
   expect((await bank.call({ as, token })).status).toBe(200);
+  const debit = { method: 'POST', path: '/accounts-api/accounts/1/debits', body: '{}' };
+  expect((await bank.call({ as, token, ...debit })).status).toBe(200);
 });
 
 test('with a clock that stands still, facts never grow old and tokens never end', async () => {
