@@ -136,7 +136,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
     idp &&
     approvals &&
     createLoginSite({
-      ...{ provider, logins, idp, details, approvals, record, origin: issuerUrl },
+      ...{ provider, logins, idp, details, approvals, record, now, origin: issuerUrl },
       devices: options.ownDevices,
       clientOf: (clientId) => forPeople.clientOf(clientId),
     });

@@ -1,13 +1,13 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { FastifyError, FastifyPluginAsync, FastifyReply } from 'fastify';
+import { refusalTeller } from '../refusal-teller.ts';
 import {
   type Received,
   type ReceiveOptions,
   receiveSet,
   type SignalTransmitter,
 } from './receive.ts';
-import { refusalTeller } from './refusal-teller.ts';
 import { SET_BYTES_MAX, type SetError } from './verify-set.ts';
 
 /** A transmitter that pushes, and the secret that it shows beside its tokens. */
@@ -25,7 +25,7 @@ export function receiverRoutes(
   options: ReceiveOptions & { readonly sources: () => ReadonlyMap<string, PushSource> },
 ): FastifyPluginAsync {
   const { sources, record, now } = options;
-  const tell = refusalTeller({ record, now });
+  const tell = refusalTeller({ record, now, listener: 'signals' });
   return async (app) => {
     // RFC 8935 §2.1: of this media type and no other. What comes as another is read to its end, and is no token.
     app.removeAllContentTypeParsers();
