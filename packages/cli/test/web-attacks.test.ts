@@ -52,6 +52,17 @@ test('a cookie that was there before is never the session: not one made up, and 
   expect((await other.follow(await other.navigate(at(back)))).text).toContain('>bob<');
   expect(other.cookies.get(COOKIE)).not.toBe(theirs);
   expect(await isSignedIn(attacker)).toBe(false);
+  // That a session began over another's, and ended it, is in the record, and what was shown of none.
+  const [hers, his, over] = (await bank.events('authentication'))
+    .filter(({ reason }) => /^web-session-/.test(reason))
+    .slice(-3);
+  expect([hers.reason, his.reason, over.reason]).toEqual([
+    ...['web-session-started', 'web-session-started', 'web-session-ended'],
+  ]);
+  expect([over.session, over.subject]).toEqual([hers.session, hers.subject]);
+  expect(await bank.events('authentication')).toContainEqual(
+    expect.objectContaining({ result: 'refused', reason: 'session-missing' }),
+  );
 });
 
 test('nobody but the point says who asks, in whatever spelling', async () => {
@@ -315,4 +326,14 @@ test('one person who signs in again and again ends no session of others', async 
   expect(await isSignedIn(hers)).toBe(true);
   expect(await isSignedIn(browsers[0] as WebBrowser)).toBe(false);
   expect(await isSignedIn(browsers[20] as WebBrowser)).toBe(true);
+  // Which of his went is in the record, and no other.
+  const events = (await bank.events('authentication')).filter(
+    ({ reason }) => reason === 'web-session-started' || reason === 'web-session-ended',
+  );
+  const his = events.filter(({ subject }) => subject === events.at(-1).subject);
+  const of = (wanted: string) =>
+    his.filter(({ reason }) => reason === wanted).map(({ session }) => session);
+  const [started, ended] = [of('web-session-started').slice(-21), of('web-session-ended')];
+  expect(ended.at(-1)).toBe(started[0]);
+  expect(ended.filter((session) => started.slice(1).includes(session))).toEqual([]);
 });

@@ -10,6 +10,7 @@ import { Agent, fetch as undiciFetch } from 'undici';
 import { Browser } from '../../identity/test/login/browser.ts';
 import { SoftwareAuthenticator } from '../../identity/test/login/software-authenticator.ts';
 import { freePort } from './free-port.ts';
+import { type HeldRelay, startHeldRelay } from './held-relay.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 import { webCa } from './web-ca.ts';
 
@@ -55,6 +56,7 @@ export async function startWebBank({
   mode = 'enforce',
   edit: editMore = async () => undefined,
   hasCertificates = false,
+  hasRelay = false,
 }: {
   readonly accessTokenTtl?: string;
   readonly mode?: 'enforce' | 'shadow';
@@ -63,6 +65,8 @@ export async function startWebBank({
   ) => Promise<unknown>;
   /** Issuer and listener show certificates of a CA of the bank's, as browsers need them. */
   readonly hasCertificates?: boolean;
+  /** Whether all that is asked of the issuer goes by a wire that a test may hold. */
+  readonly hasRelay?: boolean;
 } = {}) {
   const folder = await temporaryFolder();
   const bank = join(folder.path, 'bank');
@@ -72,6 +76,8 @@ export async function startWebBank({
   const app = legacyApplication(seen, sockets);
   await once(app.listen(0, '127.0.0.1'), 'listening');
   const [control, issuer, edge, web] = await Promise.all([1, 2, 3, 4].map(freePort));
+  const relay = hasRelay ? await startHeldRelay(() => issuer as number) : undefined;
+  const issuerPort = relay?.port ?? issuer;
   await countersign(['init', bank]);
   const edit = async (file: string, pairs: readonly (readonly [string | RegExp, string])[]) => {
     let text = await readFile(join(bank, file), 'utf8').catch(() => '');
@@ -109,7 +115,8 @@ export async function startWebBank({
   }
   await edit('countersign.yaml', [
     ['7401', `${control}`],
-    [/7402/g, `${issuer}`],
+    ['127.0.0.1:7402', `127.0.0.1:${issuer}`],
+    [/7402/g, `${issuerPort}`],
     ['8443', `${edge}`],
     ['accessTokenTtl: 5m', `accessTokenTtl: ${accessTokenTtl}\n  login: { name: Example Bank }`],
     [/$/, listener],
@@ -154,12 +161,13 @@ export async function startWebBank({
   const agent = new Agent({ connect: { ca } });
   const fetchIt = ((url: string | URL, init: object) =>
     undiciFetch(url, { ...init, dispatcher: agent } as never)) as unknown as typeof fetch;
-  const issuerUrl = `https://localhost:${issuer}`;
+  const issuerUrl = `https://localhost:${issuerPort}`;
 
   const onData = (...words: readonly string[]) => countersign([...words, '-d', data]);
   return {
     ...{ origin, port: web as number, issuerUrl, ca, data, bank, seen, sockets, checked },
     folder: folder.path,
+    relay: relay as HeldRelay,
     ...{ fetch: fetchIt, onData, edit },
     /** Stops the gateway and starts it again. */
     async restartEdge(): Promise<void> {
@@ -196,6 +204,7 @@ export async function startWebBank({
       stop.abort();
       await authority.ended;
       await agent.destroy();
+      relay?.close();
       app.closeAllConnections();
       for (const socket of sockets) socket.destroy();
       app.close();

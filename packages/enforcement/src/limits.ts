@@ -87,6 +87,8 @@ export const LIMITS = {
   signInsOfOneAddress: 100,
   /** States of sign-ins that came back, remembered so that each does once; then the oldest is forgotten. */
   usedSignIns: 20_000,
+  /** Sessions that were signed out, remembered while a sign-in may be under way that began before; then the oldest is forgotten. */
+  signedOutSessions: 10_000,
   /** Requests to the issuer at a time, of one listener; above it as if it did not answer. */
   issuerRequests: 128,
   /** How often sessions of browsers are looked at: idle ones end, those with open streams are renewed. */

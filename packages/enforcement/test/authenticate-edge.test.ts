@@ -1,4 +1,14 @@
-import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import {
+  createHash,
+  createHmac,
+  createPublicKey,
+  generateKeyPairSync,
+  type JsonWebKey,
+  type KeyObject,
+} from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { LIMITS } from '@countersign/enforcement';
 import {
   certificateThumbprint,
@@ -6,7 +16,7 @@ import {
   encodePem,
   softwareSigner,
 } from '@countersign/spiffe';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   AUDIENCE,
   type Bank,
@@ -76,7 +86,18 @@ test('a partner with a token bound to its certificate is served, and the record 
 });
 
 describe('the token is refused, and the record says why', () => {
-  const stranger = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+  const { privateKey: stranger, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const strangers = publicKey.export({ format: 'jwk' });
+  /** Where a token says that its key is; it would be good there. */
+  const elsewhere = createServer((_request, response) => {
+    asked += 1;
+    response.end(JSON.stringify({ keys: [{ ...strangers, kid: 'x', alg: 'ES256' }] }));
+  });
+  let asked = 0;
+  beforeAll(async () => {
+    await once(elsewhere.listen(0, '127.0.0.1'), 'listening');
+  });
+  afterAll(() => elsewhere.close());
   const rows: [string, string, () => Parameters<Bank['call']>[0]][] = [
     ['none', 'token-missing', () => ({ as: ledgerly })],
     [
@@ -121,6 +142,100 @@ describe('the token is refused, and the record says why', () => {
         as: ledgerly,
         token: bank.token(bound(), { header: { crit: ['b64'], b64: false } }),
       }),
+    ],
+    [
+      'with alg none in another case',
+      'token-malformed',
+      () => {
+        const [, claims] = bank.token(bound()).split('.');
+        const header = Buffer.from('{"alg":"nOnE","typ":"at+jwt","kid":"issuer-1"}');
+        return { as: ledgerly, token: `${header.toString('base64url')}.${claims}.` };
+      },
+    ],
+    [
+      'whose signature was cut off',
+      'token-malformed',
+      () => ({ as: ledgerly, token: bank.token(bound()).replace(/[^.]+$/, '') }),
+    ],
+    [
+      'with the public key as a secret (HS256)',
+      'token-signature',
+      () => {
+        const fact = bank.decision.facts.get('issuer-key https://localhost:7402 issuer-1');
+        const jwk = fact?.kind === 'issuer-key' ? fact.jwk : {};
+        const secret = createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' });
+        const [head] = bank.token(bound(), { header: { alg: 'HS256' } }).split(/\.(?=[^.]*$)/);
+        const mac = createHmac('sha256', secret.export({ type: 'spki', format: 'pem' }))
+          .update(String(head))
+          .digest('base64url');
+        return { as: ledgerly, token: `${head}.${mac}` };
+      },
+    ],
+    [
+      'that brings its key (jwk)',
+      'token-signature',
+      () => ({
+        as: ledgerly,
+        token: bank.token(bound(), { header: { jwk: strangers }, key: stranger }),
+      }),
+    ],
+    [
+      'that says where its key is (jku, x5u)',
+      'token-signature',
+      () => {
+        const url = `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}/jwks`;
+        const header = { kid: 'x', jku: url, x5u: url };
+        return { as: ledgerly, token: bank.token(bound(), { header, key: stranger }) };
+      },
+    ],
+    ...[
+      '../../../../dev/null',
+      "x' or '1'='1",
+      '__proto__',
+      'issuer-1 ',
+      'https://localhost:7402 issuer-1',
+      'txn-edge',
+    ].map((kid): (typeof rows)[number] => [
+      `with the kid ${kid}`,
+      'token-signature',
+      () => ({ as: ledgerly, token: bank.token(bound(), { header: { kid }, key: stranger }) }),
+    ]),
+    ...[undefined, '', 7, ['issuer-1'], { kid: 'issuer-1' }, 'k'.repeat(5000)].map(
+      (kid): (typeof rows)[number] => [
+        `with ${JSON.stringify(kid)?.slice(0, 20) ?? 'no'} kid`,
+        'token-malformed',
+        () => ({ as: ledgerly, token: bank.token(bound(), { header: { kid } }) }),
+      ],
+    ),
+    [
+      'in another JWT (nested)',
+      'token-malformed',
+      () => {
+        const part = (text: string) => Buffer.from(text).toString('base64url');
+        const header = '{"alg":"ES256","typ":"at+jwt","kid":"issuer-1","cty":"JWT"}';
+        const input = `${part(header)}.${part(bank.token(bound()))}`;
+        return { as: ledgerly, token: `${input}.${bank.token(bound()).split('.')[2]}` };
+      },
+    ],
+    [
+      'that is encrypted, or says so by five parts',
+      'token-malformed',
+      () => ({ as: ledgerly, token: `${bank.token(bound())}.AAAA.AAAA` }),
+    ],
+    [
+      'that is a transaction token',
+      'token-type',
+      () => ({ as: ledgerly, token: bank.txnToken(bound()) }),
+    ],
+    [
+      'that is a request for an SVID, a security event or a logout',
+      'token-type',
+      () => ({ as: ledgerly, token: bank.token(bound(), { header: { typ: 'secevent+jwt' } }) }),
+    ],
+    [
+      'whose issuer is a list with ours',
+      'token-malformed',
+      () => ({ as: ledgerly, token: bank.token(bound({ iss: ['https://localhost:7402'] })) }),
     ],
     [
       'of another issuer',
@@ -196,6 +311,7 @@ describe('the token is refused, and the record says why', () => {
     const before = bank.resource.seen.length;
     await expectRefused(await bank.call(call()), 401, reason);
     expect(bank.resource.seen.length).toBe(before);
+    expect(asked).toBe(0);
   });
 });
 

@@ -146,7 +146,8 @@ describe('the peer is refused, and the record says why', () => {
 });
 
 describe('the transaction token is refused', () => {
-  const stranger = generateKeyPairSync('ed25519').privateKey;
+  const { privateKey: stranger, publicKey } = generateKeyPairSync('ed25519');
+  const strangers = publicKey.export({ format: 'jwk' });
   const rows: [string, string, () => string][] = [
     ['no JWS', 'transaction-token-invalid', () => 'abc'],
     [
@@ -163,6 +164,64 @@ describe('the transaction token is refused', () => {
       'another’s signature',
       'transaction-token-invalid',
       () => bank.txnToken({}, { key: stranger }),
+    ],
+    [
+      'the key that it brings',
+      'transaction-token-invalid',
+      () => bank.txnToken({}, { header: { jwk: strangers }, key: stranger }),
+    ],
+    [
+      'a key that lies elsewhere (jku, x5u)',
+      'transaction-token-invalid',
+      () => {
+        const url = `http://127.0.0.1:${bank.ports.mesh}/jwks`;
+        return bank.txnToken({}, { header: { kid: 'x', jku: url, x5u: url }, key: stranger });
+      },
+    ],
+    ...[
+      '../../../../dev/null',
+      "x' or '1'='1",
+      '__proto__',
+      'issuer-1',
+      ['txn-edge'],
+      undefined,
+    ].map((kid): (typeof rows)[number] => [
+      `the kid ${JSON.stringify(kid)}`,
+      'transaction-token-invalid',
+      () => bank.txnToken({}, { header: { kid }, key: stranger }),
+    ]),
+    [
+      'no signature (alg none)',
+      'transaction-token-invalid',
+      () => {
+        const [, claims] = bank.txnToken().split('.');
+        const header = Buffer.from('{"alg":"none","typ":"txntoken+jwt","kid":"txn-edge"}');
+        return `${header.toString('base64url')}.${claims}.`;
+      },
+    ],
+    [
+      'another algorithm than its key has',
+      'transaction-token-invalid',
+      () => bank.txnToken({}, { header: { alg: 'HS256' } }),
+    ],
+    [
+      'a critical header field',
+      'transaction-token-invalid',
+      () => bank.txnToken({}, { header: { crit: ['x'], x: 1 } }),
+    ],
+    [
+      'another token in place of claims',
+      'transaction-token-invalid',
+      () => {
+        const [head, , signature] = bank.txnToken().split('.');
+        return `${head}.${Buffer.from(bank.txnToken()).toString('base64url')}.${signature}`;
+      },
+    ],
+    ['five parts', 'transaction-token-invalid', () => `${bank.txnToken()}.AAAA.AAAA`],
+    [
+      'an access token',
+      'transaction-token-invalid',
+      () => bank.token({ cnf: { 'x5t#S256': payments.thumbprint } }),
     ],
     [
       'another trust domain',

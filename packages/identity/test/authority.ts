@@ -60,7 +60,16 @@ export interface TestAuthority {
   advance(milliseconds: number): void;
   now(): number;
   failRecording(isFailing: boolean): void;
+  /** Lets the next event that is like this wait, and who waits for it to be recorded. */
+  holdRecording(isIt: (event: NewEvent) => boolean): HeldEvent;
   close(): Promise<void>;
+}
+
+/** An event on its way into the log. */
+export interface HeldEvent {
+  /** When somebody wants it recorded. */
+  readonly reached: Promise<void>;
+  release(): void;
 }
 
 export async function startAuthority(
@@ -75,6 +84,7 @@ export async function startAuthority(
   const factLog = await openFactLog(database, { trustDomain, now });
   const events: NewEvent[] = [];
   let isFailing = false;
+  const holds = new Set<{ isIt: (event: NewEvent) => boolean; wait: () => Promise<void> }>();
   const issuer: { handler?: Identity['issuer']['handler'] } = {};
   const issuerServer = createHttpsServer({ requestCert: true, rejectUnauthorized: false }, (a, b) =>
     issuer.handler?.(a, b),
@@ -90,6 +100,10 @@ export async function startAuthority(
     async record(event) {
       if (isFailing) throw new Error('the log is gone');
       events.push(event);
+      const hold = [...holds].find(({ isIt }) => isIt(event));
+      if (hold === undefined) return;
+      holds.delete(hold);
+      await hold.wait();
     },
   });
   issuer.handler = identity.issuer.handler;
@@ -150,6 +164,17 @@ export async function startAuthority(
     now,
     failRecording: (failing) => {
       isFailing = failing;
+    },
+    holdRecording(isIt) {
+      const [reached, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      holds.add({
+        isIt,
+        wait() {
+          reached.resolve();
+          return released.promise;
+        },
+      });
+      return { reached: reached.promise, release: () => released.resolve() };
     },
     async close() {
       issuerServer.closeAllConnections();

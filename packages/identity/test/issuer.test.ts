@@ -313,6 +313,12 @@ describe('the token endpoint', () => {
   });
 });
 
+function expectRecorded(error: string): void {
+  expect(last(authority, 'authentication')).toMatchObject({
+    ...{ result: 'refused', listener: 'issuer', reason: `issuer-${error}` },
+  });
+}
+
 describe('the token endpoint refuses', () => {
   test.each<[string, Record<string, string | undefined>, number, string]>([
     ['an unknown client', { client_id: 'nobody' }, 401, 'invalid_client'],
@@ -345,6 +351,7 @@ describe('the token endpoint refuses', () => {
     const form = `${new URLSearchParams(askBy())}&resource=${encodeURIComponent(payments)}`;
     const { status, body } = await token(form);
     expect([status, body.error]).toEqual([400, 'invalid_target']);
+    expectRecorded('invalid-target');
   });
 
   test('a client without certificate, and one with another', async () => {
@@ -407,6 +414,7 @@ describe('the token endpoint refuses', () => {
   test('a DPoP client without proof: never an unbound token', async () => {
     const { status, body } = await token(robotForm(await assertion()), {});
     expect([status, body.error]).toEqual([400, 'invalid_grant']);
+    expectRecorded('invalid-grant');
     expect(await authority.identity.sessions()).toEqual([]);
   });
 
@@ -426,6 +434,7 @@ describe('the token endpoint refuses', () => {
   ])('an assertion %s', async (_, jwt) => {
     const { status, body } = await token(robotForm(await jwt()), {}, await proof());
     expect([status, body.error], JSON.stringify(body)).toEqual([401, 'invalid_client']);
+    expectRecorded('invalid-client');
   });
 
   test('an assertion that was used before', async () => {
@@ -433,6 +442,7 @@ describe('the token endpoint refuses', () => {
     expect((await token(robotForm(jwt), {}, await proof())).status).toBe(200);
     const { status, body } = await token(robotForm(jwt), {}, await proof());
     expect([status, body.error]).toEqual([401, 'invalid_client']);
+    expectRecorded('invalid-client');
   });
 
   test('all but one of the same assertions that come at once', async () => {
@@ -447,10 +457,13 @@ describe('the token endpoint refuses', () => {
     ['for another server', { htu: 'https://other.example/token' }],
     ['for another method', { htm: 'GET' }],
     ['of an hour ago', { iat: seconds() - 3600 }],
+    ['of an hour ahead', { iat: seconds() + 3600 }],
+    ['without jti', { jti: undefined }],
   ])('a DPoP proof %s', async (_, claims) => {
     const headers = await proof(newKey(), claims);
     const { status, body } = await token(robotForm(await assertion()), {}, headers);
     expect([status, body.error]).toEqual([400, 'invalid_dpop_proof']);
+    expectRecorded('invalid-dpop-proof');
   });
 
   test('a DPoP proof that was used before', async () => {
@@ -458,6 +471,7 @@ describe('the token endpoint refuses', () => {
     expect((await token(robotForm(await assertion()), {}, headers)).status).toBe(200);
     const { status, body } = await token(robotForm(await assertion()), {}, headers);
     expect([status, body.error]).toEqual([400, 'invalid_grant']);
+    expectRecorded('invalid-grant');
   });
 
   test('what was made for another server, when the Host header names that server', async () => {

@@ -7,7 +7,7 @@ import {
   transmitterKeys,
 } from '@countersign/identity';
 import type { Signal } from '@countersign/model';
-import { SignJWT } from 'jose';
+import { CompactSign, SignJWT } from 'jose';
 import { Agent, request } from 'undici';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
@@ -136,6 +136,38 @@ describe('a token is refused with the code of RFC 8935', () => {
     ['no JWS', 'invalid_request', () => 'not a token'],
     ['sub', 'invalid_request', () => set('session-revoked', { claims: { sub: 'alice' } })],
     ['exp', 'invalid_request', () => set('session-revoked', { claims: { exp: now() + 60 } })],
+    [
+      'an exp that is over',
+      'invalid_request',
+      () => set('session-revoked', { claims: { exp: 1 } }),
+    ],
+    ['an empty exp', 'invalid_request', () => set('session-revoked', { claims: { exp: null } })],
+    ['an empty sub', 'invalid_request', () => set('session-revoked', { claims: { sub: null } })],
+    ['nbf', 'invalid_request', () => set('session-revoked', { claims: { nbf: now() - 60 } })],
+    ['no typ', 'invalid_request', () => set('session-revoked', { header: { typ: undefined } })],
+    [
+      'two issuers',
+      'invalid_issuer',
+      () => set('session-revoked', { claims: { iss: [IDP, 'x'] } }),
+    ],
+    [
+      'no audience',
+      'invalid_audience',
+      () => set('session-revoked', { claims: { aud: undefined } }),
+    ],
+    [
+      'a subject of no format',
+      'invalid_request',
+      () => set('session-revoked', { claims: { sub_id: { sub: 'alice' } } }),
+    ],
+    [
+      'another token in place of claims',
+      'invalid_request',
+      async () =>
+        new CompactSign(Buffer.from(await set('session-revoked')))
+          .setProtectedHeader({ alg: 'RS256', kid: 'k1', typ: 'secevent+jwt', cty: 'JWT' })
+          .sign(keys.privateKey),
+    ],
     ['another typ', 'invalid_request', () => set('session-revoked', { header: { typ: 'JWT' } })],
     ['no events', 'invalid_request', () => set('session-revoked', { claims: { events: {} } })],
     ['no jti', 'invalid_request', () => set('session-revoked', { claims: { jti: undefined } })],
@@ -229,9 +261,40 @@ describe('a token is refused with the code of RFC 8935', () => {
     expect((await push(token)).body).toMatchObject({ err: 'authentication_failed' });
     const wrong = await push(token, { authorization: 'Bearer other' });
     expect(wrong.body).toMatchObject({ err: 'authentication_failed' });
+    expect(authority.events.at(-1)).toMatchObject({
+      ...{ kind: 'authentication', result: 'refused', reason: 'signal-authentication-failed' },
+    });
     expect((await push(token, { authorization: 'Bearer s3cret' })).status).toBe(202);
     expect((await push(token, {}, 'nobody')).status).toBe(404);
   });
+
+  test.each([
+    ['of another media type', async () => set('session-revoked'), 'text/plain'],
+    ['of a media type that nobody reads', async () => set('session-revoked'), 'application/jwt'],
+    [
+      'in JSON',
+      async () => JSON.stringify({ set: await set('session-revoked') }),
+      'application/json',
+    ],
+    ['that is no JSON where it should be', async () => '{', 'application/json'],
+    ['of 100 KB', async () => set('session-revoked', { claims: { filler: 'x'.repeat(100_000) } })],
+    ['that is empty', async () => ''],
+  ])(
+    'what is no token at all, %s: invalid_request',
+    async (_, make, type = 'application/secevent+jwt') => {
+      const live = await alice();
+      const { push } = await listening();
+      const answer = await push(await make(), { 'content-type': type });
+      expect([answer.status, answer.body]).toEqual([
+        400,
+        { err: 'invalid_request', description: expect.any(String) },
+      ]);
+      expect(await live()).toBe(1);
+      expect(authority.events).toContainEqual(
+        expect.objectContaining({ result: 'refused', reason: 'signal-invalid-request' }),
+      );
+    },
+  );
 
   test('refusals of one kind are recorded once a minute, not each', async () => {
     const { push } = await listening();
@@ -399,6 +462,40 @@ test('a transmitter’s new key is found, but it is not asked for each token of 
   authority.advance(31_000);
   expect((await push(await rotated())).status).toBe(202);
   expect(asked).toBe(2);
+});
+
+test('a polled token that is refused is told with its code, once, and recorded; the good one beside it counts', async () => {
+  const live = await alice();
+  const good = await set('session-revoked');
+  const bad = await set('session-revoked', { claims: { aud: 'https://other.example' } });
+  const asked: { ack?: string[]; setErrs?: Record<string, { err: string }> }[] = [];
+  const poll = async (body: object, signal: AbortSignal) => {
+    asked.push(body);
+    if (asked.length === 1) return { sets: { one: good, two: bad } };
+    await new Promise((_, reject) => {
+      signal.addEventListener('abort', () => reject(new Error('closed')));
+      if (asked.length === 2) reject(new Error('away'));
+    });
+    return {};
+  };
+  const served = await serveSignals(authority, {
+    pollSources: () => [{ ...transmitter(), poll }],
+  });
+  closers.push(() => served.close());
+  // Told again when it was not heard.
+  await expect.poll(() => asked.length, { timeout: 5000 }).toBe(3);
+  for (const body of asked.slice(1)) expect(body.ack).toEqual(['one']);
+  expect(asked[1]?.setErrs).toEqual({
+    two: { err: 'invalid_audience', description: expect.any(String) },
+  });
+  expect(asked[2]?.setErrs).toEqual(asked[1]?.setErrs);
+  expect(await live()).toBe(0);
+  expect(authority.events).toContainEqual(
+    expect.objectContaining({
+      ...{ kind: 'authentication', result: 'refused', listener: 'signals' },
+      reason: 'signal-invalid-audience',
+    }),
+  );
 });
 
 test('polled from our own transmitter: acted on once, acknowledged, and again after either side was away', async () => {

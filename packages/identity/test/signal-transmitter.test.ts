@@ -285,6 +285,35 @@ test('nothing is lost or comes twice when the authority starts again, and nobody
   expect(Object.keys((await poll(bank, streamId)).sets)).toEqual([second.id]);
 });
 
+test('what a receiver cannot take is settled with its error, which is an alarm; what it does not know changes nothing', async () => {
+  const bank = await setUp();
+  const { stream_id: streamId } = await newStream(bank);
+  const [first, second] = [bank.log.write(REVOKED), bank.log.write(REVOKED)];
+  await expect
+    .poll(async () => Object.keys((await poll(bank, streamId)).sets))
+    .toEqual([first.id, second.id]);
+  const setErrs = {
+    [first.id]: { err: 'invalid_key', description: 'no such key' },
+    unheard: { err: 'invalid_request', description: 'x' },
+  };
+  const left = await poll(bank, streamId, { setErrs, ack: ['another', 'another'] });
+  expect(Object.keys(left.sets)).toEqual([second.id]);
+  const refusals = () =>
+    authority.events.filter((event) => event.kind === 'alarm' && event.alarm === 'signal-refused');
+  expect(refusals()).toEqual([
+    expect.objectContaining({ detail: expect.stringContaining(`${first.id}: invalid_key`) }),
+  ]);
+  // Said again, by a receiver that did not hear the answer, it is nothing new.
+  await poll(bank, streamId, { setErrs });
+  expect(refusals()).toHaveLength(1);
+  for (const body of [{ ack: 'x' }, { maxEvents: -1 }, { setErrs: { a: 'b' } }, { ack: [1] }]) {
+    const path = `/ssf/streams/${streamId}/poll`;
+    const answer = await bank.siem.call('POST', path, { returnImmediately: true, ...body });
+    expect([body, answer.status]).toEqual([body, 400]);
+  }
+  expect(Object.keys((await poll(bank, streamId)).sets)).toEqual([second.id]);
+});
+
 test('a receiver gets the events that it asked for, about whom it did not say no', async () => {
   const bank = await setUp();
   const { stream_id: streamId } = await newStream(bank, {
@@ -536,6 +565,29 @@ describe('push', () => {
       ...{ kind: 'alarm', alarm: 'signal-refused' },
       detail: expect.stringContaining(`${written[1]}: HTTP 400 invalid_request: no`),
     });
+  });
+
+  test('nothing is lost, and nothing overtakes another, when either side is away in between', async () => {
+    let isAway = true;
+    const receiver = await endpoint(() => (isAway ? [503] : [202]));
+    const bank = await setUp({ pushTo: [receiver.url], post: receiver.post });
+    await newStream(bank, { delivery: { method: PUSH, endpoint_url: receiver.url } });
+    const written = [bank.log.write(REVOKED).id];
+    await expect.poll(() => receiver.got.length).toBeGreaterThan(0);
+    await bank.restart();
+    written.push(bank.log.write(REVOKED).id);
+    await bank.restart();
+    written.push(bank.log.write(REVOKED).id);
+    isAway = false;
+    const from = receiver.got.length;
+    await expect
+      .poll(async () => (await bank.signals().status()).streams, { timeout: 10_000 })
+      .toMatchObject([{ waiting: 0 }]);
+    await expect
+      .poll(() => [
+        ...new Set(receiver.got.slice(from).map(({ token }) => String(decodeJwt(token).jti))),
+      ])
+      .toEqual(written);
   });
 
   test('a stream whose receiver the bank no longer has is not pushed to, and says so', async () => {

@@ -14,6 +14,7 @@ import type { BundleStore, FactLog } from '@countersign/state';
 import type { FastifyPluginAsync } from 'fastify';
 import type { FederationStatus } from '../federation/federation-routes.ts';
 import type { ListenerCertificateStatus } from '../listener-certificate/listener-certificates.ts';
+import { PartlyApplied } from './partly-applied.ts';
 import type { Publication } from './publish-bundle.ts';
 import { collectedSize, refusalOf } from './record/collected-logs.ts';
 import type { EventStream } from './record/event-stream.ts';
@@ -98,7 +99,17 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
     );
 
     app.post<{ Querystring: { again?: string } }>('/v1/apply', async (request, reply) => {
-      const result = await options.apply({ again: request.query.again === 'true' });
+      let result: Applied | readonly Problem[];
+      try {
+        result = await options.apply({ again: request.query.again === 'true' });
+      } catch (error) {
+        if (!(error instanceof PartlyApplied)) throw error;
+        const title = 'only a part is in force';
+        return reply
+          .code(500)
+          .type('application/problem+json')
+          .send({ title, status: 500, detail: error.message });
+      }
       if (!isProblems(result)) return result;
       return reply
         .code(422)

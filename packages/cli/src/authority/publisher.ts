@@ -9,6 +9,7 @@ import type { BankConfig, Problem, RegisteredIdentity, Repository } from '@count
 import type { BundleStore } from '@countersign/state';
 import { needsRestart } from './needs-restart.ts';
 import type { Applied } from './operator-routes.ts';
+import { applyStep } from './partly-applied.ts';
 import { pointRegistrations } from './point-registrations.ts';
 import { type Publication, publishBundle } from './publish-bundle.ts';
 import type { Recorder } from './record/own-record.ts';
@@ -21,6 +22,8 @@ export interface Publisher {
   /**
    * Checks the repository anew and publishes it; with errors, tells them and changes nothing. `started` is
    * the configuration that the running processes were started with; `again` publishes what is in force already, too.
+   *
+   * @throws {PartlyApplied} when a step fails, such as of a state that cannot be written; recorded as an alarm where that can be
    */
   apply(
     by: string,
@@ -72,13 +75,19 @@ export function createPublisher(options: PublisherOptions): Publisher {
     by: string,
     again = false,
   ): Promise<Publication> => {
-    await identity.registerPoints(pointRegistrations(repository));
+    await applyStep('enforcement points', () =>
+      identity.registerPoints(pointRegistrations(repository)),
+    );
     // Those who are gone go before anybody else comes.
-    await federation.apply(repository.federation, { by });
-    await identity.applyRegistrations(repository.registrations, repository.entities, { by });
-    await options.take(repository);
+    await applyStep('federation', () => federation.apply(repository.federation, { by }));
+    await applyStep('identities', async () => {
+      await identity.applyRegistrations(repository.registrations, repository.entities, { by });
+      await options.take(repository);
+    });
     const signer = keyring.policy;
-    const publication = await publishBundle(repository, { bundles, signer, now, again });
+    const publication = await applyStep('policies', () =>
+      publishBundle(repository, { bundles, signer, now, again }),
+    );
     options.setPlaybooks(repository.playbooks);
     if (publication.published) {
       const { sequence, version: target } = publication;
@@ -91,6 +100,13 @@ export function createPublisher(options: PublisherOptions): Publisher {
       });
     }
     return publication;
+  };
+  /** Whoever did not apply hears of it, too: what is in force is no commit of the repository. */
+  const tellPart = async (error: Error): Promise<never> => {
+    const told = { kind: 'alarm', alarm: 'apply-incomplete', detail: error.message } as const;
+    // The log may be what is stuck: who applied is told in any case.
+    await record(told).catch(() => undefined);
+    throw error;
   };
   let last: Promise<unknown> = Promise.resolve();
   /** One after the other: each starts from what the one before left. */
@@ -105,7 +121,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       inTurn(async () => {
         const { repository, problems } = await check(await identity.writtenRegistrations());
         if (!repository) return problems;
-        const publication = await publish(repository, by, again);
+        const publication = await publish(repository, by, again).catch(tellPart);
         return { ...publication, restart: needsRestart(started, repository.config) };
       }),
     register: (change, by) =>

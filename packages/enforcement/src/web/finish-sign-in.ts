@@ -70,7 +70,16 @@ export async function finishSignIn(
     ip: ip.slice(0, 64),
     tokenHash: admitted.token.digest,
   });
-  const cookie = sessionOf(exchange, web, context, { admitted, refreshToken, signIn });
+  // INVARIANT: no session outlives that its person signed out, whatever was on its way then; nothing is waited for below.
+  if (web.signedOut.isSince(claims.session.id, signIn.untilMs - LIMITS.signInMs)) {
+    return signedOutMeanwhile(found, place, context);
+  }
+  const { cookie, ended = [] } = sessionOf(exchange, web, context, {
+    admitted,
+    refreshToken,
+    signIn,
+  });
+  for (const each of ended) await recordEnded(each, place.listener, context);
   return redirect(
     `${web.config.origin}${signIn.returnTo}`,
     [...cookies, ...(cookie === undefined ? [] : [setCookie(web.cookieName, cookie)])],
@@ -87,6 +96,11 @@ interface Refused {
   readonly cookies?: readonly string[];
   /** What is begun again without asking anybody. */
   readonly again?: SignIn;
+}
+
+/** A session that had to go for the one that began. */
+interface Ended extends Pick<WebSession, 'subject' | 'sid'> {
+  readonly why: string;
 }
 
 interface Finished {
@@ -163,17 +177,52 @@ async function judge(
   return { signIn, admitted, refreshToken, cookies };
 }
 
+/** The person signed out while what they signed in with before was on its way here. */
+async function signedOutMeanwhile(
+  { admitted: { claims }, signIn, cookies }: Finished,
+  { listener }: { readonly listener: string },
+  context: PointContext,
+): Promise<Answer> {
+  const eventId = compactId();
+  await record(context, {
+    ...{ id: eventId, listener, result: 'accepted', reason: 'web-session-ended' },
+    detail: 'signed out while it began',
+    ...{ subject: claims.subject.id, session: claims.session.id },
+  });
+  return pageAnswer(
+    400,
+    {
+      title: 'You are not signed in',
+      text: ['You signed out while this sign-in was under way.'],
+      links: [{ href: signIn.returnTo, text: 'Sign in' }],
+      eventId,
+    },
+    { cookies },
+  );
+}
+
+async function recordEnded(
+  { subject, sid, why }: Ended,
+  listener: string,
+  context: PointContext,
+): Promise<void> {
+  await record(context, {
+    ...{ id: compactId(), listener, result: 'accepted', reason: 'web-session-ended' },
+    ...{ detail: why, subject, session: sid },
+  });
+}
+
 /**
  * The session that begins, or goes on.
  *
- * @returns the new cookie; nothing when the browser keeps the one it has
+ * @returns the new cookie, or none when the browser keeps the one it has; and what had to go for it
  */
 function sessionOf(
   exchange: Exchange,
   web: WebApplication,
   context: PointContext,
   { admitted, refreshToken, signIn }: Pick<Finished, 'admitted' | 'refreshToken' | 'signIn'>,
-): string | undefined {
+): { readonly cookie?: string | undefined; readonly ended?: readonly Ended[] } {
   const { claims, token } = admitted;
   const device = deviceOf(exchange, context.authentication);
   const cookie = findCookie(exchange.head.rawHeaders, web.cookieName);
@@ -186,10 +235,15 @@ function sessionOf(
     before.acr = claims.session.acr as WebSession['acr'];
     before.askedMs = nowMs;
     // Whoever had the cookie before has not what was asked for now. Another tab's sign-in adds nothing, and takes nothing away.
-    return signIn.challenge ? web.sessions.move(before) : undefined;
+    return { cookie: signIn.challenge ? web.sessions.move(before) : undefined };
   }
-  if (before) endHere(before, web, context, 'another signed in');
-  return web.sessions.start({
+  const ended: Ended[] = [];
+  if (before) {
+    const { subject, sid } = before;
+    ended.push({ subject, sid, why: 'another signed in' });
+    endHere(before, web, context, 'another signed in');
+  }
+  const { cookie: made, ended: over } = web.sessions.start({
     ...{ subject: claims.subject.id, sid: claims.session.id, device, token, refreshToken },
     acr: claims.session.acr as WebSession['acr'],
     askedMs: nowMs,
@@ -197,6 +251,11 @@ function sessionOf(
     renewal: undefined,
     retryMs: 0,
   });
+  if (over) {
+    const { subject, sid, bound } = over;
+    ended.push({ subject, sid, why: `for another sign-in: ${bound} is ${LIMITS[bound]}` });
+  }
+  return { cookie: made, ended };
 }
 
 /** Ends a session at this point, and what is open in it. */

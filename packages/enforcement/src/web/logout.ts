@@ -59,6 +59,7 @@ export async function logout(
     });
   }
   // Before anybody is waited for: whatever becomes of the rest, here it is over.
+  web.signedOut.note(session.sid, context.now());
   endHere(session, web, context, 'signed out');
   const failure = await web.issuer.revoke(session.refreshToken);
   const index = context.recorder.append({

@@ -39,12 +39,17 @@ export interface WebSession {
   retryMs: number;
 }
 
+/** A session that had to go for another. */
+export interface EndedByBound extends Pick<WebSession, 'subject' | 'sid'> {
+  readonly bound: 'webSessions' | 'webSessionsOfOnePerson';
+}
+
 /** Sessions of one listener, in memory only: a restart ends them here, and at the issuer they go on. */
 export interface SessionStore {
   readonly size: number;
   find(cookie: string): WebSession | undefined;
-  /** @returns the cookie, which is kept nowhere */
-  start(session: WebSession): string;
+  /** @returns the cookie, which is kept nowhere, and what a bound ended for it */
+  start(session: WebSession): { readonly cookie: string; readonly ended?: EndedByBound };
   /** Under another cookie from now on; the one before is nobody's. */
   move(session: WebSession): string;
   end(session: WebSession): void;
@@ -83,6 +88,19 @@ export function createSessionStore(options: {
     return now() - askedMs >= seconds * 1000;
   }
 
+  /** The one that goes when another comes; one is enough, since one came at a time. */
+  function overBound({ subject }: WebSession) {
+    const mine = [...byHash.values()].filter((each) => each.subject === subject);
+    const [hers] = mine;
+    if (hers && mine.length >= LIMITS.webSessionsOfOnePerson) {
+      return { oldest: hers, bound: 'webSessionsOfOnePerson' } as const;
+    }
+    const [oldest] = byHash.values();
+    return oldest && byHash.size >= LIMITS.webSessions
+      ? ({ oldest, bound: 'webSessions' } as const)
+      : undefined;
+  }
+
   function keep(session: WebSession): string {
     // 256 bits: nobody finds one by trying.
     const cookie = randomBytes(32).toString('base64url');
@@ -115,13 +133,11 @@ export function createSessionStore(options: {
       return session;
     },
     start(session) {
-      const mine = [...byHash.values()].filter(({ subject }) => subject === session.subject);
-      if (mine.length >= LIMITS.webSessionsOfOnePerson) end(mine[0] as WebSession);
-      if (byHash.size >= LIMITS.webSessions) {
-        const [oldest] = byHash.values();
-        if (oldest) end(oldest);
-      }
-      return keep(session);
+      const over = overBound(session);
+      if (!over) return { cookie: keep(session) };
+      const { subject, sid } = over.oldest;
+      end(over.oldest);
+      return { cookie: keep(session), ended: { subject, sid, bound: over.bound } };
     },
     move(session) {
       byHash.delete(places.get(session)?.hash ?? '');

@@ -20,6 +20,7 @@ import {
   type WebSession,
 } from './session-store.ts';
 import { createSignInSeal, createUsedStates, type SignInSeal } from './sign-in-seal.ts';
+import { createSignedOut, type SignedOut } from './signed-out.ts';
 
 /** One web application behind a listener: its sessions, and the way to the issuer. */
 export interface WebApplication {
@@ -31,6 +32,7 @@ export interface WebApplication {
   readonly issuer: IssuerClient;
   readonly seal: SignInSeal;
   readonly usedStates: { use(tag: string): boolean };
+  readonly signedOut: SignedOut;
   /** Sign-ins begun, by address. */
   readonly begun: FailureThrottle;
   /** Whether a `Host` field names the application. */
@@ -137,6 +139,7 @@ export function createWebApplication(options: {
     cookieName: sessionCookieName(point),
     seal: createSignInSeal(config.clientId),
     usedStates: createUsedStates(),
+    signedOut: createSignedOut(),
     begun: createFailureThrottle(LIMITS.signInsOfOneAddress),
     isOwnHost(given) {
       if (given === undefined) return false;

@@ -307,6 +307,9 @@ export class ProviderLogins {
       ...{ kind: 'administration', action: 'idp-sessions-ended', by, target: name },
       detail: { reason },
     });
+    // First, as with a logout. Of one that is configured no more nobody is on the way.
+    const provider = this.#named(name);
+    if (provider) await this.#ended.noteAll(provider.issuer);
     let ended = 0;
     for (const id of await this.links.sessionsBy(name)) {
       if (await logins.endSession(id, { by, reason: `by ${name}: ${reason}` })) ended += 1;

@@ -1,4 +1,4 @@
-import type { Clock } from '@countersign/model';
+import { type Clock, compactId } from '@countersign/model';
 import type { Database } from '@countersign/state';
 import type { IdentityTables } from '../tables.ts';
 import type { ProviderLogin } from './identity-provider.ts';
@@ -52,7 +52,12 @@ export class EndedAtProvider {
     });
   }
 
-  /** Whether the provider ended what a login stands on while the person was on the way. */
+  /** Notes that all is over of which the provider says that it began before, and ends what waits on it. */
+  noteAll(issuer: string): Promise<void> {
+    return this.note(issuer, { jti: `all ${compactId()}` });
+  }
+
+  /** Whether the provider, or the operator for all of it, ended what a login stands on while the person was on the way. */
   async covers({ issuer, sub, sid }: ProviderLogin, authTimeMs: number): Promise<boolean> {
     const row = await this.#database
       .tables<IdpTables>()
@@ -63,7 +68,11 @@ export class EndedAtProvider {
         or([
           // A session there has one name, and does not begin again.
           ...(sid === undefined ? [] : [eb('sid', '=', sid)]),
-          and([eb('sid', 'is', null), eb('sub', '=', sub), eb('logout_ms', '>=', authTimeMs)]),
+          and([
+            eb('sid', 'is', null),
+            or([eb('sub', '=', sub), eb('sub', 'is', null)]),
+            eb('logout_ms', '>=', authTimeMs),
+          ]),
         ]),
       )
       .executeTakeFirst();
@@ -71,7 +80,7 @@ export class EndedAtProvider {
   }
 
   /**
-   * When a session of the person that stood on this account was last ended by somebody. Who signed in there before that signs in
+   * When a session of the person that stood on this account, or all that stood on its provider, was last ended by somebody. Who signed in there before that signs in
    * anew: else the provider's own session would undo, without a word, what a sign-out or the operator did here.
    */
   async lastEndedMs({ issuer, sub }: ProviderLogin, subject: string): Promise<number> {
@@ -84,6 +93,14 @@ export class EndedAtProvider {
       .where('idp_session.sub', '=', sub)
       .where('person_session.subject', '=', subject)
       .executeTakeFirst();
-    return Number(row?.at ?? 0);
+    const all = await this.#database
+      .tables<IdpTables>()
+      .selectFrom('idp_logout')
+      .select(({ fn }) => fn.max('logout_ms').as('at'))
+      .where('issuer', '=', issuer)
+      .where('sub', 'is', null)
+      .where('sid', 'is', null)
+      .executeTakeFirst();
+    return Math.max(Number(row?.at ?? 0), Number(all?.at ?? 0));
   }
 }

@@ -143,7 +143,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
     idp &&
     approvals &&
     createLoginSite({
-      ...{ provider, logins, idp, details, approvals, record, origin: issuerUrl },
+      ...{ provider, logins, idp, details, approvals, record, now, origin: issuerUrl },
       ...{ devices: options.ownDevices, narrowings: options.narrowings },
       clientOf: (clientId) => forPeople.clientOf(clientId),
     });

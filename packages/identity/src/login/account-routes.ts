@@ -85,7 +85,9 @@ export class AccountRoutes {
     if (boundTo === undefined || assertion === undefined) return refusedAnswer(400, 'malformed');
     const login = await this.#logins.login(assertion, { purpose: 'account', boundTo, ip });
     if (login === undefined) return refusedAnswer(401, 'refused');
-    const { session, cookie } = await this.#logins.startSession(login, { ip, place: 'account' });
+    const started = await this.#logins.startSession(login, { ip, place: 'account' });
+    if (started === undefined) return refusedAnswer(401, 'refused');
+    const { session, cookie } = started;
     const seconds = Math.floor((session.endsAtMs - session.startedAtMs) / 1000);
     return {
       status: 200,

@@ -147,6 +147,7 @@ export class InteractionRoutes {
     }
     const { clientId } = this.asked(interaction);
     const session = await this.#session(interaction, { login, ip, clientId });
+    if (session === undefined) return undefined;
     if (of && (await this.#idp.isOvertaken(session, of, { ip, authTimeMs: cameMs }))) {
       return undefined;
     }
@@ -179,7 +180,7 @@ export class InteractionRoutes {
     return { status: 200, json: { location } };
   }
 
-  /** The session that goes on, or a new one in its place. */
+  /** The session that goes on, or a new one in its place; nothing when the login is good no more. */
   async #session(
     interaction: Interaction,
     {
@@ -191,15 +192,16 @@ export class InteractionRoutes {
       readonly ip: string;
       readonly clientId: string;
     },
-  ): Promise<string> {
+  ): Promise<string | undefined> {
     const { uid: providerUid, accountId } = interaction.session ?? {};
     const known =
       providerUid !== undefined && accountId !== undefined
         ? await this.#logins.sessions.ofProvider(providerUid, accountId)
         : undefined;
     if (known?.subject === login.subject && this.#logins.isLasting(known)) {
-      await this.#logins.renewSession(known, login, { ip, clientId });
-      return known.id;
+      return (await this.#logins.renewSession(known, login, { ip, clientId }))
+        ? known.id
+        : undefined;
     }
     if (accountId !== undefined && accountId !== login.subject) {
       // Somebody else at the same desk: the one before is signed out, or either could be taken for the other.
@@ -210,10 +212,10 @@ export class InteractionRoutes {
       interaction.session = undefined;
       await interaction.save(interaction.exp - Math.floor(Date.now() / 1000));
     }
-    const { session } = await this.#logins.startSession(login, {
+    const started = await this.#logins.startSession(login, {
       ...{ ip, clientId, place: 'application' },
     });
-    return session.id;
+    return started?.session.id;
   }
 
   /** The interaction of this browser, when the address names the same or none. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
-import type { PeopleClient } from '@countersign/model';
+import type { Clock, PeopleClient } from '@countersign/model';
 import type { Provider } from 'oidc-provider';
 import type { OwnDevices } from '../devices/own-devices.ts';
 import { IdpRoutes } from '../idp/idp-routes.ts';
@@ -11,6 +11,7 @@ import type { DetailRules } from '../issuer/authorization-details/detail-rules.t
 import type { Approvals } from '../issuer/ciba/approvals.ts';
 import type { Narrowings } from '../narrowings.ts';
 import type { Recorder } from '../new-event.ts';
+import { refusalTeller } from '../refusal-teller.ts';
 import { AccountRoutes } from './account-routes.ts';
 import { ApprovalRoutes } from './approval-routes.ts';
 import { EnrolRoutes } from './enrol-routes.ts';
@@ -46,6 +47,7 @@ export function createLoginSite(options: {
   readonly clientOf: (clientId: string) => PeopleClient;
   readonly origin: string;
   readonly record: Recorder;
+  readonly now: Clock;
 }): LoginSite {
   const { logins, approvals, origin, record } = options;
   const interaction = new InteractionRoutes(options);
@@ -54,6 +56,7 @@ export function createLoginSite(options: {
   const account = new AccountRoutes(options);
   const approval = new ApprovalRoutes(account, approvals);
   const files = pageFiles();
+  const tell = refusalTeller({ ...options, listener: 'issuer' });
   const routes: Readonly<Record<string, Route>> = {
     'GET /interaction/*': async (exchange, uid) => {
       const straight = await interaction.straightTo(exchange, uid);
@@ -90,7 +93,11 @@ export function createLoginSite(options: {
     const isProviders = OF_PROVIDERS.test(request.url ?? '');
     // Coming back from a provider is as much of a try as sending a passkey.
     if (request.method === 'POST' || isProviders) {
-      if (!isProviders && !isFromOurPage(request, origin)) return refusedAnswer(403, 'origin');
+      if (!isProviders && !isFromOurPage(request, origin)) {
+        // Not as a failure of the address: whoever brings a person to a page of theirs would make the person wait.
+        await tell('cross-site', { reason: 'login-cross-site', detail: fromWhere(request), ip });
+        return refusedAnswer(403, 'origin');
+      }
       const waitSeconds = await logins.failures.waitSeconds(ip);
       if (waitSeconds > 0) {
         const headers = { 'retry-after': String(waitSeconds) };
@@ -131,6 +138,14 @@ export function createLoginSite(options: {
       return true;
     },
   };
+}
+
+/** What a request says of the page that made it. */
+function fromWhere({ headers, url = '' }: IncomingMessage): string {
+  const { origin = 'none', 'content-type': type = 'none' } = headers;
+  const site = headers['sec-fetch-site'] ?? 'none';
+  const [path = ''] = url.split('?', 1);
+  return `POST ${path.slice(0, 200)}: found origin '${origin.slice(0, 200)}', Sec-Fetch-Site '${String(site).slice(0, 50)}', content '${type.slice(0, 100)}'`;
 }
 
 interface PageFile {

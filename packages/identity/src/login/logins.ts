@@ -308,7 +308,7 @@ export class Logins {
     return undefined;
   }
 
-  /** Starts a session, recorded first. */
+  /** Starts a session, recorded first; nothing when what the login stands on ended meanwhile, which is recorded, too. */
   async startSession(
     login: PersonLogin,
     request: Asker & {
@@ -317,7 +317,7 @@ export class Logins {
       /** Shorter than sessions are, if said. */
       readonly ttlSeconds?: number;
     },
-  ): Promise<{ readonly session: PersonSession; readonly cookie: string }> {
+  ): Promise<{ readonly session: PersonSession; readonly cookie: string } | undefined> {
     const { ip, place, clientId } = request;
     const longest = place === 'account' ? ACCOUNT_SESSION_SECONDS : this.settings.sessionTtlSeconds;
     const cookie = randomBytes(32).toString('base64url');
@@ -333,19 +333,33 @@ export class Logins {
       id,
       this.#noting(login, id),
     );
-    return { session, cookie };
+    return (await this.#isOvertaken(id, login, ip)) ? undefined : { session, cookie };
   }
 
-  /** The same person proved it again, in a session that goes on. */
+  /** The same person proved it again, in a session that goes on; false when that, as with {@link startSession}, is good no more. */
   async renewSession(
     session: PersonSession,
     login: PersonLogin,
     { ip, clientId }: Asker & { readonly clientId?: string },
-  ): Promise<void> {
+  ): Promise<boolean> {
     await this.#accepted(login, {
       ...{ session: session.id, ip, place: session.place, clientId, isAgain: true },
     });
     await this.sessions.renew(session, login, this.#noting(login, session.id));
+    return !(await this.#isOvertaken(session.id, login, ip));
+  }
+
+  /**
+   * After a session began: whether what it stands on ended in between. Whoever ended that saw no session yet, or sees this one and
+   * ends it, too.
+   */
+  async #isOvertaken(session: string, login: PersonLogin, ip: string): Promise<boolean> {
+    const found = await this.passkeys.overtaken(login);
+    if (found === undefined) return false;
+    const { reason, detail } = found;
+    await this.endSession(session, { by: 'system', reason: `${reason} as it began` });
+    await this.#record(reason, { ip, detail, subject: login.subject });
+    return true;
   }
 
   /** With a session: on which one at an identity provider it stands. */

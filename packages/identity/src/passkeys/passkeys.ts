@@ -305,6 +305,20 @@ export class Passkeys {
     return { kind: 'person', subject, credentialId: response.id, ...(await this.#level(passkey)) };
   }
 
+  /** Why a login is good no more that was good when it was shown: the person, or the passkey, is out meanwhile. */
+  async overtaken({
+    subject,
+    credentialId,
+  }: Pick<PasskeyLogin, 'subject' | 'credentialId'>): Promise<PasskeyRefusal | undefined> {
+    const { database, standingOf } = this.#options;
+    const fault = await standingOf(subject);
+    if (fault !== undefined) return refused(fault, 'since it signed in', subject);
+    const passkey = await findPasskey(database, credentialId);
+    return passkey?.disabledAtMs === undefined
+      ? undefined
+      : refused('passkey-disabled', `disabled since: ${passkey.disabledReason}`, subject);
+  }
+
   /** From now on the passkey signs nobody in; within what else is done about it. */
   disable(transaction: Transaction, credentialId: string, reason: string): Promise<void> {
     return disablePasskey(transaction, { credentialId, reason, nowMs: this.#options.now() });

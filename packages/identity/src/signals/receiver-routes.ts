@@ -1,13 +1,14 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { FastifyPluginAsync } from 'fastify';
+import type { Readable } from 'node:stream';
+import type { FastifyError, FastifyPluginAsync, FastifyReply } from 'fastify';
+import { refusalTeller } from '../refusal-teller.ts';
 import {
   type Received,
   type ReceiveOptions,
   receiveSet,
   type SignalTransmitter,
 } from './receive.ts';
-import { refusalTeller } from './refusal-teller.ts';
-import { SET_BYTES_MAX } from './verify-set.ts';
+import { SET_BYTES_MAX, type SetError } from './verify-set.ts';
 
 /** A transmitter that pushes, and the secret that it shows beside its tokens. */
 export interface PushSource extends SignalTransmitter {
@@ -24,32 +25,52 @@ export function receiverRoutes(
   options: ReceiveOptions & { readonly sources: () => ReadonlyMap<string, PushSource> },
 ): FastifyPluginAsync {
   const { sources, record, now } = options;
-  const tell = refusalTeller({ record, now });
+  const tell = refusalTeller({ record, now, listener: 'signals' });
   return async (app) => {
+    // RFC 8935 §2.1: of this media type and no other. What comes as another is read to its end, and is no token.
+    app.removeAllContentTypeParsers();
     app.addContentTypeParser(
       'application/secevent+jwt',
       { parseAs: 'string', bodyLimit: SET_BYTES_MAX },
       async (_request: unknown, body: string | Buffer) => String(body),
     );
+    app.addContentTypeParser(
+      '*',
+      { bodyLimit: SET_BYTES_MAX },
+      async (_request: unknown, payload: Readable) => {
+        payload.resume();
+      },
+    );
+    const refuse = async (
+      reply: FastifyReply,
+      { name }: PushSource,
+      { err, description }: { readonly err: SetError; readonly description: string },
+    ) => {
+      const reason = `signal-${err.replaceAll('_', '-')}`;
+      await tell(`${name} ${err}`, { reason, detail: `${name}: ${description}` });
+      // RFC 8935 §2.3
+      return reply.code(400).type('application/json').send({ err, description });
+    };
+    app.setErrorHandler(async (error: FastifyError, request, reply) => {
+      const source = sources().get((request.params as { readonly name: string }).name);
+      if (source === undefined || (error.statusCode ?? 500) >= 500) throw error;
+      // Too large, or torn: refused before it was read.
+      return refuse(reply, source, { err: 'invalid_request', description: error.message });
+    });
     app.post<{ Params: { name: string } }>('/signals/:name', async (request, reply) => {
       const source = sources().get(request.params.name);
       if (source === undefined) return reply.code(404).send({ title: 'Not Found', status: 404 });
-      const refuse = async (err: string, description: string) => {
-        const { name } = source;
-        const reason = `signal-${err.replaceAll('_', '-')}`;
-        await tell(`${name} ${err}`, { reason, detail: `${name}: ${description}` });
-        // RFC 8935 §2.3
-        return reply.code(400).type('application/json').send({ err, description });
-      };
       if (!isAuthorized(request.headers.authorization, source)) {
-        return refuse('authentication_failed', 'found no, or another, Authorization');
+        const description = 'found no, or another, Authorization';
+        return refuse(reply, source, { err: 'authentication_failed', description });
       }
       if (typeof request.body !== 'string') {
-        return refuse('invalid_request', 'expected application/secevent+jwt');
+        const description = 'expected application/secevent+jwt';
+        return refuse(reply, source, { err: 'invalid_request', description });
       }
       const received: Received = await receiveSet(request.body, source, options);
       if (received.isTaken) return reply.code(202).send();
-      return refuse(received.err, received.description);
+      return refuse(reply, source, received);
     });
   };
 }

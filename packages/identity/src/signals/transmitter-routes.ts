@@ -3,8 +3,8 @@ import type { FastifyError, FastifyPluginAsync, FastifyReply, FastifyRequest } f
 import { z } from 'zod';
 import type { Recorder } from '../new-event.ts';
 import { problem } from '../problem.ts';
+import { refusalTeller } from '../refusal-teller.ts';
 import type { Bearer, SignalScope } from './bearer.ts';
-import { refusalTeller } from './refusal-teller.ts';
 import { type SignalSigner, signSecurityEvent } from './security-event-token.ts';
 import {
   POLL,
@@ -76,7 +76,7 @@ export interface TransmitterOptions {
  */
 export function transmitterRoutes(options: TransmitterOptions): FastifyPluginAsync {
   const { issuer, streams, signer, now } = options;
-  const tell = refusalTeller(options);
+  const tell = refusalTeller({ ...options, listener: 'signals' });
   const receiverOf = (request: FastifyRequest, scope: SignalScope) =>
     authorized(request, scope, { ...options, tell });
   const shown = (stream: Stream): Record<string, unknown> =>

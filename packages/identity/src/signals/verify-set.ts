@@ -2,14 +2,16 @@ import { decodeProtectedHeader, errors, type JWTVerifyGetKey, jwtVerify } from '
 import { z } from 'zod';
 import { type SubjectIdentifier, subjectIdentifierShape } from './subject-identifier.ts';
 
-/** Security Event Token error codes (IANA; RFC 8935 §2.4, RFC 8936 §2.6). */
+/**
+ * Security Event Token error codes that are answered (IANA; RFC 8935 §2.4, RFC 8936 §2.6). `access_denied` is not: a transmitter may
+ * tell what it likes, and what it may not bring about is recorded as such.
+ */
 export type SetError =
   | 'invalid_request'
   | 'invalid_key'
   | 'invalid_issuer'
   | 'invalid_audience'
   | 'authentication_failed'
-  | 'access_denied'
   | 'invalid_state';
 
 /** A token that was taken, or why it was not. */

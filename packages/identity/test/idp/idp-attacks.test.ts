@@ -1,5 +1,5 @@
-import { createSecretKey } from 'node:crypto';
-import { decodeJwt, SignJWT, UnsecuredJWT } from 'jose';
+import { createHash, createSecretKey } from 'node:crypto';
+import { CompactSign, decodeJwt, EncryptJWT, SignJWT, UnsecuredJWT } from 'jose';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { id, last } from '../authority.ts';
 import type { Browser } from '../login/browser.ts';
@@ -145,6 +145,25 @@ describe('an answer that comes elsewhere is refused', () => {
     ]);
     expect([first.status, second.status].toSorted()).toEqual([303, 400]);
     expect(await sessions()).toHaveLength(1);
+    // Nor later, from the same browser, though the provider gives the same token for the same code.
+    const asked = idp.asked.filter((path) => path === '/token').length;
+    expect((await of.browser.request(`/idp/other/callback?${query}`)).status).toBe(400);
+    expect(reason()).toMatchObject({ result: 'refused', reason: 'idp-state' });
+    expect(idp.asked.filter((path) => path === '/token')).toHaveLength(asked);
+    expect(await sessions()).toHaveLength(1);
+  });
+
+  test('with the state of another sign-in of this browser: the token is not of that one', async () => {
+    const browser = bank.browser();
+    const one = await led({}, browser);
+    idp.idToken = await idp.token({ nonce: one.nonce });
+    const two = await led({}, browser);
+    // The browser's cookies are of the second by now.
+    await back({ browser, state: one.state });
+    await refusedAs('idp-state');
+    expect(idp.asked).not.toContain('/token');
+    await back({ browser, state: two.state });
+    await refusedAs('idp-invalid', /nonce/);
   });
 
   test('at a provider that there is none of any more', async () => {
@@ -211,6 +230,26 @@ describe('an ID token is refused', () => {
     'that is over': (nonce) => idp.token({ nonce, iat: now() - 200, exp: now() - 100 }),
     'without an end': (nonce) => idp.token({ nonce, exp: undefined }),
     'that is old': (nonce) => idp.token({ nonce, iat: now() - 900 }),
+    'that was issued in time to come': (nonce) =>
+      idp.token({ nonce, iat: now() + 120, exp: now() + 300 }),
+    'that is not good yet (nbf)': (nonce) =>
+      idp.token({ nonce, nbf: now() + 120, exp: now() + 300 }),
+    'with a critical header field': (nonce) =>
+      idp.token({ nonce }, { header: { crit: ['b64'], b64: true } }),
+    'of another kind (a logout token)': (nonce) =>
+      idp.token({ nonce }, { header: { typ: 'logout+jwt' } }),
+    'with another token in place of claims (nested)': async (nonce) =>
+      new CompactSign(Buffer.from(await idp.token({ nonce })))
+        .setProtectedHeader({ alg: 'ES256', kid: 'k1', typ: 'JWT', cty: 'JWT' })
+        .sign(idp.key.privateKey),
+    'that is encrypted to our client secret': (nonce) =>
+      new EncryptJWT({ nonce, sub: 'a-1', preferred_username: 'alice', auth_time: now() })
+        .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
+        .setIssuer(idp.server.url)
+        .setAudience('countersign')
+        .setIssuedAt()
+        .setExpirationTime('1m')
+        .encrypt(createHash('sha256').update('a-secret-of-the-client').digest()),
     'without the time of the sign-in': (nonce) => idp.token({ nonce, auth_time: undefined }),
     'with a time of the sign-in to come': (nonce) => idp.token({ nonce, auth_time: now() + 600 }),
     'with a sign-in longer ago than may be': (nonce) =>

@@ -385,6 +385,25 @@ describe('nobody else', () => {
     expect(await errorOf(poll(asked))).toBe('invalid_grant');
   });
 
+  test('gets a token by a passkey that is withdrawn while it approves: the application hears no', async () => {
+    const asked = await ask();
+    const shown = await page();
+    const held = bank.authority.holdRecording(
+      (event) => event.kind === 'authentication' && event.reason === 'passkey',
+    );
+    const approving = approve(shown);
+    await held.reached;
+    const [passkey] = (await bank.authority.identity.login?.passkeys()) ?? [];
+    const by = 'local:uid=0';
+    await bank.authority.identity.withdrawCredential(String(passkey?.credentialId), { by });
+    held.release();
+    expect((await approving).status).toBeGreaterThanOrEqual(400);
+    expect(await errorOf(poll(asked))).toBe('access_denied');
+    expect(reasons()).toContain('passkey-disabled');
+    const sessions = (await bank.authority.identity.login?.sessions()) ?? [];
+    expect(sessions.filter(({ revokedAtMs }) => revokedAtMs === undefined)).toEqual([]);
+  });
+
   test('redeems the refresh token of it with another key', async () => {
     const asked = await ask();
     await approve(await page());

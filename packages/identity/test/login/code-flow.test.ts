@@ -29,7 +29,7 @@ async function tokensOf(parameters: Record<string, string> = {}) {
   return { tokens: await teller.finish(callback, pending), callback, browser, pending };
 }
 
-/** What the server answered instead of what was asked for. */
+/** What the server answered instead of what was asked for; that it did is in the record. */
 async function errorOf(asked: Promise<unknown>): Promise<string> {
   try {
     await asked;
@@ -37,7 +37,15 @@ async function errorOf(asked: Promise<unknown>): Promise<string> {
   } catch (error) {
     const { error: code, code: kind, cause } = error as Record<string, unknown>;
     const inner = (cause as Record<string, unknown> | undefined)?.['error'];
-    return String(code ?? inner ?? kind);
+    const answered = code ?? inner;
+    if (answered === undefined) return String(kind);
+    expect(bank.authority.events).toContainEqual(
+      expect.objectContaining({
+        ...{ kind: 'authentication', result: 'refused', listener: 'issuer' },
+        reason: `issuer-${String(answered).replaceAll('_', '-')}`,
+      }),
+    );
+    return String(answered);
   }
 }
 
@@ -199,6 +207,9 @@ describe('a pushed request', () => {
     for (const request of [forged, new UnsecuredJWT(claims).encode()]) {
       const { status, body } = await push(teller, {}, { request });
       expect([status, body.error]).toEqual([400, 'invalid_request_object']);
+      expect(last(bank.authority, 'authentication')).toMatchObject({
+        ...{ result: 'refused', reason: 'issuer-invalid-request-object' },
+      });
     }
     const good = await new SignJWT(claims).setProtectedHeader(header).sign(bank.tellerKey);
     expect((await push(teller, {}, { request: good })).status).toBe(201);
@@ -218,6 +229,9 @@ describe('a pushed request', () => {
     });
     const shown = await bank.browser().go(`/auth?${elsewhere}`);
     expect(shown.page?.response.status).toBe(400);
+    expect(last(bank.authority, 'authentication')).toMatchObject({
+      ...{ result: 'refused', listener: 'issuer' },
+    });
     expect(shown.page?.response.headers.get('location')).toBeNull();
   });
 

@@ -157,8 +157,7 @@ export class Approvals {
         },
       },
     });
-    await this.#grant(request, { login, ip, authReqId: request.authReqId });
-    return 'approved';
+    return this.#grant(request, { login, ip, authReqId: request.authReqId });
   }
 
   /** Takes no passkey: saying no must be easy. */
@@ -198,16 +197,22 @@ export class Approvals {
   async #grant(
     request: ApprovalRequest,
     of: { readonly login: PasskeyLogin; readonly ip: string; readonly authReqId: string },
-  ): Promise<void> {
+  ): Promise<'approved' | 'refused'> {
     const { logins, registry, now } = this.#options;
     const { clientId, person: accountId, scope, audience } = request;
     const { login, ip, authReqId } = of;
     const provider = this.#served();
     const hasRefresh = registry.client(clientId)?.client.people?.refresh === true;
-    const { session } = await logins.startSession(login, {
+    const started = await logins.startSession(login, {
       ...{ ip, clientId, place: 'application' },
       ...(!hasRefresh && { ttlSeconds: SINGLE_TOKEN_SESSION_SECONDS }),
     });
+    if (started === undefined) {
+      const denied = new errors.AccessDenied('the approval is good no more');
+      await provider.backchannelResult(authReqId, denied);
+      return 'refused';
+    }
+    const { session } = started;
     const grant = new provider.Grant({ accountId, clientId });
     grant.addOIDCScope('openid');
     const scopes = scope.split(' ').filter((each) => each !== 'openid');
@@ -217,6 +222,7 @@ export class Approvals {
     await provider.backchannelResult(authReqId, grant, {
       ...{ acr: login.acr, amr: [...login.amr], authTime: Math.floor(now() / 1000) },
     });
+    return 'approved';
   }
 
   /** What waits for whoever is signed in, and for nobody else. */

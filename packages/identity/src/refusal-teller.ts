@@ -1,5 +1,5 @@
 import type { Clock } from '@countersign/model';
-import type { Recorder } from '../new-event.ts';
+import type { Recorder } from './new-event.ts';
 
 const EVERY_MS = 60_000;
 /** Kinds are few and known; should there be more all the same, they share one. */
@@ -7,7 +7,7 @@ const KINDS_MAX = 1000;
 
 /** A refusal, as it is recorded. */
 export interface ToldRefusal {
-  /** `signal-invalid-issuer`, `signals-invalid-token` */
+  /** `signal-invalid-issuer`, `signals-invalid-token`, `login-cross-site` */
   readonly reason: string;
   readonly detail: string;
   readonly ip?: string;
@@ -17,8 +17,10 @@ export interface ToldRefusal {
 export function refusalTeller(options: {
   readonly record: Recorder;
   readonly now: Clock;
+  /** `signals`, `issuer` */
+  readonly listener: string;
 }): (kind: string, refused: ToldRefusal) => Promise<void> {
-  const { record, now } = options;
+  const { record, now, listener } = options;
   const kinds = new Map<string, { untold: number; toldMs: number }>();
   return async (asked, { reason, detail, ip }) => {
     const kind = kinds.size < KINDS_MAX || kinds.has(asked) ? asked : 'any other';
@@ -30,7 +32,7 @@ export function refusalTeller(options: {
     known.untold = 0;
     known.toldMs = now();
     await record({
-      ...{ kind: 'authentication', result: 'refused', listener: 'signals', reason },
+      ...{ kind: 'authentication', result: 'refused', listener, reason },
       detail: `${detail.slice(0, 950)}${since}`,
       ...(ip && { ip }),
     });
