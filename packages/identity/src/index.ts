@@ -69,6 +69,8 @@ export { loginLinkRoutes } from './idp/link-routes.ts';
 export { linkedPerson } from './idp/linked-person.ts';
 export type { ProviderLink } from './idp/links.ts';
 export type { ProviderOperations } from './idp/open-provider-logins.ts';
+export type { ProviderStanding } from './idp/provider-client.ts';
+export { lookAtFiles, type ProviderFileFault } from './idp/provider-files.ts';
 export type { Issuer } from './issuer/issuer.ts';
 export { issuerAdapter } from './issuer/issuer-adapter.ts';
 export type { JoinRequest } from './joining/joining.ts';

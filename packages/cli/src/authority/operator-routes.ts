@@ -7,7 +7,7 @@ import {
   type RecordKeyStore,
   type RollingLog,
 } from '@countersign/audit';
-import type { Identity } from '@countersign/identity';
+import type { Identity, ProviderStanding } from '@countersign/identity';
 import type { Problem } from '@countersign/policy';
 import type { RiskEngine } from '@countersign/risk';
 import type { BundleStore, FactLog } from '@countersign/state';
@@ -47,6 +47,8 @@ export interface OperatorRoutesOptions {
   readonly federationStatus: () => FederationStatus;
   /** Certificates of the bank's own that the authority's listeners show. */
   readonly certificates: () => readonly ListenerCertificateStatus[];
+  /** Where people sign in elsewhere. */
+  readonly identityProviders: () => readonly ProviderStanding[];
   readonly metrics: Metrics;
   readonly recordKeys: RecordKeyStore;
   /** By point: the version of the record's keys that it holds. */
@@ -89,6 +91,7 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
         published: options.published(),
         federation: options.federationStatus(),
         certificates: options.certificates(),
+        identityProviders: options.identityProviders(),
         ca: identity.authorities.show(),
       };
     });

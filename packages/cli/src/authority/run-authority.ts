@@ -56,6 +56,7 @@ import { openHsm } from './keys/open-hsm.ts';
 import { openUpstream, upstreamTrouble } from './keys/open-upstream.ts';
 import { openOwnSvid } from './keys/own-svid.ts';
 import { runRotation } from './keys/run-rotation.ts';
+import { measureProviders, providerFileProblems, watchProviders } from './login-providers.ts';
 import { loginSettings } from './login-settings.ts';
 import { hostNames, pointHostNames } from './point-registrations.ts';
 import { createPublisher } from './publisher.ts';
@@ -299,6 +300,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         applied = next;
       },
       setPlaybooks: (next) => risk.setPlaybooks(next),
+      faultsHere: ({ config: next }) => providerFileProblems(next),
       ...{ identity, federation, bundles, keyring, record, now },
     });
     const atStart = await checkAtStart(check, { without, identity, record, warn });
@@ -439,6 +441,9 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       });
       closers.add(() => served.close());
     }
+    const providers = watchProviders(identity.login?.providers, { record, warn });
+    closers.add(() => providers.close());
+    measureProviders(metrics, providers.status);
     measureAuthority(metrics, {
       ...{ identity, collector },
       connected: () => controlListener.connected(),
@@ -483,6 +488,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       surfaces: () => applied.surfaces,
       shownCertificate: (listener) => shownCertificate(listener, { questions }),
       certificates: () => certificates.status(),
+      identityProviders: providers.status,
       now,
       ...privacy,
       ...{ federation, endpoints },

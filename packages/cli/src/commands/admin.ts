@@ -1,7 +1,8 @@
 import type { CollectorRefusal, ExporterStatus, PublishStatus } from '@countersign/audit';
-
+import type { ProviderStanding } from '@countersign/identity';
 import type { Problem } from '@countersign/policy';
 import { type AdminClient, AdminRefusal, adminClient } from '../admin-client.ts';
+import { fileFaultText } from '../authority/login-providers.ts';
 import type { Applied } from '../authority/operator-routes.ts';
 import type { IndexLag } from '../authority/record/index-lags.ts';
 import type { CheckpointStatus } from '../authority/record/witness-checkpoints.ts';
@@ -28,7 +29,7 @@ export const statusCommand: Command = {
   name: 'status',
   summary: 'tell how a running authority and its points are',
   description:
-    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export, the index of `find` and the published logs are, which X.509, JWT and token authority issues and what comes next,\nhow the bundle of each federated trust domain stands, and until when the certificates of its listeners are good. Exit code 1 when a\npoint is away, its log is not being collected, an authority could not be replaced, one of these fails, a bundle is not fresh, or a\ncertificate ends within a week.',
+    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export, the index of `find` and the published logs are, which X.509, JWT and token authority issues and what comes next,\nhow the bundle of each federated trust domain stands, until when the certificates of its listeners are good, and when each\nidentity provider answered last. Exit code 1 when a point is away, its log is not being collected, an authority could not be replaced,\none of these fails, a bundle is not fresh, a certificate ends within a week, or an identity provider cannot be used.',
   options: { data: shared.data, json: shared.json },
   async run(args, io) {
     const status = await authorityOf(args, io).call<AuthorityStatus>('GET', '/v1/status');
@@ -55,6 +56,7 @@ export const statusCommand: Command = {
         ...status.exports.map(exportLine),
         ...federationLines(status.federation),
         ...certificateLines(status.certificates),
+        ...providerLines(status.identityProviders),
       ].join('\n'),
     );
     const isAnyAway = status.points.some(({ connected }) => !connected);
@@ -65,8 +67,15 @@ export const statusCommand: Command = {
       ({ trouble, isOverdue }) => trouble || isOverdue,
     );
     const isAnyEnding = status.certificates.some(({ trouble }) => trouble !== undefined);
+    const isAnyProviderFailing = status.identityProviders.some(({ isFailing }) => isFailing);
     const isBad =
-      isAnyAway || isAnyFailing || isAnyRefused || isAnyBehind || !isRotating || isAnyEnding;
+      isAnyAway ||
+      isAnyFailing ||
+      isAnyRefused ||
+      isAnyBehind ||
+      !isRotating ||
+      isAnyEnding ||
+      isAnyProviderFailing;
     return isBad || !isFederationWell(status.federation) ? EXIT.negative : EXIT.ok;
   },
 };
@@ -89,6 +98,22 @@ function certificateLines(certificates: AuthorityStatus['certificates']): string
       ({ listener, notAfterMs, trouble }) =>
         `  ${listener}  until ${timeOf(notAfterMs)}${trouble === undefined ? '' : `; TROUBLE: ${printable(trouble)}`}`,
     ),
+  ];
+}
+
+function providerLines(providers: AuthorityStatus['identityProviders']): string[] {
+  if (providers.length === 0) return [];
+  return [
+    'identity providers',
+    ...providers.map(({ name, lastSuccessMs, lastFailure, files, isFailing }) => {
+      const state = isFailing ? 'FAILING' : lastSuccessMs === undefined ? 'unknown' : 'answers';
+      const success = lastSuccessMs === undefined ? 'never' : timeOf(lastSuccessMs);
+      const failure = lastFailure
+        ? `, last failure ${timeOf(lastFailure.atMs)}: ${printable(lastFailure.fault)}`
+        : '';
+      const unusable = files.map((each) => `; ${printable(fileFaultText(each))}`).join('');
+      return `  ${name.padEnd(12)} ${state}, last success ${success}${failure}${unusable}`;
+    }),
   ];
 }
 
@@ -179,6 +204,8 @@ export interface AuthorityStatus {
   readonly federation: FederationStatus;
   /** Certificates of the bank's own at the authority's listeners. */
   readonly certificates: readonly ListenerCertificateStatus[];
+  /** Identity providers, and whether people can sign in by them. */
+  readonly identityProviders: readonly ProviderStanding[];
   /** The X.509, JWT and token authorities, and what comes next of their rotation. */
   readonly ca: CaStatus;
 }

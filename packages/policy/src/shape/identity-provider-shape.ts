@@ -73,7 +73,7 @@ export const identityProviderShape = z
       .default('private_key_jwt')
       .meta({ description: 'how we authenticate there' }),
     keyFile: filePath(
-      'our key (PEM, PKCS #8), for private_key_jwt (P-256, RSA or Ed25519) and tls_client_auth; read again every ten minutes',
+      'our key (PEM, PKCS #8), for private_key_jwt (P-256, RSA or Ed25519) and tls_client_auth; read again when it is renewed',
       '/run/secrets/entra.key',
     ).optional(),
     certificateFile: filePath(
@@ -81,7 +81,7 @@ export const identityProviderShape = z
       '/run/secrets/entra.crt',
     ).optional(),
     secretFile: filePath(
-      'the secret, for client_secret_basic; read again every ten minutes',
+      'the secret, for client_secret_basic; read again when it is renewed',
       '/run/secrets/entra.secret',
     ).optional(),
     assertionAudience: z
