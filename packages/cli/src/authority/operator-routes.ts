@@ -20,6 +20,7 @@ import type { EventStream } from './record/event-stream.ts';
 import type { IndexLag } from './record/index-lags.ts';
 import type { Recorder } from './record/own-record.ts';
 import type { CheckpointStatus } from './record/witness-checkpoints.ts';
+import type { StorageStatus } from './state/storage-status.ts';
 
 /** What applying the repository came to. */
 export interface Applied extends Publication {
@@ -47,6 +48,8 @@ export interface OperatorRoutesOptions {
   readonly federationStatus: () => FederationStatus;
   /** Certificates of the bank's own that the authority's listeners show. */
   readonly certificates: () => readonly ListenerCertificateStatus[];
+  /** Where the state is, and whether it is reached. */
+  readonly storage: () => StorageStatus;
   /** Where people sign in elsewhere. */
   readonly identityProviders: () => readonly ProviderStanding[];
   readonly metrics: Metrics;
@@ -83,6 +86,7 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
         policyVersion: current?.version ?? '',
         factSequence: factLog.sequence,
         logSize: log.size,
+        storage: options.storage(),
         checkpoints: options.checkpoints(),
         points: await Promise.all(points),
         exports: options.exports(),

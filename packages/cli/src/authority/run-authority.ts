@@ -78,6 +78,7 @@ import { serveControl } from './serve-control.ts';
 import { serveIssuer } from './serve-issuer.ts';
 import { serveOperator } from './serve-operator.ts';
 import { openState, tellStanding } from './state/open-state.ts';
+import { storageStatus } from './state/storage-status.ts';
 
 const SWEEP_EVERY_MS = 60_000;
 const QUEUE_EVERY_MS = 10 * 60_000;
@@ -220,8 +221,16 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     closers.add(() => queue.close());
 
     const alarm = (detail: string) => record({ kind: 'alarm', alarm: 'state-away', detail });
-    const onStanding = tellStanding({ warn, alarm });
-    const factLog = await openFactLog(database, { trustDomain, now, onStanding });
+    const { storage } = config.authority;
+    const stateStatus = storageStatus({ storage, stateFile: folder.stateFile, now });
+    const tell = tellStanding({ warn, alarm });
+    const factLog = await openFactLog(database, {
+      ...{ trustDomain, now },
+      onStanding(standing) {
+        stateStatus.see(standing);
+        tell(standing);
+      },
+    });
     const bundles = await openBundleStore(database);
     const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl, ca } = config.authority;
     const upstream =
@@ -450,6 +459,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       exports: () => running.status(),
       index: () => questions.status(),
       published: () => published.status(),
+      storage: stateStatus.status,
     });
     if (config.authority.metrics) {
       const served = await serveMetrics(metrics, config.authority.metrics);
@@ -489,6 +499,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       shownCertificate: (listener) => shownCertificate(listener, { questions }),
       certificates: () => certificates.status(),
       identityProviders: providers.status,
+      storage: stateStatus.status,
       now,
       ...privacy,
       ...{ federation, endpoints },

@@ -6,6 +6,7 @@ import { fileFaultText } from '../authority/login-providers.ts';
 import type { Applied } from '../authority/operator-routes.ts';
 import type { IndexLag } from '../authority/record/index-lags.ts';
 import type { CheckpointStatus } from '../authority/record/witness-checkpoints.ts';
+import { type StorageStatus, storageText } from '../authority/state/storage-status.ts';
 import { problemText } from '../check/problem-text.ts';
 import type { Arguments, Command, Io } from '../command-line/command.ts';
 import { CommandError, EXIT, UsageError } from '../command-line/command.ts';
@@ -29,7 +30,7 @@ export const statusCommand: Command = {
   name: 'status',
   summary: 'tell how a running authority and its points are',
   description:
-    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export, the index of `find` and the published logs are, which X.509, JWT and token authority issues and what comes next,\nhow the bundle of each federated trust domain stands, until when the certificates of its listeners are good, and when each\nidentity provider answered last. Exit code 1 when a point is away, its log is not being collected, an authority could not be replaced,\none of these fails, a bundle is not fresh, a certificate ends within a week, or an identity provider cannot be used.',
+    'Asks the authority that runs on this data folder: policy and facts in force, where the state is and whether\nit is reached, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export, the index of `find` and the published logs are, which X.509, JWT and token authority issues and what comes next,\nhow the bundle of each federated trust domain stands, until when the certificates of its listeners are good, and when each\nidentity provider answered last. Exit code 1 when the state or a point is away, its log is not being collected, an authority could not be replaced,\none of these fails, a bundle is not fresh, a certificate ends within a week, or an identity provider cannot be used.',
   options: { data: shared.data, json: shared.json },
   async run(args, io) {
     const status = await authorityOf(args, io).call<AuthorityStatus>('GET', '/v1/status');
@@ -45,6 +46,7 @@ export const statusCommand: Command = {
         `trust domain    ${status.trustDomain}`,
         `policy          sequence ${status.bundleSequence}, version ${status.policyVersion}`,
         `facts           sequence ${status.factSequence}`,
+        `state           ${printable(storageText(status.storage, { timeOf }))}`,
         `own log         ${status.logSize} entries`,
         ...caLines(status.ca),
         ...checkpointLines(status.checkpoints),
@@ -75,6 +77,7 @@ export const statusCommand: Command = {
       isAnyBehind ||
       !isRotating ||
       isAnyEnding ||
+      status.storage.away !== undefined ||
       isAnyProviderFailing;
     return isBad || !isFederationWell(status.federation) ? EXIT.negative : EXIT.ok;
   },
@@ -183,6 +186,8 @@ export interface AuthorityStatus {
   readonly policyVersion: string;
   readonly factSequence: number;
   readonly logSize: number;
+  /** Where the state is, and since when it is away. */
+  readonly storage: StorageStatus;
   readonly checkpoints: CheckpointStatus;
   readonly points: readonly {
     readonly name: string;
