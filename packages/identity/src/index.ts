@@ -16,10 +16,7 @@ export {
 export { BUNDLE_TYPE, bundleRoutes } from './bundle-routes.ts';
 export { controlRoutes } from './control-routes.ts';
 export type { CredentialResult } from './credentials.ts';
-export {
-  CUSTOMERS_AT_ONCE_MAX,
-  ENTITY_BYTES_MAX,
-} from './customers/customer.ts';
+export { CUSTOMERS_AT_ONCE_MAX } from './customers/customer.ts';
 export { customerRoutes, type ShownCustomer } from './customers/customer-routes.ts';
 export type { CustomersChanged } from './customers/customers.ts';
 export type {

@@ -1,11 +1,12 @@
-export type {
-  AccessRequest,
-  EntityUid,
-  KeyProof,
-  ResourceRef,
-  Session,
-  SubjectEntity,
-  Transaction,
+export {
+  type AccessRequest,
+  type EntityUid,
+  type KeyProof,
+  type ResourceRef,
+  type Session,
+  SUBJECT_ENTITY_BYTES_MAX,
+  type SubjectEntity,
+  type Transaction,
 } from './access-request.ts';
 export {
   type AuthorizationDetail,
