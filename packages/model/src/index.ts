@@ -70,6 +70,8 @@ export {
   ACTORS_DEFAULT,
   ACTORS_MAX,
   type Acr,
+  AMR_VALUES,
+  type Amr,
   type Attestation,
   type ClientAuthentication,
   type ClientRegistration,

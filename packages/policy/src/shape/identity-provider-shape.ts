@@ -1,4 +1,4 @@
-import { ACR_VALUES } from '@countersign/model';
+import { ACR_VALUES, AMR_VALUES } from '@countersign/model';
 import { z } from 'zod';
 import { duration, filePath, kebab, words } from './scalars.ts';
 
@@ -114,10 +114,11 @@ export const identityProviderShape = z
         examples: [{ '2': 'phr' }],
       }),
     amr: z
-      .record(value, z.string().regex(/^[a-z0-9]{1,32}$/, 'a method of RFC 8176'))
+      .record(value, z.enum(AMR_VALUES))
       .default({})
       .meta({
-        description: 'its methods by ours (RFC 8176); one that is not named is dropped',
+        description:
+          'its methods, whatever it calls them, by those of RFC 8176; one that is not named is dropped',
         examples: [{ fido: 'pop' }],
       }),
     requires: requires.optional(),
