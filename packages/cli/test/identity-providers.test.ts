@@ -72,10 +72,10 @@ beforeAll(async () => {
     }
     await writeFile(path, text);
   };
-  for (const each of ['trust', 'secrets']) await mkdir(join(bank, each), { recursive: true });
+  await mkdir(join(bank, 'trust'), { recursive: true });
   copyFileSync(idp.server.caFile, join(bank, 'trust/idp-ca.pem'));
   writeFileSync(
-    join(bank, 'secrets/staff.key'),
+    join(folder.path, 'staff.key'),
     client.privateKey.export({ type: 'pkcs8', format: 'pem' }),
     { mode: 0o600 },
   );
@@ -87,6 +87,7 @@ beforeAll(async () => {
     [/# clientAuthorities: .*/, 'clientAuthorities: [trust/idp-ca.pem]'],
     [/ {2}svidTtl:/, `${login}  svidTtl:`],
     ['https://idp.bank.example/realms/staff', idp.server.url],
+    ['/run/secrets/staff.key', join(folder.path, 'staff.key')],
   ]);
   await edit('surfaces/accounts.yaml', [
     ['9001', `${(api.address() as { port: number }).port}`],
@@ -159,7 +160,7 @@ test('that the provider answers is in status before anybody signed in; a renewed
   expect((await onData('status')).out).toMatch(/^ {2}staff +answers, last success 20\S+$/m);
   const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const pem = keys.privateKey.export({ type: 'pkcs8', format: 'pem' });
-  writeFileSync(join(folder.path, 'bank/secrets/staff.key'), pem, { mode: 0o600 });
+  writeFileSync(join(folder.path, 'staff.key'), pem, { mode: 0o600 });
   // Its metadata are good for ten minutes: it is asked for the key's sake.
   await expect
     .poll(async () => (await standing()).lastSuccessMs, { timeout: 15_000 })
