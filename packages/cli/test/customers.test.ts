@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { EXIT } from '@countersign/cli';
@@ -77,6 +77,10 @@ beforeAll(async () => {
   await writeFile(
     join(bank, 'identities/customers.yaml'),
     block('identities/customers.yaml').replace('x: …, y: …', `x: ${x}, y: ${y}`),
+  );
+  await writeFile(
+    join(bank, 'policies/tests/customers.yaml'),
+    block('policies/tests/customers.yaml'),
   );
   const checked = await countersign(['check', '-C', bank]);
   expect([checked.code, checked.out]).toEqual([EXIT.ok, expect.any(String)]);
@@ -253,6 +257,90 @@ test('a file is imported by the thousand; a line that cannot be taken is named, 
   expect((await onData('customer', 'show', 'ok')).code).toBe(EXIT.ok);
   const listed = await onData('customer', 'list', '--after', 'c2498', '--limit', '2');
   expect(listed.out).toMatch(/^c2499 +enabled .*\nc25 +enabled /);
+});
+
+const CUSTOMER_TESTS = 'policies/tests/customers.yaml';
+/** `check` of a bank whose test of customers says something else. */
+async function checkedWith(from: string, to: string): Promise<string> {
+  const bank = join(folder.path, 'bank');
+  const text = block(CUSTOMER_TESTS);
+  expect(text).toContain(from);
+  await writeFile(
+    join(bank, CUSTOMER_TESTS),
+    text.replace(from, () => to),
+  );
+  const { code, out, err } = await countersign(['check', '-C', bank]);
+  await writeFile(join(bank, CUSTOMER_TESTS), text);
+  return `${code} ${out}${err}`;
+}
+
+test.each([
+  // The policy is asked with what the token vouches: without the account nothing permits.
+  ["id: '22289' } }] } }", "id: '31820' } }] } }", 'found deny (policy-none-permits'],
+  [
+    'attributes: { accounts',
+    'attributes: { acounts',
+    "found attribute 'acounts', expected one that",
+  ],
+  ["'Accounts::Account'", "'Accounts::Acount'", "found entity type 'Accounts::Acount'"],
+  ['customer: { ', 'customer: { parents: [{ type: Human, id: y }], ', 'found Customer in Human'],
+  [
+    'customer: { ',
+    `customer: { parents: [{ type: Group, id: '${'x'.repeat(1000)}' }, { type: Group, id: '${'y'.repeat(1000)}' }], `,
+    'at most 2048 bytes',
+  ],
+  ['subject: customer/7f3a91', 'subject: partner/example', "found 'customer' for a partner"],
+])(
+  'a policy test about a customer with %s instead of %s is refused: %s',
+  async (from, to, told) => {
+    const refused = await checkedWith(from, to);
+    expect(refused).toContain(`policies/tests/customers.yaml:`);
+    expect(refused).toContain(told);
+    expect(refused.startsWith(`${EXIT.negative} `)).toBe(true);
+  },
+);
+
+test('a test about a customer without what its token vouches is about somebody whom nobody knows', async () => {
+  const line = /^ {4}customer: .*\n/m.exec(block(CUSTOMER_TESTS))?.[0] ?? '';
+  expect(await checkedWith(line, '')).toContain('found deny (peer-unregistered');
+});
+
+test('of a customer who stands in identities/ a test assumes nothing else: the file counts, as at points', async () => {
+  const file = join(folder.path, 'bank/identities/one-customer.yaml');
+  await writeFile(file, '- { id: customer/7f3a91, owner: core@bank.example }\n');
+  const told = await checkedWith('x', 'x');
+  await rm(file);
+  expect(told).toContain("found 'customer' for a customer who stands in identities/");
+});
+
+test('one question about a customer is decided offline, with what its token would vouch', async () => {
+  const bank = join(folder.path, 'bank');
+  const file = join(folder.path, '7f3a91.json');
+  const decide = (id: string, ...more: readonly string[]) =>
+    countersign([
+      ...['decide', '-C', bank, '--subject', 'customer/7f3a91', '--surface', 'accounts'],
+      ...['--action', 'GetAccount', '--param', `AccountId=${id}`, '--scope', 'accounts', ...more],
+    ]);
+  await writeFile(file, JSON.stringify({ attributes: { accounts: [account('22289')] } }));
+  const own = await decide('22289', '--customer', file);
+  expect([own.code, own.out]).toEqual([EXIT.ok, expect.stringMatching(/^ {2}vouched {3}\{"attr/m)]);
+  expect(own.out).toContain('customers-read-their-accounts');
+  expect((await decide('31820', '--customer', file)).out).toMatch(/^DENY {2}policy-none-permits/);
+  const unknown = await decide('22289');
+  expect([unknown.code, unknown.out]).toEqual([
+    EXIT.negative,
+    expect.stringContaining('--customer says what its token vouches'),
+  ]);
+  for (const [text, told] of [
+    ['no json', 'found no JSON in --customer'],
+    ['{"attributes": {"acounts": []}}', "found attribute 'acounts' at attributes.acounts"],
+    ['{"attributs": {}}', "'attributs'"],
+    ['{"attributes": {"accounts": ["22289"]}}', 'at attributes.accounts.0'],
+  ] as const) {
+    await writeFile(file, text);
+    const { code, err } = await decide('22289', '--customer', file);
+    expect([code, err]).toEqual([EXIT.usage, expect.stringContaining(told)]);
+  }
 });
 
 test('what the bank forgets is nobody', async () => {

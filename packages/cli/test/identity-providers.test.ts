@@ -72,10 +72,10 @@ beforeAll(async () => {
     }
     await writeFile(path, text);
   };
-  for (const each of ['trust', 'secrets']) await mkdir(join(bank, each), { recursive: true });
+  await mkdir(join(bank, 'trust'), { recursive: true });
   copyFileSync(idp.server.caFile, join(bank, 'trust/idp-ca.pem'));
   writeFileSync(
-    join(bank, 'secrets/staff.key'),
+    join(folder.path, 'staff.key'),
     client.privateKey.export({ type: 'pkcs8', format: 'pem' }),
     { mode: 0o600 },
   );
@@ -87,6 +87,7 @@ beforeAll(async () => {
     [/# clientAuthorities: .*/, 'clientAuthorities: [trust/idp-ca.pem]'],
     [/ {2}svidTtl:/, `${login}  svidTtl:`],
     ['https://idp.bank.example/realms/staff', idp.server.url],
+    ['/run/secrets/staff.key', join(folder.path, 'staff.key')],
   ]);
   await edit('surfaces/accounts.yaml', [
     ['9001', `${(api.address() as { port: number }).port}`],
@@ -148,6 +149,23 @@ const call = (token: string, path: string, method = 'GET') =>
   teller
     .call(new URL(`${edgeUrl}${path}`), token, method)
     .catch((error: { response?: Response }) => error.response as Response);
+
+test('that the provider answers is in status before anybody signed in; a renewed key is taken without a restart', async () => {
+  const standing = async () => {
+    const { out } = await onData('status', '--json');
+    return JSON.parse(out).identityProviders[0];
+  };
+  await expect.poll(standing).toMatchObject({ name: 'staff', isFailing: false, files: [] });
+  const { lastSuccessMs } = await standing();
+  expect((await onData('status')).out).toMatch(/^ {2}staff +answers, last success 20\S+$/m);
+  const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const pem = keys.privateKey.export({ type: 'pkcs8', format: 'pem' });
+  writeFileSync(join(folder.path, 'staff.key'), pem, { mode: 0o600 });
+  // Its metadata are good for ten minutes: it is asked for the key's sake.
+  await expect
+    .poll(async () => (await standing()).lastSuccessMs, { timeout: 15_000 })
+    .toBeGreaterThan(lastSuccessMs);
+});
 
 test('a person comes by the provider, calls the API, and is asked for more where that is not enough', async () => {
   const token = await signIn({ sid: 's1' });

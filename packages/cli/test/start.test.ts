@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { createServer as createApi, get as getPlain } from 'node:http';
 import { request } from 'node:https';
 import { join } from 'node:path';
@@ -71,6 +71,7 @@ test('status tells policy, facts and points', async () => {
   expect(code).toBe(EXIT.ok);
   expect(out).toMatch(/^trust domain {4}bank\.example\npolicy {10}sequence 1, version /);
   expect(out).toMatch(/\n {2}edge {9}connected {2}log \d+ entries\n$/);
+  expect(out).toContain(`state           SQLite ${join(data, 'authority/state.db')}, reached\n`);
 });
 
 test('find asks the authority, which writes down who asked what before it answers', async () => {
@@ -125,6 +126,19 @@ test('trust.pem is what callers verify the edge with, and the surface in shadow 
 
 test('status of a data folder without authority is not to be had', async () => {
   expect((await countersign(['status', '-d', folder.path])).code).toBe(EXIT.failed);
+});
+
+test('a state that was moved away under the authority is told: what it writes would be lost', async () => {
+  const file = join(data, 'authority/state.db');
+  await rename(file, `${file}.away`);
+  try {
+    const { code, out } = await onData('status');
+    expect(code).toBe(EXIT.negative);
+    expect(out).toMatch(/^state +SQLite \S+state\.db, AWAY since 20\S+: found no file$/m);
+  } finally {
+    await rename(`${file}.away`, file);
+  }
+  expect((await onData('status')).out).toMatch(/^state .*, reached$/m);
 });
 
 test('status as JSON is what the operator socket says', async () => {

@@ -44,6 +44,10 @@ describe.skipIf(bin === undefined)('an authority whose state is in PostgreSQL', 
       return JSON.parse(out);
     };
     const before = await status();
+    const { host, database, user } = place;
+    expect(before.storage).toEqual({ engine: 'postgres', host, port: 5432, database, user });
+    const text = async () => (await countersign(['status', '-d', data])).out;
+    expect(await text()).toMatch(/^state +PostgreSQL test@\S+:5432\/\S+, reached$/m);
     expect(before.points).toMatchObject([{ name: 'edge', connected: true }]);
 
     const second = await countersign(
@@ -53,7 +57,13 @@ describe.skipIf(bin === undefined)('an authority whose state is in PostgreSQL', 
     expect(second.code).toBe(EXIT.failed);
     expect(second.err).toContain('another one runs on test@');
 
-    await server.crash({ downMilliseconds: 1500 });
+    const down = server.crash({ downMilliseconds: 4000 });
+    await expect
+      .poll(text, { timeout: 10_000, interval: 100 })
+      .toMatch(/^state +PostgreSQL \S+, AWAY since 20\S+: \S/m);
+    expect((await countersign(['status', '-d', data])).code).toBe(EXIT.negative);
+    await down;
+    await expect.poll(text, { timeout: 30_000 }).toMatch(/^state .*, reached$/m);
     const disable = () =>
       countersign(['revoke', 'subject', 'partner/example', '--reason', 'a test', '-d', data]);
     await expect.poll(async () => (await disable()).code, { timeout: 30_000 }).toBe(EXIT.ok);

@@ -16,10 +16,7 @@ export {
 export { BUNDLE_TYPE, bundleRoutes } from './bundle-routes.ts';
 export { controlRoutes } from './control-routes.ts';
 export type { CredentialResult } from './credentials.ts';
-export {
-  CUSTOMERS_AT_ONCE_MAX,
-  ENTITY_BYTES_MAX,
-} from './customers/customer.ts';
+export { CUSTOMERS_AT_ONCE_MAX } from './customers/customer.ts';
 export { customerRoutes, type ShownCustomer } from './customers/customer-routes.ts';
 export type { CustomersChanged } from './customers/customers.ts';
 export type {
@@ -69,6 +66,8 @@ export { loginLinkRoutes } from './idp/link-routes.ts';
 export { linkedPerson } from './idp/linked-person.ts';
 export type { ProviderLink } from './idp/links.ts';
 export type { ProviderOperations } from './idp/open-provider-logins.ts';
+export type { ProviderStanding } from './idp/provider-client.ts';
+export { lookAtFiles, type ProviderFileFault } from './idp/provider-files.ts';
 export type { Issuer } from './issuer/issuer.ts';
 export { issuerAdapter } from './issuer/issuer-adapter.ts';
 export type { JoinRequest } from './joining/joining.ts';

@@ -154,6 +154,8 @@ export interface IdentityTables {
     revoked_ms: number | null;
     revoked_reason: string | null;
   };
+  /** Every passkey that a session was proved with: it stands on each of them, and not on the last one alone. */
+  person_session_passkey: { session_id: string; credential_id: string };
   /** What an application was granted under a session; `thumbprint` is of its first token's key. */
   person_grant: {
     grant_id: string;
@@ -336,5 +338,18 @@ export const migrations: readonly Migration[] = [
   {
     name: '0010-narrowed-sessions',
     statements: ['alter table session add column narrowed integer not null default 0'],
+  },
+  {
+    name: '0011-session-passkeys',
+    statements: [
+      `create table person_session_passkey (
+         session_id text not null, credential_id text not null, primary key (session_id, credential_id)
+       ) strict`,
+      'create index person_session_passkey_credential on person_session_passkey (credential_id)',
+      // Those before the last one were not kept.
+      `insert into person_session_passkey (session_id, credential_id)
+       select id, credential_id from person_session`,
+      'drop index person_session_credential',
+    ],
   },
 ];

@@ -33,6 +33,9 @@ export interface Transaction {
   readonly requestingWorkload: string;
 }
 
+/** Bytes of {@link SubjectEntity} as JSON: it travels in each token of its subject, in a header. */
+export const SUBJECT_ENTITY_BYTES_MAX = 2048;
+
 /**
  * What the issuer of a token vouches of its subject: a bank's customers are too many for facts. Attributes are in Cedar's
  * JSON form. It counts for a `customer` of whom no fact tells, and for nobody else.

@@ -1,11 +1,12 @@
-export type {
-  AccessRequest,
-  EntityUid,
-  KeyProof,
-  ResourceRef,
-  Session,
-  SubjectEntity,
-  Transaction,
+export {
+  type AccessRequest,
+  type EntityUid,
+  type KeyProof,
+  type ResourceRef,
+  type Session,
+  SUBJECT_ENTITY_BYTES_MAX,
+  type SubjectEntity,
+  type Transaction,
 } from './access-request.ts';
 export {
   type AuthorizationDetail,
@@ -69,6 +70,8 @@ export {
   ACTORS_DEFAULT,
   ACTORS_MAX,
   type Acr,
+  AMR_VALUES,
+  type Amr,
   type Attestation,
   type ClientAuthentication,
   type ClientRegistration,

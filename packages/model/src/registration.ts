@@ -129,6 +129,14 @@ export const ACR_VALUES = ['idp', 'phr', 'phrh'] as const;
 /** One of {@link ACR_VALUES}. */
 export type Acr = (typeof ACR_VALUES)[number];
 
+/** How somebody may have authenticated: the words of `amr` that tokens have. RFC 8176 §2. */
+export const AMR_VALUES = [
+  ...['face', 'fpt', 'geo', 'hwk', 'iris', 'kba', 'mca', 'mfa', 'otp', 'pin', 'pop'],
+  ...['pwd', 'rba', 'retina', 'sc', 'sms', 'swk', 'tel', 'user', 'vbm', 'wia'],
+] as const;
+/** One of {@link AMR_VALUES}. */
+export type Amr = (typeof AMR_VALUES)[number];
+
 /** What to do on which signal, from `playbooks/*.yaml`. */
 export interface Playbook {
   readonly name: string;

@@ -5,6 +5,7 @@ export type { PolicyBundle } from './bundle.ts';
 export { type CheckOptions, checkRepository } from './check/check-repository.ts';
 export { type EntityFault, entityFault } from './check/entity-fault.ts';
 export type { AssumedDevice, PolicyTestQuestion, RunPolicyTest } from './check/policy-tests.ts';
+export { readSubjectEntity } from './check/read-subject-entity.ts';
 export {
   REGISTERED_AT_ONCE_MAX,
   type RegisteredIdentity,

@@ -1,5 +1,6 @@
 import type {
   Acr,
+  Amr,
   Assurance,
   DecisionEvent,
   DetailType,
@@ -117,7 +118,7 @@ export interface IdentityProviderConfig {
   };
   readonly acrClaim: string;
   readonly acr: Readonly<Record<string, Acr>>;
-  readonly amr: Readonly<Record<string, string>>;
+  readonly amr: Readonly<Record<string, Amr>>;
   readonly requires?: { readonly claim: string; readonly anyOf: readonly string[] };
   readonly maxAgeSeconds: number;
 }

@@ -892,11 +892,11 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
   {
     claim: 'a private key that nothing names',
     breaks: async (r) => {
-      await r.write('trust/partner.key', '-----BEGIN EC PRIVATE KEY-----\n');
+      await r.write('trust/partner.key', '-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIGV4YW1wbGU=\n');
       await r.write('trust/partner.der', Uint8Array.of(0x30, 0xff, 0xfe));
     },
     says: [
-      'trust/partner.key error: a private key; certificates only: whoever reads the repository would have the key; take the key out, and replace it: it is no secret any more',
+      'trust/partner.key error: a private key; none in the repository: whoever reads it would have the key; keep keys elsewhere (/run/secrets/…), and replace this one: it is no secret any more',
     ],
   },
   {
@@ -906,7 +906,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
       await append(PARTNERS, '  certificates: [trust/key.pem]\n')(r);
     },
     says: [
-      "identities/partners.yaml:14:18 error: a private key in 'trust/key.pem'; certificates only: whoever reads the repository would have the key; take the key out, and replace it: it is no secret any more",
+      "identities/partners.yaml:14:18 error: a private key in 'trust/key.pem'; none in the repository: whoever reads it would have the key; keep keys elsewhere (/run/secrets/…), and replace this one: it is no secret any more",
     ],
   },
   {

@@ -132,6 +132,22 @@ test.each([
   expect(login).toBeUndefined();
 });
 
+test('a method of a provider is worth one of RFC 8176, whatever the provider calls it', async () => {
+  const of = (amr: object) => checked([{ ...GOOD, amr }]);
+  const good = { 'urn:vendor:Passkey 2': 'pop', ngcmfa: 'mfa', duo: 'otp', wia: 'wia' };
+  const { problems, login } = await of(good);
+  expect(problems).toEqual([]);
+  expect(login?.identityProviders[0]?.amr).toEqual(good);
+  const refused = await of({ duo: 'fido' });
+  expect(refused.login).toBeUndefined();
+  expect(refused.problems).toEqual([
+    expect.stringMatching(/^error: 'fido'; one of face, .*pwd, .*vbm, wia; /),
+  ]);
+  expect((await of({ duo: 'retinal' })).problems).toEqual([
+    expect.stringContaining("did you mean 'retina'?"),
+  ]);
+});
+
 test('an application for the level idp takes a provider', async () => {
   expect((await checked([GOOD], '', 'acr: idp')).problems).toEqual([]);
 });

@@ -2,6 +2,7 @@ import type { Collector, ExporterStatus, Labels, Metrics, PublishStatus } from '
 import type { AuthorityStatus, Identity } from '@countersign/identity';
 import { collectedSize } from './record/collected-logs.ts';
 import type { IndexLag } from './record/index-lags.ts';
+import type { StorageStatus } from './state/storage-status.ts';
 
 /** What the authority tells of collection and exports. */
 export function measureAuthority(
@@ -14,9 +15,18 @@ export function measureAuthority(
     readonly exports: () => readonly ExporterStatus[];
     readonly index: () => readonly IndexLag[];
     readonly published: () => readonly PublishStatus[];
+    readonly storage: () => StorageStatus;
   },
 ): void {
   const { identity, collector, connected, exports } = parts;
+  metrics.gauge(
+    'countersign_state_reached',
+    'Whether the database that holds the state is reached, so that facts are vouched for.',
+    () => {
+      const { engine, away } = parts.storage();
+      return [[{ engine }, away ? 0 : 1]];
+    },
+  );
   metrics.gauge('countersign_point_connected', 'Whether a point has the feed open.', () => {
     const open = connected();
     return identity

@@ -7,7 +7,7 @@ import {
   type RecordKeyStore,
   type RollingLog,
 } from '@countersign/audit';
-import type { Identity } from '@countersign/identity';
+import type { Identity, ProviderStanding } from '@countersign/identity';
 import type { Problem } from '@countersign/policy';
 import type { RiskEngine } from '@countersign/risk';
 import type { BundleStore, FactLog } from '@countersign/state';
@@ -21,6 +21,7 @@ import type { EventStream } from './record/event-stream.ts';
 import type { IndexLag } from './record/index-lags.ts';
 import type { Recorder } from './record/own-record.ts';
 import type { CheckpointStatus } from './record/witness-checkpoints.ts';
+import type { StorageStatus } from './state/storage-status.ts';
 
 /** What applying the repository came to. */
 export interface Applied extends Publication {
@@ -48,6 +49,10 @@ export interface OperatorRoutesOptions {
   readonly federationStatus: () => FederationStatus;
   /** Certificates of the bank's own that the authority's listeners show. */
   readonly certificates: () => readonly ListenerCertificateStatus[];
+  /** Where the state is, and whether it is reached. */
+  readonly storage: () => StorageStatus;
+  /** Where people sign in elsewhere. */
+  readonly identityProviders: () => readonly ProviderStanding[];
   readonly metrics: Metrics;
   readonly recordKeys: RecordKeyStore;
   /** By point: the version of the record's keys that it holds. */
@@ -82,6 +87,7 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
         policyVersion: current?.version ?? '',
         factSequence: factLog.sequence,
         logSize: log.size,
+        storage: options.storage(),
         checkpoints: options.checkpoints(),
         points: await Promise.all(points),
         exports: options.exports(),
@@ -90,6 +96,7 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
         published: options.published(),
         federation: options.federationStatus(),
         certificates: options.certificates(),
+        identityProviders: options.identityProviders(),
         ca: identity.authorities.show(),
       };
     });

@@ -58,6 +58,8 @@ export interface PublisherOptions {
   readonly current: () => Repository;
   /** Told when registrations are in force, and before policies are. */
   readonly take: (repository: Repository) => Promise<void>;
+  /** What of it cannot be used on this host, although it is written well. */
+  readonly faultsHere: (repository: Repository) => Promise<readonly Problem[]>;
   readonly identity: Identity;
   readonly federation: Federation;
   readonly bundles: BundleStore;
@@ -121,6 +123,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
       inTurn(async () => {
         const { repository, problems } = await check(await identity.writtenRegistrations());
         if (!repository) return problems;
+        const faults = await options.faultsHere(repository);
+        if (faults.length > 0) return faults;
         const publication = await publish(repository, by, again).catch(tellPart);
         return { ...publication, restart: needsRestart(started, repository.config) };
       }),

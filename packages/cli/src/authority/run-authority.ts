@@ -56,6 +56,7 @@ import { openHsm } from './keys/open-hsm.ts';
 import { openUpstream, upstreamTrouble } from './keys/open-upstream.ts';
 import { openOwnSvid } from './keys/own-svid.ts';
 import { runRotation } from './keys/run-rotation.ts';
+import { measureProviders, providerFileProblems, watchProviders } from './login-providers.ts';
 import { loginSettings } from './login-settings.ts';
 import { hostNames, pointHostNames } from './point-registrations.ts';
 import { createPublisher } from './publisher.ts';
@@ -77,6 +78,7 @@ import { serveControl } from './serve-control.ts';
 import { serveIssuer } from './serve-issuer.ts';
 import { serveOperator } from './serve-operator.ts';
 import { openState, tellStanding } from './state/open-state.ts';
+import { storageStatus } from './state/storage-status.ts';
 
 const SWEEP_EVERY_MS = 60_000;
 const QUEUE_EVERY_MS = 10 * 60_000;
@@ -219,8 +221,16 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     closers.add(() => queue.close());
 
     const alarm = (detail: string) => record({ kind: 'alarm', alarm: 'state-away', detail });
-    const onStanding = tellStanding({ warn, alarm });
-    const factLog = await openFactLog(database, { trustDomain, now, onStanding });
+    const { storage } = config.authority;
+    const stateStatus = storageStatus({ storage, stateFile: folder.stateFile, now });
+    const tell = tellStanding({ warn, alarm });
+    const factLog = await openFactLog(database, {
+      ...{ trustDomain, now },
+      onStanding(standing) {
+        stateStatus.see(standing);
+        tell(standing);
+      },
+    });
     const bundles = await openBundleStore(database);
     const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl, ca } = config.authority;
     const upstream =
@@ -299,6 +309,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         applied = next;
       },
       setPlaybooks: (next) => risk.setPlaybooks(next),
+      faultsHere: ({ config: next }) => providerFileProblems(next),
       ...{ identity, federation, bundles, keyring, record, now },
     });
     const atStart = await checkAtStart(check, { without, identity, record, warn });
@@ -439,12 +450,16 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       });
       closers.add(() => served.close());
     }
+    const providers = watchProviders(identity.login?.providers, { record, warn });
+    closers.add(() => providers.close());
+    measureProviders(metrics, providers.status);
     measureAuthority(metrics, {
       ...{ identity, collector },
       connected: () => controlListener.connected(),
       exports: () => running.status(),
       index: () => questions.status(),
       published: () => published.status(),
+      storage: stateStatus.status,
     });
     if (config.authority.metrics) {
       const served = await serveMetrics(metrics, config.authority.metrics);
@@ -483,6 +498,8 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       surfaces: () => applied.surfaces,
       shownCertificate: (listener) => shownCertificate(listener, { questions }),
       certificates: () => certificates.status(),
+      identityProviders: providers.status,
+      storage: stateStatus.status,
       now,
       ...privacy,
       ...{ federation, endpoints },

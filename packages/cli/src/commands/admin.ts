@@ -1,10 +1,12 @@
 import type { CollectorRefusal, ExporterStatus, PublishStatus } from '@countersign/audit';
-
+import type { ProviderStanding } from '@countersign/identity';
 import type { Problem } from '@countersign/policy';
 import { type AdminClient, AdminRefusal, adminClient } from '../admin-client.ts';
+import { fileFaultText } from '../authority/login-providers.ts';
 import type { Applied } from '../authority/operator-routes.ts';
 import type { IndexLag } from '../authority/record/index-lags.ts';
 import type { CheckpointStatus } from '../authority/record/witness-checkpoints.ts';
+import { type StorageStatus, storageText } from '../authority/state/storage-status.ts';
 import { problemText } from '../check/problem-text.ts';
 import type { Arguments, Command, Io } from '../command-line/command.ts';
 import { CommandError, EXIT, UsageError } from '../command-line/command.ts';
@@ -29,7 +31,7 @@ export const statusCommand: Command = {
   name: 'status',
   summary: 'tell how a running authority and its points are',
   description:
-    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export, the index of `find` and the published logs are, which X.509, JWT and token authority issues and what comes next,\nhow the bundle of each federated trust domain stands, and until when the certificates of its listeners are good. Exit code 1 when a\npoint is away, its log is not being collected, an authority could not be replaced, one of these fails, a bundle is not fresh, or a\ncertificate ends within a week.',
+    'Asks the authority that runs on this data folder: policy and facts in force, where the state is and whether\nit is reached, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export, the index of `find` and the published logs are, which X.509, JWT and token authority issues and what comes next,\nhow the bundle of each federated trust domain stands, until when the certificates of its listeners are good, and when each\nidentity provider answered last. Exit code 1 when the state or a point is away, its log is not being collected, an authority could not be replaced,\none of these fails, a bundle is not fresh, a certificate ends within a week, or an identity provider cannot be used.',
   options: { data: shared.data, json: shared.json },
   async run(args, io) {
     const status = await authorityOf(args, io).call<AuthorityStatus>('GET', '/v1/status');
@@ -45,6 +47,7 @@ export const statusCommand: Command = {
         `trust domain    ${status.trustDomain}`,
         `policy          sequence ${status.bundleSequence}, version ${status.policyVersion}`,
         `facts           sequence ${status.factSequence}`,
+        `state           ${printable(storageText(status.storage, { timeOf }))}`,
         `own log         ${status.logSize} entries`,
         ...caLines(status.ca),
         ...checkpointLines(status.checkpoints),
@@ -56,6 +59,7 @@ export const statusCommand: Command = {
         ...status.exports.map(exportLine),
         ...federationLines(status.federation),
         ...certificateLines(status.certificates),
+        ...providerLines(status.identityProviders),
       ].join('\n'),
     );
     const isAnyAway = status.points.some(({ connected }) => !connected);
@@ -66,8 +70,16 @@ export const statusCommand: Command = {
       ({ trouble, isOverdue }) => trouble || isOverdue,
     );
     const isAnyEnding = status.certificates.some(({ trouble }) => trouble !== undefined);
+    const isAnyProviderFailing = status.identityProviders.some(({ isFailing }) => isFailing);
     const isBad =
-      isAnyAway || isAnyFailing || isAnyRefused || isAnyBehind || !isRotating || isAnyEnding;
+      isAnyAway ||
+      isAnyFailing ||
+      isAnyRefused ||
+      isAnyBehind ||
+      !isRotating ||
+      isAnyEnding ||
+      status.storage.away !== undefined ||
+      isAnyProviderFailing;
     return isBad || !isFederationWell(status.federation) ? EXIT.negative : EXIT.ok;
   },
 };
@@ -90,6 +102,22 @@ function certificateLines(certificates: AuthorityStatus['certificates']): string
       ({ listener, notAfterMs, trouble }) =>
         `  ${listener}  until ${timeOf(notAfterMs)}${trouble === undefined ? '' : `; TROUBLE: ${printable(trouble)}`}`,
     ),
+  ];
+}
+
+function providerLines(providers: AuthorityStatus['identityProviders']): string[] {
+  if (providers.length === 0) return [];
+  return [
+    'identity providers',
+    ...providers.map(({ name, lastSuccessMs, lastFailure, files, isFailing }) => {
+      const state = isFailing ? 'FAILING' : lastSuccessMs === undefined ? 'unknown' : 'answers';
+      const success = lastSuccessMs === undefined ? 'never' : timeOf(lastSuccessMs);
+      const failure = lastFailure
+        ? `, last failure ${timeOf(lastFailure.atMs)}: ${printable(lastFailure.fault)}`
+        : '';
+      const unusable = files.map((each) => `; ${printable(fileFaultText(each))}`).join('');
+      return `  ${name.padEnd(12)} ${state}, last success ${success}${failure}${unusable}`;
+    }),
   ];
 }
 
@@ -159,6 +187,8 @@ export interface AuthorityStatus {
   readonly policyVersion: string;
   readonly factSequence: number;
   readonly logSize: number;
+  /** Where the state is, and since when it is away. */
+  readonly storage: StorageStatus;
   readonly checkpoints: CheckpointStatus;
   readonly points: readonly {
     readonly name: string;
@@ -180,6 +210,8 @@ export interface AuthorityStatus {
   readonly federation: FederationStatus;
   /** Certificates of the bank's own at the authority's listeners. */
   readonly certificates: readonly ListenerCertificateStatus[];
+  /** Identity providers, and whether people can sign in by them. */
+  readonly identityProviders: readonly ProviderStanding[];
   /** The X.509, JWT and token authorities, and what comes next of their rotation. */
   readonly ca: CaStatus;
 }

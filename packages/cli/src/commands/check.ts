@@ -8,7 +8,7 @@ export const checkCommand: Command = {
   operands: '[DIR]',
   operandsMax: 1,
   description:
-    'Reads countersign.yaml, surfaces, policies and their tests, identities, entities and playbooks, and reports every\nproblem at once: file, line, what was found, what was expected, how to mend it. Nothing is changed.',
+    'Reads countersign.yaml, surfaces, policies and their tests, identities, entities and playbooks, and reports every\nproblem at once: file, line, what was found, what was expected, how to mend it. Nothing is changed. A private key\nanywhere below the folder is an error (PEM, JWK, PKCS #12, DER; .git, node_modules and data folders are left out).',
   options: {
     repository: shared.repository,
     json: shared.json,

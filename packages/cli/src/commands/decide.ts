@@ -14,6 +14,11 @@ export const decideCommand: Command = {
       value: 'ID',
       help: 'in whose name: partner/ledgerly, or a SPIFFE ID',
     },
+    customer: {
+      type: 'string',
+      value: 'FILE',
+      help: 'what its token vouches of a customer: JSON with "attributes" and "parents"; - is standard input',
+    },
     caller: { type: 'string', value: 'ID', help: 'the workload on the line, at an inner hop' },
     surface: { type: 'string', value: 'NAME', help: 'the protect surface' },
     action: { type: 'string', value: 'OPERATION', help: 'an operationId of the surface' },
@@ -51,6 +56,7 @@ export const decideCommand: Command = {
   },
   examples: [
     'countersign decide --subject partner/ledgerly --surface accounts --action GetAccount --param AccountId=22289 --scope accounts',
+    'countersign decide --subject customer/7f3a91 --customer 7f3a91.json --surface accounts --action GetAccount --param AccountId=22289 --scope accounts',
     'countersign decide --event 4fzq… --data data',
   ],
   run: async (args, io) => (await import('../decide/run-decide.ts')).runDecide(args, io),

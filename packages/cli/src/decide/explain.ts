@@ -13,12 +13,15 @@ export function explain(
     `${decision.effect.toUpperCase()}  ${decision.reason}`,
     '',
     `  subject   ${request.subject.id}`,
+    ...(request.subjectEntity
+      ? [`  vouched   ${printable(JSON.stringify(request.subjectEntity))}`]
+      : []),
     ...(request.caller ? [`  caller    ${request.caller.id}`] : []),
     `  action    ${request.surface} ${request.action}`,
     `  resource  ${request.resource.type}::"${printable(request.resource.id)}"`,
     `  context   ${printable(JSON.stringify(context))}`,
     '',
-    because(decision, bundle),
+    because(decision, { bundle, request }),
   ];
   for (const { id, file, text } of determining) {
     lines.push('', `  ${id}  (${file})`, ...text.split('\n').map((line) => `    ${line}`));
@@ -30,7 +33,10 @@ export function explain(
   return lines.join('\n');
 }
 
-function because(decision: Decision, bundle: PolicyBundle): string {
+function because(
+  decision: Decision,
+  { bundle, request }: { readonly bundle: PolicyBundle; readonly request: AccessRequest },
+): string {
   switch (decision.reason) {
     case 'policy-permits':
       return 'Permitted by:';
@@ -43,7 +49,9 @@ function because(decision: Decision, bundle: PolicyBundle): string {
     case 'policy-error':
       return 'A policy could not be evaluated, and an error in a forbid denies:';
     case 'peer-unregistered':
-      return 'The subject is not registered.';
+      return request.subject.kind === 'customer' && !request.subjectEntity
+        ? 'No file tells of the customer, and no token: --customer says what its token vouches.'
+        : 'The subject is not registered.';
     case 'subject-disabled':
       return 'The subject is disabled.';
     case 'scope-insufficient':

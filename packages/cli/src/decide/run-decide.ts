@@ -1,7 +1,12 @@
 import { createCedarEngine } from '@countersign/cedar';
 import { startNodeThread } from '@countersign/cedar/node';
-import { POSTURE_SIGNALS } from '@countersign/model';
-import { type AssumedDevice, checkRepository } from '@countersign/policy';
+import { type AccessRequest, POSTURE_SIGNALS } from '@countersign/model';
+import {
+  type AssumedDevice,
+  checkRepository,
+  type Repository,
+  readSubjectEntity,
+} from '@countersign/policy';
 import { problemText } from '../check/problem-text.ts';
 import {
   type Arguments,
@@ -10,6 +15,7 @@ import {
   type Io,
   UsageError,
 } from '../command-line/command.ts';
+import { readInput } from '../command-line/read-input.ts';
 import { oneOf } from '../command-line/words.ts';
 import { dataOf, print, repositoryOf } from '../commands/options.ts';
 import { requestOf, type TypedQuestion } from './ask.ts';
@@ -64,7 +70,11 @@ async function decideTyped(args: Arguments, io: Io): Promise<number> {
       io.err(`${problems.map(problemText).join('\n')}\n`);
       throw new CommandError('cannot decide: the repository has errors');
     }
-    const request = requestOf(question, repository, io.now());
+    const request = await withCustomer(requestOf(question, repository, io.now()), {
+      args,
+      io,
+      repository,
+    });
     const point = await repositoryDecisionPoint(repository, {
       engine,
       now: io.now,
@@ -101,6 +111,29 @@ async function decideTyped(args: Arguments, io: Io): Promise<number> {
   } finally {
     await engine.close();
   }
+}
+
+/** What the token of a customer is assumed to vouch: `--customer FILE`. */
+async function withCustomer(
+  request: AccessRequest,
+  { args, io, repository }: { args: Arguments; io: Io; repository: Repository },
+): Promise<AccessRequest> {
+  const file = args.text('customer');
+  if (file === undefined) return request;
+  const text = await readInput(file, io.cwd);
+  let written: unknown;
+  try {
+    written = JSON.parse(text);
+  } catch {
+    throw new UsageError(
+      `found no JSON in --customer ${file}, expected {"attributes": {…}, "parents": […]}`,
+    );
+  }
+  const read = readSubjectEntity(written, { spiffeId: request.subject.id, repository });
+  if ('entity' in read) return { ...request, subjectEntity: read.entity };
+  const { path, found, expected } = read.fault;
+  const where = path === '' ? '' : ` at ${path}`;
+  throw new UsageError(`found ${found}${where} with --customer ${file}, expected ${expected}`);
 }
 
 /** What is assumed of the device: `--posture diskEncrypted=true`; what is not said is unknown. */

@@ -1,4 +1,4 @@
-import type { SubjectEntity } from '@countersign/model';
+import { SUBJECT_ENTITY_BYTES_MAX, type SubjectEntity } from '@countersign/model';
 import { z } from 'zod';
 
 /** A customer of the bank, as it is kept. */
@@ -12,8 +12,6 @@ export interface Customer extends SubjectEntity {
   readonly changedAtMs: number;
 }
 
-/** Bytes of a customer's attributes and parents as JSON: they travel in each of its tokens, in a header. */
-export const ENTITY_BYTES_MAX = 2048;
 /** Customers in one request. */
 export const CUSTOMERS_AT_ONCE_MAX = 1000;
 
@@ -23,8 +21,8 @@ const entity = z
     attributes: z.record(z.string().min(1).max(256), z.json()).default({}),
     parents: z.array(uid).max(100).default([]),
   })
-  .refine((value) => Buffer.byteLength(JSON.stringify(value)) <= ENTITY_BYTES_MAX, {
-    message: `attributes and parents of more than ${ENTITY_BYTES_MAX} bytes: they travel in each token`,
+  .refine((value) => Buffer.byteLength(JSON.stringify(value)) <= SUBJECT_ENTITY_BYTES_MAX, {
+    message: `attributes and parents of more than ${SUBJECT_ENTITY_BYTES_MAX} bytes: they travel in each token`,
   });
 
 /** What the bank writes of a customer; all of it, each time. */

@@ -88,7 +88,8 @@ async function publicJwk(privateKey: KeyObject): Promise<JWK> {
   };
 }
 
-function algorithmOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string {
+/** How a client key signs assertions. @throws {Error} when it must not, or cannot */
+export function algorithmOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string {
   const { namedCurve, modulusLength = 0 } = asymmetricKeyDetails ?? {};
   if (asymmetricKeyType === 'ec' && namedCurve === 'prime256v1') return 'ES256';
   if (asymmetricKeyType === 'rsa' && modulusLength >= 2048) return 'PS256';

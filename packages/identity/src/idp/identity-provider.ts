@@ -1,4 +1,4 @@
-import type { Acr } from '@countersign/model';
+import type { Acr, Amr } from '@countersign/model';
 
 /** A provider at which the bank's people sign in elsewhere: what the bank's repository says of it. Files are read when they are needed. */
 export interface IdentityProvider {
@@ -24,7 +24,7 @@ export interface IdentityProvider {
   /** What its values are worth here; one that is not mapped is worth `idp`. */
   readonly acr: Readonly<Record<string, Acr>>;
   /** Its values of `amr` by ours (RFC 8176); one that is not mapped is dropped. */
-  readonly amr: Readonly<Record<string, string>>;
+  readonly amr: Readonly<Record<string, Amr>>;
   /** Who may sign in by it: whose claim has one of the values. It only takes away; rights come from the directory. */
   readonly requires?: { readonly claim: string; readonly anyOf: readonly string[] };
   /** How long ago the person may have signed in there. */

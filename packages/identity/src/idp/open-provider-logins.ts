@@ -4,10 +4,15 @@ import type { PersonSession } from '../login/person-sessions.ts';
 import { type Refusal, refusal } from '../refusal.ts';
 import { idpMigrations } from './idp-tables.ts';
 import type { ProviderLink } from './links.ts';
+import type { ProviderStanding } from './provider-client.ts';
 import { ProviderLogins, type ProviderLoginsOptions } from './provider-logins.ts';
 
 /** What an operator, and receivers of signals, ask about sign-ins at identity providers. */
 export interface ProviderOperations {
+  /** How each provider is, as far as is known; nothing is asked. */
+  standings(): readonly ProviderStanding[];
+  /** Looks whether each provider can be used: its files now, its metadata when they are due. To be called every few seconds. */
+  look(): Promise<void>;
   /** Whose account at a provider is whose, the newest first, at most 10,000; of one person, or of all. */
   links(subject?: string): Promise<readonly ProviderLink[]>;
   /** Takes a person's accounts at a provider, or at all, from them, with the sessions that stand on them. */
@@ -70,6 +75,8 @@ export async function openProviderLogins({
 /** See {@link ProviderOperations}. */
 export function providerOperations(idp: ProviderLogins): ProviderOperations {
   return {
+    standings: () => idp.standings(),
+    look: () => idp.look(),
     links: (subject) => idp.links.list(subject),
     async unlink({ subject, provider, reason, by }) {
       const links = (await idp.links.list(subject)).filter(

@@ -5,6 +5,7 @@ import { transmitterKeys } from '../signals/signal-keys.ts';
 import { type BoundedFetch, boundedFetch } from './bounded-fetch.ts';
 import { readCredential } from './client-credential.ts';
 import type { IdentityProvider } from './identity-provider.ts';
+import { lookAtFiles, type ProviderFileFault } from './provider-files.ts';
 import {
   type IdTokenClaims,
   type LogoutClaims,
@@ -19,6 +20,8 @@ const FRESH_MS = 10 * 60_000;
 const STALE_MS_MAX = 3_600_000;
 /** A provider that did not answer is left alone for so long: people should not wait for it one by one. */
 const AWAY_MS = 15_000;
+/** Nobody waits for it: one that could not be reached is asked again beside sign-ins after so long. */
+const LOOK_AGAIN_MS = 60_000;
 /** A key that is not known is asked for at once, for people who wait; strangers cause this at most once in a second. */
 const KEYS_AGAIN_MS = 1000;
 const TIMEOUT_SECONDS = 10;
@@ -45,7 +48,21 @@ export type ProviderAnswer =
   | { readonly kind: 'refused'; readonly fault: string }
   | ProviderAway;
 
+/** How a provider was the last time that it was asked, be it by somebody who signs in or beside that. */
+export interface ProviderStanding {
+  readonly name: string;
+  readonly issuer: string;
+  readonly lastSuccessMs?: number;
+  readonly lastFailure?: { readonly atMs: number; readonly fault: string };
+  /** Files of its configuration that cannot be used now. */
+  readonly files: readonly ProviderFileFault[];
+  /** Nobody can sign in by it, as far as is known: it failed last, or its files cannot be used. */
+  readonly isFailing: boolean;
+}
+
 interface Opened {
+  /** Of the files that its credential was read from. */
+  readonly digest: string;
   readonly config: client.Configuration;
   readonly keys: JWTVerifyGetKey;
   readonly network: BoundedFetch;
@@ -73,6 +90,12 @@ export class ProviderClient {
   #away:
     | { readonly fault: string; readonly untilMs: number; readonly isSilent: boolean }
     | undefined;
+  #files: readonly ProviderFileFault[] = [];
+  #looked: { readonly digest: string; readonly atMs: number } | undefined;
+  #lastSuccessMs: number | undefined;
+  #lastFailure:
+    | { readonly atMs: number; readonly fault: string; readonly isLast: boolean }
+    | undefined;
 
   constructor(
     provider: IdentityProvider,
@@ -81,6 +104,39 @@ export class ProviderClient {
     this.#provider = provider;
     this.#redirectUri = redirectUri;
     this.#now = now;
+  }
+
+  get standing(): ProviderStanding {
+    const { name, issuer } = this.#provider;
+    const [lastSuccessMs, lastFailure, files] = [
+      this.#lastSuccessMs,
+      this.#lastFailure,
+      this.#files,
+    ];
+    return {
+      ...{ name, issuer, files },
+      ...(lastSuccessMs !== undefined && { lastSuccessMs }),
+      ...(lastFailure && { lastFailure: { atMs: lastFailure.atMs, fault: lastFailure.fault } }),
+      isFailing: files.length > 0 || lastFailure?.isLast === true,
+    };
+  }
+
+  /**
+   * Beside sign-ins: reads the files, and asks for the metadata when those were renewed, or these are due. A provider that is not
+   * reached here is asked by people all the same.
+   */
+  async look(): Promise<void> {
+    const { faults, digest } = await lookAtFiles(this.#provider);
+    this.#files = faults;
+    if (faults.length > 0) return;
+    const nowMs = this.#now();
+    const held = this.#opened;
+    const isGood = held?.digest === digest && nowMs - held.atMs < FRESH_MS;
+    const isPaced =
+      this.#looked?.digest === digest && Math.abs(nowMs - this.#looked.atMs) < LOOK_AGAIN_MS;
+    if (isGood || isPaced) return;
+    this.#looked = { digest, atMs: nowMs };
+    await this.#discoverOnce().catch((error) => this.#noteFailure(faultOf(error)));
   }
 
   /** Where the browser is to go: with PKCE (S256), state, nonce and `max_age`, pushed (RFC 9126) where the provider takes that. */
@@ -156,6 +212,7 @@ export class ProviderClient {
       const verified = await verifyIdToken(tokens.id_token ?? '', {
         ...{ ...this.#provider, keys, nonce, notBeforeSeconds, nowMs: this.#now() },
       });
+      this.#noteSuccess();
       return verified.isGood
         ? { kind: 'claims', claims: verified.claims }
         : { kind: 'refused', fault: `ID token: ${verified.fault}`.slice(0, FAULT_LENGTH_MAX) };
@@ -164,7 +221,11 @@ export class ProviderClient {
         return { kind: 'declined', error: error.error.slice(0, 100) };
       }
       if (awayOf(error)) return this.#noteAway(error);
-      return { kind: 'refused', fault: faultOf(error) };
+      const fault = faultOf(error);
+      // Of all refusals the one that nobody who signs in can cause: it does not take our key.
+      if (error instanceof client.ResponseBodyError && error.error === 'invalid_client')
+        this.#noteFailure(fault);
+      return { kind: 'refused', fault };
     }
   }
 
@@ -194,11 +255,8 @@ export class ProviderClient {
     if (held && nowMs - held.atMs < FRESH_MS) return held;
     const isLeftAlone = this.#away !== undefined && this.#away.untilMs > nowMs;
     if (!isLeftAlone) {
-      this.#opening ??= this.#discover().finally(() => {
-        this.#opening = undefined;
-      });
       try {
-        return await this.#opening;
+        return await this.#discoverOnce();
       } catch (error) {
         if (!held) return this.#noteAway(error);
         this.#noteAway(error);
@@ -208,8 +266,17 @@ export class ProviderClient {
     return { kind: 'away', fault: this.#away?.fault ?? 'found no metadata' };
   }
 
+  #discoverOnce(): Promise<Opened> {
+    this.#opening ??= this.#discover().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+
   async #discover(): Promise<Opened> {
     const { issuer, clientId, origins } = this.#provider;
+    // Before the credential is read: what is renewed in between is seen at the next look.
+    const { digest } = await lookAtFiles(this.#provider);
     const { authentication, connection, metadata } = await readCredential(this.#provider);
     const allowed = [new URL(issuer).origin, ...origins];
     const network = boundedFetch(allowed, connection);
@@ -237,7 +304,7 @@ export class ProviderClient {
         }
       }
       const opened: Opened = {
-        ...{ config, network, atMs: this.#now() },
+        ...{ config, network, digest, atMs: this.#now() },
         keys: transmitterKeys({
           ...{ url: jwksUri ?? '', now: this.#now, againMs: KEYS_AGAIN_MS },
           getJson: async (url) => (await fetchIt(url, {} as never)).json(),
@@ -246,6 +313,7 @@ export class ProviderClient {
       const before = this.#opened;
       this.#opened = opened;
       this.#away = undefined;
+      this.#noteSuccess();
       // What is under way goes on: an agent that is destroyed would cut it.
       if (before) setTimeout(() => void before.network.close(), 3 * TIMEOUT_SECONDS * 1000).unref();
       return opened;
@@ -257,12 +325,22 @@ export class ProviderClient {
 
   #noteAway(error: unknown): ProviderAway {
     const fault = faultOf(error);
+    this.#noteFailure(fault);
     const away = awayOf(error);
     if (!this.#opened || away) {
       const isSilent = away?.isSilent ?? false;
       this.#away = { fault, untilMs: this.#now() + AWAY_MS, isSilent };
     }
     return { kind: 'away', fault };
+  }
+
+  #noteFailure(fault: string): void {
+    this.#lastFailure = { atMs: this.#now(), fault, isLast: true };
+  }
+
+  #noteSuccess(): void {
+    this.#lastSuccessMs = this.#now();
+    if (this.#lastFailure) this.#lastFailure = { ...this.#lastFailure, isLast: false };
   }
 }
 

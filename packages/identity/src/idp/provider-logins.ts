@@ -10,7 +10,7 @@ import { clientKeys } from './client-credential.ts';
 import { findPerson } from './find-person.ts';
 import type { IdentityProvider, ProviderLogin } from './identity-provider.ts';
 import { type ProviderLink, ProviderLinks } from './links.ts';
-import { ProviderClient } from './provider-client.ts';
+import { ProviderClient, type ProviderStanding } from './provider-client.ts';
 import { meets, providerLevel } from './provider-level.ts';
 import { ProviderRequests, type WaitingLogin } from './provider-requests.ts';
 import { EndedAtProvider } from './provider-sessions.ts';
@@ -97,6 +97,16 @@ export class ProviderLogins {
   async keysOf(name: string) {
     const provider = this.#named(name);
     return provider && { keys: await clientKeys(provider) };
+  }
+
+  /** How each provider is, as far as is known. */
+  standings(): readonly ProviderStanding[] {
+    return this.providers.map((provider) => this.#client(provider).standing);
+  }
+
+  /** Looks whether each provider can be used, without anybody who signs in; takes files that were renewed. */
+  async look(): Promise<void> {
+    await Promise.all(this.providers.map((provider) => this.#client(provider).look()));
   }
 
   async begin(name: string, asked: AskedLogin): Promise<BegunLogin> {

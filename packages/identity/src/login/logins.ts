@@ -281,7 +281,7 @@ export class Logins {
     });
   }
 
-  /** For callers that run one at a time already: withdraws, and ends what began with it. */
+  /** For callers that run one at a time already: withdraws, and ends what was proved with it. */
   async withdrawn(
     credentialId: string,
     { by, reason }: { readonly by: string; readonly reason: string },

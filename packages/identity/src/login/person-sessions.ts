@@ -15,7 +15,7 @@ export interface PersonSession {
   readonly amr: readonly string[];
   /** When a passkey was last asked for, or when the person signed in at the identity provider. */
   readonly authTimeMs: number;
-  /** The passkey, or `idp:<name>` where an identity provider's word was enough. */
+  /** The passkey that was asked for last, or `idp:<name>` where an identity provider's word was enough. */
   readonly credentialId: string;
   /** Names of the identity providers that it stands on; only where sessions are listed for the operator. */
   readonly providers?: readonly string[];
@@ -92,9 +92,12 @@ export class PersonSessions {
         .where('ends_ms', '<=', nowMs)
         .orderBy('ends_ms')
         .limit(CLEANUP_ROWS);
-      await tables.deleteFrom('person_grant').where('session_id', 'in', ended).execute();
+      for (const table of ['person_grant', 'person_session_passkey'] as const) {
+        await tables.deleteFrom(table).where('session_id', 'in', ended).execute();
+      }
       await tables.deleteFrom('person_session').where('id', 'in', ended).execute();
       await tables.insertInto('person_session').values(row).execute();
+      await proved(transaction, row);
       await also(transaction, endsAtMs);
     });
     return sessionOf(row);
@@ -121,6 +124,7 @@ export class PersonSessions {
         })
         .where('id', '=', id)
         .execute();
+      await proved(transaction, { id, credential_id: login.credentialId });
       await also(transaction, endsAtMs);
     });
   }
@@ -171,9 +175,17 @@ export class PersonSessions {
     return rows.map(sessionOf);
   }
 
-  /** Those that began with a passkey, or went on with it, and have not ended. */
+  /** Those that were proved with a passkey, at their beginning or since, and have not ended. */
   async ofCredential(credentialId: string): Promise<readonly PersonSession[]> {
-    const rows = await this.#live().where('credential_id', '=', credentialId).limit(1000).execute();
+    const rows = await this.#live()
+      .where('id', 'in', (passkeys) =>
+        passkeys
+          .selectFrom('person_session_passkey')
+          .select('session_id')
+          .where('credential_id', '=', credentialId),
+      )
+      .limit(1000)
+      .execute();
     return rows.map(sessionOf);
   }
 
@@ -254,6 +266,19 @@ export class PersonSessions {
       .where('idle_ends_ms', '>', this.#now())
       .where('revoked_ms', 'is', null);
   }
+}
+
+/** Notes that a session stands on a passkey, too. */
+async function proved(
+  transaction: Transaction,
+  { id, credential_id }: Pick<Row, 'id' | 'credential_id'>,
+): Promise<void> {
+  await transaction
+    .tables<IdentityTables>()
+    .insertInto('person_session_passkey')
+    .values({ session_id: id, credential_id })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
 }
 
 function sessionOf(row: Row): PersonSession {

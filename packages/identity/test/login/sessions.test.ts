@@ -109,6 +109,33 @@ describe('a session in which nothing is asked', () => {
   });
 });
 
+test('a session stands on every passkey that proved it: the first one stolen ends it, whatever came after', async () => {
+  const [other, own] = [new SoftwareAuthenticator(), bank.browser()];
+  await own.openAccount(key);
+  expect((await own.addPasskey(other)).status).toBe(200);
+  const first = await signedIn();
+  const raised = await signedIn({ prompt: 'login' }, first.browser, other);
+  // The same session goes on, by the other passkey, and once more by it.
+  expect(raised.sid).toBe(first.sid);
+  const again = await signedIn({ prompt: 'login' }, first.browser, other);
+  expect(again.sid).toBe(first.sid);
+  const apart = await signedIn({}, bank.browser(), other);
+  const second = await signedIn({}, bank.browser(), other);
+  const lowered = await signedIn({ prompt: 'login' }, second.browser, key);
+  await signedIn({ prompt: 'login' }, second.browser, other);
+  expect(lowered.sid).toBe(second.sid);
+  const { identity } = bank.authority;
+  await identity.withdrawCredential(key.credentialId, { by: 'test' });
+  expect(identity.isRevoked('session', first.sid)).toBe(true);
+  expect(await isRefused(again.refreshToken)).toBe(true);
+  // In this one it came in the middle.
+  expect(identity.isRevoked('session', second.sid)).toBe(true);
+  expect(identity.isRevoked('session', apart.sid)).toBe(false);
+  expect(await isRefused(apart.refreshToken)).toBe(false);
+  await identity.withdrawCredential(other.credentialId, { by: 'test' });
+  expect(identity.isRevoked('session', apart.sid)).toBe(true);
+});
+
 test('who signs in to an application when the session is about to end begins another, which lasts', async () => {
   bank.set({ sessionTtlSeconds: 1800, sessionIdleSeconds: 600 });
   const { browser, sid, refreshToken } = await signedIn();

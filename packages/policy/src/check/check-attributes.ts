@@ -16,7 +16,9 @@ type Path = readonly PropertyKey[];
  */
 export function checkAttributes(
   written: {
-    readonly registrations: readonly Located<Registration>[];
+    readonly registrations: readonly Located<
+      Pick<Registration, 'subject' | 'attributes' | 'parents'>
+    >[];
     readonly entities: readonly Located<Repository['entities'][number]>[];
   },
   schema: {

@@ -14,7 +14,9 @@ import type { Located } from './repository-source.ts';
  */
 export function checkEntityTypes(
   written: {
-    readonly registrations: readonly Located<Registration>[];
+    readonly registrations: readonly Located<
+      Pick<Registration, 'subject' | 'attributes' | 'parents'>
+    >[];
     readonly entities: readonly Located<Repository['entities'][number]>[];
   },
   vocabulary: EntityVocabulary,

@@ -53,6 +53,7 @@ import { checkWitnesses, witnessConfigs } from './check-witnesses.ts';
 import { listRepository } from './list-repository.ts';
 import {
   checkPolicyTests,
+  checkTestedCustomers,
   type RunPolicyTest,
   readPolicyTests,
   runPolicyTests,
@@ -161,6 +162,8 @@ export async function checkRepository(
     const written = { registrations: identities, entities };
     checkEntityTypes(written, vocabulary, report);
     checkAttributes(written, { vocabulary, types }, report);
+    const ids = new Set(identities.map(({ value }) => value.subject.id));
+    checkTestedCustomers(tests, { trustDomain, registered: ids, vocabulary, types }, context);
     const names = [...vocabulary.keys(), ...actionNames(plain)];
     await validatePolicies(policies, { context, engine, schema, handWritten, names });
     checkPolicyTests(tests, { surfaces: plain, ...(read.isWhole && { policies }) }, context);

@@ -29,10 +29,9 @@ export function entityFault(
   const place = (path: readonly PropertyKey[]): Place => ({ file: path.map(String).join('.') });
   const document: SourceDocument = { file: '', value: undefined, at: place, atKey: place };
   const value = { subject: subjectFromId(spiffeId), attributes, parents };
-  // Only these of a registration are looked at.
   const written = { registrations: [{ value, document, path: [] }], entities: [] };
-  checkEntityTypes(written as never, vocabulary, report);
-  checkAttributes(written as never, { vocabulary, types }, report);
+  checkEntityTypes(written, vocabulary, report);
+  checkAttributes(written, { vocabulary, types }, report);
   const [first] = report.problems();
   return first && { path: first.file, found: first.found, expected: first.expected };
 }

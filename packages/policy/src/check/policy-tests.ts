@@ -12,7 +12,12 @@ import { checkList } from '../document/check-shape.ts';
 import { listOf, quote } from '../document/describe.ts';
 import { didYouMean } from '../document/suggest.ts';
 import type { Repository } from '../repository.ts';
+import type { AttributeTypes } from '../schema/attribute-types.ts';
+import type { EntityVocabulary } from '../schema/entity-vocabulary.ts';
 import { policyTestShape } from '../shape/policy-test-shape.ts';
+import { checkAttributes } from './check-attributes.ts';
+import { checkEntityTypes } from './check-entity-types.ts';
+import { vouchingFault } from './read-subject-entity.ts';
 import {
   type CheckContext,
   createNameRegister,
@@ -115,6 +120,38 @@ export function checkPolicyTests(
   }
 }
 
+/** Checks what tests assume of customers, of whom no file tells, against the schema, as if it stood in `identities/`. */
+export function checkTestedCustomers(
+  tests: readonly Located<PolicyTest>[],
+  known: {
+    readonly trustDomain: string;
+    /** SPIFFE IDs of those who stand in a file. */
+    readonly registered: ReadonlySet<string>;
+    readonly vocabulary: EntityVocabulary;
+    readonly types: ReadonlyMap<string, AttributeTypes>;
+  },
+  { report }: Pick<CheckContext, 'report'>,
+): void {
+  const { trustDomain, registered, vocabulary, types } = known;
+  const customers = tests.flatMap(({ value: { request }, document, path }) => {
+    if (!request.customer) return [];
+    const where = [...path, 'request', 'customer'];
+    const subject = subjectFromId(`spiffe://${trustDomain}/${request.subject}`);
+    const fault = vouchingFault(subject.id, registered);
+    if (!fault) return [{ value: { ...request.customer, subject }, document, path: where }];
+    const { found, expected } = fault;
+    report.error(document.atKey(where), {
+      found: `'customer' for ${found}`,
+      expected,
+      mend: "remove 'customer', or ask about another subject",
+    });
+    return [];
+  });
+  const written = { registrations: customers, entities: [] };
+  checkEntityTypes(written, vocabulary, report);
+  checkAttributes(written, { vocabulary, types }, report);
+}
+
 /** Runs the tests and reports those whose decision is another one than expected. */
 export async function runPolicyTests(
   tests: readonly Located<PolicyTest>[],
@@ -186,6 +223,7 @@ function requestOf(
   const hasSession = [acr, amr, authTime, session].some((part) => part !== undefined);
   return {
     subject: subject(request.subject),
+    ...(request.customer && { subjectEntity: request.customer }),
     actors: request.actors.map(subject),
     ...(request.caller !== undefined && { caller: subject(request.caller) }),
     ...(device && { device: { subject: subject(device.name), proof: device.proof } }),

@@ -1,7 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { quote } from '../document/describe.ts';
 import { inside, readText, TEXT_BYTES_MAX } from '../document/read-text.ts';
-import { createReport, type Place } from '../document/report.ts';
+import type { Place } from '../document/report.ts';
 import type { CheckContext } from './repository-source.ts';
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
@@ -66,19 +66,13 @@ export async function readAuthorities(file: string, options: Options): Promise<r
 
 /** What to say of a private key in the repository, wherever it was found. */
 export const PRIVATE_KEY_WORDS = {
-  expected: 'certificates only: whoever reads the repository would have the key',
-  mend: 'take the key out, and replace it: it is no secret any more',
+  expected: 'none in the repository: whoever reads it would have the key',
+  mend: 'keep keys elsewhere (/run/secrets/…), and replace this one: it is no secret any more',
 } as const;
 
 /** What was found, where a file is named. */
 export function privateKeyIn(file: string): string {
   return `a private key in ${quote(file)}`;
-}
-
-/** Whether a file is PEM with a private key; one that cannot be read as text holds none that we know of. */
-export async function holdsPrivateKey(file: string, folder: string): Promise<boolean> {
-  const text = await readText(file, { folder, report: createReport() });
-  return text !== undefined && PRIVATE_KEY.test(text);
 }
 
 async function readCertificates(

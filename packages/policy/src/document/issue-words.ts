@@ -25,9 +25,10 @@ export function faulty(
   const write = example === undefined ? 'correct it' : `write for example ${example}`;
   if (issue.code === 'invalid_value') {
     const values = issue.values.map(String);
-    const expected = `one of ${listOf(values)}`;
+    // All of them: they are few, and ours; nobody could look up what is left out.
+    const expected = `one of ${values.join(', ')}`;
     const word = typeof written === 'string' ? written : '';
-    return { found, expected, mend: didYouMean(word, values, `write ${expected}`) };
+    return { found, expected, mend: didYouMean(word, values, `write one of ${listOf(values)}`) };
   }
   if (issue.code === 'invalid_type') {
     const type = TYPE_NAMES[issue.expected] ?? issue.expected;

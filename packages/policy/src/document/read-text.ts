@@ -1,4 +1,4 @@
-import { open, realpath } from 'node:fs/promises';
+import { constants, open, realpath } from 'node:fs/promises';
 import { isAbsolute, join, normalize, sep } from 'node:path';
 import { describe } from './describe.ts';
 import type { Place, Report } from './report.ts';
@@ -43,6 +43,30 @@ export async function readText(
       { file },
       { found: 'bytes that are not UTF-8', expected: 'UTF-8', mend: 'save the file as UTF-8' },
     );
+    return undefined;
+  }
+}
+
+/** The first bytes of a file of the repository; nothing when this process cannot read it. */
+export async function readStart(
+  file: string,
+  { folder, bytesMax }: { readonly folder: string; readonly bytesMax: number },
+): Promise<Uint8Array | undefined> {
+  try {
+    // Never through a link, which may have been put there since the folder was listed, and never waiting for a pipe.
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+    await using handle = await open(join(folder, file), flags);
+    const stat = await handle.stat();
+    if (!stat.isFile()) return undefined;
+    const buffer = Buffer.alloc(Math.min(stat.size, bytesMax));
+    let length = 0;
+    while (length < buffer.length) {
+      const { bytesRead } = await handle.read(buffer, length, buffer.length - length);
+      if (bytesRead === 0) break;
+      length += bytesRead;
+    }
+    return buffer.subarray(0, length);
+  } catch {
     return undefined;
   }
 }

@@ -1,4 +1,4 @@
-import { ACR_VALUES } from '@countersign/model';
+import { ACR_VALUES, AMR_VALUES } from '@countersign/model';
 import { z } from 'zod';
 import { duration, filePath, kebab, words } from './scalars.ts';
 
@@ -73,7 +73,7 @@ export const identityProviderShape = z
       .default('private_key_jwt')
       .meta({ description: 'how we authenticate there' }),
     keyFile: filePath(
-      'our key (PEM, PKCS #8), for private_key_jwt (P-256, RSA or Ed25519) and tls_client_auth; read again every ten minutes',
+      'our key (PEM, PKCS #8), for private_key_jwt (P-256, RSA or Ed25519) and tls_client_auth; read again when it is renewed',
       '/run/secrets/entra.key',
     ).optional(),
     certificateFile: filePath(
@@ -81,7 +81,7 @@ export const identityProviderShape = z
       '/run/secrets/entra.crt',
     ).optional(),
     secretFile: filePath(
-      'the secret, for client_secret_basic; read again every ten minutes',
+      'the secret, for client_secret_basic; read again when it is renewed',
       '/run/secrets/entra.secret',
     ).optional(),
     assertionAudience: z
@@ -114,10 +114,11 @@ export const identityProviderShape = z
         examples: [{ '2': 'phr' }],
       }),
     amr: z
-      .record(value, z.string().regex(/^[a-z0-9]{1,32}$/, 'a method of RFC 8176'))
+      .record(value, z.enum(AMR_VALUES))
       .default({})
       .meta({
-        description: 'its methods by ours (RFC 8176); one that is not named is dropped',
+        description:
+          'its methods, whatever it calls them, by those of RFC 8176; one that is not named is dropped',
         examples: [{ fido: 'pop' }],
       }),
     requires: requires.optional(),

@@ -1,6 +1,7 @@
 import { DEVICE_OWNERSHIPS, POSTURE_SIGNALS } from '@countersign/model';
 import { z } from 'zod';
 import { kebab, scope, subjectName, typeName, words } from './scalars.ts';
+import { subjectEntityShape } from './subject-entity-shape.ts';
 
 const uid = z.strictObject({
   type: typeName.meta({ description: "an entity type; the surface's namespace may be left out" }),
@@ -40,6 +41,7 @@ const device = z
 const request = z
   .strictObject({
     subject: subjectName,
+    customer: subjectEntityShape.optional(),
     actors: z
       .array(subjectName)
       .max(20)
