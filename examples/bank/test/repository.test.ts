@@ -119,7 +119,7 @@ test('staff follows accounts, looks at one with a passkey, and does nothing else
   point.release();
 });
 
-/** Policy tests say nothing of what a token vouches of a customer: asked here. */
+/** With what the bank onboards, which no policy test reads. */
 test('a customer pays what it approved just now, with the content that it approved, and nothing else', async () => {
   const point = createDecisionPoint({ engine });
   const { repository } = await checkRepository(target, { engine, now });

@@ -32,14 +32,15 @@ export function fileFaultText({ provider, setting, file, found, expected }: Prov
 
 /**
  * Looks at identity providers from now on, so that what is wrong is not first noticed by somebody who signs in: at once, and every
- * five seconds. A file that cannot be used is an alarm, once.
+ * five seconds. A file that cannot be used is an alarm, once, when it is found so twice: a renewal writes two files, which in between
+ * do not belong together.
  */
 export function watchProviders(
   providers: ProviderOperations | undefined,
   { record, warn }: { readonly record: Recorder; readonly warn: (text: string) => void },
 ): { readonly status: () => readonly ProviderStanding[]; close(): void } {
   const status = () => providers?.standings() ?? [];
-  let told = new Set<string>();
+  let [found, told] = [new Set<string>(), new Set<string>()];
   let [isLooking, isClosed] = [false, false];
   const look = async (): Promise<void> => {
     if (isLooking) return;
@@ -48,11 +49,13 @@ export function watchProviders(
       await providers?.look();
       if (isClosed) return;
       const faults = status().flatMap(({ files }) => files.map(fileFaultText));
-      for (const detail of faults.filter((each) => !told.has(each))) {
+      const lasting = faults.filter((each) => found.has(each));
+      const news = lasting.filter((each) => !told.has(each));
+      [found, told] = [new Set(faults), new Set(lasting)];
+      for (const detail of news) {
         warn(`alarm idp-files: ${detail}`);
         await record({ kind: 'alarm', alarm: 'idp-files', detail: detail.slice(0, 1000) });
       }
-      told = new Set(faults);
     } catch (error) {
       warn(`identity providers: ${(error as Error).message}`);
     } finally {

@@ -234,6 +234,7 @@ function sessionOf(
     before.refreshToken = refreshToken;
     before.acr = claims.session.acr as WebSession['acr'];
     before.askedMs = nowMs;
+    before.retryMs = 0;
     // Whoever had the cookie before has not what was asked for now. Another tab's sign-in adds nothing, and takes nothing away.
     return { cookie: signIn.challenge ? web.sessions.move(before) : undefined };
   }

@@ -35,7 +35,7 @@ export interface WebSession {
   isOver: boolean;
   /** One at a time. */
   renewal: Promise<void> | undefined;
-  /** After the issuer did not answer. */
+  /** Until then the issuer is not asked: it did not answer, or said no while the token is good. */
   retryMs: number;
 }
 

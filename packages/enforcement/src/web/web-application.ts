@@ -104,13 +104,21 @@ export function createWebApplication(options: {
   }
 
   async function renew(session: WebSession): Promise<void> {
-    const tokens = await issuer.refresh(session.refreshToken);
+    const { refreshToken } = session;
+    // A sign-in that was finished meanwhile brought tokens of a grant that took the place of this one: whatever is answered
+    // about this one, and it may be that there is none, is not about the session any more.
+    const isOvertaken = () => session.refreshToken !== refreshToken;
+    const tokens = await issuer.refresh(refreshToken);
+    if (isOvertaken()) return;
     if (isFault(tokens)) {
-      if (tokens.kind === 'refused') sessions.end(session);
-      else session.retryMs = now() + RETRY_MS;
+      if (tokens.kind === 'unreachable') session.retryMs = now() + RETRY_MS;
+      // The issuer gave a code to this browser, perhaps, which is on its way here: the token is good to its end, as anybody's is.
+      else if (isGood(session)) session.retryMs = session.token.expiresAtMs - LEFT_MS_MIN;
+      else sessions.end(session);
       return;
     }
     const admitted = await admit(tokens);
+    if (isOvertaken()) return;
     if (
       typeof admitted === 'string' ||
       admitted.claims.subject.id !== session.subject ||
@@ -123,6 +131,8 @@ export function createWebApplication(options: {
     session.token = admitted.token;
     session.refreshToken = tokens.refreshToken ?? session.refreshToken;
   }
+
+  const isGood = ({ token }: WebSession) => token.expiresAtMs - now() > LEFT_MS_MIN;
 
   function renewOnce(session: WebSession): Promise<void> {
     session.renewal ??= renew(session).finally(() => {
@@ -151,8 +161,7 @@ export function createWebApplication(options: {
     },
     keepFresh(session) {
       const nowMs = now();
-      const isGood = session.token.expiresAtMs - nowMs > LEFT_MS_MIN;
-      if (isGood) {
+      if (isGood(session)) {
         if (isDue(session, nowMs)) void renewOnce(session).catch(() => undefined);
         return undefined;
       }

@@ -1,23 +1,10 @@
 import { resolve } from 'node:path';
 import type { CedarEngine } from '@countersign/cedar';
-import type { Clock, DetailType, Surface } from '@countersign/model';
+import type { Clock, Surface } from '@countersign/model';
 import { readText } from '../document/read-text.ts';
 import { createReport } from '../document/report.ts';
 import { ACTION_GROUPS } from '../openapi/read-api-description.ts';
-import type { PeopleSettings } from '../people-settings.ts';
-import type {
-  BankConfig,
-  CaConfig,
-  ClusterConfig,
-  CustomersConfig,
-  DevicesConfig,
-  ExportConfig,
-  LoginConfig,
-  Problem,
-  Repository,
-  SignalsConfig,
-  StorageConfig,
-} from '../repository.ts';
+import type { BankConfig, Problem, Repository } from '../repository.ts';
 import { attributeTypes } from '../schema/attribute-types.ts';
 import { entityVocabulary } from '../schema/entity-vocabulary.ts';
 import { composeSchema } from '../schema/generate-schema.ts';
@@ -179,26 +166,17 @@ export async function checkRepository(
     context,
   );
   checkWitnesses(config, context);
-  const bank = report.hasErrors
-    ? undefined
-    : bankConfig(
-        config,
-        {
-          points,
-          exports,
-          record,
-          clusters,
-          signals,
-          login,
-          ca,
-          storage,
-          customers,
-          devices,
-          people,
-          detailTypes,
-        },
-        context.folder,
-      );
+  const settings = report.hasErrors ? undefined : authoritySettings(config, context.folder);
+  const bank: BankConfig | undefined = settings &&
+    ca && {
+      trustDomain,
+      authority: {
+        ...{ ...settings, ca },
+        ...present({ exports, signals, customers, devices, login, detailTypes, people, storage }),
+        ...present({ kubernetes: clusters }),
+      },
+      ...{ points, record },
+    };
   if (!bank) return { problems: report.problems() };
   const repository: Repository = {
     folder: context.folder,
@@ -239,71 +217,38 @@ function actionNames(surfaces: readonly Surface[]): string[] {
   );
 }
 
-function bankConfig(
-  config: WrittenConfig,
-  {
-    points,
-    exports,
-    record,
-    clusters,
-    signals,
-    login,
-    ca,
-    storage,
-    customers,
-    devices,
-    people,
-    detailTypes,
-  }: Pick<BankConfig, 'points' | 'record'> & {
-    readonly exports: readonly ExportConfig[];
-    readonly clusters: readonly ClusterConfig[];
-    readonly signals: SignalsConfig | undefined;
-    readonly login: LoginConfig | undefined;
-    readonly ca: CaConfig | undefined;
-    readonly storage: StorageConfig | undefined;
-    readonly customers: CustomersConfig | undefined;
-    readonly devices: DevicesConfig | undefined;
-    readonly people: PeopleSettings | undefined;
-    readonly detailTypes: readonly DetailType[];
-  },
-  folder: string,
-): BankConfig | undefined {
-  const { authority, trustDomain } = config;
-  if (!authority || !ca) return undefined;
+/** Of the sections that a bank need not have those that it has. */
+function present<T extends Readonly<Record<string, object | undefined>>>(
+  sections: T,
+): { readonly [K in keyof T]?: Exclude<T[K], undefined> } {
+  const isThere = (section: object | undefined) =>
+    section !== undefined && !(Array.isArray(section) && section.length === 0);
+  const entries = Object.entries(sections).filter(([, section]) => isThere(section));
+  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
+
+/** What is of the authority alone, in no section of its own; nothing when it could not be read. */
+function authoritySettings({ authority }: WrittenConfig, folder: string) {
+  if (!authority) return undefined;
   const { passphraseFile, historyFile, metrics, issuerCertificateFile, issuerKeyFile } = authority;
   return {
-    trustDomain,
-    authority: {
-      control: authority.control,
-      issuer: authority.issuer,
-      issuerUrl: authority.issuerUrl,
-      ...(issuerCertificateFile !== undefined &&
-        issuerKeyFile !== undefined && {
-          issuerCertificate: {
-            certificateFile: resolve(folder, issuerCertificateFile),
-            keyFile: resolve(folder, issuerKeyFile),
-          },
-        }),
-      svidTtlSeconds: authority.svidTtl,
-      ca,
-      accessTokenTtlSeconds: authority.accessTokenTtl,
-      // Secrets and history live outside what is reviewed, so these two may be anywhere.
-      ...(passphraseFile !== undefined && { passphraseFile: resolve(folder, passphraseFile) }),
-      ...(historyFile !== undefined && { historyFile: resolve(folder, historyFile) }),
-      ...witnessConfigs(authority),
-      ...(exports.length > 0 && { exports }),
-      ...(signals && { signals }),
-      ...(customers && { customers }),
-      ...(devices && { devices }),
-      ...(metrics !== undefined && { metrics }),
-      ...bundleEndpointConfigs(authority, folder),
-      ...(clusters.length > 0 && { kubernetes: clusters }),
-      ...(login && { login }),
-      ...(detailTypes.length > 0 && { detailTypes }),
-      ...(people && { people }),
-      ...(storage && { storage }),
-    },
-    points,
-    record,
+    control: authority.control,
+    issuer: authority.issuer,
+    issuerUrl: authority.issuerUrl,
+    ...(issuerCertificateFile !== undefined &&
+      issuerKeyFile !== undefined && {
+        issuerCertificate: {
+          certificateFile: resolve(folder, issuerCertificateFile),
+          keyFile: resolve(folder, issuerKeyFile),
+        },
+      }),
+    svidTtlSeconds: authority.svidTtl,
+    accessTokenTtlSeconds: authority.accessTokenTtl,
+    // Secrets and history live outside what is reviewed, so these two may be anywhere.
+    ...(passphraseFile !== undefined && { passphraseFile: resolve(folder, passphraseFile) }),
+    ...(historyFile !== undefined && { historyFile: resolve(folder, historyFile) }),
+    ...witnessConfigs(authority),
+    ...(metrics !== undefined && { metrics }),
+    ...bundleEndpointConfigs(authority, folder),
   };
 }
