@@ -5,6 +5,7 @@ import { startHeldTcp } from './held-tcp.ts';
 import { startWebBank, type WebBank, type WebBrowser } from './web-bank.ts';
 
 // A sign-in and a renewal of one session cross: the issuer ends the grant of before when it gives the code of the next.
+// Side by side, since they wait for tokens to age.
 const COOKIE = '__Host-countersign.edge';
 const TIMEOUT = { timeout: 60_000 };
 const TTL_SECONDS = 10;
@@ -33,7 +34,7 @@ async function codeFor(browser: WebBrowser): Promise<string> {
   return url.pathname + url.search;
 }
 
-test(
+test.concurrent(
   'a renewal that is refused since the next code was given ends nothing while the token is good: the sign-in goes on in the session',
   TIMEOUT,
   async () => {
@@ -59,7 +60,7 @@ test(
   },
 );
 
-test(
+test.concurrent(
   'who gives up the sign-in has a session to the end of its token, and no longer',
   TIMEOUT,
   async () => {
@@ -74,7 +75,7 @@ test(
   },
 );
 
-test(
+test.concurrent(
   'a renewal that was under way when the sign-in was finished takes nothing of it away',
   TIMEOUT,
   async () => {
