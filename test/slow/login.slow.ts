@@ -293,6 +293,89 @@ describe.skipIf(!isBrowserThere('the login pages in a browser'))('in Chromium', 
     }
   });
 
+  /** What Chromium signs on the page that it shows, for whatever that page asks. */
+  const signHere = (options: object, more: object = {}) =>
+    browser.evaluate<object>(`navigator.credentials.get({ publicKey:
+      PublicKeyCredential.parseRequestOptionsFromJSON(${JSON.stringify({ ...options, ...more })}) })
+      .then((credential) => credential.toJSON())`);
+  /** A sign-in that somebody began, and what is asked of the passkey in it. */
+  async function begun() {
+    const theirs = bank.browser();
+    const { url } = await theirs.go((await teller.begin()).url);
+    const { body } = await theirs.post(`${url.pathname}/options`);
+    return {
+      options: body as object,
+      finish: (assertion: object) => theirs.post(`${url.pathname}/login`, assertion),
+    };
+  }
+
+  test('a page of the same domain at another port gets a signature, and nobody is signed in by it', async () => {
+    await addAuthenticator();
+    await enrol(alice);
+    const attack = await begun();
+    const phisher = await startLoginBank();
+    try {
+      // The key is the domain's, so Chromium signs; where, it says in what is signed.
+      await browser.call('Security.setIgnoreCertificateErrors', { ignore: true });
+      await browser.open(`${phisher.authority.issuerUrl}/enrol`);
+      const assertion = await signHere(attack.options);
+      expect(await attack.finish(assertion)).toMatchObject({ status: 401 });
+      expect(lastRefusal()).toContain('origin');
+      expect(await bank.authority.identity.login?.sessions()).toEqual([]);
+    } finally {
+      await phisher.close();
+    }
+  });
+
+  test('what an authenticator made without verifying its user counts neither for signing in nor for registering', async () => {
+    const authenticatorId = await addAuthenticator();
+    await enrol(alice);
+    const attack = await begun();
+    await browser.call('WebAuthn.setUserVerified', { authenticatorId, isUserVerified: false });
+    const assertion = await signHere(attack.options, { userVerification: 'discouraged' });
+    expect(await attack.finish(assertion)).toMatchObject({ status: 401 });
+    expect(lastRefusal()).toContain('user');
+    expect(await bank.authority.identity.login?.sessions()).toEqual([]);
+
+    // One that knows nobody: who has it, has it.
+    await browser.call('WebAuthn.removeVirtualAuthenticator', { authenticatorId });
+    const old = { protocol: 'u2f', ctap2Version: undefined, transport: 'usb' };
+    await addAuthenticator({ ...old, hasResidentKey: false, hasUserVerification: false });
+    const code = await invite(bank.authority, bob);
+    const theirs = bank.browser();
+    const { body } = await theirs.post('/enrol/options', { code, hardware: false });
+    const options = {
+      ...body.options,
+      authenticatorSelection: { residentKey: 'discouraged', userVerification: 'discouraged' },
+    };
+    const response = await browser.evaluate<object>(`navigator.credentials.create({ publicKey:
+      PublicKeyCredential.parseCreationOptionsFromJSON(${JSON.stringify(options)}) })
+      .then((credential) => credential.toJSON())`);
+    const form = { code, label: 'a key', response, hardware: false };
+    expect(await theirs.post('/enrol/finish', form)).toMatchObject({ status: 401 });
+    expect(lastRefusal()).toContain('user');
+    const passkeys = (await bank.authority.identity.login?.passkeys()) ?? [];
+    expect(passkeys.map(({ subject }) => subject)).toEqual([alice]);
+  });
+
+  test('an administrator reaches the highest tier by one of two hardware keys, and by a single one does not', async () => {
+    bank.set({ administrators: [alice] });
+    const make = async () =>
+      new SoftwareAuthenticator({ aaguid: MODEL, attestation: await bank.maker.attestation() });
+    const [first, second] = [await make(), await make()];
+    await bank.browser().enrol(await invite(bank.authority, alice), first, { hardware: true });
+    const own = bank.browser();
+    await own.openAccount(first);
+    const key = await addAuthenticator({ transport: 'usb' });
+    await addCredential(key, credentialOf(first));
+    await browser.open((await teller.begin({ acr_values: 'phrh' })).url.href);
+    await click('#sign-in');
+    await settled(async () => (await message()) !== '');
+    expect(lastRefusal()).toContain('asks for phrh');
+    expect((await own.addPasskey(second, true)).status).toBe(200);
+    expect(await signIn({ acr_values: 'phrh' })).toMatchObject({ sub: alice, acr: 'phrh' });
+  });
+
   test('a higher level is asked for in the same session, by a key that reaches it', async () => {
     // Registered with an attestation that Chromium's authenticators do not have; then Chromium signs with the keys.
     const attestation = () => bank.maker.attestation();

@@ -143,6 +143,9 @@ test('a form of the application works; one of another site, or of nobody, is ref
   expect(twice.status).toBe(403);
   expect((await browser.socket('/live', { origin: 'null' })).status).toBe(403);
   expect(bank.seen.length).toBe(before);
+  const crossSite = async () =>
+    (await bank.events('decision')).filter(({ reason }) => reason === 'request-cross-site').length;
+  await expect.poll(crossSite).toBe(refused.length + 4);
   // A page of the application that has the policy no-referrer is not named, and is of this origin all the same.
   expect((await browser.form('/tickets/7', FORM, { origin: 'null' })).status).toBe(200);
 });
@@ -180,6 +183,14 @@ test('signing out ends it here and at the issuer; the cookie of before is worth 
     'sec-fetch-site': 'cross-site',
   });
   expect(forged.status).toBe(403);
+  await expect
+    .poll(() => bank.events('authentication'))
+    .toContainEqual(
+      expect.objectContaining({
+        ...{ result: 'refused', reason: 'request-cross-site' },
+        session: expect.any(String),
+      }),
+    );
   const out = await browser.form('/.countersign/logout', '');
   expect([out.status, out.headers['clear-site-data']]).toEqual([
     303,

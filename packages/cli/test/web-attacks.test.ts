@@ -116,6 +116,11 @@ test('two cookies of the name, in one field or two, are no session', async () =>
   ]) {
     expect([cookie, (await with_(cookie)).status]).toEqual([cookie, 401]);
   }
+  await expect
+    .poll(() => bank.events('authentication'))
+    .toContainEqual(
+      expect.objectContaining({ reason: 'session-missing', detail: 'two cookies of sessions' }),
+    );
 });
 
 test('a callback is finished by the browser that began it, and by no other', async () => {
@@ -136,6 +141,10 @@ test('a code of another browser is worth nothing with a state of this one', asyn
   const answer = await attacker.navigate(at(back));
   // It is sent to begin again, once, and never has bob's session.
   expect([answer.status, attacker.cookies.has(COOKIE)]).toEqual([303, false]);
+  await expect.poll(refusals).toContainEqual(expect.stringMatching(/^the issuer answered 4/));
+  expect(await bank.events('authentication')).toContainEqual(
+    expect.objectContaining({ result: 'refused', reason: 'issuer-invalid-grant' }),
+  );
   const page = await attacker.follow(answer);
   expect(page.text).toContain('>alice<');
 });
@@ -283,6 +292,12 @@ test('another host name is none of ours, cookie or not', async () => {
       expect([host, (await browser.ask(path, { headers: { host } })).status]).toEqual([host, 400]);
     }
   }
+  // Each of them, at the reserved paths, too.
+  const ambiguous = async () =>
+    (await bank.events('authentication')).filter(
+      ({ reason, result }) => reason === 'request-ambiguous' && result === 'refused',
+    ).length;
+  await expect.poll(ambiguous).toBe(12);
 });
 
 test('a head that is too large is refused before anybody reads it, and the session goes on', async () => {
@@ -303,6 +318,13 @@ test('who begins ever more sign-ins takes nothing from others, and is told to wa
     ),
   );
   expect([...new Set(asked.map(({ status }) => status))].sort()).toEqual([303, 429]);
+  const path = '/.countersign/sign-in?return=/';
+  expect((await bank.browser().ask(path, { localAddress: '127.0.0.2' })).status).toBe(429);
+  await expect
+    .poll(() => bank.events('authentication'))
+    .toContainEqual(
+      expect.objectContaining({ result: 'refused', reason: 'authentication-throttled' }),
+    );
   // Of one browser a few at a time are kept, and no more: a head has room for them.
   const stranger = bank.browser();
   for (let index = 0; index < 6; index += 1) {

@@ -80,36 +80,35 @@ test('who signs in after signing out here only is signed in', async () => {
   expect(await status(browser)).toBe(200);
 });
 
-test.each([
-  'the person signs out',
-  'the person signs out here only',
-  'the operator ends the session',
-])('a token that is being renewed while %s is nobody’s', async (what) => {
-  const browser = await signedIn();
-  const tab = withCookiesOf(browser);
-  const socket = await browser.socket('/live', {
-    ...{ origin: bank.origin, 'sec-fetch-mode': 'websocket' },
-  });
-  expect(socket.status).toBe(101);
-  const held = bank.relay.holdNext();
-  await sleep(1200);
-  // It waits for the renewal, as the token is about to end.
-  const asking = status(browser);
-  await held.given;
-  const served = bank.seen.length;
-  if (what === 'the operator ends the session') {
-    const { out } = await bank.onData('session', 'list', '--json');
-    const [, sid = ''] = /"id":\s*"([^"]+)"[^}]*human\/alice/.exec(out) ?? [];
-    expect((await bank.onData('session', 'end', sid, '--reason', 'stolen')).code).toBe(0);
-  } else {
-    const isAway = what.endsWith('here only');
-    bank.relay.cut(isAway);
-    expect((await signOut(tab)).status).toBe(isAway ? 502 : 303);
-    bank.relay.cut(false);
-  }
-  await socket.closed;
-  held.release();
-  expect(await asking).toBe(401);
-  expect([await status(browser), await status(tab)]).toEqual([401, 401]);
-  expect(bank.seen.length).toBe(served);
-});
+test.each(['the person signs out here only', 'the operator ends the session'])(
+  'a token that is being renewed while %s is nobody’s',
+  async (what) => {
+    const browser = await signedIn();
+    const tab = withCookiesOf(browser);
+    const socket = await browser.socket('/live', {
+      ...{ origin: bank.origin, 'sec-fetch-mode': 'websocket' },
+    });
+    expect(socket.status).toBe(101);
+    const held = bank.relay.holdNext();
+    await sleep(1200);
+    // It waits for the renewal, as the token is about to end.
+    const asking = status(browser);
+    await held.given;
+    const served = bank.seen.length;
+    if (what === 'the operator ends the session') {
+      const { out } = await bank.onData('session', 'list', '--json');
+      const [, sid = ''] = /"id":\s*"([^"]+)"[^}]*human\/alice/.exec(out) ?? [];
+      expect((await bank.onData('session', 'end', sid, '--reason', 'stolen')).code).toBe(0);
+    } else {
+      const isAway = what.endsWith('here only');
+      bank.relay.cut(isAway);
+      expect((await signOut(tab)).status).toBe(isAway ? 502 : 303);
+      bank.relay.cut(false);
+    }
+    await socket.closed;
+    held.release();
+    expect(await asking).toBe(401);
+    expect([await status(browser), await status(tab)]).toEqual([401, 401]);
+    expect(bank.seen.length).toBe(served);
+  },
+);

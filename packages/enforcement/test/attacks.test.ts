@@ -128,7 +128,9 @@ describe('a credential of one place is none in another', () => {
     const txn = bank.txnToken();
     for (const call of [{ headers: { 'Txn-Token': txn } }, { token: txn }]) {
       const got = await bank.call({ as: ledgerly, ...call });
-      expect(got.status).toBe(401);
+      const { decision } = await bank.record(got.problem.eventId);
+      expect([got.status, decision?.effect]).toEqual([401, 'deny']);
+      expect(['token-missing', 'token-type']).toContain(decision?.reason);
     }
     await bank.call({ as: ledgerly, token, headers: { 'Txn-Token': txn } });
     expect(bank.resource.seen.at(-1)?.headers['txn-token']).not.toBe(txn);

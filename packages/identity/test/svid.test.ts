@@ -146,6 +146,10 @@ describe('POST /v1/enrol', () => {
       401,
       'the join token is not good: unknown, used or expired',
     ]);
+    expect(last(authority, 'authentication')).toMatchObject({
+      result: 'refused',
+      reason: 'join-token-unknown',
+    });
   });
 
   test('does not use a token up for a request that is refused', async () => {

@@ -1,4 +1,4 @@
-import { ACR_VALUES, type Challenge } from '@countersign/model';
+import { ACR_VALUES, type Challenge, compactId, type DenialReason } from '@countersign/model';
 import { WEB_PATHS } from '@countersign/policy';
 import { connectionFault } from '../authenticate/edge.ts';
 import { readHeaderFields } from '../describe/header-fields.ts';
@@ -32,8 +32,13 @@ async function answerOf(
   const { method, target, rawHeaders } = exchange.head;
   const fields = readHeaderFields(rawHeaders);
   const fault = connectionFault(exchange.connection, context.now());
-  if (fault || fields.ambiguity || !web.isOwnHost(fields.host)) {
-    return pageAnswer(400, { title: 'Ambiguous request', text: [] });
+  const ambiguity =
+    fault?.detail ??
+    fields.ambiguity ??
+    (web.isOwnHost(fields.host) ? undefined : `host is not that of ${web.config.origin}`);
+  if (ambiguity !== undefined) {
+    const eventId = await refused('request-ambiguous', ambiguity, exchange, context);
+    return pageAnswer(400, { title: 'Ambiguous request', text: [], eventId });
   }
   const [path = ''] = target.split('?', 1);
   if (!(Object.values(WEB_PATHS) as readonly string[]).includes(path) || exchange.isUpgrade) {
@@ -42,8 +47,13 @@ async function answerOf(
   switch (`${method} ${path}`) {
     case `GET ${WEB_PATHS.callback}`:
       return finishSignIn(exchange, web, context);
-    case `GET ${WEB_PATHS.signIn}`:
-      return beginSignIn(exchange, web, { ...asked(target), nowMs: context.now() });
+    case `GET ${WEB_PATHS.signIn}`: {
+      const answer = await beginSignIn(exchange, web, { ...asked(target), nowMs: context.now() });
+      if (answer.status === 429) {
+        await refused('authentication-throttled', 'too many sign-ins begun', exchange, context);
+      }
+      return answer;
+    }
     case `GET ${WEB_PATHS.logout}`:
       return logoutPage(exchange, web);
     case `POST ${WEB_PATHS.logout}`:
@@ -55,6 +65,21 @@ async function answerOf(
         { headers: ['Allow', path === WEB_PATHS.logout ? 'GET, POST' : 'GET'] },
       );
   }
+}
+
+/** What is no request of a surface has no decision: here is why it was refused. */
+async function refused(
+  reason: DenialReason,
+  detail: string,
+  { connection: { listener, ip } }: Exchange,
+  { recorder }: PointContext,
+): Promise<string> {
+  const id = compactId();
+  const event = { kind: 'authentication', id, listener, result: 'refused', reason } as const;
+  await recorder.durable(
+    recorder.append({ ...event, detail: detail.slice(0, 1000), ip: ip.slice(0, 64) }),
+  );
+  return id;
 }
 
 /** What a script was told to open: where to go on, and what the session lacks. */

@@ -28,7 +28,11 @@ export async function verifyIdToken(
   const fact = facts.get(factKey({ kind: 'issuer-key', issuer, kid, jwk: {}, notAfterMs: 0 }));
   const key = fact?.kind === 'issuer-key' ? verificationKey(fact) : undefined;
   if (!key || !(await hasSignatureOf(jws, key))) return "the ID token is not the issuer's";
-  const { claims } = jws;
+  const { claims, header } = jws;
+  // RFC 8725 §3.11: another kind of token of the same issuer is none of these.
+  if (header['typ'] !== undefined && header['typ'] !== 'JWT') {
+    return 'typ of the ID token is another';
+  }
   const expiresAtMs = timeClaimMs(claims, 'exp');
   const [audience, ...others] = audiences(claims);
   if (claims['iss'] !== issuer) return 'iss of the ID token is not the issuer';

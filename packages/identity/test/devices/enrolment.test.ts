@@ -51,6 +51,12 @@ describe('a device enrols', () => {
     answers.push(await bank.enrol(other));
     expect(new Set(answers.map(({ status, body }) => `${status} ${body.detail}`)).size).toBe(1);
     expect(answers[0]?.status).toBe(401);
+    // What each was is told in the record alone.
+    expect(
+      bank.events.flatMap((event) =>
+        event.kind === 'authentication' && event.result === 'refused' ? [event.reason] : [],
+      ),
+    ).toEqual(['join-token-used', 'join-token-unknown', 'join-token-expired']);
     expect(bank.identity.devices.list().map(({ state }) => state)).toEqual(['enrolled', 'awaited']);
   });
 

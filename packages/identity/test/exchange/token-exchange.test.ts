@@ -331,6 +331,7 @@ describe('a subject token that is not good for the client is refused, with a rea
     const revocation = what(decodeJwt(handed)) as Pick<RevocationRequest, 'target' | 'value'>;
     await agents.bank.authority.identity.revoke({ ...revocation, reason: 'test', by: 'test' });
     expect(await errorOf(agents.assistant.exchange(handed))).not.toBe('none');
+    expect(refusal()).toMatchObject({ result: 'refused', listener: 'issuer' });
   });
 
   test('when the certificate that it is bound to was revoked', async () => {
@@ -392,6 +393,7 @@ describe('the actor proves its own key', () => {
     const again = () => errorOf(client.genericGrantRequest(config, TOKEN_EXCHANGE, asked));
     expect(await again()).toBe('none');
     expect(await again()).toBe('invalid_grant');
+    expect(refusal()).toMatchObject({ result: 'refused', reason: 'issuer-invalid-grant' });
   });
 
   test('whoever found the token and is registered for nothing gets nothing by it', async () => {
@@ -411,6 +413,7 @@ describe('the actor proves its own key', () => {
     const value = String(session?.id);
     await identity.revoke({ target: 'session', value, reason: 'stolen', by: 'test' });
     expect(await errorOf(agents.assistant.exchange(handed))).toBe('access_denied');
+    expect(refusal()).toMatchObject({ result: 'refused', reason: 'issuer-access-denied' });
   });
 });
 
