@@ -36,6 +36,7 @@ export { ONBOARDED_CUSTOMERS, type OnboardedCustomer } from './data/onboarded-cu
 export { OPENED_ACCOUNTS, openedTo } from './data/opened-accounts.ts';
 export { type SeededRandom, seededRandom } from './data/seeded-random.ts';
 export { HISTORY_ORIGIN, type WrittenHistory, writeHistory } from './history/write-history.ts';
+export { type StartedProvider, startIdentityProvider } from './idp/start-identity-provider.ts';
 export { type PreparedBank, prepareBank, REPOSITORY_SOURCE } from './prepare/prepare-bank.ts';
 export { type AccountsOptions, openAccounts } from './services/accounts.ts';
 export { JOURNAL_FILE, type JournalLine } from './services/core/ledger.ts';

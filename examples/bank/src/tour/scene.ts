@@ -1,5 +1,6 @@
 import type { Event } from '@countersign/model';
 import type { BankEnvironment } from '../callers/environment.ts';
+import type { StartedProvider } from '../idp/start-identity-provider.ts';
 import type { WorkloadSocket } from '../services/services.ts';
 
 /** What a tour needs beside what partners know: the operator's side, and the record. */
@@ -7,8 +8,12 @@ export interface TourEnvironment extends BankEnvironment {
   readonly trustDomain: string;
   /** The working copy of the repository, which the authority applies. */
   readonly repositoryFolder: string;
-  /** Where the staff's identity provider is to listen, and its own folder, as `prepareBank` made it. */
-  readonly idp: { readonly origin: string; readonly folder: string };
+  /** The staff's identity provider: where it listens, and its own folder, as `prepareBank` made it. */
+  readonly idp: {
+    readonly origin: string;
+    readonly folder: string;
+    readonly addPerson: StartedProvider['addPerson'];
+  };
   /** What people hold, who sign in: passkeys, a file each. None of it is the bank's. */
   readonly peopleFolder: string;
   /** Where each service keeps its data, in a folder of its own name. */

@@ -32,8 +32,6 @@ export const staffProvider: Scene = {
   expected: '200 by idp, 401 authentication-insufficient, 200 by passkey-again',
   run: async (env) => {
     const employee = await employ(env, EMPLOYEE);
-    // Here and not before: nobody who does not play this scene waits for a provider.
-    const { openIdentityProvider } = await import('../idp/open-identity-provider.ts');
     const authorities = [
       env.issuerCa,
       await readFile(join(env.idp.folder, 'authority', 'certificate.pem'), 'utf8'),
@@ -45,13 +43,7 @@ export const staffProvider: Scene = {
     );
     const account = { name: 'kim', password: randomBytes(12).toString('base64url') };
     const { employeeNumber } = EMPLOYEE;
-    const provider = await openIdentityProvider({
-      ...env.idp,
-      issuerUrl: env.issuerUrl,
-      dispatcher,
-      people: [{ ...account, employeeNumber }],
-    });
-    opened.defer(() => provider.close());
+    await env.idp.addPerson({ ...account, employeeNumber });
     const desk = await openApplication(env, {
       spiffeId: `spiffe://${env.trustDomain}/workload/staff-desk`,
       redirectUri: 'https://desk.bank.example/callback',

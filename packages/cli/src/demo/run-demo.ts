@@ -1,7 +1,7 @@
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { PlayedScene } from '@countersign/example-bank';
+import type { PlayedScene, StartedProvider } from '@countersign/example-bank';
 import { type Arguments, CommandError, EXIT, type Io } from '../command-line/command.ts';
 import { jsonText } from '../command-line/json-text.ts';
 import { untilStopped } from '../command-line/until-stopped.ts';
@@ -10,7 +10,7 @@ import { eventLine } from '../record/event-line.ts';
 import { type EventFinder, followEvents } from './event-finder.ts';
 import { type RunningBank, startExampleBank } from './example-bank.ts';
 import { type ExampleBank, loadExampleBank } from './load-example-bank.ts';
-import { tourEnvironment } from './tour-environment.ts';
+import { idpOf, issuerOf, tourEnvironment } from './tour-environment.ts';
 
 const RATE_PER_SECOND = 4;
 
@@ -27,15 +27,17 @@ export async function runDemo(args: Arguments, io: Io): Promise<number> {
   const startedMs = io.now();
   const running = await startExampleBank({ dataRoot, bank, now: io.now });
   const events = new AbortController();
+  const idp = bank.startIdentityProvider({ ...idpOf(running), ...issuerOf(running) });
   try {
     say(whatRuns(running));
     say(`up after ${((io.now() - startedMs) / 1000).toFixed(1)} s`);
     const finder = followEvents(running.admin, events.signal);
     return args.flag('once')
-      ? await playOnce({ running, bank, finder, isJson, io })
-      : await show({ running, bank, finder, isJson, rate, withTour: args.flag('tour'), io });
+      ? await playOnce({ running, bank, finder, idp, isJson, io })
+      : await show({ running, bank, finder, idp, isJson, rate, withTour: args.flag('tour'), io });
   } finally {
     events.abort();
+    await idp.close();
     await running.stop();
     say('stopped');
   }
@@ -45,12 +47,13 @@ interface Playing {
   readonly running: RunningBank;
   readonly bank: ExampleBank;
   readonly finder: EventFinder;
+  readonly idp: StartedProvider;
   readonly isJson: boolean;
   readonly io: Io;
 }
 
-async function playOnce({ running, bank, finder, isJson, io }: Playing): Promise<number> {
-  const env = tourEnvironment(running, { finder, now: io.now });
+async function playOnce({ running, bank, finder, idp, isJson, io }: Playing): Promise<number> {
+  const env = tourEnvironment(running, { finder, idp, now: io.now });
   const broken = running.broken.then(({ name, how }): never => {
     throw new CommandError(
       `${name} ended by itself: ${how}; see ${running.dataRoot}/logs/${name}.txt`,
@@ -85,13 +88,13 @@ async function playOnce({ running, bank, finder, isJson, io }: Playing): Promise
 async function show(
   playing: Playing & { readonly rate: number; readonly withTour: boolean },
 ): Promise<number> {
-  const { running, bank, finder, isJson, rate, withTour, io } = playing;
+  const { running, bank, finder, idp, isJson, rate, withTour, io } = playing;
   finder.onEvent((event) => {
     const line = isJson ? jsonText(event) : eventLine(event, { colour: !io.env['NO_COLOR'] });
     if (line !== undefined) io.out(`${line}\n`);
   });
   const traffic = new AbortController();
-  const env = tourEnvironment(running, { finder, now: io.now });
+  const env = tourEnvironment(running, { finder, idp, now: io.now });
   const flowing = bank.runTraffic(env, {
     ratePerSecond: rate,
     signal: traffic.signal,

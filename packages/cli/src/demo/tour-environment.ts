@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { TourEnvironment } from '@countersign/example-bank';
+import type { StartedProvider, TourEnvironment } from '@countersign/example-bank';
 import type { Clock } from '@countersign/model';
 import { CommandError } from '../command-line/command.ts';
 import type { EventFinder } from './event-finder.ts';
@@ -8,20 +8,23 @@ import type { RunningBank } from './example-bank.ts';
 /** What the example bank's callers and scenes need to know of the bank that runs. */
 export function tourEnvironment(
   bank: RunningBank,
-  { finder, now }: { readonly finder: EventFinder; readonly now: Clock },
+  {
+    finder,
+    idp,
+    now,
+  }: { readonly finder: EventFinder; readonly idp: StartedProvider; readonly now: Clock },
 ): TourEnvironment {
   const { ports, trust } = bank;
   const mesh = (port: number): string => `https://127.0.0.1:${port}`;
   return {
     edgeOrigin: `https://localhost:${ports.edge}`,
     statementsOrigin: `https://localhost:${ports.statements}`,
-    issuerUrl: `https://localhost:${ports.issuer}`,
-    issuerCa: trust.x509Authorities.map(pemOf).join(''),
+    ...issuerOf(bank),
     partnerFolder: bank.partnerFolder,
     now,
     trustDomain: trust.trustDomain,
     repositoryFolder: bank.repositoryFolder,
-    idp: { origin: `https://localhost:${ports.idp}`, folder: join(bank.dataRoot, 'idp') },
+    idp: { ...idpOf(bank), addPerson: idp.addPerson },
     peopleFolder: join(bank.dataRoot, 'people'),
     servicesFolder: join(bank.dataRoot, 'services'),
     meshOrigins: {
@@ -42,6 +45,19 @@ export function tourEnvironment(
     },
     findEvent: (predicate, timeoutMs) => finder.find(predicate, timeoutMs),
   };
+}
+
+/** The bank's issuer, and what it is known by. */
+export function issuerOf({ ports, trust }: RunningBank) {
+  return {
+    issuerUrl: `https://localhost:${ports.issuer}`,
+    issuerCa: trust.x509Authorities.map(pemOf).join(''),
+  };
+}
+
+/** Where the staff's identity provider listens, and its folder. */
+export function idpOf({ ports, dataRoot }: RunningBank) {
+  return { origin: `https://localhost:${ports.idp}`, folder: join(dataRoot, 'idp') };
 }
 
 function pemOf(der: string): string {

@@ -21,7 +21,7 @@ const STALE_MS_MAX = 3_600_000;
 /** A provider that did not answer is left alone for so long: people should not wait for it one by one. */
 const AWAY_MS = 15_000;
 /** Nobody waits for it: one that could not be reached is asked again beside sign-ins after so long. */
-const LOOK_AGAIN_MS = 60_000;
+const LOOK_AGAIN_MS = 15_000;
 /** A key that is not known is asked for at once, for people who wait; strangers cause this at most once in a second. */
 const KEYS_AGAIN_MS = 1000;
 const TIMEOUT_SECONDS = 10;
