@@ -358,7 +358,9 @@ function faultOf(error: unknown): string {
     const code = (each as { error?: unknown }).error;
     parts.push(typeof code === 'string' ? `${each.message} (${code})` : each.message);
   }
-  return [...new Set(parts)]
+  // A cause is often told by what it caused.
+  return parts
+    .filter((part, index) => !parts.slice(0, index).some((before) => before.includes(part)))
     .join(': ')
     .replace(/[\p{C}\s]+/gu, ' ')
     .slice(0, FAULT_LENGTH_MAX);
