@@ -71,6 +71,7 @@ export type { ProviderLink } from './idp/links.ts';
 export type { ProviderOperations } from './idp/open-provider-logins.ts';
 export type { Issuer } from './issuer/issuer.ts';
 export { issuerAdapter } from './issuer/issuer-adapter.ts';
+export { type IssuerSettings, openIssuerSettings } from './issuer/issuer-settings.ts';
 export type { JoinRequest } from './joining/joining.ts';
 export type { KubernetesCluster } from './joining/token-review.ts';
 export { type Keyring, openKeyring } from './keyring.ts';
@@ -85,7 +86,10 @@ export {
   type IdentityOptions,
   type JoinToken,
   openIdentity,
+  openTokenIssuer,
   type PeopleLogin,
+  type TokenIssuer,
+  type TokenIssuerOptions,
 } from './open-identity.ts';
 export type { OrganisationReport, OrganisationState } from './partners/organisations.ts';
 export type { Invite } from './passkeys/invites.ts';

@@ -24,6 +24,7 @@ export type {
   ExportConfig,
   HostPort,
   IdentityProviderConfig,
+  IssuerConfig,
   ListenerConfig,
   LoginConfig,
   Pkcs11Config,

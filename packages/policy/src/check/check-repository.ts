@@ -12,6 +12,7 @@ import type {
   CustomersConfig,
   DevicesConfig,
   ExportConfig,
+  IssuerConfig,
   LoginConfig,
   Problem,
   Repository,
@@ -34,6 +35,7 @@ import { checkFederatedIds } from './check-federated-ids.ts';
 import { checkFederation } from './check-federation.ts';
 import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
+import { checkIssuerJoins, checkIssuers } from './check-issuers.ts';
 import { checkClusters, checkPointJoins, createJoinChecker } from './check-joins.ts';
 import { checkIssuerCertificate, checkPartnersTrust } from './check-listener-certificates.ts';
 import { checkLogin } from './check-login.ts';
@@ -96,6 +98,7 @@ export async function checkRepository(
   const exports = checkExports(config, known.names, context);
   const ca = checkCa(config, context);
   const storage = checkStorage(config, context);
+  const issuers = checkIssuers(config, context);
   const devices = checkDevices(config, context);
   checkMetrics(config, context);
   checkRetention(config, surfaces, report);
@@ -106,7 +109,10 @@ export async function checkRepository(
 
   const clusters = checkClusters(config, context);
   const joins = createJoinChecker(context, { clusters: clusters.map(({ name }) => name) });
-  const pointJoins = await checkPointJoins(config, joins);
+  const pointJoins = new Map([
+    ...(await checkPointJoins(config, joins)),
+    ...(await checkIssuerJoins(config, joins)),
+  ]);
   const signalsAt = config.authority?.signals?.url;
   const identities = await checkIdentities(files.identities, {
     context,
@@ -189,6 +195,7 @@ export async function checkRepository(
           login,
           ca,
           storage,
+          issuers,
           customers,
           devices,
           people,
@@ -247,6 +254,7 @@ function bankConfig(
     login,
     ca,
     storage,
+    issuers,
     customers,
     devices,
     people,
@@ -258,6 +266,7 @@ function bankConfig(
     readonly login: LoginConfig | undefined;
     readonly ca: CaConfig | undefined;
     readonly storage: StorageConfig | undefined;
+    readonly issuers: readonly IssuerConfig[];
     readonly customers: CustomersConfig | undefined;
     readonly devices: DevicesConfig | undefined;
     readonly people: PeopleSettings | undefined;
@@ -299,6 +308,7 @@ function bankConfig(
       ...(detailTypes.length > 0 && { detailTypes }),
       ...(people && { people }),
       ...(storage && { storage }),
+      ...(issuers.length > 0 && { issuers }),
     },
     points,
     record,
