@@ -26,16 +26,14 @@ function authorityOf(args: Arguments, io: Io): AdminClient {
 /** `countersign status` */
 export const statusCommand: Command = {
   name: 'status',
-  summary: 'tell how a running authority and its points are',
+  summary: 'tell how a running authority, its points and its issuers are',
   description:
-    'Asks the authority that runs on this data folder: policy and facts in force, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export, the index of `find` and the published logs are, which X.509, JWT and token authority issues and what comes next,\nhow the bundle of each federated trust domain stands, and until when the certificates of its listeners are good. Exit code 1 when a\npoint is away, its log is not being collected, an authority could not be replaced, one of these fails, a bundle is not fresh, or a\ncertificate ends within a week.',
+    'Asks the authority that runs on this data folder: policy and facts in force, points and issuers and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export, the index of `find` and the published logs are, which X.509, JWT and token authority issues and what comes next,\nhow the bundle of each federated trust domain stands, and until when the certificates of its listeners are good. Exit code 1 when a\npoint or an issuer is away, its log is not being collected, an authority could not be replaced, one of these fails, a bundle is not fresh, or a\ncertificate ends within a week.',
   options: { data: shared.data, json: shared.json },
   async run(args, io) {
     const status = await authorityOf(args, io).call<AuthorityStatus>('GET', '/v1/status');
-    const points = status.points.map(
-      (point) =>
-        `  ${point.name.padEnd(12)} ${point.connected ? 'connected' : 'away     '}  log ${point.logSize} entries${refusedText(point.refused)}${(point.recordKeys ?? status.recordKeys) < status.recordKeys ? ', holds keys of the record that were destroyed or replaced' : ''}`,
-    );
+    const line = (point: PointStatus): string =>
+      `  ${point.name.padEnd(12)} ${point.connected ? 'connected' : 'away     '}  log ${point.logSize} entries${heardText(point)}${refusedText(point.refused)}${(point.recordKeys ?? status.recordKeys) < status.recordKeys ? ', holds keys of the record that were destroyed or replaced' : ''}`;
     print(
       io,
       args,
@@ -50,16 +48,19 @@ export const statusCommand: Command = {
         ...behindLines('index', status.index),
         ...behindLines('published', status.published.map(publishedLag)),
         'points',
-        ...points,
+        ...status.points.map(line),
+        ...(status.issuers.length > 0 ? ['issuers'] : []),
+        ...status.issuers.map(line),
         ...(status.exports.length > 0 ? ['exports'] : []),
         ...status.exports.map(exportLine),
         ...federationLines(status.federation),
         ...certificateLines(status.certificates),
       ].join('\n'),
     );
-    const isAnyAway = status.points.some(({ connected }) => !connected);
+    const all = [...status.points, ...status.issuers];
+    const isAnyAway = all.some(({ connected }) => !connected);
     const isAnyFailing = status.exports.some(({ trouble }) => trouble !== undefined);
-    const isAnyRefused = status.points.some(({ refused }) => refused !== undefined);
+    const isAnyRefused = all.some(({ refused }) => refused !== undefined);
     const isAnyBehind = [...status.index, ...status.published].some(({ trouble }) => trouble);
     const isRotating = !Object.values(status.ca).some(
       ({ trouble, isOverdue }) => trouble || isOverdue,
@@ -90,6 +91,12 @@ function certificateLines(certificates: AuthorityStatus['certificates']): string
         `  ${listener}  until ${timeOf(notAfterMs)}${trouble === undefined ? '' : `; TROUBLE: ${printable(trouble)}`}`,
     ),
   ];
+}
+
+/** Of one that is away: when its log was last shown. */
+function heardText({ connected, heardAtMs }: PointStatus): string {
+  if (connected) return '';
+  return heardAtMs === undefined ? ', not heard of' : `, last heard of ${timeOf(heardAtMs)}`;
 }
 
 function refusedText(refused: CollectorRefusal | undefined): string {
@@ -151,6 +158,20 @@ function behindLines(what: string, logs: readonly IndexLag[]): string[] {
   });
 }
 
+/** How a point or an issuer is. */
+interface PointStatus {
+  readonly name: string;
+  readonly spiffeId: string;
+  readonly connected: boolean;
+  readonly logSize: number;
+  /** Why its log is not being collected. */
+  readonly refused?: CollectorRefusal;
+  /** The version of the record's keys that it holds, as far as it said. */
+  readonly recordKeys?: number;
+  /** When its log was last shown; unknown since the authority started. */
+  readonly heardAtMs?: number;
+}
+
 /** What `GET /v1/status` answers. */
 export interface AuthorityStatus {
   readonly trustDomain: string;
@@ -159,16 +180,9 @@ export interface AuthorityStatus {
   readonly factSequence: number;
   readonly logSize: number;
   readonly checkpoints: CheckpointStatus;
-  readonly points: readonly {
-    readonly name: string;
-    readonly spiffeId: string;
-    readonly connected: boolean;
-    readonly logSize: number;
-    /** Why its log is not being collected. */
-    readonly refused?: CollectorRefusal;
-    /** The version of the record's keys that it holds, as far as it said. */
-    readonly recordKeys?: number;
-  }[];
+  readonly points: readonly PointStatus[];
+  /** Those that issue tokens beside the authority. */
+  readonly issuers: readonly PointStatus[];
   readonly exports: readonly ExporterStatus[];
   /** The version of the record's keys in force. */
   readonly recordKeys: number;
