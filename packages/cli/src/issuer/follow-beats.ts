@@ -9,6 +9,9 @@ import {
 } from '@countersign/state';
 import type { Dispatcher } from 'undici';
 
+/** Of fifteen digits, as a sequence in the feed's query has at most. */
+const ALL_BUNDLES = 999_999_999_999_999;
+
 /**
  * Holds the authority's feed open, so that the authority knows who is there, and listens to its beats, which tell the authority's
  * time. Facts come from the database, and are not taken from here.
@@ -27,7 +30,7 @@ export function followBeats(options: {
   const { anchors, origin, dispatcher, sequence, onBeat, onState } = options;
   return followFeed({
     ...{ origin, dispatcher, onState },
-    cursor: () => ({ factSequence: sequence(), bundleSequence: Number.MAX_SAFE_INTEGER }),
+    cursor: () => ({ factSequence: sequence(), bundleSequence: ALL_BUNDLES }),
     async accept(line) {
       const { facts } = JSON.parse(line) as { facts?: string };
       if (facts === undefined) return { taken: true };

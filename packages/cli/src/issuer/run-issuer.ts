@@ -152,6 +152,10 @@ export async function runIssuer(options: RunIssuerOptions): Promise<RunningIssue
 
     const database = await openStorage(storage, { isMadeElsewhere: true });
     closers.add(() => database.close());
+    const clock = await watchDatabaseClock({ ...{ database, now, metrics }, alarm: watched });
+    closers.add(() => clock.close());
+    const fault = clock.fault();
+    if (fault !== undefined) throw new CommandError(`cannot start ${name}: ${fault}`);
     const release = await claim(() => database.claim(`issuer ${name}`, { onLost: lose }), {
       ...{ name, place: nameOf(storage) },
     });
@@ -242,10 +246,6 @@ export async function runIssuer(options: RunIssuerOptions): Promise<RunningIssue
     look();
     closers.add(factLog.subscribe(look));
 
-    const clock = await watchDatabaseClock({ ...{ database, now, metrics }, alarm: watched });
-    closers.add(() => clock.close());
-    const fault = clock.fault();
-    if (fault !== undefined) throw new CommandError(`cannot start ${name}: ${fault}`);
     const authorityClock = watchClock({ log, metrics, now, alarm: watched, warn });
     let isClosing = false;
     const beats = followBeats({

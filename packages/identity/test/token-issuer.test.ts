@@ -1,0 +1,156 @@
+import {
+  type NewEvent,
+  openIdentity,
+  openIssuerSettings,
+  openTokenIssuer,
+} from '@countersign/identity';
+import { openFactLog, openPostgres } from '@countersign/state';
+import {
+  type Postgres,
+  type PostgresPlace,
+  postgresOrSkip,
+  startPostgres,
+} from '@countersign/test-support/postgres';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { sealKey } from '../src/authorities/sealed-key.ts';
+import type { IdentityTables } from '../src/tables.ts';
+import { keyring, startAuthority, type TestAuthority, trustDomain } from './authority.ts';
+import { tokenKeyOf } from './stolen-authority.ts';
+
+const bin = postgresOrSkip();
+
+describe.skipIf(bin === undefined)('an issuer alone beside the room', () => {
+  let server: Postgres;
+  let place: PostgresPlace;
+  let authority: TestAuthority;
+  const closing: (() => Promise<unknown>)[] = [];
+  beforeAll(async () => {
+    if (bin !== undefined) server = await startPostgres(bin);
+  }, 60_000);
+  afterAll(() => server?.stop());
+  beforeEach(async () => {
+    if (bin === undefined) return;
+    place = await server.createDatabase();
+    authority = await startAuthority({}, { database: await openPostgres(place) });
+  });
+  afterEach(async () => {
+    for (const close of closing.splice(0).reverse()) await close();
+    await authority?.close();
+  });
+
+  async function openAlone(tokenSecret?: Uint8Array) {
+    const database = await openPostgres({ ...place, isMadeElsewhere: true });
+    closing.push(() => database.close());
+    const now = () => authority.now();
+    const factLog = await openFactLog(database, { trustDomain, now });
+    const events: NewEvent[] = [];
+    const issuer = await openTokenIssuer({
+      ...{ database, factLog, now },
+      tokenSecret: tokenSecret ?? (await keyring).tokenSecret,
+      options: {
+        ...{ svidTtlSeconds: 120, accessTokenTtlSeconds: 300, issuerUrl: authority.issuerUrl },
+      },
+      record: async (event) => void events.push(event),
+    });
+    return { database, issuer, events };
+  }
+
+  const sealed = () =>
+    authority.database.tables<IdentityTables>().selectFrom('authority').selectAll().execute();
+
+  test('opens with the secret of tokens, writes no event, and changes nothing of the authorities', async () => {
+    const [before, facts] = [await sealed(), authority.factLog.all()];
+    const { events } = await openAlone();
+    expect(await sealed()).toEqual(before);
+    expect(authority.factLog.all()).toEqual(facts);
+    expect(events).toEqual([]);
+  });
+
+  test('that secret opens no X.509 or JWT authority', async () => {
+    const { tokenSecret } = await keyring;
+    // As an authority would open: it needs those, too.
+    const database = await openPostgres(place);
+    closing.push(() => database.close());
+    await expect(
+      openIdentity({
+        ...{ database, factLog: authority.factLog, now: authority.now },
+        keyring: { ...(await keyring), authoritySecret: tokenSecret },
+        options: {
+          ...{ svidTtlSeconds: 120, accessTokenTtlSeconds: 300, issuerUrl: authority.issuerUrl },
+        },
+        record: async () => undefined,
+      }),
+    ).rejects.toMatchObject({ code: 'ERR_IDENTITY_AUTHORITY' });
+  });
+
+  test('refuses the secret of another authority', async () => {
+    await expect(openAlone(new Uint8Array(32))).rejects.toMatchObject({
+      code: 'ERR_IDENTITY_AUTHORITY',
+      message: expect.stringContaining("sealed under another 'authorities.pem'"),
+    });
+  });
+
+  test('opens what an older version sealed once the authority has started', async () => {
+    const { kid, privateKey } = await tokenKeyOf(authority);
+    const kept = privateKey.export({ format: 'der', type: 'pkcs8' });
+    const secret = (await keyring).authoritySecret;
+    await authority.database
+      .tables<IdentityTables>()
+      .updateTable('authority')
+      .set({ sealed: sealKey(kept, { secret, name: `token ${kid}` }) })
+      .where('id', '=', kid)
+      .execute();
+    await expect(openAlone()).rejects.toMatchObject({ code: 'ERR_IDENTITY_AUTHORITY' });
+    const again = await startAuthority(
+      { issuerUrl: authority.issuerUrl },
+      { database: await openPostgres(place) },
+    );
+    closing.push(() => again.close());
+    expect((await tokenKeyOf(again)).privateKey.equals(privateKey)).toBe(true);
+    await openAlone();
+  });
+
+  test('refuses a database of which no authority has made the tables, and makes none', async () => {
+    place = await server.createDatabase();
+    await expect(openAlone()).rejects.toMatchObject({
+      code: 'ERR_STATE_MIGRATION',
+      message: expect.stringContaining('expected those of an authority'),
+    });
+    const client = await server.connect(place.database);
+    const { rows } = await client.query("select 1 from pg_tables where schemaname = 'public'");
+    await client.end();
+    expect(rows).toEqual([]);
+  });
+
+  test('refuses a database whose authority is of an older version', async () => {
+    const client = await server.connect(place.database);
+    await client.query("delete from migration where room = 'identity' and position = 8");
+    await client.end();
+    await expect(openAlone()).rejects.toMatchObject({
+      code: 'ERR_STATE_MIGRATION',
+      message: expect.stringContaining('start the authority of this version first'),
+    });
+  });
+
+  test('hears of settings that the authority writes, and of each that is another', async () => {
+    const written = await openIssuerSettings(authority.database);
+    const { database } = await openAlone();
+    let heard = 0;
+    const read = await openIssuerSettings(database, { onChange: () => (heard += 1) });
+    expect(read.current()).toBeUndefined();
+    await written.put('{"a":1}');
+    await expect.poll(() => read.current()).toBe('{"a":1}');
+    await written.put('{"a":1}');
+    await written.put('{"a":2}');
+    await expect.poll(() => read.current()).toBe('{"a":2}');
+    expect(heard).toBe(1);
+  });
+});
+
+test('the secrets of a keyring are apart from each other', async () => {
+  const { authoritySecret, tokenSecret, recordSecret } = await keyring;
+  const all = [authoritySecret, tokenSecret, recordSecret].map((each) =>
+    Buffer.from(each).toString('hex'),
+  );
+  expect(new Set(all).size).toBe(3);
+});
