@@ -291,9 +291,15 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     });
     closers.add(() => risk.close());
     let exports: RunningExports | undefined;
+    const collected = new Set<(name: string) => void>();
+    const issuers = (): readonly string[] =>
+      (applied.config.authority.issuers ?? []).map(({ name }) => name);
     const collector = await collectLogs({
       folder: folder.mirrors,
-      onCollected: () => exports?.wake(),
+      onCollected(name) {
+        exports?.wake();
+        for (const listener of collected) listener(name);
+      },
       ...{ trustDomain, identity, stream, risk, record, now, warn },
     });
     closers.add(() => collector.close());
@@ -392,7 +398,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       retentionClasses,
       address: control,
       factSigner: keyring.facts,
-      issuers: () => (applied.config.authority.issuers ?? []).map(({ name }) => name),
+      issuers,
       ...{ storage: config.authority.storage, tokenSecret: keyring.tokenSecret },
       publishedFolder: folder.published,
       readers: () => applied.config.record.readers,
@@ -444,6 +450,11 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         }),
         reveal: (event) => revealed(event, recordKeys.open),
         respond: risk.respond,
+        onCollected(listener) {
+          collected.add(listener);
+          return () => void collected.delete(listener);
+        },
+        ...{ collector, issuers },
         ...{ database, factLog, identity, log, own, certificates, record, now, warn },
       }));
     if (signals) closers.add(() => signals.close());
@@ -509,7 +520,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       surfaces: () => applied.surfaces,
       shownCertificate: (listener) => shownCertificate(listener, { questions }),
       certificates: () => certificates.status(),
-      issuers: () => (applied.config.authority.issuers ?? []).map(({ name }) => name),
+      issuers,
       now,
       ...privacy,
       ...{ federation, endpoints },
