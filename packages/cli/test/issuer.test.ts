@@ -122,6 +122,14 @@ describe.skipIf(bin === undefined)('an issuer beside the authority', () => {
     await expect.poll(() => errorOf(bank.token()), { timeout: 2000, interval: 50 }).toBe('none');
   });
 
+  test('is named where what both read at their start was changed', async () => {
+    await bank.edit('countersign.yaml', [[/accessTokenTtl: \S+/, 'accessTokenTtl: 4m']]);
+    const { out } = await bank.onData('apply', '--json');
+    expect(JSON.parse(out)).toMatchObject({ restart: ['authority', 'issuer-b'] });
+    await bank.edit('countersign.yaml', [['accessTokenTtl: 4m', 'accessTokenTtl: 5m']]);
+    expect((await bank.onData('apply')).code).toBe(EXIT.ok);
+  });
+
   test('is alone under its name', async () => {
     // A data folder that was copied is the same log twice.
     const copy = `${bank.dataB}-copy`;

@@ -1,5 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { quote } from '../document/describe.ts';
+import type { Report } from '../document/report.ts';
 import { valueAt } from '../document/shape-walk.ts';
 import type { IssuerConfig, Repository } from '../repository.ts';
 import { checkCertificatePair } from './certificate-pair.ts';
@@ -9,12 +10,17 @@ import { type CheckContext, createNameRegister } from './repository-source.ts';
 
 const FILES = ['certificateFile', 'keyFile'] as const;
 
-/** Checks `authority.issuers`: names that nothing else of ours has, and a database that several processes can share. */
+/**
+ * Checks `authority.issuers`: names that nothing else of ours has, certificates by which whoever knows one of them knows
+ * the others, and a database that several processes can share.
+ */
 export function checkIssuers(
-  { document, authority, pointNames }: WrittenConfig,
+  config: WrittenConfig,
   { report }: Pick<CheckContext, 'report'>,
 ): readonly IssuerConfig[] {
+  const { document, authority, pointNames } = config;
   if (!document || !authority) return [];
+  checkShown(config, report);
   const names = createNameRegister('issuer', report);
   return authority.issuers.map((written, index) => {
     const { name, address, certificateFile, keyFile } = written;
@@ -50,6 +56,37 @@ export function checkIssuers(
         keyFile !== undefined && { certificate: { certificateFile, keyFile } }),
     };
   });
+}
+
+/** All of them stand behind one name: whoever reaches another one must not find somebody else. */
+function checkShown({ document, authority, points }: WrittenConfig, report: Report): void {
+  if (!document || !authority) return;
+  const { issuers, issuerCertificateFile } = authority;
+  const shows = issuers.map(({ certificateFile }) => certificateFile !== undefined);
+  const odd = shows.indexOf(issuerCertificateFile === undefined);
+  if (odd >= 0) {
+    const [has, lacks] =
+      issuerCertificateFile === undefined
+        ? ['a certificate of its own', 'an SVID at the authority']
+        : ['an SVID', 'issuerCertificateFile at the authority'];
+    report.error(document.at(['authority', 'issuers', odd]), {
+      found: `${has} at the issuer, and ${lacks}`,
+      expected: 'a certificate for the host of issuerUrl at all of them, or at none',
+      mend: 'name certificateFile and keyFile here, and issuerCertificateFile and issuerKeyFile of the authority',
+    });
+    return;
+  }
+  if (issuers.length === 0 || issuerCertificateFile !== undefined) return;
+  const problem = {
+    found: "SVIDs at the issuers' listeners",
+    expected:
+      "a certificate for the host of issuerUrl: points with 'web', and workloads with the SDK, know an issuer without one by the authority's SPIFFE ID, which no other has",
+    mend: 'name issuerCertificateFile and issuerKeyFile, and certificateFile and keyFile of each issuer',
+  };
+  const isAsked = points.some(({ value }) => value.listeners.some(({ web }) => web !== undefined));
+  const place = document.at(['authority', 'issuers']);
+  if (isAsked) report.error(place, problem);
+  else report.warn(place, problem);
 }
 
 /** {@link JoinChecker} for `join` of every issuer; they join as points do. */
