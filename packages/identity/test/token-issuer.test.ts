@@ -1,3 +1,7 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import {
   type NewEvent,
   openIdentity,
@@ -11,10 +15,19 @@ import {
   postgresOrSkip,
   startPostgres,
 } from '@countersign/test-support/postgres';
+import { SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sealKey } from '../src/authorities/sealed-key.ts';
 import type { IdentityTables } from '../src/tables.ts';
-import { keyring, startAuthority, type TestAuthority, trustDomain } from './authority.ts';
+import {
+  accounts,
+  keyring,
+  newKey,
+  registration,
+  startAuthority,
+  type TestAuthority,
+  trustDomain,
+} from './authority.ts';
 import { tokenKeyOf } from './stolen-authority.ts';
 
 const bin = postgresOrSkip();
@@ -44,15 +57,19 @@ describe.skipIf(bin === undefined)('an issuer alone beside the room', () => {
     const now = () => authority.now();
     const factLog = await openFactLog(database, { trustDomain, now });
     const events: NewEvent[] = [];
+    const log = { isFailing: false };
     const issuer = await openTokenIssuer({
       ...{ database, factLog, now },
       tokenSecret: tokenSecret ?? (await keyring).tokenSecret,
       options: {
         ...{ svidTtlSeconds: 120, accessTokenTtlSeconds: 300, issuerUrl: authority.issuerUrl },
       },
-      record: async (event) => void events.push(event),
+      async record(event) {
+        if (log.isFailing) throw new Error('the log is gone');
+        events.push(event);
+      },
     });
-    return { database, issuer, events };
+    return { database, issuer, events, log };
   }
 
   const sealed = () =>
@@ -64,6 +81,65 @@ describe.skipIf(bin === undefined)('an issuer alone beside the room', () => {
     expect(await sealed()).toEqual(before);
     expect(authority.factLog.all()).toEqual(facts);
     expect(events).toEqual([]);
+  });
+
+  test('gives no token that it cannot record, and records each that it gives', async () => {
+    const keys = newKey();
+    await authority.identity.applyRegistrations(
+      [
+        registration('agent/robot', {
+          client: {
+            ...{ id: 'robot', authentication: 'private_key_jwt', binding: 'dpop' },
+            jwks: [{ ...keys.publicKey.export({ format: 'jwk' }), kid: 'r1' }],
+            ...{ audiences: [accounts], scopes: ['accounts'] },
+          },
+        }),
+      ],
+      [],
+    );
+    const { issuer, events, log } = await openAlone();
+    const server = createServer((request, response) => issuer.issuer.handler(request, response));
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    closing.push(async () => server.close());
+    const { port } = server.address() as AddressInfo;
+    const signed = (claims: object, header: { alg: string } & object) =>
+      new SignJWT({ jti: randomUUID(), ...claims })
+        .setIssuedAt()
+        .setProtectedHeader(header)
+        .sign(keys.privateKey);
+    const ask = async () => {
+      const { issuerUrl: aud } = authority;
+      const claims = { iss: 'robot', sub: 'robot', aud, exp: Math.floor(Date.now() / 1000) + 60 };
+      const jwk = keys.publicKey.export({ format: 'jwk' });
+      const answer = await fetch(`http://127.0.0.1:${port}/token`, {
+        method: 'POST',
+        headers: {
+          DPoP: await signed(
+            // The provider takes the scheme from the connection, which is plain here.
+            { htm: 'POST', htu: `${aud.replace('https', 'http')}/token` },
+            {
+              alg: 'ES256',
+              typ: 'dpop+jwt',
+              jwk,
+            } as never,
+          ),
+        },
+        body: new URLSearchParams({
+          ...{ grant_type: 'client_credentials', scope: 'accounts', resource: accounts },
+          client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+          client_assertion: await signed(claims, { alg: 'ES256', kid: 'r1' } as never),
+        }),
+      });
+      const body = (await answer.json()) as { access_token?: string };
+      return { status: answer.status, isGiven: body.access_token !== undefined };
+    };
+    expect(await ask()).toEqual({ status: 200, isGiven: true });
+    expect(events.map((event) => event.kind === 'administration' && event.action)).toEqual([
+      'session-started',
+      'token-issued',
+    ]);
+    log.isFailing = true;
+    expect(await ask()).toEqual({ status: 500, isGiven: false });
   });
 
   test('that secret opens no X.509 or JWT authority', async () => {
