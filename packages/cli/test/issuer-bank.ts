@@ -159,6 +159,7 @@ export async function issuerBank(place: PostgresPlace) {
   const edgeUrl = new URL(`https://localhost:${edge}/accounts-api/accounts`);
   return {
     ...{ bank, data, dataB, issuerUrl, edgeUrl, onData, fetchIt, edit },
+    edgeData: join(folder.path, 'edge'),
     ...{ authority, issuerProcess, startAuthority, startIssuer, issuerWords },
     go(to: Via): void {
       via = to;

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
-import { cp, rm } from 'node:fs/promises';
+import { cp, readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { EXIT } from '@countersign/cli';
 import { type Postgres, postgresOrSkip, startPostgres } from '@countersign/test-support/postgres';
 import { decodeJwt } from 'jose';
 import type * as client from 'openid-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Browser } from '../../identity/test/login/browser.ts';
+import { askAs, controlOf } from './as-peer.ts';
 import { ALICE, issuerBank, type Via } from './issuer-bank.ts';
 import { countersign } from './test-io.ts';
 
@@ -54,6 +56,25 @@ describe.skipIf(bin === undefined)('an issuer beside the authority', () => {
     });
     const { out } = await bank.onData('events', '--json', '--kind', 'administration');
     expect(out).toContain('"action":"issuer-keys-given"');
+  });
+
+  test('is the only one that gets what it issues with: a point of the same bank does not, and the file is its own', async () => {
+    const svidOf = async (folder: string, name: string) => {
+      const kept = await readFile(join(folder, 'points', name, 'svid/svid.json'), 'utf8');
+      const { chain, keyPem } = JSON.parse(kept) as { chain: string[]; keyPem: string };
+      return { chain: chain.map((der) => Buffer.from(der, 'base64')), keyPem };
+    };
+    const url = `${controlOf(bank.data)}/v1/issuer`;
+    const refused = await askAs(await svidOf(bank.edgeData, 'edge'), url);
+    expect(refused.status).toBe(403);
+    const given = await askAs(await svidOf(bank.dataB, 'issuer-b'), url);
+    expect([given.status, Object.keys(JSON.parse(given.body))]).toEqual([
+      200,
+      ['storage', 'tokenSecret'],
+    ]);
+    expect(refused.body).not.toContain(JSON.parse(given.body).tokenSecret);
+    const { mode } = await stat(join(bank.dataB, 'points/issuer-b/keys/issuer.json'));
+    expect(mode & 0o777).toBe(0o600);
   });
 
   test('takes a proof and an assertion once, wherever they were shown first; the refusals stand in the record', async () => {

@@ -3,10 +3,12 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
+  type LoginSettings,
   type NewEvent,
   openIdentity,
   openIssuerSettings,
   openTokenIssuer,
+  type TokenIssuer,
 } from '@countersign/identity';
 import { openFactLog, openPostgres } from '@countersign/state';
 import {
@@ -31,6 +33,11 @@ import {
 import { tokenKeyOf } from './stolen-authority.ts';
 
 const bin = postgresOrSkip();
+const LOGIN: LoginSettings = {
+  ...{ rpId: 'localhost', name: 'Example Bank', approvalOrigins: [] },
+  ...{ sessionTtlSeconds: 3600, sessionIdleSeconds: 3600, administrators: [] },
+  ...{ recoveryApprovers: [], exceptions: [], hardwareKeys: { roots: [], aaguids: [] } },
+};
 
 describe.skipIf(bin === undefined)('an issuer alone beside the room', () => {
   let server: Postgres;
@@ -44,7 +51,10 @@ describe.skipIf(bin === undefined)('an issuer alone beside the room', () => {
   beforeEach(async () => {
     if (bin === undefined) return;
     place = await server.createDatabase();
-    authority = await startAuthority({}, { database: await openPostgres(place) });
+    authority = await startAuthority(
+      { login: () => LOGIN },
+      { database: await openPostgres(place) },
+    );
   });
   afterEach(async () => {
     for (const close of closing.splice(0).reverse()) await close();
@@ -63,6 +73,7 @@ describe.skipIf(bin === undefined)('an issuer alone beside the room', () => {
       tokenSecret: tokenSecret ?? (await keyring).tokenSecret,
       options: {
         ...{ svidTtlSeconds: 120, accessTokenTtlSeconds: 300, issuerUrl: authority.issuerUrl },
+        login: () => LOGIN,
       },
       async record(event) {
         if (log.isFailing) throw new Error('the log is gone');
@@ -70,6 +81,13 @@ describe.skipIf(bin === undefined)('an issuer alone beside the room', () => {
       },
     });
     return { database, issuer, events, log };
+  }
+
+  async function served({ issuer }: TokenIssuer): Promise<string> {
+    const server = createServer((request, response) => issuer.handler(request, response));
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    closing.push(async () => server.close());
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
   const sealed = () =>
@@ -98,10 +116,7 @@ describe.skipIf(bin === undefined)('an issuer alone beside the room', () => {
       [],
     );
     const { issuer, events, log } = await openAlone();
-    const server = createServer((request, response) => issuer.issuer.handler(request, response));
-    await once(server.listen(0, '127.0.0.1'), 'listening');
-    closing.push(async () => server.close());
-    const { port } = server.address() as AddressInfo;
+    const url = await served(issuer);
     const signed = (claims: object, header: { alg: string } & object) =>
       new SignJWT({ jti: randomUUID(), ...claims })
         .setIssuedAt()
@@ -111,7 +126,7 @@ describe.skipIf(bin === undefined)('an issuer alone beside the room', () => {
       const { issuerUrl: aud } = authority;
       const claims = { iss: 'robot', sub: 'robot', aud, exp: Math.floor(Date.now() / 1000) + 60 };
       const jwk = keys.publicKey.export({ format: 'jwk' });
-      const answer = await fetch(`http://127.0.0.1:${port}/token`, {
+      const answer = await fetch(`${url}/token`, {
         method: 'POST',
         headers: {
           DPoP: await signed(
@@ -140,6 +155,52 @@ describe.skipIf(bin === undefined)('an issuer alone beside the room', () => {
     ]);
     log.isFailing = true;
     expect(await ask()).toEqual({ status: 500, isGiven: false });
+  });
+
+  test('knows the web applications that it is told of, also when the authority registers points and people', async () => {
+    const web = {
+      ...{ id: 'https://ops.bank.example/edge', audience: 'https://ops.bank.example' },
+      ...{ redirectUri: 'https://ops.bank.example/.countersign/callback', acr: 'phr' as const },
+      ...{ scopes: ['web'], tokenTtlSeconds: 300 },
+    };
+    const { issuer, events } = await openAlone();
+    const url = await served(issuer);
+    const said = async (): Promise<string> => {
+      const body = new URLSearchParams({ client_id: web.id });
+      await (await fetch(`${url}/request`, { method: 'POST', body })).text();
+      const last = events.at(-1);
+      return (last?.kind === 'authentication' && last.detail) || '';
+    };
+    const isKnown = expect.stringContaining('certificate was not provided');
+    // Told before the point is there: rows and settings come in any order.
+    issuer.noteWebClients([{ name: 'edge', web: [web] }]);
+    expect(await said()).not.toEqual(isKnown);
+    await authority.identity.registerPoints([{ name: 'edge', surfaces: [], web: [web] }]);
+    await expect.poll(said, { timeout: 5000 }).toEqual(isKnown);
+    await authority.identity.applyRegistrations([registration('workload/late')], []);
+    await authority.identity.registerPoints([{ name: 'edge', surfaces: ['a'], web: [web] }]);
+    expect(await said()).toEqual(isKnown);
+    issuer.noteWebClients([]);
+    expect(await said()).not.toEqual(isKnown);
+  });
+
+  test('follows which key signs: what the authority prepares is shown here, what it taints is not', async () => {
+    const { issuer } = await openAlone();
+    const url = await served(issuer);
+    const kids = async (): Promise<string[]> => {
+      const { keys } = (await (await fetch(`${url}/jwks`)).json()) as { keys: { kid: string }[] };
+      return keys.map(({ kid }) => kid);
+    };
+    const { kid: first } = await tokenKeyOf(authority);
+    expect(await kids()).toEqual([first]);
+    const by = 'local:uid=0';
+    const { authorities } = authority.identity;
+    await authorities.prepare('token', { by });
+    await expect.poll(kids, { timeout: 5000 }).toHaveLength(2);
+    await authorities.activate('token', { by });
+    await authorities.taint('token', { id: first, reason: 'stolen', by });
+    const { kid: second } = await tokenKeyOf(authority);
+    await expect.poll(kids, { timeout: 5000 }).toEqual([second]);
   });
 
   test('that secret opens no X.509 or JWT authority', async () => {

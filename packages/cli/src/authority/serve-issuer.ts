@@ -10,7 +10,7 @@ import { listenError } from './listen-error.ts';
 
 /** Serves the OAuth endpoints; clients may bring certificates of authorities that are not ours. */
 export async function serveIssuer(
-  issuer: Issuer,
+  issuer: Pick<Issuer, 'handler'>,
   {
     address,
     own,

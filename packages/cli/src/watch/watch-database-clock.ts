@@ -27,8 +27,10 @@ export async function watchDatabaseClock(options: {
   readonly now: Clock;
   readonly metrics: Metrics;
   readonly alarm: (kind: 'clock-offset', detail: string) => void;
+  /** How often it is compared. */
+  readonly lookEveryMs?: number;
 }): Promise<DatabaseClock> {
-  const { database, now, metrics, alarm } = options;
+  const { database, now, metrics, alarm, lookEveryMs = LOOK_EVERY_MS } = options;
   let offsetMs = 0;
   /** By how much it is certainly off. */
   let certainMs = 0;
@@ -47,7 +49,7 @@ export async function watchDatabaseClock(options: {
     () => offsetMs / 1000,
   );
   // A database that is away is told of elsewhere, and nothing is issued then.
-  const timer = setInterval(() => void look().catch(() => undefined), LOOK_EVERY_MS);
+  const timer = setInterval(() => void look().catch(() => undefined), lookEveryMs);
   timer.unref();
   return {
     fault: () => (certainMs > OFFSET_MS_MAX ? words(OFFSET_MS_MAX) : undefined),
