@@ -78,6 +78,7 @@ export async function issuerBank(place: PostgresPlace) {
   await writeFile(
     join(bank, 'identities/people.yaml'),
     `- { id: ${ALICE}, owner: hr@bank.example }
+- { id: human/bob, owner: hr@bank.example }
 - id: workload/reporter
   owner: reports@bank.example
   client:

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { EXIT } from '@countersign/cli';
 import { type Postgres, postgresOrSkip, startPostgres } from '@countersign/test-support/postgres';
 import { decodeJwt } from 'jose';
-import type * as client from 'openid-client';
+import * as client from 'openid-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Browser } from '../../identity/test/login/browser.ts';
 import { askAs, controlOf } from './as-peer.ts';
@@ -120,6 +120,30 @@ describe.skipIf(bin === undefined)('an issuer beside the authority', () => {
     }
   });
 
+  test('signs a person out of a session that began at the authority, and the points hear of it', async () => {
+    bank.go('authority');
+    const made = await bank.onData('passkey', 'invite', 'human/bob', '--json');
+    const key = await bank.newKey();
+    const browser = new Browser(bank.issuerUrl, bank.fetchIt);
+    await browser.enrol(JSON.parse(made.out).code, key, { hardware: true });
+    const app = await bank.teller();
+    const pending = await app.begin();
+    const tokens = await app.finish(await browser.signIn(pending.url, key), pending);
+    const called = async (): Promise<number> => {
+      const answer = await app
+        .call(bank.edgeUrl, tokens.access_token)
+        .catch((error: { response?: Response }) => error.response as Response);
+      return answer.status;
+    };
+    expect(await called()).toBe(200);
+    bank.go('issuer-b');
+    await client.tokenRevocation(app.config, String(tokens.refresh_token));
+    await expect.poll(called, { timeout: 2000, interval: 50 }).toBe(401);
+    await expect
+      .poll(async () => (await collected('--action', 'session-revoked')).length, { timeout: 5000 })
+      .toBeGreaterThan(0);
+  });
+
   test('refuses within a second what is revoked at the authority, and gives again when it is taken back', async () => {
     bank.go('issuer-b');
     const revoke = (...words: string[]) =>
@@ -219,5 +243,14 @@ describe.skipIf(bin === undefined)('an issuer beside the authority', () => {
     expect(await issuer.exited).toBe('exit code 3');
     expect(await bank.log('issuer-b')).toContain('revoked, expected an issuer');
     await expect(bank.startIssuer()).rejects.toThrow('exit code 3');
+    await bank.onData('revoke', 'subject', name, '--reinstate');
+  });
+
+  test('ends when the configuration names it no more', async () => {
+    issuer = await bank.startIssuer();
+    await bank.edit('countersign.yaml', [[/ {2}issuers: .*\n/, '']]);
+    expect((await bank.onData('apply')).code).toBe(EXIT.ok);
+    expect(await issuer.exited).toBe('exit code 3');
+    expect(await status()).toMatchObject({ issuers: [] });
   });
 });
