@@ -160,6 +160,7 @@ test('status as JSON is what the operator socket says', async () => {
       connected: true,
       logSize: expect.any(Number),
       recordKeys: expect.any(Number),
+      heardAtMs: expect.any(Number),
     },
   ]);
 });

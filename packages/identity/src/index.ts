@@ -70,6 +70,7 @@ export type { ProviderStanding } from './idp/provider-client.ts';
 export { lookAtFiles, type ProviderFileFault } from './idp/provider-files.ts';
 export type { Issuer } from './issuer/issuer.ts';
 export { issuerAdapter } from './issuer/issuer-adapter.ts';
+export { type IssuerSettings, openIssuerSettings } from './issuer/issuer-settings.ts';
 export type { JoinRequest } from './joining/joining.ts';
 export type { KubernetesCluster } from './joining/token-review.ts';
 export { type Keyring, openKeyring } from './keyring.ts';
@@ -91,7 +92,10 @@ export {
   type IdentityOptions,
   type JoinToken,
   openIdentity,
+  openTokenIssuer,
   type PeopleLogin,
+  type TokenIssuer,
+  type TokenIssuerOptions,
 } from './open-identity.ts';
 export type { OrganisationReport, OrganisationState } from './partners/organisations.ts';
 export type { Invite } from './passkeys/invites.ts';

@@ -5,8 +5,10 @@ import { openKeyFiles, removeFirstKey } from './key-files.ts';
 
 /** The authority's keys, apart from each other. What comes out signs; the keys themselves stay inside. */
 export interface Keyring {
-  /** 32 bytes: what the keys of the X.509, JWT and token authorities, which rotate, are encrypted under. */
+  /** 32 bytes: what the keys of the X.509 and JWT authorities, which rotate, are encrypted under. */
   readonly authoritySecret: Uint8Array;
+  /** 32 bytes: the same for the keys of token authorities. It opens nothing else, so that an issuer on another host may have it. */
+  readonly tokenSecret: Uint8Array;
   /** Ed25519: facts. */
   readonly facts: StatementSigner;
   /** Ed25519: policy bundles. */
@@ -50,6 +52,7 @@ export async function openKeyring(options: {
   const keys = await openKeyFiles(options);
   const keyring: Keyring = Object.freeze({
     authoritySecret: secretOf(keys.authorities, 'countersign authority keys v1'),
+    tokenSecret: secretOf(keys.authorities, 'countersign token authority keys v1'),
     facts: localSigner(keys.facts, publicJwkOf(keys.facts).kid),
     policy: localSigner(keys.policy, publicJwkOf(keys.policy).kid),
     log: Object.freeze({

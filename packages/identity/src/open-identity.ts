@@ -7,6 +7,7 @@ import { applyRegistrations } from './apply-registrations.ts';
 import { Authorities } from './authorities/authorities.ts';
 import { authorityKeys, type OpenToken } from './authorities/authority-keys.ts';
 import type { AuthorityOperations } from './authorities/authority-operations.ts';
+import { type AuthoritySecrets, secretsOf } from './authorities/authority-secrets.ts';
 import { bundleText, type TrustBundleFact } from './authorities/own-bundle.ts';
 import { type CredentialResult, Credentials } from './credentials.ts';
 import { Customers } from './customers/customers.ts';
@@ -300,7 +301,56 @@ const AUTHORITY_SECONDS_MAX = 10 * 365 * 86_400;
  * @throws {IdentityError} `ERR_IDENTITY_OPTIONS`, `ERR_IDENTITY_AUTHORITY` when a kept key does not open
  */
 export async function openIdentity(options: IdentityOptions): Promise<Identity> {
-  const { database, factLog, keyring, now, record } = options;
+  const { room } = await openRoom({ ...options, secrets: secretsOf(options.keyring) });
+  return room;
+}
+
+/** What a process does that only issues tokens, beside the one that has the whole room. */
+export interface TokenIssuer {
+  readonly issuer: Issuer;
+  /** Whether it is revoked now. */
+  readonly isRevoked: Revocations['covers'];
+  /** Takes the web applications before which points stand: no row says which. */
+  noteWebClients(points: readonly Pick<PointRegistration, 'name' | 'web'>[]): void;
+  /** Records what this process turned away; to be called now and then. */
+  sweep(): Promise<void>;
+  /** Stops to send. */
+  close(): void;
+}
+
+/** {@link IdentityOptions} of such a process: of keys it has those of token authorities, and of options those that issuing needs. */
+export interface TokenIssuerOptions extends Omit<IdentityOptions, 'keyring' | 'upstream'> {
+  /** Of the authority's keyring: 32 bytes. */
+  readonly tokenSecret: Uint8Array;
+}
+
+/**
+ * Opens the issuer alone: another process has the room on the same database, makes its tables, rotates its authorities, and
+ * cleans up. Who is registered, who is revoked and what signs follow that process; what this one revokes follows there.
+ *
+ * @throws {IdentityError} as {@link openIdentity}; `ERR_IDENTITY_AUTHORITY` also when `tokenSecret` is of another authority
+ */
+export async function openTokenIssuer(options: TokenIssuerOptions): Promise<TokenIssuer> {
+  const { room, registry } = await openRoom({
+    ...options,
+    secrets: { tokens: options.tokenSecret },
+  });
+  const { issuer, isRevoked, close } = room;
+  return {
+    ...{ issuer, isRevoked, close },
+    noteWebClients: (points) => registry.noteWebClients(points),
+    sweep: () => issuer.tellTurnedAway(),
+  };
+}
+
+/** The room, whole with a keyring; without one nothing of it but the issuer is to be used. */
+async function openRoom(
+  options: Omit<IdentityOptions, 'keyring'> & {
+    readonly keyring?: Keyring;
+    readonly secrets: AuthoritySecrets;
+  },
+): Promise<{ readonly room: Identity; readonly registry: Registry }> {
+  const { database, factLog, keyring, secrets, now, record } = options;
   const { svidTtlSeconds, accessTokenTtlSeconds, issuerUrl, hostNamesOf, clusters } =
     options.options;
   const { onUpstreamError = () => undefined } = options;
@@ -309,8 +359,8 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   await migrate(database, { room: 'identity/ciba', migrations: cibaMigrations });
   // What changes who is registered or revoked, and what is granted by it, runs one at a time, over all processes.
   const serial = new Serial({ database, factLog, name: 'identity' });
-  const authorities = await Authorities.open({
-    ...{ database, factLog, keyring, record, serial, now },
+  const openAuthorities = {
+    ...{ database, factLog, secrets, record, serial, now },
     lifetimeSeconds: {
       x509: options.options.caLifetimeSeconds ?? AUTHORITY_SECONDS,
       jwt: options.options.jwtKeyLifetimeSeconds ?? AUTHORITY_SECONDS,
@@ -320,7 +370,10 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     jwtSvidSeconds: JWT_SVID_SECONDS,
     upstream: options.upstream,
     keys: authorityKeys({ trustDomain: factLog.trustDomain, openToken: options.openToken }),
-  });
+  };
+  const authorities = keyring
+    ? await Authorities.open({ ...openAuthorities, keyring })
+    : await Authorities.follow(openAuthorities);
   const unfollow = options.upstream?.followRoots?.({
     onRoots: (x509Roots) => {
       authorities.takeRoots(x509Roots).catch(onUpstreamError);
@@ -353,6 +406,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     ...{ database, factLog, registry, serial, record, now },
     config: options.options.people ?? DEFAULT_PEOPLE,
     clients: options.options.scimClients ?? [],
+    isKeptElsewhere: keyring === undefined,
   });
   registry.leaveTo((spiffeId) => people.has(spiffeId));
   const customers = await Customers.open({ database, factLog, serial, record, now });
@@ -438,9 +492,11 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
         .filter((each) => each.organisation?.name === organisation)
         .map(({ subject }) => subject.id),
   });
-  return {
+  const room: Identity = {
     authorityId: registry.authorityId,
     get trustAnchors() {
+      if (keyring === undefined)
+        throw new Error('broken invariant: its anchors are not known here');
       return {
         trustDomain: factLog.trustDomain,
         x509Authorities: authorities.bundle().x509Authorities,
@@ -567,15 +623,22 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
         }
       });
       await issuer.sweep();
+      await issuer.tellTurnedAway();
       // Last: what ended makes room for it.
       await devices.sweep();
     },
   };
+  return { room, registry };
 }
 
 /** People's logins, over what is there: one store of authenticators, one of revocations. */
 function openLogins(
-  { database, now, record, options: { issuerUrl } }: IdentityOptions,
+  {
+    database,
+    now,
+    record,
+    options: { issuerUrl },
+  }: Pick<IdentityOptions, 'database' | 'now' | 'record' | 'options'>,
   shared: {
     readonly settings: () => LoginSettings;
     readonly registry: Registry;

@@ -63,6 +63,8 @@ export class Registry {
   /** Of points; their ids are URLs, which those of registrations are not. */
   #webClients: ReadonlyMap<string, ClientOf> = new Map();
   #points: ReadonlyMap<string, Point> = new Map();
+  /** By point, where another process registers them. */
+  #notedWeb: ReadonlyMap<string, readonly WebClient[]> | undefined;
 
   constructor(database: Database, factLog: FactLog) {
     this.#database = database;
@@ -98,7 +100,8 @@ export class Registry {
     this.#setPoints(
       points.map(({ name, surfaces, log_verifier_key }) => {
         // Known to this process only.
-        const { joins, web } = this.#points.get(this.pointId(name)) ?? {};
+        const { joins, web: known } = this.#points.get(this.pointId(name)) ?? {};
+        const web = this.#notedWeb?.get(name) ?? known;
         return {
           ...{ name, surfaces: JSON.parse(surfaces) as string[] },
           ...(joins && { joins }),
@@ -238,6 +241,17 @@ export class Registry {
     });
     this.#setPoints(next);
     return this.#applied(edit);
+  }
+
+  /** Takes web applications of points that another process registered: no row says which they are. */
+  noteWebClients(points: readonly Pick<PointRegistration, 'name' | 'web'>[]): void {
+    this.#notedWeb = new Map(points.map(({ name, web = [] }) => [name, web]));
+    this.#setPoints(
+      this.points().map(({ spiffeId: _, ...point }) => ({
+        ...point,
+        web: this.#notedWeb?.get(point.name) ?? [],
+      })),
+    );
   }
 
   /** After the row was written. */

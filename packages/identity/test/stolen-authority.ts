@@ -6,6 +6,7 @@ import { parseSpiffeId } from '@countersign/spiffe';
 import { openDatabase } from '@countersign/state';
 import { authorityKeys } from '../src/authorities/authority-keys.ts';
 import { readAuthorities, type StoredAuthority } from '../src/authorities/authority-rows.ts';
+import { secretsOf } from '../src/authorities/authority-secrets.ts';
 import { x509AuthorityOf } from '../src/authorities/make-authority.ts';
 import { keyring, newKey, pemOf, type TestAuthority, trustDomain } from './authority.ts';
 
@@ -36,8 +37,8 @@ export async function tokenKeyOf({ database }: Pick<TestAuthority, 'database'>):
   readonly privateKey: KeyObject;
 }> {
   const keys = authorityKeys({ trustDomain, openToken: undefined });
-  const secret = (await keyring).authoritySecret;
-  return activeTokenKey(await readAuthorities(database, { secret, keys }));
+  const secrets = secretsOf(await keyring);
+  return activeTokenKey(await readAuthorities(database, { secrets, keys }));
 }
 
 function activeTokenKey(authorities: readonly StoredAuthority[]) {
@@ -53,8 +54,8 @@ async function stolenKeys(data: string): Promise<readonly StoredAuthority[]> {
   const database = openDatabase({ file: join(data, 'authority/state.db') });
   try {
     const keys = authorityKeys({ trustDomain, openToken: undefined });
-    const secret = keyring.authoritySecret;
-    return await readAuthorities(database, { secret, keys });
+    const secrets = secretsOf(keyring);
+    return await readAuthorities(database, { secrets, keys });
   } finally {
     await database.close();
   }

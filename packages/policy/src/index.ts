@@ -25,6 +25,7 @@ export type {
   ExportConfig,
   HostPort,
   IdentityProviderConfig,
+  IssuerConfig,
   ListenerConfig,
   LoginConfig,
   Pkcs11Config,

@@ -60,6 +60,8 @@ export interface BankConfig {
     readonly people?: PeopleSettings;
     /** Where the state is kept; absent: by SQLite in the data folder. */
     readonly storage?: StorageConfig;
+    /** Further processes that issue tokens; absent where the authority alone does. */
+    readonly issuers?: readonly IssuerConfig[];
   };
   readonly points: readonly PointConfig[];
   readonly record: RecordConfig;
@@ -80,6 +82,14 @@ export interface StorageConfig {
   readonly certificate?: CertificateFiles;
   /** 4 to 100. */
   readonly connections: number;
+}
+
+/** A process that issues tokens beside the authority. Its SPIFFE ID is `spiffe://<trust domain>/workload/countersign/<name>`. */
+export interface IssuerConfig {
+  readonly name: string;
+  readonly address: HostPort;
+  /** What its listener shows, files of its host; absent: its SVID. */
+  readonly certificate?: CertificateFiles;
 }
 
 /** A certificate chain (PEM, leaf first) and its key (PEM); both paths absolute. Whoever renews them writes the files anew. */

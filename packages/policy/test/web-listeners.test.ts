@@ -238,3 +238,15 @@ describe('a list of paths', () => {
     expect(problems.map(says)).toContainEqual(expect.stringContaining(found));
   });
 });
+
+test('a further issuer that shows its SVID is an error: the point takes the authority for the issuer, and nobody else', async () => {
+  const issuers = "  issuers: [{ name: issuer-b, address: '127.0.0.1:7412' }]\n";
+  const storage = '  storage: { postgres: { host: db.bank.example, database: c, user: c } }\n';
+  await using folder = await webRepository((each) =>
+    each.edit('countersign.yaml', /^authority:\n/m, `authority:\n${storage}${issuers}`),
+  );
+  const { problems } = await folder.check();
+  expect(problems.filter(isOurs).map(says)).toEqual([
+    expect.stringMatching(/error: SVIDs at the issuers' listeners/),
+  ]);
+});

@@ -11,6 +11,8 @@ import { Turns } from './turns.ts';
  */
 export interface Database {
   readonly engine: 'sqlite' | 'postgres';
+  /** Whether another process makes the tables: {@link migrate} then only sees that they are those of this version. */
+  readonly isMadeElsewhere: boolean;
   /** The query builder, typed for the tables that a room owns. */
   tables<Tables>(): Kysely<Tables>;
   /**
@@ -101,6 +103,7 @@ export function openDatabase({ file }: { readonly file: string }): Database {
   const exclusive = new Map<string, Turns>();
   return {
     engine: 'sqlite',
+    isMadeElsewhere: false,
     tables: <Tables>() => kysely as unknown as Kysely<Tables>,
     transaction,
     async exclusive(name, work) {

@@ -11,6 +11,7 @@ export {
 } from './follow-feed.ts';
 export { type Migration, migrate } from './migrate.ts';
 export { type FactStanding, openFactLog } from './open-fact-log.ts';
+export { type ClockOffset, clockOffset } from './postgres/clock-offset.ts';
 export { type MovedState, moveState } from './postgres/move-state.ts';
 export { openPostgres, type PostgresOptions } from './postgres/open-postgres.ts';
 export { localSigner, signStatement } from './sign-statement.ts';

@@ -22,10 +22,12 @@ interface Tables {
 }
 
 /**
- * Brings a room's tables up to date, one transaction a step.
+ * Brings a room's tables up to date, one transaction a step; where another process makes them
+ * ({@link Database.isMadeElsewhere}), sees that they are.
  *
  * @throws {StateError} `ERR_STATE_MIGRATION` when the database has steps that this version does not
- *   know (it was written by a newer one), or has them in another order, or a statement fails
+ *   know (it was written by a newer one), or has them in another order, or a statement fails; where another process makes the
+ *   tables, also when it lacks steps
  */
 export async function migrate(
   database: Database,
@@ -36,16 +38,12 @@ export async function migrate(
     const rendered = postgresDdl(statement);
     return database.engine === 'postgres' ? rendered : statement;
   };
-  await database.transaction(async (transaction) => {
-    await sql.raw(render(migrationDdl)).execute(transaction.tables());
-  });
-  const done = await database
-    .tables<Tables>()
-    .selectFrom('migration')
-    .select('name')
-    .where('room', '=', room)
-    .orderBy('position')
-    .execute();
+  if (!database.isMadeElsewhere) {
+    await database.transaction(async (transaction) => {
+      await sql.raw(render(migrationDdl)).execute(transaction.tables());
+    });
+  }
+  const done = await stepsOf(database, room);
   for (const [position, { name }] of done.entries()) {
     const expected = migrations[position]?.name;
     if (name !== expected) {
@@ -57,6 +55,12 @@ export async function migrate(
   }
   for (const [position, { name, statements }] of migrations.entries()) {
     if (position < done.length) continue;
+    if (database.isMadeElsewhere) {
+      throw new StateError(
+        'ERR_STATE_MIGRATION',
+        `could not use the tables of '${room}': found no step '${name}', expected it: start the authority of this version first`,
+      );
+    }
     try {
       await database.transaction(async (transaction) => {
         const tables = transaction.tables<Tables>();
@@ -79,4 +83,34 @@ export async function migrate(
       );
     }
   }
+}
+
+/** Names of the steps that a database has of a room, in order. */
+async function stepsOf(
+  database: Database,
+  room: string,
+): Promise<readonly { readonly name: string }[]> {
+  try {
+    return await database
+      .tables<Tables>()
+      .selectFrom('migration')
+      .select('name')
+      .where('room', '=', room)
+      .orderBy('position')
+      .execute();
+  } catch (cause) {
+    if (!database.isMadeElsewhere || isAway(cause)) throw cause;
+    throw new StateError(
+      'ERR_STATE_MIGRATION',
+      `could not use the tables of '${room}': found none, expected those of an authority: start it first`,
+      { cause },
+    );
+  }
+}
+
+function isAway(cause: unknown): boolean {
+  return (
+    cause instanceof StateError &&
+    (cause.code === 'ERR_STATE_UNAVAILABLE' || cause.code === 'ERR_STATE_BUSY')
+  );
 }

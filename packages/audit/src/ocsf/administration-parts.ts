@@ -28,6 +28,8 @@ const ACTIONS: ReadonlyMap<string, (event: AdministrationEvent) => Parts> = new 
   Object.entries<(event: AdministrationEvent) => Parts>({
     'authority-started': () => lifecycle('Start'),
     'authority-stopped': () => lifecycle('Stop'),
+    'issuer-started': () => lifecycle('Start', 'Countersign issuer'),
+    'issuer-stopped': () => lifecycle('Stop', 'Countersign issuer'),
     'session-started': ({ by, target }) => ({
       class: 'authentication',
       activity: 'Logon',
@@ -115,11 +117,11 @@ function split(action: string): readonly [string, string] {
   return at < 0 ? [action, ''] : [action.slice(0, at), action.slice(at + 1)];
 }
 
-function lifecycle(activity: string): Parts {
+function lifecycle(activity: string, name = 'Countersign authority'): Parts {
   return {
     class: 'applicationLifecycle',
     activity,
-    attributes: { app: { name: 'Countersign authority', vendor_name: 'Countersign' } },
+    attributes: { app: { name, vendor_name: 'Countersign' } },
   };
 }
 

@@ -124,7 +124,13 @@ const fields: Readonly<
     {
       action: fc.oneof(
         fc.constantFrom(
-          ...['authority-started', 'authority-stopped', 'session-started', 'token-issued'],
+          ...[
+            'authority-started',
+            'authority-stopped',
+            'issuer-started',
+            'session-started',
+            'token-issued',
+          ],
           ...['subject-revoked', 'subject-reinstated', 'bundle-published', 'svid-issued'],
           ...['person-created', 'person-disabled', 'person-enabled', 'person-deleted'],
           ...['session-revoked', 'baseline-replayed', '-', 'toString', '__proto__', 'x-created'],

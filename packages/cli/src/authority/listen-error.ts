@@ -8,6 +8,7 @@ export function listenError(
     | 'authority.control'
     | 'authority.devices.webhooks'
     | 'authority.issuer'
+    | 'authority.issuers'
     | 'authority.people.scim.address'
     | 'authority.signals',
   { address, cause }: { readonly address: HostPort; readonly cause: unknown },

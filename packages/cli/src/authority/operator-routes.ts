@@ -16,7 +16,7 @@ import type { FederationStatus } from '../federation/federation-routes.ts';
 import type { ListenerCertificateStatus } from '../listener-certificate/listener-certificates.ts';
 import { PartlyApplied } from './partly-applied.ts';
 import type { Publication } from './publish-bundle.ts';
-import { collectedSize, refusalOf } from './record/collected-logs.ts';
+import { collectedSize, heardAtMs, refusalOf } from './record/collected-logs.ts';
 import type { EventStream } from './record/event-stream.ts';
 import type { IndexLag } from './record/index-lags.ts';
 import type { Recorder } from './record/own-record.ts';
@@ -57,6 +57,8 @@ export interface OperatorRoutesOptions {
   readonly recordKeys: RecordKeyStore;
   /** By point: the version of the record's keys that it holds. */
   readonly keyVersions: ReadonlyMap<string, number>;
+  /** Names of issuers beside the authority. */
+  readonly issuers: () => readonly string[];
   /** SPIFFE IDs that have the feed open now. */
   readonly connected: () => ReadonlySet<string>;
   /** Checks the repository anew and publishes it, or tells what is wrong with it. */
@@ -72,14 +74,18 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
   return async (app) => {
     app.get('/v1/status', async () => {
       const connected = options.connected();
-      const points = identity.points().map(async ({ name, spiffeId }) => ({
-        name,
-        spiffeId,
-        connected: connected.has(spiffeId),
-        logSize: (await collectedSize(collector, name)) ?? 0,
-        refused: refusalOf(collector, name),
-        recordKeys: options.keyVersions.get(name),
-      }));
+      const issuers = new Set(options.issuers());
+      const told = await Promise.all(
+        identity.points().map(async ({ name, spiffeId }) => ({
+          name,
+          spiffeId,
+          connected: connected.has(spiffeId),
+          logSize: (await collectedSize(collector, name)) ?? 0,
+          refused: refusalOf(collector, name),
+          recordKeys: options.keyVersions.get(name),
+          heardAtMs: heardAtMs(collector, name),
+        })),
+      );
       const current = bundles.current();
       return {
         trustDomain: options.trustDomain,
@@ -89,7 +95,8 @@ export function operatorRoutes(options: OperatorRoutesOptions): FastifyPluginAsy
         logSize: log.size,
         storage: options.storage(),
         checkpoints: options.checkpoints(),
-        points: await Promise.all(points),
+        points: told.filter(({ name }) => !issuers.has(name)),
+        issuers: told.filter(({ name }) => issuers.has(name)),
         exports: options.exports(),
         recordKeys: options.recordKeys.version,
         index: options.index(),

@@ -1,23 +1,32 @@
 import type { HostNames, PointRegistration, WebClient } from '@countersign/identity';
-import { type BankConfig, type Repository, WEB_PATHS, type WebConfig } from '@countersign/policy';
+import {
+  type BankConfig,
+  type PointConfig,
+  type Repository,
+  WEB_PATHS,
+  type WebConfig,
+} from '@countersign/policy';
 
-/** The points of a repository; each may mint transaction tokens for the surfaces that it fronts. */
+/** The points of a repository, each of which may mint transaction tokens for the surfaces that it fronts; and its issuers, which join, and are collected from, as points are. */
 export function pointRegistrations({
   config: { points, authority },
   pointJoins,
 }: Pick<Repository, 'config' | 'pointJoins'>): readonly PointRegistration[] {
-  return points.map(({ name, listeners }) => {
-    const joins = pointJoins.get(name);
-    const surfaces = listeners.flatMap(({ routes }) => routes.map(({ surface }) => surface));
-    const web = listeners.flatMap((listener) =>
-      listener.web ? [webClient(listener.web, authority.accessTokenTtlSeconds)] : [],
-    );
-    return {
-      ...{ name, surfaces: [...new Set(surfaces)] },
-      ...(joins && { joins }),
-      ...(web.length > 0 && { web }),
-    };
-  });
+  const issuers = (authority.issuers ?? []).map(({ name }) => ({ name, listeners: [] }));
+  return [...points, ...issuers].map(
+    ({ name, listeners }: Pick<PointConfig, 'name' | 'listeners'>) => {
+      const joins = pointJoins.get(name);
+      const surfaces = listeners.flatMap(({ routes }) => routes.map(({ surface }) => surface));
+      const web = listeners.flatMap((listener) =>
+        listener.web ? [webClient(listener.web, authority.accessTokenTtlSeconds)] : [],
+      );
+      return {
+        ...{ name, surfaces: [...new Set(surfaces)] },
+        ...(joins && { joins }),
+        ...(web.length > 0 && { web }),
+      };
+    },
+  );
 }
 
 /** What a listener for browsers needs to be at the issuer; nobody else writes it down. */
@@ -29,8 +38,15 @@ function webClient(web: WebConfig, tokenTtlSeconds: number): WebClient {
   };
 }
 
-/** Partners and browsers know an edge by its host name or address: the SVIDs of points carry them. */
-export function pointHostNames(spiffeId: string, { points, trustDomain }: BankConfig): HostNames {
+/** Partners and browsers know an edge, and clients an issuer, by its host name or address: their SVIDs carry them. */
+export function pointHostNames(
+  spiffeId: string,
+  { points, trustDomain, authority }: BankConfig,
+): HostNames {
+  const issuer = authority.issuers?.find(
+    ({ name }) => spiffeId === `spiffe://${trustDomain}/workload/countersign/${name}`,
+  );
+  if (issuer) return hostNames([issuer.address.host, hostOf(authority.issuerUrl)]);
   const point = points.find(
     ({ name }) => spiffeId === `spiffe://${trustDomain}/workload/countersign/${name}`,
   );
@@ -38,10 +54,14 @@ export function pointHostNames(spiffeId: string, { points, trustDomain }: BankCo
     ? hostNames(
         point.listeners.flatMap(({ address, web }) => [
           address.host,
-          ...(web ? [new URL(web.origin).hostname.replace(/^\[|\]$/g, '')] : []),
+          ...(web ? [hostOf(web.origin)] : []),
         ]),
       )
     : {};
+}
+
+function hostOf(url: string): string {
+  return new URL(url).hostname.replace(/^\[|\]$/g, '');
 }
 
 /** Names and addresses of listeners, for a certificate; callers on this machine say `localhost`. */

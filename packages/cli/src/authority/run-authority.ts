@@ -17,6 +17,7 @@ import {
   type Recorder as IdentityRecorder,
   type Keyring,
   openIdentity,
+  openIssuerSettings,
   openKeyring,
   openSignalKey,
 } from '@countersign/identity';
@@ -39,6 +40,7 @@ import { servePostureWebhooks } from '../devices/serve-webhooks.ts';
 import { federationStatus } from '../federation/federation-routes.ts';
 import { measureFederation } from '../federation/measure-federation.ts';
 import { openFederation, serveBundleEndpoints } from '../federation/open-federation.ts';
+import { issuerSettingsText } from '../issuer/issuer-settings.ts';
 import { listenerCertificates } from '../listener-certificate/listener-certificates.ts';
 import { shownCertificate } from '../listener-certificate/shown-certificate.ts';
 import { readPassphrase } from '../passphrase.ts';
@@ -50,6 +52,7 @@ import { openOutbound } from '../signals/outbound.ts';
 import { runSignals } from '../signals/run-signals.ts';
 import { countAlarms } from '../watch/count-alarms.ts';
 import { serveMetrics } from '../watch/serve-metrics.ts';
+import { watchDatabaseClock } from '../watch/watch-database-clock.ts';
 import { watchQueue } from '../watch/watch-queue.ts';
 import { measureAuthority } from './authority-metrics.ts';
 import { openHsm } from './keys/open-hsm.ts';
@@ -217,6 +220,16 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         );
       },
     });
+    const tellClock = throttleRepeats<'clock-offset'>({
+      everyMs: QUEUE_EVERY_MS,
+      now,
+      tell(kind, detail) {
+        warn(`alarm ${kind}: ${detail}`);
+        record({ kind: 'alarm', alarm: kind, detail }).catch((error: Error) =>
+          warn(`the alarm was not recorded: ${error.message}`),
+        );
+      },
+    });
     const queue = watchQueue(log, tellQueue);
     closers.add(() => queue.close());
 
@@ -288,9 +301,15 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     });
     closers.add(() => risk.close());
     let exports: RunningExports | undefined;
+    const collected = new Set<(name: string) => void>();
+    const issuers = (): readonly string[] =>
+      (applied.config.authority.issuers ?? []).map(({ name }) => name);
     const collector = await collectLogs({
       folder: folder.mirrors,
-      onCollected: () => exports?.wake(),
+      onCollected(name) {
+        exports?.wake();
+        for (const listener of collected) listener(name);
+      },
       ...{ trustDomain, identity, stream, risk, record, now, warn },
     });
     closers.add(() => collector.close());
@@ -300,6 +319,9 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
     });
     closers.add(() => checkpoints.close());
 
+    // Nobody reads them where the state is a file.
+    const issuerSettings =
+      database.engine === 'postgres' ? await openIssuerSettings(database) : undefined;
     const publisher = createPublisher({
       check,
       current: () => applied,
@@ -307,6 +329,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         // Before a point seals by them.
         await recordKeys.addKinds(personalKinds(next));
         applied = next;
+        if (issuerSettings) await issuerSettings.put(issuerSettingsText(next));
       },
       setPlaybooks: (next) => risk.setPlaybooks(next),
       faultsHere: ({ config: next }) => providerFileProblems(next),
@@ -386,6 +409,8 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       retentionClasses,
       address: control,
       factSigner: keyring.facts,
+      issuers,
+      ...{ storage: config.authority.storage, tokenSecret: keyring.tokenSecret },
       publishedFolder: folder.published,
       readers: () => applied.config.record.readers,
       customerSources: () => applied.config.authority.customers?.sources ?? [],
@@ -412,8 +437,15 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       ...{ collector, record, now, warn },
     });
     closers.add(() => lateLogs.close());
+    const clock =
+      database.engine === 'postgres'
+        ? await watchDatabaseClock({ ...{ database, now, metrics }, alarm: tellClock })
+        : undefined;
+    closers.add(() => clock?.close());
     const issuerListener = await serveIssuer(identity.issuer, {
       ...{ address: issuer, own, now },
+      // Others go by what this clock writes, and this one by theirs.
+      fault: () => (applied.config.authority.issuers ? clock?.fault() : undefined),
       certificate:
         issuerCertificate && (await certificates.open('authority.issuer', issuerCertificate)),
     });
@@ -429,6 +461,11 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
         }),
         reveal: (event) => revealed(event, recordKeys.open),
         respond: risk.respond,
+        onCollected(listener) {
+          collected.add(listener);
+          return () => void collected.delete(listener);
+        },
+        ...{ collector, issuers },
         ...{ database, factLog, identity, log, own, certificates, record, now, warn },
       }));
     if (signals) closers.add(() => signals.close());
@@ -500,6 +537,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       certificates: () => certificates.status(),
       identityProviders: providers.status,
       storage: stateStatus.status,
+      issuers,
       now,
       ...privacy,
       ...{ federation, endpoints },

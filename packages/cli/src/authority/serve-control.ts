@@ -14,7 +14,7 @@ import {
   nodeRoutes,
 } from '@countersign/identity';
 import type { Clock } from '@countersign/model';
-import type { HostPort, RecordReader } from '@countersign/policy';
+import type { HostPort, RecordReader, StorageConfig } from '@countersign/policy';
 import { peerChain, type ServerTls, serverTlsOptions } from '@countersign/spiffe';
 import {
   type BundleStore,
@@ -27,6 +27,7 @@ import { customerSources } from '../customers/customer-sources.ts';
 import { throttleRepeats } from '../point/throttle-repeats.ts';
 import { boundConnections } from './bound-connections.ts';
 import { controlPeers } from './control-peer.ts';
+import { issuerRoutes } from './issuer-routes.ts';
 import type { OwnSvid } from './keys/own-svid.ts';
 import { listenError } from './listen-error.ts';
 import type { Recorder } from './record/own-record.ts';
@@ -64,6 +65,10 @@ export interface ControlListenerOptions
   readonly keyVersions: Map<string, number>;
   readonly questions: RecordQuestions;
   readonly publishedFolder: string;
+  /** Names of issuers beside the authority, by the configuration as last applied. */
+  readonly issuers: () => readonly string[];
+  readonly storage: StorageConfig | undefined;
+  readonly tokenSecret: Uint8Array;
   /** Who may read the record, by the configuration as last applied. */
   readonly readers: () => readonly RecordReader[];
   /** SPIFFE IDs of who writes customers, by the same. */
@@ -150,6 +155,15 @@ export async function serveControl(options: ControlListenerOptions): Promise<Con
       holder: (request) => pointOf(request)?.name,
       classes: options.retentionClasses,
       onVersion: (name, version) => void options.keyVersions.set(name, version),
+    }),
+  );
+  await app.register(
+    issuerRoutes({
+      ...{ storage: options.storage, tokenSecret: options.tokenSecret, record },
+      issuer(request) {
+        const point = pointOf(request);
+        return point && options.issuers().includes(point.name) ? point.spiffeId : undefined;
+      },
     }),
   );
   app.addHook('onRequest', async (request, reply) => {

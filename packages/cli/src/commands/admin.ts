@@ -29,16 +29,14 @@ export function authorityOf(args: Arguments, io: Io): AdminClient {
 /** `countersign status` */
 export const statusCommand: Command = {
   name: 'status',
-  summary: 'tell how a running authority and its points are',
+  summary: 'tell how a running authority, its points and its issuers are',
   description:
-    'Asks the authority that runs on this data folder: policy and facts in force, where the state is and whether\nit is reached, points and whether they are connected, how much\nof each log is collected, how much of their checkpoints witnesses cosigned (with --json the cosigned note),\nhow far each export, the index of `find` and the published logs are, which X.509, JWT and token authority issues and what comes next,\nhow the bundle of each federated trust domain stands, until when the certificates of its listeners are good, and when each\nidentity provider answered last. Exit code 1 when the state or a point is away, its log is not being collected, an authority could not be replaced,\none of these fails, a bundle is not fresh, a certificate ends within a week, or an identity provider cannot be used.',
+    'Asks the authority that runs on this data folder: policy and facts in force, where the state is and whether it is reached, points and\nissuers and whether they are connected, how much of each log is collected, how much of their checkpoints witnesses cosigned (with\n--json the cosigned note), how far each export, the index of `find` and the published logs are, which X.509, JWT and token authority\nissues and what comes next, how the bundle of each federated trust domain stands, until when the certificates of its listeners are\ngood, and when each identity provider answered last. Exit code 1 when the state, a point or an issuer is away, its log is not being\ncollected, an authority could not be replaced, one of these fails, a bundle is not fresh, a certificate ends within a week, or an\nidentity provider cannot be used.',
   options: { data: shared.data, json: shared.json },
   async run(args, io) {
     const status = await authorityOf(args, io).call<AuthorityStatus>('GET', '/v1/status');
-    const points = status.points.map(
-      (point) =>
-        `  ${point.name.padEnd(12)} ${point.connected ? 'connected' : 'away     '}  log ${point.logSize} entries${refusedText(point.refused)}${(point.recordKeys ?? status.recordKeys) < status.recordKeys ? ', holds keys of the record that were destroyed or replaced' : ''}`,
-    );
+    const line = (point: PointStatus): string =>
+      `  ${point.name.padEnd(12)} ${point.connected ? 'connected' : 'away     '}  log ${point.logSize} entries${heardText(point)}${refusedText(point.refused)}${(point.recordKeys ?? status.recordKeys) < status.recordKeys ? ', holds keys of the record that were destroyed or replaced' : ''}`;
     print(
       io,
       args,
@@ -54,7 +52,9 @@ export const statusCommand: Command = {
         ...behindLines('index', status.index),
         ...behindLines('published', status.published.map(publishedLag)),
         'points',
-        ...points,
+        ...status.points.map(line),
+        ...(status.issuers.length > 0 ? ['issuers'] : []),
+        ...status.issuers.map(line),
         ...(status.exports.length > 0 ? ['exports'] : []),
         ...status.exports.map(exportLine),
         ...federationLines(status.federation),
@@ -62,9 +62,10 @@ export const statusCommand: Command = {
         ...providerLines(status.identityProviders),
       ].join('\n'),
     );
-    const isAnyAway = status.points.some(({ connected }) => !connected);
+    const all = [...status.points, ...status.issuers];
+    const isAnyAway = all.some(({ connected }) => !connected);
     const isAnyFailing = status.exports.some(({ trouble }) => trouble !== undefined);
-    const isAnyRefused = status.points.some(({ refused }) => refused !== undefined);
+    const isAnyRefused = all.some(({ refused }) => refused !== undefined);
     const isAnyBehind = [...status.index, ...status.published].some(({ trouble }) => trouble);
     const isRotating = !Object.values(status.ca).some(
       ({ trouble, isOverdue }) => trouble || isOverdue,
@@ -119,6 +120,12 @@ function providerLines(providers: AuthorityStatus['identityProviders']): string[
       return `  ${name.padEnd(12)} ${state}, last success ${success}${failure}${unusable}`;
     }),
   ];
+}
+
+/** Of one that is away: when its log was last shown. */
+function heardText({ connected, heardAtMs }: PointStatus): string {
+  if (connected) return '';
+  return heardAtMs === undefined ? ', not heard of' : `, last heard of ${timeOf(heardAtMs)}`;
 }
 
 function refusedText(refused: CollectorRefusal | undefined): string {
@@ -180,6 +187,20 @@ function behindLines(what: string, logs: readonly IndexLag[]): string[] {
   });
 }
 
+/** How a point or an issuer is. */
+interface PointStatus {
+  readonly name: string;
+  readonly spiffeId: string;
+  readonly connected: boolean;
+  readonly logSize: number;
+  /** Why its log is not being collected. */
+  readonly refused?: CollectorRefusal;
+  /** The version of the record's keys that it holds, as far as it said. */
+  readonly recordKeys?: number;
+  /** When its log was last shown; unknown since the authority started. */
+  readonly heardAtMs?: number;
+}
+
 /** What `GET /v1/status` answers. */
 export interface AuthorityStatus {
   readonly trustDomain: string;
@@ -190,16 +211,9 @@ export interface AuthorityStatus {
   /** Where the state is, and since when it is away. */
   readonly storage: StorageStatus;
   readonly checkpoints: CheckpointStatus;
-  readonly points: readonly {
-    readonly name: string;
-    readonly spiffeId: string;
-    readonly connected: boolean;
-    readonly logSize: number;
-    /** Why its log is not being collected. */
-    readonly refused?: CollectorRefusal;
-    /** The version of the record's keys that it holds, as far as it said. */
-    readonly recordKeys?: number;
-  }[];
+  readonly points: readonly PointStatus[];
+  /** Those that issue tokens beside the authority. */
+  readonly issuers: readonly PointStatus[];
   readonly exports: readonly ExporterStatus[];
   /** The version of the record's keys in force. */
   readonly recordKeys: number;

@@ -44,6 +44,7 @@ import {
   identityUnregisterCommand,
 } from './identity.ts';
 import { initCommand } from './init.ts';
+import { issuerCommand } from './issuer.ts';
 import { ledgerEvidenceCommand } from './ledger-evidence.ts';
 import { ledgerEvidencePageCommand } from './ledger-evidence-page.ts';
 import { ledgerPublishCommand } from './ledger-publish.ts';
@@ -79,6 +80,7 @@ export const commands: readonly Command[] = [
   decideCommand,
   startCommand,
   authorityCommand,
+  issuerCommand,
   gatewayCommand,
   sidecarCommand,
   wrapCommand,

@@ -2,9 +2,9 @@ import type { Surface } from '@countersign/model';
 
 /** Whether a resource type is one whose ids name persons, by the surfaces in force. */
 export function personalTypes(
-  inForce: () => { readonly surfaces: readonly Surface[] } | undefined,
+  inForce: () => { readonly surfaces: readonly Pick<Surface, 'persons'>[] } | undefined,
 ): (type: string) => boolean {
-  let of: { readonly surfaces: readonly Surface[] } | undefined;
+  let of: { readonly surfaces: readonly Pick<Surface, 'persons'>[] } | undefined;
   let types: ReadonlySet<string> = new Set();
   return (type) => {
     const current = inForce();

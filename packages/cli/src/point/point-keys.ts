@@ -18,11 +18,16 @@ export interface PointKeys {
 
 /** Reads the keys in `folder`, making those that are not there yet. */
 export async function openPointKeys(folder: string): Promise<PointKeys> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
   return {
-    log: await openKey(join(folder, 'log.pem')),
+    log: await openLogKey(folder),
     transaction: await openKey(join(folder, 'transaction.pem')),
   };
+}
+
+/** The key that signs the checkpoints of a log, alone. */
+export async function openLogKey(folder: string): Promise<KeyObject> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  return openKey(join(folder, 'log.pem'));
 }
 
 async function openKey(file: string): Promise<KeyObject> {

@@ -24,8 +24,7 @@ import {
   encodeEvent,
 } from '@countersign/model';
 import type { HostPort, PointConfig, ShardConfig } from '@countersign/policy';
-import { type Attestation, connectWorkload, SdkError } from '@countersign/sdk';
-import { request } from 'undici';
+import { type Attestation, connectWorkload } from '@countersign/sdk';
 import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
@@ -35,14 +34,20 @@ import { serveMetrics } from '../watch/serve-metrics.ts';
 import { watchQueue } from '../watch/watch-queue.ts';
 import { followAuthority } from './follow-authority.ts';
 import { followRecordKeys } from './follow-record-keys.ts';
+import { withJoinTokenAdvice } from './join-advice.ts';
 import { personalTypes } from './personal-types.ts';
 import { pointCertificates } from './point-certificates.ts';
 import { openPointKeys, publicBytes, publicJwk } from './point-keys.ts';
+import { postEntries } from './post-entries.ts';
 import { removeLocalShards } from './remove-local-shards.ts';
 import { throttleRepeats } from './throttle-repeats.ts';
 import { watchClock, watchPusher } from './watch-point.ts';
 
-const DEFAULT_RECORD: ShardConfig = { shard: 'quarter', localKeep: { count: 3, unit: 'month' } };
+/** Until it is said otherwise. */
+export const DEFAULT_RECORD: ShardConfig = {
+  shard: 'quarter',
+  localKeep: { count: 3, unit: 'month' },
+};
 const FIRST_BUNDLE_MS_MAX = 20_000;
 /** For an authority that neither answers nor refuses: then the bundle that is kept says where to listen. */
 const NEWER_BUNDLE_MS_MAX = 5_000;
@@ -51,7 +56,6 @@ const CLOSE_GRACE_MS = 3_000;
 const REFUSALS_EVERY_MS = 60_000;
 /** What goes on for long is told again from time to time. */
 const WATCHED_EVERY_MS = 10 * 60_000;
-const ANSWER_BYTES_MAX = 64 * 1024;
 
 /** What a point is started with. */
 export interface RunPointOptions {
@@ -228,15 +232,7 @@ export async function runPoint(options: RunPointOptions): Promise<RunningPoint> 
     const pusher = createShardPusher({
       onWhole: removal.whole,
       ...{ log, name, now },
-      post: async (path, body) => {
-        const answer = await request(`${trust.controlUrl}${path}`, {
-          dispatcher,
-          method: 'POST',
-          headers: { 'content-type': 'application/octet-stream' },
-          body,
-        });
-        return { status: answer.statusCode, json: JSON.parse(await bounded(answer.body)) };
-      },
+      post: postEntries(trust.controlUrl, dispatcher),
       onTrouble: (trouble) => {
         if (trouble?.attempts === 1) warn(`log not collected: ${trouble.code}: ${trouble.detail}`);
       },
@@ -326,16 +322,6 @@ async function configOf(
   return config;
 }
 
-/** How to get in, where a join token is what is missing or not good. */
-function withJoinTokenAdvice(error: unknown, name: string): unknown {
-  if (!(error instanceof SdkError)) return error;
-  if (error.code !== 'ERR_SDK_NO_IDENTITY' && error.status !== 401) return error;
-  return new CommandError(
-    `${error.message}; make one on the authority's host: countersign join-token workload/countersign/${name}`,
-    { cause: error },
-  );
-}
-
 /** Resolves with the promise, or when the time is over. */
 async function atMost(milliseconds: number, promise: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
@@ -391,15 +377,4 @@ function appendAdministration(
   } catch (error) {
     warn(`${what} was not recorded: ${(error as Error).message}`);
   }
-}
-
-async function bounded(body: AsyncIterable<Uint8Array>): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.byteLength;
-    if (size > ANSWER_BYTES_MAX) throw new Error('answer of the collector is over 64 KiB');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
 }

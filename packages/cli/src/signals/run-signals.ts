@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:https';
 import type { TLSSocket } from 'node:tls';
-import type { RollingLog } from '@countersign/audit';
 import {
   type Identity,
   linkedPerson,
@@ -27,9 +26,10 @@ import { createClosers } from '../closers.ts';
 import { endWithCertificate } from '../listener-certificate/end-with-certificate.ts';
 import type { ListenerCertificates } from '../listener-certificate/listener-certificates.ts';
 import { type Outbound, openOutbound } from './outbound.ts';
+import { type SignalSourceOptions, signalSource } from './signal-source.ts';
 
 /** What signals need of the authority. */
-export interface RunSignalsOptions {
+export interface RunSignalsOptions extends SignalSourceOptions {
   readonly config: SignalsConfig;
   /** Receivers as last applied. */
   readonly receivers: () => SignalsConfig['receivers'];
@@ -37,7 +37,6 @@ export interface RunSignalsOptions {
   readonly database: Database;
   readonly factLog: FactLog;
   readonly identity: Identity;
-  readonly log: RollingLog;
   readonly own: OwnSvid;
   readonly certificates: Pick<ListenerCertificates, 'open'>;
   readonly reveal: (event: Event) => Event | undefined;
@@ -52,7 +51,7 @@ export type RunningSignals = Omit<Signals, 'routes'>;
 
 /** Opens signals, and serves them on a listener of their own. */
 export async function runSignals(options: RunSignalsOptions): Promise<RunningSignals> {
-  const { config, identity, log, now, receivers } = options;
+  const { config, identity, now, receivers } = options;
   const closers = createClosers();
   try {
     const outbound = await openOutbounds(config, closers);
@@ -63,17 +62,7 @@ export async function runSignals(options: RunSignalsOptions): Promise<RunningSig
     const signals = await openSignals({
       ...options,
       issuer: config.url,
-      source: {
-        shards: () =>
-          log.shards().map(({ origin, log: shard }) => ({
-            origin,
-            get size() {
-              return shard.size;
-            },
-            read: (index, bounds) => shard.read(index, bounds),
-          })),
-        onCommit: (listener) => log.onCommit(listener),
-      },
+      source: signalSource(options),
       receivers,
       authorize: ({ headers: { authorization }, raw }, scope) => {
         const certificate = (raw.socket as TLSSocket).getPeerCertificate()?.raw;

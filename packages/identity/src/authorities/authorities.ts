@@ -14,7 +14,8 @@ import { Serial } from '../serial.ts';
 import type { IdentityTables } from '../tables.ts';
 import type { AuthorityKeys } from './authority-keys.ts';
 import type { AuthorityOperations, AuthorityStatus, TaintOptions } from './authority-operations.ts';
-import type { StoredAuthority } from './authority-rows.ts';
+import { type StoredAuthority, sealTokensAnew } from './authority-rows.ts';
+import type { AuthoritySecrets } from './authority-secrets.ts';
 import { firstAuthorities, firstToken } from './first-authorities.ts';
 import { IssuedUntil } from './issued-until.ts';
 import { KeptAuthorities } from './kept-authorities.ts';
@@ -29,7 +30,9 @@ import { TokenKeys } from './token-keys.ts';
 interface AuthoritiesOptions {
   readonly database: Database;
   readonly factLog: FactLog;
-  readonly keyring: Keyring;
+  /** Absent in a process that only issues tokens. */
+  readonly keyring?: Keyring | undefined;
+  readonly secrets: AuthoritySecrets;
   readonly record: Recorder;
   /** Shared with whatever issues, so that nothing is issued by what is just being tainted. */
   readonly serial: Serial;
@@ -79,13 +82,14 @@ export class Authorities implements AuthorityOperations {
    *
    * @throws {IdentityError} `ERR_IDENTITY_AUTHORITY` when a key does not open
    */
-  static async open(options: AuthoritiesOptions): Promise<Authorities> {
-    const kept = await KeptAuthorities.open({
-      ...options,
-      secret: options.keyring.authoritySecret,
-    });
-    const refused = await RefusedAuthorities.open(options.database);
-    const authorities = new Authorities(kept, refused, options);
+  static async open(
+    options: AuthoritiesOptions & { readonly keyring: Keyring },
+  ): Promise<Authorities> {
+    const authorities = await Authorities.follow(options);
+    const kept = authorities.#kept;
+    await options.serial.run(() =>
+      options.database.transaction((transaction) => sealTokensAnew(transaction, options.secrets)),
+    );
     await options.serial.run(async () => {
       if (kept.all.length > 0) return;
       const first = await firstAuthorities(options);
@@ -100,6 +104,17 @@ export class Authorities implements AuthorityOperations {
     // What is in force may have been made by an older version, or for another lifetime.
     await options.serial.run(() => kept.replace(kept.all));
     return authorities;
+  }
+
+  /**
+   * Those whose keys `secrets` open, as another process keeps them: this one changes none of them.
+   *
+   * @throws {IdentityError} `ERR_IDENTITY_AUTHORITY` when a key does not open
+   */
+  static async follow(options: AuthoritiesOptions): Promise<Authorities> {
+    const kept = await KeptAuthorities.open(options);
+    const refused = await RefusedAuthorities.open(options.database);
+    return new Authorities(kept, refused, options);
   }
 
   /** Who issues X.509-SVIDs now. @throws {IdentityError} `ERR_IDENTITY_AUTHORITY` */
@@ -358,9 +373,9 @@ export class Authorities implements AuthorityOperations {
     this.#jwt.delete(authority.id);
     this.#issuedUntil.forget(authority.id);
     // Of before authorities rotated: its key lies in a file as well.
-    const first = firstAuthorityKeysOf(keyring);
+    const first = keyring && firstAuthorityKeysOf(keyring);
     const { privateKey } = authority.key;
-    if (privateKey && first[authority.kind]?.equals(privateKey)) {
+    if (privateKey && first?.[authority.kind]?.equals(privateKey)) {
       await first.remove(authority.kind);
     }
     // Last: nothing of ours hangs on it. A token that is away keeps a key that nobody asks for.

@@ -2,7 +2,8 @@ import type { KeyObject } from 'node:crypto';
 import type { Transaction } from '@countersign/state';
 import type { IdentityTables } from '../tables.ts';
 import type { AuthorityKey, AuthorityKeys } from './authority-keys.ts';
-import { sealKey, unsealKey } from './sealed-key.ts';
+import { type AuthoritySecrets, opens, secretFor, unsealedKey } from './authority-secrets.ts';
+import { sealKey } from './sealed-key.ts';
 import type { AuthorityKind, AuthoritySlot } from './slot.ts';
 
 /** An authority as the database keeps it, its key in the clear: that never leaves this folder. */
@@ -20,10 +21,10 @@ export interface StoredAuthority extends AuthoritySlot {
 /** By which other processes hear of authorities that changed. */
 export const AUTHORITIES_TOPIC = 'identity/authorities';
 
-/** Reads every authority, and opens its key. */
+/** Reads every authority whose key `secrets` open, and opens it. */
 export async function readAuthorities(
   database: Pick<Transaction, 'tables'>,
-  { secret, keys }: { readonly secret: Uint8Array; readonly keys: AuthorityKeys },
+  { secrets, keys }: { readonly secrets: AuthoritySecrets; readonly keys: AuthorityKeys },
 ): Promise<readonly StoredAuthority[]> {
   const rows = await database
     .tables<IdentityTables>()
@@ -32,9 +33,10 @@ export async function readAuthorities(
     .orderBy('prepared_ms')
     .orderBy('id')
     .execute();
-  return rows.map((row): StoredAuthority => {
+  const ours = rows.filter(({ kind }) => opens(secrets, kind));
+  return ours.map((row): StoredAuthority => {
     const { kind, id, state } = row;
-    const key = keys.open(unsealKey(row.sealed, { secret, name: `${kind} ${id}` }));
+    const key = keys.open(unsealedKey(row.sealed, { kind, name: `${kind} ${id}`, secrets }).kept);
     return {
       ...{ kind, id, state, key },
       chain: JSON.parse(row.chain) as string[],
@@ -57,11 +59,11 @@ export async function writeAuthorities(
   {
     before,
     after,
-    secret,
+    secrets,
   }: {
     readonly before: readonly StoredAuthority[];
     readonly after: readonly StoredAuthority[];
-    readonly secret: Uint8Array;
+    readonly secrets: AuthoritySecrets;
   },
 ): Promise<void> {
   const tables = transaction.tables<IdentityTables>();
@@ -88,12 +90,37 @@ export async function writeAuthorities(
         .where('id', '=', id)
         .execute();
     } else {
-      const sealed = sealKey(each.key.kept, { secret, name: nameOf(each) });
+      const sealed = sealKey(each.key.kept, {
+        secret: secretFor(secrets, kind),
+        name: nameOf(each),
+      });
       await tables
         .insertInto('authority')
         .values({ ...row, sealed })
         .execute();
     }
+  }
+}
+
+/** Seals keys of token authorities that an older version wrote as it is done now: under a secret of their own. */
+export async function sealTokensAnew(
+  transaction: Transaction,
+  secrets: AuthoritySecrets,
+): Promise<void> {
+  const tables = transaction.tables<IdentityTables>();
+  const rows = await tables
+    .selectFrom('authority')
+    .select(['id', 'sealed'])
+    .where('kind', '=', 'token')
+    .execute();
+  for (const { id, sealed: before } of rows) {
+    const name = `token ${id}`;
+    const { kept, isOlder } = unsealedKey(before, { kind: 'token', name, secrets });
+    if (!isOlder) continue;
+    const sealed = sealKey(kept, { secret: secretFor(secrets, 'token'), name });
+    const ofThis = tables.updateTable('authority').set({ sealed });
+    await ofThis.where('kind', '=', 'token').where('id', '=', id).execute();
+    await transaction.touch(AUTHORITIES_TOPIC);
   }
 }
 

@@ -8,6 +8,7 @@ import {
   type StoredAuthority,
   writeAuthorities,
 } from './authority-rows.ts';
+import type { AuthoritySecrets } from './authority-secrets.ts';
 import { issuerKeyChanges } from './issuer-keys.ts';
 import { ownBundle, type TrustBundleFact } from './own-bundle.ts';
 import type { AuthorityKind } from './slot.ts';
@@ -15,8 +16,8 @@ import type { AuthorityKind } from './slot.ts';
 interface KeptAuthoritiesOptions {
   readonly database: Database;
   readonly factLog: FactLog;
-  /** What the keys are sealed under. */
-  readonly secret: Uint8Array;
+  /** What the keys are sealed under. Without those of all kinds nothing can be changed. */
+  readonly secrets: AuthoritySecrets;
   /** Where they are made and used. */
   readonly keys: AuthorityKeys;
   readonly now: Clock;
@@ -91,7 +92,11 @@ export class KeptAuthorities {
       readonly also?: (transaction: Transaction) => Promise<void>;
     } = {},
   ): Promise<void> {
-    const { database, factLog, secret, lifetimeSeconds, issuerUrl, now } = this.#options;
+    const { database, factLog, secrets, lifetimeSeconds, issuerUrl, now } = this.#options;
+    if (secrets.others === undefined) {
+      // The bundle would be made of those that are had here, and of no others.
+      throw new Error('broken invariant: authorities change where all of them are had');
+    }
     const before = this.#bundle();
     const bundle = ownBundle(after, {
       ...{ trustDomain: factLog.trustDomain, before, nowMs: now() },
@@ -106,7 +111,7 @@ export class KeptAuthorities {
       ...issuerKeys.puts,
       ...(revocation ? [revocation] : []),
     ];
-    const rows = { before: this.#kept, after, secret };
+    const rows = { before: this.#kept, after, secrets };
     const write = async (transaction: Transaction): Promise<void> => {
       await writeAuthorities(transaction, rows);
       await also(transaction);

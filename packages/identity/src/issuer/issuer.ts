@@ -46,8 +46,10 @@ export interface Issuer {
    * `POST /request`, `GET /auth`, `POST /backchannel` and the pages for people, too; anything else is 404.
    */
   handler(request: IncomingMessage, response: ServerResponse): void;
-  /** Records what nobody answered, and how many were turned away; to be called now and then. */
+  /** Records what nobody answered: in one process of those that issue; to be called now and then. */
   sweep(): Promise<void>;
+  /** Records how many this process turned away; to be called now and then. */
+  tellTurnedAway(): Promise<void>;
   /** Ends what is being sent. */
   close(): void;
 }
@@ -155,10 +157,8 @@ export function createIssuer(options: IssuerOptions): Issuer {
   return {
     url: issuerUrl,
     close: () => pings.close(),
-    sweep: async () => {
-      await gate.sweep();
-      await approvals?.sweep();
-    },
+    sweep: async () => approvals?.sweep(),
+    tellTurnedAway: () => gate.sweep(),
     handler(request, response) {
       const [path] = (request.url ?? '').split('?', 1);
       // The provider derives its own URLs, which it compares with the audience of assertions and the `htu` of

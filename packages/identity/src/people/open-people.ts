@@ -353,11 +353,17 @@ export class Directory implements People {
 }
 
 /** Opens the directory: its tables, who is in it, and what the present configuration makes of them. */
-export async function openPeople(options: PeopleOptions): Promise<Directory> {
+export async function openPeople(
+  options: PeopleOptions & {
+    /** Whether another process does the latter, and this one only follows. */
+    readonly isKeptElsewhere?: boolean;
+  },
+): Promise<Directory> {
   const { database } = options;
   await migrate(database, { room: 'identity/people', migrations: peopleMigrations });
   const directory = new Directory(options);
   await directory.load();
+  if (options.isKeptElsewhere) return directory;
   await options.serial.run(async () => {
     await directory.reconcile();
     await directory.sweep();

@@ -6,7 +6,7 @@ import type { SignalTables } from './signal-tables.ts';
 import type { Stream } from './stream.ts';
 import { QUEUE_MAX, type Streams } from './streams.ts';
 
-/** One shard of the authority's own log. */
+/** One shard of a log that signals come from: the authority's own, or that of an issuer beside it. */
 export interface SignalLog {
   readonly origin: string;
   /** Entries that are durable. */
@@ -19,8 +19,8 @@ export interface SignalLog {
 
 /** Where signals come from: the log is their outbox, so that what is in the record is told, and nothing else is. */
 export interface SignalSource {
-  /** Oldest first. */
-  shards(): readonly SignalLog[];
+  /** Of each log oldest first. */
+  shards(): readonly SignalLog[] | Promise<readonly SignalLog[]>;
   onCommit(listener: () => void): () => void;
 }
 
@@ -50,7 +50,7 @@ export interface SignalPumpOptions {
 }
 
 /**
- * Follows the authority's log and queues what each stream is to have. How far it is, is kept in the same transaction as what it
+ * Follows these logs and queues what each stream is to have. How far it is, is kept in the same transaction as what it
  * queued: nothing is left out or queued twice, whenever it ends.
  */
 export class SignalPump {
@@ -87,7 +87,7 @@ export class SignalPump {
     try {
       while (this.#isAgain && !this.#isClosed) {
         this.#isAgain = false;
-        for (const shard of this.#options.source.shards()) await this.#follow(shard);
+        for (const shard of await this.#options.source.shards()) await this.#follow(shard);
       }
       this.trouble = undefined;
     } catch (error) {

@@ -21,6 +21,7 @@ import { checkFederatedIds } from './check-federated-ids.ts';
 import { checkFederation } from './check-federation.ts';
 import { checkHierarchy } from './check-hierarchy.ts';
 import { checkIdentities } from './check-identities.ts';
+import { checkIssuerJoins, checkIssuers } from './check-issuers.ts';
 import { checkClusters, checkPointJoins, createJoinChecker } from './check-joins.ts';
 import { checkIssuerCertificate, checkPartnersTrust } from './check-listener-certificates.ts';
 import { checkLogin } from './check-login.ts';
@@ -84,6 +85,7 @@ export async function checkRepository(
   const exports = checkExports(config, known.names, context);
   const ca = checkCa(config, context);
   const storage = checkStorage(config, context);
+  const issuers = checkIssuers(config, context);
   const devices = checkDevices(config, context);
   checkMetrics(config, context);
   checkRetention(config, surfaces, report);
@@ -94,7 +96,10 @@ export async function checkRepository(
 
   const clusters = checkClusters(config, context);
   const joins = createJoinChecker(context, { clusters: clusters.map(({ name }) => name) });
-  const pointJoins = await checkPointJoins(config, joins);
+  const pointJoins = new Map([
+    ...(await checkPointJoins(config, joins)),
+    ...(await checkIssuerJoins(config, joins)),
+  ]);
   const signalsAt = config.authority?.signals?.url;
   const identities = await checkIdentities(files.identities, {
     context,
@@ -172,7 +177,17 @@ export async function checkRepository(
       trustDomain,
       authority: {
         ...{ ...settings, ca },
-        ...present({ exports, signals, customers, devices, login, detailTypes, people, storage }),
+        ...present({
+          exports,
+          signals,
+          customers,
+          devices,
+          login,
+          detailTypes,
+          people,
+          storage,
+          issuers,
+        }),
         ...present({ kubernetes: clusters }),
       },
       ...{ points, record },

@@ -34,8 +34,8 @@ const shellShape = configShape.extend({
   points: z.record(z.string(), z.unknown()).meta({ description: 'enforcement points by name' }),
 });
 const POINT_NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
-/** A point of that name would have the authority's SPIFFE ID, be given its keys, and publish its log over the authority's. */
-const RESERVED: ReadonlySet<string> = new Set(['authority', 'checkpoints']);
+/** A point, or an issuer, of that name would have the authority's SPIFFE ID, be given its keys, and publish its log over the authority's. */
+export const RESERVED_NAMES: ReadonlySet<string> = new Set(['authority', 'checkpoints']);
 
 /** Reads `countersign.yaml`. */
 export async function readConfig(context: CheckContext): Promise<WrittenConfig> {
@@ -83,7 +83,7 @@ function readPoint(
       expected: "a point's name: lower-case words joined by '-', at most 63 characters",
       mend: 'rename it; its SPIFFE ID ends in this name',
     });
-  } else if (RESERVED.has(name)) {
+  } else if (RESERVED_NAMES.has(name)) {
     report.error(document.atKey(path), {
       found: describe(name),
       expected: "another name: the authority's own identity, log and keys of the record go by it",

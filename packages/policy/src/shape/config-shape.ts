@@ -4,6 +4,7 @@ import { customersShape } from './customers-shape.ts';
 import { detailsShape, purposesShape } from './details-shape.ts';
 import { devicesShape } from './devices-shape.ts';
 import { exportShape } from './export-shape.ts';
+import { issuerShape } from './issuer-shape.ts';
 import { clusterShape, joinsShape } from './join-shape.ts';
 import { loginShape } from './login-shape.ts';
 import { peopleShape } from './people-shape.ts';
@@ -209,6 +210,9 @@ const authority = z
     ).optional(),
     people: peopleShape.optional(),
     storage: storageShape.optional(),
+    issuers: z.array(issuerShape).max(16, 'at most 16 issuers').default([]).meta({
+      description: "further processes that issue tokens, each run by 'countersign issuer'",
+    }),
   })
   .meta({ description: 'the authority: identities, tokens, policy' });
 

@@ -32,6 +32,8 @@ export interface PostgresOptions {
   };
   /** Connections of this process, 4 to 100; 10 if not said. One more listens. */
   readonly connectionsMax?: number;
+  /** Makes no tables, and refuses those of another version: for a process beside the one that makes them. */
+  readonly isMadeElsewhere?: boolean;
   /** Shown in `pg_stat_activity`: `countersign` if not said. */
   readonly applicationName?: string;
 }
@@ -64,8 +66,10 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
   const connections = new PostgresConnections(pool);
   const kysely = new Kysely<unknown>({ dialect: connections.dialect() });
   const tables = <Tables>() => kysely as unknown as Kysely<Tables>;
+  const { isMadeElsewhere = false } = options;
   try {
-    await prepareDatabase(kysely);
+    if (isMadeElsewhere) await sql`select 1`.execute(kysely);
+    else await prepareDatabase(kysely);
   } catch (cause) {
     await pool.end();
     throw cause;
@@ -102,6 +106,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
   let isClosed = false;
   return {
     engine: 'postgres',
+    isMadeElsewhere,
     tables,
     transaction,
     async exclusive(name, work) {

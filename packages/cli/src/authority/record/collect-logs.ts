@@ -14,8 +14,8 @@ export function collectLogs(options: {
   readonly stream: EventStream;
   readonly risk: RiskLoop;
   readonly record: Recorder;
-  /** Called when entries of a point became durable here. */
-  readonly onCollected: () => void;
+  /** Called when entries of a shard of that name became durable here. */
+  readonly onCollected: (name: string) => void;
   readonly now: Clock;
   readonly warn: (text: string) => void;
 }): Promise<Collector> {
@@ -25,7 +25,7 @@ export function collectLogs(options: {
     now,
     points: registeredLogs({ trustDomain, identity, now }),
     onEvents: (name, events) => {
-      onCollected();
+      onCollected(name);
       stream.publish(events);
       risk.observe(name, events, (events.at(-1)?.seq ?? -1) + 1);
     },

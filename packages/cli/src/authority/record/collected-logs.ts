@@ -82,3 +82,13 @@ export function refusalOf(
   }
   return undefined;
 }
+
+/** When a shard of the point's log that is not closed was heard of; nothing for never. An old one alone is no sign of life. */
+export function heardAtMs(
+  collector: Pick<Collector, 'names' | 'heardAtMs' | 'isClosed'>,
+  point: string,
+): number | undefined {
+  const open = shardsOf(collector, point).filter((name) => !collector.isClosed(name));
+  const heard = open.flatMap((name) => collector.heardAtMs(name) ?? []);
+  return heard.length > 0 ? Math.max(...heard) : undefined;
+}

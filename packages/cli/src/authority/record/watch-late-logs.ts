@@ -1,6 +1,6 @@
 import type { Collector } from '@countersign/audit';
 import type { Clock } from '@countersign/model';
-import { shardsOf } from './collected-logs.ts';
+import { heardAtMs } from './collected-logs.ts';
 import type { Recorder } from './own-record.ts';
 
 const LOOK_EVERY_MS = 10_000;
@@ -42,7 +42,7 @@ export function watchLateLogs(options: WatchLateLogsOptions): LateLogWatch {
       }
       const point = silent.get(name) ?? { sinceMs: nowMs, toldOfMs: undefined };
       silent.set(name, point);
-      const heardMs = Math.max(point.sinceMs, heardAtMs(collector, name));
+      const heardMs = Math.max(point.sinceMs, heardAtMs(collector, name) ?? 0);
       if (nowMs - heardMs < LATE_AFTER_MS || point.toldOfMs === heardMs) continue;
       point.toldOfMs = heardMs;
       const detail = `${name}: found no checkpoint for ${Math.floor((nowMs - heardMs) / 1000)} s, expected one every 30 s of a point that is connected`;
@@ -55,10 +55,4 @@ export function watchLateLogs(options: WatchLateLogsOptions): LateLogWatch {
   const timer = setInterval(look, LOOK_EVERY_MS);
   timer.unref();
   return { look, close: () => clearInterval(timer) };
-}
-
-/** When a shard of the point's log that is not closed was heard of; 0 for never. An old one alone is no sign of life. */
-function heardAtMs(collector: WatchLateLogsOptions['collector'], point: string): number {
-  const open = shardsOf(collector, point).filter((name) => !collector.isClosed(name));
-  return Math.max(0, ...open.map((name) => collector.heardAtMs(name) ?? 0));
 }

@@ -1,13 +1,19 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { StorageConfig } from '@countersign/policy';
-import { type Database, openDatabase, openPostgres } from '@countersign/state';
+import {
+  type Database,
+  openDatabase,
+  openPostgres,
+  type PostgresOptions,
+} from '@countersign/state';
 import { z } from 'zod';
 import { CommandError } from '../../command-line/command.ts';
 import type { DataFolder } from '../../data-folder.ts';
 import { replaceFile } from '../../replace-file.ts';
 
-const placeShape = z.strictObject({
+/** The place of a state, as it is kept and given to issuers: no secret is in it. */
+export const storagePlaceShape = z.strictObject({
   kind: z.literal('postgres'),
   host: z.string(),
   port: z.int(),
@@ -20,7 +26,10 @@ const placeShape = z.strictObject({
 });
 
 /** Opens what `authority.storage` names. @throws {CommandError} when one of its files cannot be read, or the server not be used */
-export async function openStorage(storage: StorageConfig): Promise<Database> {
+export async function openStorage(
+  storage: StorageConfig,
+  options: Pick<PostgresOptions, 'isMadeElsewhere'> = {},
+): Promise<Database> {
   const { host, port, database, user, passwordFile, caFile, certificate, connections } = storage;
   try {
     const [ca, pem, key] = await Promise.all([
@@ -29,6 +38,7 @@ export async function openStorage(storage: StorageConfig): Promise<Database> {
       certificate && readFile(certificate.keyFile, 'utf8'),
     ]);
     return await openPostgres({
+      ...options,
       ...{ host, port, database, user, connectionsMax: connections },
       ...(passwordFile && {
         // Each time anew: whoever rotates it writes the file.
@@ -59,7 +69,7 @@ export async function readPlace(folder: DataFolder): Promise<StorageConfig | und
     throw error;
   }
   try {
-    return placeShape.parse(JSON.parse(text)) as StorageConfig;
+    return storagePlaceShape.parse(JSON.parse(text)) as StorageConfig;
   } catch (cause) {
     throw new CommandError(
       `cannot read ${folder.storageFile}: found no place of a state, expected what the authority wrote; start it once`,
