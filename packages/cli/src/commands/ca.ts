@@ -4,7 +4,6 @@ import {
   type AuthoritySlot,
   type AuthorityStatus,
 } from '@countersign/identity';
-import { adminClient } from '../admin-client.ts';
 import {
   type Arguments,
   type Command,
@@ -13,9 +12,8 @@ import {
   type OptionSpec,
   UsageError,
 } from '../command-line/command.ts';
-import { dataFolder } from '../data-folder.ts';
 import { printable } from '../record/printable.ts';
-import { dataOf, print, shared } from './options.ts';
+import { authorityOf, print, reasonOf, shared } from './options.ts';
 
 /** What `GET /v1/ca` answers. */
 export type CaStatus = Readonly<Record<AuthorityKind, AuthorityStatus>>;
@@ -35,7 +33,7 @@ export const caShowCommand: Command = {
   async run(args, io) {
     const [kind] = args.operands;
     const shown = kind === undefined ? AUTHORITY_KINDS : [kindOf(args)];
-    const status = await clientOf(args, io).call<CaStatus>('GET', '/v1/ca');
+    const status = await authorityOf(args, io).call<CaStatus>('GET', '/v1/ca');
     const value =
       kind === undefined ? status : Object.fromEntries(shown.map((each) => [each, status[each]]));
     print(io, args, value, shown.flatMap((each) => linesOf(each, status[each])).join('\n'));
@@ -114,7 +112,11 @@ async function step(
   }: { readonly word: string; readonly done: string; readonly body?: object },
 ): Promise<number> {
   const kind = kindOf(args);
-  const slot = await clientOf(args, io).call<AuthoritySlot>('POST', `/v1/ca/${kind}/${word}`, body);
+  const slot = await authorityOf(args, io).call<AuthoritySlot>(
+    'POST',
+    `/v1/ca/${kind}/${word}`,
+    body,
+  );
   print(io, args, slot, `${done} ${kind} ${slot.id}`);
   return EXIT.ok;
 }
@@ -122,8 +124,7 @@ async function step(
 function named(args: Arguments): { readonly id: string; readonly reason: string } {
   const [, id] = args.operands;
   if (!id) throw new UsageError("found no ID, expected one of 'countersign ca show'");
-  const why = args.text('reason');
-  if (!why) throw new UsageError('found no --reason, expected why');
+  const why = reasonOf(args);
   return { id, reason: why };
 }
 
@@ -132,10 +133,6 @@ function kindOf(args: Arguments): AuthorityKind {
   const kind = AUTHORITY_KINDS.find((each) => each === word);
   if (kind) return kind;
   throw new UsageError(`found '${word ?? ''}', expected x509, jwt or token`);
-}
-
-function clientOf(args: Arguments, io: Io) {
-  return adminClient(dataFolder(dataOf(args, io)).adminSocket);
 }
 
 function linesOf(kind: AuthorityKind, status: AuthorityStatus): string[] {

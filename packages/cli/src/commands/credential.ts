@@ -1,22 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { RegisteredCredential } from '@countersign/sdk';
-import { type AdminClient, adminClient } from '../admin-client.ts';
-import {
-  type Arguments,
-  type Command,
-  CommandError,
-  EXIT,
-  type Io,
-  UsageError,
-} from '../command-line/command.ts';
-import { dataFolder } from '../data-folder.ts';
+import { type Command, CommandError, EXIT, type Io, UsageError } from '../command-line/command.ts';
 import { printable } from '../record/printable.ts';
-import { dataOf, print, shared } from './options.ts';
-
-function authorityOf(args: Arguments, io: Io): AdminClient {
-  return adminClient(dataFolder(dataOf(args, io)).adminSocket);
-}
+import { authorityOf, print, shared } from './options.ts';
 
 /** `countersign credential register` */
 export const credentialRegisterCommand: Command = {

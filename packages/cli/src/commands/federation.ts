@@ -1,4 +1,3 @@
-import { type AdminClient, adminClient } from '../admin-client.ts';
 import {
   type Arguments,
   type Command,
@@ -6,14 +5,9 @@ import {
   type Io,
   UsageError,
 } from '../command-line/command.ts';
-import { dataFolder } from '../data-folder.ts';
 import type { FederationStatus, PartnerDetail } from '../federation/federation-routes.ts';
 import { federationLines, isFederationWell, partnerText } from '../federation/federation-text.ts';
-import { dataOf, print, shared } from './options.ts';
-
-function authorityOf(args: Arguments, io: Io): AdminClient {
-  return adminClient(dataFolder(dataOf(args, io)).adminSocket);
-}
+import { authorityOf, print, shared } from './options.ts';
 
 function partnerOf(args: Arguments): string {
   const [name] = args.operands;

@@ -14,8 +14,9 @@ import { dataFolder } from '../data-folder.ts';
 import type { Explanation } from '../node/serve-node-operator.ts';
 import { shortName } from '../record/event-line.ts';
 import { printable } from '../record/printable.ts';
-import { problemsOf, revokeCommand } from './admin.ts';
-import { dataOf, print, shared } from './options.ts';
+import { problemsOf } from './apply.ts';
+import { authorityOf, dataOf, print, shared } from './options.ts';
+import { revokeCommand } from './revoke.ts';
 
 /** `countersign identity list` */
 export const identityListCommand: Command = {
@@ -26,7 +27,7 @@ export const identityListCommand: Command = {
   options: { data: shared.data, json: shared.json },
   examples: ['countersign identity list', 'countersign identity list --json'],
   async run(args, io) {
-    const client = adminClient(dataFolder(dataOf(args, io)).adminSocket);
+    const client = authorityOf(args, io);
     const found = await client.call<readonly Registered[]>('GET', '/v1/registrations');
     print(io, args, found, found.flatMap(linesOf).join('\n') || 'nobody is registered');
     return EXIT.ok;
@@ -185,7 +186,7 @@ async function orProblems<T>(
   file?: string,
 ): Promise<T | undefined> {
   try {
-    return await ask(adminClient(dataFolder(dataOf(args, io)).adminSocket));
+    return await ask(authorityOf(args, io));
   } catch (error) {
     const found = problemsOf(error);
     if (!found) throw error;

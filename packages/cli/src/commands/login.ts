@@ -1,20 +1,8 @@
 import type { ProviderLink } from '@countersign/identity';
-import { type AdminClient, adminClient } from '../admin-client.ts';
-import {
-  type Arguments,
-  type Command,
-  EXIT,
-  type Io,
-  UsageError,
-} from '../command-line/command.ts';
-import { dataFolder } from '../data-folder.ts';
+import { type Command, EXIT, UsageError } from '../command-line/command.ts';
 import { printable } from '../record/printable.ts';
 import { subjectUri, trustDomainOf } from '../subject-uri.ts';
-import { dataOf, print, shared } from './options.ts';
-
-function authorityOf(args: Arguments, io: Io): AdminClient {
-  return adminClient(dataFolder(dataOf(args, io)).adminSocket);
-}
+import { authorityOf, print, reasonOf, shared } from './options.ts';
 
 function lineOf({ subject, provider, sub, linkedAtMs, lastLoginAtMs }: ProviderLink): string {
   const at = (ms: number) => new Date(ms).toISOString();
@@ -64,9 +52,8 @@ export const loginUnlinkCommand: Command = {
   ],
   async run(args, io) {
     const [person] = args.operands;
-    const [reason, provider] = [args.text('reason'), args.text('provider')];
     if (!person) throw new UsageError('found no person, expected one');
-    if (!reason) throw new UsageError('found no --reason, expected why: it is kept in the record');
+    const [reason, provider] = [reasonOf(args), args.text('provider')];
     const client = authorityOf(args, io);
     const subject = subjectUri(person, await trustDomainOf(client));
     const done = await client.call<{ links: readonly ProviderLink[]; sessions: number }>(
@@ -97,9 +84,8 @@ export const loginEndCommand: Command = {
   examples: ["countersign login end staff --reason 'taken over, INC-9'"],
   async run(args, io) {
     const [provider] = args.operands;
-    const reason = args.text('reason');
     if (!provider) throw new UsageError('found no identity provider, expected its name');
-    if (!reason) throw new UsageError('found no --reason, expected why: it is kept in the record');
+    const reason = reasonOf(args);
     const body = { provider, reason };
     const done = await authorityOf(args, io).call<{ sessions: number }>(
       'POST',

@@ -1,7 +1,9 @@
 import { resolve } from 'node:path';
 import type { ListenerAddress } from '@countersign/enforcement';
-import type { Arguments, Io, OptionSpec } from '../command-line/command.ts';
+import { type AdminClient, adminClient } from '../admin-client.ts';
+import { type Arguments, type Io, type OptionSpec, UsageError } from '../command-line/command.ts';
 import { jsonText } from '../command-line/json-text.ts';
+import { dataFolder } from '../data-folder.ts';
 
 /** Options that several commands share, so that they read and mean the same everywhere. */
 export const shared: Readonly<Record<'repository' | 'data' | 'json', OptionSpec>> = {
@@ -23,6 +25,22 @@ export const shared: Readonly<Record<'repository' | 'data' | 'json', OptionSpec>
 /** The folder of the bank's repository, absolute. */
 export function repositoryOf(args: Arguments, io: Io): string {
   return resolve(io.cwd, args.text('repository') ?? '.');
+}
+
+/** The authority that runs on the data folder, asked by its operator. */
+export function authorityOf(args: Arguments, io: Io): AdminClient {
+  return adminClient(dataFolder(dataOf(args, io)).adminSocket);
+}
+
+/**
+ * Why something is done, which the record keeps.
+ *
+ * @throws {UsageError} when it was not said
+ */
+export function reasonOf(args: Arguments): string {
+  const reason = args.text('reason');
+  if (!reason) throw new UsageError('found no --reason, expected why: it is kept in the record');
+  return reason;
 }
 
 /** The data folder, absolute. */

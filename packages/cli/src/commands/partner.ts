@@ -1,17 +1,9 @@
 import type { OrganisationReport } from '@countersign/identity';
-import { adminClient } from '../admin-client.ts';
-import {
-  type Arguments,
-  type Command,
-  EXIT,
-  type Io,
-  UsageError,
-} from '../command-line/command.ts';
-import { dataFolder } from '../data-folder.ts';
+import { type Arguments, type Command, EXIT, UsageError } from '../command-line/command.ts';
 import type { CutReport, ProbeReport } from '../partner/cut-partner.ts';
 import { shortName } from '../record/event-line.ts';
 import { printable } from '../record/printable.ts';
-import { dataOf, print, shared } from './options.ts';
+import { authorityOf, print, reasonOf, shared } from './options.ts';
 
 /** `countersign partner list` */
 export const partnerListCommand: Command = {
@@ -22,7 +14,7 @@ export const partnerListCommand: Command = {
   options: { data: shared.data, json: shared.json },
   examples: ['countersign partner list', 'countersign partner list --json'],
   async run(args, io) {
-    const found = await clientOf(args, io).call<readonly OrganisationReport[]>(
+    const found = await authorityOf(args, io).call<readonly OrganisationReport[]>(
       'GET',
       '/v1/partners',
     );
@@ -47,11 +39,10 @@ export const partnerCutCommand: Command = {
   },
   examples: ["countersign partner cut ledgerly --reason 'breach reported on 2 March'"],
   async run(args, io) {
-    const reason = args.text('reason');
-    if (!reason) throw new UsageError('found no --reason, expected why');
+    const reason = reasonOf(args);
     const isProbed = !args.flag('no-probe');
     const path = `/v1/partners/${encodeURIComponent(nameOf(args))}/cut`;
-    const report = await clientOf(args, io).call<CutReport>('POST', path, { reason, isProbed });
+    const report = await authorityOf(args, io).call<CutReport>('POST', path, { reason, isProbed });
     const { organisation, revoked, milliseconds, probes, unprobed } = report;
     const lines = [
       `${organisation} is cut off: ${revoked.length} ${revoked.length === 1 ? 'subject' : 'subjects'} revoked within ${milliseconds} ms${revoked.length === 0 ? ' (they were before)' : ''}`,
@@ -81,7 +72,7 @@ export const partnerRestoreCommand: Command = {
   async run(args, io) {
     const name = nameOf(args);
     const path = `/v1/partners/${encodeURIComponent(name)}/restore`;
-    const answer = await clientOf(args, io).call<{ readonly reinstated: readonly string[] }>(
+    const answer = await authorityOf(args, io).call<{ readonly reinstated: readonly string[] }>(
       'POST',
       path,
     );
@@ -95,10 +86,6 @@ function nameOf(args: Arguments): string {
   const [name] = args.operands;
   if (!name) throw new UsageError("found no ORGANISATION, expected one of 'partner list'");
   return name;
-}
-
-function clientOf(args: Arguments, io: Io): ReturnType<typeof adminClient> {
-  return adminClient(dataFolder(dataOf(args, io)).adminSocket);
 }
 
 function probeLine({

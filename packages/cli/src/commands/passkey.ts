@@ -1,22 +1,15 @@
 import type { Invite, Passkey } from '@countersign/identity';
-import { type AdminClient, adminClient } from '../admin-client.ts';
 import {
   type Arguments,
   type Command,
   EXIT,
-  type Io,
   type OptionSpec,
   UsageError,
 } from '../command-line/command.ts';
 import { wholeNumber } from '../command-line/words.ts';
-import { dataFolder } from '../data-folder.ts';
 import { printable } from '../record/printable.ts';
 import { subjectUri, trustDomainOf } from '../subject-uri.ts';
-import { dataOf, print, shared } from './options.ts';
-
-function authorityOf(args: Arguments, io: Io): AdminClient {
-  return adminClient(dataFolder(dataOf(args, io)).adminSocket);
-}
+import { authorityOf, print, shared } from './options.ts';
 
 /** A one-time code for a passkey, as the authority answers it. */
 export interface MadeInvite {

@@ -1,4 +1,3 @@
-import { adminClient } from '../admin-client.ts';
 import type { ErasureAnswer } from '../authority/record/privacy-routes.ts';
 import {
   type Arguments,
@@ -7,9 +6,8 @@ import {
   type Io,
   UsageError,
 } from '../command-line/command.ts';
-import { dataFolder } from '../data-folder.ts';
 import { printable } from '../record/printable.ts';
-import { dataOf, print, shared } from './options.ts';
+import { authorityOf, print, reasonOf, shared } from './options.ts';
 
 const reason = {
   type: 'string',
@@ -93,9 +91,8 @@ export const recordPseudonymCommand: Command = {
 };
 
 async function ask<T>(args: Arguments, io: Io, path: string): Promise<T> {
-  const why = args.text('reason');
-  if (why === undefined) throw new UsageError('found no --reason, expected why');
+  const why = reasonOf(args);
   if (args.operands.length === 0) throw new UsageError('found no person, expected one or more');
-  const client = adminClient(dataFolder(dataOf(args, io)).adminSocket);
+  const client = authorityOf(args, io);
   return await client.call<T>('POST', path, { persons: args.operands, reason: why });
 }

@@ -2,7 +2,7 @@ import type { Command } from '../command-line/command.ts';
 import { customerCommands } from '../customers/commands.ts';
 import { deviceCommands } from '../devices/commands.ts';
 import { peopleCommands } from '../people/commands.ts';
-import { applyCommand, joinTokenCommand, revokeCommand, statusCommand } from './admin.ts';
+import { applyCommand } from './apply.ts';
 import { authorityCommand } from './authority.ts';
 import {
   caActivateCommand,
@@ -45,6 +45,7 @@ import {
 } from './identity.ts';
 import { initCommand } from './init.ts';
 import { issuerCommand } from './issuer.ts';
+import { joinTokenCommand } from './join-token.ts';
 import { ledgerEvidenceCommand } from './ledger-evidence.ts';
 import { ledgerEvidencePageCommand } from './ledger-evidence-page.ts';
 import { ledgerPublishCommand } from './ledger-publish.ts';
@@ -62,6 +63,7 @@ import {
   recordHoldListCommand,
   recordRetentionCommand,
 } from './retention.ts';
+import { revokeCommand } from './revoke.ts';
 import {
   sessionEndCommand,
   sessionListCommand,
@@ -71,6 +73,7 @@ import {
 import { signalsListCommand, signalsSetCommand, signalsVerifyCommand } from './signals.ts';
 import { startCommand } from './start.ts';
 import { stateMoveCommand } from './state.ts';
+import { statusCommand } from './status.ts';
 import { witnessCommand, witnessInitCommand } from './witness.ts';
 
 /** Every command, in the order of the help page. */

@@ -1,8 +1,7 @@
 import { type Limits, limitsText } from '@countersign/identity';
 import type { Command } from '../command-line/command.ts';
 import { EXIT, UsageError } from '../command-line/command.ts';
-import { authorityOf } from './admin.ts';
-import { print, shared } from './options.ts';
+import { authorityOf, print, reasonOf, shared } from './options.ts';
 
 /** `countersign session list` */
 export const sessionListCommand: Command = {
@@ -48,9 +47,8 @@ export const sessionEndCommand: Command = {
   examples: ["countersign session end 3fG5… --reason 'laptop stolen'"],
   async run(args, io) {
     const [value] = args.operands;
-    const reason = args.text('reason');
     if (!value) throw new UsageError('found no session, expected one');
-    if (!reason) throw new UsageError('found no --reason, expected why: it is kept in the record');
+    const reason = reasonOf(args);
     const body = { target: 'session', value, reason };
     const answer = await authorityOf(args, io).call('POST', '/v1/revocations', body);
     print(io, args, answer, `ended session ${value}`);
@@ -83,16 +81,12 @@ export const sessionNarrowCommand: Command = {
   ],
   async run(args, io) {
     const [session] = args.operands;
-    const [text, reason, readOnly] = [
-      args.text('scopes'),
-      args.text('reason'),
-      args.flag('read-only'),
-    ];
+    const [text, readOnly] = [args.text('scopes'), args.flag('read-only')];
     if (!session) throw new UsageError('found no session, expected one');
     if (text === undefined && !readOnly) {
       throw new UsageError('found nothing to narrow to, expected --scopes or --read-only');
     }
-    if (!reason) throw new UsageError('found no --reason, expected why: it is kept in the record');
+    const reason = reasonOf(args);
     const scopes = text?.split(' ').filter((each) => each !== '');
     const body = { session, ...(scopes && { scopes }), readOnly, reason };
     const answer = await authorityOf(args, io).call<Limits>('POST', '/v1/narrowings', body);

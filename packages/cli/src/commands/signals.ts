@@ -1,16 +1,8 @@
 import type { Signals, SourceReport, StreamReport } from '@countersign/identity';
-import { adminClient } from '../admin-client.ts';
-import {
-  type Arguments,
-  type Command,
-  EXIT,
-  type Io,
-  UsageError,
-} from '../command-line/command.ts';
+import { type Command, EXIT, UsageError } from '../command-line/command.ts';
 import { oneOf } from '../command-line/words.ts';
-import { dataFolder } from '../data-folder.ts';
 import { printable } from '../record/printable.ts';
-import { dataOf, print, shared } from './options.ts';
+import { authorityOf, print, shared } from './options.ts';
 
 type Status = Awaited<ReturnType<Signals['status']>>;
 
@@ -23,7 +15,7 @@ export const signalsListCommand: Command = {
   options: { data: shared.data, json: shared.json },
   examples: ['countersign signals list', 'countersign signals list --json'],
   async run(args, io) {
-    const found = await clientOf(args, io).call<Status>('GET', '/v1/signals');
+    const found = await authorityOf(args, io).call<Status>('GET', '/v1/signals');
     const lines = [
       ...found.streams.map(streamLine),
       ...found.sources.map(sourceLine),
@@ -59,7 +51,7 @@ export const signalsSetCommand: Command = {
     const status = oneOf('STATUS', word, ['enabled', 'paused', 'disabled'] as const);
     const reason = args.text('reason');
     const path = `/v1/signals/streams/${encodeURIComponent(id)}/status`;
-    const answer = await clientOf(args, io).call<object>('POST', path, {
+    const answer = await authorityOf(args, io).call<object>('POST', path, {
       ...{ status, ...(reason !== undefined && { reason }) },
     });
     print(io, args, answer, `${id} is ${status}`);
@@ -81,15 +73,11 @@ export const signalsVerifyCommand: Command = {
     const [id] = args.operands;
     if (!id) throw new UsageError('found no STREAM, expected the id of one');
     const path = `/v1/signals/streams/${encodeURIComponent(id)}/verify`;
-    const answer = await clientOf(args, io).call<object>('POST', path);
+    const answer = await authorityOf(args, io).call<object>('POST', path);
     print(io, args, answer, `${id}: the verification is on its way`);
     return EXIT.ok;
   },
 };
-
-function clientOf(args: Arguments, io: Io): ReturnType<typeof adminClient> {
-  return adminClient(dataFolder(dataOf(args, io)).adminSocket);
-}
 
 function streamLine(stream: StreamReport): string {
   const { id, client, method, endpoint, status, reason, waiting, oldestWaitingMs, trouble } =

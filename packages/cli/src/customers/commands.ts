@@ -3,28 +3,17 @@ import {
   type CustomersChanged,
   type ShownCustomer,
 } from '@countersign/identity';
-import { type AdminClient, AdminRefusal, adminClient } from '../admin-client.ts';
-import {
-  type Arguments,
-  type Command,
-  EXIT,
-  type Io,
-  UsageError,
-} from '../command-line/command.ts';
+import { type AdminClient, AdminRefusal } from '../admin-client.ts';
+import { type Arguments, type Command, EXIT, UsageError } from '../command-line/command.ts';
 import { readInput } from '../command-line/read-input.ts';
 import { wholeNumber } from '../command-line/words.ts';
-import { dataOf, print, shared } from '../commands/options.ts';
+import { authorityOf, print, shared } from '../commands/options.ts';
 import { inviteText, inviteTtl, inviteTtlOf, type MadeInvite } from '../commands/passkey.ts';
-import { dataFolder } from '../data-folder.ts';
 import { printable } from '../record/printable.ts';
 
 const { data, json } = shared;
 /** Lines of progress on a long import: one for so many customers. */
 const PROGRESS_EVERY = 50_000;
-
-function clientOf(args: Arguments, io: Io): AdminClient {
-  return adminClient(dataFolder(dataOf(args, io)).adminSocket);
-}
 
 function idOf(args: Arguments): string {
   const [id] = args.operands;
@@ -49,7 +38,7 @@ const importCommand: Command = {
     if (file === undefined)
       throw new UsageError('found no FILE, expected one, or - for standard input');
     const lines = (await readInput(file, io.cwd)).split('\n');
-    const client = clientOf(args, io);
+    const client = authorityOf(args, io);
     const total = { created: 0, changed: 0, unchanged: 0, disabled: 0, enabled: 0 };
     let batch: Numbered[] = [];
     let done = 0;
@@ -151,7 +140,7 @@ const list: Command = {
     const limit = wholeNumber(args, 'limit', { min: 1, max: 1000 }) ?? 100;
     const after = args.text('after');
     const query = new URLSearchParams({ limit: `${limit}`, ...(after !== undefined && { after }) });
-    const found = await clientOf(args, io).call<readonly ShownCustomer[]>(
+    const found = await authorityOf(args, io).call<readonly ShownCustomer[]>(
       'GET',
       `/v1/customers?${query}`,
     );
@@ -170,7 +159,7 @@ const show: Command = {
   options: { data, json },
   examples: ['countersign customer show 7f3a91'],
   async run(args, io) {
-    const found = await clientOf(args, io).call<ShownCustomer>('GET', pathOf(idOf(args)));
+    const found = await authorityOf(args, io).call<ShownCustomer>('GET', pathOf(idOf(args)));
     const { attributes, parents } = found;
     const text = `${line(found)}\nattributes  ${printable(JSON.stringify(attributes))}\nparents     ${printable(JSON.stringify(parents))}`;
     print(io, args, found, text);
@@ -195,7 +184,7 @@ const [disable, enable] = (['disable', 'enable'] as const).map(
     options: { data, json },
     examples: [`countersign customer ${verb} 7f3a91`],
     async run(args, io) {
-      const client = clientOf(args, io);
+      const client = authorityOf(args, io);
       const { id, attributes, parents } = await client.call<ShownCustomer>(
         'GET',
         pathOf(idOf(args)),
@@ -222,7 +211,7 @@ const remove: Command = {
   examples: ['countersign customer remove 7f3a91'],
   async run(args, io) {
     const id = idOf(args);
-    await clientOf(args, io).call('DELETE', pathOf(id));
+    await authorityOf(args, io).call('DELETE', pathOf(id));
     print(io, args, { removed: id }, `removed ${printable(id)}`);
     return EXIT.ok;
   },
@@ -240,7 +229,7 @@ const invite: Command = {
   examples: ['countersign customer invite 7f3a91'],
   async run(args, io) {
     const path = `${pathOf(idOf(args))}/passkey-invites`;
-    const made = await clientOf(args, io).call<MadeInvite>('POST', path, {
+    const made = await authorityOf(args, io).call<MadeInvite>('POST', path, {
       ttlSeconds: inviteTtlOf(args),
     });
     print(io, args, made, inviteText(made));

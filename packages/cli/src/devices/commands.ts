@@ -7,7 +7,7 @@ import type {
   PostureTaken,
 } from '@countersign/identity';
 import { DEVICE_IDENTIFIERS, DEVICE_OWNERSHIPS } from '@countersign/model';
-import { type AdminClient, adminClient } from '../admin-client.ts';
+import type { AdminClient } from '../admin-client.ts';
 import {
   type Arguments,
   type Command,
@@ -17,8 +17,7 @@ import {
   UsageError,
 } from '../command-line/command.ts';
 import { oneOf, wholeNumber } from '../command-line/words.ts';
-import { dataOf, print, shared } from '../commands/options.ts';
-import { dataFolder } from '../data-folder.ts';
+import { authorityOf, print, reasonOf, shared } from '../commands/options.ts';
 import { printable } from '../record/printable.ts';
 import { subjectUri, trustDomainOf } from '../subject-uri.ts';
 import { deviceLine, deviceText } from './device-text.ts';
@@ -27,10 +26,6 @@ import { deviceJoinCommand, deviceRenewCommand } from './join-commands.ts';
 const { data, json } = shared;
 /** What the authority takes, less what JSON adds. */
 const REPORT_BYTES_MAX = 48 * 1024 * 1024;
-
-function authorityOf(args: Arguments, io: Io): AdminClient {
-  return adminClient(dataFolder(dataOf(args, io)).adminSocket);
-}
 
 /** `device/x`, its SPIFFE ID, or only `x`. */
 function nameOf(args: Arguments): string {
@@ -145,8 +140,7 @@ const revoke: Command = {
   },
   examples: ["countersign device revoke alice-laptop --reason 'left in a taxi'"],
   async run(args, io) {
-    const reason = args.text('reason');
-    if (!reason) throw new UsageError('found no --reason, expected why');
+    const reason = reasonOf(args);
     const name = nameOf(args);
     const answer = await authorityOf(args, io).call('POST', '/v1/devices/revoke', { name, reason });
     print(io, args, answer, printable(`revoked device/${name}`));

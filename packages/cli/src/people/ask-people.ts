@@ -1,8 +1,7 @@
 import type { HrImported, Orphan, PersonDetail, PersonSummary } from '@countersign/identity';
-import { type AdminClient, adminClient } from '../admin-client.ts';
+import type { AdminClient } from '../admin-client.ts';
 import type { Arguments, Io } from '../command-line/command.ts';
-import { dataOf } from '../commands/options.ts';
-import { dataFolder } from '../data-folder.ts';
+import { authorityOf } from '../commands/options.ts';
 
 /** People in one answer. */
 const PAGE = 5000;
@@ -25,7 +24,7 @@ export interface PeopleClient {
 
 /** The people of the authority on the data folder that the command names. */
 export function peopleOf(args: Arguments, io: Io): PeopleClient {
-  const client: AdminClient = adminClient(dataFolder(dataOf(args, io)).adminSocket);
+  const client: AdminClient = authorityOf(args, io);
   return {
     async list(isEnabled) {
       const all: PersonSummary[] = [];

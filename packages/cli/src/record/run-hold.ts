@@ -1,9 +1,7 @@
 import type { LegalHold } from '@countersign/audit';
-import { type AdminClient, adminClient } from '../admin-client.ts';
 import type { ShownPlan } from '../authority/record/retention.ts';
 import { type Arguments, EXIT, type Io, UsageError } from '../command-line/command.ts';
-import { dataOf, print } from '../commands/options.ts';
-import { dataFolder } from '../data-folder.ts';
+import { authorityOf, print } from '../commands/options.ts';
 import { momentOf } from '../find/moment.ts';
 import { nameOfCopied } from './find-logs.ts';
 import { printable } from './printable.ts';
@@ -23,7 +21,7 @@ export async function runHoldAdd(args: Arguments, io: Io): Promise<number> {
     throw new UsageError('found --from not before --to, expected a time between them');
   }
   const log = args.text('log');
-  const client = clientOf(args, io);
+  const client = authorityOf(args, io);
   const hold = await client.call<LegalHold>('POST', PATH, {
     reason,
     ...(log !== undefined && { log: nameOfCopied(log) }),
@@ -45,7 +43,7 @@ export async function runHoldAdd(args: Arguments, io: Io): Promise<number> {
 
 /** Lists holds. */
 export async function runHoldList(args: Arguments, io: Io): Promise<number> {
-  const answer = await clientOf(args, io).call<{ holds: LegalHold[] }>('GET', PATH);
+  const answer = await authorityOf(args, io).call<{ holds: LegalHold[] }>('GET', PATH);
   print(io, args, answer, answer.holds.map(holdLine).join('\n') || 'no hold is in force');
   return EXIT.ok;
 }
@@ -55,13 +53,9 @@ export async function runHoldLift(args: Arguments, io: Io): Promise<number> {
   const [id] = args.operands;
   if (!id) throw new UsageError('found no ID, expected that of a hold: hold-1');
   const path = `${PATH}/${encodeURIComponent(id)}`;
-  const hold = await clientOf(args, io).call<LegalHold>('DELETE', path);
+  const hold = await authorityOf(args, io).call<LegalHold>('DELETE', path);
   print(io, args, hold, `${hold.id} is lifted`);
   return EXIT.ok;
-}
-
-function clientOf(args: Arguments, io: Io): AdminClient {
-  return adminClient(dataFolder(dataOf(args, io)).adminSocket);
 }
 
 function textOption(name: 'class' | 'subject', args: Arguments): Record<string, string> {

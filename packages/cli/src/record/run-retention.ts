@@ -1,14 +1,12 @@
 import { keepText } from '@countersign/model';
-import { adminClient } from '../admin-client.ts';
 import type { AppliedRetention, ShownPlan } from '../authority/record/retention.ts';
 import { type Arguments, EXIT, type Io } from '../command-line/command.ts';
-import { dataOf, print } from '../commands/options.ts';
-import { dataFolder } from '../data-folder.ts';
+import { authorityOf, print } from '../commands/options.ts';
 import { printable } from './printable.ts';
 
 /** Shows what retention asks for, or does it. */
 export async function runRetention(args: Arguments, io: Io): Promise<number> {
-  const client = adminClient(dataFolder(dataOf(args, io)).adminSocket);
+  const client = authorityOf(args, io);
   const path = '/v1/record/retention';
   if (!args.flag('apply')) {
     const plan = await client.call<ShownPlan>('GET', path);

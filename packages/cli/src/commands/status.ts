@@ -1,30 +1,17 @@
 import type { CollectorRefusal, ExporterStatus, PublishStatus } from '@countersign/audit';
 import type { ProviderStanding } from '@countersign/identity';
-import type { Problem } from '@countersign/policy';
-import { type AdminClient, AdminRefusal, adminClient } from '../admin-client.ts';
 import { fileFaultText } from '../authority/login-providers.ts';
-import type { Applied } from '../authority/operator-routes.ts';
 import type { IndexLag } from '../authority/record/index-lags.ts';
 import type { CheckpointStatus } from '../authority/record/witness-checkpoints.ts';
 import { type StorageStatus, storageText } from '../authority/state/storage-status.ts';
-import { problemText } from '../check/problem-text.ts';
-import type { Arguments, Command, Io } from '../command-line/command.ts';
-import { CommandError, EXIT, UsageError } from '../command-line/command.ts';
-import { nearest } from '../command-line/nearest.ts';
-import { wholeNumber } from '../command-line/words.ts';
-import { dataFolder } from '../data-folder.ts';
+import type { Command } from '../command-line/command.ts';
+import { EXIT } from '../command-line/command.ts';
 import type { FederationStatus } from '../federation/federation-routes.ts';
 import { federationLines, isFederationWell } from '../federation/federation-text.ts';
 import type { ListenerCertificateStatus } from '../listener-certificate/listener-certificates.ts';
 import { printable } from '../record/printable.ts';
-import { subjectUri, trustDomainOf } from '../subject-uri.ts';
 import { type CaStatus, nextText, timeOf } from './ca.ts';
-import { dataOf, print, shared } from './options.ts';
-
-/** The authority that runs on the data folder. */
-export function authorityOf(args: Arguments, io: Io): AdminClient {
-  return adminClient(dataFolder(dataOf(args, io)).adminSocket);
-}
+import { authorityOf, print, shared } from './options.ts';
 
 /** `countersign status` */
 export const statusCommand: Command = {
@@ -229,143 +216,3 @@ export interface AuthorityStatus {
   /** The X.509, JWT and token authorities, and what comes next of their rotation. */
   readonly ca: CaStatus;
 }
-
-/** `countersign apply` */
-export const applyCommand: Command = {
-  name: 'apply',
-  summary: 'make a running authority publish the repository as it is now',
-  description:
-    'The authority checks its repository again. With errors nothing changes and they are listed; without, it\nsigns a new bundle when the content differs, and every point takes it within moments.',
-  options: {
-    data: shared.data,
-    json: shared.json,
-    again: {
-      type: 'boolean',
-      help: 'publish also what is in force already: after a restore, until points take it',
-    },
-  },
-  async run(args, io) {
-    const path = `/v1/apply${args.flag('again') ? '?again=true' : ''}`;
-    let result: Applied;
-    try {
-      result = await authorityOf(args, io).call<Applied>('POST', path);
-    } catch (error) {
-      const problems = problemsOf(error);
-      if (!problems) throw error;
-      print(
-        io,
-        args,
-        { published: false, problems },
-        [...problems.map(problemText), 'nothing was published'].join('\n'),
-      );
-      return EXIT.negative;
-    }
-    print(
-      io,
-      args,
-      result,
-      [
-        `${result.published ? 'published' : 'policy unchanged'}: sequence ${result.sequence}, version ${result.version}`,
-        // A new subject or reader changes no bundle: without a word on it, nothing seems to have been done.
-        ...(result.published
-          ? []
-          : [
-              'identities, partners, readers and retention are in force as the repository has them',
-            ]),
-        ...(result.restart.length > 0
-          ? [
-              `restart ${result.restart.join(', ')}: listeners, routes and the authority's settings are read at the start`,
-            ]
-          : []),
-      ].join('\n'),
-    );
-    return EXIT.ok;
-  },
-};
-
-/** The repository's problems, when that is why the authority refused. */
-/** What the checks of the repository found, when that is why the authority said no. */
-export function problemsOf(error: unknown): readonly Problem[] | undefined {
-  if (!(error instanceof AdminRefusal) || error.status !== 422) return undefined;
-  return (error.body as { problems?: readonly Problem[] } | undefined)?.problems;
-}
-
-/** `countersign join-token` */
-export const joinTokenCommand: Command = {
-  name: 'join-token',
-  summary: 'make a one-time token with which a point or workload gets its first SVID',
-  operands: '<subject>',
-  operandsMax: 1,
-  description:
-    'The subject is a SPIFFE ID or its path, such as workload/payments/api; points are workload/countersign/<name>.\nThe token is printed once and is good for one enrolment.',
-  options: {
-    data: shared.data,
-    json: shared.json,
-    ttl: {
-      type: 'string',
-      value: 'SECONDS',
-      help: 'how long it is good, up to a day (default 600)',
-    },
-  },
-  examples: ['countersign join-token workload/countersign/edge > edge.token'],
-  async run(args, io) {
-    const [subject] = args.operands;
-    if (!subject) throw new UsageError('found no subject, expected one');
-    const ttlSeconds = wholeNumber(args, 'ttl', { min: 1, max: 86_400 }) ?? 600;
-    const client = authorityOf(args, io);
-    const spiffeId = subjectUri(subject, await trustDomainOf(client));
-    const answer = await client
-      .call<{ joinToken: string }>('POST', '/v1/join-tokens', { spiffeId, ttlSeconds })
-      .catch((error: unknown) => {
-        if (!(error instanceof AdminRefusal) || error.status !== 404) throw error;
-        throw new CommandError(
-          `${error.message}; points are workload/countersign/<name>, other subjects stand in identities/ of the repository that is applied`,
-          { cause: error },
-        );
-      });
-    print(io, args, answer, answer.joinToken);
-    return EXIT.ok;
-  },
-};
-
-const REVOCABLE = ['session', 'subject', 'token', 'certificate'] as const;
-
-/** `countersign revoke` */
-export const revokeCommand: Command = {
-  name: 'revoke',
-  summary: 'end a session, subject, token or certificate at once, open streams included',
-  operands: '<session|subject|token|certificate> <value>',
-  operandsMax: 2,
-  description:
-    'Takes effect at every enforcement point within moments: the next request is refused, open streams and\nconnections that stand on it are closed. --reinstate takes it back.',
-  options: {
-    data: shared.data,
-    json: shared.json,
-    reason: { type: 'string', value: 'TEXT', help: 'why; kept in the record (needed to revoke)' },
-    reinstate: { type: 'boolean', help: 'take the revocation back' },
-  },
-  examples: ["countersign revoke subject partner/ledgerly --reason 'contract ended'"],
-  async run(args, io) {
-    const [target, value] = args.operands;
-    if (!target || !(REVOCABLE as readonly string[]).includes(target) || !value) {
-      const near = target && !value ? undefined : nearest(target ?? '', REVOCABLE);
-      throw new UsageError(
-        `found '${args.operands.join(' ')}', expected ${REVOCABLE.join('|')} and a value${near && near !== target ? `; did you mean '${near}'?` : ''}`,
-      );
-    }
-    if (!args.flag('reinstate') && !args.text('reason')) {
-      throw new UsageError('found no --reason, expected why it is revoked');
-    }
-    const client = authorityOf(args, io);
-    const name = target === 'subject' ? subjectUri(value, await trustDomainOf(client)) : value;
-    if (args.flag('reinstate')) {
-      await client.call('DELETE', `/v1/revocations/${target}/${encodeURIComponent(name)}`);
-      print(io, args, { reinstated: true, target, value: name }, `reinstated ${target} ${name}`);
-      return EXIT.ok;
-    }
-    const reason = args.text('reason');
-    await client.call('POST', '/v1/revocations', { target, value: name, reason });
-    print(io, args, { revoked: true, target, value: name }, `revoked ${target} ${name}`);
-    return EXIT.ok;
-  },
-};
