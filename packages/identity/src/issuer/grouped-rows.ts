@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Database } from '@countersign/state';
 import type { IdentityTables } from '../tables.ts';
 
@@ -14,9 +15,9 @@ interface Waiting {
 }
 
 /**
- * Writes rows of the issuer, each on disk before its promise resolves. With SQLite rows that come while others are written go to disk
- * with the next ones, in one transaction: a sync is the dearest part of a token that shows a proof and an assertion. PostgreSQL has
- * several connections and groups commits itself, and there rows of two requests in one transaction could wait for each other.
+ * Writes rows of the issuer, each on disk before its promise resolves. With SQLite rows that come in one turn of the event loop, all that
+ * came while others were written, go to disk in one transaction: a sync is the dearest part of a token that shows a proof and an assertion.
+ * PostgreSQL has several connections and groups commits itself, and there rows of two requests in one transaction could wait for each other.
  *
  * Who waits is bounded by the requests that the listener takes.
  */
@@ -46,6 +47,9 @@ export class GroupedRows {
   async #writeWaiting(): Promise<void> {
     this.#isWriting = true;
     while (this.#waiting.length > 0) {
+      // Else each row would be a group: from here to its commit SQLite lets nobody else run. Whoever comes in the same turn of the
+      // event loop has come by then.
+      await setImmediate();
       const group = this.#waiting.splice(0, this.#atOnce);
       const written = await this.#settled(group);
       for (const [index, { resolve, reject }] of group.entries()) {
