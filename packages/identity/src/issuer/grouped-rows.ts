@@ -1,11 +1,50 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Database } from '@countersign/state';
+import { type Database, prepareQuery } from '@countersign/state';
+import type { Kysely } from 'kysely';
 import type { IdentityTables } from '../tables.ts';
 
 /** Rows of one transaction: what waits behind them waits no longer than that. */
 const ROWS_AT_ONCE = 64;
 
 type Row = IdentityTables['issuer_row'];
+
+const removeEnded = prepareQuery(
+  (tables: Kysely<IdentityTables>, ended: { readonly nowMs: number; readonly count: number }) =>
+    tables
+      .deleteFrom('issuer_row')
+      .where(({ eb, refTuple, selectFrom }) =>
+        eb(
+          refTuple('model', 'id'),
+          'in',
+          selectFrom('issuer_row')
+            .select(['model', 'id'])
+            .where('expires_ms', '<=', ended.nowMs)
+            .limit(ended.count)
+            .$asTuple('model', 'id'),
+        ),
+      ),
+);
+type NewRow = Row & { readonly nowMs: number };
+const insert = (onlyIfEnded: boolean) =>
+  prepareQuery((tables: Kysely<IdentityTables>, row: NewRow) =>
+    tables
+      .insertInto('issuer_row')
+      .values({
+        ...{ model: row.model, id: row.id, payload: row.payload, grant_id: row.grant_id },
+        ...{ uid: row.uid, user_code: row.user_code, expires_ms: row.expires_ms },
+      })
+      .onConflict((conflict) => {
+        const update = conflict.columns(['model', 'id']).doUpdateSet(({ ref }) => ({
+          ...{ payload: ref('excluded.payload'), grant_id: ref('excluded.grant_id') },
+          ...{ uid: ref('excluded.uid'), user_code: ref('excluded.user_code') },
+          expires_ms: ref('excluded.expires_ms'),
+        }));
+        return onlyIfEnded ? update.where('issuer_row.expires_ms', '<=', row.nowMs) : update;
+      })
+      .returning('id'),
+  );
+const insertOrReplace = insert(false);
+const insertIfEnded = insert(true);
 
 interface Waiting {
   readonly row: Row;
@@ -76,36 +115,14 @@ export class GroupedRows {
 
   #together(group: readonly Pick<Waiting, 'row' | 'nowMs'>[]): Promise<boolean[]> {
     return this.#database.transaction(async (transaction) => {
-      const rows = transaction.tables<IdentityTables>();
       const [first] = group;
-      await rows
-        .deleteFrom('issuer_row')
-        .where(({ eb, refTuple, selectFrom }) =>
-          eb(
-            refTuple('model', 'id'),
-            'in',
-            selectFrom('issuer_row')
-              .select(['model', 'id'])
-              .where('expires_ms', '<=', first?.nowMs ?? 0)
-              .limit(this.#cleanupRows * group.length)
-              .$asTuple('model', 'id'),
-          ),
-        )
-        .execute();
+      const count = this.#cleanupRows * group.length;
+      await removeEnded.run(transaction, { nowMs: first?.nowMs ?? 0, count });
       const written: boolean[] = [];
       for (const { row, nowMs } of group) {
-        const found = await rows
-          .insertInto('issuer_row')
-          .values(row)
-          .onConflict((conflict) => {
-            const update = conflict.columns(['model', 'id']).doUpdateSet(row);
-            // The provider looks first and writes then; of two that looked at once only one may write.
-            return row.model === 'ReplayDetection'
-              ? update.where('issuer_row.expires_ms', '<=', nowMs)
-              : update;
-          })
-          .returning('id')
-          .executeTakeFirst();
+        // The provider looks first and writes then; of two that looked at once only one may write.
+        const query = row.model === 'ReplayDetection' ? insertIfEnded : insertOrReplace;
+        const [found] = await query.run(transaction, { ...row, nowMs });
         written.push(found !== undefined);
       }
       return written;

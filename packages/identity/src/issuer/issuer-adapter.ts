@@ -1,5 +1,6 @@
 import type { Clock } from '@countersign/model';
-import type { Database } from '@countersign/state';
+import { type Database, prepareQuery } from '@countersign/state';
+import type { Kysely } from 'kysely';
 import type { Adapter, AdapterFactory, AdapterPayload } from 'oidc-provider';
 import { errors } from 'oidc-provider';
 import type { IdentityTables } from '../tables.ts';
@@ -13,6 +14,26 @@ const TOLD_SECONDS: Readonly<Record<string, number>> = { BackchannelAuthenticati
 const CLEANUP_ROWS = 10;
 
 type Row = IdentityTables['issuer_row'];
+
+const payloadBy = (column: 'id' | 'uid' | 'user_code') =>
+  prepareQuery(
+    (
+      tables: Kysely<IdentityTables>,
+      of: { readonly model: string; readonly value: string; readonly nowMs: number },
+    ) =>
+      tables
+        .selectFrom('issuer_row')
+        .select('payload')
+        .where('model', '=', of.model)
+        .where(column, '=', of.value)
+        .where('expires_ms', '>', of.nowMs)
+        .limit(1),
+  );
+const PAYLOAD_BY = {
+  id: payloadBy('id'),
+  uid: payloadBy('uid'),
+  user_code: payloadBy('user_code'),
+};
 
 /**
  * Keeps what `oidc-provider` must remember in the authority's database; clients come from the
@@ -32,13 +53,7 @@ export function issuerAdapter(
   const findBy = async (model: string, column: 'id' | 'uid' | 'user_code', value: string) => {
     // Nothing is called so, and PostgreSQL takes no text with it: a request would end as a failure of ours.
     if (value.includes('\0')) return undefined;
-    const row = await tables()
-      .selectFrom('issuer_row')
-      .select('payload')
-      .where('model', '=', model)
-      .where(column, '=', value)
-      .where('expires_ms', '>', now())
-      .executeTakeFirst();
+    const [row] = await PAYLOAD_BY[column].run(database, { model, value, nowMs: now() });
     return row === undefined ? undefined : (JSON.parse(row.payload) as AdapterPayload);
   };
   const grouped = new GroupedRows(database, { cleanupRows: CLEANUP_ROWS });
