@@ -1,6 +1,6 @@
 // The provider asks for all of this by name; our grants reach only a part of it.
 import { issuerAdapter } from '@countersign/identity';
-import type { Database } from '@countersign/state';
+import { type Database, groupTransactions } from '@countersign/state';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startAuthority, type TestAuthority } from './authority.ts';
 
@@ -11,7 +11,7 @@ let adapterOf: ReturnType<typeof issuerAdapter>;
 beforeEach(async () => {
   nowMs = 1_800_000_000_000;
   authority = await startAuthority();
-  adapterOf = issuerAdapter(authority.database, {
+  adapterOf = issuerAdapter(groupTransactions(authority.database), {
     now: () => nowMs,
     clientMetadata: (id) => (id === 'known' ? { client_id: id } : undefined),
   });
@@ -133,9 +133,11 @@ describe('the rows of the issuer', () => {
         return database.transaction(work);
       },
     };
-    const replays = issuerAdapter(counted, { now: () => nowMs, clientMetadata: () => undefined })(
-      'ReplayDetection',
-    );
+    const adapter = issuerAdapter(groupTransactions(counted), {
+      now: () => nowMs,
+      clientMetadata: () => undefined,
+    });
+    const replays = adapter('ReplayDetection');
     // Each from a callback of its own, as requests are: between two of them all promises that can be kept are kept.
     const written = Array.from(
       { length: 8 },

@@ -9,6 +9,7 @@ export {
   followFeed,
   type LineResult,
 } from './follow-feed.ts';
+export { groupTransactions } from './group-transactions.ts';
 export { type Migration, migrate } from './migrate.ts';
 export { type FactStanding, openFactLog } from './open-fact-log.ts';
 export { type MovedState, moveState } from './postgres/move-state.ts';
