@@ -1,6 +1,6 @@
 import { type Clock, compactId } from '@countersign/model';
-import type { Database, Transaction } from '@countersign/state';
-import type { ExpressionBuilder } from 'kysely';
+import { type Database, prepareQuery, type Transaction } from '@countersign/state';
+import type { ExpressionBuilder, Kysely } from 'kysely';
 import type { IdentityTables } from './tables.ts';
 
 /** How long a client's session lives. */
@@ -9,6 +9,8 @@ export const SESSION_MILLISECONDS = 8 * 3_600_000;
 const SESSIONS_PER_CLIENT_MAX = 1000;
 /** No access token lives longer; a minute more, for clocks that differ. */
 const TOKEN_MILLISECONDS_MAX = 360_000;
+/** A session's last token is written down when the one that is written down is older: it costs a sync. */
+const LAST_TOKEN_MILLISECONDS = 30_000;
 /** Ended sessions removed with each new one. */
 const CLEANUP_ROWS = 100;
 
@@ -26,6 +28,7 @@ export interface ClientSession {
   readonly thumbprint: string;
   readonly startedAtMs: number;
   readonly endsAtMs: number;
+  /** Half a minute late at most. */
   readonly lastTokenAtMs: number;
   readonly revokedAtMs?: number;
   readonly revokedReason?: string;
@@ -51,6 +54,9 @@ export async function resolveSession(
   key: SessionKey,
   { ttlSeconds, now }: { readonly ttlSeconds: number; readonly now: Clock },
 ): Promise<SessionResult> {
+  const nowMs = now();
+  const found = await standingSession(database, key, { nowMs, ttlSeconds });
+  if (found) return found;
   return database.transaction(async (transaction) => {
     const nowMs = now();
     const tables = transaction.tables<IdentityTables>();
@@ -105,6 +111,42 @@ export async function resolveSession(
   });
 }
 
+/** What holds without writing anything: of a key that had a token just now, as most have who ask often. */
+async function standingSession(
+  database: Database,
+  key: SessionKey,
+  { nowMs, ttlSeconds }: { readonly nowMs: number; readonly ttlSeconds: number },
+): Promise<SessionResult | undefined> {
+  const rows = await sessionsThatCount.run(database, { ...key, nowMs });
+  const revoked = rows.find((row) => row.revoked_ms !== null);
+  if (revoked) return { kind: 'revoked', session: sessionOf(revoked) };
+  // INVARIANT: nobody makes room of it meanwhile, which takes only what is idle for much longer.
+  const known = rows.find(
+    (row) =>
+      row.subject === key.subject &&
+      row.ends_ms >= nowMs + ttlSeconds * 1000 &&
+      row.last_token_ms > nowMs - LAST_TOKEN_MILLISECONDS,
+  );
+  return known && { kind: 'session', session: sessionOf(known), isNew: false };
+}
+
+/** Of a client's live sessions those of a key, and those whose revocation counts for it. */
+const sessionsThatCount = prepareQuery(
+  (tables: Kysely<IdentityTables>, key: SessionKey & { readonly nowMs: number }) =>
+    tables
+      .selectFrom('session')
+      .selectAll()
+      .where('client_id', '=', key.clientId)
+      .where('ends_ms', '>', key.nowMs)
+      .where('binding', '=', key.binding)
+      .where(({ and, eb, or }) =>
+        or([
+          eb('thumbprint', '=', key.thumbprint),
+          and([eb('binding', '=', 'dpop'), eb('revoked_ms', 'is not', null)]),
+        ]),
+      ),
+);
+
 /** Forgets the session of a client that has been without a token longest, when its last token has ended. */
 async function makeRoom(
   transaction: Transaction,
@@ -120,7 +162,7 @@ async function makeRoom(
         .select('id')
         .where('client_id', '=', clientId)
         .where('revoked_ms', 'is', null)
-        .where('last_token_ms', '<', nowMs - TOKEN_MILLISECONDS_MAX)
+        .where('last_token_ms', '<', nowMs - TOKEN_MILLISECONDS_MAX - LAST_TOKEN_MILLISECONDS)
         .orderBy('last_token_ms')
         .limit(1),
     )
