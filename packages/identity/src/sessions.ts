@@ -1,6 +1,6 @@
 import { type Clock, compactId } from '@countersign/model';
-import type { Database, Transaction } from '@countersign/state';
-import type { ExpressionBuilder } from 'kysely';
+import { type Database, prepareQuery, type Transaction } from '@countersign/state';
+import type { Kysely } from 'kysely';
 import type { IdentityTables } from './tables.ts';
 
 /** How long a client's session lives. */
@@ -9,6 +9,8 @@ export const SESSION_MILLISECONDS = 8 * 3_600_000;
 const SESSIONS_PER_CLIENT_MAX = 1000;
 /** No access token lives longer; a minute more, for clocks that differ. */
 const TOKEN_MILLISECONDS_MAX = 360_000;
+/** A session's last token is written down when the one that is written down is older: it costs a sync. */
+const LAST_TOKEN_MILLISECONDS = 30_000;
 /** Ended sessions removed with each new one. */
 const CLEANUP_ROWS = 100;
 
@@ -26,6 +28,7 @@ export interface ClientSession {
   readonly thumbprint: string;
   readonly startedAtMs: number;
   readonly endsAtMs: number;
+  /** Half a minute late at most. */
   readonly lastTokenAtMs: number;
   readonly revokedAtMs?: number;
   readonly revokedReason?: string;
@@ -57,44 +60,30 @@ export async function resolveSession(
   key: SessionKey,
   { ttlSeconds, now }: { readonly ttlSeconds: number; readonly now: Clock },
 ): Promise<SessionResult> {
+  const nowMs = now();
+  const found = await theSession(database, key, { nowMs, ttlSeconds });
+  if (found.kind === 'revoked') return found;
+  // INVARIANT: nobody makes room of it meanwhile, which takes only what is idle for much longer.
+  if (found.kind === 'session' && found.session.lastTokenAtMs > nowMs - LAST_TOKEN_MILLISECONDS) {
+    return found;
+  }
   return database.transaction(async (transaction) => {
     const nowMs = now();
     const tables = transaction.tables<IdentityTables>();
-    const live = () =>
-      tables
-        .selectFrom('session')
-        .where('client_id', '=', key.clientId)
-        .where('ends_ms', '>', nowMs);
-    const isSameKey = ({ and, eb }: ExpressionBuilder<IdentityTables, 'session'>) =>
-      and([eb('binding', '=', key.binding), eb('thumbprint', '=', key.thumbprint)]);
-
-    const limiting = await live()
-      .selectAll()
-      .where(({ eb, or }) => or([eb('revoked_ms', 'is not', null), eb('narrowed', '=', 1)]))
-      .where((each) => (key.binding === 'dpop' ? each.eb('binding', '=', 'dpop') : isSameKey(each)))
-      .execute();
-    const revoked = limiting.find(({ revoked_ms }) => revoked_ms !== null);
-    if (revoked) return { kind: 'revoked', session: sessionOf(revoked) };
-    const narrowedBy = limiting.map(({ id }) => id);
-
-    // INVARIANT: no token outlives its session, so a revocation that ends with it misses none.
-    const known = await live()
-      .selectAll()
-      .where(isSameKey)
-      .where('subject', '=', key.subject)
-      .where('ends_ms', '>=', nowMs + ttlSeconds * 1000)
-      .executeTakeFirst();
-    if (known) {
+    const known = await theSession(transaction, key, { nowMs, ttlSeconds });
+    if (known.kind === 'session') {
       await tables
         .updateTable('session')
         .set({ last_token_ms: nowMs })
-        .where('id', '=', known.id)
+        .where('id', '=', known.session.id)
         .execute();
-      const session = sessionOf({ ...known, last_token_ms: nowMs });
-      return { kind: 'session', session, isNew: false, narrowedBy };
+      return { ...known, session: { ...known.session, lastTokenAtMs: nowMs } };
     }
-
-    const { count } = await live()
+    if (known.kind === 'revoked') return known;
+    const { count } = await tables
+      .selectFrom('session')
+      .where('client_id', '=', key.clientId)
+      .where('ends_ms', '>', nowMs)
       .select(({ fn }) => fn.countAll<number>().as('count'))
       .executeTakeFirstOrThrow();
     if (count >= SESSIONS_PER_CLIENT_MAX && !(await makeRoom(transaction, key.clientId, nowMs))) {
@@ -109,9 +98,54 @@ export async function resolveSession(
     };
     await tables.insertInto('session').values(rowOf(session)).execute();
     await removeEnded(transaction, nowMs);
-    return { kind: 'session', session, isNew: true, narrowedBy };
+    return { kind: 'session', session, isNew: true, narrowedBy: known.narrowedBy };
   });
 }
+
+/** The session of a key, that it is revoked, or that there is none and which would narrow one that began. */
+async function theSession(
+  on: Database | Transaction,
+  key: SessionKey,
+  { nowMs, ttlSeconds }: { readonly nowMs: number; readonly ttlSeconds: number },
+): Promise<
+  | Extract<SessionResult, { kind: 'session' | 'revoked' }>
+  | { readonly kind: 'none'; readonly narrowedBy: readonly string[] }
+> {
+  const rows = await sessionsThatCount.run(on, { ...key, nowMs });
+  const revoked = rows.find((row) => row.revoked_ms !== null);
+  if (revoked) return { kind: 'revoked', session: sessionOf(revoked) };
+  const narrowedBy = rows.filter(({ narrowed }) => narrowed === 1).map(({ id }) => id);
+  // INVARIANT: no token outlives its session, so a revocation that ends with it misses none.
+  const known = rows.find(
+    (row) =>
+      row.thumbprint === key.thumbprint &&
+      row.subject === key.subject &&
+      row.ends_ms >= nowMs + ttlSeconds * 1000,
+  );
+  return known
+    ? { kind: 'session', session: sessionOf(known), isNew: false, narrowedBy }
+    : { kind: 'none', narrowedBy };
+}
+
+/** Of a client's live sessions those of a key, and those whose revocation or narrowing counts for it. */
+const sessionsThatCount = prepareQuery(
+  (tables: Kysely<IdentityTables>, key: SessionKey & { readonly nowMs: number }) =>
+    tables
+      .selectFrom('session')
+      .selectAll()
+      .where('client_id', '=', key.clientId)
+      .where('ends_ms', '>', key.nowMs)
+      .where('binding', '=', key.binding)
+      .where(({ and, eb, or }) =>
+        or([
+          eb('thumbprint', '=', key.thumbprint),
+          and([
+            eb('binding', '=', 'dpop'),
+            or([eb('revoked_ms', 'is not', null), eb('narrowed', '=', 1)]),
+          ]),
+        ]),
+      ),
+);
 
 /** Forgets the session of a client that has been without a token longest, when its last token has ended. */
 async function makeRoom(
@@ -130,7 +164,7 @@ async function makeRoom(
         .where('revoked_ms', 'is', null)
         // What is narrowed narrows others.
         .where('narrowed', '=', 0)
-        .where('last_token_ms', '<', nowMs - TOKEN_MILLISECONDS_MAX)
+        .where('last_token_ms', '<', nowMs - TOKEN_MILLISECONDS_MAX - LAST_TOKEN_MILLISECONDS)
         .orderBy('last_token_ms')
         .limit(1),
     )

@@ -1,5 +1,6 @@
 // The provider asks for all of this by name; our grants reach only a part of it.
 import { issuerAdapter } from '@countersign/identity';
+import { type Database, groupTransactions } from '@countersign/state';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startAuthority, type TestAuthority } from './authority.ts';
 
@@ -10,7 +11,7 @@ let adapterOf: ReturnType<typeof issuerAdapter>;
 beforeEach(async () => {
   nowMs = 1_800_000_000_000;
   authority = await startAuthority();
-  adapterOf = issuerAdapter(authority.database, {
+  adapterOf = issuerAdapter(groupTransactions(authority.database), {
     now: () => nowMs,
     clientMetadata: (id) => (id === 'known' ? { client_id: id } : undefined),
   });
@@ -120,6 +121,34 @@ describe('the rows of the issuer', () => {
       ids.map((_, index) => index < 100),
     );
     expect(await rows()).toBe(100);
+  });
+
+  test('of requests that are served together go to disk together, where that is ours to say', async () => {
+    const { database } = authority;
+    let transactions = 0;
+    const counted: Database = {
+      ...database,
+      transaction(work) {
+        transactions += 1;
+        return database.transaction(work);
+      },
+    };
+    const adapter = issuerAdapter(groupTransactions(counted), {
+      now: () => nowMs,
+      clientMetadata: () => undefined,
+    });
+    const replays = adapter('ReplayDetection');
+    // Each from a callback of its own, as requests are: between two of them all promises that can be kept are kept.
+    const written = Array.from(
+      { length: 8 },
+      (_, index) =>
+        new Promise((resolve) => {
+          setImmediate(() => resolve(replays.upsert(`turn${index}`, { jti: `turn${index}` }, 10)));
+        }),
+    );
+    await Promise.all(written);
+    expect(await rows()).toBe(8);
+    expect(transactions).toBe(database.engine === 'sqlite' ? 1 : 8);
   });
 
   test('that cannot be written fail alone, whatever they are written with', async () => {

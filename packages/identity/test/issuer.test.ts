@@ -533,6 +533,19 @@ describe('a session', () => {
     ]);
   });
 
+  test('says when its last token was, half a minute late at most', async () => {
+    const lastTokenAtMs = async () => {
+      await token(askBy());
+      const [session] = await authority.identity.sessions();
+      return session?.lastTokenAtMs;
+    };
+    const firstMs = await lastTokenAtMs();
+    authority.advance(20_000);
+    expect(await lastTokenAtMs()).toBe(firstMs);
+    authority.advance(10_000);
+    expect(await lastTokenAtMs()).toBeGreaterThanOrEqual(Number(firstMs) + 30_000);
+  });
+
   test('makes room for a new one when a token would outlive it', async () => {
     const first = sidOf(await token(askBy()));
     authority.advance(8 * 3_600_000 - 310_000);
@@ -610,7 +623,7 @@ describe('a session', () => {
     expect(full.body.error).toBe('temporarily_unavailable');
     await rows
       .updateTable('session')
-      .set({ last_token_ms: authority.now() - 361_000 })
+      .set({ last_token_ms: authority.now() - 391_000 })
       .where('id', '=', String(first?.id))
       .execute();
     expect((await token(robotForm(await assertion()), {}, await proof())).status).toBe(200);

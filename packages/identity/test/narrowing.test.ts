@@ -188,7 +188,7 @@ describe("a client's session", () => {
       const one = { ...copy, id: `s${index}`, thumbprint: `t${index}`, narrowed: 0 };
       await rows.insertInto('session').values(one).execute();
     }
-    const idleMs = now() - 361_000;
+    const idleMs = now() - 400_000;
     await rows.updateTable('session').set({ last_token_ms: idleMs }).execute();
     const oldest = { last_token_ms: idleMs - 1 };
     await rows.updateTable('session').set(oldest).where('id', '=', session).execute();

@@ -71,6 +71,7 @@ export type LoadRows = (transaction: Transaction, keys?: ReadonlySet<string>) =>
 
 /** The query builder inside a transaction. */
 export interface Transaction {
+  readonly engine: Database['engine'];
   tables<Tables>(): Kysely<Tables>;
   /** Tells other processes' copies of a topic's rows that they changed, when it commits; `key` if only those of one. */
   touch(topic: string, key?: string): Promise<void>;
@@ -94,6 +95,7 @@ export function openDatabase({ file }: { readonly file: string }): Database {
   const transaction: Database['transaction'] = (work) =>
     kysely.transaction().execute((inner) =>
       work({
+        engine: 'sqlite',
         tables: <Tables>() => inner as unknown as Kysely<Tables>,
         // There is no other process.
         touch: async () => {},

@@ -9,11 +9,13 @@ export {
   followFeed,
   type LineResult,
 } from './follow-feed.ts';
+export { groupTransactions } from './group-transactions.ts';
 export { type Migration, migrate } from './migrate.ts';
 export { type FactStanding, openFactLog } from './open-fact-log.ts';
 export { type ClockOffset, clockOffset } from './postgres/clock-offset.ts';
 export { type MovedState, moveState } from './postgres/move-state.ts';
 export { openPostgres, type PostgresOptions } from './postgres/open-postgres.ts';
+export { type PreparedQuery, prepareQuery } from './prepare-query.ts';
 export { localSigner, signStatement } from './sign-statement.ts';
 export { StateError, type StateErrorCode } from './state-error.ts';
 export {

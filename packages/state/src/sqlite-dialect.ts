@@ -70,18 +70,24 @@ class SqliteDriver implements Driver {
   }
 }
 
+interface Prepared {
+  readonly statement: StatementSync;
+  /** Whether it answers with rows. */
+  readonly hasRows: boolean;
+}
+
 class SqliteConnection implements DatabaseConnection {
   readonly #sqlite: DatabaseSync;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #statements = new Map<string, Prepared>();
 
   constructor(sqlite: DatabaseSync) {
     this.#sqlite = sqlite;
   }
 
   async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
-    const statement = this.#prepare(sql);
+    const { statement, hasRows } = this.#prepare(sql);
     const values = parameters as readonly SQLInputValue[];
-    if (statement.columns().length > 0) {
+    if (hasRows) {
       return { rows: statement.all(...values) as Row[] };
     }
     const { changes, lastInsertRowid } = statement.run(...values);
@@ -96,15 +102,20 @@ class SqliteConnection implements DatabaseConnection {
     }
   }
 
-  #prepare(sql: string): StatementSync {
+  #prepare(sql: string): Prepared {
     const known = this.#statements.get(sql);
-    const statement = known ?? this.#sqlite.prepare(sql);
+    const prepared = known ?? this.#prepareNew(sql);
     if (known) this.#statements.delete(sql);
     else if (this.#statements.size >= STATEMENTS_MAX) {
       const oldest = this.#statements.keys().next().value;
       if (oldest !== undefined) this.#statements.delete(oldest);
     }
-    this.#statements.set(sql, statement);
-    return statement;
+    this.#statements.set(sql, prepared);
+    return prepared;
+  }
+
+  #prepareNew(sql: string): Prepared {
+    const statement = this.#sqlite.prepare(sql);
+    return { statement, hasRows: statement.columns().length > 0 };
   }
 }

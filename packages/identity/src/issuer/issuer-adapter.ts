@@ -3,14 +3,12 @@ import type { Database } from '@countersign/state';
 import type { Adapter, AdapterFactory, AdapterPayload } from 'oidc-provider';
 import { errors } from 'oidc-provider';
 import type { IdentityTables } from '../tables.ts';
-import { GroupedRows } from './grouped-rows.ts';
+import { payloadOf, putRow } from './issuer-rows.ts';
 
 /** Rows without an end of their own are kept for a day. */
 const TTL_SECONDS = 86_400;
 /** After its end somebody may ask for it, and is told that it has ended (CIBA Core 1.0 §11: `expired_token`). */
 const TOLD_SECONDS: Readonly<Record<string, number>> = { BackchannelAuthenticationRequest: 600 };
-/** Ended rows removed with each new one: more than one goes out for each that comes in. */
-const CLEANUP_ROWS = 10;
 
 type Row = IdentityTables['issuer_row'];
 
@@ -32,18 +30,11 @@ export function issuerAdapter(
   const findBy = async (model: string, column: 'id' | 'uid' | 'user_code', value: string) => {
     // Nothing is called so, and PostgreSQL takes no text with it: a request would end as a failure of ours.
     if (value.includes('\0')) return undefined;
-    const row = await tables()
-      .selectFrom('issuer_row')
-      .select('payload')
-      .where('model', '=', model)
-      .where(column, '=', value)
-      .where('expires_ms', '>', now())
-      .executeTakeFirst();
-    return row === undefined ? undefined : (JSON.parse(row.payload) as AdapterPayload);
+    const payload = await payloadOf(database, { model, column, value }, now());
+    return payload === undefined ? undefined : (JSON.parse(payload) as AdapterPayload);
   };
-  const grouped = new GroupedRows(database, { cleanupRows: CLEANUP_ROWS });
   const write = async (row: Row): Promise<void> => {
-    if (!(await grouped.write(row, now()))) {
+    if (!(await database.transaction((transaction) => putRow(transaction, row, now())))) {
       throw new errors.InvalidRequest('the assertion or proof was used before');
     }
   };

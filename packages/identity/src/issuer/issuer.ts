@@ -1,6 +1,6 @@
 import { IncomingMessage, type ServerResponse } from 'node:http';
 import type { Clock, DetailType } from '@countersign/model';
-import type { Database, FactLog } from '@countersign/state';
+import { type Database, type FactLog, groupTransactions } from '@countersign/state';
 import type { ClientCredentials, Configuration } from 'oidc-provider';
 import { errors, Provider } from 'oidc-provider';
 import type { TokenKeys } from '../authorities/token-keys.ts';
@@ -94,7 +94,8 @@ const ASSERTION_SECONDS_MAX = 300;
  * The token endpoint: RFC 6749 §4.4 with RFC 8705, 9449, 8707, 9068 and draft-ietf-oauth-spiffe-client-auth; token exchange
  * (RFC 8693) for those who may act for others; where people sign in the code flow, too; and no other grant.
  */
-export function createIssuer(options: IssuerOptions): Issuer {
+export function createIssuer(given: IssuerOptions): Issuer {
+  const options = { ...given, database: groupTransactions(given.database) };
   const { issuerUrl, record, factLog, registry, now, logins, idp } = options;
   const bundles = svidBundles(factLog);
   const rules = new TokenRules({ ...options, svidBundles: bundles });

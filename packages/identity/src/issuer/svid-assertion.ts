@@ -33,14 +33,14 @@ interface SvidAssertionsOptions {
 export class SvidAssertions {
   readonly #options: SvidAssertionsOptions;
   readonly #keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  /** The key that clients of `spiffe_jwt` have at the provider. */
+  readonly publicJwk: Readonly<Record<string, unknown>> = {
+    ...this.#keys.publicKey.export({ format: 'jwk' }),
+    ...{ alg: 'ES256', use: 'sig' },
+  };
 
   constructor(options: SvidAssertionsOptions) {
     this.#options = options;
-  }
-
-  /** The key that clients of `spiffe_jwt` have at the provider. */
-  get publicJwk(): Record<string, unknown> {
-    return { ...this.#keys.publicKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig' };
   }
 
   /** Verifies the JWT-SVID of a token request; a form that has none stays as it is. */

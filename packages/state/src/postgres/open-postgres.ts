@@ -89,6 +89,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
         await sql`select pg_notify(${CHANNEL}, ${wakeups.own})`.execute(inner);
       };
       return work({
+        engine: 'postgres',
         tables: <Tables>() => inner as unknown as Kysely<Tables>,
         wake,
         async touch(topic, key) {
