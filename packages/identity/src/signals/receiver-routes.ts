@@ -6,8 +6,11 @@ import {
   receiveSet,
   type SignalTransmitter,
 } from './receive.ts';
-import { refusalTeller } from './refusal-teller.ts';
-import { SET_BYTES_MAX } from './verify-set.ts';
+import { refusalReason, refusalTeller } from './refusal-teller.ts';
+import { SET_BYTES_MAX, type SetError } from './verify-set.ts';
+
+/** As often as keys that are not known are asked for. */
+const AGAIN_SECONDS = 30;
 
 /** A transmitter that pushes, and the secret that it shows beside its tokens. */
 export interface PushSource extends SignalTransmitter {
@@ -34,10 +37,13 @@ export function receiverRoutes(
     app.post<{ Params: { name: string } }>('/signals/:name', async (request, reply) => {
       const source = sources().get(request.params.name);
       if (source === undefined) return reply.code(404).send({ title: 'Not Found', status: 404 });
-      const refuse = async (err: string, description: string) => {
+      const refuse = async (err: SetError | undefined, description: string) => {
         const { name } = source;
-        const reason = `signal-${err.replaceAll('_', '-')}`;
-        await tell(`${name} ${err}`, { reason, detail: `${name}: ${description}` });
+        await tell(`${name} ${err}`, {
+          ...{ reason: refusalReason(err), detail: `${name}: ${description}` },
+        });
+        // An error of RFC 8935 §2.4 would be the last word on it; what may pass is sent again (§2).
+        if (err === undefined) return reply.code(503).header('retry-after', AGAIN_SECONDS).send();
         // RFC 8935 §2.3
         return reply.code(400).type('application/json').send({ err, description });
       };

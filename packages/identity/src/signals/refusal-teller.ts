@@ -1,5 +1,6 @@
 import type { Clock } from '@countersign/model';
 import type { Recorder } from '../new-event.ts';
+import type { SetError } from './verify-set.ts';
 
 const EVERY_MS = 60_000;
 /** Kinds are few and known; should there be more all the same, they share one. */
@@ -11,6 +12,11 @@ export interface ToldRefusal {
   readonly reason: string;
   readonly detail: string;
   readonly ip?: string;
+}
+
+/** The reason of a token that was not taken, as it is recorded. */
+export function refusalReason(err: SetError | undefined): string {
+  return `signal-${(err ?? 'keys_unavailable').replaceAll('_', '-')}`;
 }
 
 /** Records refusals of one kind once a minute, with how many they stand for: a stranger must not fill the log. */
