@@ -1,4 +1,4 @@
-import { createHash, generateKeyPairSync } from 'node:crypto';
+import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -9,10 +9,11 @@ import {
   type Keycloak,
   startKeycloak,
 } from '@countersign/test-support/keycloak';
-import { decodeJwt } from 'jose';
+import { calculateJwkThumbprint, decodeJwt } from 'jose';
 import { Agent, fetch as undiciFetch } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { countersign, type Ran, temporaryFolder } from '../../packages/cli/test/test-io.ts';
+import { clientTokens } from '../../packages/identity/src/index.ts';
 import { pemOf } from '../../packages/identity/test/authority.ts';
 import { Browser } from '../../packages/identity/test/login/browser.ts';
 import { openTeller, REDIRECT, type Teller } from '../../packages/identity/test/login/teller.ts';
@@ -26,7 +27,6 @@ import {
 const PASSWORD = 'only-keycloak-knows-it';
 const CAEP = 'https://schemas.openid.net/secevent/caep/event-type';
 const PUSH_AUTHORIZATION = 'Bearer s3cret-of-this-test';
-const CLIENT_SECRET = 'a-secret-of-this-test';
 const alice = 'spiffe://bank.example/human/alice';
 /** Keycloak looks each second for what it has to push; a loaded machine is slow and not wrong. */
 const SOON = { timeout: 30_000, interval: 200 };
@@ -52,7 +52,7 @@ describe.skipIf(!isKeycloakThere('signals of Keycloak'))('with Keycloak as trans
     const bank = join(folder.path, 'bank');
     data = join(folder.path, 'data');
     const newKeys = () => generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    const [tls, client, tellerKeys] = [newKeys(), newKeys(), newKeys()];
+    const [tls, client, poller, tellerKeys] = [newKeys(), newKeys(), newKeys(), newKeys()];
     const [control, issuer, edge, signals, port] = (await Promise.all(
       Array.from({ length: 5 }, freePort),
     )) as [number, number, number, number, number];
@@ -78,6 +78,7 @@ describe.skipIf(!isKeycloakThere('signals of Keycloak'))('with Keycloak as trans
     for (const [name, keys] of [
       ['tls.key', tls],
       ['staff.key', client],
+      ['poll.key', poller],
     ] as const)
       await writeFile(secret(name), pemOf(keys.privateKey), { mode: 0o600 });
 
@@ -91,9 +92,14 @@ describe.skipIf(!isKeycloakThere('signals of Keycloak'))('with Keycloak as trans
       ],
     });
     const realm = `${keycloak.url}/realms/staff`;
-    await makeRealm(`${issuerUrl}/idp/staff`);
+    await makeRealm(`${issuerUrl}/idp/staff`, poller.publicKey);
     // As a receiver makes it itself; what is pushed is an administrator's, below.
-    const token = await clientToken();
+    const tokenUrl = `${realm}/protocol/openid-connect/token`;
+    const token = await clientTokens({
+      ...{ issuer: realm, clientId: 'countersign-poll', tokenUrl, caFile, now: Date.now },
+      authentication: { method: 'private_key_jwt', keyFile: secret('poll.key') },
+      scopes: ['ssf.manage'],
+    }).get();
     const made = await fetchIt(`${realm}/ssf/transmitter/streams`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
@@ -106,7 +112,6 @@ describe.skipIf(!isKeycloakThere('signals of Keycloak'))('with Keycloak as trans
       aud: [string];
       delivery: { endpoint_url: string };
     };
-    await writeFile(secret('poll.token'), token, { mode: 0o600 });
 
     const edit = async (file: string, edits: readonly (readonly [string | RegExp, string])[]) => {
       let text = await readFile(join(bank, file), 'utf8');
@@ -158,7 +163,7 @@ describe.skipIf(!isKeycloakThere('signals of Keycloak'))('with Keycloak as trans
       'keycloak-poll',
       `audience: ${polled.aud[0]}`,
       `pollUrl: ${polled.delivery.endpoint_url}`,
-      'tokenFile: secrets/poll.token',
+      `client: { id: countersign-poll, tokenUrl: '${tokenUrl}', keyFile: secrets/poll.key }`,
     )}
   svidTtl:`,
       ],
@@ -215,7 +220,9 @@ describe.skipIf(!isKeycloakThere('signals of Keycloak'))('with Keycloak as trans
     await folder?.[Symbol.asyncDispose]();
   });
 
-  async function makeRealm(ours: string): Promise<void> {
+  async function makeRealm(ours: string, pollerKey: KeyObject): Promise<void> {
+    const jwk = pollerKey.export({ format: 'jwk' }) as Record<string, string>;
+    const kid = await calculateJwkThumbprint(jwk);
     await keycloak.admin('POST', '', {
       ...{ realm: 'staff', enabled: true, sslRequired: 'all' },
       attributes: { 'ssf.transmitterEnabled': 'true' },
@@ -245,13 +252,19 @@ describe.skipIf(!isKeycloakThere('signals of Keycloak'))('with Keycloak as trans
         'ssf.validPushUrls': `${signalsUrl}/signals/keycloak`,
         'ssf.streamAudience': signalsUrl,
       }),
-      receiver('countersign-poll', { 'ssf.allowedDeliveryMethods': 'poll' }),
+      receiver('countersign-poll', {
+        'ssf.allowedDeliveryMethods': 'poll',
+        ...{ 'use.jwks.string': 'true', 'token.endpoint.auth.signing.alg': 'ES256' },
+        'jwks.string': JSON.stringify({ keys: [{ ...jwk, kid, alg: 'ES256', use: 'sig' }] }),
+        // Over before the last test begins.
+        'access.token.lifespan': '10',
+      }),
     ])
       await keycloak.admin('POST', '/staff/clients', { ...client, enabled: true });
   }
 
   const receiver = (clientId: string, attributes: object) => ({
-    ...{ clientId, secret: CLIENT_SECRET, serviceAccountsEnabled: true },
+    ...{ clientId, clientAuthenticatorType: 'client-jwt', serviceAccountsEnabled: true },
     ...{ standardFlowEnabled: false, defaultClientScopes: ['service_account'] },
     optionalClientScopes: ['ssf.read', 'ssf.manage'],
     attributes: {
@@ -259,19 +272,6 @@ describe.skipIf(!isKeycloakThere('signals of Keycloak'))('with Keycloak as trans
       ...attributes,
     },
   });
-
-  async function clientToken(): Promise<string> {
-    const answer = await fetchIt(`${keycloak.url}/realms/staff/protocol/openid-connect/token`, {
-      method: 'POST',
-      body: new URLSearchParams({
-        ...{ grant_type: 'client_credentials', client_id: 'countersign-poll' },
-        ...{ client_secret: CLIENT_SECRET, scope: 'ssf.read ssf.manage' },
-      }),
-    });
-    const body = (await answer.json()) as { access_token?: string };
-    if (body.access_token === undefined) throw new Error(JSON.stringify(body));
-    return body.access_token;
-  }
 
   const onData = (...words: readonly string[]) => countersign([...words, '-d', data]);
   /** What came of the tokens, in order: by whom, of which type, with which outcome. */
