@@ -131,6 +131,7 @@ export type { Applied, Point, PointRegistration, RegisteredEntity } from './regi
 export type { Revocable, RevocationRequest, RevocationResult } from './revocations.ts';
 export type { ClientSession } from './sessions.ts';
 export type { Bearer, BearerCall, SignalScope } from './signals/bearer.ts';
+export { type ClientTokens, clientTokens } from './signals/client-tokens.ts';
 export { EVENT_TYPES, type EventTypeName } from './signals/event-types.ts';
 export { namedPerson, type PersonNames } from './signals/named-person.ts';
 export { namedSubject, type SubjectNames } from './signals/named-subject.ts';

@@ -437,8 +437,9 @@ test('event types and members that are not known are taken and ignored', async (
   expect(await live()).toBe(0);
 });
 
-test('a transmitter’s new key is found, but it is not asked for each token of an unknown one', async () => {
-  const next = generateKeyPairSync('rsa', { modulusLength: 2048 });
+test('a transmitter’s new key is found with its first token, and it is not asked for each token of an unknown one', async () => {
+  const [next, third] = [1, 2].map(() => generateKeyPairSync('rsa', { modulusLength: 2048 }));
+  if (!next || !third) throw new Error('no keys');
   let published = [jwk(keys.publicKey, 'k1')];
   let asked = 0;
   const { push } = await listening([
@@ -455,13 +456,112 @@ test('a transmitter’s new key is found, but it is not asked for each token of 
   ]);
   await push(await set('account-purged', { claims: { sub_id: { format: 'opaque', id: 'x' } } }));
   expect(asked).toBe(1);
-  const rotated = () => set('session-revoked', { header: { kid: 'k2' }, key: next.privateKey });
-  for (let count = 0; count < 5; count++) expect((await push(await rotated())).status).toBe(400);
-  expect(asked).toBe(1);
+  // Changed just behind it.
   published = [jwk(next.publicKey, 'k2')];
-  authority.advance(31_000);
-  expect((await push(await rotated())).status).toBe(202);
+  const signedBy = ({ privateKey }: { privateKey: KeyObject }, kid: string) =>
+    set('session-revoked', { header: { kid }, key: privateKey });
+  expect((await push(await signedBy(next, 'k2'))).status).toBe(202);
   expect(asked).toBe(2);
+  // Now it may not be asked; whether these are a stranger's nobody knows, and they come again.
+  const early = await signedBy(third, 'k3');
+  for (let count = 0; count < 5; count++) expect((await push(early)).status).toBe(503);
+  expect(asked).toBe(2);
+  authority.advance(31_000);
+  const refused = await push(early);
+  expect([refused.status, refused.body]).toMatchObject([400, { err: 'invalid_key' }]);
+  published = [jwk(third.publicKey, 'k3')];
+  authority.advance(31_000);
+  expect((await push(early)).status).toBe(202);
+  expect(asked).toBe(4);
+});
+
+describe('while a transmitter’s keys cannot be had, its tokens are neither taken nor refused', () => {
+  const faults: [string, () => unknown][] = [
+    ['it does not answer', () => Promise.reject(new Error('connect ECONNREFUSED'))],
+    ['what it answers are no keys', () => ({ error: 'not now' })],
+  ];
+  const awaited = (fault: () => unknown) => {
+    let isThere = false;
+    const source = transmitter({
+      keys: transmitterKeys({
+        url: `${IDP}/jwks`,
+        getJson: async () => (isThere ? { keys: [jwk(keys.publicKey, 'k1')] } : fault()),
+        now: authority.now,
+      }),
+    });
+    const untold = () =>
+      authority.events.filter(
+        (each) => each.kind === 'authentication' && each.reason === 'signal-keys-unavailable',
+      );
+    return { source, untold, back: () => (isThere = true) };
+  };
+
+  test.each(faults)('pushed, where %s', async (_, fault) => {
+    const live = await alice();
+    const { source, untold, back } = awaited(fault);
+    const { push } = await listening([source]);
+    const token = await set('session-revoked');
+    for (let count = 0; count < 3; count++) expect((await push(token)).status).toBe(503);
+    expect([await live(), untold().length]).toEqual([1, 1]);
+    back();
+    expect((await push(token)).status).toBe(202);
+    expect(await live()).toBe(0);
+  });
+
+  test.each(faults)('polled, where %s', async (_, fault) => {
+    const live = await alice();
+    const { source, untold, back } = awaited(fault);
+    const token = await set('session-revoked');
+    const bodies: { ack?: string[]; setErrs?: object }[] = [];
+    const poll = async (body: { ack?: string[]; setErrs?: object }) => {
+      bodies.push(body);
+      return { sets: bodies.some(({ ack }) => ack) ? {} : { j: token } };
+    };
+    const served = await serveSignals(authority, { pollSources: () => [{ ...source, poll }] });
+    closers.push(() => served.close());
+    await expect.poll(() => bodies.length, { timeout: 5000 }).toBeGreaterThan(1);
+    expect([await live(), untold().length]).toEqual([1, 1]);
+    back();
+    await expect.poll(live, { timeout: 5000 }).toBe(0);
+    await expect.poll(() => bodies.at(-1)?.ack, { timeout: 5000 }).toEqual(['j']);
+    expect(bodies.filter(({ setErrs }) => setErrs)).toEqual([]);
+  });
+});
+
+describe('as Keycloak 26 says it', () => {
+  const reached = () => authority.events.at(-1);
+  const user = { format: 'iss_sub', iss: IDP, sub: 'alice' };
+
+  test('a session called ALL is every session of the person', async () => {
+    const live = await alice();
+    const { push } = await listening();
+    const about = (id: string) =>
+      set('session-revoked', {
+        claims: { sub_id: { format: 'complex', user, session: { format: 'opaque', id } } },
+        event: { initiating_entity: 'user', reason_admin: { en: 'User logout' } },
+      });
+    await push(await about('all-but-not-all'));
+    expect(await live()).toBe(1);
+    await push(await about('ALL'));
+    expect(await live()).toBe(0);
+  });
+
+  test('the status of a stream is an object, and is in the record as one word', async () => {
+    const { push } = await listening();
+    const status = { stream_id: 's', status: 'paused', reason: 'maintenance' };
+    for (const [said, outcome] of [
+      [status, 'stream paused'],
+      ['enabled', 'stream enabled'],
+      [7, 'stream of unknown status'],
+    ]) {
+      const token = await set('https://schemas.openid.net/secevent/ssf/event-type/stream-updated', {
+        event: { status: said, reason: 'maintenance' },
+        claims: { sub_id: { format: 'opaque', id: 's' } },
+      });
+      expect((await push(token)).status).toBe(202);
+      expect(reached()).toMatchObject({ action: 'signal-received', detail: { outcome } });
+    }
+  });
 });
 
 test('a polled token that is refused is told with its code, once, and recorded; the good one beside it counts', async () => {

@@ -200,6 +200,8 @@ export interface SignalTransmitterConfig {
   readonly authorizationHash?: string;
   readonly pollUrl?: string;
   readonly tokenFile?: string;
+  /** In place of `tokenFile`. */
+  readonly client?: SignalClientConfig;
   readonly caFile?: string;
   readonly subjects: {
     readonly trustDomain: string;
@@ -210,6 +212,15 @@ export interface SignalTransmitterConfig {
     readonly scimClient?: string;
   };
   readonly may: readonly ('end-sessions' | 'disable' | 'device-posture')[];
+}
+
+/** Our OAuth client at a transmitter that is polled: with a key, or with a secret. */
+export interface SignalClientConfig {
+  readonly id: string;
+  readonly tokenUrl: string;
+  readonly keyFile?: string;
+  readonly secretFile?: string;
+  readonly scopes: readonly string[];
 }
 
 /** Who keeps the customers of the bank. */

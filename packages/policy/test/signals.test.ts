@@ -50,6 +50,20 @@ ${IDP}        pollUrl: https://idp.example/poll
   });
 });
 
+test('a client of ours at a transmitter asks for ssf.read if nothing else is said, its key from the repository', async () => {
+  const { problems, signals, folder } = await checked(`${HEAD}    transmitters:
+${IDP}        pollUrl: https://idp.example/poll
+        client: { id: c, tokenUrl: https://idp.example/token, keyFile: c.key }
+`);
+  expect([problems, signals?.transmitters[0]?.client]).toEqual([
+    [],
+    {
+      ...{ id: 'c', tokenUrl: 'https://idp.example/token', keyFile: `${folder}/c.key` },
+      scopes: ['ssf.read'],
+    },
+  ]);
+});
+
 const WRONG: readonly [string, string, string][] = [
   ['a url with a path', HEAD.replace('.example\n', '.example/ssf\n'), 'an https origin'],
   ['half a certificate', `${HEAD}    keyFile: tls.key\n`, "'keyFile' without 'certificateFile'"],
@@ -76,7 +90,27 @@ const WRONG: readonly [string, string, string][] = [
   [
     'a transmitter that is polled without a token',
     `${HEAD}    transmitters:\n${IDP}        pollUrl: https://idp.example/poll\n`,
-    "'pollUrl' without 'tokenFile'",
+    "'pollUrl' without 'tokenFile' or 'client'",
+  ],
+  [
+    'a transmitter that is polled with two kinds of tokens',
+    `${HEAD}    transmitters:\n${IDP}        pollUrl: https://idp.example/poll\n        tokenFile: t\n        client: { id: c, tokenUrl: 'https://idp.example/token', keyFile: k }\n`,
+    "'pollUrl' with 'tokenFile' and 'client'",
+  ],
+  [
+    'a transmitter that pushes, with a client of ours',
+    `${HEAD}    transmitters:\n${IDP}        client: { id: c, tokenUrl: 'https://idp.example/token', keyFile: k }\n`,
+    "'client' without 'pollUrl'",
+  ],
+  [
+    'a client with neither key nor secret',
+    `${HEAD}    transmitters:\n${IDP}        pollUrl: https://idp.example/poll\n        client: { id: c, tokenUrl: 'https://idp.example/token' }\n`,
+    "no 'keyFile'; 'keyFile', or 'secretFile'",
+  ],
+  [
+    'a client with a key and a secret',
+    `${HEAD}    transmitters:\n${IDP}        pollUrl: https://idp.example/poll\n        client: { id: c, tokenUrl: 'https://idp.example/token', keyFile: k, secretFile: s }\n`,
+    "'keyFile' and 'secretFile'",
   ],
   [
     'a transmitter that is polled and pushes',

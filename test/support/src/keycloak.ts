@@ -44,6 +44,8 @@ export async function startKeycloak(options: {
   readonly databaseFile?: string;
   /** For who measures it: compiled as it runs for long, and not to start soon. */
   readonly isForSpeed?: boolean;
+  /** Options of its providers (`--spi-…`). */
+  readonly providers?: readonly string[];
 }): Promise<Keycloak> {
   const { certificateFile, keyFile, caFile, caPem, port, databaseFile } = options;
   const url = `https://localhost:${port}`;
@@ -51,6 +53,9 @@ export async function startKeycloak(options: {
     KC,
     [
       ...['start-dev', '--cache=local', `--hostname=${url}`],
+      // For all alike, though signals alone need it: with other features it lays out its program anew.
+      '--features=ssf',
+      ...(options.providers ?? []),
       ...(databaseFile === undefined
         ? ['--db=dev-mem']
         : ['--db=dev-file', `--db-url=jdbc:h2:file:${databaseFile};NON_KEYWORDS=VALUE`]),

@@ -2,6 +2,8 @@ import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import {
+  type ClientTokens,
+  clientTokens,
   type Identity,
   linkedPerson,
   namedPerson,
@@ -79,12 +81,11 @@ export async function runSignals(options: RunSignalsOptions): Promise<RunningSig
         pollUrl === undefined ? [source] : [],
       ),
       pollSources: transmitters.flatMap(({ config: each, source }): PollSource[] => {
-        const { name, pollUrl, tokenFile } = each;
+        const { name, pollUrl } = each;
         const to = outbound.get(`transmitter ${name}`);
-        if (pollUrl === undefined || tokenFile === undefined || !to) return [];
-        return [
-          { ...source, poll: (body, signal) => poll({ to, pollUrl, tokenFile }, body, signal) },
-        ];
+        const tokens = tokensOf(each, now);
+        if (pollUrl === undefined || !tokens || !to) return [];
+        return [{ ...source, poll: (body, signal) => poll({ to, pollUrl, tokens }, body, signal) }];
       }),
     });
     closers.add(() => signals.close());
@@ -168,12 +169,34 @@ async function openOutbounds(
   return all;
 }
 
+/** What a transmitter that is polled is shown; nothing for one that pushes. */
+function tokensOf(
+  { issuer, tokenFile, client, caFile }: SignalTransmitterConfig,
+  now: Clock,
+): ClientTokens | undefined {
+  if (tokenFile !== undefined) {
+    return {
+      get: async () => (await readFile(tokenFile, 'utf8')).trim(),
+      drop: () => undefined,
+    };
+  }
+  if (!client) return undefined;
+  const { id: clientId, keyFile, secretFile = '', ...rest } = client;
+  return clientTokens({
+    ...{ issuer, clientId, now, ...rest, ...(caFile !== undefined && { caFile }) },
+    authentication:
+      keyFile === undefined
+        ? { method: 'client_secret_basic', secretFile }
+        : { method: 'private_key_jwt', keyFile },
+  });
+}
+
 async function poll(
-  { to, pollUrl, tokenFile }: { to: Outbound; pollUrl: string; tokenFile: string },
+  { to, pollUrl, tokens }: { to: Outbound; pollUrl: string; tokens: ClientTokens },
   body: object,
   signal: AbortSignal,
 ): Promise<unknown> {
-  const token = (await readFile(tokenFile, 'utf8')).trim();
+  const token = await tokens.get();
   const answer = await to.post(pollUrl, JSON.stringify(body), {
     signal,
     headers: {
@@ -181,6 +204,7 @@ async function poll(
       authorization: `Bearer ${token}`,
     },
   });
+  if (answer.status === 401) tokens.drop();
   if (answer.status !== 200) throw new Error(`found HTTP ${answer.status}, expected 200`);
   return JSON.parse(answer.body);
 }

@@ -19,8 +19,10 @@ export interface ClientCredential {
 }
 
 /** Reads what the configuration names, as it is now: keys and secrets are renewed in their files. */
-export async function readCredential(provider: IdentityProvider): Promise<ClientCredential> {
-  const { authentication, caFile } = provider;
+export async function readCredential({
+  authentication,
+  caFile,
+}: Pick<IdentityProvider, 'authentication' | 'caFile'>): Promise<ClientCredential> {
   const ca = caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') };
   switch (authentication.method) {
     case 'private_key_jwt':

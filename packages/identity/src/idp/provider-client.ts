@@ -4,6 +4,7 @@ import * as client from 'openid-client';
 import { transmitterKeys } from '../signals/signal-keys.ts';
 import { type BoundedFetch, boundedFetch } from './bounded-fetch.ts';
 import { readCredential } from './client-credential.ts';
+import { FAULT_LENGTH_MAX, faultOf } from './fault-of.ts';
 import type { IdentityProvider } from './identity-provider.ts';
 import { lookAtFiles, type ProviderFileFault } from './provider-files.ts';
 import {
@@ -25,7 +26,6 @@ const LOOK_AGAIN_MS = 15_000;
 /** A key that is not known is asked for at once, for people who wait; strangers cause this at most once in a second. */
 const KEYS_AGAIN_MS = 1000;
 const TIMEOUT_SECONDS = 10;
-const FAULT_LENGTH_MAX = 600;
 
 /** The provider cannot be used now, or not at all as it is configured: nobody's fault who signs in. */
 export interface ProviderAway {
@@ -349,19 +349,4 @@ function awayOf(error: unknown): AwayError | undefined {
     if (each instanceof AwayError) return each;
   }
   return undefined;
-}
-
-/** The whole chain of causes in one line: the outermost says only that something went wrong. */
-function faultOf(error: unknown): string {
-  const parts: string[] = [];
-  for (let each = error; each instanceof Error && parts.length < 5; each = each.cause) {
-    const code = (each as { error?: unknown }).error;
-    parts.push(typeof code === 'string' ? `${each.message} (${code})` : each.message);
-  }
-  // A cause is often told by what it caused.
-  return parts
-    .filter((part, index) => !parts.slice(0, index).some((before) => before.includes(part)))
-    .join(': ')
-    .replace(/[\p{C}\s]+/gu, ' ')
-    .slice(0, FAULT_LENGTH_MAX);
 }

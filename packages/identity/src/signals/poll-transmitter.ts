@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { refusalTeller } from '../refusal-teller.ts';
 import { type ReceiveOptions, receiveSet, type SignalTransmitter } from './receive.ts';
+import { refusalReason } from './refusal-reason.ts';
 import type { SetError } from './verify-set.ts';
 
 /** Asks a transmitter's poll endpoint; rejects when it does not answer 200 with JSON. */
@@ -31,6 +33,7 @@ export function pollTransmitter(
   options: ReceiveOptions & { readonly poll: PollTransmitter },
 ): Polling {
   const { poll, record, now } = options;
+  const tell = refusalTeller({ record, now, listener: 'signals' });
   const closed = new AbortController();
   const { signal } = closed;
   let trouble: { sinceMs: number; detail: string; attempts: number } | undefined;
@@ -60,11 +63,16 @@ export function pollTransmitter(
         continue;
       }
       const { err, description } = received;
+      const reason = refusalReason(err);
+      const detail = `${transmitter.name}: ${description}`.slice(0, 1000);
+      if (err === undefined) {
+        // Neither acknowledged nor refused: the transmitter hands it out again, and again.
+        await tell(reason, { reason, detail });
+        continue;
+      }
       setErrs[jti] = { err, description };
       await record({
-        ...{ kind: 'authentication', result: 'refused', listener: 'signals' },
-        reason: `signal-${err.replaceAll('_', '-')}`,
-        detail: `${transmitter.name}: ${description}`.slice(0, 1000),
+        ...{ kind: 'authentication', result: 'refused', listener: 'signals', reason, detail },
       });
     }
     return isFruitful;

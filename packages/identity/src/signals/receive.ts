@@ -71,7 +71,12 @@ export interface SignalActions {
 /** What became of a token. */
 export type Received =
   | { readonly isTaken: true; readonly outcome: string }
-  | { readonly isTaken: false; readonly err: SetError; readonly description: string };
+  | {
+      readonly isTaken: false;
+      /** None: it could not be judged, and is to come again. */
+      readonly err: SetError | undefined;
+      readonly description: string;
+    };
 
 /** How long a token is remembered: longer than it may be old. */
 const REMEMBERED_MS = 8 * 86_400_000;
@@ -160,7 +165,7 @@ async function act(
     }
     return { text: 'verified' };
   }
-  if (type === STREAM_UPDATED) return { text: `stream ${String(claims['status']).slice(0, 20)}` };
+  if (type === STREAM_UPDATED) return { text: `stream ${statusOf(claims['status']).slice(0, 20)}` };
   const name = eventTypeName(type);
   // §4.2.2: what is not known is ignored, and no error.
   if (name === undefined) return { text: 'unknown event type' };
@@ -224,10 +229,7 @@ async function answer(
   const { subject, claims, identifier } = about;
   const { issuedAtMs: issuedMs } = about.set;
   const reason = `${source}: ${name}: ${reasonOf(claims)}`.slice(0, 1000);
-  const session =
-    identifier.format === 'complex' && identifier.session?.format === 'opaque'
-      ? identifier.session.id
-      : undefined;
+  const session = sessionOf(identifier);
   switch (name) {
     case 'session-revoked':
     case 'sessions-revoked': {
@@ -265,6 +267,21 @@ async function answer(
     default:
       return 'noted';
   }
+}
+
+/** The session that is named; none where all of the subject are meant. */
+function sessionOf(identifier: SubjectIdentifier): string | undefined {
+  if (identifier.format !== 'complex' || identifier.session?.format !== 'opaque') return undefined;
+  const { id } = identifier.session;
+  // Keycloak 26 when an administrator signs a user out; nobody's session has that name.
+  return id === 'ALL' ? undefined : id;
+}
+
+/** §8.1.5 has a text; Keycloak 26 an object around it, as the status endpoint answers. */
+function statusOf(status: unknown): string {
+  const inner =
+    typeof status === 'object' && status !== null && 'status' in status ? status.status : status;
+  return typeof inner === 'string' ? inner : 'of unknown status';
 }
 
 const OUTDATED = 'older than the last word on it';

@@ -8,7 +8,11 @@ import {
   receiveSet,
   type SignalTransmitter,
 } from './receive.ts';
+import { refusalReason } from './refusal-reason.ts';
 import { SET_BYTES_MAX, type SetError } from './verify-set.ts';
+
+/** As often as keys that are not known are asked for. */
+const AGAIN_SECONDS = 30;
 
 /** A transmitter that pushes, and the secret that it shows beside its tokens. */
 export interface PushSource extends SignalTransmitter {
@@ -44,10 +48,12 @@ export function receiverRoutes(
     const refuse = async (
       reply: FastifyReply,
       { name }: PushSource,
-      { err, description }: { readonly err: SetError; readonly description: string },
+      { err, description }: { readonly err: SetError | undefined; readonly description: string },
     ) => {
-      const reason = `signal-${err.replaceAll('_', '-')}`;
-      await tell(`${name} ${err}`, { reason, detail: `${name}: ${description}` });
+      const detail = `${name}: ${description}`;
+      await tell(`${name} ${err}`, { reason: refusalReason(err), detail });
+      // An error of RFC 8935 §2.4 would be the last word on it; what may pass is sent again (§2).
+      if (err === undefined) return reply.code(503).header('retry-after', AGAIN_SECONDS).send();
       // RFC 8935 §2.3
       return reply.code(400).type('application/json').send({ err, description });
     };

@@ -9,8 +9,12 @@ const FRESH_MS = 10 * 60_000;
 const AGAIN_MS = 30_000;
 const TIMEOUT_MS = 10_000;
 
+/** The key may be a new one: they were asked for too lately to ask again. */
+export class KeyNotKnownYet extends errors.JWKSNoMatchingKey {}
+
 /**
- * The keys of one transmitter, fetched when needed and kept for ten minutes; a new key is found within half a minute.
+ * The keys of one transmitter, fetched when needed and kept for ten minutes; a new key is found with the first token that it signed.
+ * Rejects with {@link KeyNotKnownYet} where it may not ask, and with what the fetch rejected with where there are none.
  *
  * @param options `againMs`: how often at most a key that is not known is asked for, 30 s if not said
  */
@@ -23,9 +27,9 @@ export function transmitterKeys(options: {
   const { url, getJson, now, againMs = AGAIN_MS } = options;
   let held: { readonly keys: JWTVerifyGetKey; readonly atMs: number } | undefined;
   let fetching: Promise<JWTVerifyGetKey> | undefined;
-  let askedMs = Number.NEGATIVE_INFINITY;
+  // What is asked because the keys are old does not count: they may change just behind it.
+  let askedAgainMs = Number.NEGATIVE_INFINITY;
   const fetchKeys = async (): Promise<JWTVerifyGetKey> => {
-    askedMs = now();
     const found = await getJson(url, AbortSignal.timeout(TIMEOUT_MS));
     const keys = createLocalJWKSet(found as JSONWebKeySet);
     held = { keys, atMs: now() };
@@ -50,7 +54,9 @@ export function transmitterKeys(options: {
     try {
       return await keys(header, token);
     } catch (error) {
-      if (!(error instanceof errors.JWKSNoMatchingKey) || now() - askedMs < againMs) throw error;
+      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+      if (now() - askedAgainMs < againMs) throw new KeyNotKnownYet();
+      askedAgainMs = now();
       return (await fresh())(header, token);
     }
   };

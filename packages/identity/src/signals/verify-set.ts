@@ -1,5 +1,6 @@
 import { decodeProtectedHeader, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { z } from 'zod';
+import { KeyNotKnownYet } from './signal-keys.ts';
 import { type SubjectIdentifier, subjectIdentifierShape } from './subject-identifier.ts';
 
 /**
@@ -17,7 +18,12 @@ export type SetError =
 /** A token that was taken, or why it was not. */
 export type VerifiedSet =
   | { readonly isGood: true; readonly set: ReceivedSet }
-  | { readonly isGood: false; readonly err: SetError; readonly description: string };
+  | {
+      readonly isGood: false;
+      /** None: nobody can say now, for want of its transmitter's keys; it is to come again. */
+      readonly err: SetError | undefined;
+      readonly description: string;
+    };
 
 /** What a good token says. */
 export interface ReceivedSet {
@@ -63,17 +69,30 @@ export async function verifySet(
   const { issuer, audience, keys, now } = options;
   if (token.length > SET_BYTES_MAX) return bad('invalid_request', `found ${token.length} bytes`);
   let payload: Record<string, unknown>;
+  let keysFault: unknown;
+  const keyOf: JWTVerifyGetKey = async (header, jws) => {
+    try {
+      return await keys(header, jws);
+    } catch (error) {
+      if (!isOfToken(error)) keysFault = error;
+      throw error;
+    }
+  };
   try {
     const { crit, typ } = decodeProtectedHeader(token);
     if (crit !== undefined) return bad('invalid_request', 'found critical header fields');
     if (typ?.toLowerCase() !== 'secevent+jwt') {
       return bad('invalid_request', "expected typ 'secevent+jwt'");
     }
-    ({ payload } = await jwtVerify(token, keys, {
+    ({ payload } = await jwtVerify(token, keyOf, {
       ...{ issuer, audience, algorithms: [...SET_ALGORITHMS] },
       currentDate: new Date(now()),
     }));
   } catch (error) {
+    if (keysFault !== undefined) {
+      const detail = keysFault instanceof Error ? keysFault.message : String(keysFault);
+      return bad(undefined, `cannot get the key of it now: ${detail}`);
+    }
     return bad(codeOf(error), error instanceof Error ? error.message : 'found no JWS');
   }
   for (const claim of ['sub', 'exp', 'nbf']) {
@@ -94,6 +113,16 @@ export async function verifySet(
   };
 }
 
+/** Whether it is the token that is at fault, and not how its transmitter's keys were got. */
+function isOfToken(error: unknown): boolean {
+  if (error instanceof KeyNotKnownYet) return false;
+  return (
+    error instanceof errors.JWKSNoMatchingKey ||
+    error instanceof errors.JWKSMultipleMatchingKeys ||
+    error instanceof errors.JOSENotSupported
+  );
+}
+
 function codeOf(error: unknown): SetError {
   if (error instanceof errors.JWTClaimValidationFailed) {
     if (error.claim === 'iss') return 'invalid_issuer';
@@ -109,6 +138,6 @@ function codeOf(error: unknown): SetError {
   return isOfKeys ? 'invalid_key' : 'invalid_request';
 }
 
-function bad(err: SetError, description: string): VerifiedSet {
+function bad(err: SetError | undefined, description: string): VerifiedSet {
   return { isGood: false, err, description };
 }

@@ -18,7 +18,8 @@ export class Browser {
     const cookie = [...this.cookies]
       .filter(([, { attributes }]) => {
         const [, scope = '/'] = /path=([^;]*)/i.exec(attributes) ?? [];
-        return url.pathname === scope || scope === '/' || url.pathname.startsWith(`${scope}/`);
+        // RFC 6265 §5.1.4
+        return url.pathname === scope || url.pathname.startsWith(scope.replace(/\/?$/, '/'));
       })
       .map(([name, { value }]) => `${name}=${value}`)
       .join('; ');
@@ -28,7 +29,7 @@ export class Browser {
       headers: { ...(cookie && { cookie }), ...(init.headers as Record<string, string>) },
     });
     for (const line of response.headers.getSetCookie()) {
-      const [pair = '', ...attributes] = line.split('; ');
+      const [pair = '', ...attributes] = line.split(/; */);
       const at = pair.indexOf('=');
       const [name, value] = [pair.slice(0, at), pair.slice(at + 1)];
       if (value === '' || /max-age=0|expires=Thu, 01 Jan 1970/i.test(line))

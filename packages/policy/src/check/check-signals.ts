@@ -70,11 +70,25 @@ export function checkSignals(
         mend: didYouMean(scimClient, new Set(known), 'name one, or remove it'),
       });
     }
-    if ((written.tokenFile !== undefined) !== polled) {
+    const { client } = written;
+    const shown = [written.tokenFile && "'tokenFile'", client && "'client'"].filter(
+      (each) => each !== undefined,
+    );
+    if (shown.length !== (polled ? 1 : 0)) {
+      const what = shown.join(' and ');
       report.error(at('transmitters', index), {
-        found: polled ? "'pollUrl' without 'tokenFile'" : "'tokenFile' without 'pollUrl'",
-        expected: 'both, or neither',
-        mend: polled ? "add 'tokenFile'" : "remove 'tokenFile'",
+        found: polled
+          ? `'pollUrl' with${what === '' ? "out 'tokenFile' or 'client'" : ` ${what}`}`
+          : `${what} without 'pollUrl'`,
+        expected: polled ? 'one of them' : 'them where it is polled',
+        mend: shown.length > 0 ? 'remove one' : "add 'client' or 'tokenFile'",
+      });
+    }
+    if (client && (client.keyFile === undefined) === (client.secretFile === undefined)) {
+      report.error(at('transmitters', index, 'client'), {
+        found: client.keyFile === undefined ? "no 'keyFile'" : "'keyFile' and 'secretFile'",
+        expected: "'keyFile', or 'secretFile'",
+        mend: client.keyFile === undefined ? "add 'keyFile'" : "remove 'secretFile'",
       });
     }
   }
@@ -89,12 +103,18 @@ export function checkSignals(
       ...defined({ caFile: path(caFile) }),
     })),
     transmitters: signals.transmitters.map((written) => {
-      const { subjects, audience = signals.url, ...rest } = written;
+      const { subjects, audience = signals.url, client, ...rest } = written;
       return {
         ...rest,
         audience,
         subjects: { trustDomain, issuer: written.issuer, ...subjects },
         ...defined({ caFile: path(written.caFile), tokenFile: path(written.tokenFile) }),
+        ...(client && {
+          client: {
+            ...client,
+            ...defined({ keyFile: path(client.keyFile), secretFile: path(client.secretFile) }),
+          },
+        }),
       };
     }) as SignalsConfig['transmitters'],
   };

@@ -73,6 +73,33 @@ const transmitter = z
       'poll: the bearer token, read each time',
       '/run/secrets/idp.token',
     ).optional(),
+    client: z
+      .strictObject({
+        id: z
+          .string()
+          .regex(/^[\x21-\x7e]{1,256}$/, 'printable characters without spaces')
+          .meta({ description: 'how it calls us', examples: ['countersign-signals'] }),
+        tokenUrl: httpsUrl('where tokens are asked for', 'https://idp.bank.example/token'),
+        keyFile: filePath(
+          'our key (PEM, PKCS #8) for private_key_jwt: P-256, RSA or Ed25519; read for each token',
+          '/run/secrets/signals-client.key',
+        ).optional(),
+        secretFile: filePath(
+          'the secret, where it takes nothing better; read for each token',
+          '/run/secrets/signals-client.secret',
+        ).optional(),
+        scopes: z
+          .array(z.string().regex(/^[\x21\x23-\x5B\x5D-\x7E]{1,200}$/, 'an OAuth scope'))
+          .max(20)
+          // CAEP Interoperability Profile 1.0 §2.7.2
+          .default(['ssf.read'])
+          .meta({ description: 'what is asked for', examples: [['ssf.read']] }),
+      })
+      .meta({
+        description:
+          'poll: our OAuth client there, which gets tokens by client credentials, in place of tokenFile',
+      })
+      .optional(),
     caFile,
     subjects: z
       .strictObject({
