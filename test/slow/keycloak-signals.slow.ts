@@ -60,7 +60,9 @@ describe.skipIf(!isKeycloakThere('signals of Keycloak'))('with Keycloak as trans
     signalsUrl = `https://localhost:${signals}`;
     edgeUrl = `https://localhost:${edge}/accounts-api`;
     await countersign(['init', bank]);
-    for (const each of ['trust', 'secrets']) await mkdir(join(bank, each), { recursive: true });
+    // Keys lie outside of what is reviewed.
+    const secrets = join(folder.path, 'secrets');
+    for (const each of [join(bank, 'trust'), secrets]) await mkdir(each, { recursive: true });
 
     // The bank's own CA of servers: of Keycloak, of the issuer, and of the listener of signals.
     const ca = await createX509Authority({
@@ -71,7 +73,7 @@ describe.skipIf(!isKeycloakThere('signals of Keycloak'))('with Keycloak as trans
       ...{ publicKey: tls.publicKey, ttlSeconds: 3600, dnsNames: ['localhost'] },
     });
     const caPem = encodePem([ca.certificate]);
-    const secret = (name: string) => join(bank, 'secrets', name);
+    const secret = (name: string) => join(secrets, name);
     const caFile = join(bank, 'trust/servers.pem');
     await writeFile(caFile, caPem);
     await writeFile(secret('tls.pem'), encodePem(chain));
@@ -148,7 +150,7 @@ describe.skipIf(!isKeycloakThere('signals of Keycloak'))('with Keycloak as trans
         displayName: Bank Account
         issuer: ${realm}
         clientId: countersign
-        keyFile: secrets/staff.key
+        keyFile: ${secret('staff.key')}
         caFile: trust/servers.pem
         person: { claim: preferred_username, matches: id }
   signals:
@@ -163,7 +165,7 @@ describe.skipIf(!isKeycloakThere('signals of Keycloak'))('with Keycloak as trans
       'keycloak-poll',
       `audience: ${polled.aud[0]}`,
       `pollUrl: ${polled.delivery.endpoint_url}`,
-      `client: { id: countersign-poll, tokenUrl: '${tokenUrl}', keyFile: secrets/poll.key }`,
+      `client: { id: countersign-poll, tokenUrl: '${tokenUrl}', keyFile: '${secret('poll.key')}' }`,
     )}
   svidTtl:`,
       ],
@@ -189,7 +191,7 @@ describe.skipIf(!isKeycloakThere('signals of Keycloak'))('with Keycloak as trans
     );
     await writeFile(
       join(bank, 'playbooks/credential-changed.yaml'),
-      'name: credential-changed\non: credential-change\ndo: [disable-subject]\n',
+      'name: credential-changed\non: credential-change\ndo: [revoke-sessions]\n',
     );
     await writeFile(
       join(bank, 'policies/staff.cedar'),

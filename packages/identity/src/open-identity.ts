@@ -66,7 +66,7 @@ import {
 import { RequestPace } from './request-pace.ts';
 import { type RevocationRequest, type RevocationResult, Revocations } from './revocations.ts';
 import { Serial } from './serial.ts';
-import { type ClientSession, liveSessions } from './sessions.ts';
+import { type ClientSession, liveSessions, liveSessionsOf } from './sessions.ts';
 import { type Bearer, type BearerCall, checkBearer, type SignalScope } from './signals/bearer.ts';
 import { type ControlPeer, type HostNames, type SvidGrant, Svids } from './svids.ts';
 import { type IdentityTables, migrations } from './tables.ts';
@@ -154,6 +154,8 @@ export interface Identity {
   issueOwnSvid(publicKey: KeyObject, names?: HostNames): Promise<X509Svid>;
   /** Sessions that have not ended, the newest first, at most 10,000. */
   sessions(): Promise<readonly ClientSession[]>;
+  /** Ids of a subject's sessions that have neither ended nor been revoked. */
+  sessionsOf(subject: string): Promise<readonly string[]>;
   /** Ends it at every enforcement point; what it would take to get it back is refused too. */
   revoke(request: RevocationRequest): Promise<RevocationResult>;
   /** Refused with `organisation-cut-off` for a subject of an organisation that is cut off. */
@@ -567,6 +569,7 @@ async function openRoom(
     wasIssued: (svid) => svids.wasIssued(svid),
     issueOwnSvid: (publicKey, names = {}) => serial.run(() => svids.issueOwn(publicKey, names)),
     sessions: () => liveSessions(database, now()),
+    sessionsOf: (subject) => liveSessionsOf(database, subject, now()),
     revoke: (request) => serial.run(() => cutOffs.revoke(request)),
     reinstate: (request) => serial.run(() => cutOffs.reinstate(request)),
     narrow: (request) => serial.run(() => narrowings.narrow(request)),

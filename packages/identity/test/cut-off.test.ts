@@ -18,9 +18,9 @@ let actions: ReturnType<typeof signalActions>;
 let closeSignals: () => Promise<void>;
 beforeEach(async () => {
   authority = await startAuthority();
-  const { identity, database, factLog, now } = authority;
+  const { identity, database, factLog } = authority;
   ({ close: closeSignals } = await serveSignals(authority));
-  actions = signalActions({ identity, database, factLog, now, respond: async () => {} });
+  actions = signalActions({ identity, database, factLog, respond: async () => {} });
   await identity.applyRegistrations([member('alice'), member('bob')], []);
 });
 afterEach(async () => {

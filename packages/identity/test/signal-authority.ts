@@ -92,7 +92,7 @@ export async function serveSignals(
     },
     post: options.post ?? (() => Promise.reject(new Error('nobody is there'))),
     actions: signalActions({
-      ...{ database, factLog, identity, now: authority.now },
+      ...{ database, factLog, identity },
       respond: async (signal) => void options.responded?.push(signal),
     }),
     pushSources: options.pushSources ?? [],

@@ -148,6 +148,10 @@ export interface Playbook {
 
 /**
  * `narrow-session` leaves the signal's session what changes nothing; `revoke-session` ends it (and the subject's streams);
- * `disable-subject` all of it.
+ * `revoke-sessions` ends all of the subject's; `disable-subject` the subject itself.
  */
-export type PlaybookAction = 'narrow-session' | 'revoke-session' | 'disable-subject';
+export type PlaybookAction =
+  | 'narrow-session'
+  | 'revoke-session'
+  | 'revoke-sessions'
+  | 'disable-subject';

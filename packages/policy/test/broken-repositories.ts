@@ -1363,7 +1363,7 @@ export const BROKEN_REPOSITORIES: readonly BrokenRepository[] = [
     claim: 'a playbook that does something unknown',
     breaks: edit(PLAYBOOK, '[revoke-session]', '[revoke-sesion]'),
     says: [
-      "playbooks/bulk-reading.yaml:4:6 error: 'revoke-sesion'; one of narrow-session, revoke-session, disable-subject; did you mean 'revoke-session'?",
+      "playbooks/bulk-reading.yaml:4:6 error: 'revoke-sesion'; one of narrow-session, revoke-session, revoke-sessions, disable-subject; did you mean 'revoke-session'?",
     ],
   },
   {

@@ -16,6 +16,8 @@ export interface ResponderActions {
   /** Leaves it what changes nothing. */
   narrowSession(session: string, reason: string): Promise<void> | void;
   revokeSession(session: string, reason: string): Promise<void> | void;
+  /** All that the subject has. */
+  revokeSessions(subject: string, reason: string): Promise<void> | void;
   disableSubject(subject: string, reason: string): Promise<void> | void;
   putRisk(fact: RiskFact): Promise<void> | void;
 }
@@ -182,14 +184,16 @@ class PlaybookResponder implements Responder {
   async #run(step: PlaybookStep, log: ResponseRecord): Promise<ResponseStep> {
     const { action, playbook, session, subject, reason } = step;
     const { act } = this.#options;
-    if (action !== 'disable-subject' && session === undefined) {
+    const isOfSession = action === 'narrow-session' || action === 'revoke-session';
+    if (isOfSession && session === undefined) {
       await log.failed(action, new Error('found no session in the signal, expected one'));
       return { action, playbook, outcome: 'impossible' };
     }
-    const target = action === 'disable-subject' ? subject : (session ?? '');
+    const target = isOfSession ? (session ?? '') : subject;
     const run = {
       'narrow-session': () => act.narrowSession(target, reason),
       'revoke-session': () => act.revokeSession(target, reason),
+      'revoke-sessions': () => act.revokeSessions(target, reason),
       'disable-subject': () => act.disableSubject(target, reason),
     }[action];
     const error = await attempt(run, this.#retry);
@@ -215,6 +219,7 @@ class PlaybookResponder implements Responder {
 const DONE: { readonly [K in PlaybookStep['action']]: string } = {
   'narrow-session': 'session-narrowed',
   'revoke-session': 'session-revoked',
+  'revoke-sessions': 'sessions-revoked',
   'disable-subject': 'subject-disabled',
 };
 

@@ -45,6 +45,7 @@ function office(
     act: {
       narrowSession: (session) => run('narrow', () => done.push(`narrow ${session}`)),
       revokeSession: (session) => run('revoke', () => done.push(`revoke ${session}`)),
+      revokeSessions: (subject) => run('end', () => done.push(`end ${subject}`)),
       disableSubject: (subject) => run('disable', () => done.push(`disable ${subject}`)),
       putRisk: (fact) => run('put', () => facts.push(fact)),
     },
@@ -182,6 +183,17 @@ describe('a responder', () => {
     expect((await responder.handle(anonymous)).steps[1]?.outcome).toBe('impossible');
   });
 
+  test('ends all sessions of a subject by a signal that names none', async () => {
+    const { responder, done, events } = office({
+      playbooks: [{ name: 'all', on: 'credential-change', when: {}, do: ['revoke-sessions'] }],
+    });
+    const { session: _none, level: _, ...changed } = signal({ type: 'credential-change' });
+    const { steps } = await responder.handle(changed);
+    expect(steps).toEqual([{ action: 'revoke-sessions', playbook: 'all', outcome: 'done' }]);
+    expect(done).toEqual([`end ${ALICE}`]);
+    expect(events.at(-1)).toMatchObject({ action: 'sessions-revoked', target: ALICE });
+  });
+
   test('alarms that a session cannot be revoked when the signal names none', async () => {
     const { session: _none, ...anonymous } = signal();
     const { responder, done, events } = office();
@@ -210,6 +222,7 @@ describe('a responder', () => {
       act: {
         narrowSession: () => {},
         revokeSession: () => {},
+        revokeSessions: () => {},
         disableSubject: () => {},
         putRisk: async (fact) => {
           if (fact.level === 'HIGH' && fact.subject === ALICE) await slow;

@@ -82,6 +82,15 @@ export async function openRiskLoop(options: RiskLoopOptions): Promise<RiskLoop> 
           const result = await identity.revoke({ target: 'session', value: session, reason, by });
           if (!result.isGranted) throw new Error(`session ${session} not revoked: ${result.code}`);
         },
+        revokeSessions: async (subject, reason) => {
+          for (const value of await identity.sessionsOf(subject)) {
+            const result = await identity.revoke({ target: 'session', value, reason, by });
+            // It may have ended by itself meanwhile.
+            if (!result.isGranted && result.code !== 'not-found') {
+              throw new Error(`session ${value} not revoked: ${result.code}`);
+            }
+          }
+        },
         disableSubject: async (subject, reason) => {
           const result = await identity.revoke({ target: 'subject', value: subject, reason, by });
           if (!result.isGranted) throw new Error(`subject ${subject} not revoked: ${result.code}`);

@@ -1,7 +1,6 @@
-import type { Clock, Signal } from '@countersign/model';
+import type { Signal } from '@countersign/model';
 import type { Database, FactLog } from '@countersign/state';
 import type { Identity } from '../open-identity.ts';
-import { liveSessionsOf } from '../sessions.ts';
 import type { SignalActions } from './receive.ts';
 import type { SignalTables } from './signal-tables.ts';
 
@@ -9,11 +8,13 @@ import type { SignalTables } from './signal-tables.ts';
 export function signalActions(options: {
   readonly database: Database;
   readonly factLog: FactLog;
-  readonly identity: Pick<Identity, 'revoke' | 'reinstate' | 'ownRevocation' | 'devices' | 'login'>;
-  readonly now: Clock;
+  readonly identity: Pick<
+    Identity,
+    'sessionsOf' | 'revoke' | 'reinstate' | 'ownRevocation' | 'devices' | 'login'
+  >;
   readonly respond: (signal: Signal) => Promise<unknown>;
 }): SignalActions {
-  const { database, factLog, identity, now, respond } = options;
+  const { database, factLog, identity, respond } = options;
   const tables = () => database.tables<SignalTables>();
   /** Whether it is no older than what its source said before of the same subject; then it is noted. */
   const isNewest = async (
@@ -42,7 +43,7 @@ export function signalActions(options: {
         session === undefined || issuer === undefined
           ? []
           : ((await identity.login?.providers?.sessionsOf({ issuer, sid: session })) ?? []);
-      const live = (await liveSessionsOf(database, subject, now())).filter(
+      const live = (await identity.sessionsOf(subject)).filter(
         (id) => session === undefined || id === session || theirs.includes(id),
       );
       for (const id of live) {

@@ -42,8 +42,8 @@ test('a person of the directory signs in, and the directory shows the session an
 test('a session that an IdP says is over is over here, as one of a person', async () => {
   const { tokens } = await signedIn();
   const sid = String(decodeJwt(tokens.access_token)['sid']);
-  const { identity, database, factLog, now } = bank.authority;
-  const actions = signalActions({ identity, database, factLog, now, respond: async () => {} });
+  const { identity, database, factLog } = bank.authority;
+  const actions = signalActions({ identity, database, factLog, respond: async () => {} });
   const end = (session?: string) =>
     actions.endSessions({
       ...{ subject: dana, reason: 'idp: session-revoked', by: 'signals:idp' },

@@ -5,6 +5,7 @@ import { kebab } from './scalars.ts';
 const ACTIONS = [
   'narrow-session',
   'revoke-session',
+  'revoke-sessions',
   'disable-subject',
 ] as const satisfies readonly PlaybookAction[];
 
