@@ -1,8 +1,8 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { z } from 'zod';
 import { AUTHORITY_KINDS } from './authorities/slot.ts';
+import type { Identity } from './identity.ts';
 import { JOIN_TOKEN_TTL_SECONDS_MAX } from './joining/join-tokens.ts';
-import type { Identity } from './open-identity.ts';
 import { answerProblems, problem } from './problem.ts';
 import type { Refusal } from './refusal.ts';
 import { REVOCABLE } from './revocations.ts';

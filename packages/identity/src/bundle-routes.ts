@@ -1,7 +1,7 @@
 import { type StatementSigner, signStatement } from '@countersign/state';
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Identity } from './open-identity.ts';
+import type { Identity } from './identity.ts';
 import { answerProblems } from './problem.ts';
 
 /** `typ` of a signed bundle. */

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import type { Identity } from './identity.ts';
 import type { JoinRequest } from './joining/joining.ts';
-import type { Identity } from './open-identity.ts';
 import { answerProblems, publicProblem } from './problem.ts';
 import type { Refusal } from './refusal.ts';
 import type { ControlPeer, SvidGrant } from './svids.ts';

@@ -60,6 +60,14 @@ export type {
   PartnerStatus,
   PartnerTrouble,
 } from './federation/partner-standing.ts';
+export type {
+  Identity,
+  IdentityOptions,
+  JoinToken,
+  PeopleLogin,
+  TokenIssuer,
+  TokenIssuerOptions,
+} from './identity.ts';
 export { IdentityError, type IdentityErrorCode } from './identity-error.ts';
 export type { IdentityProvider, ProviderAuthentication } from './idp/identity-provider.ts';
 export { loginLinkRoutes } from './idp/link-routes.ts';
@@ -87,16 +95,7 @@ export type { NewEvent, Recorder } from './new-event.ts';
 export type { Entry } from './nodes/entry.ts';
 export { nodeRoutes } from './nodes/node-routes.ts';
 export type { JwtGrant, NodeState, Nodes } from './nodes/nodes.ts';
-export {
-  type Identity,
-  type IdentityOptions,
-  type JoinToken,
-  openIdentity,
-  openTokenIssuer,
-  type PeopleLogin,
-  type TokenIssuer,
-  type TokenIssuerOptions,
-} from './open-identity.ts';
+export { openIdentity, openTokenIssuer } from './open-identity.ts';
 export type { OrganisationReport, OrganisationState } from './partners/organisations.ts';
 export type { Invite } from './passkeys/invites.ts';
 export type { Passkey } from './passkeys/passkey-rows.ts';

@@ -2,7 +2,7 @@ import type { SubjectEntity } from '@countersign/model';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { refused } from '../admin-routes.ts';
-import type { Identity } from '../open-identity.ts';
+import type { Identity } from '../identity.ts';
 import { answerProblems, problem } from '../problem.ts';
 import {
   CUSTOMERS_AT_ONCE_MAX,

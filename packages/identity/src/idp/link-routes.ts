@@ -1,7 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { z } from 'zod';
 import { refused } from '../admin-routes.ts';
-import type { Identity } from '../open-identity.ts';
+import type { Identity } from '../identity.ts';
 import { answerProblems, problem } from '../problem.ts';
 
 const listShape = z.object({ subject: z.string().min(1).max(2048).optional() });

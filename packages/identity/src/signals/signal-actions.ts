@@ -1,6 +1,6 @@
 import type { Signal } from '@countersign/model';
 import type { Database, FactLog } from '@countersign/state';
-import type { Identity } from '../open-identity.ts';
+import type { Identity } from '../identity.ts';
 import type { SignalActions } from './receive.ts';
 import type { SignalTables } from './signal-tables.ts';
 
