@@ -1,4 +1,4 @@
-import type { Registration } from '@countersign/model';
+import { pathOfSubject, type Registration } from '@countersign/model';
 import type { Database } from '@countersign/state';
 import type { RefusalCode } from './refusal.ts';
 import type { IdentityTables } from './tables.ts';
@@ -45,7 +45,7 @@ export async function registeredSubjects(
       const { id } = registration.subject;
       const row = held.get(id);
       const refusal = refusalOf(id);
-      const kept = written.get(id.replace(/^spiffe:\/\/[^/]+\//, ''));
+      const kept = written.get(pathOfSubject(id));
       return {
         ...registration,
         svids: Number(row?.count ?? 0),

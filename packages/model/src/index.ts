@@ -93,6 +93,7 @@ export {
 } from './retention.ts';
 export { parseSignal, SIGNAL_TYPES, type Signal, type SignalType } from './signal.ts';
 export {
+  pathOfSubject,
   SUBJECT_KINDS,
   type Subject,
   type SubjectKind,

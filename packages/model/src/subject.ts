@@ -45,3 +45,8 @@ export function subjectFromId(id: string): Subject {
   }
   return { kind: match[1] as SubjectKind, id };
 }
+
+/** What follows the trust domain in a SPIFFE ID: `workload/payments/api`. Whatever is none stays as it is. */
+export function pathOfSubject(id: string): string {
+  return id.replace(/^spiffe:\/\/[^/]+\//, '');
+}

@@ -1,3 +1,4 @@
+import { pathOfSubject } from '@countersign/model';
 /** Names that somebody who typed `word` may have meant, the nearest first; at most `max`. */
 export function nearestNames(word: string, names: Iterable<string>, max = 3): readonly string[] {
   const wanted = lastPart(word);
@@ -15,7 +16,7 @@ export function nearestNames(word: string, names: Iterable<string>, max = 3): re
 
 /** SPIFFE IDs of one domain are alike in all but their end. */
 function lastPart(name: string): string {
-  return name.replace(/^spiffe:\/\/[^/]+\//, '').toLowerCase();
+  return pathOfSubject(name).toLowerCase();
 }
 
 function pairsOf(word: string): ReadonlySet<string> {

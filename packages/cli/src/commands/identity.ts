@@ -1,4 +1,5 @@
 import type { Registered } from '@countersign/identity';
+import { pathOfSubject } from '@countersign/model';
 import { type AdminClient, adminClient } from '../admin-client.ts';
 import type { IdentitiesRegistered } from '../authority/registration-routes.ts';
 import { problemText } from '../check/problem-text.ts';
@@ -164,7 +165,7 @@ export const identityUnregisterCommand: Command = {
   async run(args, io) {
     const [id] = args.operands;
     if (!id) throw new UsageError('found no ID, expected a subject: workload/payments/api');
-    const path = id.replace(/^spiffe:\/\/[^/]+\//, '');
+    const path = pathOfSubject(id);
     const answer = await orProblems(args, io, async (client) => {
       await client.call(
         'DELETE',

@@ -3,6 +3,7 @@ import {
   type CustomersChanged,
   type ShownCustomer,
 } from '@countersign/identity';
+import { pathOfSubject } from '@countersign/model';
 import { type AdminClient, AdminRefusal } from '../admin-client.ts';
 import { type Arguments, type Command, EXIT, UsageError } from '../command-line/command.ts';
 import { readInput } from '../command-line/read-input.ts';
@@ -18,7 +19,7 @@ const PROGRESS_EVERY = 50_000;
 function idOf(args: Arguments): string {
   const [id] = args.operands;
   if (!id) throw new UsageError('found no CUSTOMER, expected an id');
-  return id.replace(/^spiffe:\/\/[^/]+\//, '').replace(/^customer\//, '');
+  return pathOfSubject(id).replace(/^customer\//, '');
 }
 
 const pathOf = (id: string): string => `/v1/customers/${encodeURIComponent(id)}`;

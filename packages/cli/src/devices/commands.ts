@@ -6,7 +6,7 @@ import type {
   EnrolmentCode,
   PostureTaken,
 } from '@countersign/identity';
-import { DEVICE_IDENTIFIERS, DEVICE_OWNERSHIPS } from '@countersign/model';
+import { DEVICE_IDENTIFIERS, DEVICE_OWNERSHIPS, pathOfSubject } from '@countersign/model';
 import type { AdminClient } from '../admin-client.ts';
 import {
   type Arguments,
@@ -31,7 +31,7 @@ const REPORT_BYTES_MAX = 48 * 1024 * 1024;
 function nameOf(args: Arguments): string {
   const [name] = args.operands;
   if (!name) throw new UsageError('found no NAME, expected a device: alice-laptop');
-  return name.replace(/^spiffe:\/\/[^/]+\//, '').replace(/^device\//, '');
+  return pathOfSubject(name).replace(/^device\//, '');
 }
 
 /** `countersign device enrol` */

@@ -1,4 +1,4 @@
-import type { Event } from '@countersign/model';
+import { type Event, pathOfSubject } from '@countersign/model';
 import { adminClient } from '../admin-client.ts';
 import { type Arguments, CommandError, EXIT, type Io } from '../command-line/command.ts';
 import { jsonText } from '../command-line/json-text.ts';
@@ -74,5 +74,5 @@ function filterOf(args: Arguments): (event: Event) => boolean {
 /** `partner/example` names the subject whose SPIFFE ID ends so. */
 function isAbout(event: Event, text: string): boolean {
   if (!('subject' in event) || event.subject === undefined) return false;
-  return event.subject === text || event.subject.replace(/^spiffe:\/\/[^/]+\//, '') === text;
+  return event.subject === text || pathOfSubject(event.subject) === text;
 }

@@ -1,4 +1,4 @@
-import type { Registration } from '@countersign/model';
+import { pathOfSubject, type Registration } from '@countersign/model';
 import { personBySpiffeId, personByUserName, personsByEmail, type Tables } from './directory.ts';
 import type { PeopleTables } from './people-tables.ts';
 import { emailsOf, folded, type Person } from './person.ts';
@@ -60,7 +60,7 @@ export async function registrationsOf(
   person: Person,
   registrations: readonly Registration[],
 ): Promise<Registration[]> {
-  const path = person.spiffeId.replace(/^spiffe:\/\/[^/]+\//, '');
+  const path = pathOfSubject(person.spiffeId);
   const certain = new Set([person.spiffeId, path, folded(person.userName)]);
   const emails = new Set<string>();
   for (const email of emailsOf(person)) {

@@ -1,4 +1,4 @@
-import type { Registration } from '@countersign/model';
+import { pathOfSubject, type Registration } from '@countersign/model';
 import { quote } from '../document/describe.ts';
 import type { Report } from '../document/report.ts';
 import { didYouMean } from '../document/suggest.ts';
@@ -54,5 +54,5 @@ export function checkAttestations(
 const VAGUE = /^unix:(?:path|sha256):/;
 
 function nameOf(spiffeId: string): string {
-  return spiffeId.replace(/^spiffe:\/\/[^/]+\//, '');
+  return pathOfSubject(spiffeId);
 }
