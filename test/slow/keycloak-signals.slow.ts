@@ -3,12 +3,8 @@ import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import {
-  freePort,
-  isKeycloakThere,
-  type Keycloak,
-  startKeycloak,
-} from '@countersign/test-support/keycloak';
+import { freePort } from '@countersign/test-support/free-port';
+import { isKeycloakThere, type Keycloak, startKeycloak } from '@countersign/test-support/keycloak';
 import { calculateJwkThumbprint, decodeJwt } from 'jose';
 import { Agent, fetch as undiciFetch } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

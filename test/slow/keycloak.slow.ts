@@ -1,12 +1,8 @@
 import { createHash, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  freePort,
-  isKeycloakThere,
-  type Keycloak,
-  startKeycloak,
-} from '@countersign/test-support/keycloak';
+import { freePort } from '@countersign/test-support/free-port';
+import { isKeycloakThere, type Keycloak, startKeycloak } from '@countersign/test-support/keycloak';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { pemOf } from '../../packages/identity/test/authority.ts';

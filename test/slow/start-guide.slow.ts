@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '@countersign/test-support/free-port';
 import { expect, test } from 'vitest';
 
 /** Ports that the guide names; the test takes others, which are free. */
@@ -64,13 +64,4 @@ async function runScript(script: string): Promise<{ code: number; output: string
   shell.stderr.on('data', keep);
   const [code] = await once(shell, 'close');
   return { code, output };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }

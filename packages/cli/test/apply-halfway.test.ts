@@ -2,9 +2,9 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { EXIT } from '@countersign/cli';
+import { freePort } from '@countersign/test-support/free-port';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type Partner, startPartner } from '../../identity/test/partner.ts';
-import { freePort } from './free-port.ts';
 import { countersign, temporaryFolder } from './test-io.ts';
 
 // `apply` is several steps; the state cannot be written at one of them. What is in force then, and what the next `apply` makes of it.

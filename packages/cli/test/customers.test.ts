@@ -6,13 +6,13 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { EXIT } from '@countersign/cli';
 import { connectWorkload, type Workload } from '@countersign/sdk';
+import { freePort } from '@countersign/test-support/free-port';
 import { decodeJwt } from 'jose';
 import { Agent, request, fetch as undiciFetch } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Browser } from '../../identity/test/login/browser.ts';
 import { SoftwareAuthenticator } from '../../identity/test/login/software-authenticator.ts';
 import { openTeller, type Teller } from '../../identity/test/login/teller.ts';
-import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
 // An authority and a gateway that enforces, in this process, as docs/operate/customers.md sets them up.

@@ -2,12 +2,12 @@ import { generateKeyPairSync } from 'node:crypto';
 import { createMetrics } from '@countersign/audit';
 import { createX509Authority, encodePem, parseSpiffeId, softwareSigner } from '@countersign/spiffe';
 import { openPostgres } from '@countersign/state';
+import { freePort } from '@countersign/test-support/free-port';
 import { type Postgres, postgresOrSkip, startPostgres } from '@countersign/test-support/postgres';
 import { Agent, request } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { serveIssuer } from '../src/authority/serve-issuer.ts';
 import { watchDatabaseClock } from '../src/watch/watch-database-clock.ts';
-import { freePort } from './free-port.ts';
 
 const bin = postgresOrSkip();
 

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { EXIT } from '@countersign/cli';
 import { createPrivateAuthority, encodePem, softwareSigner } from '@countersign/spiffe';
+import { freePort } from '@countersign/test-support/free-port';
 import { decodeJwt } from 'jose';
 import * as client from 'openid-client';
 import { Agent, fetch as undiciFetch } from 'undici';
@@ -14,7 +15,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Browser } from '../../identity/test/login/browser.ts';
 import { SoftwareAuthenticator } from '../../identity/test/login/software-authenticator.ts';
 import { openTeller, type Teller } from '../../identity/test/login/teller.ts';
-import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
 // An authority and a gateway that enforces, in this process, as the guide sets them up: from alice's passkey over two agents

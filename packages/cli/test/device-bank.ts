@@ -5,9 +5,9 @@ import { createServer } from 'node:http';
 import { type RequestOptions, request } from 'node:https';
 import { join } from 'node:path';
 import { createPrivateAuthority, encodePem, softwareSigner } from '@countersign/spiffe';
+import { freePort } from '@countersign/test-support/free-port';
 import { SignJWT } from 'jose';
 import { stolenTokenKey } from '../../identity/test/stolen-authority.ts';
-import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
 const AUDIENCE = 'https://api.bank.example/accounts';

@@ -5,8 +5,8 @@ import { toOcsf } from '@countersign/audit';
 import { EXIT } from '@countersign/cli';
 import { ed25519NoteSigner, nodeDisk, openLog } from '@countersign/ledger';
 import { decodeEvent, encodeEvent } from '@countersign/model';
+import { freePort } from '@countersign/test-support/free-port';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { freePort } from './free-port.ts';
 import { exchange, START_MS, writeLog } from './records.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { createWorkloadClient, type WorkloadClient } from '@countersign/spiffe';
-import { freePort } from './free-port.ts';
+import { freePort } from '@countersign/test-support/free-port';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
 const uid = process.getuid?.() ?? 0;

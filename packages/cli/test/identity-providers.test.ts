@@ -5,6 +5,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { EXIT } from '@countersign/cli';
+import { freePort } from '@countersign/test-support/free-port';
 import { decodeJwt } from 'jose';
 import { Agent, fetch as undiciFetch } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -12,7 +13,6 @@ import { type HostileIdp, startHostileIdp } from '../../identity/test/idp/hostil
 import { Browser } from '../../identity/test/login/browser.ts';
 import { type LoginBank, startLoginBank } from '../../identity/test/login/login-bank.ts';
 import { openTeller, type Teller } from '../../identity/test/login/teller.ts';
-import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
 const GUIDE = readFileSync(

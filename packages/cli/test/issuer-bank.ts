@@ -4,6 +4,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { EXIT, startChild } from '@countersign/cli';
+import { freePort } from '@countersign/test-support/free-port';
 import type { PostgresPlace } from '@countersign/test-support/postgres';
 import { SignJWT } from 'jose';
 import * as client from 'openid-client';
@@ -14,7 +15,6 @@ import {
   SoftwareAuthenticator,
 } from '../../identity/test/login/software-authenticator.ts';
 import { openTeller, REDIRECT } from '../../identity/test/login/teller.ts';
-import { freePort } from './free-port.ts';
 import { countersign, temporaryFolder } from './test-io.ts';
 
 const AUDIENCE = 'https://api.bank.example/accounts';

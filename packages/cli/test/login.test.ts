@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { EXIT } from '@countersign/cli';
+import { freePort } from '@countersign/test-support/free-port';
 import { decodeJwt } from 'jose';
 import { customFetch } from 'openid-client';
 import { Agent, fetch as undiciFetch } from 'undici';
@@ -17,7 +18,6 @@ import {
   SoftwareAuthenticator,
 } from '../../identity/test/login/software-authenticator.ts';
 import { openTeller, type Teller } from '../../identity/test/login/teller.ts';
-import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
 const GUIDE = readFileSync(new URL('../../../docs/operate/login.md', import.meta.url), 'utf8');
@@ -203,6 +203,23 @@ test('a session that is ended is refused at the gateway from then on', async () 
   expect([ended.code, ended.err]).toEqual([EXIT.ok, '']);
   await expect.poll(async () => (await call(tokens.access_token, '/accounts/1')).status).toBe(401);
   expect((await onData('session', 'list')).out).toContain(`${sid}  revoked  ${alice}`);
+});
+
+test('a session whose scopes are taken is refused at the gateway what needs them, until it is widened', async () => {
+  const pending = await teller.begin();
+  const tokens = await teller.finish(await browser().signIn(pending.url, second()), pending);
+  const sid = String(decodeJwt(tokens.access_token)['sid']);
+  const answers = async () => (await call(tokens.access_token, '/accounts/1')).status;
+  expect(await answers()).toBe(200);
+  const took = await onData('session', 'narrow', sid, '--scopes', '', '--reason', 'odd hour');
+  expect([took.code, took.out]).toEqual([EXIT.ok, `narrowed session ${sid} to no scopes\n`]);
+  const less = ['session', 'narrow', sid, '--read-only', '--reason'] as const;
+  expect((await onData(...less, 'odd hour, being looked at')).out).toContain(
+    'no scopes, what changes nothing',
+  );
+  await expect.poll(answers).toBe(403);
+  expect((await onData('session', 'widen', sid)).code).toBe(EXIT.ok);
+  await expect.poll(answers).toBe(200);
 });
 
 test('persons stand in the record by pseudonym, and are found by their names', async () => {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createWorkloadClient, type WorkloadClient } from '@countersign/spiffe';
-import { freePort } from './free-port.ts';
+import { freePort } from '@countersign/test-support/free-port';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
 /** A bank whose authority and one node run in this process; `workloads` is YAML of `identities/`. */

@@ -13,9 +13,9 @@ import {
   parseSpiffeId,
   softwareSigner,
 } from '@countersign/spiffe';
+import { freePort } from '@countersign/test-support/free-port';
 import { calculateJwkThumbprint, exportJWK, SignJWT } from 'jose';
 import { stolenTokenKey } from '../../identity/test/stolen-authority.ts';
-import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
 const SCIM_TOKEN = 'a-token-of-the-client-entra-0123456789';

@@ -5,8 +5,8 @@ import { request } from 'node:https';
 import { join } from 'node:path';
 import { EXIT } from '@countersign/cli';
 import type { DecisionEvent } from '@countersign/model';
+import { freePort } from '@countersign/test-support/free-port';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
 // One authority and one gateway in this process, and two accounts that somebody looked at.

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { freePort } from './free-port.ts';
+import { freePort } from '@countersign/test-support/free-port';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
 /** Who may read in this bank, until a test says otherwise. */

@@ -1,9 +1,9 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connectWorkload } from '@countersign/sdk';
+import { freePort } from '@countersign/test-support/free-port';
 import { request } from 'undici';
 import { expect, test } from 'vitest';
-import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
 const SCREENING = `id: workload/fraud/screening

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CaStatus } from '@countersign/cli';
 import { connectWorkload, type Workload } from '@countersign/sdk';
+import { freePort } from '@countersign/test-support/free-port';
 import { request } from 'undici';
 import { expect } from 'vitest';
-import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
 export const PAYMENTS = 'spiffe://bank.example/workload/payments/api';

@@ -10,10 +10,10 @@ import {
   parseSpiffeId,
   softwareSigner,
 } from '@countersign/spiffe';
+import { freePort } from '@countersign/test-support/free-port';
 import { decodeJwt, SignJWT } from 'jose';
 import { Agent, request } from 'undici';
 import { expect, test } from 'vitest';
-import { freePort } from './free-port.ts';
 import { countersign, temporaryFolder } from './test-io.ts';
 
 const newKey = () => generateKeyPairSync('ec', { namedCurve: 'P-256' });

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { adminClient, dataFolder, EXIT } from '@countersign/cli';
 import type { Event } from '@countersign/model';
+import { freePort } from '@countersign/test-support/free-port';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
 // One authority and one gateway in this process, for all tests of this file.

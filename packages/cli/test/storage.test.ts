@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT } from '@countersign/cli';
+import { freePort } from '@countersign/test-support/free-port';
 import {
   type Postgres,
   type PostgresPlace,
@@ -10,7 +11,6 @@ import {
 } from '@countersign/test-support/postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startAuthorityAndEdge } from './authority-and-edge.ts';
-import { freePort } from './free-port.ts';
 import { countersign, temporaryFolder } from './test-io.ts';
 
 const bin = postgresOrSkip();

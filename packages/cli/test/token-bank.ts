@@ -5,9 +5,9 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { EXIT } from '@countersign/cli';
 import { createPrivateAuthority, encodePem, softwareSigner } from '@countersign/spiffe';
+import { freePort } from '@countersign/test-support/free-port';
 import * as client from 'openid-client';
 import { Agent, fetch as undiciFetch } from 'undici';
-import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
 export const AUDIENCE = 'https://api.bank.example/accounts';

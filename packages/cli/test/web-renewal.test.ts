@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '@countersign/test-support/free-port';
 import { expect, test } from 'vitest';
-import { freePort } from './free-port.ts';
 import { startHeldTcp } from './held-tcp.ts';
 import { startWebBank, type WebBank, type WebBrowser } from './web-bank.ts';
 

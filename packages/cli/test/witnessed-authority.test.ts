@@ -7,8 +7,8 @@ import {
   parseVerifierKey,
   witnessPolicy,
 } from '@countersign/ledger';
+import { freePort } from '@countersign/test-support/free-port';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { freePort } from './free-port.ts';
 import { countersign, type Ran, temporaryFolder } from './test-io.ts';
 
 // One bank whose checkpoints two witnesses cosign; a third is never there.

@@ -7,8 +7,8 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createPrivateAuthority, encodePem, softwareSigner } from '@countersign/spiffe';
+import { freePort } from '@countersign/test-support/free-port';
 import {
-  freePort,
   isKeycloakThere,
   KEYCLOAK_VERSION,
   type Keycloak,

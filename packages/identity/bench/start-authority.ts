@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { freePort } from '@countersign/test-support/keycloak';
+import { freePort } from '@countersign/test-support/free-port';
 
 const MAIN = join(import.meta.dirname, '../../cli/src/main.ts');
 export const AUDIENCE = 'https://api.bank.example/accounts';

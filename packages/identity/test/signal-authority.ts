@@ -1,6 +1,4 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import {
   openSignals,
@@ -15,6 +13,7 @@ import {
 } from '@countersign/identity';
 import { type Event, encodeEvent, type Signal } from '@countersign/model';
 import { serverTlsOptions } from '@countersign/spiffe';
+import { freePort } from '@countersign/test-support/free-port';
 import { fastify } from 'fastify';
 import { Agent, request } from 'undici';
 import {
@@ -121,14 +120,6 @@ export async function serveSignals(
       await signals.close();
     },
   };
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** A receiver that the bank registered: an OAuth client with a certificate, and its calls. */

@@ -639,7 +639,9 @@ test('polled from our own transmitter: acted on once, acknowledged, and again af
     });
   // Alice's session there is none of ours: all of hers here are meant when it names none.
   log.write({ kind: 'administration', action: 'subject-revoked', by: 'system', target: ALICE });
-  await expect.poll(() => authority.identity.isRevoked('subject', ALICE)).toBe(true);
+  await expect
+    .poll(() => authority.identity.isRevoked('subject', ALICE), { timeout: 10_000 })
+    .toBe(true);
   await here.close();
   revoked();
   await idp.close();

@@ -2,12 +2,13 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { EVENT_TYPES, type SignalReceiver } from '@countersign/identity';
+import { freePort } from '@countersign/test-support/free-port';
 import { createRemoteJWKSet, customFetch, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
 import { Agent, fetch, request } from 'undici';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { id, partner, registration, startAuthority, type TestAuthority } from './authority.ts';
 import { ENTERPRISE, openDirectory, patch } from './people/directory.ts';
-import { freePort, newReceiver, serveSignals, testLog } from './signal-authority.ts';
+import { newReceiver, serveSignals, testLog } from './signal-authority.ts';
 
 const ALICE = id('human/alice');
 const POLL = 'urn:ietf:rfc:8936';

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openPostgres, type PostgresOptions } from '@countersign/state';
+import { freePort } from '@countersign/test-support/free-port';
 import { type Postgres, postgresOrSkip, startPostgres } from '@countersign/test-support/postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -65,14 +65,6 @@ afterAll(async () => {
   await server?.stop();
   rmSync(folder, { recursive: true });
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port: free } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return free;
-}
 
 describe.skipIf(bin === undefined || !hasOpenssl)('a PostgreSQL over TCP', () => {
   test('is used by TLS, its name verified, with the password that is asked for each time', async () => {

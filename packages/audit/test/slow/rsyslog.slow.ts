@@ -1,9 +1,10 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { syslogSink } from '@countersign/audit';
+import { freePort } from '@countersign/test-support/free-port';
 import { expect, test } from 'vitest';
 import { caughtUp, exporting, sourceOf, until } from '../support/exporting.ts';
 import { appendEvents, decision, gateway, temporaryFolder } from '../support/points.ts';
@@ -114,13 +115,4 @@ async function listening(port: number): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   throw new Error('found rsyslogd not listening after 10 s');
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

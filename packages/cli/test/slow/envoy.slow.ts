@@ -8,9 +8,9 @@ import {
   serveWithSource,
   type X509Source,
 } from '@countersign/spiffe';
+import { freePort } from '@countersign/test-support/free-port';
 import { request, Agent as UndiciAgent } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from '../free-port.ts';
 import { nodeBank } from '../node-bank.ts';
 import { ENVOY, type Envoy, isEnvoyMissing, startEnvoy } from './envoy.ts';
 

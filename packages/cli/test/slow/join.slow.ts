@@ -1,8 +1,8 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT } from '@countersign/cli';
+import { freePort } from '@countersign/test-support/free-port';
 import { expect, test } from 'vitest';
-import { freePort } from '../free-port.ts';
 import { hostsAuthority } from '../hosts-authority.ts';
 import { foundEvents, nodeBank } from '../node-bank.ts';
 import { countersign, type Ran, temporaryFolder } from '../test-io.ts';
