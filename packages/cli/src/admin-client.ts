@@ -112,8 +112,9 @@ function open(
 }
 
 function problemText(value: unknown, status: number): string {
-  const problem = (value ?? {}) as { title?: string; detail?: string };
-  const text = [problem.title ?? `status ${status}`, problem.detail].filter(Boolean).join(': ');
+  const { title = `status ${status}`, detail = '' } = (value ?? {}) as Record<string, string>;
+  // A detail that begins with its code says more than the title does, which is that of the HTTP status.
+  const text = /^[a-z][a-z-]+: /.test(detail) ? detail : [title, detail].filter(Boolean).join(': ');
   // What a schema says of a body is several lines; a message is one.
   return text.replace(/\s*\n\s*/g, ' ');
 }

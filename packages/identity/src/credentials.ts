@@ -55,7 +55,9 @@ export class Credentials {
     const fault = credentialFault(credential);
     if (fault !== undefined) return refusal('credential-malformed', fault);
     const holder = this.#factLog.get(`subject ${subject}`);
-    if (holder?.kind !== 'subject') return refusal('subject-unregistered', `found ${subject}`);
+    if (holder?.kind !== 'subject') {
+      return refusal('subject-unregistered', `found ${subject}, expected a registered person`);
+    }
     if (!holder.enabled) return refusal('subject-disabled', `found ${subject}`);
     const { kind } = subjectFromId(subject);
     if (kind !== 'human' && kind !== 'customer') {

@@ -79,7 +79,10 @@ export class Narrowings {
     }
     const unknown = scopes?.find((each) => !this.#registry.isScope(each));
     if (unknown !== undefined) {
-      return refusal('request-malformed', `found scope '${unknown}', which no client may ask for`);
+      return refusal(
+        'request-malformed',
+        `found scope '${unknown}', which no client may ask for, expected scopes of registered clients`,
+      );
     }
     const row = await this.#live(session);
     if (row === undefined) {

@@ -150,7 +150,11 @@ describe('the admin socket', () => {
       detail: expect.stringContaining('nothing to narrow to'),
     });
     expect((await narrow({ scopes: ['x'] })).body).toMatchObject({
-      ...{ status: 422, detail: "request-malformed: found scope 'x', which no client may ask for" },
+      ...{
+        status: 422,
+        detail:
+          "request-malformed: found scope 'x', which no client may ask for, expected scopes of registered clients",
+      },
     });
     expect((await narrow({ readOnly: true, session: 'nobody' })).status).toBe(404);
     const narrowed = await narrow({ readOnly: true });

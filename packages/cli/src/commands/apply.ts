@@ -46,7 +46,7 @@ export const applyCommand: Command = {
         ...(result.published
           ? []
           : [
-              'identities, partners, readers and retention are in force as the repository has them',
+              'identities, partners, readers, sign-in and retention are in force as the repository has them',
             ]),
         ...(result.restart.length > 0
           ? [

@@ -8,11 +8,11 @@ import { authorityOf, print, shared } from './options.ts';
 /** `countersign join-token` */
 export const joinTokenCommand: Command = {
   name: 'join-token',
-  summary: 'make a one-time token with which a point or workload gets its first SVID',
+  summary: 'make a one-time token with which a point, issuer or workload gets its first SVID',
   operands: '<subject>',
   operandsMax: 1,
   description:
-    'The subject is a SPIFFE ID or its path, such as workload/payments/api; points are workload/countersign/<name>.\nThe token is printed once and is good for one enrolment.',
+    'The subject is a SPIFFE ID or its path, such as workload/payments/api; points and issuers are workload/countersign/<name>.\nThe token is printed once and is good for one enrolment.',
   options: {
     data: shared.data,
     json: shared.json,
@@ -34,7 +34,7 @@ export const joinTokenCommand: Command = {
       .catch((error: unknown) => {
         if (!(error instanceof AdminRefusal) || error.status !== 404) throw error;
         throw new CommandError(
-          `${error.message}; points are workload/countersign/<name>, other subjects stand in identities/ of the repository that is applied`,
+          `${error.message}; points and issuers are workload/countersign/<name>, other subjects stand in identities/ of the repository that is applied`,
           { cause: error },
         );
       });

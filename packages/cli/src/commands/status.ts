@@ -23,7 +23,7 @@ export const statusCommand: Command = {
   async run(args, io) {
     const status = await authorityOf(args, io).call<AuthorityStatus>('GET', '/v1/status');
     const line = (point: PointStatus): string =>
-      `  ${point.name.padEnd(12)} ${point.connected ? 'connected' : 'away     '}  log ${point.logSize} entries${heardText(point)}${refusedText(point.refused)}${(point.recordKeys ?? status.recordKeys) < status.recordKeys ? ', holds keys of the record that were destroyed or replaced' : ''}`;
+      `  ${point.name.padEnd(12)} ${point.connected ? 'connected' : 'away     '}  log ${point.logSize} entries${heardText(point)}${refusedText(point.refused)}${(point.recordKeys ?? status.recordKeys) < status.recordKeys ? ', holds older keys of the record: made or destroyed ones did not come yet' : ''}`;
     print(
       io,
       args,

@@ -148,7 +148,7 @@ export class Devices {
         );
       }
       if (registry.subject(owner) === undefined) {
-        return refusal('subject-unregistered', `found ${owner}`);
+        return refusal('subject-unregistered', `found ${owner}, expected a registered person`);
       }
     }
     const usable = identifiersOf(identifiers);

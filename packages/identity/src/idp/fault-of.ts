@@ -7,6 +7,8 @@ export function faultOf(error: unknown): string {
     const code = (each as { error?: unknown }).error;
     parts.push(typeof code === 'string' ? `${each.message} (${code})` : each.message);
   }
+  // What openid-client says of anything unforeseen says nothing where a cause is told.
+  if (parts.length > 1 && parts[0] === 'something went wrong') parts.shift();
   // A cause is often told by what it caused.
   return parts
     .filter((part, index) => !parts.slice(0, index).some((before) => before.includes(part)))

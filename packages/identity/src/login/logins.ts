@@ -98,7 +98,9 @@ export class Logins {
         );
       }
       const known = registry.subject(subject) ?? (await customers.get(subject));
-      if (known === undefined) return refusal('subject-unregistered', `found ${subject}`);
+      if (known === undefined) {
+        return refusal('subject-unregistered', `found ${subject}, expected a registered person`);
+      }
       const { kind } = subjectFromId(subject);
       if (kind !== 'human' && kind !== 'customer') {
         return refusal('credential-malformed', `found ${subject}, expected a person`);

@@ -30,6 +30,10 @@ export const playbookShape = z
       .array(z.enum(ACTIONS).meta({ description: 'an action', examples: ['revoke-session'] }))
       .min(1, 'at least one action')
       .max(10)
-      .meta({ description: 'what to do, in order', examples: [['revoke-session']] }),
+      .meta({
+        description:
+          "what to do, in order: narrow-session makes the signal's session read-only, revoke-session ends it, revoke-sessions ends all of its subject's, disable-subject revokes the subject until reinstated",
+        examples: [['revoke-session']],
+      }),
   })
   .meta({ title: 'playbooks/*.yaml', description: 'what to do on which signal' });
