@@ -157,6 +157,9 @@ test('that the provider answers is in status before anybody signed in; a renewed
   };
   await expect.poll(standing).toMatchObject({ name: 'staff', isFailing: false, files: [] });
   const { lastSuccessMs } = await standing();
+  // What is applied again and is the same goes on as it was.
+  expect((await onData('apply')).code).toBe(0);
+  expect(await standing()).toMatchObject({ lastSuccessMs, isFailing: false });
   expect((await onData('status')).out).toMatch(/^ {2}staff +answers, last success 20\S+$/m);
   const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const pem = keys.privateKey.export({ type: 'pkcs8', format: 'pem' });

@@ -9,6 +9,7 @@ import {
   postgresOrSkip,
   startPostgres,
 } from '@countersign/test-support/postgres';
+import { Agent, request } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startAuthorityAndEdge } from './authority-and-edge.ts';
 import { countersign, temporaryFolder } from './test-io.ts';
@@ -62,6 +63,18 @@ describe.skipIf(bin === undefined)('an authority whose state is in PostgreSQL', 
       .poll(text, { timeout: 10_000, interval: 100 })
       .toMatch(/^state +PostgreSQL \S+, AWAY since 20\S+: \S/m);
     expect((await countersign(['status', '-d', data])).code).toBe(EXIT.negative);
+    const ca = await readFile(join(data, 'trust.pem'), 'utf8');
+    const agent = new Agent({ connect: { ca, servername: 'localhost' } });
+    const ask = async (path: string, method: 'GET' | 'POST' = 'GET') => {
+      const answer = await request(`${bank.issuerUrl}${path}`, { dispatcher: agent, method });
+      await answer.body.dump();
+      return [answer.statusCode, answer.headers['retry-after']];
+    };
+    expect([await ask('/token', 'POST'), await ask('/jwks')]).toEqual([
+      [503, '10'],
+      [200, undefined],
+    ]);
+    await agent.destroy();
     await down;
     await expect.poll(text, { timeout: 30_000 }).toMatch(/^state .*, reached$/m);
     const disable = () =>

@@ -118,12 +118,13 @@ export class Narrowings {
       return refusal('not-found', `found no narrowing of session '${session}'`);
     }
     const row = await this.#live(session);
+    if (row === undefined) return refusal('not-found', `found session '${session}' over`);
     // Before: giving trust back is not done when it cannot be recorded.
     await this.#record({
       kind: 'administration',
       action: 'session-widened',
       ...{ by, target: session },
-      ...(row && { detail: { subject: row.subject } }),
+      detail: { subject: row.subject },
     });
     const heirs = await this.#heirs(session);
     const removes = [session, ...heirs].map((each) => `narrowing ${each}`);

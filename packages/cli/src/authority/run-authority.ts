@@ -81,7 +81,7 @@ import { serveControl } from './serve-control.ts';
 import { serveIssuer } from './serve-issuer.ts';
 import { serveOperator } from './serve-operator.ts';
 import { openState, tellStanding } from './state/open-state.ts';
-import { storageStatus } from './state/storage-status.ts';
+import { STATE_AWAY, storageStatus } from './state/storage-status.ts';
 
 const SWEEP_EVERY_MS = 60_000;
 const QUEUE_EVERY_MS = 10 * 60_000;
@@ -446,6 +446,7 @@ export async function runAuthority(options: RunAuthorityOptions): Promise<Runnin
       ...{ address: issuer, own, now },
       // Others go by what this clock writes, and this one by theirs.
       fault: () => (applied.config.authority.issuers ? clock?.fault() : undefined),
+      away: () => (storage && stateStatus.status().away ? STATE_AWAY : undefined),
       certificate:
         issuerCertificate && (await certificates.open('authority.issuer', issuerCertificate)),
     });

@@ -16,6 +16,7 @@ export async function serveIssuer(
     own,
     certificate,
     fault = () => undefined,
+    away = () => undefined,
     name = 'authority.issuer',
     now,
   }: {
@@ -25,6 +26,8 @@ export async function serveIssuer(
     readonly certificate?: ListenerCertificate | undefined;
     /** Why nothing may be issued at the moment; asked at each request. */
     readonly fault?: () => string | undefined;
+    /** Why the state cannot be used at the moment: what needs none is answered all the same. */
+    readonly away?: () => string | undefined;
     /** As messages and the record name it; `authority.issuer` if not said. */
     readonly name?: 'authority.issuer' | 'authority.issuers';
     readonly now: () => number;
@@ -33,7 +36,7 @@ export async function serveIssuer(
   const shown = certificate ?? own;
   const tls: ServerTls = { svid: shown.current, clientCertificates: 'request' };
   const server = createServer(serverTlsOptions(tls), (request, response) => {
-    const found = fault();
+    const found = fault() ?? (needsState(request) ? away() : undefined);
     if (found === undefined) issuer.handler(request, response);
     else refuse(request, response, found);
   });
@@ -50,6 +53,11 @@ export async function serveIssuer(
         server.closeAllConnections();
       }),
   };
+}
+
+/** All but what is published of the issuer: its metadata and keys, which verifiers of tokens ask for. */
+function needsState({ url = '' }: IncomingMessage): boolean {
+  return !/^\/(?:\.well-known\/|jwks(?:\?|$))/.test(url);
 }
 
 /** RFC 9110 §15.6.4: a load balancer sends the next one elsewhere. */

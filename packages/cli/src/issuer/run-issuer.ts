@@ -24,6 +24,7 @@ import { createRecorder, type Recorder } from '../authority/record/own-record.ts
 import { serveIssuer } from '../authority/serve-issuer.ts';
 import { nameOf, openStorage } from '../authority/state/kept-place.ts';
 import { tellStanding } from '../authority/state/open-state.ts';
+import { STATE_AWAY } from '../authority/state/storage-status.ts';
 import { createClosers } from '../closers.ts';
 import { CommandError } from '../command-line/command.ts';
 import { dataFolder } from '../data-folder.ts';
@@ -195,9 +196,11 @@ export async function runIssuer(options: RunIssuerOptions): Promise<RunningIssue
       warn,
       alarm: (detail) => record({ kind: 'alarm', alarm: 'state-away', detail }),
     });
+    let isAway = false;
     const factLog = await openFactLog(database, {
       ...{ trustDomain, now },
       onStanding(told) {
+        isAway = !told.isCurrent;
         standing(told);
         // Who is revoked is known from that history, and it is another one now.
         if (!told.isCurrent && isOfAnotherHistory(told.error)) lose(told.error);
@@ -292,6 +295,7 @@ export async function runIssuer(options: RunIssuerOptions): Promise<RunningIssue
     closers.add(() => certificates.close());
     const listener = await serveIssuer(identity.issuer, {
       ...{ address: own.address, fault: clock.fault, name: 'authority.issuers', now },
+      away: () => (isAway ? STATE_AWAY : undefined),
       own: { current: () => workload, onRenewed: (renew) => void workload.onRotate(renew) },
       certificate: own.certificate && (await certificates.open(name, own.certificate)),
     });

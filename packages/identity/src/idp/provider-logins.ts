@@ -61,10 +61,14 @@ export type FinishedLogin =
 /** What came of a logout token. */
 export type LogoutOutcome = 'done' | 'refused' | 'away' | 'unknown';
 
+/** How long a provider's client goes on that one of other words took the place of: who signs in by it at the moment has a while. */
+const REPLACED_MS = 30_000;
+
 /** People who sign in at the bank's identity providers: their word, mapped, for people whom the bank knows. Each outcome is an event. */
 export class ProviderLogins {
   readonly #options: ProviderLoginsOptions;
-  readonly #clients = new WeakMap<IdentityProvider, ProviderClient>();
+  /** By name; of which words of the repository each is. */
+  readonly #clients = new Map<string, { readonly said: string; readonly client: ProviderClient }>();
   readonly #requests: ProviderRequests;
   readonly #ended: EndedAtProvider;
   readonly #alarms = new AlarmThrottle();
@@ -437,13 +441,16 @@ export class ProviderLogins {
   }
 
   #client(provider: IdentityProvider): ProviderClient {
-    const known = this.#clients.get(provider);
-    if (known) return known;
+    const known = this.#clients.get(provider.name);
+    // `apply` reads all anew; what is the same goes on as it is, with what is known of it.
+    const said = JSON.stringify(provider);
+    if (known?.said === said) return known.client;
+    if (known) setTimeout(() => void known.client.close(), REPLACED_MS).unref();
     const { issuerUrl, now } = this.#options;
     const redirectUri = `${issuerUrl}/idp/${provider.name}/callback`;
-    const made = new ProviderClient(provider, { redirectUri, now });
-    this.#clients.set(provider, made);
-    return made;
+    const client = new ProviderClient(provider, { redirectUri, now });
+    this.#clients.set(provider.name, { said, client });
+    return client;
   }
 }
 

@@ -102,7 +102,7 @@ describe('an answer that comes elsewhere is refused', () => {
     await refusedAs('idp-invalid', /iss/);
     // As it is told at the next look at the metadata.
     idp.metadata = { authorization_response_iss_parameter_supported: true };
-    bank.set({ identityProviders: [{ ...idp.provider }] });
+    bank.set({ identityProviders: [{ ...idp.provider, displayName: 'Told anew' }] });
     const second = await led();
     idp.idToken = await idp.token({ nonce: second.nonce });
     await back(second);

@@ -2,6 +2,9 @@ import { statSync } from 'node:fs';
 import type { StorageConfig } from '@countersign/policy';
 import type { FactStanding } from '@countersign/state';
 
+/** What callers are told. */
+export const STATE_AWAY = 'the database that holds the state is away; try again';
+
 /** Where the state is, without secrets, and whether it can be used. */
 export type StorageStatus = (
   | { readonly engine: 'sqlite'; readonly file: string }
