@@ -4,6 +4,7 @@ import type { Kysely } from 'kysely';
 import type { Recorder } from './new-event.ts';
 import { type Refusal, refusal } from './refusal.ts';
 import type { Registry } from './registry.ts';
+import { REVOCATION_SKEW_MS } from './revocations.ts';
 import type { Serial } from './serial.ts';
 import type { IdentityTables } from './tables.ts';
 
@@ -90,9 +91,10 @@ export class Narrowings {
       return refusal('not-found', `found no session '${session}' that goes on`);
     }
     const narrowing = merged([this.of(session), { scopes, readOnly }]);
+    const untilMs = row.endsMs + REVOCATION_SKEW_MS;
     const fact: Narrowing = {
       ...{ kind: 'narrowing', session, ...narrowing, reason },
-      ...{ atMs: this.#now(), untilMs: row.endsMs },
+      ...{ atMs: this.#now(), untilMs },
     };
     await this.#factLog.append(
       { puts: [fact] },
@@ -102,9 +104,9 @@ export class Narrowings {
       kind: 'administration',
       action: 'session-narrowed',
       ...{ by, target: session },
-      detail: { reason, subject: row.subject, untilMs: row.endsMs, ...detailOf(narrowing) },
+      detail: { reason, subject: row.subject, untilMs, ...detailOf(narrowing) },
     });
-    return { isGranted: true, narrowing: { session, ...narrowing, untilMs: row.endsMs } };
+    return { isGranted: true, narrowing: { session, ...narrowing, untilMs } };
   }
 
   /** Gives back all that was taken. */
@@ -149,14 +151,15 @@ export class Narrowings {
       const narrowing = merged(all());
       if (isAsNarrow(this.of(id), narrowing)) return;
       const reason = all().findLast((each) => each !== undefined)?.reason ?? '';
-      const detail = { reason, subject, untilMs: endsAtMs, ...detailOf(narrowing) };
+      const untilMs = endsAtMs + REVOCATION_SKEW_MS;
+      const detail = { reason, subject, untilMs, ...detailOf(narrowing) };
       // Before: what is issued next relies on it.
       await this.#record({
         kind: 'administration',
         action: 'session-narrowed',
         ...{ by: 'system', target: id, detail },
       });
-      const at = { atMs: this.#now(), untilMs: endsAtMs };
+      const at = { atMs: this.#now(), untilMs };
       await this.#factLog.append({
         puts: [{ kind: 'narrowing', session: id, ...narrowing, reason, ...at }],
       });

@@ -70,16 +70,18 @@ describe("a person's session", () => {
     ]);
   });
 
-  test('is a fact until it ends, is in the record with who did it and why, and is swept with its time', async () => {
+  test('is a fact until no point takes its last token, is in the record with who did it and why, and is swept with its time', async () => {
     const { session } = await signedIn();
     const [{ endsAtMs = 0 } = {}] = (await identity.login?.sessions()) ?? [];
+    // A point whose clock is behind takes its last token a little longer.
+    const untilMs = endsAtMs + 60_000;
     await narrow(session, { scopes: ['accounts'], readOnly: true });
     expect(factOf(session)).toMatchObject({
-      ...{ scopes: ['accounts'], readOnly: true, reason, untilMs: endsAtMs },
+      ...{ scopes: ['accounts'], readOnly: true, reason, untilMs },
     });
     expect(last(agents.bank.authority, 'administration')).toEqual({
       ...{ kind: 'administration', action: 'session-narrowed', by, target: session },
-      detail: { reason, subject: alice, untilMs: endsAtMs, readOnly: true, scopes: 'accounts' },
+      detail: { reason, subject: alice, untilMs, readOnly: true, scopes: 'accounts' },
     });
     await identity.widen({ session, by });
     expect(factOf(session)).toBeUndefined();
