@@ -189,6 +189,20 @@ test('what was permitted and waits for the disk is cut when its session was narr
   expect(bank.resource.seen).toHaveLength(0);
 });
 
+test('what was permitted and waits for the disk is cut when its token ended meanwhile', async () => {
+  const { bank, as, token } = await open();
+  await bank.call({ as, token });
+  bank.resource.seen.length = 0;
+  bank.disk.hold();
+  const got = bank.call({ as, token, ...DEBIT });
+  const isCut = expect(got).rejects.toMatchObject({ code: 'ECONNRESET' });
+  await bank.disk.held();
+  bank.later(Number(decodeJwt(token)['exp']) * 1000 + 5_000 - bank.now());
+  bank.disk.open();
+  await isCut;
+  expect(bank.resource.seen).toHaveLength(0);
+});
+
 test('in shadow nothing is refused, and the record says what would have been', async () => {
   const { bank, as, token } = await open({ surface: { mode: 'shadow' } });
   narrow(bank, { readOnly: true });

@@ -1,9 +1,11 @@
 import type { Clock, Fact } from '@countersign/model';
-import type { FactLog } from '@countersign/state';
+import type { FactEdit, FactLog } from '@countersign/state';
 import type { Kysely } from 'kysely';
 import type { Recorder } from './new-event.ts';
 import { type Refusal, refusal } from './refusal.ts';
 import type { Registry } from './registry.ts';
+import { REVOCATION_SKEW_MS } from './revocations.ts';
+import type { Serial } from './serial.ts';
 import type { IdentityTables } from './tables.ts';
 
 /** What a session is narrowed to. */
@@ -34,13 +36,14 @@ export type NarrowResult =
 /**
  * Takes from running sessions a part of what they are good for, and gives it back: facts, which every enforcement point holds
  * against what the session's tokens say, and the issuer against what it issues. A session is narrowed further, never by that
- * widened. The callers run these one at a time.
+ * widened. The callers run {@link narrow} and {@link widen} one at a time, with `serial`.
  */
 export class Narrowings {
   readonly #factLog: FactLog;
   readonly #registry: Registry;
   readonly #tables: () => Kysely<IdentityTables>;
   readonly #record: Recorder;
+  readonly #serial: Serial;
   readonly #now: Clock;
 
   constructor(options: {
@@ -48,12 +51,14 @@ export class Narrowings {
     readonly registry: Registry;
     readonly tables: () => Kysely<IdentityTables>;
     readonly record: Recorder;
+    readonly serial: Serial;
     readonly now: Clock;
   }) {
     this.#factLog = options.factLog;
     this.#registry = options.registry;
     this.#tables = options.tables;
     this.#record = options.record;
+    this.#serial = options.serial;
     this.#now = options.now;
   }
 
@@ -89,9 +94,10 @@ export class Narrowings {
       return refusal('not-found', `found no session '${session}' that goes on`);
     }
     const narrowing = merged([this.of(session), { scopes, readOnly }]);
+    const untilMs = row.endsMs + REVOCATION_SKEW_MS;
     const fact: Narrowing = {
       ...{ kind: 'narrowing', session, ...narrowing, reason },
-      ...{ atMs: this.#now(), untilMs: row.endsMs },
+      ...{ atMs: this.#now(), untilMs },
     };
     await this.#factLog.append(
       { puts: [fact] },
@@ -101,9 +107,9 @@ export class Narrowings {
       kind: 'administration',
       action: 'session-narrowed',
       ...{ by, target: session },
-      detail: { reason, subject: row.subject, untilMs: row.endsMs, ...detailOf(narrowing) },
+      detail: { reason, subject: row.subject, untilMs, ...detailOf(narrowing) },
     });
-    return { isGranted: true, narrowing: { session, ...narrowing, untilMs: row.endsMs } };
+    return { isGranted: true, narrowing: { session, ...narrowing, untilMs } };
   }
 
   /** Gives back all that was taken. */
@@ -126,12 +132,9 @@ export class Narrowings {
       ...{ by, target: session },
       detail: { subject: row.subject },
     });
-    const heirs = await this.#heirs(session);
-    const removes = [session, ...heirs].map((each) => `narrowing ${each}`);
-    await this.#factLog.append(
-      { removes: removes.filter((key) => this.#factLog.get(key) !== undefined) },
-      { also: (transaction) => mark(transaction.tables<IdentityTables>(), session, 0) },
-    );
+    await this.#factLog.append(await this.#givenBack(session), {
+      also: (transaction) => mark(transaction.tables<IdentityTables>(), session, 0),
+    });
     return { isGranted: true };
   }
 
@@ -143,31 +146,58 @@ export class Narrowings {
     { id, endsAtMs, subject }: { id: string; endsAtMs: number; subject: string },
     others: readonly string[],
   ): Promise<void> {
-    const own = this.of(id);
-    const all = [own, ...others.map((each) => this.of(each))];
-    const narrowing = merged(all);
-    if (isAsNarrow(own, narrowing)) return;
-    const reason = all.findLast((each) => each !== undefined)?.reason ?? '';
-    const detail = { reason, subject, untilMs: endsAtMs, ...detailOf(narrowing) };
-    // Before: what is issued next relies on it.
-    await this.#record({
-      kind: 'administration',
-      action: 'session-narrowed',
-      ...{ by: 'system', target: id, detail },
-    });
-    const at = { atMs: this.#now(), untilMs: endsAtMs };
-    await this.#factLog.append({
-      puts: [{ kind: 'narrowing', session: id, ...narrowing, reason, ...at }],
+    // What another process narrowed a moment ago is marked in the rows, and not yet in this one's facts.
+    await this.#factLog.catchUp();
+    const all = () => [id, ...others].map((each) => this.of(each));
+    if (isAsNarrow(this.of(id), merged(all()))) return;
+    // INVARIANT: alone. What it is narrowed to meanwhile would be taken back.
+    await this.#serial.run(async () => {
+      const narrowing = merged(all());
+      if (isAsNarrow(this.of(id), narrowing)) return;
+      const reason = all().findLast((each) => each !== undefined)?.reason ?? '';
+      const untilMs = endsAtMs + REVOCATION_SKEW_MS;
+      const detail = { reason, subject, untilMs, ...detailOf(narrowing) };
+      // Before: what is issued next relies on it.
+      await this.#record({
+        kind: 'administration',
+        action: 'session-narrowed',
+        ...{ by: 'system', target: id, detail },
+      });
+      const at = { atMs: this.#now(), untilMs };
+      await this.#factLog.append({
+        puts: [{ kind: 'narrowing', session: id, ...narrowing, reason, ...at }],
+      });
     });
   }
 
-  /** Sessions that a client's session made narrow, and that were not narrowed themselves. */
-  async #heirs(session: string): Promise<readonly string[]> {
-    const rows = await this.#tables()
+  /** What a session was narrowed to, and what others of its client got of it; of these others stays what further ones narrow them to. */
+  async #givenBack(session: string): Promise<FactEdit> {
+    const others = (await this.#ofSameClient(session)).filter(({ id }) => id !== session);
+    const rest = merged(
+      others.map(({ id, narrowed }) => (narrowed === 1 ? this.of(id) : undefined)),
+    );
+    const puts: Narrowing[] = [];
+    const removes = [`narrowing ${session}`];
+    for (const { id, narrowed } of others) {
+      const had = narrowed === 1 ? undefined : this.of(id);
+      if (had === undefined) continue;
+      if (isAsNarrow(undefined, rest)) removes.push(`narrowing ${id}`);
+      else {
+        const { scopes: _, ...others } = had;
+        puts.push({ ...others, ...rest });
+      }
+    }
+    return { puts, removes };
+  }
+
+  /** Sessions of the client that a session is of, which narrow each other; whether each was narrowed itself. */
+  async #ofSameClient(
+    session: string,
+  ): Promise<readonly { readonly id: string; readonly narrowed: number }[]> {
+    return this.#tables()
       .selectFrom('session')
-      .select('id')
+      .select(['id', 'narrowed'])
       .where('binding', '=', 'dpop')
-      .where('narrowed', '=', 0)
       .where('client_id', '=', (of) =>
         of
           .selectFrom('session')
@@ -176,7 +206,6 @@ export class Narrowings {
           .where('binding', '=', 'dpop'),
       )
       .execute();
-    return rows.map(({ id }) => id);
   }
 
   async #live(session: string): Promise<{ subject: string; endsMs: number } | undefined> {

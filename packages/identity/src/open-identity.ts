@@ -143,7 +143,7 @@ async function openRoom(
     tokenTtlSecondsMax: accessTokenTtlSeconds,
     isCustomer: async (spiffeId) => (await customers.get(spiffeId)) !== undefined,
   });
-  const narrowings = new Narrowings({ factLog, registry, tables, record, now });
+  const narrowings = new Narrowings({ factLog, registry, tables, record, serial, now });
   const credentials = new Credentials({ factLog, record });
   const register = new DeviceRegister(database, factLog);
   registry.leaveDevices((spiffeId) => register.has(spiffeId));

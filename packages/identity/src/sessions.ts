@@ -115,7 +115,7 @@ async function theSession(
   const revoked = rows.find((row) => row.revoked_ms !== null);
   if (revoked) return { kind: 'revoked', session: sessionOf(revoked) };
   const narrowedBy = rows.filter(({ narrowed }) => narrowed === 1).map(({ id }) => id);
-  // INVARIANT: no token outlives its session, so a revocation that ends with it misses none.
+  // INVARIANT: no token outlives its session, so a revocation that ends a little after it misses none.
   const known = rows.find(
     (row) =>
       row.thumbprint === key.thumbprint &&

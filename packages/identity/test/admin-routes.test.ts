@@ -160,7 +160,7 @@ describe('the admin socket', () => {
     const narrowed = await narrow({ readOnly: true });
     expect([narrowed.status, narrowed.body]).toEqual([
       201,
-      { session: 'session-1', readOnly: true, untilMs: session.ends_ms },
+      { session: 'session-1', readOnly: true, untilMs: session.ends_ms + 60_000 },
     ]);
     expect((await call('GET', '/v1/sessions')).body).toMatchObject([
       { id: 'session-1', narrowed: { readOnly: true } },

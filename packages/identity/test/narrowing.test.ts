@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import type { Identity } from '@countersign/identity';
 import { decodeJwt } from 'jose';
 import * as client from 'openid-client';
@@ -69,16 +70,18 @@ describe("a person's session", () => {
     ]);
   });
 
-  test('is a fact until it ends, is in the record with who did it and why, and is swept with its time', async () => {
+  test('is a fact until no point takes its last token, is in the record with who did it and why, and is swept with its time', async () => {
     const { session } = await signedIn();
     const [{ endsAtMs = 0 } = {}] = (await identity.login?.sessions()) ?? [];
+    // A point whose clock is behind takes its last token a little longer.
+    const untilMs = endsAtMs + 60_000;
     await narrow(session, { scopes: ['accounts'], readOnly: true });
     expect(factOf(session)).toMatchObject({
-      ...{ scopes: ['accounts'], readOnly: true, reason, untilMs: endsAtMs },
+      ...{ scopes: ['accounts'], readOnly: true, reason, untilMs },
     });
     expect(last(agents.bank.authority, 'administration')).toEqual({
       ...{ kind: 'administration', action: 'session-narrowed', by, target: session },
-      detail: { reason, subject: alice, untilMs: endsAtMs, readOnly: true, scopes: 'accounts' },
+      detail: { reason, subject: alice, untilMs, readOnly: true, scopes: 'accounts' },
     });
     await identity.widen({ session, by });
     expect(factOf(session)).toBeUndefined();
@@ -175,6 +178,54 @@ describe("a client's session", () => {
     await narrow(session, { scopes: ['accounts'] });
     await identity.widen({ session, by });
     expect(identity.narrowing(heir)).toMatchObject({ readOnly: true });
+  });
+
+  test('that two others narrowed keeps, when one of them is widened, what the other leaves', async () => {
+    const [first, second] = [
+      sidOf((await own(agents.assistant)).access_token),
+      sidOf((await own(agents.assistant, true)).access_token),
+    ];
+    await narrow(first, { scopes: ['accounts'] });
+    await narrow(second, { readOnly: true });
+    const heir = sidOf((await own(agents.assistant, true)).access_token);
+    expect(identity.narrowing(heir)).toMatchObject({ scopes: ['accounts'], readOnly: true });
+    await identity.widen({ session: first, by });
+    expect(identity.narrowing(heir)).toMatchObject({ readOnly: true });
+    expect(identity.narrowing(heir)?.scopes).toBeUndefined();
+    await identity.widen({ session: second, by });
+    expect(identity.narrowing(heir)).toBeUndefined();
+  });
+
+  test('that another narrowed can be widened by itself, which gives nothing to a third', async () => {
+    const session = sidOf((await own(agents.assistant)).access_token);
+    await narrow(session, { readOnly: true });
+    const [one, other] = [
+      sidOf((await own(agents.assistant, true)).access_token),
+      sidOf((await own(agents.assistant, true)).access_token),
+    ];
+    expect(await identity.widen({ session: one, by })).toEqual({ isGranted: true });
+    expect(identity.narrowing(one)).toBeUndefined();
+    expect(identity.narrowing(other)).toMatchObject({ readOnly: true });
+  });
+
+  test('that is narrowed while it takes over what narrows another of the client keeps both', async () => {
+    const dpop = client.getDPoPHandle(
+      agents.assistant.config,
+      await client.randomDPoPKeyPair('ES256'),
+    );
+    const actor = { ...agents.assistant, dpop };
+    const session = sidOf((await own(actor)).access_token);
+    await narrow(sidOf((await own(agents.assistant)).access_token), { scopes: ['accounts'] });
+    const held = agents.bank.authority.holdRecording(
+      (event) => event.kind === 'administration' && event.by === 'system',
+    );
+    const asked = own(actor);
+    await held.reached;
+    const narrowed = narrow(session, { readOnly: true });
+    await Promise.race([narrowed, setTimeout(50)]);
+    held.release();
+    await Promise.all([asked, narrowed]);
+    expect(identity.narrowing(session)).toMatchObject({ scopes: ['accounts'], readOnly: true });
   });
 
   test('is not pushed out by a thousand others of the client', async () => {

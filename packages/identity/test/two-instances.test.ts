@@ -285,6 +285,20 @@ describe.skipIf(bin === undefined)('two instances on one PostgreSQL', () => {
     expect((await robot(a, await assertion(), await proof())).status).toBe(400);
   });
 
+  test('hold a new key of a client to what another session of it was narrowed to at the other, before word of that came', async () => {
+    const granted = await robot(a, await assertion(), await proof());
+    const session = String(decodeJwt(granted.body.access_token)['sid']);
+    // As when the wake is lost, and the next look is not yet.
+    Object.assign(b.factLog, { look: () => undefined });
+    await a.identity.narrow({ session, readOnly: true, reason: 'odd hour', by });
+    expect(b.identity.narrowing(session)).toBeUndefined();
+    const other = await robot(b, await assertion(), await proof());
+    expect(other.status).toBe(200);
+    const heir = String(decodeJwt(other.body.access_token)['sid']);
+    expect(heir).not.toBe(session);
+    expect(b.identity.narrowing(heir)).toMatchObject({ readOnly: true });
+  });
+
   test('renew what the other issued, once, and use up a join token once', async () => {
     const peer = await joinedPeer(a.identity, id('workload/batch'));
     const request = await svidRequest();

@@ -77,6 +77,8 @@ export function openExchangeChannel(verdict: Verdict, context: PointContext): Ex
       return isStreaming && isReached(reach) ? decideAgain(nowMs) : undefined;
     },
     recheckFully(nowMs) {
+      // Whose browser signed out has no time left, and is in no fact yet.
+      if (nowMs >= identity.expiresAtMs) return { cause: 'expired', detail: 'its token has ended' };
       const { bundle, facts } = context.point();
       const { decision } = verdict.ruling;
       if (facts.sequence === decision?.factSequence && bundle?.version === decision.policyVersion) {

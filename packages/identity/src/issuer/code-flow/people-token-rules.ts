@@ -98,7 +98,7 @@ export class PeopleTokenRules {
     if (session === undefined || session.subject !== token.accountId) {
       throw new errors.InvalidGrant('the session is over');
     }
-    // INVARIANT: no token outlives its session, so a revocation that ends with it misses none.
+    // INVARIANT: no token outlives its session, so a revocation that ends a little after it misses none.
     if (session.endsAtMs < this.#now() + this.ttlSeconds(ctx, clientId) * 1000) {
       throw new errors.InvalidGrant('the session is about to end');
     }
