@@ -214,7 +214,8 @@ export class Narrowings {
         .selectFrom(table)
         .select(['subject', 'ends_ms'])
         .where('id', '=', session)
-        .where(table === 'session' ? 'ends_ms' : 'idle_ends_ms', '>', this.#now())
+        // An idle one's last token may live on.
+        .where('ends_ms', '>', this.#now())
         .where('revoked_ms', 'is', null)
         .executeTakeFirst();
     const row = (await of('session')) ?? (await of('person_session'));

@@ -108,6 +108,13 @@ describe("a person's session", () => {
     expect([scopeOf(none.access_token), none.scope]).toEqual([undefined, '']);
   });
 
+  test('in which nothing was asked for long is narrowed all the same: its last token may live on', async () => {
+    agents.bank.set({ sessionIdleSeconds: 60 });
+    const { session } = await signedIn();
+    agents.bank.authority.advance(61_000);
+    expect(await narrow(session, { readOnly: true })).toMatchObject({ isGranted: true });
+  });
+
   test('is not widened when that cannot be recorded', async () => {
     const { session } = await signedIn();
     await narrow(session, { readOnly: true });

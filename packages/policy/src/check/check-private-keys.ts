@@ -8,7 +8,7 @@ import type { CheckContext } from './repository-source.ts';
 
 /** What of a file is looked at: what people write by hand is shorter, and keys are. */
 const FILE_BYTES_MAX = 1024 * 1024;
-/** How many files are looked at, and bytes of them, before it is said that the rest was not. */
+/** How many files and folders are looked at, and bytes of them, before it is said that the rest was not. */
 export const LOOKED_FILES_MAX = 20_000;
 const LOOKED_BYTES_MAX = 256 * 1024 * 1024;
 /** Of others' making, or of git's: what stands in a commit was in a file. */
@@ -28,7 +28,7 @@ export async function checkPrivateKeys({ folder, report }: CheckContext): Promis
       report.warn(
         { file },
         {
-          found: `more than ${files} files, or ${LOOKED_BYTES_MAX} bytes`,
+          found: `more than ${files} files and folders, or ${LOOKED_BYTES_MAX} bytes`,
           expected:
             'so many at most: in this one and those behind it no private key was looked for',
           mend: 'keep what is not of the repository elsewhere',
@@ -37,6 +37,7 @@ export async function checkPrivateKeys({ folder, report }: CheckContext): Promis
       return;
     }
     files += 1;
+    if (file.endsWith('/')) continue;
     const start = await readStart(file, { folder, bytesMax: FILE_BYTES_MAX });
     if (start === undefined) continue;
     bytes += start.length;
@@ -46,14 +47,17 @@ export async function checkPrivateKeys({ folder, report }: CheckContext): Promis
   }
 }
 
-/** Files below a folder, in the order of their names, links left out: what they lead to is not of the repository, or comes by itself. */
+/** Files, and folders with a `/` behind, below a folder, in the order of their names, links left out: what they lead to is not of the repository, or comes by itself. */
 async function* filesBelow(root: string, folder: string): AsyncGenerator<string> {
   const entries = await entriesOf(join(root, folder));
   if (await isDataFolder(join(root, folder), entries)) return;
   for (const entry of entries) {
     const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
     if (entry.isFile()) yield path;
-    else if (entry.isDirectory() && !LEFT_OUT.has(entry.name)) yield* filesBelow(root, path);
+    else if (entry.isDirectory() && !LEFT_OUT.has(entry.name)) {
+      yield `${path}/`;
+      yield* filesBelow(root, path);
+    }
   }
 }
 
