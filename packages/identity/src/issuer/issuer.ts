@@ -315,6 +315,7 @@ function configurationOf(
           // RFC 9068 §2.2: without a resource owner `sub` is the client; its name among us is the SPIFFE ID.
           payload['sub'] = subject;
           narrowed.narrow(token, payload, ctx.req);
+          exchange.shorten(token, payload);
           assertReadable(payload);
           // INVARIANT: nothing leaves that is not in the log.
           const authentication = rules.authenticationOf(token.clientId ?? '') ?? '';

@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import type { RevocationRequest } from '@countersign/identity';
 import { decodeJwt, decodeProtectedHeader, SignJWT, UnsecuredJWT } from 'jose';
 import * as client from 'openid-client';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { accounts, id, last, newKey, payments } from '../authority.ts';
 import { alice } from '../login/login-bank.ts';
 import { tokenKeyOf } from '../stolen-authority.ts';
@@ -69,6 +69,20 @@ describe('an agent that exchanges a token which was handed to it', () => {
       sid: decodeJwt(first)['sid'],
     });
     expect(Number(claims.exp)).toBeLessThanOrEqual(Number(decodeJwt(first).exp));
+  });
+
+  test('has none that outlives the token before, whatever second it is signed in', async () => {
+    const handed = await agents.handed();
+    const now = Date.now.bind(Date);
+    let calls = 0;
+    // Time goes on from one look at the clock to the next.
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() + 150 * ++calls);
+    try {
+      const after = decodeJwt(await agents.assistant.exchange(handed));
+      expect(Number(after.exp)).toBeLessThanOrEqual(Number(decodeJwt(handed).exp));
+    } finally {
+      clock.mockRestore();
+    }
   });
 
   test('is in the record before it has anything: who asked, in whose name, by whom, of which token', async () => {

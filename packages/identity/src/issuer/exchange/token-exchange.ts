@@ -53,6 +53,8 @@ export interface Chain {
 
 interface Issued extends Chain {
   readonly subjectTokenHash: string;
+  /** When the subject token ends, Unix time. */
+  readonly expSeconds: number;
   readonly claims: Readonly<Record<string, unknown>>;
 }
 
@@ -106,8 +108,14 @@ export class TokenExchange {
   }
 
   /** What the record says of a token beside what it says of all. */
-  issued(token: object): Omit<Issued, 'claims'> | undefined {
+  issued(token: object): Omit<Issued, 'claims' | 'expSeconds'> | undefined {
     return this.#issued.get(token);
+  }
+
+  /** The provider counts from when it signs, which may be in the next second: no token outlives the one that it came of. */
+  shorten(token: object, payload: Record<string, unknown>): void {
+    const issued = this.#issued.get(token);
+    if (issued) payload['exp'] = Math.min(Number(payload['exp']), issued.expSeconds);
   }
 
   /** Whose token a request showed, and who would act: known from when the token was verified. */
@@ -163,6 +171,7 @@ export class TokenExchange {
     this.#issued.set(token, {
       ...{ subject, actors },
       subjectTokenHash: jtiHash(subjectToken.jti),
+      expSeconds: Math.floor(subjectToken.expiresAtMs / 1000),
       claims: {
         ...{ sid: session, ...authentication, act: actClaim(actors) },
         // As it is now, and not as the token before said.
